@@ -1,0 +1,1 @@
+"""How revocations run: settings, broker, intake, Celery worker, recorder, ledger, command line."""

@@ -1,0 +1,52 @@
+"""What a revocation task needs from the worker that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.call import ProviderCall
+    from tasks.outcome import Permanent, Settled, Transient
+    from tasks.retry import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The call was not made, or our own credential was refused: it waits in the broker and burns no attempt."""
+
+    reason: str
+    delay: int  # whole seconds until it is looked at again
+
+
+Verdict = "Settled | Transient | Permanent | Held"
+
+
+class Runtime(Protocol):
+    """The worker's side of a task. Each of the four ways to settle returns once the broker confirmed it."""
+
+    policy: RetryPolicy
+
+    def now(self) -> datetime:
+        """The time, aware and in UTC."""
+
+    async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
+        """Make *call* at its provider, once."""
+
+    async def settle(self, call: ProviderCall, outcome: Settled) -> None:
+        """Record that *call* reached its goal."""
+
+    async def retry(self, call: ProviderCall, delay: int) -> None:
+        """Have the broker bring *call* back after *delay* whole seconds."""
+
+    async def hold(self, call: ProviderCall, held: Held) -> None:
+        """Have the broker bring *call* back later, unattempted."""
+
+    async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
+        """Give *call* up, for people to see."""
+
+    async def publish_event(self, document: Mapping[str, object]) -> None:
+        """Hand an event to the intake."""

@@ -1,0 +1,91 @@
+"""The provider call: one operation at one provider for one unit of one event, and the attempts made at it."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+
+CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
+
+
+class Lane(StrEnum):
+    """Urgent never waits behind routine: each provider has a queue for each."""
+
+    URGENT = "urgent"
+    ROUTINE = "routine"
+
+
+class Operation(StrEnum):
+    """A provider's operation, which is also the name of its Celery task."""
+
+    GENESYS_DELETE_TOKEN = "genesys.delete_token"  # noqa: S105 - an operation's name
+    GENESYS_DELETE_TOKENS_ME = "genesys.delete_tokens_me"
+    FINBOURNE_INVALIDATE_TOKEN = "finbourne.invalidate_token"  # noqa: S105 - an operation's name
+    WIBMO_INVALIDATE_TOKEN = "wibmo.invalidate_token"  # noqa: S105 - an operation's name
+
+
+class Attempt(BaseModel):
+    """One try at a call that did not settle it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    at: AwareDatetime
+    reason: str
+    detail: dict[str, str] = {}
+    delay: int | None = None  # seconds waited afterwards
+
+
+class ProviderCall(BaseModel):
+    """What travels to the worker as the one argument of a task. Holds no usable token: credentials stay sealed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    call_id: str
+    source: str
+    event_id: str
+    event_type: str
+    occurred_at: AwareDatetime
+    deadline: AwareDatetime  # no attempt is scheduled beyond it
+    provider: str  # the instance's name, e.g. "genesys-eu"
+    operation: Operation
+    lane: Lane
+    subject: str  # masked, for people
+    subject_keys: tuple[str, ...] = ()  # keyed hashes, for looking up
+    user_id: Annotated[str, StringConstraints(max_length=128)] | None = Field(default=None, repr=False)
+    jwe: str | None = Field(default=None, repr=False)
+    token_reference_id: str | None = Field(default=None, repr=False)
+    expires_at: AwareDatetime | None = None  # when the token dies by itself
+    traceparent: str | None = None
+    attempts: tuple[Attempt, ...] = ()
+    replays: int = 0
+
+    @property
+    def attempt(self) -> int:
+        """The number of the attempt to be made now, from 1."""
+        return len(self.attempts) + 1
+
+    def after(self, attempt: Attempt) -> Self:
+        """The same call with one more failed attempt behind it."""
+        return self.model_copy(update={"attempts": (*self.attempts, attempt)})
+
+    def replayed(self, now: datetime, budget: timedelta) -> Self:
+        """The same call, to be tried afresh: its history is left behind in the dead letter, its identity is kept."""
+        return self.model_copy(update={"attempts": (), "replays": self.replays + 1, "deadline": now + budget})
+
+
+def call_id(source: str, event_id: str, provider: str, operation: str, unit: str) -> str:
+    """The identity of a call (a UUID): the same event, provider, operation and unit always give the same one.
+
+    So redelivery and replay update one ledger row and never double the work.
+    """
+    return str(uuid.uuid5(CALL_NAMESPACE, f"{source}\n{event_id}\n{provider}\n{operation}\n{unit}"))
+
+
+def fingerprint(value: str) -> str:
+    """A short name for a credential that tells nothing of it: 32 hex digits of SHA-256."""
+    return hashlib.sha256(value.encode()).hexdigest()[:32]

@@ -1,0 +1,189 @@
+"""What an event asks for: the provider calls it becomes, the units that need none, and those nobody can resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
+from tasks.events import JweCredential, Session, SessionEnded, TokenReferenceCredential, UserDisabled
+from tasks.outcome import Reason, State
+from tasks.providers.base import Kind
+from tasks.records import PlannedUnit
+from tasks.subject import SubjectIndex, issued_subjects, masked_subject
+
+LANES: Final = {"session.ended": Lane.ROUTINE, "user.disabled": Lane.URGENT}
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A configured provider: its name in events, its kind, and the issuer whose `sub` is its user id, if any."""
+
+    name: str
+    kind: Kind
+    subject_issuer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """What planning must know of the world: the provider instances, the time budgets, the subject index."""
+
+    instances: Mapping[str, Instance]
+    budgets: Mapping[Lane, timedelta]
+    subjects: SubjectIndex = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedUnit:
+    """One provider's part of an event that cannot become calls: a dead letter, never silent."""
+
+    provider: str
+    reason: Reason
+
+
+Step = ProviderCall | PlannedUnit | RefusedUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that becomes of an event. Nothing in it has happened yet."""
+
+    calls: tuple[ProviderCall, ...]
+    units: tuple[PlannedUnit, ...]  # covered, no_session_known
+    refused: tuple[RefusedUnit, ...]
+
+    def only(self, provider: str) -> Plan:
+        """The part of the plan that concerns *provider*: what a replayed unit asks for."""
+        return Plan(
+            tuple(call for call in self.calls if call.provider == provider),
+            tuple(unit for unit in self.units if unit.provider == provider),
+            tuple(unit for unit in self.refused if unit.provider == provider),
+        )
+
+
+def plan_revocations(event: SessionEnded | UserDisabled, catalogue: Catalogue) -> Plan:
+    """The plan of *event*: pure, complete, the same for the same event and catalogue.
+
+    session.ended: DeleteTokensMe (genesys) or InvalidateToken (finbourne) with each session's own token, an encrypted
+    invalidate (wibmo) by each token reference. user.disabled: at genesys one DeleteToken for the user id, with the
+    listed sessions `covered` by it; at the others, and at genesys without a user id, the same as for session.ended.
+
+    Nothing to go by at a provider: refused as `route.unresolvable` where the event names the provider, else a
+    `no_session_known` unit. session.ended never becomes a user-wide call. Units listed twice become one call.
+    """
+    planner = _Planner(event, catalogue)
+    match event:
+        case SessionEnded():
+            steps = planner.sessions(event.data.sessions)
+        case UserDisabled():
+            steps = planner.user(event)
+    unique = {_identity(step): step for step in steps}.values()
+    return Plan(
+        tuple(step for step in unique if isinstance(step, ProviderCall)),
+        tuple(step for step in unique if isinstance(step, PlannedUnit)),
+        tuple(step for step in unique if isinstance(step, RefusedUnit)),
+    )
+
+
+def _identity(step: Step) -> object:
+    return step if isinstance(step, RefusedUnit) else step.call_id
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    event: SessionEnded | UserDisabled
+    catalogue: Catalogue
+
+    def sessions(self, sessions: tuple[Session, ...]) -> Iterator[Step]:
+        for session in sessions:
+            instance = self.catalogue.instances.get(session.provider)
+            if instance is None:
+                yield RefusedUnit(session.provider, Reason.ROUTE_UNKNOWN_PROVIDER)
+            else:
+                yield self._session_call(instance, session)
+
+    def user(self, event: UserDisabled) -> Iterator[Step]:
+        named = {*event.data.providers, *event.data.accounts}
+        listed = {session.provider for session in event.data.sessions}
+        for name in sorted({*self.catalogue.instances, *named, *listed}):
+            instance = self.catalogue.instances.get(name)
+            if instance is None:
+                yield RefusedUnit(name, Reason.ROUTE_UNKNOWN_PROVIDER)
+            else:
+                yield from self._user_at(instance, event, named=name in named)
+
+    def _user_at(self, instance: Instance, event: UserDisabled, *, named: bool) -> Iterator[Step]:
+        sessions = tuple(session for session in event.data.sessions if session.provider == instance.name)
+        user_id = self._user_id(instance, event)
+        operation = instance.kind.user_operation
+        if operation and user_id and instance.kind.valid_user_id(user_id):
+            yield self._call(instance, operation, user_id, user_id=user_id)
+            yield from (self._covered(instance, session) for session in sessions)
+            return
+        yield from self.sessions(sessions)
+        if (operation and user_id) or (named and not sessions):
+            yield RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
+        elif not sessions:
+            yield self._unit(instance, None, "", State.NO_SESSION_KNOWN)
+
+    def _user_id(self, instance: Instance, event: UserDisabled) -> str | None:
+        """The account's id where the event gives it, else the `sub` of the instance's own issuer; never a guess."""
+        account = event.data.accounts.get(instance.name)
+        if account is not None:
+            return account.user_id
+        subs = [each.sub for each in issued_subjects(event) if each.iss == instance.subject_issuer]
+        return subs[0] if len(set(subs)) == 1 else None
+
+    def _session_call(self, instance: Instance, session: Session) -> Step:
+        operation = instance.kind.session_operation
+        match session.credential, instance.kind.session_credential:
+            case JweCredential(jwe=jwe), "jwe":
+                return self._call(instance, operation, fingerprint(jwe), session, jwe=jwe)
+            case TokenReferenceCredential(token_reference_id=reference), "token_reference_id":
+                return self._call(instance, operation, fingerprint(reference), session, token_reference_id=reference)
+            case _:
+                return RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
+
+    def _covered(self, instance: Instance, session: Session) -> Step:
+        step = self._session_call(instance, session)
+        if isinstance(step, ProviderCall):
+            return self._unit(instance, step.operation, fingerprint(step.call_id), State.COVERED)
+        return self._unit(instance, instance.kind.session_operation, "covered", State.COVERED)
+
+    def _call(  # noqa: PLR0913 - a call is made of this much
+        self,
+        instance: Instance,
+        operation: Operation,
+        unit: str,
+        session: Session | None = None,
+        *,
+        jwe: str | None = None,
+        token_reference_id: str | None = None,
+        user_id: str | None = None,
+    ) -> ProviderCall:
+        event, lane = self.event, LANES[self.event.type]
+        budget_ends = event.time + self.catalogue.budgets[lane]
+        return ProviderCall(
+            call_id=call_id(event.source, event.id, instance.name, operation, unit),
+            source=event.source,
+            event_id=event.id,
+            event_type=event.type,
+            occurred_at=event.time,
+            deadline=min(budget_ends, event.expirytime or budget_ends),
+            provider=instance.name,
+            operation=operation,
+            lane=lane,
+            subject=masked_subject(event),
+            subject_keys=self.catalogue.subjects.keys(event),
+            user_id=user_id,
+            jwe=jwe,
+            token_reference_id=token_reference_id,
+            expires_at=session.expires_at if session else None,
+            traceparent=event.traceparent,
+        )
+
+    def _unit(self, instance: Instance, operation: Operation | None, unit: str, state: State) -> PlannedUnit:
+        identity = call_id(self.event.source, self.event.id, instance.name, operation or "", unit)
+        return PlannedUnit(call_id=identity, provider=instance.name, operation=operation, state=state)

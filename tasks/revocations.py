@@ -1,0 +1,77 @@
+"""The Celery tasks: one per provider operation, and the two trusted doors for producers that speak Celery.
+
+A task reads as its story: execute, one match, settle. Whatever it decides is confirmed by the broker before the
+message is acknowledged, so a crash at any point repeats the call (harmless: a dead token stays dead) and loses none.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from tasks.base import Held, Runtime
+from tasks.call import Attempt, Operation, ProviderCall
+from tasks.outcome import Permanent, Reason, Settled, State, Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from celery import Celery, Task
+
+EXPIRY_MARGIN: Final = timedelta(minutes=5)
+DOORS: Final = ("session.ended", "user.disabled")
+
+
+async def revoke(runtime: Runtime, call: ProviderCall) -> State:
+    """Make one attempt at *call* and settle it: done, again later, held, or dead."""
+    outcome = await _attempt(runtime, call)
+    remaining = (call.deadline - runtime.now()).total_seconds()
+    match outcome:
+        case Settled(state=state):
+            await runtime.settle(call, outcome)
+            return state
+        case Held(delay=delay) if delay <= remaining:
+            await runtime.hold(call, outcome)
+            return State.HELD
+        case Held(reason=reason):
+            await runtime.dead_letter(call, Reason.BUDGET_EXHAUSTED, {"last": reason})
+        case Transient(reason=reason, retry_after=asked, detail=detail):
+            wait = runtime.policy.next_delay(call.attempt, remaining, asked)
+            tried = call.after(Attempt(at=runtime.now(), reason=reason, detail=dict(detail), delay=wait))
+            if wait is not None:
+                await runtime.retry(tried, wait)
+                return State.RETRYING
+            await runtime.dead_letter(tried, reason, detail)
+        case Permanent(reason=reason, detail=detail):
+            tried = call.after(Attempt(at=runtime.now(), reason=reason, detail=dict(detail)))
+            await runtime.dead_letter(tried, reason, detail)
+    return State.DEAD
+
+
+async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient | Permanent | Held:
+    """A token that has safely outlived its own expiry needs no call; the margin is for clocks that differ."""
+    if call.expires_at is not None and runtime.now() > call.expires_at + EXPIRY_MARGIN:
+        return Settled(State.EXPIRED, "expires_at")
+    return await runtime.execute(call)
+
+
+def register(app: Celery, base: type[Task], runtime: Callable[[], Runtime]) -> None:
+    """Register every task on *app*, each running on *base*, which knows how to await a coroutine."""
+    for operation in Operation:
+        app.task(_revocation(runtime), name=operation.value, base=base)
+    for door in DOORS:
+        app.task(_door(runtime), name=door, base=base)
+
+
+def _revocation(runtime: Callable[[], Runtime]) -> Callable[..., Any]:
+    async def run(document: Mapping[str, Any]) -> State:
+        return await revoke(runtime(), ProviderCall.model_validate(document))
+
+    return run
+
+
+def _door(runtime: Callable[[], Runtime]) -> Callable[..., Any]:
+    async def run(event: Mapping[str, Any]) -> None:
+        await runtime().publish_event(event)
+
+    return run

@@ -1,0 +1,113 @@
+"""Fixtures that every test may ask for. A server that is missing fails the test: nothing is skipped, nothing mocked."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from servers import PostgresCluster, Processes, RabbitNode, ServerMissingError, only_loopback
+from servers.shared import close_root, open_root, root, shared
+
+
+def _runs_the_workers(config: pytest.Config) -> bool:
+    return not hasattr(config, "workerinput")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make room for the servers before the first xdist worker starts."""
+    if _runs_the_workers(config):
+        open_root()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the servers after the last xdist worker, Ctrl-C included."""
+    if _runs_the_workers(config):
+        close_root()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the test's own processes said when it failed."""
+    report = yield
+    processes = getattr(item, "funcargs", {}).get("processes")
+    if report.failed and isinstance(processes, Processes):
+        report.sections += [(f"output of {name}", tail) for name, tail in processes.tails]
+    return report
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _network_is_off() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        only_loopback(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> RabbitNode:
+    """Share one RabbitMQ node among all tests; each takes a virtual host of its own (`rabbitmq_vhost`)."""
+    try:
+        return shared(RabbitNode, "rabbitmq")
+    except ServerMissingError as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture
+def rabbitmq_vhost(rabbitmq: RabbitNode) -> Iterator[str]:
+    """Name a fresh virtual host on the shared node, as `rabbitmq.queue_counts` takes it."""
+    vhost = rabbitmq.new_vhost()
+    yield vhost
+    rabbitmq.delete_vhost(vhost)
+
+
+@pytest.fixture
+def rabbitmq_url(rabbitmq: RabbitNode, rabbitmq_vhost: str) -> str:
+    """Return the AMQP URL of a fresh virtual host on the shared node."""
+    return rabbitmq.url(rabbitmq_vhost)
+
+
+@pytest.fixture
+def private_rabbitmq() -> Iterator[RabbitNode]:
+    """Start a RabbitMQ node of the test's own, to stop, kill, freeze and starve (ready in about 5 s)."""
+    try:
+        node = RabbitNode(root() / f"private-{uuid4().hex[:8]}")
+        node.start()
+    except ServerMissingError as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield node
+    node.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> PostgresCluster:
+    """Share one PostgreSQL cluster among all tests; each takes a database of its own (`postgres_url`)."""
+    try:
+        return shared(PostgresCluster, "postgres")
+    except ServerMissingError as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresCluster) -> Iterator[str]:
+    """Return the SQLAlchemy URL of an empty PostgreSQL database."""
+    database = postgres.new_database()
+    yield postgres.url(database)
+    postgres.drop_database(database)
+
+
+@pytest.fixture(params=["embedded", "rabbitmq"])
+def broker_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty broker, of each kind in turn: every promise holds on both."""
+    if request.param == "embedded":
+        return f"embedded:///{tmp_path / 'broker.sqlite3'}"
+    url: str = request.getfixturevalue("rabbitmq_url")
+    return url
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Processes]:
+    """Start the project's own processes; what still runs at the end is killed, what they said shows on failure."""
+    home = tmp_path / "processes"
+    home.mkdir()
+    running = Processes(home)
+    yield running
+    running.close()

@@ -1,0 +1,139 @@
+"""The publisher's promise on both brokers: None means safe in the broker, and nothing else does."""
+
+import socket
+import time
+from collections.abc import Callable
+
+
+import pytest
+from kombu import Connection, Exchange, Queue
+from servers import RabbitNode, free_port, wait_until
+
+from tasks.call import Lane
+from worker import broker, topology
+from worker.publisher import Disconnected, Message, Publisher, Refused, Unconfirmed, Unroutable
+
+
+def publisher(url: str, confirm_timeout: float = 10.0) -> Publisher:
+    return Publisher(lambda: broker.connect(url, publishing=True), confirm_timeout)
+
+
+def message(body: bytes = b"x", key: str = "genesys.routine", delay: int = 0) -> Message:
+    return Message(topology.CALLS.name, key, body, delay=delay)
+
+
+@pytest.fixture
+def declared(broker_url: str) -> str:
+    with broker.connect(broker_url) as connection:
+        connection.connect()
+        topology.declare(connection, ["genesys"])
+    return broker_url
+
+
+def taken(url: str, queue: Queue, count: int, seconds: float = 10.0) -> list[bytes]:
+    """What *queue* holds, at most *count* bodies."""
+    with broker.connect(url) as connection:
+        bound = queue(connection.channel())
+        bodies: list[bytes] = []
+
+        def fetch() -> bool:
+            while (got := bound.get(no_ack=True)) is not None:
+                bodies.append(bytes(got.body) if not isinstance(got.body, str) else got.body.encode())
+            return len(bodies) >= count
+
+        wait_until(fetch, seconds)
+        return bodies
+
+
+def test_a_confirmed_batch_is_in_the_queue_in_order(declared: str) -> None:
+    """None for each, and every body can be read back."""
+    bodies = [b"%d" % n for n in range(500)]
+    with publisher(declared) as line:
+        assert line.publish([message(body) for body in bodies]) == [None] * 500
+    assert taken(declared, topology.calls_queue("genesys", Lane.ROUTINE), 500) == bodies
+
+
+def test_a_message_no_queue_takes_fails_alone(declared: str) -> None:
+    """A return fails exactly its own message; its neighbours are confirmed."""
+    with publisher(declared) as line:
+        results = line.publish([message(b"1"), message(b"2", key="nobody.routine"), message(b"3")])
+    assert [type(result) for result in results] == [type(None), Unroutable, type(None)]
+    assert taken(declared, topology.calls_queue("genesys", Lane.ROUTINE), 2) == [b"1", b"3"]
+
+
+def test_a_delayed_message_comes_back_to_its_own_queue(declared: str) -> None:
+    """The broker keeps it for the whole seconds asked, and then its own lane has it."""
+    started = time.monotonic()
+    with publisher(declared) as line:
+        line.publish_all([message(b"later", key="genesys.urgent", delay=2)])
+    assert taken(declared, topology.calls_queue("genesys", Lane.URGENT), 1) == [b"later"]
+    assert time.monotonic() - started >= 1.9
+
+
+def test_a_missing_exchange_is_unroutable(broker_url: str) -> None:
+    """Nothing was declared: the failure says so, and the publisher works again once it is."""
+    with publisher(broker_url) as line:
+        assert isinstance(line.publish([message()])[0], Unroutable)
+        with broker.connect(broker_url) as connection:
+            topology.declare(connection, ["genesys"])
+        assert line.publish([message()]) == [None]
+
+
+def test_a_broker_that_is_away_is_a_value_not_an_exception() -> None:
+    """Nobody listens there: every message fails as disconnected, at once."""
+    with publisher(f"amqp://guest:guest@127.0.0.1:{free_port()}//") as line:
+        results = line.publish([message(), message()])
+    assert all(isinstance(result, Disconnected) for result in results)
+
+
+def test_a_full_queue_refuses_its_own_message_only(rabbitmq_url: str) -> None:
+    """A nack is never taken for an ack, not even by the next publish (the connection is thrown away)."""
+    full = Queue(
+        "full", Exchange("f", type="topic"), "f", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+    )
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+        full(connection.channel()).declare()
+    with publisher(rabbitmq_url) as line:
+        assert line.publish([Message("f", "f", b"1")]) == [None]
+        mixed = line.publish([message(b"a"), Message("f", "f", b"2"), message(b"b")])
+        assert [type(result) for result in mixed] == [type(None), Refused, type(None)]
+        assert [type(result) for result in line.publish([Message("f", "f", b"3"), message(b"c")])] == [
+            Refused,
+            type(None),
+        ]
+
+
+def test_a_connection_that_died_while_idle_is_replaced(rabbitmq: RabbitNode, rabbitmq_url: str) -> None:
+    """The broker closed it between two publishes: the second goes over a new one."""
+    lines: list[Connection] = []
+
+    def connect() -> Connection:
+        lines.append(broker.connect(rabbitmq_url, publishing=True))
+        return lines[-1]
+
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+    with Publisher(connect) as line:
+        line.publish_all([message(b"1")])
+        lines[0].connection.transport.sock.shutdown(socket.SHUT_RDWR)
+        assert line.publish([message(b"2")]) == [None]
+    assert len(lines) == 2
+
+
+def test_under_a_memory_alarm_a_publish_fails_in_bounded_time(private_rabbitmq: RabbitNode) -> None:
+    """RabbitMQ stops reading: no confirm comes, the publish says so, and the next one works when it is over."""
+    url = private_rabbitmq.url()
+    with broker.connect(url) as connection:
+        topology.declare(connection, ["genesys"])
+    with publisher(url, confirm_timeout=2) as line:
+        private_rabbitmq.raise_memory_alarm()
+        started = time.monotonic()
+        assert isinstance(line.publish([message()])[0], Unconfirmed)
+        assert time.monotonic() - started < 15
+        private_rabbitmq.clear_memory_alarm()
+        wait_until(_publishes(line), 15)
+
+
+def _publishes(line: Publisher) -> Callable[[], bool]:
+    return lambda: line.publish([message()]) == [None]

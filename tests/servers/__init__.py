@@ -1,0 +1,23 @@
+"""The real parts the tests run against: RabbitMQ, PostgreSQL and the project's own processes, all on loopback."""
+
+from servers.daemon import Daemon, ServerMissingError
+from servers.loopback import NetworkIsOffError, only_loopback
+from servers.ports import free_port
+from servers.postgres import PostgresCluster
+from servers.processes import Processes
+from servers.rabbitmq import QueueCount, RabbitNode
+from servers.waiting import eventually, wait_until
+
+__all__ = [
+    "Daemon",
+    "NetworkIsOffError",
+    "PostgresCluster",
+    "Processes",
+    "QueueCount",
+    "RabbitNode",
+    "ServerMissingError",
+    "eventually",
+    "free_port",
+    "only_loopback",
+    "wait_until",
+]

@@ -1,0 +1,235 @@
+"""A private RabbitMQ node: own name, ports, cookie and data, started by pid and gone with the test run."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from servers.daemon import Daemon, ServerMissingError
+from servers.ports import free_port
+from servers.waiting import wait_until
+
+_CONTROL = Path(__file__).with_name("control.erl")
+_BOOT_SECONDS = 90.0  # 4.5 s on an idle machine
+_CONFIGURATION = """\
+listeners.tcp.1 = 127.0.0.1:{amqp}
+disk_free_limit.absolute = 10MB
+raft.wal_max_size_bytes = 16777216
+"""
+# queue_counts: the state machine of a quorum queue is asked itself, its metrics lag by up to five seconds.
+_COUNTS = """
+rabbit_json:encode(maps:from_list([
+  begin
+    {resource, _, queue, Name} = amqqueue:get_name(Queue),
+    Counts = case amqqueue:get_type(Queue) of
+      rabbit_quorum_queue ->
+        {ok, Overview, _} = ra:consistent_query(amqqueue:get_pid(Queue), fun(S) -> rabbit_fifo:overview(S) end),
+        [maps:get(Key, Overview, 0) || Key <- [num_ready_messages, num_checked_out, num_discarded]];
+      _ ->
+        [N || {_, N} <- rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged])] ++ [0]
+    end,
+    {Name, Counts}
+  end || Queue <- rabbit_amqqueue:list(<<"$VHOST">>)])).
+"""
+_ADD_VHOST = """
+ok = rabbit_vhost:add(<<"$VHOST">>, <<"tests">>),
+rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"$VHOST">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCount:
+    """Messages in one queue: waiting, delivered but not acknowledged, on their way to the dead-letter exchange."""
+
+    ready: int
+    unacked: int
+    dead_lettering: int = 0
+
+    @property
+    def total(self) -> int:
+        """All messages that the queue still answers for."""
+        return self.ready + self.unacked + self.dead_lettering
+
+
+class RabbitNode:
+    """One RabbitMQ node whose whole state is the folder *home*: any process that knows the folder can use it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        home.mkdir(parents=True, exist_ok=True)
+        self._programs = _programs()
+        self._ports = _ports(home / "ports.json")
+        self._server = Daemon(home, "rabbitmq")
+        self._epmd = Daemon(home, "epmd")
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives."""
+        return self._server.running
+
+    @property
+    def pid(self) -> int:
+        """The process id of the Erlang virtual machine."""
+        return self._server.pid
+
+    @property
+    def port(self) -> int:
+        """Its AMQP port on 127.0.0.1; the same after a restart."""
+        return self._ports["amqp"]
+
+    @property
+    def log(self) -> str:
+        """All that the node wrote so far."""
+        return self._server.output
+
+    def url(self, vhost: str = "/") -> str:
+        """Return the AMQP URL of *vhost*, as guest."""
+        return f"amqp://guest:guest@127.0.0.1:{self.port}/{'' if vhost == '/' else vhost}"
+
+    def start(self) -> None:
+        """Start the node and return when it accepts clients; its data of an earlier run is kept."""
+        self._prepare()
+        if not self._epmd.running:
+            self._epmd.start([_which("epmd"), "-port", str(self._ports["epmd"]), "-address", "127.0.0.1"], os.environ)
+        self._server.start([str(self._programs / "rabbitmq-server")], self._environment)
+        wait_until(self._answers, _BOOT_SECONDS, "RabbitMQ to start")
+        self.control("rabbit:await_startup(node()).")
+
+    def stop(self) -> None:
+        """Shut the node down in order; durable queues keep their messages."""
+        self._server.stop(timeout=60.0)
+
+    def kill9(self) -> None:
+        """Kill the node as a power cut would."""
+        self._server.kill9()
+
+    def freeze(self) -> None:
+        """Stop the node's clock: connections stay open and nothing answers, until `thaw`."""
+        self._server.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen node go on."""
+        self._server.send_signal(signal.SIGCONT)
+
+    def close(self) -> None:
+        """End the node and its port mapper for good."""
+        for daemon in (self._server, self._epmd):
+            if daemon.running:
+                daemon.kill9()
+
+    def rabbitmqctl(self, *arguments: str) -> str:
+        """Run RabbitMQ's own tool on this node (about 0.4 s) and return what it printed; fails when it fails."""
+        command = [str(self._programs / "rabbitmqctl"), "-n", self._environment["RABBITMQ_NODENAME"], *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 0, f"rabbitmqctl {arguments[0]}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def control(self, expression: str) -> str:
+        """Evaluate an Erlang expression (with its final dot) inside the node, in about a millisecond."""
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(30.0)
+            door.connect(str(self.home / "control"))
+            text = expression.encode()
+            door.sendall(struct.pack(">I", len(text)) + text)
+            answer = _receive(door, struct.unpack(">I", _receive(door, 4))[0]).decode()
+        assert answer.startswith("+"), f"the node refused {expression!r}: {answer[1:]}"
+        return answer[1:]
+
+    def new_vhost(self) -> str:
+        """Make an empty virtual host (about 10 ms) and return its name."""
+        vhost = f"test-{uuid4().hex[:12]}"
+        self.control(_ADD_VHOST.replace("$VHOST", vhost))
+        return vhost
+
+    def delete_vhost(self, vhost: str) -> None:
+        """Delete *vhost* with all its queues; its connections are closed."""
+        self.control(f'rabbit_vhost:delete(<<"{vhost}">>, <<"tests">>).')
+
+    def queue_counts(self, vhost: str) -> dict[str, QueueCount]:
+        """Return the messages of every queue of *vhost*, exact at this moment, quorum queues included."""
+        counts: dict[str, list[int]] = json.loads(self.control(_COUNTS.replace("$VHOST", vhost)))
+        return {name: QueueCount(*numbers) for name, numbers in counts.items()}
+
+    def raise_memory_alarm(self) -> None:
+        """Block every publisher, as a node short of memory does. Only on a private node."""
+        self.control("vm_memory_monitor:set_vm_memory_high_watermark(0).")
+
+    def clear_memory_alarm(self) -> None:
+        """Let publishers go on."""
+        self.control("vm_memory_monitor:set_vm_memory_high_watermark(0.4).")
+
+    def _answers(self) -> bool:
+        if not self.running:
+            raise ServerMissingError(f"RabbitMQ did not start:\n{self._server.tail}")
+        try:
+            return self.control("rabbit:is_running().") == "true"
+        except OSError:
+            return False  # the door opens at the end of the boot
+
+    def _prepare(self) -> None:
+        (self.home / "rabbitmq.conf").write_text(_CONFIGURATION.format(**self._ports))
+        (self.home / "control").unlink(missing_ok=True)
+        cookie = self.home / ".erlang.cookie"
+        if not cookie.exists():
+            cookie.write_text(uuid4().hex)
+            cookie.chmod(0o400)
+
+    @property
+    def _environment(self) -> dict[str, Any]:
+        return {
+            "PATH": os.environ["PATH"],
+            "LANG": "C.UTF-8",
+            "HOME": str(self.home),
+            "CONTROL_SCRIPT": str(_CONTROL),
+            "CONTROL_SOCKET": str(self.home / "control"),
+            "ERL_EPMD_PORT": str(self._ports["epmd"]),
+            "RABBITMQ_CONFIG_FILE": str(self.home / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_DIST_PORT": str(self._ports["dist"]),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.home / "plugins"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_LOG_BASE": str(self.home / "log"),
+            "RABBITMQ_MNESIA_BASE": str(self.home / "data"),
+            # A long name: 127.0.0.1 needs no resolver, "localhost" needs /etc/hosts.
+            "RABBITMQ_NODENAME": f"test-{self.port}@127.0.0.1",
+            "RABBITMQ_USE_LONGNAME": "true",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                '-eval file:script(os:getenv("CONTROL_SCRIPT"))'
+                " -start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+            "RUNNING_UNDER_SYSTEMD": "true",  # the script then becomes the server: one process, its pid is ours
+        }
+
+
+def _programs() -> Path:
+    """Where RabbitMQ's own scripts are: Debian's wrappers in /usr/sbin change the user and are not wanted."""
+    debian = Path("/usr/lib/rabbitmq/bin")
+    return debian if debian.is_dir() else Path(_which("rabbitmq-server")).resolve().parent
+
+
+def _which(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise ServerMissingError(f"{program} is not installed: run .ci/install-servers (package rabbitmq-server)")
+    return found
+
+
+def _ports(remembered: Path) -> dict[str, int]:
+    if not remembered.exists():
+        remembered.write_text(json.dumps({name: free_port() for name in ("amqp", "dist", "epmd")}))
+    ports: dict[str, int] = json.loads(remembered.read_text())
+    return ports
+
+
+def _receive(door: socket.socket, size: int) -> bytes:
+    data = door.recv(size, socket.MSG_WAITALL)
+    if len(data) != size:
+        raise ConnectionResetError("the node hung up")
+    return data

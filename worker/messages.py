@@ -1,0 +1,91 @@
+"""How the project's values look on the wire: bodies and headers of every message it publishes."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+from worker import topology
+from worker.publisher import Message
+
+if TYPE_CHECKING:
+    from tasks.call import ProviderCall
+    from tasks.records import CallOutcome, DeadLetter, EventPlanned
+
+CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
+REPLAY_PROVIDER: Final = "x-revocation-provider"  # a replayed event is planned for this provider alone
+SEALED: Final = "(sealed)"  # what Celery shows instead of a task's arguments
+_ORIGIN: Final = f"revoker@{socket.gethostname()}"
+
+
+def call(call: ProviderCall, *, delay: int = 0) -> Message:
+    """The Celery task of *call*, kept back for *delay* whole seconds.
+
+    Written after Celery's message protocol, version 2. `argsrepr` and `kwargsrepr` are constant: Celery would
+    otherwise write the arguments into a header in clear.
+    """
+    body = json.dumps([[call.model_dump(mode="json")], {}, _NO_CALLBACKS], separators=(",", ":"))
+    return Message(
+        topology.CALLS.name,
+        topology.calls_key(call.provider, call.lane),
+        body.encode(),
+        headers=_task_headers(call.operation.value, call.call_id, retries=len(call.attempts)),
+        delay=delay,
+        correlation_id=call.call_id,
+    )
+
+
+def record(record: EventPlanned | CallOutcome) -> Message:
+    """A line for the ledger."""
+    return Message(topology.OUTCOMES.name, record.kind, record.model_dump_json().encode())
+
+
+def dead_letter(letter: DeadLetter) -> Message:
+    """A dead letter, on its way to the desk."""
+    return Message(
+        topology.DEAD.name,
+        letter.kind,
+        letter.model_dump_json().encode(),
+        headers={"x-dead-reason": letter.reason},
+        correlation_id=letter.dead_letter_id,
+    )
+
+
+def event(
+    body: bytes,
+    event_type: str,
+    *,
+    content_type: str = CLOUDEVENTS_JSON,
+    headers: Mapping[str, object] | None = None,
+    only_provider: str | None = None,
+) -> Message:
+    """An event for the intake; *only_provider* is set by a replay of one provider's part."""
+    extra = {REPLAY_PROVIDER: only_provider} if only_provider else {}
+    return Message(
+        topology.EVENTS.name, event_type, body, content_type=content_type, headers={**(headers or {}), **extra}
+    )
+
+
+_NO_CALLBACKS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+def _task_headers(name: str, task_id: str, *, retries: int) -> dict[str, object]:
+    return {
+        "lang": "py",
+        "task": name,
+        "id": task_id,
+        "root_id": task_id,
+        "parent_id": None,
+        "group": None,
+        "argsrepr": SEALED,
+        "kwargsrepr": SEALED,
+        "retries": retries,
+        "eta": None,
+        "expires": None,
+        "timelimit": [None, None],
+        "shadow": None,
+        "ignore_result": True,
+        "origin": _ORIGIN,
+    }

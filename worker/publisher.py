@@ -1,0 +1,247 @@
+"""The only publisher: confirmed, mandatory, bounded in time, its connection thrown away after any error.
+
+py-amqp does not match confirms to messages: after one lost confirm, the next publish would be "confirmed" by the
+old acknowledgement, and a refused message reported as fine. So this module counts delivery tags itself
+(RabbitMQ, Consumer Acknowledgements and Publisher Confirms) and never reuses a channel it is unsure of.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+
+from amqp.exceptions import AMQPError, NotFound
+from kombu.exceptions import KombuError
+
+from worker import embedded, topology
+
+if TYPE_CHECKING:
+    from kombu import Connection
+
+CONFIRM_TIMEOUT: Final = 10.0  # seconds for the confirms of one batch
+BROKER_ERRORS: Final = (OSError, KombuError, AMQPError)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is to be published, and where. The body is never shown."""
+
+    exchange: str
+    routing_key: str
+    body: bytes = field(repr=False)
+    content_type: str = "application/json"
+    headers: Mapping[str, object] = field(default_factory=dict, repr=False)
+    delay: int = 0  # whole seconds the broker keeps it back
+    correlation_id: str | None = None
+    message_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+class PublishError(Exception):
+    """A message is not known to be safe in the broker."""
+
+
+class Unroutable(PublishError):  # noqa: N818 - its base is named Error; these are what became of a message
+    """No queue takes this message: an exchange, queue or binding is missing."""
+
+
+class Refused(PublishError):  # noqa: N818
+    """The broker said no: the queue is full."""
+
+
+class Unconfirmed(PublishError):  # noqa: N818
+    """No confirm came in time: the message may or may not be there."""
+
+
+class Disconnected(Unconfirmed):
+    """The connection broke before the confirm came, or there was none to be had."""
+
+
+Batch = Mapping[int, Message]  # by position in what was asked for
+Failures = dict[int, PublishError]
+
+
+class Publisher:
+    """Publishes batches over one connection of its own; safe to share between threads, which then take turns."""
+
+    def __init__(self, connect: Callable[[], Connection], confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
+        """*connect* makes a fresh connection; *confirm_timeout* is in seconds, for one batch."""
+        self._connect = connect
+        self._confirm_timeout = confirm_timeout
+        self._line: _Line | None = None
+        self._lock = threading.Lock()
+
+    def publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
+        """Publish *messages* in order; what became of each: None is confirmed. Never raises for a broker's fault.
+
+        A connection that was found broken is replaced once, and what is left goes over the new one; what was
+        confirmed is not sent again.
+        """
+        with self._lock:
+            failures = self._try(dict(enumerate(messages)))
+            left = {i: messages[i] for i, failure in failures.items() if isinstance(failure, Disconnected)}
+            if left:
+                failures = {i: f for i, f in failures.items() if i not in left} | self._try(left)
+        return [failures.get(i) for i in range(len(messages))]
+
+    def publish_all(self, messages: Sequence[Message]) -> None:
+        """Publish *messages*, or raise the first `PublishError`."""
+        for failure in self.publish(messages):
+            if failure is not None:
+                raise failure
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._throw_away()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _try(self, batch: Batch) -> Failures:
+        try:
+            self._line = self._line or _open_line(self._connect())
+        except BROKER_ERRORS as error:
+            return dict.fromkeys(batch, Disconnected(f"no connection to the broker ({type(error).__name__})"))
+        failures = self._line.publish(batch, self._confirm_timeout)
+        if failures:
+            self._throw_away()
+        return failures
+
+    def _throw_away(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            with contextlib.suppress(*BROKER_ERRORS):  # it is broken already: nothing more can be lost with it
+                line.connection.collect(socket_timeout=1)
+
+
+class _Line(Protocol):
+    """A connection and a channel to publish on, good until the first doubt."""
+
+    connection: Connection
+
+    def publish(self, batch: Batch, timeout: float) -> Failures: ...
+
+
+def _open_line(connection: Connection) -> _Line:
+    connection.connect()
+    return _ConfirmLine(connection) if topology.delays_by_topology(connection) else _TransactionLine(connection)
+
+
+class _TransactionLine:
+    """The embedded broker: a batch is one synced transaction, and confirmed when that is committed."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.channel = connection.channel()
+
+    def publish(self, batch: Batch, timeout: float) -> Failures:
+        """One message that no queue takes undoes the whole transaction: then each goes alone."""
+        try:
+            with self.channel.transaction():
+                for message in batch.values():
+                    headers = {**message.headers, **({"x-delay": message.delay * 1000} if message.delay else {})}
+                    _publish(self.channel, message, message.exchange, message.routing_key, headers)
+        except (embedded.Unroutable, NotFound):
+            if len(batch) == 1:
+                return {i: _unroutable(message) for i, message in batch.items()}
+            return {k: v for i, message in batch.items() for k, v in self.publish({i: message}, timeout).items()}
+        except BROKER_ERRORS as error:
+            return dict.fromkeys(batch, Disconnected(f"the embedded broker failed ({type(error).__name__})"))
+        return {}
+
+
+class _ConfirmLine:
+    """RabbitMQ: a batch is sent at once and its confirms are matched to it by delivery tag, returns by message id."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.channel = connection.channel()
+        self.channel.confirm_select()
+        self.channel.events["basic_ack"].add(self._on_ack)
+        self.channel.events["basic_nack"].add(self._on_nack)
+        self.channel.events["basic_return"].add(self._on_return)
+        self._last_tag = 0
+        self._open: dict[int, int] = {}  # delivery tag → position
+        self._waiting: set[int] = set()  # positions without a confirm
+        self._returned: set[str] = set()  # message ids
+        self._failures: Failures = {}
+
+    def publish(self, batch: Batch, timeout: float) -> Failures:
+        self._waiting, self._returned, self._failures = set(batch), set(), {}
+        try:
+            self._send(batch)
+            self._await_confirms(time.monotonic() + timeout)
+        except TimeoutError:
+            self._fail_waiting(Unconfirmed("the broker did not confirm in time"))
+        except AMQPError as error:
+            self._fail_waiting(_closed(error))
+        except (OSError, KombuError) as error:
+            self._fail_waiting(Disconnected(f"the connection to the broker broke ({type(error).__name__})"))
+        for i, message in batch.items():
+            if message.message_id in self._returned:
+                self._failures[i] = _unroutable(message)
+        return self._failures
+
+    def _send(self, batch: Batch) -> None:
+        for i, message in batch.items():
+            self._last_tag += 1
+            self._open[self._last_tag] = i
+            exchange, key = message.exchange, message.routing_key
+            if message.delay:
+                exchange, key = topology.DELAY_ENTRY, topology.delayed_key(key, message.delay)
+            _publish(self.channel, message, exchange, key, message.headers)
+
+    def _await_confirms(self, until: float) -> None:
+        while self._open:
+            self.connection.drain_events(timeout=max(0.001, until - time.monotonic()))
+
+    def _fail_waiting(self, failure: PublishError) -> None:
+        self._failures |= dict.fromkeys(self._waiting, failure)
+
+    def _on_ack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - py-amqp calls it so
+        self._waiting.difference_update(self._confirmed(tag, multiple=multiple))
+
+    def _on_nack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - py-amqp calls it so
+        refused = self._confirmed(tag, multiple=multiple)
+        self._waiting.difference_update(refused)
+        self._failures |= dict.fromkeys(refused, Refused("the broker refused the message: its queue is full"))
+
+    def _on_return(self, error: object, exchange: str, routing_key: str, message: Any) -> None:  # noqa: ANN401, ARG002
+        self._returned.add(message.properties.get("message_id"))
+
+    def _confirmed(self, tag: int, *, multiple: bool) -> list[int]:
+        tags = [each for each in self._open if each <= tag] if multiple else [tag]
+        return [self._open.pop(each) for each in tags]
+
+
+def _publish(channel: Any, message: Message, exchange: str, key: str, headers: Mapping[str, object]) -> None:  # noqa: ANN401
+    properties = {"delivery_mode": 2, "message_id": message.message_id}
+    if message.correlation_id:
+        properties["correlation_id"] = message.correlation_id
+    prepared = channel.prepare_message(
+        message.body,
+        content_type=message.content_type,
+        content_encoding="utf-8",
+        headers=dict(headers),
+        properties=properties,
+    )
+    channel.basic_publish(prepared, exchange=exchange, routing_key=key, mandatory=True)
+
+
+def _unroutable(message: Message) -> Unroutable:
+    return Unroutable(f"no queue takes {message.routing_key} from {message.exchange}")
+
+
+def _closed(error: AMQPError) -> PublishError:
+    """A closed channel with 404 says that the exchange is missing; anything else, that the line is gone."""
+    if isinstance(error, NotFound):
+        return Unroutable("the exchange does not exist")
+    return Disconnected(f"the broker closed the connection ({type(error).__name__})")

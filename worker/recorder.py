@@ -1,0 +1,125 @@
+"""The recorder: outcomes and dead letters from the broker into the ledger.
+
+The dead-letter queue is the transport, the ledger is the desk: nobody disturbs a queue to look at it. While the
+ledger is away, everything waits in the broker.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import ValidationError
+
+from tasks import records
+from tasks.call import ProviderCall
+from tasks.events import RejectionCode
+from tasks.outcome import Reason, event_reason
+from tasks.records import DeadLetter, ledger_record
+from worker import topology
+from worker.consumer import BatchConsumer, body_of
+from worker.ledger import Ledger, LedgerUnavailable
+
+if TYPE_CHECKING:
+    import threading
+
+    from kombu.message import Message
+
+    from worker.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+NOT_OURS: Final = event_reason(RejectionCode.INVALID_REQUEST)
+
+Record = records.EventPlanned | records.CallOutcome | DeadLetter
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Record until *stop* is set. A ledger that is away is said once, and waited for."""
+    ledger = Ledger.open(settings.ledger_url.get_secret_value())
+    recorder = Recorder(ledger)
+    queues = [topology.OUTCOMES_QUEUE, topology.DEAD_QUEUE]
+    url = settings.broker_url.get_secret_value()
+    try:
+        BatchConsumer(url, queues, list(settings.providers), recorder.handle, stop).run()
+    finally:
+        ledger.close()
+
+
+class Recorder:
+    """Writes batches of messages into the ledger, each batch in one transaction."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._ready = False
+        self._away = False
+
+    def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
+        """Write *batch*; returns all of it where the ledger could not be written."""
+        try:
+            if not self._ready:
+                self._ledger.upgrade()
+                self._ready = True
+            self._ledger.record([read(message) for message in batch])
+        except LedgerUnavailable as error:
+            if not self._away:
+                logger.warning("ledger.unavailable", extra={"error": str(error)})
+            self._away = True
+            return batch
+        if self._away:
+            logger.warning("ledger.back")
+            self._away = False
+        return []
+
+
+def read(message: Message) -> Record:
+    """The record that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped."""
+    body = body_of(message)
+    deaths = message.headers.get("x-death") if isinstance(message.headers, Mapping) else None
+    if deaths:
+        return _given_up_by_broker(message, body, deaths[0])
+    try:
+        if message.delivery_info.get("exchange") == topology.DEAD.name:
+            return DeadLetter.model_validate_json(body)
+        return ledger_record.validate_json(body)
+    except ValidationError:
+        return _unreadable(message, body, NOT_OURS)
+
+
+def _given_up_by_broker(message: Message, body: bytes, death: Mapping[str, Any]) -> DeadLetter:
+    """A message that came through the net: it crashed its process too often, or its task raised."""
+    limit = death.get("reason") == "delivery_limit"
+    if death.get("queue") == topology.INTAKE.name:
+        return _unreadable(message, body, Reason.BROKER_DELIVERY_LIMIT, kind="event")
+    call = _call_in(body)
+    if call is None:
+        return _unreadable(message, body, Reason.BROKER_DELIVERY_LIMIT if limit else NOT_OURS)
+    reason = Reason.BROKER_DELIVERY_LIMIT if limit else Reason.WORKER_LOST
+    return records.of_call(call, reason, datetime.now(UTC), {"queue": str(death.get("queue"))[:64]})
+
+
+def _call_in(body: bytes) -> ProviderCall | None:
+    try:
+        return ProviderCall.model_validate(json.loads(body)[0][0])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+
+
+def _unreadable(message: Message, body: bytes, reason: str, kind: Any = "message") -> DeadLetter:  # noqa: ANN401
+    """Not one of our messages, so nobody knows what it holds: only an event's body may be kept, for its replay."""
+    digest = hashlib.sha256(body).hexdigest()
+    return DeadLetter(
+        kind=kind,
+        dead_letter_id=records.dead_letter_id(kind, digest),
+        reason=reason,
+        at=datetime.now(UTC),
+        body_sha256=digest,
+        body_size=len(body),
+        body=base64.b64encode(body).decode() if kind == "event" else None,
+        content_type=message.content_type,
+    )

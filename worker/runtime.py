@@ -1,0 +1,161 @@
+"""What revocation tasks run on: the providers, the holds, the outbox. One per worker process, on one event loop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tasks import records
+from tasks.base import Held
+from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
+from tasks.providers import KINDS, make_provider, open_session
+from tasks.sealing import load_keys
+from worker import broker, messages
+from worker.holds import Holds
+from worker.outbox import Outbox
+from worker.publisher import Message, Publisher
+
+if TYPE_CHECKING:
+    from tasks.call import ProviderCall
+    from tasks.outcome import Outcome
+    from tasks.providers import Provider
+    from worker.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class WorkerRuntime:
+    """The worker's side of `tasks.base.Runtime`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.policy = settings.retry_policy()
+        self._settings = settings
+        self._holds = Holds(settings.hold.first, settings.hold.cap)
+        self._providers: dict[str, Provider] = {}
+        self._resources = AsyncExitStack()
+
+    async def open(self) -> None:
+        """Open sessions and connections; must run on the event loop that the calls will run on."""
+        ring = load_keys(self._settings.keys_dir)
+        for name, provider in self._settings.providers.items():
+            session = await self._resources.enter_async_context(open_session())
+            self._providers[name] = make_provider(name, provider, session, ring)
+        url = self._settings.broker_url.get_secret_value()
+        self._outbox = Outbox(Publisher(lambda: broker.connect(url, publishing=True)))
+        self._resources.callback(self._outbox.close)
+
+    async def close(self) -> None:
+        """Close what was opened, the outbox first."""
+        await self._resources.aclose()
+
+    def now(self) -> datetime:
+        """The time, aware and in UTC."""
+        return datetime.now(UTC)
+
+    async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
+        """Make *call* at its provider once, unless our credential for it is held."""
+        provider = self._providers.get(call.provider)
+        if provider is None:
+            return Permanent(Reason.ROUTE_UNKNOWN_PROVIDER)
+        ours = KINDS[self._settings.providers[call.provider].kind].uses_worker_credential(call.operation)
+        if ours and (held := self._holds.check(call.provider)):
+            return held
+        started = time.perf_counter()
+        outcome = await provider.execute(call)
+        _log(call, outcome, time.perf_counter() - started)
+        return self._learn(call, outcome) if ours else _never_ours(outcome)
+
+    async def settle(self, call: ProviderCall, outcome: Settled) -> None:
+        """Record that *call* reached its goal."""
+        detail = {"evidence": outcome.evidence, **outcome.detail}
+        await self._outbox.publish(self._record(call, outcome.state, call.attempt, detail=detail))
+
+    async def retry(self, call: ProviderCall, delay: int) -> None:
+        """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
+        last = call.attempts[-1]
+        record = self._record(
+            call, State.RETRYING, len(call.attempts), reason=last.reason, detail=last.detail, delay=delay
+        )
+        await self._outbox.publish(messages.call(call, delay=delay), record)
+
+    async def hold(self, call: ProviderCall, held: Held) -> None:
+        """Have the broker bring *call* back later, unattempted."""
+        record = self._record(call, State.HELD, len(call.attempts), reason=held.reason, delay=held.delay)
+        await self._outbox.publish(messages.call(call, delay=held.delay), record)
+
+    async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
+        """Give *call* up, for people to see."""
+        await self._outbox.publish(messages.dead_letter(records.of_call(call, reason, self.now(), dict(detail))))
+
+    async def publish_event(self, document: Mapping[str, object]) -> None:
+        """Hand an event to the intake, which judges it."""
+        await self._outbox.publish(messages.event(json.dumps(document).encode(), str(document.get("type", "unknown"))))
+
+    def _learn(self, call: ProviderCall, outcome: Outcome) -> Settled | Transient | Permanent | Held:
+        was_open = self._holds.is_open(call.provider)
+        held = self._holds.observe(call.provider, outcome)
+        if held and not was_open:
+            logger.error("provider.held", extra={"provider": call.provider, "reason": held.reason})
+        if was_open and not self._holds.is_open(call.provider):
+            logger.warning("provider.released", extra={"provider": call.provider})
+        return held or _never_ours(outcome)
+
+    def _record(  # noqa: PLR0913 - a line of the ledger has this much to say
+        self,
+        call: ProviderCall,
+        state: State,
+        attempt: int,
+        *,
+        reason: str | None = None,
+        detail: Mapping[str, str] | None = None,
+        delay: int | None = None,
+    ) -> Message:
+        now = self.now()
+        return messages.record(
+            records.CallOutcome(
+                call_id=call.call_id,
+                source=call.source,
+                event_id=call.event_id,
+                event_type=call.event_type,
+                provider=call.provider,
+                operation=call.operation,
+                subject=call.subject,
+                subject_keys=call.subject_keys,
+                occurred_at=call.occurred_at,
+                at=now,
+                state=state,
+                reason=reason,
+                detail=dict(detail or {}),
+                attempt=attempt,
+                replays=call.replays,
+                next_attempt_at=now + timedelta(seconds=delay) if delay else None,
+            )
+        )
+
+
+def _never_ours(outcome: Outcome) -> Settled | Transient | Permanent:
+    """A credential fault of a call that carries the user's own token is a contradiction: an operator must look."""
+    return Permanent(outcome.reason, outcome.detail) if isinstance(outcome, CredentialFault) else outcome
+
+
+def _log(call: ProviderCall, outcome: Outcome, seconds: float) -> None:
+    """One wide line per attempt."""
+    logger.info(
+        "revocation.attempted",
+        extra={
+            "call_id": call.call_id,
+            "event_id": call.event_id,
+            "provider": call.provider,
+            "operation": call.operation.value,
+            "attempt": call.attempt,
+            "outcome": outcome.state.value if isinstance(outcome, Settled) else type(outcome).__name__.lower(),
+            "reason": None if isinstance(outcome, Settled) else str(outcome.reason),
+            "duration_ms": round(seconds * 1000, 1),
+            "exposure_seconds": round((datetime.now(UTC) - call.occurred_at).total_seconds(), 3),
+        },
+    )

@@ -1,0 +1,204 @@
+"""The only reader of environment, configuration file and secret files.
+
+Sources, the first that names a value wins: `REVOKER_…` variables (`__` between levels), secret files in
+`REVOKER_SECRETS_DIR` (a file per value, named like the variable without its prefix, e.g.
+`providers__genesys__client_secret`), the TOML file `REVOKER_CONFIG_FILE` (where unset and there:
+`var/revoker.toml`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from tasks.call import Lane
+from tasks.plan import Catalogue, Instance
+from tasks.providers import KINDS, ProviderSettings
+from tasks.retry import RetryPolicy
+from tasks.subject import SubjectIndex
+
+PREFIX: Final = "REVOKER_"
+CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
+SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"
+DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
+PRIVATE: Final = 0o077  # the mode bits a file of secrets must not have
+
+
+class SettingsError(Exception):
+    """The settings are not usable: a line per fault, each naming a setting, none showing a value."""
+
+
+def _is_provider_name(name: str) -> str:
+    if not name or len(name) > 32 or not name[0].isascii() or not name[0].islower():  # noqa: PLR2004
+        raise ValueError("a provider's name is 1 to 32 characters: a lower-case letter, then a-z 0-9 _ -")
+    if not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-"):
+        raise ValueError("a provider's name is 1 to 32 characters: a lower-case letter, then a-z 0-9 _ -")
+    return name
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class RetrySettings(_Section):
+    """The retry curve and its two ends."""
+
+    base: float = Field(1.0, ge=0.1, le=60, description="Seconds: ceiling of the first delay; it doubles from there")
+    cap: float = Field(300.0, ge=1, le=3600, description="Seconds: ceiling of every delay")
+    retry_after_cap: float = Field(900.0, ge=1, le=86400, description="Seconds: longest Retry-After honoured")
+    max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
+    routine_budget: float = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
+    urgent_budget: float = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
+
+
+class HoldSettings(_Section):
+    """How long a refused credential is left alone before it is probed."""
+
+    first: float = Field(15.0, ge=1, le=3600, description="Seconds of the first hold; it doubles while refused")
+    cap: float = Field(300.0, ge=1, le=3600, description="Seconds of the longest hold")
+
+
+class WorkerSettings(_Section):
+    """The Celery worker."""
+
+    concurrency: int = Field(64, ge=1, le=1000, description="Provider calls in flight in one worker process")
+
+
+class Settings(BaseSettings):
+    """Everything a process of this project may be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    broker_url: SecretStr = Field(
+        SecretStr("embedded:///var/broker.sqlite3"),
+        description="embedded:///FILE or amqp(s)://user:password@host/vhost",
+    )
+    ledger_url: SecretStr = Field(
+        SecretStr("sqlite:///var/ledger.sqlite3"),
+        description="sqlite:///FILE or postgresql+psycopg://user@host/database",
+    )
+    keys_dir: Path = Field(Path("var/keys"), description="Folder of private sealing keys, a JWK file each, mode 0600")
+    subject_key: SecretStr = Field(
+        description="Key of the subject index, 32 characters or more: keep it, look-ups need it", min_length=32
+    )
+    providers: dict[Annotated[str, AfterValidator(_is_provider_name)], ProviderSettings] = Field(
+        default_factory=dict, description="Provider instances by name"
+    )
+    retry: RetrySettings = RetrySettings()
+    hold: HoldSettings = HoldSettings()
+    worker: WorkerSettings = WorkerSettings()
+    sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere")
+    environment: str = Field("production", max_length=64, description="Name of this installation in error reports")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a working directory's .env is nobody's decision
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of the module's first lines."""
+        sources = [init_settings, env_settings]
+        if secrets := os.environ.get(SECRETS_DIR):
+            sources.append(
+                NestedSecretsSettingsSource(file_secret_settings, secrets_dir=secrets, secrets_nested_delimiter="__")
+            )
+        if config := config_file():
+            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
+        return tuple(sources)
+
+    def retry_policy(self) -> RetryPolicy:
+        """When a call is tried again."""
+        retry = self.retry
+        return RetryPolicy(retry.base, retry.cap, retry.retry_after_cap, retry.max_attempts)
+
+    def budgets(self) -> dict[Lane, timedelta]:
+        """How long from an event's time a call of each lane is tried."""
+        return {
+            Lane.ROUTINE: timedelta(seconds=self.retry.routine_budget),
+            Lane.URGENT: timedelta(seconds=self.retry.urgent_budget),
+        }
+
+    def catalogue(self) -> Catalogue:
+        """What planning must know."""
+        instances = {
+            name: Instance(name, KINDS[provider.kind], getattr(provider, "subject_issuer", None))
+            for name, provider in self.providers.items()
+        }
+        return Catalogue(instances, self.budgets(), self.subjects())
+
+    def subjects(self) -> SubjectIndex:
+        """The index under which the ledger knows people."""
+        return SubjectIndex(self.subject_key.get_secret_value().encode())
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings in force; raises `SettingsError` naming every setting that is missing, unknown or ill-formed."""
+        if faults := [*_unknown_variables(cls), *_unfit_files()]:
+            raise SettingsError("\n".join(faults))
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("\n".join(_fault(each["loc"], each["msg"]) for each in error.errors())) from None
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{config_file() or CONFIG_FILE}: cannot be read ({type(error).__name__})") from None
+
+
+def config_file() -> Path | None:
+    """The TOML file in force, if any."""
+    if named := os.environ.get(CONFIG_FILE):
+        return Path(named)
+    return DEFAULT_CONFIG_FILE if DEFAULT_CONFIG_FILE.is_file() else None
+
+
+def _fault(location: tuple[int | str, ...], message: str) -> str:
+    return f"{'.'.join(str(part) for part in location)}: {message.removeprefix('Value error, ')}"
+
+
+def _unknown_variables(settings: type[Settings]) -> list[str]:
+    """pydantic-settings passes over a misspelt top-level variable in silence: a typo must not become a default."""
+    known = {f"{PREFIX}{name}".upper() for name in settings.model_fields} | {CONFIG_FILE, SECRETS_DIR}
+    faults = []
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name.split("__")[0].upper() not in known:
+            near = difflib.get_close_matches(name.split("__")[0], known, 1)
+            faults.append(f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
+    return faults
+
+
+def _unfit_files() -> list[str]:
+    """A secret that everybody can read is none; an empty or missing one would be found too late."""
+    faults = []
+    config = config_file()
+    if config is not None and not config.is_file():
+        faults.append(f"{CONFIG_FILE}: there is no such file")
+    folder = os.environ.get(SECRETS_DIR)
+    if folder and not Path(folder).is_dir():
+        faults.append(f"{SECRETS_DIR}: there is no such folder")
+    for file in sorted(Path(folder).iterdir()) if folder and Path(folder).is_dir() else []:
+        if file.is_file() and file.stat().st_mode & PRIVATE:
+            faults.append(f"{file.name}: the secret's file is open to others; set its mode to 0600")
+        elif file.is_file() and not file.stat().st_size:
+            faults.append(f"{file.name}: the secret's file is empty")
+    return faults
