@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, bootsteps, signals
-from celery.worker.consumer import Consumer
 
 from tasks import revocations
 from worker import broker, embedded, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.observability import logs, sentry
 from worker.runtime import WorkerRuntime
+from worker.task_consumer import TaskConsumer
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -59,7 +59,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_pool": "threads",
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 2,
-        "worker_consumer": RevocationConsumer,
+        "worker_consumer": TaskConsumer,
         "worker_enable_remote_control": False,  # whoever reaches the broker could shut workers down
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
@@ -68,27 +68,12 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
-class RevocationConsumer(Consumer):
-    """Celery's consumer without the chatter between workers: no mingle, gossip, heart, or remote control."""
-
-    class Blueprint(Consumer.Blueprint):
-        """The steps of a consumer that only consumes."""
-
-        default_steps = (
-            "celery.worker.consumer.connection:Connection",
-            "worker.app:TopologyStep",
-            "celery.worker.consumer.events:Events",
-            "celery.worker.consumer.tasks:Tasks",
-            "celery.worker.consumer.delayed_delivery:DelayedDelivery",
-            "celery.worker.consumer.consumer:Evloop",
-        )
-
-
 class _RuntimeHost:
     """The loop and what runs on it, from the worker's start to its end."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = LoopThread()
+        self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
 
     def start(self) -> None:
@@ -112,16 +97,6 @@ class RuntimeStep(bootsteps.StartStopStep):
     def stop(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Close them."""
         worker.app.runtime_host.stop()
-
-
-class TopologyStep(bootsteps.StartStopStep):
-    """Declares every exchange and queue whenever the worker (re)connects."""
-
-    requires = ("celery.worker.consumer.connection:Connection",)
-
-    def start(self, consumer: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Declare them on the consumer's own connection."""
-        topology.declare(consumer.connection, consumer.app.runtime_host.provider_names)
 
 
 def _task_base(loop: LoopThread) -> type[BridgedTask]:

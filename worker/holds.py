@@ -12,6 +12,7 @@ from typing import Final
 from tasks.base import Held
 from tasks.outcome import CredentialFault, Outcome, Reason, Transient
 
+HANDFUL: Final = 3  # refusals in a row that open a hold
 PROBE_SECONDS: Final = 5.0  # how long one probe may take before the others look again
 
 
@@ -25,9 +26,10 @@ class _Hold:
 class Holds:
     """Opens after a refused credential or a Retry-After, lets one call through as a probe, closes when it succeeds.
 
-    Keys are provider instances. Only calls made with the worker's own credential may be shown to it: a user's bad
-    token says nothing of ours. *first* and *cap* are seconds; the hold doubles with every refused probe. Safe to
-    use from one thread only (the event loop's).
+    One refusal between successes says something of that call (a provider may answer a dead reference and a dead key
+    alike); a handful in a row says something of our credential. Keys are provider instances. Only calls made with the
+    worker's own credential may be shown to it: a user's bad token says nothing of ours. *first* and *cap* are seconds;
+    the hold doubles with every refused probe. Safe to use from one thread only (the event loop's).
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Holds:
         self._first, self._cap = first, cap
         self._clock, self._chance = clock, chance
         self._open: dict[str, _Hold] = {}
+        self._refusals: dict[str, int] = {}  # in a row
 
     def check(self, provider: str) -> Held | None:
         """Why a call to *provider* has to wait; None lets it go. After the hold's time, one call goes as the probe."""
@@ -57,22 +60,27 @@ class Holds:
         now = self._clock()
         match outcome:
             case CredentialFault(reason=reason):
-                hold = self._open.get(provider)
-                strikes = hold.strikes + 1 if hold else 1
-                wait = min(self._first * 2 ** min(strikes - 1, 16), self._cap)
-                self._open[provider] = _Hold(reason, now + wait, strikes)
-                return self._held(self._open[provider], now)
+                self._refusals[provider] = self._refusals.get(provider, 0) + 1
+                if provider in self._open or self._refusals[provider] >= HANDFUL:
+                    return self._held(self._reopen(provider, reason, now), now)
             case Transient(reason=Reason.HTTP_429, retry_after=float() as asked):
                 self._open[provider] = _Hold(Reason.HTTP_429, now + asked, 0)
             case Transient():
                 pass  # the provider is unwell, which says nothing of our credential
             case _:
                 self._open.pop(provider, None)
+                self._refusals.pop(provider, None)
         return None
 
     def is_open(self, provider: str) -> bool:
         """Whether calls to *provider* are held."""
         return provider in self._open
+
+    def _reopen(self, provider: str, reason: str, now: float) -> _Hold:
+        strikes = self._open[provider].strikes + 1 if provider in self._open else 1
+        wait = min(self._first * 2 ** min(strikes - 1, 16), self._cap)
+        self._open[provider] = _Hold(reason, now + wait, strikes)
+        return self._open[provider]
 
     def _held(self, hold: _Hold, now: float) -> Held:
         spread = 1 + 0.25 * self._chance()  # a held crowd must not come back as one

@@ -16,7 +16,7 @@ from tasks.plan import Plan, plan_revocations
 from tasks.records import DeadLetter, EventPlanned, PlannedUnit
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
-from worker.consumer import BatchConsumer, body_of
+from worker.batch_consumer import BatchConsumer, body_of
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
 

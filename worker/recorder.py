@@ -22,7 +22,7 @@ from tasks.events import RejectionCode
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, ledger_record
 from worker import topology
-from worker.consumer import BatchConsumer, body_of
+from worker.batch_consumer import BatchConsumer, body_of
 from worker.ledger import Ledger, LedgerUnavailable
 
 if TYPE_CHECKING:

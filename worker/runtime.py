@@ -103,7 +103,7 @@ class WorkerRuntime:
             logger.error("provider.held", extra={"provider": call.provider, "reason": held.reason})
         if was_open and not self._holds.is_open(call.provider):
             logger.warning("provider.released", extra={"provider": call.provider})
-        return held or _never_ours(outcome)
+        return held or _burns_an_attempt(outcome)
 
     def _record(  # noqa: PLR0913 - a line of the ledger has this much to say
         self,
@@ -136,6 +136,11 @@ class WorkerRuntime:
                 next_attempt_at=now + timedelta(seconds=delay) if delay else None,
             )
         )
+
+
+def _burns_an_attempt(outcome: Outcome) -> Settled | Transient | Permanent:
+    """A refusal among successes may be about this call alone: it is tried again, and some day given up."""
+    return Transient(outcome.reason, detail=outcome.detail) if isinstance(outcome, CredentialFault) else outcome
 
 
 def _never_ours(outcome: Outcome) -> Settled | Transient | Permanent:

@@ -17,6 +17,8 @@ _SECRETS: Final = re.compile(
     r"|eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){2,4}"
     r"|(?<=://)[^/@\s:]*:[^/@\s]+(?=@)"
 )
+# Celery's line for each message received and each task done: the wide line of an attempt says it better.
+_CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
 _NAMES: Final = frozenset(
     {"token", "access_token", "authorization", "api_key", "x-api-key", "client_secret", "password"}
 )
@@ -44,6 +46,8 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 
 def redact(_: object, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

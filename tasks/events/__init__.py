@@ -1,0 +1,66 @@
+"""Events: what producers say, read strictly.
+
+`parse_event` turns the bytes of a message into a `SessionEnded` or a `UserDisabled`, or into an `InvalidEvent` that
+names the fault and its place. The contract stands in `tasks/contracts/`.
+"""
+
+from tasks.events.envelope import MAX_BODY, attribute_headers
+from tasks.events.model import (
+    Account,
+    Credential,
+    Event,
+    JweCredential,
+    ReferenceCredential,
+    Session,
+    SessionEnded,
+    SessionEndedData,
+    TokenReferenceCredential,
+    UserDisabled,
+    UserDisabledData,
+    event_document,
+)
+from tasks.events.parsing import MAX_AHEAD, parse_event
+from tasks.events.rejection import InvalidEvent, RejectionCode
+from tasks.events.subjects import (
+    Aliases,
+    Complex,
+    Did,
+    Email,
+    IssSub,
+    Opaque,
+    PhoneNumber,
+    SimpleSubject,
+    SubId,
+    Uri,
+)
+
+__all__ = [
+    "MAX_AHEAD",
+    "MAX_BODY",
+    "Account",
+    "Aliases",
+    "Complex",
+    "Credential",
+    "Did",
+    "Email",
+    "Event",
+    "InvalidEvent",
+    "IssSub",
+    "JweCredential",
+    "Opaque",
+    "PhoneNumber",
+    "ReferenceCredential",
+    "RejectionCode",
+    "Session",
+    "SessionEnded",
+    "SessionEndedData",
+    "SimpleSubject",
+    "SubId",
+    "TokenReferenceCredential",
+    "Uri",
+    "UserDisabled",
+    "UserDisabledData",
+    "attribute_headers",
+    "event_document",
+    "parse_event",
+]

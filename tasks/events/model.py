@@ -1,0 +1,148 @@
+"""The two events as typed, frozen values: what `contracts/event.schema.json` says, in Python."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from tasks.events.fields import (
+    Closed,
+    EventId,
+    InitiatingEntity,
+    Instant,
+    Maybe,
+    Open,
+    ProviderName,
+    Reason,
+    Source,
+    Text128,
+    Text256,
+    Traceparent,
+    UserId,
+)
+from tasks.events.subjects import SubId
+
+
+class JweCredential(Closed):
+    """A user's token, sealed for the worker (compact JWE, RFC 7516 section 7.1)."""
+
+    jwe: Annotated[
+        str,
+        Field(
+            max_length=16384,
+            pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$",
+            repr=False,
+        ),
+    ]
+
+
+class ReferenceCredential(Closed):
+    """Where a configured resolver finds the token: `<scheme>:<name>`."""
+
+    ref: Annotated[str, Field(max_length=512, pattern=r"^[a-z][a-z0-9+.-]{1,31}:[\x21-\x7e]+$", repr=False)]
+
+
+class TokenReferenceCredential(Closed):
+    """The provider's own reference to a token, of no use without the worker's credential."""
+
+    token_reference_id: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^[\x21-\x7e]+$", repr=False)]
+
+
+def _branch(value: object) -> str | None:
+    names = list(value if isinstance(value, dict) else getattr(type(value), "model_fields", ()))
+    return f"<{names[0]}>" if len(names) == 1 else None
+
+
+Credential = Annotated[
+    Annotated[JweCredential, Tag("<jwe>")]
+    | Annotated[ReferenceCredential, Tag("<ref>")]
+    | Annotated[TokenReferenceCredential, Tag("<token_reference_id>")],
+    Discriminator(_branch),
+]
+"""Exactly one of the three."""
+
+
+class Session(Closed):
+    """One session of the subject at one provider, and what ends it."""
+
+    provider: ProviderName
+    credential: Credential
+    session_id: Maybe[Text256] = None
+    expires_at: Maybe[Instant] = None
+
+
+class Account(Closed):
+    """The subject's account at one provider."""
+
+    user_id: UserId
+
+
+def _all_different(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError("lists a provider twice")
+    return names
+
+
+class SessionEndedData(Open):
+    """Which sessions ended, whose, and why."""
+
+    sub_id: Maybe[SubId] = None
+    sessions: Annotated[tuple[Session, ...], Field(strict=False, min_length=1, max_length=16)]
+    reason: Maybe[Reason] = None
+    initiating_entity: Maybe[InitiatingEntity] = None
+
+
+class UserDisabledData(Open):
+    """Who was disabled, and where their accounts and sessions are as far as the producer knows."""
+
+    sub_id: SubId
+    accounts: Annotated[Mapping[ProviderName, Account], Field(max_length=16)] = Field(default_factory=dict)
+    sessions: Annotated[tuple[Session, ...], Field(strict=False, max_length=16)] = ()
+    providers: Annotated[
+        tuple[ProviderName, ...], Field(strict=False, min_length=1, max_length=16), AfterValidator(_all_different)
+    ] = ()
+    reason: Maybe[Reason] = None
+    initiating_entity: Maybe[InitiatingEntity] = None
+
+
+class Event(Open):
+    """What every event carries: the CloudEvents 1.0 attributes; extension attributes are in `model_extra`.
+
+    The fields stand in the order in which their faults are reported.
+    """
+
+    specversion: Literal["1.0"]
+    id: EventId
+    source: Source
+    type: str
+    time: Instant
+    subject: Annotated[str, Field(max_length=256)] | None = None
+    datacontenttype: Literal["application/json", "application/json; charset=utf-8"] | None = None
+    dataschema: Annotated[str, Field(max_length=256)] | None = None
+    expirytime: Maybe[Instant] = None
+    correlationid: Maybe[Text128] = None
+    traceparent: Maybe[Traceparent] = None
+    tracestate: Maybe[Annotated[str, Field(max_length=512)]] = None
+
+
+class SessionEnded(Event):
+    """Sessions of one subject ended; the tokens of exactly those sessions must die."""
+
+    type: Literal["session.ended"]
+    data: SessionEndedData
+
+
+class UserDisabled(Event):
+    """A user was disabled; every token of theirs must die."""
+
+    type: Literal["user.disabled"]
+    data: UserDisabledData
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """Return *event* as a structured CloudEvents JSON object, which `parse_event` reads back as an equal event."""
+    document = event.model_dump(mode="json", exclude_unset=True)
+    if event.traceparent is None:
+        # An invalid trace context was read as None, and null is not what the contract allows for "none".
+        document.pop("traceparent", None)
+    return document

@@ -1,0 +1,111 @@
+"""From the bytes of a message to an event, or to the reason why it is none."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from tasks.events.envelope import UnreadableError, read_envelope
+from tasks.events.fields import EventId, Source
+from tasks.events.model import Event, SessionEnded, UserDisabled
+from tasks.events.plaintext import is_plaintext, may_hold_plaintext, plaintext_path
+from tasks.events.rejection import InvalidEvent, Path, RejectionCode, json_pointer
+from tasks.events.subjects import UNKNOWN_FORMAT
+
+MAX_AHEAD: Final = timedelta(seconds=300)
+"""How far a producer's clock may run ahead of ours."""
+
+_MODELS: Final[Mapping[object, type[Event]]] = {"session.ended": SessionEnded, "user.disabled": UserDisabled}
+_CODES: Final[Mapping[object, RejectionCode]] = {
+    "specversion": RejectionCode.NOT_CLOUDEVENTS,
+    "id": RejectionCode.NOT_CLOUDEVENTS,
+    "source": RejectionCode.NOT_CLOUDEVENTS,
+    "type": RejectionCode.NOT_CLOUDEVENTS,
+    "time": RejectionCode.INVALID_TIME,
+}
+_ID: Final[TypeAdapter[str]] = TypeAdapter(EventId)
+_SOURCE: Final[TypeAdapter[str]] = TypeAdapter(Source)
+
+
+def parse_event(
+    body: bytes, *, now: datetime, content_type: str | None = None, headers: Mapping[str, object] | None = None
+) -> SessionEnded | UserDisabled | InvalidEvent:
+    """Return the event that a message carries, or why it carries none. Never raises on input.
+
+    *now* is an aware datetime. The content mode follows from *content_type* and *headers*: CloudEvents 1.0 structured
+    JSON (`application/cloudevents+json`, or plain JSON without CloudEvents headers), or binary with attributes in
+    headers named `ce-…`, `cloudEvents_…` or `cloudEvents:…`. Both obey `contracts/event.schema.json`; an event is
+    also refused when its `time` lies more than 300 s ahead of *now* or its `expirytime` lies behind it.
+    """
+    try:
+        document = read_envelope(body, content_type, headers or {})
+    except UnreadableError as error:
+        return _unreadable(error, body)
+    path = plaintext_path(document)
+    if path is not None:
+        return _refused(RejectionCode.PLAINTEXT_TOKEN, path, document, body_storable=False)
+    event = _validated(document)
+    return event if isinstance(event, InvalidEvent) else _timely(event, document, now)
+
+
+def _unreadable(error: UnreadableError, body: bytes) -> InvalidEvent:
+    # What is too large was not looked into, so nobody knows what it holds.
+    clean = error.code is not RejectionCode.TOO_LARGE and not may_hold_plaintext(body)
+    storable = clean and plaintext_path(error.attributes) is None
+    return _refused(error.code, error.path, error.attributes, body_storable=storable)
+
+
+def _validated(document: Mapping[str, object]) -> SessionEnded | UserDisabled | InvalidEvent:
+    kind = document.get("type")
+    model = _MODELS.get(kind, Event) if isinstance(kind, str) else Event
+    try:
+        event = model.model_validate(document)
+    except ValidationError as error:
+        code, path = _first_fault(error)
+    else:
+        if isinstance(event, SessionEnded | UserDisabled):
+            return event
+        code, path = RejectionCode.UNSUPPORTED_TYPE, ("type",)
+    if model is Event and code is not RejectionCode.NOT_CLOUDEVENTS:
+        code, path = RejectionCode.UNSUPPORTED_TYPE, ("type",)
+    return _refused(code, path, document)
+
+
+def _first_fault(error: ValidationError) -> tuple[RejectionCode, Path]:
+    fault = error.errors(include_url=False, include_context=False)[0]
+    # `<…>` is the chosen branch of a union, which is no place in the event.
+    path = tuple(step for step in fault["loc"] if not str(step).startswith("<"))
+    if fault["type"] == UNKNOWN_FORMAT and isinstance(fault["input"], dict):
+        path = (*path, "format")
+    return _CODES.get(path[0], RejectionCode.INVALID_REQUEST), path
+
+
+def _timely(
+    event: SessionEnded | UserDisabled, document: Mapping[str, object], now: datetime
+) -> SessionEnded | UserDisabled | InvalidEvent:
+    if event.time > now + MAX_AHEAD:
+        return _refused(RejectionCode.INVALID_TIME, ("time",), document)
+    if event.expirytime is not None and event.expirytime < now:
+        return _refused(RejectionCode.STALE, ("expirytime",), document)
+    return event
+
+
+def _refused(
+    code: RejectionCode, path: Path, attributes: Mapping[str, object], *, body_storable: bool = True
+) -> InvalidEvent:
+    return InvalidEvent(
+        code=code,
+        pointer=json_pointer(path),
+        body_storable=body_storable,
+        source=_if_valid(_SOURCE, attributes.get("source")),
+        event_id=_if_valid(_ID, attributes.get("id")),
+    )
+
+
+def _if_valid(field: TypeAdapter[str], value: object) -> str | None:
+    try:
+        text = field.validate_python(value, strict=True)
+    except ValidationError:
+        return None
+    return None if is_plaintext(text) else text

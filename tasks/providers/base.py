@@ -1,0 +1,163 @@
+"""What every provider is made of: its protocol, the kind that planning reads, its requests, its base of settings."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Final, Literal, Protocol
+from urllib.parse import SplitResult, quote, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from yarl import URL
+
+from tasks.call import Operation, ProviderCall
+from tasks.outcome import Outcome, Permanent, Reason
+from tasks.sealing import Opener, SealError
+
+MASK: Final = SecretStr("•••")  # stands in a preview where the secret stands in the request
+
+_EVERY_REQUEST: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "User-Agent": "revoker"}
+_VISIBLE_ASCII: Final = re.compile(r"[!-~]{1,16384}")
+_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
+_PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request, complete. Its repr shows neither header values nor body.
+
+    *secrets* are those it carries: an answer that hands one back must not bring it into a log.
+    """
+
+    method: str
+    url: URL
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(default=None, repr=False)
+    secrets: tuple[SecretStr, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", {**_EVERY_REQUEST, **self.headers})
+
+
+class Provider(Protocol):
+    """One configured instance of a provider's revocation API."""
+
+    name: str
+
+    async def execute(self, call: ProviderCall) -> Outcome:
+        """Make *call* once: one revocation request, never repeated here but after a renewed login.
+
+        Raises ValueError for an operation of another kind: that is a bug.
+        """
+
+    def preview(self, call: ProviderCall) -> Request:
+        """Return the very request `execute` would send, `•••` for every secret. Raises ValueError for bad input."""
+
+    async def check(self) -> Outcome:
+        """Find out without revoking anything whether calls could succeed now: settled if so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What planning must know of a kind of provider."""
+
+    name: str
+    session_operation: Operation
+    session_credential: Literal["jwe", "token_reference_id"]
+    user_operation: Operation | None
+    valid_user_id: Callable[[str], bool]
+    worker_operations: frozenset[Operation]  # those made with the worker's own credential
+
+    def uses_worker_credential(self, operation: Operation) -> bool:
+        """Whether a 401 for *operation* is about our own credential rather than about the user's token."""
+        return operation in self.worker_operations
+
+
+class ProviderModel(BaseModel):
+    """The base of settings and answers: frozen, strict about names, silent about values in its errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class CommonSettings(ProviderModel):
+    """What every provider instance is configured with."""
+
+    timeout: float = Field(10.0, ge=0.05, le=120, description="Seconds for one whole call, logins and body included")
+    subject_issuer: str | None = Field(None, description="The issuer whose `sub` is this provider's user id, if any")
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("must be a plain base URL: no user name, query or fragment")
+    host, port, path = parts.hostname or "", _port(parts), parts.path.rstrip("/")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise ValueError("must start with https:// (http:// is for loopback hosts only)")
+    if not (_is_host(host) and _PATH.fullmatch(path)):
+        raise ValueError("must be a base URL with a host name and a plain path")
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{path}"
+
+
+def _port(parts: SplitResult) -> str:
+    try:
+        return f":{parts.port}" if parts.port else ""
+    except ValueError:
+        raise ValueError("must have a port from 1 to 65535, or none") from None
+
+
+def _is_host(host: str) -> bool:
+    return _HOST.fullmatch(host) is not None or _address(host) is not None
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def is_sendable(secret: SecretStr) -> bool:
+    """Whether *secret* can stand in an HTTP header: visible ASCII, at most 16 KiB (RFC 9110 section 5.5)."""
+    return _VISIBLE_ASCII.fullmatch(secret.get_secret_value()) is not None
+
+
+def _sendable(secret: SecretStr) -> SecretStr:
+    if not is_sendable(secret):
+        raise ValueError("must be visible ASCII characters without spaces")
+    return secret
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_sendable)]
+
+
+def endpoint(base_url: str, *segments: str, query: str = "") -> URL:
+    """Return the URL of *segments* below *base_url*, each one path segment whatever it holds.
+
+    Raises ValueError where the final path would not be exactly that: an empty or a dot segment.
+    """
+    path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
+    url = URL(f"{base_url}{path}{query and '?'}{query}", encoded=True)
+    expected = URL(base_url, encoded=True).raw_path.rstrip("/") + path
+    if url.raw_path != expected or {"", ".", ".."}.intersection(segments):
+        raise ValueError("a path segment would reach another endpoint")
+    return url
+
+
+def open_sealed(opener: Opener, jwe: str | None, audience: str) -> SecretStr | Permanent:
+    """Return the bearer token in *jwe*, sealed for *audience*; call it in the frame that makes the HTTP call.
+
+    `crypto.seal` where it cannot be opened or is no bearer token (RFC 6750 section 2.1: it goes into a header).
+    """
+    if jwe is None:
+        return Permanent(Reason.ROUTE_UNRESOLVABLE, {"missing": "jwe"})
+    try:
+        token = opener.open(jwe, audience)
+    except SealError:
+        return Permanent(Reason.CRYPTO_SEAL)
+    return token if is_sendable(token) else Permanent(Reason.CRYPTO_SEAL, {"problem": "not_a_bearer_token"})

@@ -1,0 +1,44 @@
+"""Bytes as text, strictly: a text has one reading or none (RFC 4648 sections 3.3 and 3.5)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Final, Literal
+
+Encoding = Literal["base64", "base64url", "hex"]
+
+_HEX: Final = re.compile(rb"[0-9a-f]*|[0-9A-F]*")  # either case, never mixed: a flipped bit must not read the same
+
+
+def encoded(raw: bytes, encoding: Encoding) -> bytes:
+    """Return *raw* as ASCII: padded base64 or base64url, or lower-case hex."""
+    match encoding:
+        case "base64":
+            return base64.b64encode(raw)
+        case "base64url":
+            return base64.urlsafe_b64encode(raw)
+        case "hex":
+            return binascii.hexlify(raw)
+
+
+def decoded(text: bytes, encoding: Encoding) -> bytes | None:
+    """Return the bytes that *text* stands for, None where it stands for none; padding of base64url is optional."""
+    match encoding:
+        case "base64":
+            return _from_base64(text, b"+/")
+        case "base64url":
+            return _from_base64(text if b"=" in text else text + b"=" * (-len(text) % 4), b"-_")
+        case "hex" if _HEX.fullmatch(text) and len(text) % 2 == 0:
+            return binascii.unhexlify(text)
+        case _:
+            return None
+
+
+def _from_base64(text: bytes, altchars: bytes) -> bytes | None:
+    try:
+        raw = base64.b64decode(text, altchars, validate=True)
+    except binascii.Error:
+        return None
+    return raw if base64.b64encode(raw, altchars) == text else None  # spare bits are zero, or it is a second spelling

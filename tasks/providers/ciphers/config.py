@@ -1,0 +1,116 @@
+"""How a provider's bodies are encrypted: the settings, checked at load."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, Self
+
+from joserfc.jwk import RSAKey
+from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+
+from tasks.providers.ciphers.coding import Encoding, decoded
+
+BLOCK: Final = 16  # bytes of an AES block, and of a CBC IV
+AES_KEYS: Final = frozenset({16, 24, 32})  # bytes
+JWE_KEY: Final = 32  # bytes: dir with A256GCM
+MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
+
+
+class CipherConfig(BaseModel):
+    """How bodies are encrypted. Errors name the field and never a value.
+
+    *key* is coded as *key_encoding* says, or is a PEM (PKCS 8) RSA private key for scheme `jwe`; *peer_key* is then the
+    provider's public PEM to encrypt to, where it is not the public half of *key* itself. *iv* and *fixed_iv* (16 bytes,
+    coded as the key is) describe `aes-cbc`; *encoding* describes the AES schemes: a compact JWE and a plain body have a
+    form of their own. `aes-ecb` shows equal blocks and `none` shows everything: either is refused unless *accept_risk*
+    names it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    scheme: Literal["aes-gcm", "aes-cbc", "jwe", "aes-ecb", "none"]
+    key: SecretStr = SecretStr("")
+    key_encoding: Literal["base64", "hex", "raw"] = "base64"
+    peer_key: SecretStr | None = None
+    iv: Literal["prefix", "fixed", "zero"] = "prefix"
+    fixed_iv: SecretStr | None = None
+    encoding: Encoding = "base64"
+    accept_risk: Literal["aes-ecb", "none"] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if objection := _risk_objection(self) or _iv_objection(self) or _key_objection(self):
+            raise ValueError(objection)
+        return self
+
+    @property
+    def key_bytes(self) -> bytes:
+        """The key itself; empty where it cannot be decoded."""
+        return self._bytes_of(self.key)
+
+    @property
+    def iv_bytes(self) -> bytes | None:
+        """The IV of every message, or None where each message has its own in front."""
+        match self.iv:
+            case "fixed" if self.fixed_iv:
+                return self._bytes_of(self.fixed_iv)
+            case "zero":
+                return bytes(BLOCK)
+            case _:
+                return None
+
+    @property
+    def is_pem(self) -> bool:
+        """Whether the key is an RSA key in PEM form."""
+        return self.key.get_secret_value().lstrip().startswith("-----BEGIN")
+
+    def _bytes_of(self, secret: SecretStr) -> bytes:
+        text = secret.get_secret_value().encode()
+        return text if self.key_encoding == "raw" else decoded(text.strip(), self.key_encoding) or b""
+
+
+def rsa_key(secret: SecretStr) -> RSAKey | None:
+    """Return the RSA key of at least 2048 bits in a PEM, None for anything else."""
+    try:
+        key: Any = RSAKey.import_key(secret.get_secret_value())
+    except Exception:  # noqa: BLE001 - whatever a broken PEM provokes in the library is one answer outside
+        return None
+    return key if key.public_key.key_size >= MIN_RSA_BITS else None
+
+
+def _risk_objection(config: CipherConfig) -> str | None:
+    if config.scheme in {"aes-ecb", "none"} and config.accept_risk != config.scheme:
+        return f"scheme {config.scheme} does not protect the body: accept_risk must name it"
+    if config.accept_risk not in {None, config.scheme}:
+        return "accept_risk names another scheme than the one in use"
+    return None
+
+
+def _iv_objection(config: CipherConfig) -> str | None:
+    if config.iv != "prefix" and config.scheme != "aes-cbc":
+        return "iv is a setting of aes-cbc alone"
+    if (config.iv == "fixed") != (config.fixed_iv is not None):
+        return "fixed_iv goes with iv = fixed, and only with it"
+    if config.iv == "fixed" and len(config.iv_bytes or b"") != BLOCK:
+        return "fixed_iv must be 16 bytes, coded as key_encoding says"
+    return None
+
+
+def _key_objection(config: CipherConfig) -> str | None:
+    if config.scheme == "jwe" and config.is_pem:
+        return _rsa_objection(config)
+    if config.peer_key is not None:
+        return "peer_key goes with scheme jwe and a PEM key, and only with them"
+    if config.scheme == "jwe" and len(config.key_bytes) != JWE_KEY:
+        return "key must be 256 bits, coded as key_encoding says, or a PEM"
+    if config.scheme != "none" and len(config.key_bytes) not in AES_KEYS:
+        return "key must be 128, 192 or 256 bits, coded as key_encoding says"
+    return None
+
+
+def _rsa_objection(config: CipherConfig) -> str | None:
+    key = rsa_key(config.key)
+    if key is None or not key.is_private:
+        return "key must be an RSA private key of at least 2048 bits in PEM form"
+    if config.peer_key is not None and rsa_key(config.peer_key) is None:
+        return "peer_key must be an RSA public key of at least 2048 bits in PEM form"
+    return None

@@ -1,0 +1,115 @@
+"""Finbourne (LUSID) identity: revoke one session with its own token. A user cannot be revoked by id."""
+
+import re
+from typing import Final, Literal, Self
+
+import aiohttp
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from tasks.call import Operation, ProviderCall
+from tasks.outcome import Outcome, Permanent, Transient
+from tasks.providers.answers import Answer, Verdict, status_table
+from tasks.providers.base import MASK, BaseUrl, CommonSettings, Kind, Request, endpoint, open_sealed
+from tasks.providers.edge import Edge
+from tasks.sealing import Opener
+
+# The vendor documents 204 and "error" (www.lusid.com/identity/swagger, InvalidateToken). The token is its own
+# credential, so a 401 says that it is dead.
+TOKENS: Final = status_table({401: Verdict.ALREADY_REVOKED, 409: Verdict.RETRY})
+
+_DOMAIN: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
+_APPLICATION: Final = re.compile(r"[!-~]{1,128}")
+
+KIND: Final = Kind(
+    name="finbourne",
+    session_operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
+    session_credential="jwe",
+    user_operation=None,
+    valid_user_id=lambda _: False,
+    worker_operations=frozenset(),
+)
+
+
+class FinbourneSettings(CommonSettings):
+    """One LUSID domain."""
+
+    kind: Literal["finbourne"] = "finbourne"
+    domain: str | None = Field(None, description="The <domain> of https://<domain>.lusid.com/identity")
+    base_url: BaseUrl | None = Field(None, description="Instead of the domain's https://<domain>.lusid.com/identity")
+    application: str | None = Field(None, description="Sent as X-LUSID-Application, to be found in the vendor's logs")
+
+    @field_validator("domain")
+    @classmethod
+    def _domain_label(cls, domain: str | None) -> str | None:
+        if domain is not None and not _DOMAIN.fullmatch(domain):
+            raise ValueError("must be one DNS label in lower case")
+        return domain
+
+    @field_validator("application")
+    @classmethod
+    def _header_value(cls, application: str | None) -> str | None:
+        if application is not None and not _APPLICATION.fullmatch(application):
+            raise ValueError("must be at most 128 visible ASCII characters without spaces")
+        return application
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if self.domain is None and self.base_url is None:
+            raise ValueError("set domain or base_url")
+        return self
+
+    @property
+    def identity(self) -> str:
+        """The base URL of the identity API."""
+        return self.base_url or f"https://{self.domain}.lusid.com/identity"
+
+
+class Finbourne:
+    """One LUSID domain's identity API."""
+
+    def __init__(self, name: str, settings: FinbourneSettings, session: aiohttp.ClientSession, opener: Opener) -> None:
+        self.name = name
+        self._settings = settings
+        self._opener = opener
+        self._edge = Edge(session, settings.timeout)
+
+    async def execute(self, call: ProviderCall) -> Outcome:
+        """Make *call* once. Raises ValueError for an operation of another kind."""
+        _require(call)
+        token = open_sealed(self._opener, call.jwe, self.name)
+        if isinstance(token, Permanent):
+            return token
+        answer = await self._edge.send(self._delete_tokens(token), self._edge.deadline())
+        return answer if isinstance(answer, Transient) else meaning(answer)
+
+    def preview(self, call: ProviderCall) -> Request:
+        """Return the very request `execute` would send, masked. Raises ValueError for an operation of another kind."""
+        _require(call)
+        return self._delete_tokens(MASK)
+
+    async def check(self) -> Outcome:
+        """Whether the provider can be reached: there is no credential of ours to be refused."""
+        request = Request("HEAD", endpoint(self._settings.identity), {"Accept": "application/json"})
+        answer = await self._edge.send(request, self._edge.deadline())
+        return answer if isinstance(answer, Transient) else answer.reachable()
+
+    def _delete_tokens(self, bearer: SecretStr) -> Request:
+        application = self._settings.application
+        headers = {
+            "Accept": "application/json",
+            "Authorization": f"Bearer {bearer.get_secret_value()}",
+            **({"X-LUSID-Application": application} if application else {}),
+        }
+        return Request("DELETE", endpoint(self._settings.identity, "api", "tokens"), headers, None, (bearer,))
+
+
+def meaning(answer: Answer) -> Outcome:
+    """Return the outcome of an InvalidateToken, told with the names of LusidProblemDetails."""
+    members = answer.members()
+    told = {name: members.get(name) for name in ("name", "code", "instance")}
+    return answer.outcome(TOKENS.get(answer.status, Verdict.RETRY), told)
+
+
+def _require(call: ProviderCall) -> None:
+    if call.operation is not Operation.FINBOURNE_INVALIDATE_TOKEN:
+        raise ValueError(f"{call.operation} is no operation of Finbourne")

@@ -1,0 +1,143 @@
+"""Genesys Cloud: revoke one session with its own token, or every token of a user with the worker's."""
+
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+from pydantic import SecretStr
+
+from tasks.call import Operation, ProviderCall
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.providers.answers import Answer
+from tasks.providers.base import MASK, Kind, Request, open_sealed
+from tasks.providers.edge import Edge
+from tasks.providers.genesys import meanings, requests
+from tasks.providers.genesys.login import Login
+from tasks.providers.genesys.meanings import IdleTimeout, TokenInfo
+from tasks.providers.genesys.settings import GenesysSettings
+from tasks.sealing import Opener
+
+IDLE_SECONDS: Final = range(300, 28801)
+
+KIND: Final = Kind(
+    name="genesys",
+    session_operation=Operation.GENESYS_DELETE_TOKENS_ME,
+    session_credential="jwe",
+    user_operation=Operation.GENESYS_DELETE_TOKEN,
+    valid_user_id=requests.is_user_id,
+    worker_operations=frozenset({Operation.GENESYS_DELETE_TOKEN}),
+)
+
+
+class Genesys:
+    """One Genesys Cloud organization."""
+
+    def __init__(self, name: str, settings: GenesysSettings, session: aiohttp.ClientSession, opener: Opener) -> None:
+        self.name = name
+        self._settings = settings
+        self._opener = opener
+        self._edge = Edge(session, settings.timeout)
+        self._requests = requests.TokenRequests(settings.api)
+        login = requests.login(settings.login, settings.client_id, settings.client_secret)
+        self._login = Login(self._edge, login)
+
+    async def execute(self, call: ProviderCall) -> Outcome:
+        """Make *call* once. Raises ValueError for an operation of another kind."""
+        match call.operation:
+            case Operation.GENESYS_DELETE_TOKENS_ME:
+                return await self._delete_tokens_me(call)
+            case Operation.GENESYS_DELETE_TOKEN:
+                return await self._delete_token(call)
+            case other:
+                raise ValueError(f"{other} is no operation of Genesys Cloud")
+
+    def preview(self, call: ProviderCall) -> Request:
+        """Return the very request `execute` would send, masked. Raises ValueError for bad input or operation."""
+        match call.operation:
+            case Operation.GENESYS_DELETE_TOKENS_ME:
+                return self._requests.delete_tokens_me(MASK)
+            case Operation.GENESYS_DELETE_TOKEN:
+                return self._requests.delete_token(call.user_id, MASK)
+            case other:
+                raise ValueError(f"{other} is no operation of Genesys Cloud")
+
+    async def check(self) -> Outcome:
+        """Log in anew: settled where our credential is accepted. Whether its role suffices only a revocation tells."""
+        bearer = await self._login.renewed(self._edge.deadline())
+        return Settled(State.ACCEPTED, "logged in") if isinstance(bearer, SecretStr) else bearer
+
+    async def token_info(self, token: SecretStr) -> TokenInfo | Outcome:
+        """Return what the provider knows of *token*, its idle timer left alone; the outcome where it tells nothing."""
+        answer = await self._edge.send(self._requests.get_tokens_me(token), self._edge.deadline())
+        if isinstance(answer, Transient):
+            return answer
+        return meanings.document(answer, TokenInfo) if answer.is_success else meanings.of_own_token(answer)
+
+    async def verify(self, token: SecretStr) -> bool | Outcome:
+        """Whether the provider accepts *token*; the outcome where it says neither yes nor no (401)."""
+        answer = await self._edge.send(self._requests.head_tokens_me(token), self._edge.deadline())
+        if isinstance(answer, Transient):
+            return answer
+        if answer.is_success or answer.status == meanings.UNAUTHORIZED:
+            return answer.is_success
+        return meanings.of_own_token(answer)
+
+    async def idle_timeout(self) -> IdleTimeout | Outcome:
+        """Return after how long without use the organization's tokens die; the outcome where it is not told."""
+        return await self._idle_timeout(self._requests.get_timeout, self._edge.deadline())
+
+    async def set_idle_timeout(self, seconds: int) -> IdleTimeout | Outcome:
+        """Have unused tokens die after *seconds* (300..28800, else ValueError), every other setting kept as it is.
+
+        The worker's client needs directory:organization:admin for it.
+        """
+        if seconds not in IDLE_SECONDS:
+            raise ValueError("seconds must be from 300 to 28800")
+        deadline = self._edge.deadline()
+        current = await self._idle_timeout(self._requests.get_timeout, deadline)
+        if not isinstance(current, IdleTimeout):
+            return current
+        wanted = current.model_copy(update={"seconds": seconds, "enabled": True}).model_dump(mode="json", by_alias=True)
+        return await self._idle_timeout(lambda bearer: self._requests.put_timeout(bearer, wanted), deadline)
+
+    async def _delete_tokens_me(self, call: ProviderCall) -> Outcome:
+        token = open_sealed(self._opener, call.jwe, self.name)
+        if isinstance(token, Permanent):
+            return token
+        deadline = self._edge.deadline()
+        answer = await self._edge.send(self._requests.delete_tokens_me(token), deadline)
+        if isinstance(answer, Transient):
+            return answer
+        outcome = meanings.of_own_token(answer)
+        if isinstance(outcome, Settled) and outcome.state is State.ACCEPTED and self._settings.proof_probe:
+            probe = await self._edge.send(self._requests.get_tokens_me(token), deadline)
+            return meanings.with_proof(outcome, probe)
+        return outcome
+
+    async def _delete_token(self, call: ProviderCall) -> Outcome:
+        user_id = call.user_id
+        if user_id is None or not requests.is_user_id(user_id):
+            return Permanent(Reason.ROUTE_UNRESOLVABLE, {"invalid": "user_id"})
+        answer = await self._as_worker(
+            lambda bearer: self._requests.delete_token(user_id, bearer), self._edge.deadline()
+        )
+        return meanings.of_worker_token(answer, self._settings.not_found) if isinstance(answer, Answer) else answer
+
+    async def _idle_timeout(self, build: Callable[[SecretStr], Request], deadline: float) -> IdleTimeout | Outcome:
+        answer = await self._as_worker(build, deadline)
+        if not isinstance(answer, Answer):
+            return answer
+        return meanings.document(answer, IdleTimeout) if answer.is_success else meanings.of_worker_token(answer)
+
+    async def _as_worker(
+        self, build: Callable[[SecretStr], Request], deadline: float
+    ) -> Answer | Transient | CredentialFault:
+        """Return the answer to a request with the worker's token; a 401 gets one renewal and one repetition."""
+        bearer = await self._login.bearer(deadline)
+        if not isinstance(bearer, SecretStr):
+            return bearer
+        answer = await self._edge.send(build(bearer), deadline)
+        if isinstance(answer, Transient) or not meanings.refuses_bearer(answer):
+            return answer
+        renewed = await self._login.bearer(deadline, refused=bearer)
+        return await self._edge.send(build(renewed), deadline) if isinstance(renewed, SecretStr) else renewed

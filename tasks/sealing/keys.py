@@ -1,0 +1,110 @@
+"""Sealing keys: which kinds serve, how one is made, and the private files (RFC 7517) they are kept in."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from joserfc.jwk import ECKey, RSAKey, import_key
+
+ALGORITHMS: Final = ("ECDH-ES+A256KW", "RSA-OAEP-256")
+MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
+SUFFIX: Final = ".jwk.json"
+_KID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")  # it is also the name of a file
+
+SealingKey = ECKey | RSAKey
+
+
+class SealError(Exception):
+    """A credential cannot be sealed or opened, or a key is unfit. One sentence; no value, no key material."""
+
+
+def generate_key(kid: str, algorithm: str = ALGORITHMS[0]) -> SealingKey:
+    """Make a private key for *algorithm*: EC P-256, or RSA of 3072 bits. Raises SealError for another, or a bad kid."""
+    if not _KID.fullmatch(kid):
+        raise SealError("a kid is 1 to 128 letters, digits, dots, dashes or underscores, and starts with no dot")
+    match algorithm:
+        case "ECDH-ES+A256KW":
+            return ECKey.generate_key("P-256", {"kid": kid, "use": "enc", "alg": algorithm})
+        case "RSA-OAEP-256":
+            return RSAKey.generate_key(3072, {"kid": kid, "use": "enc", "alg": algorithm})
+        case _:
+            raise SealError(f"the algorithm of a sealing key is one of {', '.join(ALGORITHMS)}")
+
+
+def algorithm_of(key: SealingKey) -> str:
+    """Return the one JWE alg that *key* serves for. Raises SealError where it is none of ours, or the kid is unfit."""
+    match key:
+        case ECKey() if key.curve_name == "P-256":
+            algorithm = "ECDH-ES+A256KW"
+        case RSAKey() if key.public_key.key_size >= MIN_RSA_BITS:
+            algorithm = "RSA-OAEP-256"
+        case _:
+            raise SealError("a sealing key is an EC key on P-256 or an RSA key of at least 2048 bits")
+    if (key.alg or algorithm) != algorithm or key.get("use", "enc") != "enc":
+        raise SealError(f"the sealing key's own alg or use forbids {algorithm}")
+    if not isinstance(key.kid, str) or not _KID.fullmatch(key.kid):
+        raise SealError("the sealing key has no fit kid")
+    return algorithm
+
+
+def check_private(key: SealingKey) -> None:
+    """Raise SealError unless *key* is a private key that serves for one of our algorithms."""
+    algorithm_of(key)
+    if not key.is_private:
+        raise SealError("the sealing key is not a private key")
+
+
+def read_keys(folder: Path) -> list[SealingKey]:
+    """Read the private keys `*.jwk.json` of *folder*, by name.
+
+    Raises SealError, naming the file, for one that others than its owner may touch, or that is no fit private key.
+    """
+    return [_read_key(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
+
+
+def save_key(folder: Path, key: SealingKey) -> Path:
+    """Write the private *key* to `<kid>.jwk.json`, readable by its owner alone, and return the path.
+
+    The file appears whole or not at all. Raises SealError where one of that name exists: a key is never overwritten.
+    """
+    check_private(key)
+    path = folder / f"{key.kid}{SUFFIX}"
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".", suffix=".part") as part:  # made with mode 0600
+        json.dump(key.as_dict(private=True), part, indent=1)
+        part.flush()
+        os.fsync(part.fileno())
+        try:
+            path.hardlink_to(part.name)
+        except FileExistsError:
+            raise SealError(f"the key file {path.name} exists already") from None
+    return path
+
+
+def _read_key(path: Path) -> SealingKey:
+    with path.open("rb") as file:
+        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+            raise SealError(f"the key file {path.name} may be read by others than its owner (wanted: mode 0600)")
+        key = _imported(file.read())
+    if key is None:
+        raise SealError(f"the key file {path.name} holds no EC or RSA key as a JWK")
+    try:
+        check_private(key)
+    except SealError as error:
+        raise SealError(f"the key file {path.name} does not serve: {error}") from None
+    return key
+
+
+def _imported(content: bytes) -> SealingKey | None:
+    """Read a key, None for none: a value and not an exception, whose traceback would hold the file's content."""
+    try:
+        value: Any = json.loads(content)
+        key = import_key(value) if isinstance(value, dict) else None
+    except Exception:  # noqa: BLE001 - whatever a broken file provokes in the library is one answer outside
+        return None
+    return key if isinstance(key, ECKey | RSAKey) else None

@@ -1,0 +1,82 @@
+"""The key ring: several private keys side by side, so that keys can be rotated without losing a message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from tasks.sealing.envelope import checked_header, unseal
+from tasks.sealing.keys import SUFFIX, SealError, SealingKey, algorithm_of, check_private, read_keys
+
+
+class Opener(Protocol):
+    """What a provider call needs to use a sealed credential."""
+
+    def open(self, jwe: str, audience: str) -> SecretStr:
+        """Return the token sealed in *jwe* for the provider instance *audience*; SealError otherwise."""
+
+
+class KeyRing:
+    """Private keys found by their kid: an old key serves until no message needs it any more.
+
+    *reload*, if given, is asked once for all keys when a kid is unknown: a new key serves without a restart.
+    Raises SealError for a key without a kid, with a kid twice, without its private half, or of a weak kind.
+    """
+
+    def __init__(self, keys: Iterable[SealingKey], reload: Callable[[], Iterable[SealingKey]] | None = None) -> None:
+        self._keys = _by_kid(keys)
+        self._reload = reload
+
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """The key ids that can be opened now, in order."""
+        return tuple(sorted(self._keys))
+
+    def open(self, jwe: str, audience: str) -> SecretStr:
+        """Return the token sealed in *jwe* for the provider instance *audience*.
+
+        Raises SealError, with nothing of the token in it, in its chain, or in the frames of its traceback.
+        """
+        key = self._key_of(checked_header(jwe))
+        token, objection = unseal(jwe, key, audience)
+        if objection:
+            raise SealError(objection)
+        return token
+
+    def public_jwks(self) -> dict[str, Any]:
+        """Return the public halves as a JWK Set (RFC 7517 section 5): what producers seal with."""
+        return {"keys": [self._keys[kid].as_dict(private=False) for kid in self.kids]}
+
+    def _key_of(self, header: dict[str, Any]) -> SealingKey:
+        kid = header["kid"]
+        if kid not in self._keys and self._reload is not None:
+            self._keys = _by_kid(self._reload())
+        if kid not in self._keys:
+            raise SealError("the sealed credential names a key that is not in the key ring")
+        if algorithm_of(self._keys[kid]) != header["alg"]:
+            raise SealError("the sealed credential's alg is not that of the key it names")
+        return self._keys[kid]
+
+
+def load_keys(folder: Path) -> KeyRing:
+    """Load the private keys `*.jwk.json` of *folder*, which is read again when a message names a kid not yet known.
+
+    Raises SealError, naming the file, for one that others than its owner may read or that is no private sealing key;
+    and for a folder without any.
+    """
+    ring = KeyRing(read_keys(folder), reload=lambda: read_keys(folder))
+    if not ring.kids:
+        raise SealError(f"the key folder {folder.name} holds no *{SUFFIX} file")
+    return ring
+
+
+def _by_kid(keys: Iterable[SealingKey]) -> dict[str, SealingKey]:
+    ring: dict[str, SealingKey] = {}
+    for key in keys:
+        check_private(key)
+        if ring.setdefault(str(key.kid), key) is not key:
+            raise SealError("two keys of the key ring have the same kid")
+    return ring

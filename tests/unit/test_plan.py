@@ -1,0 +1,221 @@
+"""Planning: every cell of the event × provider table, and nothing guessed."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tasks.call import Lane, Operation
+from tasks.events import InvalidEvent, SessionEnded, UserDisabled, parse_event
+from tasks.outcome import Reason, State
+from tasks.plan import Catalogue, Instance, Plan, RefusedUnit, plan_revocations
+from tasks.providers import KINDS
+from tasks.subject import SubjectIndex
+
+NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
+USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
+OTHER = "0a2f8f0e-1111-4b7e-9b0c-2a1f0d6c9e77"
+JWE = "e30.a.b.c.d"
+REFERENCE = "ref-1"
+ISSUER = "https://idp.example.com/"
+
+CATALOGUE = Catalogue(
+    {
+        "genesys": Instance("genesys", KINDS["genesys"], ISSUER),
+        "genesys-eu": Instance("genesys-eu", KINDS["genesys"]),
+        "finbourne": Instance("finbourne", KINDS["finbourne"]),
+        "wibmo": Instance("wibmo", KINDS["wibmo"]),
+    },
+    {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)},
+    SubjectIndex(b"k" * 32),
+)
+
+
+def session(provider: str, **credential: str) -> dict[str, Any]:
+    return {"provider": provider, "credential": credential}
+
+
+def event(kind: str, data: dict[str, Any], **attributes: Any) -> SessionEnded | UserDisabled:
+    document = {
+        "specversion": "1.0",
+        "id": "e-1",
+        "source": "urn:test",
+        "type": kind,
+        "time": "2026-11-21T01:15:30Z",
+        "data": data,
+        **attributes,
+    }
+    parsed = parse_event(json_bytes(document), now=NOW)
+    assert not isinstance(parsed, InvalidEvent), parsed
+    return parsed
+
+
+def json_bytes(document: dict[str, Any]) -> bytes:
+    return json.dumps(document).encode()
+
+
+def disabled(**data: Any) -> Plan:
+    subject = {"format": "email", "email": "alice@example.com"}
+    return plan_revocations(event("user.disabled", {"sub_id": subject, **data}), CATALOGUE)
+
+
+def ended(*sessions: dict[str, Any], **attributes: Any) -> Plan:
+    return plan_revocations(event("session.ended", {"sessions": list(sessions)}, **attributes), CATALOGUE)
+
+
+def operations(plan: Plan) -> list[tuple[str, Operation]]:
+    return [(call.provider, call.operation) for call in plan.calls]
+
+
+@pytest.mark.parametrize(
+    ("listed", "operation"),
+    [
+        (session("genesys", jwe=JWE), Operation.GENESYS_DELETE_TOKENS_ME),
+        (session("genesys-eu", jwe=JWE), Operation.GENESYS_DELETE_TOKENS_ME),
+        (session("finbourne", jwe=JWE), Operation.FINBOURNE_INVALIDATE_TOKEN),
+        (session("wibmo", token_reference_id=REFERENCE), Operation.WIBMO_INVALIDATE_TOKEN),
+    ],
+)
+def test_an_ended_session_becomes_one_routine_call(listed: dict[str, Any], operation: Operation) -> None:
+    """Each kind has one operation for a session, and the lane is routine."""
+    plan = ended(listed)
+    assert operations(plan) == [(listed["provider"], operation)]
+    assert plan.calls[0].lane is Lane.ROUTINE
+    assert (plan.units, plan.refused) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        session("genesys", token_reference_id=REFERENCE),
+        session("wibmo", jwe=JWE),
+        session("finbourne", ref="vault:tokens/1"),
+    ],
+)
+def test_a_credential_its_provider_cannot_use_is_unresolvable(listed: dict[str, Any]) -> None:
+    """A reference where a token is needed, a token where a reference is, a resolver nobody configured: dead letters."""
+    assert ended(listed).refused == (RefusedUnit(listed["provider"], Reason.ROUTE_UNRESOLVABLE),)
+
+
+def test_an_unknown_provider_is_refused_and_its_siblings_are_not() -> None:
+    """A bad unit never blocks the others."""
+    plan = ended(session("nobody", jwe=JWE), session("finbourne", jwe=JWE))
+    assert plan.refused == (RefusedUnit("nobody", Reason.ROUTE_UNKNOWN_PROVIDER),)
+    assert operations(plan) == [("finbourne", Operation.FINBOURNE_INVALIDATE_TOKEN)]
+
+
+def test_a_session_listed_twice_is_called_once() -> None:
+    """The same unit has the same identity."""
+    assert len(ended(session("finbourne", jwe=JWE), session("finbourne", jwe=JWE)).calls) == 1
+
+
+def test_an_ended_session_never_becomes_a_user_wide_call() -> None:
+    """Even where the event tells the user's id at the provider."""
+    data = {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": USER}, "sessions": [session("genesys", jwe=JWE)]}
+    plan = plan_revocations(event("session.ended", data), CATALOGUE)
+    assert operations(plan) == [("genesys", Operation.GENESYS_DELETE_TOKENS_ME)]
+
+
+def test_a_disabled_user_with_an_account_is_one_urgent_call_that_covers_the_sessions() -> None:
+    """DeleteToken kills every token of the user, so the listed sessions need no call of their own."""
+    plan = disabled(accounts={"genesys": {"user_id": USER}}, sessions=[session("genesys", jwe=JWE)])
+    assert operations(plan) == [("genesys", Operation.GENESYS_DELETE_TOKEN)]
+    assert (plan.calls[0].lane, plan.calls[0].user_id, plan.calls[0].jwe) == (Lane.URGENT, USER, None)
+    assert [(unit.provider, unit.state) for unit in plan.units if unit.provider == "genesys"] == [
+        ("genesys", State.COVERED)
+    ]
+
+
+def test_a_disabled_user_without_an_id_is_called_per_listed_session() -> None:
+    """At Genesys with the session's own token, as at the others."""
+    plan = disabled(
+        sessions=[
+            session("genesys", jwe=JWE),
+            session("finbourne", jwe=JWE),
+            session("wibmo", token_reference_id=REFERENCE),
+        ]
+    )
+    assert sorted(operations(plan)) == [
+        ("finbourne", Operation.FINBOURNE_INVALIDATE_TOKEN),
+        ("genesys", Operation.GENESYS_DELETE_TOKENS_ME),
+        ("wibmo", Operation.WIBMO_INVALIDATE_TOKEN),
+    ]
+
+
+@pytest.mark.parametrize("form", ["plain", "alias"])
+def test_the_sub_of_the_instances_own_issuer_is_its_user_id(form: str) -> None:
+    """Whether it is the subject itself or one of its aliases; another instance's issuer says nothing."""
+    name = {"format": "iss_sub", "iss": ISSUER, "sub": USER}
+    sub_id = name if form == "plain" else {"format": "aliases", "identifiers": [{"format": "opaque", "id": "x"}, name]}
+    plan = disabled(sub_id=sub_id)
+    assert [(call.provider, call.user_id) for call in plan.calls] == [("genesys", USER)]
+
+
+def test_a_user_id_is_never_guessed() -> None:
+    """Another issuer's sub, an e-mail, a part of a complex subject, two different subs: none is an id here."""
+    own = {"format": "iss_sub", "iss": ISSUER, "sub": USER}
+    for sub_id in (
+        {"format": "iss_sub", "iss": "https://other.example/", "sub": USER},
+        {"format": "email", "email": f"{USER}@example.com"},
+        {"format": "complex", "user": own},
+        {"format": "aliases", "identifiers": [own, {**own, "sub": OTHER}]},
+    ):
+        assert disabled(sub_id=sub_id).calls == ()
+
+
+def test_nothing_known_is_recorded_for_every_provider_the_event_does_not_name() -> None:
+    """Never silent: one unit for each instance."""
+    plan = disabled()
+    assert {(unit.provider, unit.state) for unit in plan.units} == {
+        (name, State.NO_SESSION_KNOWN) for name in CATALOGUE.instances
+    }
+    assert plan.refused == ()
+
+
+def test_nothing_known_at_a_named_provider_is_a_dead_letter() -> None:
+    """The producer says that the user has something there, and nobody can tell what."""
+    plan = disabled(providers=["wibmo", "nobody"], accounts={"finbourne": {"user_id": "f-1"}})
+    assert set(plan.refused) == {
+        RefusedUnit("wibmo", Reason.ROUTE_UNRESOLVABLE),
+        RefusedUnit("finbourne", Reason.ROUTE_UNRESOLVABLE),
+        RefusedUnit("nobody", Reason.ROUTE_UNKNOWN_PROVIDER),
+    }
+
+
+@pytest.mark.parametrize("user_id", ["me", "timeout", "..", "alice"])
+def test_a_user_id_that_is_no_uuid_is_refused_and_the_sessions_are_called(user_id: str) -> None:
+    """`me` would revoke the worker's own token; what can still be revoked is."""
+    plan = disabled(accounts={"genesys": {"user_id": user_id}}, sessions=[session("genesys", jwe=JWE)])
+    assert operations(plan) == [("genesys", Operation.GENESYS_DELETE_TOKENS_ME)]
+    assert plan.refused == (RefusedUnit("genesys", Reason.ROUTE_UNRESOLVABLE),)
+
+
+def test_the_same_event_has_the_same_call_ids() -> None:
+    """Redelivery and replay meet the same rows; another event does not."""
+    once, again = ended(session("finbourne", jwe=JWE)), ended(session("finbourne", jwe=JWE))
+    other = ended(session("finbourne", jwe=JWE), id="e-2")
+    assert once.calls[0].call_id == again.calls[0].call_id != other.calls[0].call_id
+
+
+def test_the_deadline_is_the_budget_or_the_events_own_end() -> None:
+    """Whatever comes first: 24 h for routine calls, or the event's `expirytime`."""
+    plain = ended(session("finbourne", jwe=JWE)).calls[0]
+    short = ended(session("finbourne", jwe=JWE), expirytime="2026-11-21T02:15:30Z").calls[0]
+    assert plain.deadline - plain.occurred_at == timedelta(hours=24)
+    assert short.deadline - short.occurred_at == timedelta(hours=1)
+
+
+def test_a_plan_for_one_provider_leaves_the_others_out() -> None:
+    """What a replayed unit asks for."""
+    plan = disabled(accounts={"genesys": {"user_id": USER}}, providers=["wibmo"]).only("wibmo")
+    assert (plan.calls, plan.units) == ((), ())
+    assert plan.refused == (RefusedUnit("wibmo", Reason.ROUTE_UNRESOLVABLE),)
+
+
+def test_people_see_a_masked_subject_and_look_up_a_hash() -> None:
+    """The identifier itself is nowhere in the call."""
+    call = disabled(accounts={"genesys": {"user_id": USER}}).calls[0]
+    assert call.subject == "al…@example.com"
+    assert CATALOGUE.subjects.lookup(" Alice@Example.com ") in call.subject_keys
+    assert "alice" not in call.model_dump_json()

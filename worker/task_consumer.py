@@ -1,0 +1,76 @@
+"""Celery's consumer on the project's own topology: quiet between workers, and awake at once."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from collections.abc import Mapping
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer import Consumer
+
+from worker import topology
+
+
+class TaskConsumer(Consumer):
+    """Consumes tasks, without the chatter between workers (mingle, gossip, heartbeat events, remote control)."""
+
+    def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
+        quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
+        self._waker = _Waker()
+        super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
+
+    class Blueprint(Consumer.Blueprint):
+        """The steps of a consumer that only consumes; the delay queues are declared with the rest of the topology."""
+
+        default_steps = (
+            "celery.worker.consumer.connection:Connection",
+            "worker.task_consumer:TopologyStep",
+            "celery.worker.consumer.tasks:Tasks",
+            "celery.worker.consumer.consumer:Evloop",
+        )
+
+    def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Let the hub be woken; called again after every reconnect."""
+        super().register_with_event_loop(hub)
+        self._waker.register(hub)
+
+    def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - celery ships no types
+        """Acknowledge at once: a finished task's ack would otherwise lie until something else woke the hub."""
+        scheduled = super().call_soon_ack(p, *args, **kwargs)
+        self._waker.wake()
+        return scheduled
+
+
+class TopologyStep(bootsteps.StartStopStep):
+    """Declares every exchange and queue whenever the worker (re)connects."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def start(self, consumer: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Declare them."""
+        with consumer.app.connection_for_write() as connection:  # of its own: declaring leaves channels behind
+            topology.declare(connection, consumer.app.runtime_host.provider_names)
+
+
+class _Waker:
+    """Ends the hub's wait from another thread or a signal handler; the hub sleeps up to half a heartbeat otherwise."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = socket.socketpair()
+        for end in (self._reader, self._writer):
+            end.settimeout(0)
+
+    def register(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
+        hub.add_reader(self._reader.fileno(), self._drain)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+
+    def wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # full: it is being woken already
+            self._writer.send(b"\0")
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._reader.recv(4096)
