@@ -1,0 +1,117 @@
+"""The file under the embedded broker: durable, private, sometimes locked or full, on its own clock."""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from embedded_probe import get, opened, put, taken
+from kombu import Connection, Message, Queue
+
+from worker.embedded import BrokerUnavailable, register
+from worker.embedded.database import Database
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the broker's file will be."""
+    return tmp_path / "var" / "broker.sqlite3"
+
+
+@pytest.fixture
+def broker(path: Path) -> Iterator[Connection]:
+    """Connect, with one declared queue, `work`."""
+    with opened(path, Queue("work")) as connection:
+        yield connection
+
+
+def raised_within(seconds: float, action: Callable[[], object]) -> BrokerUnavailable:
+    """Return the connection error *action* ends in when repeated."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            action()
+        except TimeoutError:
+            continue
+        except BrokerUnavailable as error:
+            return error
+    raise AssertionError("no connection error")
+
+
+def test_a_message_survives_a_restart(broker: Connection, path: Path) -> None:
+    """What publish returned for is on the disk."""
+    put(broker, {"n": 1})
+    broker.close()
+    with Connection(f"embedded:///{path}") as again:
+        assert taken(again).payload == {"n": 1}
+
+
+def test_the_file_is_private(broker: Connection, path: Path) -> None:
+    """Nobody but its owner reads the queues."""
+    put(broker, 1)
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+
+
+def test_an_idle_consumer_waits_for_no_lock(broker: Connection, path: Path) -> None:
+    """Looking for messages is a read: a busy writer does not disturb it."""
+    with broker.Consumer([Queue("work")], on_message=print), closing(sqlite3.connect(path)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TimeoutError):
+            broker.drain_events(timeout=0.05)
+
+
+def test_a_locked_file_is_a_connection_error_and_heals(
+    broker: Connection, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consumers get over short locks, name long ones, and go on when the lock is gone."""
+    monkeypatch.setattr("worker.embedded.session.PATIENCE", 0.3)
+    put(broker, 1)
+    got: list[Message] = []
+    with (
+        Connection(f"embedded:///{path}") as other,
+        other.Consumer([Queue("work")], on_message=got.append),
+        closing(sqlite3.connect(path, isolation_level=None)) as writer,
+    ):
+        writer.execute("BEGIN IMMEDIATE")
+        error = raised_within(5, lambda: other.drain_events(timeout=0.1))
+        assert "locked" in str(error)
+        assert isinstance(error, other.connection_errors)
+        with pytest.raises(BrokerUnavailable, match="locked"):
+            put(other, 2)
+        writer.execute("ROLLBACK")
+        other.drain_events(timeout=1)
+    assert [message.body for message in got] == [b"1"]
+
+
+def test_a_step_of_the_wall_clock_moves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases and delays are measured on a clock all processes share."""
+    with closing(Database(path, durable=False, patience=1)) as before:
+        monkeypatch.setattr(time, "time", lambda: 0.0)
+        with closing(Database(path, durable=False, patience=1)) as after:
+            assert after.now() == pytest.approx(before.now(), abs=1)
+
+
+def test_a_full_disk_is_a_connection_error_and_loses_nothing(broker: Connection) -> None:
+    """The publisher hears of it; what was stored stays; with room again, publishing goes on."""
+    put(broker, 1)
+    pages = broker.connection.durable.database._db
+    pages.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(BrokerUnavailable, match="full"):
+        put(broker, "x" * 100_000)
+    pages.execute("PRAGMA max_page_count = 1000000")
+    put(broker, 2)
+    assert [taken(broker).payload, taken(broker).payload, get(broker)] == [1, 2, None]
+
+
+def test_what_is_no_broker_file_is_a_connection_error(path: Path) -> None:
+    """The message names the file and what is wrong with it."""
+    path.parent.mkdir()
+    path.write_text("not a database, and longer than a hundred bytes " * 4)
+    register()
+    with (
+        Connection(f"embedded:///{path}") as connection,
+        pytest.raises(BrokerUnavailable, match=r"broker\.sqlite3: file is not a database"),
+    ):
+        connection.transport.establish_connection()

@@ -1,0 +1,222 @@
+"""Sealed credentials: what opens, and what is refused without a trace of the token."""
+
+from __future__ import annotations
+
+import base64
+import json
+import traceback
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jwcrypto.jwe import JWE
+from jwcrypto.jwk import JWK
+
+from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, seal
+
+TOKEN = "planted-marker-token-3f9a"
+AUDIENCE = "genesys-eu"
+ENC = "A256GCM"
+KEYS = {algorithm: generate_key(f"key-{algorithm[:3]}", algorithm) for algorithm in ALGORITHMS}
+RING = KeyRing(KEYS.values())
+EC, RSA = ALGORITHMS
+PAYLOAD = {"aud": AUDIENCE, "token": TOKEN}
+EVERY_ALGORITHM = ["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
+EVERY_ALGORITHM += ["dir", "A128KW", "A256KW", "PBES2-HS256+A128KW"]
+EVERY_ENCRYPTION = ["A128GCM", "A192GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512"]
+
+
+def peer_key(algorithm: str) -> JWK:
+    """Give jwcrypto the public half of ours where the algorithm has one, and a secret of its own elsewhere."""
+    if algorithm.startswith(("RSA", "ECDH")):
+        ours = KEYS[RSA if algorithm.startswith("RSA") else EC]
+        parameters = ours.as_dict(private=False)
+        return JWK(**{name: value for name, value in parameters.items() if name not in {"use", "alg"}})
+    size = {"A128KW": 128}.get(algorithm, 256)
+    return JWK.generate(kty="oct", size=size)
+
+
+def peer_seal(header: dict[str, Any], payload: object = PAYLOAD) -> str:
+    """Seal with jwcrypto, which lets us write any header; our kid unless the header says otherwise."""
+    algorithm = header.get("alg", EC)
+    kid = KEYS[RSA].kid if algorithm.startswith("RSA") else KEYS[EC].kid
+    protected = {"alg": EC, "enc": ENC, "kid": kid} | header
+    names = {name: value for name, value in protected.items() if value is not None}
+    text = payload if isinstance(payload, str) else json.dumps(payload)
+    sealed = JWE(text, json.dumps(names), algs=[*EVERY_ALGORITHM, *EVERY_ENCRYPTION, "DEF"])
+    sealed.add_recipient(peer_key(algorithm))
+    return str(sealed.serialize(compact=True))
+
+
+def refuse(sealed: str, audience: str = AUDIENCE) -> SealError:
+    """Open, expect a refusal, and look for the token in everything that hangs on to it."""
+    with pytest.raises(SealError) as caught:
+        RING.open(sealed, audience)
+    error = caught.value
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    report = traceback.TracebackException.from_exception(error, capture_locals=True, limit=-4)
+    frames = [frame for frame in report.stack if "/tasks/" in frame.filename]
+    assert TOKEN not in f"{error!r} {[frame.locals for frame in frames]}"
+    return error
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_we_seal_we_open(algorithm: str) -> None:
+    """The round trip of both allowed algorithms, and the token does not show in what travels or in a repr."""
+    sealed = seal(TOKEN, AUDIENCE, KEYS[algorithm])
+    opened = RING.open(sealed, AUDIENCE)
+    assert opened.get_secret_value() == TOKEN
+    assert TOKEN not in sealed + repr(opened)
+
+
+@settings(deadline=None)
+@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=4096))
+def test_every_printable_token_survives(token: str) -> None:
+    """Quotes and backslashes too: up to 4 KiB even of nothing else."""
+    assert RING.open(seal(token, AUDIENCE, KEYS[EC]), AUDIENCE).get_secret_value() == token
+
+
+def test_the_longest_token_survives() -> None:
+    """8 KiB is inside the limit, one more is not; nothing is sealed that would be refused on arrival."""
+    assert RING.open(seal("x" * 8192, AUDIENCE, KEYS[RSA]), AUDIENCE).get_secret_value() == "x" * 8192
+    with pytest.raises(SealError, match="8192"):
+        seal("x" * 8193, AUDIENCE, KEYS[RSA])
+    with pytest.raises(SealError, match="16 KiB"):
+        seal("\\" * 8192, AUDIENCE, KEYS[RSA])
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_peer_opens_what_we_seal(algorithm: str) -> None:
+    """The second implementation of RFC 7516 reads ours."""
+    peer = JWE(algs=[algorithm, ENC])
+    key = KEYS[algorithm].as_dict(private=True)
+    peer.deserialize(seal(TOKEN, AUDIENCE, KEYS[algorithm]), JWK(**key))
+    assert json.loads(peer.payload) == PAYLOAD
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_we_open_what_a_peer_seals(algorithm: str) -> None:
+    """Producers use whatever library their language has."""
+    sealed = peer_seal({"alg": algorithm, "typ": "JWT"})
+    assert RING.open(sealed, AUDIENCE).get_secret_value() == TOKEN
+
+
+@pytest.mark.parametrize("algorithm", sorted(set(EVERY_ALGORITHM) - set(ALGORITHMS)))
+def test_any_other_algorithm_is_refused(algorithm: str) -> None:
+    """Weak padding, shared secrets, passwords and direct agreement are not let in by a header."""
+    assert "alg is not allowed" in str(refuse(peer_seal({"alg": algorithm})))
+
+
+@pytest.mark.parametrize("encryption", sorted(set(EVERY_ENCRYPTION) - {ENC}))
+def test_any_other_encryption_is_refused(encryption: str) -> None:
+    """One authenticated encryption of the content, and no choice."""
+    assert "enc is not allowed" in str(refuse(peer_seal({"enc": encryption})))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"zip": "DEF"},
+        {"kid": None},
+        {"apu": "QQ"},
+        {"apv": "QQ"},
+        {"cty": "JWT"},
+        {"jku": "https://attacker.invalid/"},
+        {"x5u": "https://attacker.invalid/"},
+    ],
+    ids=lambda header: next(iter(header)),
+)
+def test_a_header_with_more_or_less_than_needed_is_refused(header: dict[str, Any]) -> None:
+    """What compresses, or names a key elsewhere, is refused before any cryptography."""
+    assert "header lacks" in str(refuse(peer_seal(header)))
+
+
+def with_header(changes: dict[str, Any]) -> str:
+    """Change the header of a good envelope, as a producer may that jwcrypto would not let."""
+    first, rest = seal(TOKEN, AUDIENCE, KEYS[EC]).split(".", 1)
+    header = json.loads(base64.urlsafe_b64decode(first + "==")) | changes
+    return base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode() + "." + rest
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"crit": ["x"], "x": 1},
+        {"alg": ["dir"]},
+        {"alg": "none"},
+        {"kid": 7},
+        {"typ": {}},
+        {"alg": RSA},
+        {"kid": KEYS[RSA].kid},
+        {"epk": None},
+        {"epk": KEYS[EC].as_dict(private=True)},
+        {"epk": {"kty": "EC", "crv": "P-384", "x": "A" * 43, "y": "A" * 43}},
+        {"epk": {"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "A" * 43}},
+        {"pad": "x" * 900},
+    ],
+    ids=range(12),
+)
+def test_a_hostile_header_is_refused(changes: dict[str, Any]) -> None:
+    """Critical extensions, confused algorithms, private or off-curve ephemeral keys, and bulk."""
+    refuse(with_header(changes))
+
+
+def test_an_unknown_kid_is_refused() -> None:
+    """Nobody tries all keys."""
+    assert "not in the key ring" in str(refuse(peer_seal({"kid": "stranger"})))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"token": TOKEN},
+        {"aud": AUDIENCE},
+        {"aud": [AUDIENCE], "token": TOKEN},
+        {"aud": AUDIENCE, "token": TOKEN, "iat": 1},
+        {"aud": AUDIENCE, "token": [TOKEN]},
+        {"aud": AUDIENCE, "token": ""},
+        {"aud": AUDIENCE, "token": TOKEN + "\n"},
+        {"aud": AUDIENCE, "token": TOKEN + "é"},
+        {"aud": AUDIENCE, "token": "x" * 8193},
+        [AUDIENCE, TOKEN],
+        TOKEN,
+        f'{{"aud":"{AUDIENCE}","token":"x","token":"{TOKEN}"}}',
+        "[" * 4000,
+    ],
+    ids=range(13),
+)
+def test_a_payload_of_another_shape_is_refused(payload: object) -> None:
+    """Exactly aud and token, once each, both strings, the token printable and at most 8 KiB."""
+    assert "exactly an aud and a token" in str(refuse(peer_seal({}, payload)))
+
+
+def test_a_credential_for_another_provider_is_refused() -> None:
+    """A finbourne token is not sent to genesys by a mixed-up event."""
+    assert "another provider" in str(refuse(seal(TOKEN, AUDIENCE, KEYS[EC]), "finbourne"))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("segment", range(5))
+def test_a_flipped_bit_anywhere_is_refused(algorithm: str, segment: int) -> None:
+    """Header, encrypted key, IV, ciphertext and tag: the last character's spare bits included."""
+    segments = seal(TOKEN, AUDIENCE, KEYS[algorithm]).split(".")
+    whole = segments[segment]
+    for place in {0, len(whole) // 2, len(whole) - 1}:
+        for bit in range(7):
+            changed = whole[:place] + chr(ord(whole[place]) ^ 1 << bit) + whole[place + 1 :]
+            refuse(".".join([*segments[:segment], changed, *segments[segment + 1 :]]))
+
+
+@pytest.mark.parametrize("sealed", ["", "a.b.c", "....", "é.a.a.a.a", "x" * 20000, "[" * 1024 + "...."])
+def test_what_is_no_envelope_is_refused(sealed: str) -> None:
+    """Anything may arrive as a jwe, and the answer is a refusal."""
+    refuse(sealed)
+
+
+@pytest.mark.parametrize("token", ["", " ", "a b", "a\n", "tøken"])
+def test_a_token_that_could_not_be_opened_is_not_sealed(token: str) -> None:
+    """The producer learns it, not the dead-letter desk."""
+    with pytest.raises(SealError):
+        seal(token, AUDIENCE, KEYS[EC])

@@ -1,0 +1,96 @@
+"""Sealing keys: files for their owner alone, several side by side, replaced without a restart."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from pathlib import Path
+
+import pytest
+
+from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, load_keys, save_key, seal
+
+TOKEN = "planted-marker-token-3f9a"
+AUDIENCE = "genesys-eu"
+KEYS = {algorithm: generate_key(f"key-{algorithm[:3]}", algorithm) for algorithm in ALGORITHMS}
+RING = KeyRing(KEYS.values())
+EC, RSA = ALGORITHMS
+
+
+def test_the_published_set_holds_no_private_half() -> None:
+    """Producers get kid, alg, use and the public numbers."""
+    published = RING.public_jwks()["keys"]
+    assert [key["kid"] for key in published] == list(RING.kids)
+    assert not any({"d", "p", "q", "dp", "dq", "qi"} & key.keys() for key in published)
+
+
+def test_keys_are_saved_for_their_owner_alone_and_loaded_again(tmp_path: Path) -> None:
+    """The folder is the ring: several keys side by side."""
+    paths = [save_key(tmp_path, key) for key in KEYS.values()]
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+    ring = load_keys(tmp_path)
+    assert ring.kids == RING.kids
+    assert ring.open(seal(TOKEN, AUDIENCE, KEYS[RSA]), AUDIENCE).get_secret_value() == TOKEN
+
+
+def test_a_new_key_serves_without_a_restart(tmp_path: Path) -> None:
+    """An unknown kid makes the ring read its folder once more; a removed key is then gone."""
+    old = save_key(tmp_path, KEYS[RSA])
+    ring = load_keys(tmp_path)
+    save_key(tmp_path, KEYS[EC])
+    old.unlink()
+    assert ring.open(seal(TOKEN, AUDIENCE, KEYS[EC]), AUDIENCE).get_secret_value() == TOKEN
+    assert ring.kids == (KEYS[EC].kid,)
+
+
+def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
+    """Its messages could never be opened again."""
+    save_key(tmp_path, KEYS[EC])
+    with pytest.raises(SealError, match="exists already"):
+        save_key(tmp_path, generate_key(str(KEYS[EC].kid)))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
+def test_a_key_that_others_may_read_is_refused_by_name(tmp_path: Path, mode: int) -> None:
+    """The operator is told which file, and nothing of what is in it."""
+    path = save_key(tmp_path, KEYS[EC])
+    path.chmod(mode)
+    with pytest.raises(SealError, match=path.name):
+        load_keys(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", '{"kty":"oct","k":"c2VjcmV0LW1hcmtlcg","kid":"k"}', json.dumps(KEYS[EC].as_dict(private=False))],
+    ids=["empty", "broken", "list", "symmetric", "public"],
+)
+def test_a_file_that_is_no_private_key_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    """A broken deployment is told at the start, without the file's content."""
+    path = tmp_path / "broken.jwk.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(SealError, match=r"broken\.jwk\.json") as caught:
+        load_keys(tmp_path)
+    assert "c2VjcmV0" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_empty_key_folder_is_refused(tmp_path: Path) -> None:
+    """A worker that can open nothing would dead-letter everything."""
+    with pytest.raises(SealError, match="holds no"):
+        load_keys(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kid", "algorithm"), [("", EC), ("../up", EC), (".hidden", EC), ("k", "dir"), ("k", "RSA1_5")]
+)
+def test_a_key_that_could_not_serve_is_not_made(kid: str, algorithm: str) -> None:
+    """The kid becomes a file name, the algorithm a promise."""
+    with pytest.raises(SealError):
+        generate_key(kid, algorithm)
+
+
+def test_a_kid_twice_is_refused() -> None:
+    """Which of the two would serve is nobody's guess."""
+    with pytest.raises(SealError, match="same kid"):
+        KeyRing([generate_key("twin"), generate_key("twin")])

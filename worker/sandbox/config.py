@@ -1,0 +1,41 @@
+"""What the sandbox can be told at its start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from tasks.providers.ciphers import CipherConfig
+from worker.sandbox.faults import Fault
+
+SANDBOX_CIPHER = CipherConfig(scheme="aes-gcm", key=SecretStr("sandbox-key-worth-nothing-at-all"), key_encoding="raw")
+
+
+class SandboxConfig(BaseModel):
+    """The sandbox's settings; the defaults serve a first run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    client_id: str = "sandbox-client"
+    client_secret: SecretStr = SecretStr("sandbox-client-secret")
+    api_key: SecretStr = SecretStr("sandbox-api-key")
+    cipher: CipherConfig = SANDBOX_CIPHER
+    auto_issue: bool = Field(
+        default=False,
+        description="Take unknown tokens and references that start with `sbx-`, and unknown users, as live.",
+    )
+    token_ttl_seconds: int = Field(default=86_400, gt=0, description="Life of a worker's Genesys token (`expires_in`).")
+    rate_limit_per_minute: int = Field(default=1_000_000, gt=0, description="Genesys calls for each worker token.")
+    latency_seconds: float = Field(default=0.0, ge=0, description="Waited before every answer.")
+    wibmo_success: Literal["flat", "nested", "text"] = Field(
+        default="flat", description="Which of the three published success shapes Wibmo answers with."
+    )
+    wibmo_repeated: Literal["refused", "accepted"] = Field(
+        default="refused", description="How Wibmo answers a reference that is dead already: 401, or success again."
+    )
+    faults: tuple[Fault, ...] = ()
+    faults_file: Path | None = Field(default=None, description="A JSON list of more faults.")
+    journal_entries: int = Field(default=200_000, gt=0, description="The newest requests kept in memory.")
+    journal_file: Path | None = Field(default=None, description="Every request as a JSON line, appended; outlives us.")

@@ -1,0 +1,105 @@
+"""The sandbox's own door, `/_sandbox`: seed tokens, script faults, read the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Self, TypeVar
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from worker.sandbox.faults import FAULTS, FaultScript
+from worker.sandbox.journal import Journal
+from worker.sandbox.store import TokenStore
+
+
+class Seed(BaseModel):
+    """A token or a token reference that is live from now on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    provider: str
+    token: str | None = Field(default=None, min_length=1, repr=False)
+    token_reference_id: str | None = Field(default=None, min_length=1, repr=False)
+    user_id: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.token is None) == (self.token_reference_id is None):
+            raise ValueError("exactly one of token and token_reference_id is needed")
+        return self
+
+    @property
+    def secret(self) -> str:
+        """The token or the reference."""
+        return self.token or self.token_reference_id or ""
+
+
+T = TypeVar("T")
+_SEEDS: Final = TypeAdapter(tuple[Seed, ...] | Seed)
+
+
+class Control:
+    """What tests and people do with the sandbox. Nothing of this is a provider's request, so none is journaled."""
+
+    def __init__(self, stores: Mapping[str, TokenStore], faults: FaultScript, journal: Journal) -> None:
+        self._stores = stores
+        self._faults = faults
+        self._journal = journal
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the door's routes."""
+        return [
+            web.get("/_sandbox/health", self._health),
+            web.post("/_sandbox/tokens", self._seed),
+            web.post("/_sandbox/faults", self._script),
+            web.delete("/_sandbox/faults", self._unscript),
+            web.get("/_sandbox/journal", self._read),
+            web.delete("/_sandbox/journal", self._forget),
+        ]
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.json_response({"status": "ok", "providers": sorted(self._stores)})
+
+    async def _seed(self, request: web.Request) -> web.Response:
+        seeds = _valid(_SEEDS, await request.read())
+        seeds = (seeds,) if isinstance(seeds, Seed) else seeds
+        if unknown := {seed.provider for seed in seeds} - self._stores.keys():
+            raise web.HTTPNotFound(text=f"no such provider: {', '.join(sorted(unknown))}")
+        for seed in seeds:
+            self._stores[seed.provider].seed(seed.secret, seed.user_id)
+        return web.json_response({"seeded": len(seeds)}, status=201)
+
+    async def _script(self, request: web.Request) -> web.Response:
+        faults = _valid(FAULTS, await request.read())
+        self._faults.add(faults)
+        return web.json_response({"scripted": len(faults)}, status=201)
+
+    async def _unscript(self, _: web.Request) -> web.Response:
+        self._faults.clear()
+        return web.Response(status=204)
+
+    async def _read(self, request: web.Request) -> web.Response:
+        since, limit = _number(request, "since", 0), _number(request, "limit", None)
+        return web.json_response([entry.as_json() for entry in self._journal.since(since or 0, limit)])
+
+    async def _forget(self, _: web.Request) -> web.Response:
+        self._journal.clear()
+        return web.Response(status=204)
+
+
+def _valid(adapter: TypeAdapter[T], body: bytes) -> T:
+    try:
+        return adapter.validate_json(body)
+    except ValidationError as error:
+        places = {".".join(map(str, each["loc"])) or "body" for each in error.errors(include_input=False)}
+    raise web.HTTPBadRequest(text=f"not valid: {', '.join(sorted(places))}")
+
+
+def _number(request: web.Request, name: str, default: int | None) -> int | None:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not text.isdecimal():
+        raise web.HTTPBadRequest(text=f"not a number: {name}")
+    return int(text)

@@ -1,0 +1,59 @@
+"""Finbourne (LUSID) identity as the sandbox plays it: one call, which kills the token it is made with.
+
+As https://www.lusid.com/identity/swagger documents it: 204, or LusidProblemDetails.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+
+from aiohttp import web
+
+from tasks.call import Operation
+from worker.sandbox.config import SandboxConfig
+from worker.sandbox.front import Answer, Front
+from worker.sandbox.requests import bearer
+from worker.sandbox.store import TokenStore, digest
+
+
+class Finbourne:
+    """One LUSID domain under `/<name>/identity`."""
+
+    def __init__(self, name: str, config: SandboxConfig, front: Front) -> None:
+        self.name = name
+        self.store = TokenStore(auto_issue=config.auto_issue)
+        self._front = front
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the domain's route."""
+        return [web.delete(f"/{self.name}/identity/api/tokens", self._invalidate)]
+
+    def refusal(self, status: int, request_id: str) -> Answer:
+        """Return LusidProblemDetails of that status."""
+        phrase = HTTPStatus(status).phrase
+        problem = {
+            "name": phrase.replace(" ", ""),
+            "errorDetails": [],
+            "code": status,
+            "type": "https://docs.lusid.com/#section/Error-Codes/",
+            "title": phrase,
+            "status": status,
+            "detail": "",
+            "instance": f"https://sandbox.lusid.com/app/insights/logs/{request_id}",
+        }
+        return Answer(status, json.dumps(problem).encode(), "application/problem+json")
+
+    def garbled(self, *, wrong_key: bool) -> Answer:
+        """Return what should be JSON and is not, whatever the key."""
+        del wrong_key
+        return Answer(200, b'{"name": ')
+
+    async def _invalidate(self, request: web.Request) -> web.StreamResponse:
+        token = bearer(request)
+        return await self._front.serve(
+            request, self, Operation.FINBOURNE_INVALIDATE_TOKEN, digest(token), lambda rid: self._killed(token, rid)
+        )
+
+    def _killed(self, token: str, request_id: str) -> Answer:
+        return Answer(204, revoked=True) if self.store.revoke(token) else self.refusal(401, request_id)

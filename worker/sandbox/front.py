@@ -1,0 +1,132 @@
+"""The front of all providers: the script may step in, the journal is written, the answer goes out."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from aiohttp import web
+
+from worker.sandbox.faults import Fault, FaultScript
+from worker.sandbox.journal import Journal
+
+DRIPS: Final = 8
+RESETS: Final = frozenset({"reset", "reset_after"})
+_RST: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: close() sends RST instead of FIN
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a provider answers, and whether it killed something live."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    revoked: bool = False
+
+
+_NONE: Final = Answer(500)  # to nobody: the connection is gone
+
+
+class Vendor(Protocol):
+    """A provider instance, as far as faults need to know it."""
+
+    @property
+    def name(self) -> str:
+        """The instance, e.g. genesys-eu."""
+
+    def refusal(self, status: int, request_id: str) -> Answer:
+        """Return an answer of that status in the vendor's own shape."""
+
+    def garbled(self, *, wrong_key: bool) -> Answer:
+        """Return an answer of status 200 that nobody can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Every provider request passes here. Deciding and journaling happen at once on arrival; only answering waits."""
+
+    journal: Journal
+    faults: FaultScript
+    latency: float = 0.0
+
+    async def serve(
+        self, request: web.Request, vendor: Vendor, operation: str, key: str, act: Callable[[str], Answer]
+    ) -> web.StreamResponse:
+        """Let *act* decide, unless a fault does, and answer. *act* is given the request's id."""
+        request_id = str(uuid.uuid4())
+        fault = self.faults.take(vendor.name, operation, key)
+        answer = _decided(fault, vendor, act, request_id)
+        kind = fault.fault if fault else None
+        self.journal.add(
+            provider=vendor.name,
+            operation=operation,
+            key=key,
+            status=None if kind in RESETS else answer.status,
+            revoked=answer.revoked,
+            fault=kind,
+            request_id=request_id,
+        )
+        return await _delivered(request, answer, fault, self.latency)
+
+
+def _decided(fault: Fault | None, vendor: Vendor, act: Callable[[str], Answer], request_id: str) -> Answer:
+    match fault:
+        case Fault(fault="status"):
+            return _scripted(fault, vendor, request_id)
+        case Fault(fault="reset"):
+            return _NONE
+        case Fault(fault="malformed" | "wrong_key" as kind):
+            return vendor.garbled(wrong_key=kind == "wrong_key")
+        case Fault(fault="slow_body"):
+            return _with_a_body(act(request_id))
+        case _:
+            return act(request_id)
+
+
+def _scripted(fault: Fault, vendor: Vendor, request_id: str) -> Answer:
+    named = {"Retry-After": fault.retry_after, "Location": fault.location}
+    headers = {name: value for name, value in named.items() if value is not None}
+    answer = Answer(fault.status) if fault.status < 300 else vendor.refusal(fault.status, request_id)  # noqa: PLR2004
+    return replace(answer, headers={**answer.headers, **headers})
+
+
+def _with_a_body(answer: Answer) -> Answer:
+    return answer if answer.body else replace(answer, status=200, body=b" " * DRIPS)
+
+
+async def _delivered(request: web.Request, answer: Answer, fault: Fault | None, latency: float) -> web.StreamResponse:
+    delay = latency + (fault.seconds if fault and fault.fault == "slow" else 0.0)
+    if delay:
+        await asyncio.sleep(delay)
+    if fault and fault.fault == "slow_body":
+        return await _dripped(request, answer, fault.seconds)
+    if fault and fault.fault in RESETS:
+        _reset(request)
+    content_type = answer.content_type if answer.body else None
+    return web.Response(status=answer.status, body=answer.body, content_type=content_type, headers=answer.headers)
+
+
+async def _dripped(request: web.Request, answer: Answer, seconds: float) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=answer.headers)
+    response.content_type, response.content_length = answer.content_type, len(answer.body)
+    await response.prepare(request)
+    size = -(-len(answer.body) // DRIPS)
+    for start in range(0, len(answer.body), size):
+        await asyncio.sleep(seconds / DRIPS)
+        await response.write(answer.body[start : start + size])
+    return response
+
+
+def _reset(request: web.Request) -> None:
+    transport = request.transport
+    if transport is None:
+        return  # the caller has gone already
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
+    transport.abort()

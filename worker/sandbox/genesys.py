@@ -1,0 +1,200 @@
+"""Genesys Cloud as the sandbox plays it: one organisation with its own login, users and tokens.
+
+Paths, bodies and headers as https://developer.genesys.cloud documents them (Tokens API, OAuth client credentials,
+rate limits); where it is silent the sandbox chooses: DELETE answers 200 without a body, error codes other than
+`bad.credentials` and `authentication.required` are the status's name with dots.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.call import Operation
+from worker.sandbox.config import SandboxConfig
+from worker.sandbox.front import Answer, Front
+from worker.sandbox.requests import basic, bearer, same
+from worker.sandbox.store import TokenStore, digest
+from worker.sandbox.worker_tokens import WorkerTokens
+
+UNAUTHORIZED: Final = 401
+_SAID: Final = {
+    "bad.credentials": "Invalid login credentials.",
+    "authentication.required": "No authentication bearer token specified in authorization header.",
+    "missing.permissions": "You are missing the following permission(s): oauth:token:delete",
+}
+
+
+class IdleTimeout(BaseModel):
+    """IdleTokenTimeout, as GET answers it and PUT takes it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    idleTokenTimeoutSeconds: int = Field(default=1800, ge=300, le=28800)  # noqa: N815 - the vendor's name
+    enableIdleTokenTimeout: bool = False  # noqa: N815 - the vendor's name
+
+
+class Genesys:
+    """One organisation under `/<name>`: api and login share the base URL."""
+
+    def __init__(self, name: str, config: SandboxConfig, front: Front) -> None:
+        self.name = name
+        self.store = TokenStore(auto_issue=config.auto_issue)
+        self._config = config
+        self._front = front
+        self._workers = WorkerTokens(config.token_ttl_seconds, config.rate_limit_per_minute)
+        self._idle = IdleTimeout()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the organisation's routes."""
+        tokens = f"/{self.name}/api/v2/tokens"
+        return [
+            web.post(f"/{self.name}/oauth/token", self._login),
+            web.delete(f"{tokens}/me", self._by_bearer(Operation.GENESYS_DELETE_TOKENS_ME, self._delete_me)),
+            web.get(f"{tokens}/me", self._by_bearer("genesys.get_tokens_me", self._get_me), allow_head=False),
+            web.head(f"{tokens}/me", self._by_bearer("genesys.head_tokens_me", self._get_me)),
+            web.get(
+                f"{tokens}/timeout", self._by_bearer("genesys.get_tokens_timeout", self._timeout), allow_head=False
+            ),
+            web.put(f"{tokens}/timeout", self._put_timeout),
+            web.delete(f"{tokens}/{{user_id}}", self._delete_user),
+        ]
+
+    def refusal(self, status: int, request_id: str) -> Answer:
+        """Return an error of that status in Genesys' shape."""
+        if status == UNAUTHORIZED:
+            return _error(status, "bad.credentials", request_id)
+        return _error(status, HTTPStatus(status).phrase.lower().replace(" ", "."), request_id)
+
+    def garbled(self, *, wrong_key: bool) -> Answer:
+        """Return what should be JSON and is not, whatever the key."""
+        del wrong_key
+        return Answer(200, b'{"organization": {"id":')
+
+    def _by_bearer(self, operation: str, act: Callable[[str, str], Answer]) -> Callable[[web.Request], Any]:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            token = bearer(request)
+            return await self._front.serve(request, self, operation, digest(token), lambda rid: act(token, rid))
+
+        return handler
+
+    async def _login(self, request: web.Request) -> web.StreamResponse:
+        client_id, secret = basic(request)
+        body = await request.read()
+        return await self._front.serve(
+            request, self, "genesys.login", digest(client_id), lambda _: self._grant(client_id, secret, body)
+        )
+
+    async def _delete_user(self, request: web.Request) -> web.StreamResponse:
+        token, user_id = bearer(request), request.match_info["user_id"]
+        return await self._front.serve(
+            request,
+            self,
+            Operation.GENESYS_DELETE_TOKEN,
+            user_id[:128],
+            lambda rid: self._as_worker(token, rid, lambda: self._killed(user_id, rid)),
+        )
+
+    async def _put_timeout(self, request: web.Request) -> web.StreamResponse:
+        token, body = bearer(request), await request.read()
+        return await self._front.serve(
+            request,
+            self,
+            "genesys.put_tokens_timeout",
+            digest(token),
+            lambda rid: self._as_worker(token, rid, lambda: self._set_timeout(body, rid)),
+        )
+
+    def _grant(self, client_id: str, secret: str, body: bytes) -> Answer:
+        known = (self._config.client_id, self._config.client_secret.get_secret_value())
+        if not all(map(same, known, (client_id, secret))):
+            return _json(UNAUTHORIZED, {"error": "invalid_client", "error_description": "authentication failed"})
+        if body != b"grant_type=client_credentials":
+            return _json(400, {"error": "unsupported_grant_type", "error_description": "unsupported grant type"})
+        ttl = self._config.token_ttl_seconds
+        return _json(200, {"access_token": self._workers.issue(), "token_type": "bearer", "expires_in": ttl})
+
+    def _delete_me(self, token: str, request_id: str) -> Answer:
+        killed = self.store.revoke(token) or self._workers.revoke(token)  # the worker's own, too, if it asks for that
+        return _ok(request_id, revoked=True) if killed else self._unauthenticated(token, request_id)
+
+    def _get_me(self, token: str, request_id: str) -> Answer:
+        if not self.store.is_live(token) and self._workers.meter_of(token) is None:
+            return self._unauthenticated(token, request_id)
+        idles = datetime.now(UTC) + timedelta(seconds=self._idle.idleTokenTimeoutSeconds)
+        organization = {"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, self.name)), "name": self.name}
+        info = {
+            "organization": organization,
+            "homeOrganization": organization,
+            "authorizedScope": [],
+            "dateTokenIdles": idles.isoformat(timespec="milliseconds"),
+            "OAuthClient": {"id": self._config.client_id, "name": "sandbox"},
+        }
+        return replace(_ok(request_id), body=json.dumps(info).encode())
+
+    def _timeout(self, token: str, request_id: str) -> Answer:
+        return self._as_worker(token, request_id, lambda: self._idle_timeout(request_id))
+
+    def _idle_timeout(self, request_id: str) -> Answer:
+        return replace(_ok(request_id), body=self._idle.model_dump_json().encode())
+
+    def _set_timeout(self, body: bytes, request_id: str) -> Answer:
+        try:
+            self._idle = IdleTimeout.model_validate_json(body)
+        except ValidationError:
+            return self.refusal(400, request_id)
+        return self._idle_timeout(request_id)
+
+    def _killed(self, user_id: str, request_id: str) -> Answer:
+        live = self.store.revoke_user(user_id) if _is_uuid(user_id) else None
+        return self.refusal(404, request_id) if live is None else _ok(request_id, revoked=live > 0)
+
+    def _as_worker(self, token: str, request_id: str, act: Callable[[], Answer]) -> Answer:
+        meter = self._workers.meter_of(token)
+        if meter is None:
+            return self._not_a_worker(token, request_id)
+        meter.tick()
+        answer = self._too_many(meter.reset, request_id) if meter.is_over else act()
+        return replace(answer, headers={**answer.headers, **meter.headers})
+
+    def _too_many(self, seconds: int, request_id: str) -> Answer:
+        answer = self.refusal(429, request_id)
+        return replace(answer, headers={**answer.headers, "Retry-After": str(seconds)})
+
+    def _not_a_worker(self, token: str, request_id: str) -> Answer:
+        if self.store.is_live(token):
+            return _error(403, "missing.permissions", request_id)
+        return self._unauthenticated(token, request_id)
+
+    def _unauthenticated(self, token: str, request_id: str) -> Answer:
+        return _error(UNAUTHORIZED, "bad.credentials" if token else "authentication.required", request_id)
+
+
+def _ok(request_id: str, *, revoked: bool = False) -> Answer:
+    return Answer(200, headers={"ININ-Correlation-Id": request_id}, revoked=revoked)
+
+
+def _json(status: int, members: dict[str, Any]) -> Answer:
+    return Answer(status, json.dumps(members).encode())
+
+
+def _error(status: int, code: str, request_id: str) -> Answer:
+    message = _SAID.get(code, HTTPStatus(status).phrase)
+    members = {"message": message, "code": code, "status": status, "messageParams": {}, "contextId": request_id}
+    answer = _json(status, members | {"details": [], "errors": []})
+    return replace(answer, headers={"ININ-Correlation-Id": request_id})
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

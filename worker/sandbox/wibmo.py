@@ -1,0 +1,99 @@
+"""Wibmo (Enstage BankEzy) token service as the sandbox plays it: encrypted both ways, and success is inside.
+
+The three success shapes and "401 Invalid Token Passed" are published; how errors look otherwise is not.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from tasks.call import Operation
+from tasks.providers.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
+from worker.sandbox.config import SandboxConfig
+from worker.sandbox.front import Answer, Front
+from worker.sandbox.requests import same
+from worker.sandbox.store import TokenStore, digest
+
+TEXT: Final = "text/plain"
+UNAUTHORIZED: Final = 401
+_SUCCESS: Final[dict[str, dict[str, Any]]] = {
+    "flat": {"resCode": 100, "resDesc": "SUCCESS"},
+    "nested": {"resCode": 200, "resDesc": "SUCCESS", "data": {"resCode": 100, "resDesc": "SUCCESS"}},
+    "text": {"resCode": "TOK200", "resDesc": "SUCCESS"},
+}
+
+
+class Wibmo:
+    """One token service under `/<name>/token-service`."""
+
+    def __init__(self, name: str, config: SandboxConfig, front: Front) -> None:
+        self.name = name
+        self.store = TokenStore(auto_issue=config.auto_issue)
+        self._config = config
+        self._front = front
+        self._cipher = make_cipher(config.cipher)
+        self._stranger = _stranger_to(config.cipher)
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the service's route."""
+        return [web.post(f"/{self.name}/token-service/client/server/invalidate/token", self._invalidate)]
+
+    def refusal(self, status: int, request_id: str) -> Answer:
+        """Return a plain error of that status."""
+        del request_id
+        text = "Invalid Token Passed" if status == UNAUTHORIZED else HTTPStatus(status).phrase
+        return Answer(status, text.encode(), TEXT)
+
+    def garbled(self, *, wrong_key: bool) -> Answer:
+        """Return a body that is not encrypted at all, or with another key."""
+        return Answer(200, self._success(self._stranger) if wrong_key else b"<html>maintenance</html>", TEXT)
+
+    async def _invalidate(self, request: web.Request) -> web.StreamResponse:
+        reference = self._reference_in(await request.read())
+        return await self._front.serve(
+            request,
+            self,
+            Operation.WIBMO_INVALIDATE_TOKEN,
+            digest(reference),
+            lambda rid: self._decided(request, reference, rid),
+        )
+
+    def _reference_in(self, body: bytes) -> str:
+        try:
+            message = decrypt_json(self._cipher, body)
+        except CipherError:
+            return ""
+        reference = message.get("tokenReferenceId")
+        return reference if isinstance(reference, str) else ""
+
+    def _decided(self, request: web.Request, reference: str, request_id: str) -> Answer:
+        if not same(self._config.api_key.get_secret_value(), request.headers.get("X-API-KEY", "")):
+            return self.refusal(UNAUTHORIZED, request_id)
+        if request.content_type != TEXT:
+            return self.refusal(415, request_id)
+        return self._killed(reference, request_id) if reference else self.refusal(400, request_id)
+
+    def _killed(self, reference: str, request_id: str) -> Answer:
+        revoked = self.store.revoke(reference)
+        repeated = self._config.wibmo_repeated == "accepted" and self.store.is_known(reference)
+        if not revoked and not repeated:
+            return self.refusal(UNAUTHORIZED, request_id)
+        return Answer(200, self._success(self._cipher), TEXT, revoked=revoked)
+
+    def _success(self, cipher: Cipher) -> bytes:
+        return cipher.encrypt(json.dumps(_SUCCESS[self._config.wibmo_success]).encode())
+
+
+def _stranger_to(config: CipherConfig) -> Cipher:
+    """Return a cipher of the same scheme with a key of its own, AES-GCM where the scheme has no key of that kind."""
+    if config.scheme == "none" or config.is_pem:
+        return make_cipher(CipherConfig(scheme="aes-gcm", key=SecretStr(secrets.token_hex(32)), key_encoding="hex"))
+    key = SecretStr(secrets.token_hex(len(config.key_bytes)))
+    iv = "prefix" if config.iv == "prefix" else "zero"
+    return make_cipher(config.model_copy(update={"key": key, "key_encoding": "hex", "iv": iv, "fixed_iv": None}))
