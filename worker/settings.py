@@ -122,7 +122,7 @@ class Settings(BaseSettings):
         sources = [init_settings, env_settings]
         if secrets := os.environ.get(SECRETS_DIR):
             sources.append(
-                NestedSecretsSettingsSource(file_secret_settings, secrets_dir=secrets, secrets_nested_delimiter="__")
+                NestedSecretsSettingsSource(file_secret_settings, secrets_dir=secrets, secrets_prefix="", secrets_nested_delimiter="__")
             )
         if config := config_file():
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))

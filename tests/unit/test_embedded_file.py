@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from embedded_probe import get, opened, put, taken
+from embedded_probe import declare, get, opened, put, taken
 from kombu import Connection, Message, Queue
 
 from worker.embedded import BrokerUnavailable, register
@@ -115,3 +115,26 @@ def test_what_is_no_broker_file_is_a_connection_error(path: Path) -> None:
         pytest.raises(BrokerUnavailable, match=r"broker\.sqlite3: file is not a database"),
     ):
         connection.transport.establish_connection()
+
+
+def test_a_file_of_a_newer_release_is_refused(broker: Connection, path: Path) -> None:
+    """An older process does not guess at what it cannot know."""
+    broker.connection.durable.database._db.execute("PRAGMA user_version = 99")
+    with Connection(f"embedded:///{path}") as other, pytest.raises(BrokerUnavailable, match="newer release"):
+        other.transport.establish_connection()
+
+
+def test_a_reboot_frees_every_lease(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every holder died with the machine: nobody waits for a lease that is measured on a clock gone by."""
+    boot = tmp_path / "boot_id"
+    boot.write_text("first")
+    monkeypatch.setattr("worker.embedded.database.BOOT_ID", boot)
+    register()
+    with Connection(f"embedded:///{path}", transport_options={"lease_seconds": 3600}) as before:
+        declare(before, Queue("work"))
+        put(before, 1)
+        taken(before)
+        before.connection._stop.set()  # it renews no more
+        boot.write_text("second")
+        with opened(path) as after:
+            assert taken(after).payload == 1

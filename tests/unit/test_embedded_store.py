@@ -161,6 +161,15 @@ def test_a_queue_cannot_be_declared_with_other_arguments(broker: Connection) -> 
         declare(broker, Queue("work", queue_arguments={"x-delivery-limit": 5}))
 
 
+@pytest.mark.parametrize(
+    "argument", [{"x-delivery-limit": "5"}, {"x-dead-letter-exchange": None}, {"x-dead-letter-routing-key": 1}]
+)
+def test_a_queue_argument_of_the_wrong_type_is_refused(broker: Connection, argument: dict[str, object]) -> None:
+    """At the declaration, not when the first message dies."""
+    with pytest.raises(PreconditionFailed, match=next(iter(argument))):
+        declare(broker, Queue("new", queue_arguments=argument))
+
+
 def test_one_ack_may_stand_for_all_earlier_ones(broker: Connection) -> None:
     """As in AMQP, on the same channel."""
     put(broker, 1, 2, 3)

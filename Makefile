@@ -1,0 +1,65 @@
+# The two commands: `make run` shows the worker at work, `make test` proves it. `make help` lists the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := tasks worker tests
+TEST_FOLDERS := $(sort $(dir $(wildcard tests/*/*.py)))
+UV_VERSION := 0.13.8
+LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+.PHONY: help run test lint types imports check servers lock format clean
+.DEFAULT_GOAL := help
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 10
+
+run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samples are settled)
+	@exec $(BIN)/revoker run $(if $(ONCE),--once)
+
+test: servers check ## lint, types, import contract and all tests
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+check: lint types imports ## what needs no server: lint, types, import contract
+
+lint: .venv/.dev ## ruff
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+types: .venv/.dev ## mypy, strict; each test folder as pytest imports it
+	$(BIN)/mypy
+	MYPYPATH=tests $(BIN)/mypy tests/conftest.py
+	@for folder in $(TEST_FOLDERS); do MYPYPATH=tests:$$folder $(BIN)/mypy $$folder || exit 1; done
+
+imports: .venv/.dev ## the import contract
+	$(BIN)/lint-imports
+
+format: .venv/.dev ## let ruff lay out the code
+	$(BIN)/ruff format $(SOURCES)
+
+servers: ## install RabbitMQ and PostgreSQL where they are missing
+	.ci/install-servers
+
+lock: ## resolve the dependencies anew
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet uv==$(UV_VERSION)
+	echo 'setuptools >= 77' | $(LOCK) --upgrade pyproject.toml - -o requirements.lock
+	$(LOCK) --upgrade --extra dev --constraint requirements.lock pyproject.toml requirements.lock -o requirements-dev.lock
+
+clean: ## forget the virtualenv and all caches
+	rm -rf .venv .venv-lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
+	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
+
+# Stamps: a second call finds them newer than what they were made from, and touches no network.
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "make: Python 3.11 to 3.13 is needed; name one with PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv .venv || { echo "make: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+.venv/.runtime: .venv/.made requirements.lock pyproject.toml
+	$(BIN)/pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements-dev.lock
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@

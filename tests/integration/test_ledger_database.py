@@ -1,0 +1,168 @@
+"""The database beneath the ledger: made in turns, private, and clear about what is wrong with it."""
+
+import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from ledger_records import dead, outcome, planned
+from servers import free_port
+from sqlalchemy import inspect
+
+from tasks.outcome import State
+from worker.ledger import Ledger, LedgerUnavailable
+from worker.ledger.engine import Database, open_database
+from worker.ledger.tables import metadata
+
+pytest_plugins = ["ledger_fixtures"]
+
+UPGRADE = "import sys; from worker.ledger import Ledger; Ledger.open(sys.argv[1]).upgrade()"
+SECRET = "hunter2-marker"
+
+
+@pytest.fixture
+def sqlite_file(tmp_path: Path) -> Path:
+    """Where an SQLite ledger goes."""
+    return tmp_path / "ledger.sqlite3"
+
+
+def upgraded(path: Path) -> Ledger:
+    """A ledger of the newest schema in the file *path*."""
+    ledger = Ledger.open(f"sqlite:///{path}")
+    ledger.upgrade()
+    return ledger
+
+
+def test_several_processes_may_migrate_an_empty_database_at_once(ledger_url: str) -> None:
+    """Every recorder upgrades at its start; one does the work, the others wait and find it done."""
+    argv = [sys.executable, "-c", UPGRADE, ledger_url]
+    running = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [(process.communicate(timeout=60)[1], process.returncode) for process in running] == [("", 0)] * 3
+    ledger = Ledger.open(ledger_url)
+    ledger.record([planned()])
+    ledger.close()
+
+
+@pytest.mark.usefixtures("ledger")
+def test_the_migrations_make_the_tables_the_code_uses(ledger_url: str) -> None:
+    """A column added to the code without a revision fails here."""
+    database: Database = open_database(ledger_url)
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": "ledger_version"})
+        assert compare_metadata(context, metadata) == []
+    database.engine.dispose()
+
+
+def test_no_column_is_made_for_a_credential(ledger: Ledger, ledger_url: str) -> None:
+    """Sealed ones stand in the documents of dead letters, and nowhere else."""
+    ledger.record([planned(), outcome(State.RETRYING), dead()])
+    database = open_database(ledger_url)
+    with database.reading() as connection:
+        names = {column["name"] for table in metadata.tables for column in inspect(connection).get_columns(table)}
+    database.engine.dispose()
+    assert not [name for name in names if any(word in name for word in ("token", "secret", "jwe", "credential"))]
+
+
+def test_upgrading_again_changes_nothing(ledger: Ledger) -> None:
+    """It runs at every start."""
+    ledger.record([planned()])
+    ledger.upgrade()
+    assert ledger.totals().events == 1
+
+
+def test_a_ledger_that_was_not_migrated_says_what_to_do(ledger_url: str) -> None:
+    """The operator gets the command, not a missing table."""
+    ledger = Ledger.open(ledger_url)
+    with pytest.raises(LedgerUnavailable, match="run `revoker ledger upgrade`"):
+        ledger.record([planned()])
+    ledger.close()
+
+
+@pytest.mark.parametrize("query", ["", f"?password={SECRET}&sslmode=disable"])
+def test_an_unreachable_database_is_said_in_one_line_without_its_password(query: str) -> None:
+    """Wherever the URL carries it."""
+    port = free_port()
+    ledger = Ledger.open(f"postgresql+psycopg://revoker:{SECRET}@127.0.0.1:{port}/ledger{query}")
+    with pytest.raises(LedgerUnavailable) as raised:
+        ledger.totals()
+    ledger.close()
+    message = str(raised.value)
+    assert message.startswith(f"ledger postgresql://127.0.0.1:{port}/ledger: ")
+    assert SECRET not in message
+    assert "\n" not in message
+    assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", f"mysql://root:{SECRET}@host/db", f"x+y://:{SECRET}@h", "sqlite://", "sqlite:///:memory:"]
+)
+def test_a_url_of_no_ledger_is_refused_without_repeating_it(url: str) -> None:
+    """A mistyped URL holds a password as a correct one does."""
+    with pytest.raises(LedgerUnavailable, match="must be sqlite:") as raised:
+        Ledger.open(url)
+    assert SECRET not in str(raised.value)
+
+
+def test_only_its_owner_can_read_an_sqlite_ledger(sqlite_file: Path) -> None:
+    """Its -wal and -shm files included."""
+    ledger = upgraded(sqlite_file)
+    ledger.record([planned()])
+    modes = {path.name: path.stat().st_mode & 0o777 for path in sqlite_file.parent.iterdir()}
+    ledger.close()
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 3
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """No folder is made in a place that was mistyped."""
+    with pytest.raises(LedgerUnavailable, match=r"ledger .*/nowhere/ledger: No such file or directory"):
+        Ledger.open(f"sqlite:///{tmp_path}/nowhere/ledger")
+
+
+def test_a_file_that_is_no_database_is_said_so(sqlite_file: Path) -> None:
+    """A wrong path must not be overwritten."""
+    sqlite_file.write_text("precious " * 1000)
+    ledger = Ledger.open(f"sqlite:///{sqlite_file}")
+    with pytest.raises(LedgerUnavailable, match="file is not a database"):
+        ledger.upgrade()
+    ledger.close()
+    assert sqlite_file.read_text().startswith("precious")
+
+
+def test_a_locked_ledger_is_unavailable_and_heals(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recorder leaves its messages in the broker meanwhile."""
+    monkeypatch.setattr("worker.ledger.engine.LOCK_SECONDS", 0.05)
+    ledger = upgraded(sqlite_file)
+    other = sqlite3.connect(sqlite_file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(LedgerUnavailable, match="database is locked"):
+        ledger.record([planned()])
+    other.execute("ROLLBACK")
+    other.close()
+    ledger.record([planned()])
+    assert ledger.totals().events == 1
+    ledger.close()
+
+
+def test_a_full_disk_keeps_all_of_a_batch_or_nothing(sqlite_file: Path) -> None:
+    """A batch that was not written whole stays unacked, and comes again."""
+    ledger = upgraded(sqlite_file)
+    with ledger._database.reading() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 5}")
+    with pytest.raises(LedgerUnavailable, match="full"):
+        ledger.record([planned(f"e{number}") for number in range(500)])
+    assert ledger.totals().events == 0
+    ledger.close()
+
+
+def test_recorders_write_at_once_without_losing_a_row(ledger: Ledger) -> None:
+    """Overlapping batches in opposite orders: no deadlock, one row each."""
+    batch = [outcome(State.ACCEPTED, f"e{number}") for number in range(200)]
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(ledger.record, [batch, batch[::-1]] * 4))
+    assert ledger.totals().calls == {State.ACCEPTED: 200}

@@ -1,0 +1,233 @@
+"""The operators' desk: each dead letter is replayed once, discarded with a reason, and found again."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import pytest
+from ledger_records import after, dead, entry, outcome, planned, refused
+
+from tasks.outcome import State
+from tasks.records import DeadLetter
+from worker.ledger import (
+    DeadLetterAmbiguous,
+    DeadLetterFilter,
+    DeadLetterNotFound,
+    DeadLetterRow,
+    DeadLetterState,
+    Ledger,
+)
+
+pytest_plugins = ["ledger_fixtures"]
+
+EVERY_STATE: Final = tuple(DeadLetterState)
+PREFIX: Final = "0f5f5d3e-0000-4000-8000-00000000"  # followed by four digits: ids that share their beginning
+
+
+def desk(ledger: Ledger) -> DeadLetterRow:
+    """The only dead letter, in whatever state."""
+    (row,) = ledger.dead_letters(DeadLetterFilter(states=EVERY_STATE))
+    return row
+
+
+def replayed(ledger: Ledger, letter: DeadLetter, generation: int = 1) -> None:
+    """Claim *letter* and note its replay, as `revoker dead-letter replay` does."""
+    assert ledger.claim([letter.dead_letter_id], audit=entry())
+    ledger.mark_replayed(letter.dead_letter_id, generation)
+
+
+def test_a_dead_call_is_on_the_desk_with_all_a_replay_needs(ledger: Ledger) -> None:
+    """The document is the dead letter as it came, sealed credential included."""
+    ledger.record([planned(), dead()])
+    row = desk(ledger)
+    assert row.letter == dead()
+    assert (row.state, row.call_state, row.tries, row.at) == (DeadLetterState.DEAD, State.DEAD, 1, after(9))
+
+
+def test_two_replays_at_once_get_each_dead_letter_once(ledger: Ledger) -> None:
+    """A claim is atomic, from however many threads and processes."""
+    letters = [dead(f"e{number}") for number in range(40)]
+    ledger.record(letters)
+    ids = [letter.dead_letter_id for letter in letters]
+    with ThreadPoolExecutor(4) as threads:
+        claims = threads.map(lambda order: ledger.claim(order, audit=entry()), [ids, ids[::-1]] * 2)
+        claimed = [row.dead_letter_id for rows in claims for row in rows]
+    assert sorted(claimed) == sorted(ids)
+
+
+def test_a_claim_whose_replay_never_finished_can_be_claimed_again(ledger: Ledger) -> None:
+    """A replay that was killed half way must not keep its dead letters for ever."""
+    ledger.record([dead()])
+    ids = [dead().dead_letter_id]
+    assert len(ledger.claim(ids, audit=entry())) == 1
+    assert ledger.claim(ids, audit=entry(), lease=timedelta(hours=1)) == []
+    assert len(ledger.claim(ids, audit=entry(), lease=timedelta(seconds=-1))) == 1
+
+
+def test_a_released_claim_is_dead_again(ledger: Ledger) -> None:
+    """What was not published is free for the next replay."""
+    ledger.record([dead()])
+    ledger.claim([dead().dead_letter_id], audit=entry())
+    ledger.release_claim(dead().dead_letter_id)
+    assert (desk(ledger).state, desk(ledger).claimed_by) == (DeadLetterState.DEAD, None)
+
+
+def test_a_replay_that_settles_shows_at_the_call(ledger: Ledger) -> None:
+    """On its way it is `replayed`; the dead letter stays so when the call is settled."""
+    ledger.record([planned(), dead()])
+    replayed(ledger, dead())
+    assert ledger.calls_of_event("e1")[0].state is State.REPLAYED
+    ledger.record([outcome(State.ACCEPTED, at=60, replays=1)])
+    row = desk(ledger)
+    assert (row.state, row.call_state) == (DeadLetterState.REPLAYED, State.ACCEPTED)
+
+
+def test_a_replay_that_dies_again_returns_to_the_desk(ledger: Ledger) -> None:
+    """One row: the first reason is kept, the replays are counted."""
+    ledger.record([dead(reason="http.5xx")])
+    replayed(ledger, dead())
+    ledger.record([dead(reason="auth.forbidden", at=70, replays=1)])
+    row = desk(ledger)
+    assert (row.state, row.reason, row.first_reason) == (DeadLetterState.DEAD, "auth.forbidden", "http.5xx")
+    assert (row.replays, row.first_at, row.at, row.claimed_by) == (1, after(9), after(70), None)
+
+
+def test_a_second_death_recorded_before_the_replay_was_noted_stays_dead(ledger: Ledger) -> None:
+    """The worker may be faster than the command that replays."""
+    ledger.record([dead()])
+    ledger.claim([dead().dead_letter_id], audit=entry())
+    ledger.record([dead(at=70, replays=1)])
+    ledger.mark_replayed(dead().dead_letter_id, 1)
+    assert (desk(ledger).state, desk(ledger).call_state) == (DeadLetterState.DEAD, State.DEAD)
+
+
+@pytest.mark.parametrize("state", [DeadLetterState.CLAIMED, DeadLetterState.REPLAYED, DeadLetterState.DISCARDED])
+def test_an_old_copy_changes_nothing_of_what_an_operator_did(ledger: Ledger, state: DeadLetterState) -> None:
+    """The queue may deliver the same death again, hours later."""
+    ledger.record([dead()])
+    ids = [dead().dead_letter_id]
+    match state:
+        case DeadLetterState.CLAIMED:
+            ledger.claim(ids, audit=entry())
+        case DeadLetterState.REPLAYED:
+            replayed(ledger, dead())
+        case _:
+            ledger.discard(ids, audit=entry("discard"))
+    before = desk(ledger)
+    ledger.record([dead(), dead(at=99, reason="net.tls")])
+    assert before.state is state
+    assert desk(ledger) == before
+
+
+def test_deaths_in_any_order_keep_the_first_reason_and_the_last(ledger: Ledger) -> None:
+    """The second death may be recorded before the first."""
+    ledger.record([dead(reason="net.tls", at=50, replays=1)])
+    ledger.record([dead(reason="http.5xx", at=9, replays=0)])
+    row = desk(ledger)
+    assert (row.first_reason, row.reason, row.first_at, row.at) == ("http.5xx", "net.tls", after(9), after(50))
+
+
+def test_a_discard_leaves_a_tombstone_and_a_discarded_call(ledger: Ledger) -> None:
+    """Nothing is deleted: who, why and what stay readable."""
+    ledger.record([planned(), dead()])
+    done = ledger.discard([dead().dead_letter_id, "unknown"], audit=entry("discard"))
+    row = desk(ledger)
+    assert (row.state, row.call_state, row.audit_id) == (DeadLetterState.DISCARDED, State.DISCARDED, done.audit_id)
+    assert (done.count, ledger.audits()) == (1, [done])
+    assert ledger.dead_letters() == []
+
+
+def test_what_somebody_is_replaying_cannot_be_discarded(ledger: Ledger) -> None:
+    """The claim decides, as it does between two replays."""
+    ledger.record([dead()])
+    ledger.claim([dead().dead_letter_id], audit=entry())
+    assert ledger.discard([dead().dead_letter_id], audit=entry("discard")).count == 0
+
+
+def test_claims_in_several_steps_share_one_audit_entry(ledger: Ledger) -> None:
+    """A throttled replay claims as it goes; the operator gets one audit id."""
+    ledger.record([dead("e1"), dead("e2")])
+    mine = entry()
+    ledger.claim([dead("e1").dead_letter_id], audit=mine)
+    ledger.claim([dead("e2").dead_letter_id], audit=mine)
+    assert ledger.audit(replace(mine, result="2 settled")) == mine.audit_id
+    (written,) = ledger.audits()
+    assert (written.audit_id, written.actor, written.count, written.result) == (mine.audit_id, "olga", 2, "2 settled")
+
+
+def test_a_refused_event_and_an_unresolvable_unit_are_dead_letters_too(ledger: Ledger) -> None:
+    """They stand among the parts of their event, and a replay marks them."""
+    ledger.record([planned(), refused("e1", kind="unit", provider="wibmo", reason="route.unresolvable")])
+    unit = next(row for row in ledger.calls_of_event("e1") if row.kind == "unit")
+    assert (unit.state, unit.provider, unit.call_id) == (State.DEAD, "wibmo", None)
+    replayed(ledger, refused("e1", kind="unit"))
+    assert [row.state for row in ledger.calls_of_event("e1")] == [State.PLANNED, State.REPLAYED]
+
+
+def many(ledger: Ledger) -> None:
+    """Five dead letters that differ in everything a filter asks for."""
+    ledger.record(
+        [
+            dead("e1", "http.5xx", at=1000),
+            dead("e2", "http.4xx.conflict", at=2000, provider="genesys-eu"),
+            dead("e3", "http.4xx.gone", at=3000),
+            dead("e4", "http.429", at=4000, event_type="session.ended"),
+            refused("e5", at=after(5000)),
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (DeadLetterFilter(), ["e5", "e4", "e3", "e2", "e1"]),
+        (DeadLetterFilter(newest_first=False, limit=2), ["e1", "e2"]),
+        (DeadLetterFilter(provider="genesys-eu"), ["e2"]),
+        (DeadLetterFilter(event_type="session.ended"), ["e4"]),
+        (DeadLetterFilter(reason="http.5xx"), ["e1"]),
+        (DeadLetterFilter(reason="http.4xx"), ["e3", "e2"]),
+        (DeadLetterFilter(reason="http.4"), []),
+        (DeadLetterFilter(reason="http."), ["e4", "e3", "e2", "e1"]),
+        (DeadLetterFilter(reason="http%"), []),
+        (DeadLetterFilter(subject="key-of-e3"), ["e3"]),
+        (DeadLetterFilter(since=after(2000), until=after(4000)), ["e3", "e2"]),
+        (DeadLetterFilter(older_than=datetime.now(UTC) - after(1500)), ["e1"]),
+        (DeadLetterFilter(ids=(dead("e1").dead_letter_id[:13], dead("e4").dead_letter_id)), ["e4", "e1"]),
+        (DeadLetterFilter(ids=("%",)), []),
+        (DeadLetterFilter(states=(DeadLetterState.REPLAYED,)), []),
+        (DeadLetterFilter(reason="http.4xx", provider="genesys"), ["e3"]),
+    ],
+    ids=lambda value: "" if isinstance(value, list) else None,
+)
+def test_a_filter_finds_what_all_its_parts_describe(ledger: Ledger, where: DeadLetterFilter, found: list[str]) -> None:
+    """Filters AND together; ids are prefixes; a reason is whole or its leading parts; nothing is a wildcard."""
+    many(ledger)
+    assert [row.event_id for row in ledger.dead_letters(where)] == found
+    assert ledger.dead_letter_summary(replace(where, limit=None)).count >= len(found)
+
+
+def test_a_cause_groups_the_same_kind_provider_operation_and_reason(ledger: Ledger) -> None:
+    """One cause, one decision: its rows are listed, and later replayed, together."""
+    ledger.record([dead("e1"), dead("e2"), dead("e3", "net.tls"), dead("e4", provider="genesys-eu")])
+    cause = ledger.dead_letter(dead("e1").dead_letter_id).cause
+    assert len(cause) == 6
+    assert {row.event_id for row in ledger.dead_letters(DeadLetterFilter(cause=cause))} == {"e1", "e2"}
+    summary = ledger.dead_letter_summary()
+    assert (summary.count, summary.oldest_at, summary.causes) == (4, after(9), 3)
+
+
+def test_a_unique_prefix_names_a_dead_letter(ledger: Ledger) -> None:
+    """As with commits: enough of the id is the id, in either case."""
+    ledger.record([dead("e1", dead_letter_id=PREFIX + "0001"), dead("e2", dead_letter_id=PREFIX + "0002")])
+    assert ledger.dead_letter((PREFIX + "0002").upper()).event_id == "e2"
+    with pytest.raises(DeadLetterAmbiguous):
+        ledger.dead_letter(PREFIX[:8])
+
+
+@pytest.mark.parametrize("prefix", ["ffff", "", "%", "_"])
+def test_a_prefix_that_nothing_has_is_not_found(ledger: Ledger, prefix: str) -> None:
+    """An empty prefix, or a wildcard of SQL, means nothing."""
+    ledger.record([dead("e1", dead_letter_id=PREFIX + "0001")])
+    with pytest.raises(DeadLetterNotFound):
+        ledger.dead_letter(prefix)

@@ -1,0 +1,186 @@
+"""One complete installation for a test: settings, keys, processes, and what the providers saw."""
+
+import json
+import urllib.request
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from servers import Daemon, Processes, free_port, wait_until
+
+from tasks.sealing import generate_key, save_key, seal
+from worker import broker, embedded, messages, topology
+from worker.ledger import Ledger
+from worker.publisher import Publisher
+from worker.sandbox import sandbox_providers
+
+SOURCE = "urn:test:session-timeout-job"
+SUBJECT_KEY = "subject-key-of-a-test-installation"
+PROCESSES = ("intake", "worker", "recorder")
+
+
+class System:
+    """An installation in the folder *home* on the broker *broker_url*, its sandbox already running."""
+
+    def __init__(self, home: Path, broker_url: str, processes: Processes, **settings: Any) -> None:
+        home.mkdir()
+        self.home = home
+        self.broker_url = broker_url
+        self.processes = processes
+        self.base_url = f"http://127.0.0.1:{free_port()}"
+        (home / "keys").mkdir(mode=0o700)
+        self.key = generate_key("test-key")
+        save_key(home / "keys", self.key)
+        self.env = {"REVOKER_CONFIG_FILE": str(self._write_settings(settings))}
+        self.ledger = Ledger.open(self.ledger_url)
+        self.ledger.upgrade()
+        self._start_sandbox()
+
+    @property
+    def ledger_url(self) -> str:
+        return f"sqlite:///{self.home / 'ledger.sqlite3'}"
+
+    def start(self, *names: str) -> list[Daemon]:
+        """Start the named processes (all of them by default) as the Procfile does."""
+        return [self.processes.start("revoker", name, env=self.env, name=name) for name in names or PROCESSES]
+
+    def close(self) -> None:
+        self.ledger.close()
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def session(self, provider: str, token: str) -> dict[str, Any]:
+        """A session as a producer lists it: its token sealed for the provider."""
+        if provider == "wibmo":
+            return {"provider": provider, "credential": {"token_reference_id": token}}
+        return {"provider": provider, "credential": {"jwe": seal(token, provider, self.key)}}
+
+    def ended(self, *sessions: dict[str, Any], event_id: str | None = None) -> dict[str, Any]:
+        return _event("session.ended", {"sessions": list(sessions)}, event_id)
+
+    def disabled(self, event_id: str | None = None, **data: Any) -> dict[str, Any]:
+        return _event("user.disabled", {"sub_id": {"format": "email", "email": "alice@example.com"}, **data}, event_id)
+
+    def publish(self, events: Iterable[dict[str, Any]]) -> list[str]:
+        """Publish *events* with confirms; returns their ids."""
+        events = list(events)
+        self.publish_all([messages.event(json.dumps(event).encode(), event["type"]) for event in events])
+        return [event["id"] for event in events]
+
+    def publish_all(self, outgoing: Sequence[messages.Message]) -> None:
+        with broker.connect(self.broker_url) as connection:
+            topology.declare(connection, self.providers)
+        with Publisher(lambda: broker.connect(self.broker_url, publishing=True)) as publisher:
+            publisher.publish_all(outgoing)
+
+    # -- the providers ----------------------------------------------------------------------------
+
+    @property
+    def providers(self) -> list[str]:
+        return list(sandbox_providers(self.base_url))
+
+    def script(self, *faults: dict[str, Any]) -> None:
+        """Have the sandbox fail as told."""
+        self._ask("POST", "faults", list(faults))
+
+    def heal(self) -> None:
+        self._ask("DELETE", "faults")
+
+    def journal(self) -> list[dict[str, Any]]:
+        """Every request the providers saw, in order."""
+        entries: list[dict[str, Any]] = self._ask("GET", "journal")
+        return entries
+
+    def revoked(self) -> Counter[str]:
+        """How often each token, by its digest, or user was really revoked."""
+        return Counter(entry["key"] for entry in self.journal() if entry["revoked"])
+
+    # -- waiting ----------------------------------------------------------------------------------
+
+    def wait_closed(self, ids: Iterable[str], seconds: float = 60, source: str = SOURCE) -> None:
+        """Wait until the ledger knows each of these events as settled or dead."""
+        wanted = set(ids)
+        wait_until(lambda: wanted <= self.ledger.settled_or_dead(source, wanted), seconds, "every event to be closed")
+
+    def states(self, event_id: str) -> dict[str, str]:
+        """Provider → state of each part of an event."""
+        return {row.provider or "-": str(row.state) for row in self.ledger.calls_of_event(event_id)}
+
+    def queued(self) -> dict[str, int]:
+        """Messages per queue, waiting, delayed or held by a consumer; queues with none are left out."""
+        with broker.connect(self.broker_url) as connection:
+            connection.connect()
+            if broker.is_embedded(self.broker_url):
+                counts = embedded.queue_counts(connection).items()
+                return {name: n for name, each in counts if (n := each.ready + each.unacked + each.delayed)}
+            return {
+                queue.name: n
+                for queue in topology.all_queues(self.providers)
+                if (n := queue(connection.channel()).queue_declare(passive=True).message_count)
+            }
+
+    # -- its own making ---------------------------------------------------------------------------
+
+    def _write_settings(self, settings: dict[str, Any]) -> Path:
+        document = {
+            "broker_url": self.broker_url,
+            "ledger_url": self.ledger_url,
+            "keys_dir": str(self.home / "keys"),
+            "subject_key": SUBJECT_KEY,
+            "providers": sandbox_providers(self.base_url),
+            "retry": {"base": 1, "cap": 1, "max_attempts": 12},
+            "hold": {"first": 2, "cap": 4},
+            **settings,
+        }
+        file = self.home / "revoker.toml"
+        file.write_text("".join(_toml(document)))
+        file.chmod(0o600)
+        return file
+
+    def _start_sandbox(self) -> None:
+        port = self.base_url.rpartition(":")[2]
+        self.processes.start("revoker", "sandbox", "--auto-issue", "--port", port, name="sandbox")
+        wait_until(self._is_up, 20, "the sandbox to answer")
+
+    def _is_up(self) -> bool:
+        try:
+            return bool(self._ask("GET", "health"))
+        except OSError:
+            return False
+
+    def _ask(self, method: str, what: str, document: object = None) -> Any:
+        body = None if document is None else json.dumps(document).encode()
+        request = urllib.request.Request(f"{self.base_url}/_sandbox/{what}", body, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+
+def digest(token: str) -> str:
+    """What the journal calls a token."""
+    return sha256(token.encode()).hexdigest()
+
+
+def _event(kind: str, data: dict[str, Any], event_id: str | None) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": event_id or str(uuid.uuid4()),
+        "source": SOURCE,
+        "type": kind,
+        "time": datetime.now(UTC).isoformat(),
+        "data": data,
+    }
+
+
+def _toml(document: dict[str, Any], path: str = "") -> Iterable[str]:
+    tables = {name: value for name, value in document.items() if isinstance(value, dict)}
+    for name, value in document.items():
+        if name not in tables:
+            yield f"{name} = {json.dumps(value)}\n"
+    for name, table in tables.items():
+        yield f"\n[{path}{name}]\n"
+        yield from _toml(table, f"{path}{name}.")

@@ -1,0 +1,26 @@
+"""The command line `revoker`: one tree, whose parts are imported when they are used, so that `--help` is fast."""
+
+from worker.cli.tree import Commands
+
+main = Commands(
+    "revoker",
+    help="Session ended or user disabled: revoke the tokens at every provider, and prove it.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    parts={
+        "run": ("worker.cli.run:run", "Everything on this machine, with sample events, to watch it work"),
+        "intake": ("worker.cli.processes:intake", "Process: take in events, publish provider calls"),
+        "worker": ("worker.cli.processes:worker", "Process: make the provider calls"),
+        "recorder": ("worker.cli.processes:recorder", "Process: write outcomes and dead letters into the ledger"),
+        "sandbox": ("worker.cli.sandbox:sandbox", "Process: providers that are not real, faults on demand"),
+        "publish": ("worker.cli.publish:publish", "Build, seal and publish events"),
+        "plan": ("worker.cli.plan:plan", "An event → the exact HTTP calls, redacted; nothing is sent"),
+        "explain": ("worker.cli.explain:explain", "Is this person out, everywhere?"),
+        "dead-letter": ("worker.cli.dead_letter:dead_letter", "What was given up: list, show, replay, discard"),
+        "dlq": ("worker.cli.dead_letter:dead_letter", "Short for dead-letter"),
+        "provider": ("worker.cli.provider:provider", "The configured providers: list, check"),
+        "genesys": ("worker.cli.genesys:genesys", "Ask Genesys Cloud about a token, or about its idle timeout"),
+        "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export"),
+        "config": ("worker.cli.config:config", "The settings in force"),
+        "ledger": ("worker.cli.ledger:ledger", "The ledger's schema"),
+    },
+)

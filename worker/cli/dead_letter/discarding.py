@@ -1,0 +1,53 @@
+"""`dead-letter discard`."""
+
+from __future__ import annotations
+
+import click
+
+from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
+from worker.cli.dead_letter.finding import (
+    OPEN,
+    Selection,
+    nothing_found,
+    require_narrowing,
+    selecting_for_change,
+    why_option,
+)
+from worker.cli.dead_letter.plans import GROUPS, groups
+from worker.cli.exits import finish
+from worker.cli.opening import open_ledger
+from worker.cli.output import Form, counted, output_option, print_json, say
+from worker.ledger import AuditEntry, DeadLetterRow, Ledger
+from worker.settings import Settings
+
+
+@click.command()
+@selecting_for_change
+@why_option(required=True)
+@dry_run_option
+@yes_option
+@output_option
+def discard(selection: Selection, why: str, form: Form, *, everything: bool, dry_run: bool, yes: bool) -> None:  # noqa: PLR0913 - one for each option
+    """Give dead letters up for good: their tokens stay alive, for all we know.
+
+    A tombstone stays. To undo it: `list --state discarded`, then `replay ID --force`.
+    """
+    require_narrowing(selection, everything=everything)
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        rows = ledger.dead_letters(selection.where(settings, ledger, OPEN))
+        if not rows:
+            finish(nothing_found(selection))
+            return
+        if form not in (Form.JSON, Form.JSONL) or dry_run:
+            GROUPS.show(form, groups(rows), dry_run=dry_run)
+        if not dry_run:
+            require_consent(f"Discard {counted(len(rows))} for good?", yes=yes)
+            _discard(ledger, rows, AuditEntry(operator(), "dead-letter.discard", selection.in_words(), why), form)
+
+
+def _discard(ledger: Ledger, rows: list[DeadLetterRow], audit: AuditEntry, form: Form) -> None:
+    done = ledger.discard([row.dead_letter_id for row in rows], audit=audit)
+    if form in (Form.JSON, Form.JSONL):
+        print_json("discard", {"audit_id": done.audit_id, "discarded": done.count, "reason": audit.reason})
+    say(f"{counted(done.count)} discarded, audit {done.audit_id}")

@@ -1,0 +1,77 @@
+"""What a change would touch, and what it came to, as people and programs are shown it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+
+from worker.cli.output import Column, Document, Listing, counted, short_duration
+from worker.dead_letters import ReplayPlan, ReplayResult
+from worker.ledger import DeadLetterRow
+
+Group = tuple[str | None, str, int]  # provider, reason, how many
+
+GROUPS: Listing[Group] = Listing(
+    "dead_letter_group",
+    (
+        Column("PROVIDER", lambda group: group[0], flexible=True),
+        Column("REASON", lambda group: group[1], flexible=True),
+        Column("COUNT", lambda group: counted(group[2]), right=True),
+    ),
+    lambda group: {"provider": group[0], "reason": group[1], "count": group[2]},
+)
+
+
+def groups(rows: Iterable[DeadLetterRow]) -> list[Group]:
+    """*rows* counted by provider and reason, most first."""
+    return [(*key, count) for key, count in Counter((row.provider, row.reason) for row in rows).most_common()]
+
+
+def replay_document(plan: ReplayPlan, rate: float) -> Document:
+    """The JSON of a replay that is planned."""
+    return {
+        "ready": len(plan.ready),
+        "groups": [GROUPS.document(group) for group in groups(plan.ready)],
+        "refused": dict(plan.refusals),
+        "seconds": round(len(plan.ready) / rate, 1),
+    }
+
+
+def replay_in_words(plan: ReplayPlan, rate: float) -> str:
+    """One line about a replay that is planned."""
+    duration = short_duration(timedelta(seconds=len(plan.ready) / rate))
+    return f"{counted(len(plan.ready))} to replay, about {duration} at {_per_time(rate)}{_refused(plan.refusals)}"
+
+
+def result_rows(plan: ReplayPlan, result: ReplayResult) -> list[tuple[str, int]]:
+    """What a replay came to, line by line; lines of nothing are left out."""
+    lines = {
+        "replayed": result.replayed,
+        "settled": result.settled,
+        "died again": result.died,
+        "no news yet": result.pending,
+        "left to another replay": result.taken,
+        "not published": result.not_published,
+        **{f"refused: {why}": count for why, count in plan.refusals.items()},
+    }
+    return [(what, count) for what, count in lines.items() if count or what == "replayed"]
+
+
+RESULT: Listing[tuple[str, int]] = Listing(
+    "replay_result",
+    (Column("RESULT", lambda line: line[0]), Column("COUNT", lambda line: counted(line[1]), right=True)),
+    lambda line: {"result": line[0], "count": line[1]},
+)
+
+
+def _refused(refusals: Mapping[str, int]) -> str:
+    told = ", ".join(f"{counted(count)} {why}" for why, count in refusals.items())
+    return f"; refused: {told}" if told else ""
+
+
+def _per_time(rate: float) -> str:
+    for unit, seconds in (("s", 1), ("m", 60)):
+        if rate * seconds >= 1:
+            return f"{rate * seconds:g}/{unit}"
+    return f"{rate * 3600:g}/h"

@@ -1,0 +1,135 @@
+"""`dead-letter replay`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+import click
+
+from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
+from worker.cli.dead_letter.finding import (
+    OPEN,
+    Selection,
+    nothing_found,
+    require_narrowing,
+    selecting_for_change,
+    why_option,
+)
+from worker.cli.dead_letter.plans import GROUPS, RESULT, groups, replay_document, replay_in_words, result_rows
+from worker.cli.exits import Exit, finish
+from worker.cli.opening import open_ledger, open_publisher
+from worker.cli.output import Form, counted, output_option, print_json, say
+from worker.cli.progress import progress
+from worker.cli.values import Rate
+from worker.dead_letters import Pace, Replayer, ReplayPlan, ReplayResult, plan_replay
+from worker.ledger import AuditEntry, DeadLetterState, Ledger
+from worker.settings import Settings
+
+PATIENCE = 30.0  # seconds a canary is waited for, where --wait says nothing else
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A replay as it was asked for."""
+
+    plan: ReplayPlan
+    pace: Pace
+    audit: AuditEntry
+    form: Form
+
+    @property
+    def is_json(self) -> bool:
+        return self.form in (Form.JSON, Form.JSONL)
+
+
+@click.command()
+@selecting_for_change
+@why_option(required=False)
+@click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h.")
+@click.option("--canary", type=click.IntRange(1), metavar="N", help="Replay N first; go on when all of them settled.")
+@click.option("--stop-after-failures", type=click.IntRange(1), metavar="N", help="Stop when N have died again.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    metavar="SECONDS",
+    help="Wait so long for what becomes of them. Default: 30 with --canary or --stop-after-failures, else 0.",
+)
+@click.option("--force", is_flag=True, help="Also what is settled, superseded, too old, discarded or replayed.")
+@dry_run_option
+@yes_option
+@output_option
+def replay(  # noqa: PLR0913 - one for each option
+    selection: Selection,
+    why: str,
+    rate: float,
+    canary: int | None,
+    stop_after_failures: int | None,
+    wait: float | None,
+    form: Form,
+    *,
+    everything: bool,
+    force: bool,
+    dry_run: bool,
+    yes: bool,
+) -> None:
+    """Give dead letters another try, oldest first, each with a fresh time budget. Shows the plan, asks, then does it."""
+    require_narrowing(selection, everything=everything)
+    patience = PATIENCE if canary or stop_after_failures else 0.0
+    pace = Pace(rate, canary or 0, stop_after_failures, patience if wait is None else wait)
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        plan = _plan(settings, ledger, selection, force=force)
+        if not plan.ready and not plan.refused:
+            finish(nothing_found(selection))
+            return
+        order = _Order(plan, pace, AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why), form)
+        _show_plan(order, dry_run=dry_run)
+        finish(_nothing_to_do(plan) if dry_run or not plan.ready else _carry_out(settings, ledger, order, yes=yes))
+
+
+def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bool) -> ReplayPlan:
+    """What an id names is looked at in any state, to be told why it is refused; filters find what is open."""
+    states = tuple(DeadLetterState) if selection.ids else OPEN
+    rows = ledger.dead_letters(selection.where(settings, ledger, states, newest_first=False))
+    return plan_replay(rows, ledger, datetime.now(UTC), force=force)
+
+
+def _show_plan(order: _Order, *, dry_run: bool) -> None:
+    if not order.is_json and order.plan.ready:
+        GROUPS.show(order.form, groups(order.plan.ready))
+    elif order.is_json and (dry_run or not order.plan.ready):
+        print_json("replay_plan", replay_document(order.plan, order.pace.rate), indent=None)
+    say(replay_in_words(order.plan, order.pace.rate))
+
+
+def _nothing_to_do(plan: ReplayPlan) -> Exit:
+    return Exit.DONE if plan.ready else Exit.REFUSED
+
+
+def _carry_out(settings: Settings, ledger: Ledger, order: _Order, *, yes: bool) -> Exit:
+    ready = order.plan.ready
+    require_consent(f"Replay {counted(len(ready))}?", yes=yes)
+    with open_publisher(settings) as publisher, progress(len(ready), "replaying") as advance:
+        replayer = Replayer(ledger, publisher, settings.budgets(), advance)
+        result = replayer.run(ready, order.pace, order.audit)
+    _show_result(order, result)
+    return _exit_code(order.plan, result)
+
+
+def _show_result(order: _Order, result: ReplayResult) -> None:
+    if order.is_json:
+        told = asdict(result) | {"pending": result.pending, "refused": dict(order.plan.refusals)}
+        print_json("replay", {"audit_id": order.audit.audit_id, **told}, indent=None)
+    else:
+        RESULT.show(order.form, result_rows(order.plan, result))
+    if result.stopped:
+        say(f"stopped: {result.stopped}")
+    say(f"audit {order.audit.audit_id}")
+
+
+def _exit_code(plan: ReplayPlan, result: ReplayResult) -> Exit:
+    if result.not_published and not result.replayed:
+        return Exit.UNAVAILABLE
+    incomplete = result.stopped or result.not_published or result.died or plan.refused
+    return Exit.PARTIAL if incomplete else Exit.DONE

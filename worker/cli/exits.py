@@ -1,0 +1,34 @@
+"""How a command ends: the exit codes, and the one clear line that goes with each that is not success."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import click
+
+
+class Exit(IntEnum):
+    """The exit codes; those from 64 are of sysexits.h, 130 is a shell's code for Ctrl-C."""
+
+    DONE = 0
+    FAILED = 1
+    REFUSED = 2  # a usage error, or consent missing: nothing was changed
+    PARTIAL = 3
+    EMPTY = 4
+    UNAVAILABLE = 69
+    NOT_PERMITTED = 77
+    INTERRUPTED = 130  # what was done is done; the same command does the rest
+
+
+class CommandError(click.ClickException):
+    """A command that did not do what was asked, in one line that shows no secret, with its exit code."""
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+
+def finish(code: Exit) -> None:
+    """End the command with *code*; success needs no ending."""
+    if code is not Exit.DONE:
+        click.get_current_context().exit(code)

@@ -1,0 +1,23 @@
+"""Which errors are no bugs but states of the world, and how a command ends on each."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tasks.sealing import SealError
+from worker.cli.exits import CommandError, Exit
+from worker.ledger import LedgerUnavailable
+from worker.publisher import PublishError
+from worker.settings import SettingsError
+
+_CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
+    (SettingsError, Exit.REFUSED),
+    (SealError, Exit.FAILED),
+    (LedgerUnavailable, Exit.UNAVAILABLE),
+    (PublishError, Exit.UNAVAILABLE),
+)
+
+
+def as_command_error(error: Exception) -> CommandError | None:
+    """The clear end of a command on *error*; None where *error* is a bug, which deserves its stack trace."""
+    return next((CommandError(str(error), code) for kind, code in _CODES if isinstance(error, kind)), None)

@@ -1,0 +1,167 @@
+"""What commands print: data on stdout as a table or as JSON, messages on stderr, nothing that moves a terminal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final, Generic, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = TypeVar("Row")
+Document = dict[str, Any]
+
+NARROW: Final = 80  # columns, where no terminal says otherwise
+WIDE: Final = 10_000
+# Escapes, line and direction changes: what a producer put into a name must not act on an operator's terminal.
+_ACTIVE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
+class Form(StrEnum):
+    """How data is printed."""
+
+    TABLE = "table"
+    WIDE = "wide"  # every column, nothing cut
+    JSON = "json"  # one document
+    JSONL = "jsonl"  # a document a line
+
+
+output_option = click.option(
+    "-o", "--output", "form", type=click.Choice(Form, case_sensitive=False), default=Form.TABLE, help="How to print data."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """A column: its title, and the text of a row in it. *flexible* ones are cut where the terminal is too narrow."""
+
+    title: str
+    cell: Callable[[Row], object]
+    right: bool = False
+    flexible: bool = False
+    wide_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Row]):
+    """How things of one kind are printed. *name* is that of the JSON schema, e.g. `dead_letter`."""
+
+    name: str
+    columns: Sequence[Column[Row]]
+    document: Callable[[Row], Document]
+
+    def show(self, form: Form, rows: Sequence[Row], **extra: object) -> None:
+        """Print *rows*; *extra* are further members of the one JSON document."""
+        match form:
+            case Form.JSON:
+                items = [self.document(row) for row in rows]
+                print_json(f"{self.name}_list", {**extra, "count": len(items), "items": items})
+            case Form.JSONL:
+                for row in rows:
+                    print_json(self.name, self.document(row), indent=None)
+            case _:
+                _print_table(form, self.columns, rows)
+
+
+def print_json(name: str, document: Mapping[str, Any], indent: int | None = 2) -> None:
+    """Print *document* as JSON of schema `revoker.<name>/1`: times in UTC after RFC 3339."""
+    text = json.dumps({"schema": f"revoker.{name}/1", **document}, ensure_ascii=False, indent=indent, default=_plain)
+    click.echo(re.sub(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]", lambda each: f"\\u{ord(each[0]):04x}", text))
+
+
+def show_one(form: Form, name: str, document: Document) -> None:
+    """Print one thing: as JSON, or its members line by line."""
+    if form in (Form.JSON, Form.JSONL):
+        print_json(name, document, indent=2 if form is Form.JSON else None)
+        return
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for title, value in document.items():
+        table.add_row(title.replace("_", " "), Text(_cell(value)))
+    _console(form).print(table)
+
+
+def say(message: str) -> None:
+    """Tell people something, on stderr."""
+    click.echo(plain(message), err=True)
+
+
+def plain(value: str) -> str:
+    """*value* with a � for each character that would act on a terminal."""
+    return _ACTIVE.sub("�", value)
+
+
+def rfc3339(at: datetime) -> str:
+    """*at* in UTC, to the millisecond."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def short_duration(span: timedelta) -> str:
+    """*span* for people: `45s`, `12m`, `6h03m`, `3d04h`."""
+    seconds = max(0, int(span.total_seconds()))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
+    if days:
+        return f"{days}d{hours % 24:02d}h"
+    if hours:
+        return f"{hours}h{minutes % 60:02d}m"
+    return f"{minutes}m" if minutes else f"{seconds}s"
+
+
+def counted(number: int) -> str:
+    """*number* with its thousands apart, e.g. `1 214`."""
+    return f"{number:,}".replace(",", " ")
+
+
+def _print_table(form: Form, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:
+    shown = [column for column in columns if form is Form.WIDE or not column.wide_only]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for column in shown:
+        justify, cut = ("right" if column.right else "left"), column.flexible and form is Form.TABLE
+        table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", min_width=6 if cut else None)  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*(Text(_cell(column.cell(row))) for column in shown))
+    _console(form).print(table)
+
+
+def _console(form: Form) -> Console:
+    """stdout as rich sees it: no colours where there is no terminal or NO_COLOR is set; 80 columns without a terminal."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if form is Form.WIDE:
+        console.width = WIDE
+    elif not console.is_terminal:
+        console.width = NARROW
+    return console
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None | "":
+            return "-"
+        case datetime():
+            return rfc3339(value)
+        case bool():
+            return "yes" if value else "no"
+        case dict():
+            return "  ".join(f"{name}={_cell(each)}" for name, each in value.items()) or "-"
+        case list() | tuple():
+            return "\n".join(_cell(each) for each in value) or "-"
+        case _:
+            return plain(str(value))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case datetime():
+            return rfc3339(value)
+        case set() | frozenset():
+            return sorted(value)
+        case _:
+            return str(value)

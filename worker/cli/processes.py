@@ -1,0 +1,59 @@
+"""The commands that are processes: each runs until SIGTERM or SIGINT, which lets it finish what it holds."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import click
+
+from worker.batch_consumer import stop_on_signals
+from worker.observability import logs, sentry
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    import threading
+
+
+@click.command()
+def intake() -> None:
+    """Take in events and publish the provider calls they ask for."""
+    from worker import intake as process  # noqa: PLC0415 - each process imports its own parts only
+
+    _run(process.run)
+
+
+@click.command()
+def recorder() -> None:
+    """Write outcomes and dead letters into the ledger."""
+    from worker import recorder as process  # noqa: PLC0415 - each process imports its own parts only
+
+    _run(process.run)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[CELERY OPTIONS]")
+def worker(arguments: tuple[str, ...]) -> None:
+    """Make the provider calls: becomes `celery -A worker worker`, with any further options for it."""
+    settings = Settings.load()  # a fault in the settings is told here, in one line
+    os.execv(sys.executable, [sys.executable, "-m", "celery", *celery_arguments(settings), *arguments])  # noqa: S606 - our own interpreter
+
+
+def celery_arguments(settings: Settings) -> list[str]:
+    """The command line of the Celery worker. Its node name is new at each start: the broker may still know the last."""
+    return [
+        *("--app", "worker", "--quiet", "worker"),
+        *("--pool", "threads", "--concurrency", str(settings.worker.concurrency)),
+        *("--hostname", f"revoker-{os.getpid()}@{socket.gethostname()}"),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+    ]
+
+
+def _run(process: Callable[[Settings, threading.Event], None]) -> None:
+    settings = Settings.load()
+    logs.configure(settings.log_level)
+    sentry.configure(settings)
+    process(settings, stop_on_signals())

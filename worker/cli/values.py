@@ -1,0 +1,65 @@
+"""The values that options take: spans, moments, rates."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import click
+
+from tasks.events.rfc3339 import parse_instant
+
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SPAN: Final = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+_RATE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)/([smh])", re.ASCII)
+
+
+class Span(click.ParamType):
+    """A span of time: `90s`, `15m`, `6h`, `2d`."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:  # noqa: ANN401 - click's own
+        """The span as a timedelta."""
+        if isinstance(value, timedelta):
+            return value
+        match = _SPAN.fullmatch(value)
+        if match is None:
+            self.fail("a span looks like 90s, 15m, 6h or 2d", param, ctx)
+        try:
+            return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+        except OverflowError:
+            self.fail("that is too long", param, ctx)
+
+
+class Moment(click.ParamType):
+    """A moment: RFC 3339, or how long ago as a span."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 - click's own
+        """The moment, aware and in UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            if _SPAN.fullmatch(value):
+                return datetime.now(UTC) - Span().convert(value, param, ctx)
+            return parse_instant(value)
+        except (ValueError, OverflowError):
+            self.fail("a moment looks like 2026-11-21T01:15:30Z, or like 6h for six hours ago", param, ctx)
+
+
+class Rate(click.ParamType):
+    """A rate: `5/s`, `30/m`, `100/h`."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's own
+        """The rate per second, above 0."""
+        if isinstance(value, float):
+            return value
+        match = _RATE.fullmatch(value)
+        if match is None or float(match[1]) == 0:
+            self.fail("a rate looks like 5/s, 30/m or 100/h", param, ctx)
+        return float(match[1]) / _UNITS[match[2]]

@@ -1,0 +1,19 @@
+"""Dead letters as people handle them: which may be replayed, and how a replay goes.
+
+They are put by `worker.messages.dead_letter`, kept, found and discarded by `worker.ledger`.
+"""
+
+from worker.dead_letters.guards import MAX_AGE, Refusal, ReplayPlan, plan_replay
+from worker.dead_letters.republishing import replay_message
+from worker.dead_letters.replaying import Pace, Replayer, ReplayResult
+
+__all__ = [
+    "MAX_AGE",
+    "Pace",
+    "Refusal",
+    "ReplayPlan",
+    "ReplayResult",
+    "Replayer",
+    "plan_replay",
+    "replay_message",
+]

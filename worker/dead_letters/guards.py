@@ -1,0 +1,108 @@
+"""Which dead letters a replay takes, and why it leaves the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, Protocol
+
+from tasks.outcome import State
+from tasks.providers import KINDS
+from worker.ledger import CallRow, DeadLetterRow, DeadLetterState
+
+MAX_AGE: Final[Mapping[str, timedelta]] = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
+"""How old an event may be when it is replayed: twice and more of what its calls are tried for by themselves (by default
+24 h and 72 h, see the retry settings), and short enough that a captured event is soon worth nothing."""
+
+# Operations that kill every token of a user: whatever else was to be revoked for the user there is dead with them.
+_USER_WIDE: Final = frozenset(kind.user_operation for kind in KINDS.values() if kind.user_operation)
+# Not `covered`, `no_session_known` or `expired`: those settle their own unit and kill nothing else.
+_PROVEN: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED})
+
+
+class Refusal(StrEnum):
+    """Why a dead letter is not replayed; the first that applies."""
+
+    NOT_OURS = "not_ours"  # a message that is no call and no event of ours: nobody knows what it would do
+    NOT_STORED = "not_stored"  # it held, or may have held, a token in clear: the producer must send it anew
+    DISCARDED = "discarded"
+    REPLAYED = "replayed"  # and neither settled nor dead since
+    SETTLED = "settled"
+    TOO_OLD = "too_old"
+    SUPERSEDED = "superseded"  # a later user.disabled killed every token of the user at this provider
+
+
+_FINAL: Final = frozenset({Refusal.NOT_OURS, Refusal.NOT_STORED})  # no force helps
+_STANDING: Final = {DeadLetterState.DISCARDED: Refusal.DISCARDED, DeadLetterState.REPLAYED: Refusal.REPLAYED}
+
+
+class Calls(Protocol):
+    """What the guards ask the ledger."""
+
+    def calls_of_subject(self, lookup_hash: str) -> list[CallRow]:
+        """Where everything about a subject stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPlan:
+    """What a replay would do. Nothing has happened yet."""
+
+    ready: tuple[DeadLetterRow, ...]
+    refused: tuple[tuple[DeadLetterRow, Refusal], ...]
+
+    @property
+    def counts(self) -> Mapping[tuple[str | None, str], int]:
+        """How many are ready, by provider and reason, most first."""
+        return dict(Counter((row.provider, row.reason) for row in self.ready).most_common())
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """How many are refused, by why, most first."""
+        return {why.value: count for why, count in Counter(why for _, why in self.refused).most_common()}
+
+
+def plan_replay(rows: Sequence[DeadLetterRow], calls: Calls, now: datetime, *, force: bool = False) -> ReplayPlan:
+    """Part *rows* into those to replay, in their order, and those refused. *force* overrules what it can."""
+    judged = [(row, _refusal(row, calls, now, force=force)) for row in rows]
+    return ReplayPlan(
+        tuple(row for row, why in judged if why is None), tuple((row, why) for row, why in judged if why is not None)
+    )
+
+
+def _refusal(row: DeadLetterRow, calls: Calls, now: datetime, *, force: bool) -> Refusal | None:
+    why = _impossible(row) or _unwise(row, now)
+    if why is None and not force and _is_superseded(row, calls):
+        why = Refusal.SUPERSEDED
+    return None if force and why not in _FINAL else why
+
+
+def _impossible(row: DeadLetterRow) -> Refusal | None:
+    if row.kind == "message":
+        return Refusal.NOT_OURS
+    letter = row.letter
+    return None if letter.call or letter.body is not None else Refusal.NOT_STORED
+
+
+def _unwise(row: DeadLetterRow, now: datetime) -> Refusal | None:
+    if row.state in _STANDING:
+        return _STANDING[row.state]
+    if row.call_state is not None and row.call_state.is_settled:
+        return Refusal.SETTLED
+    age = MAX_AGE.get(row.event_type or "")
+    if age is not None and row.occurred_at is not None and now - row.occurred_at > age:
+        return Refusal.TOO_OLD
+    return None
+
+
+def _is_superseded(row: DeadLetterRow, calls: Calls) -> bool:
+    keys = row.letter.subject_keys if row.provider else ()
+    return any(_supersedes(call, row) for key in keys for call in calls.calls_of_subject(key))
+
+
+def _supersedes(call: CallRow, row: DeadLetterRow) -> bool:
+    if call.provider != row.provider or call.operation not in _USER_WIDE or call.state not in _PROVEN:
+        return False
+    return bool(call.occurred_at and row.occurred_at and call.occurred_at > row.occurred_at)

@@ -1,0 +1,85 @@
+"""What becomes of replayed dead letters: read from the ledger, until it is known or the patience ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol
+
+from worker.ledger import CallRow, DeadLetterFilter, DeadLetterRow, DeadLetterState
+
+INTERVAL: Final = 0.25  # seconds between two looks
+_AT_ONCE: Final = 200  # ids asked for together
+
+
+class Desk(Protocol):
+    """What watching needs of the ledger."""
+
+    def dead_letters(self, where: DeadLetterFilter) -> list[DeadLetterRow]:
+        """The dead letters that *where* describes."""
+
+    def calls_of_event(self, event_id: str, source: str | None = None) -> list[CallRow]:
+        """Where every part of an event stands."""
+
+
+class Watch:
+    """The replayed dead letters, and what became of each so far. *sleep* takes seconds."""
+
+    def __init__(self, ledger: Desk, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._ledger = ledger
+        self._sleep = sleep
+        self.pending: dict[str, DeadLetterRow] = {}
+        self.settled: set[str] = set()
+        self.died: set[str] = set()
+
+    @property
+    def added(self) -> int:
+        """How many are watched."""
+        return len(self.pending) + len(self.settled) + len(self.died)
+
+    def add(self, row: DeadLetterRow) -> None:
+        """Watch *row*, as it was before its replay."""
+        self.pending[row.dead_letter_id] = row
+
+    def look(self) -> set[str]:
+        """Ask the ledger once; returns the ids of those that have died again so far."""
+        for row in self._fresh():
+            if row.replays > self.pending[row.dead_letter_id].replays:
+                self._move(row, self.died)
+            elif row.state is DeadLetterState.REPLAYED and self._is_settled(row):
+                self._move(row, self.settled)
+        return self.died
+
+    def until(self, condition: Callable[[], object], patience: float) -> None:
+        """Look until *condition* holds, at most *patience* seconds."""
+        end = time.monotonic() + patience
+        while time.monotonic() < end:
+            self.look()
+            if condition():
+                return
+            self._sleep(min(INTERVAL, max(0.0, end - time.monotonic())))
+
+    def _fresh(self) -> Iterator[DeadLetterRow]:
+        ids = tuple(self.pending)
+        for start in range(0, len(ids), _AT_ONCE):
+            some = DeadLetterFilter(ids=ids[start : start + _AT_ONCE], states=tuple(DeadLetterState))
+            yield from self._ledger.dead_letters(some)
+
+    def _is_settled(self, row: DeadLetterRow) -> bool:
+        if row.kind == "call":
+            return row.call_state is not None and row.call_state.is_settled
+        return row.event_id is not None and _all_settled(self._parts(row))
+
+    def _parts(self, row: DeadLetterRow) -> list[CallRow]:
+        """What the intake made of a replayed event, or of one provider's part of it."""
+        parts = self._ledger.calls_of_event(row.event_id or "", row.source)
+        mine = [part for part in parts if part.dead_letter_id != row.dead_letter_id]
+        return [part for part in mine if row.kind == "event" or part.provider == row.provider]
+
+    def _move(self, row: DeadLetterRow, to: set[str]) -> None:
+        del self.pending[row.dead_letter_id]
+        to.add(row.dead_letter_id)
+
+
+def _all_settled(parts: Sequence[CallRow]) -> bool:
+    return bool(parts) and all(part.state.is_settled for part in parts)

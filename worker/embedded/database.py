@@ -1,0 +1,150 @@
+"""One SQLite connection to the broker's file: private, in write-ahead mode, on the broker's own clock."""
+
+import os
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from worker.embedded.errors import BrokerUnavailable
+
+VERSION: Final = 1
+BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+# AUTOINCREMENT: an id that was used again would let a late ack delete a message it never saw.
+# visible_at is a message's place in its queue; one in the future is a delay.
+SCHEMA: Final = (
+    "CREATE TABLE clock (boot TEXT NOT NULL, epoch REAL NOT NULL)",
+    "CREATE TABLE exchange (name TEXT PRIMARY KEY, type TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE queue (name TEXT PRIMARY KEY, arguments TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE binding (exchange TEXT NOT NULL, routing_key TEXT NOT NULL, queue TEXT NOT NULL,
+    PRIMARY KEY (exchange, routing_key, queue)) WITHOUT ROWID""",
+    "CREATE TABLE lease (owner TEXT PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE message (id INTEGER PRIMARY KEY AUTOINCREMENT, queue TEXT NOT NULL, exchange TEXT NOT NULL,
+    routing_key TEXT NOT NULL, visible_at REAL NOT NULL, owner TEXT, acquired INTEGER NOT NULL DEFAULT 0,
+    returned INTEGER NOT NULL DEFAULT 0, envelope TEXT NOT NULL, body BLOB NOT NULL)""",
+    "CREATE INDEX message_waiting ON message (queue, visible_at) WHERE owner IS NULL",
+    "CREATE INDEX message_held ON message (owner) WHERE owner IS NOT NULL",
+    "INSERT INTO exchange VALUES ('amq.direct', 'direct'), ('amq.topic', 'topic'), ('amq.fanout', 'fanout')",
+    f"PRAGMA user_version = {VERSION}",
+)
+
+# Closing any descriptor of a file drops all of the process's POSIX locks on it
+# (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_):
+# so nobody may connect while the file is being created.
+_OPENING: Final = threading.Lock()
+
+
+class Database:
+    """A connection any thread may use, one transaction at a time; it waits *patience* seconds for other processes.
+
+    *durable* commits survive a power cut (synchronous=FULL, https://www.sqlite.org/pragma.html#pragma_synchronous);
+    the others survive kill -9 and may be undone, newest first, by a power cut.
+    Everything raises BrokerUnavailable while the file cannot be used.
+    """
+
+    def __init__(self, path: Path, *, durable: bool, patience: float) -> None:
+        self.path = path
+        self._patience = patience
+        self._lock = threading.Lock()
+        with _OPENING, self._translated():
+            _create_private(path)
+            self._db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+        with self._translated():
+            self._patiently("PRAGMA journal_mode = WAL")
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            self._db.execute("PRAGMA journal_size_limit = 67108864")
+        self._epoch = self._known_epoch() or self._migrate()
+
+    def now(self) -> float:
+        """Seconds on the clock all processes of this boot share; unmoved by steps of the wall clock."""
+        return self._epoch + time.monotonic()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed at the end of the block, undone when the block raises."""
+        with self._lock, self._translated():
+            self._patiently("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # a full disk has already rolled back
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Statements that change nothing, and therefore wait for nobody."""
+        with self._lock, self._translated():
+            yield self._db
+
+    def close(self) -> None:
+        """Release the file; closing twice is harmless."""
+        with self._lock, self._translated():
+            self._db.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise BrokerUnavailable(f"embedded broker {self.path}: {error}") from error
+
+    def _patiently(self, statement: str) -> None:
+        # SQLite's own waiting backs off to 100 ms a time: against a process that commits without a pause it loses for
+        # seconds, and the switch to WAL does not wait at all. Short waits of random length share the lock fairly.
+        deadline = time.monotonic() + self._patience
+        self._db.execute("PRAGMA busy_timeout = 0")
+        while True:
+            try:
+                self._db.execute(statement)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(random.uniform(0.0001, 0.0005))  # noqa: S311  # no secret
+            else:
+                break
+        self._db.execute(f"PRAGMA busy_timeout = {self._patience * 1000:.0f}")
+
+    def _known_epoch(self) -> float | None:
+        with self.read() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            return _epoch_of_boot(db) if version == VERSION else None
+
+    def _migrate(self) -> float:
+        with self.write() as db:
+            (version,) = db.execute("PRAGMA user_version").fetchone()
+            if version > VERSION:
+                raise BrokerUnavailable(f"embedded broker {self.path}: written by a newer release")
+            for statement in SCHEMA if version == 0 else ():
+                db.execute(statement)
+            return _epoch_of_boot(db) or _begin_boot(db)
+
+
+def _create_private(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _epoch_of_boot(db: sqlite3.Connection) -> float | None:
+    """Where this boot's monotonic clock starts on the broker's clock, as the boot's first process saw it."""
+    row = db.execute("SELECT epoch FROM clock WHERE boot = ?", (_boot(),)).fetchone()
+    return row and float(row[0])
+
+
+def _begin_boot(db: sqlite3.Connection) -> float:
+    epoch = time.time() - time.monotonic()
+    db.execute("DELETE FROM clock")
+    db.execute("INSERT INTO clock VALUES (?, ?)", (_boot(), epoch))
+    db.execute("UPDATE lease SET until = 0")  # every holder died with the machine
+    return epoch
+
+
+def _boot() -> str:
+    # Elsewhere than on Linux the boot is told by the minute it began in.
+    return BOOT_ID.read_text().strip() if BOOT_ID.exists() else f"{(time.time() - time.monotonic()) / 60:.0f}"

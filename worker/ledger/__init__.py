@@ -1,0 +1,30 @@
+"""The ledger: what became of every event and call, in SQL (SQLite or PostgreSQL), for people to ask."""
+
+from worker.ledger.dead_letters import DeadLetterAmbiguous, DeadLetterNotFound
+from worker.ledger.engine import LedgerUnavailable
+from worker.ledger.ledger import Ledger
+from worker.ledger.rows import (
+    AuditEntry,
+    CallRow,
+    DeadLetterFilter,
+    DeadLetterRow,
+    DeadLetterState,
+    DeadLetterSummary,
+    EventRow,
+    Totals,
+)
+
+__all__ = [
+    "AuditEntry",
+    "CallRow",
+    "DeadLetterAmbiguous",
+    "DeadLetterFilter",
+    "DeadLetterNotFound",
+    "DeadLetterRow",
+    "DeadLetterState",
+    "DeadLetterSummary",
+    "EventRow",
+    "Ledger",
+    "LedgerUnavailable",
+    "Totals",
+]

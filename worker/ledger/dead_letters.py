@@ -1,0 +1,168 @@
+"""The operators' desk: finding dead letters, and claiming, replaying and discarding each of them once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+
+from tasks.outcome import State
+from tasks.records import DeadLetter
+from worker.ledger import auditing
+from worker.ledger.queries import about
+from worker.ledger.rows import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, DeadLetterSummary
+from worker.ledger.tables import calls, dead_letters
+from worker.ledger.writing import call_row, take_changes, write_rows
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Row
+
+LEASE: Final = timedelta(minutes=15)  # a claim whose replay was not finished by then is free again
+_AT_ONCE: Final = 1000  # ids in one statement; SQLite's limit is 32 766 parameters, PostgreSQL's 65 535
+_LETTER: Final = dead_letters.c
+
+
+class DeadLetterNotFound(LookupError):  # noqa: N818 - the name says what is the case
+    """No dead letter has such an id."""
+
+
+class DeadLetterAmbiguous(LookupError):  # noqa: N818 - likewise
+    """Several dead letters have an id that starts so."""
+
+
+def find(connection: Connection, where: DeadLetterFilter) -> list[DeadLetterRow]:
+    """The dead letters that *where* describes, by the time of their last death."""
+    order = (_LETTER.at.desc(), _LETTER.dead_letter_id) if where.newest_first else (_LETTER.at, _LETTER.dead_letter_id)
+    query = _rows().where(*_conditions(where)).order_by(*order).limit(where.limit)
+    return [_row(row) for row in connection.execute(query)]
+
+
+def get(connection: Connection, prefix: str) -> DeadLetterRow:
+    """The dead letter whose id starts with *prefix*. Raises DeadLetterNotFound or DeadLetterAmbiguous."""
+    found = connection.execute(_rows().where(_starts(prefix)).limit(2)).all() if prefix else []
+    if not found:
+        raise DeadLetterNotFound("no dead letter has an id that starts so")
+    if len(found) > 1:
+        raise DeadLetterAmbiguous("several dead letters have an id that starts so: give more of it")
+    return _row(found[0])
+
+
+def summarise(connection: Connection, where: DeadLetterFilter) -> DeadLetterSummary:
+    """How many dead letters *where* describes (its limit left aside), since when, of how many causes."""
+    columns = (func.count(), func.min(_LETTER.at), func.count(_LETTER.cause.distinct()))
+    count, oldest, causes = connection.execute(select(*columns).where(*_conditions(where))).one()
+    return DeadLetterSummary(count, oldest, causes)
+
+
+def claim(connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: timedelta) -> list[DeadLetterRow]:
+    """Take those of *ids* that are free for a replay, oldest death first: of two replays at once one gets each."""
+    take_changes(connection, 0)
+    now = datetime.now(UTC)
+    claimed = update(dead_letters).values(
+        state=DeadLetterState.CLAIMED, claimed_at=now, claimed_by=audit.actor, audit_id=audit.audit_id
+    )
+    taken = [
+        row.dead_letter_id
+        for some in _some(ids)
+        for row in connection.execute(claimed.where(_free(some, now - lease)).returning(_LETTER.dead_letter_id))
+    ]
+    auditing.write(connection, replace(audit, count=len(taken)))
+    rows = (row for some in _some(taken) for row in connection.execute(_rows().where(_LETTER.dead_letter_id.in_(some))))
+    return sorted(map(_row, rows), key=lambda row: (row.at, row.dead_letter_id))
+
+
+def mark_replayed(connection: Connection, dead_letter_id: str, replays: int) -> None:
+    """Note that generation *replays* of a claimed dead letter is on its way. Nothing to do where it died already."""
+    change = take_changes(connection, 1)
+    replayed = (
+        update(dead_letters)
+        .where(_LETTER.dead_letter_id == dead_letter_id)
+        .where(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.replays < replays)
+        .values(state=DeadLetterState.REPLAYED, change=change)
+        .returning(_LETTER.document)
+    )
+    for document in connection.execute(replayed).scalars().all():
+        letter = DeadLetter.model_validate_json(document)
+        write_rows(connection, calls=call_row(letter, State.REPLAYED, datetime.now(UTC), replays))
+
+
+def release(connection: Connection, dead_letter_id: str) -> None:
+    """Give a claim back: the dead letter is free for the next replay."""
+    take_changes(connection, 0)
+    free = update(dead_letters).values(state=DeadLetterState.DEAD, claimed_at=None, claimed_by=None)
+    mine = and_(_LETTER.dead_letter_id == dead_letter_id, _LETTER.state == DeadLetterState.CLAIMED)
+    connection.execute(free.where(mine))
+
+
+def discard(connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: timedelta) -> AuditEntry:
+    """Give those of *ids* up that nobody is replaying: the tombstone stays, their calls are `discarded`."""
+    change = take_changes(connection, 1)
+    now = datetime.now(UTC)
+    discarded = update(dead_letters).values(
+        state=DeadLetterState.DISCARDED, claimed_at=None, claimed_by=None, audit_id=audit.audit_id, change=change
+    )
+    count = 0
+    for some in _some(ids):
+        documents = connection.execute(discarded.where(_free(some, now - lease)).returning(_LETTER.document)).scalars()
+        letters = [DeadLetter.model_validate_json(document) for document in documents]
+        write_rows(connection, calls=[row for it in letters for row in call_row(it, State.DISCARDED, now)])
+        count += len(letters)
+    done = replace(audit, count=count, result=audit.result or f"{count} discarded", at=audit.at or now)
+    auditing.write(connection, done)
+    return done
+
+
+def _some(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
+
+
+def _free(ids: Sequence[str], expired: datetime) -> ColumnElement[bool]:
+    lapsed = and_(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.claimed_at < expired)
+    return and_(_LETTER.dead_letter_id.in_(ids), or_(_LETTER.state == DeadLetterState.DEAD, lapsed))
+
+
+def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
+    yield _LETTER.state.in_(where.states)
+    for name in ("provider", "event_type", "cause"):
+        if getattr(where, name) is not None:
+            yield _LETTER[name] == getattr(where, name)
+    if where.reason is not None:
+        leading = where.reason.rstrip(".")
+        yield or_(_LETTER.reason == leading, _LETTER.reason.startswith(f"{leading}.", autoescape=True))
+    if where.subject is not None:
+        yield about(where.subject, dead_letters)
+    if where.ids:
+        yield or_(*map(_starts, where.ids))
+    yield from _times(where)
+
+
+def _times(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
+    if where.since is not None:
+        yield _LETTER.at >= where.since
+    if where.until is not None:
+        yield _LETTER.at < where.until
+    if where.older_than is not None:
+        yield _LETTER.at < datetime.now(UTC) - where.older_than
+
+
+def _starts(prefix: str) -> ColumnElement[bool]:
+    """A range, which an index serves: `~` sorts after every character of an id."""
+    start = prefix.lower()
+    return and_(_LETTER.dead_letter_id >= start, _LETTER.dead_letter_id < f"{start}~")
+
+
+def _rows() -> Select[*tuple[object, ...]]:
+    names = [name for name in DeadLetterRow.__dataclass_fields__ if name != "call_state"]
+    joined = dead_letters.outerjoin(calls, calls.c.call_id == _LETTER.call_id)
+    return select(*(_LETTER[name] for name in names), calls.c.state.label("call_state")).select_from(joined)
+
+
+def _row(row: Row[*tuple[object, ...]]) -> DeadLetterRow:
+    found = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a mapping
+    state = {"state": DeadLetterState(found["state"]), "detail": json.loads(found["detail"])}
+    call_state = State(found["call_state"]) if found["call_state"] else None
+    return DeadLetterRow(**found | state | {"call_state": call_state})

@@ -1,0 +1,137 @@
+"""The way to the database: opening it, and translating what it says when it cannot serve."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+LOCK_SECONDS: Final = 10  # how long a writer waits for another one
+CONNECT_SECONDS: Final = 5
+STATEMENT_SECONDS: Final = 60
+
+
+# SQLite's transactions read a snapshot by themselves (https://www.sqlite.org/isolation.html).
+_SNAPSHOT: Final[Mapping[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
+
+
+class LedgerUnavailable(Exception):  # noqa: N818 - the name says what is the case, as operators read it
+    """The ledger cannot serve now: unreachable, locked, full, not migrated. One line, without a password."""
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An engine whose transactions raise nothing but LedgerUnavailable when the database fails."""
+
+    engine: Engine
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that only reads, all of it from one moment: a cursor over several tables misses nothing."""
+        with self._translated(), self.engine.execution_options(**_SNAPSHOT[self.engine.name]).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that writes, committed at the end; on SQLite it holds the write lock from the start."""
+        with self._translated(), self.engine.execution_options(writing=True).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            raise LedgerUnavailable(f"ledger {_place(self.engine.url)}: {_cause(error, self.engine.url)}") from None
+
+
+def open_database(url: str) -> Database:
+    """The database at *url*: `sqlite:////path/file` or `postgresql+psycopg://…`. Connects at the first transaction.
+
+    Raises LedgerUnavailable for any other URL, or when the SQLite file cannot be made.
+    """
+    parsed = _parsed(url)
+    match parsed.get_backend_name(), parsed.database:
+        case "sqlite", str(path) if path != ":memory:":
+            return Database(_sqlite(parsed, Path(path)))
+        case "postgresql", _:
+            return Database(_postgresql(parsed))
+        case _:
+            raise LedgerUnavailable("the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…")
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
+        raise LedgerUnavailable("the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…") from None
+    return parsed
+
+
+def _postgresql(url: URL) -> Engine:
+    milliseconds = {"lock_timeout": LOCK_SECONDS * 1000, "statement_timeout": STATEMENT_SECONDS * 1000}
+    options = " ".join(f"-c {name}={value}" for name, value in milliseconds.items())
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,  # an error names no row, in a log neither
+        pool_pre_ping=True,
+        pool_timeout=LOCK_SECONDS,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": options},
+    )
+
+
+def _sqlite(url: URL, path: Path) -> Engine:
+    _make_private(path)
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_SECONDS}, pool_timeout=LOCK_SECONDS)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    """An empty file only its owner can read; SQLite gives its -wal and -shm files the same mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise LedgerUnavailable(f"ledger {path}: {error.strerror}") from None
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's connection
+    connection.isolation_level = None  # the transaction is ours to begin
+    connection.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
+    # FULL: a commit is on the disk before the message is acked to the broker. With NORMAL a power cut takes back
+    # commits that were acked (https://www.sqlite.org/pragma.html#pragma_synchronous); one sync per batch is cheap.
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A reader that turns writer half way would be refused at once, busy or not: writers say so first
+    # (https://www.sqlite.org/lang_transaction.html).
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _place(url: URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return f"postgresql://{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+
+
+def _cause(error: Exception, url: URL) -> str:
+    """The database's first line, which names no row; the password is taken out should the driver repeat it."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    if original is None:
+        return "every connection is in use"
+    line = (str(original).splitlines() or [type(original).__name__])[0]
+    if "no such table" in line or type(original).__name__ == "UndefinedTable":
+        return "not migrated: run `revoker ledger upgrade`"
+    return line.replace(str(url.password), "***") if url.password else line

@@ -1,0 +1,129 @@
+"""The ledger: what became of every event and call, and the operators' desk for dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Self
+
+from worker.ledger import auditing, dead_letters, migrating, queries, writing
+from worker.ledger.dead_letters import LEASE
+from worker.ledger.engine import Database, open_database
+from worker.ledger.rows import (
+    AuditEntry,
+    CallRow,
+    DeadLetterFilter,
+    DeadLetterRow,
+    DeadLetterSummary,
+    EventRow,
+    Totals,
+)
+
+EVERYTHING = DeadLetterFilter()
+
+
+class Ledger:
+    """One transaction per method, from any thread. Every method raises LedgerUnavailable when the database fails."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """The ledger at `sqlite:////path/file` (made if missing, mode 0600) or `postgresql+psycopg://…`.
+
+        PostgreSQL is reached at the first use. Raises LedgerUnavailable for other URLs and an impossible file.
+        """
+        return cls(open_database(url))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._database.engine.dispose()
+
+    def upgrade(self) -> None:
+        """Bring the schema to its newest revision; several processes may do so at once."""
+        with self._database.writing() as connection:
+            migrating.upgrade(connection)
+
+    def record(self, records: Sequence[writing.Record]) -> None:
+        """Write *records* in one transaction. Order and repetition do not matter: the rows come out the same."""
+        with self._database.writing() as connection:
+            writing.record(connection, records)
+
+    def dead_letters(self, where: DeadLetterFilter = EVERYTHING) -> list[DeadLetterRow]:
+        """The dead letters that *where* describes."""
+        with self._database.reading() as connection:
+            return dead_letters.find(connection, where)
+
+    def dead_letter(self, id_prefix: str) -> DeadLetterRow:
+        """The one dead letter whose id starts so. Raises DeadLetterNotFound or DeadLetterAmbiguous."""
+        with self._database.reading() as connection:
+            return dead_letters.get(connection, id_prefix)
+
+    def dead_letter_summary(self, where: DeadLetterFilter = EVERYTHING) -> DeadLetterSummary:
+        """How many dead letters *where* describes, since when, of how many causes."""
+        with self._database.reading() as connection:
+            return dead_letters.summarise(connection, where)
+
+    def claim(self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE) -> list[DeadLetterRow]:
+        """Take the dead letters with these whole ids for a replay; those somebody else has are left out.
+
+        A claim older than *lease* is free again. *audit* is written along; claims in several steps share one entry.
+        """
+        with self._database.writing() as connection:
+            return dead_letters.claim(connection, ids, audit, lease)
+
+    def mark_replayed(self, dead_letter_id: str, replays: int) -> None:
+        """Note that a claimed dead letter was published again as generation *replays*."""
+        with self._database.writing() as connection:
+            dead_letters.mark_replayed(connection, dead_letter_id, replays)
+
+    def release_claim(self, dead_letter_id: str) -> None:
+        """Give a claim back whose replay was not published."""
+        with self._database.writing() as connection:
+            dead_letters.release(connection, dead_letter_id)
+
+    def discard(self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE) -> AuditEntry:
+        """Give the dead letters with these whole ids up; returns the audit entry with their number."""
+        with self._database.writing() as connection:
+            return dead_letters.discard(connection, ids, audit, lease)
+
+    def audit(self, entry: AuditEntry) -> str:
+        """The id of *entry*, now written. Written again it takes the new result, and its count is added."""
+        with self._database.writing() as connection:
+            return auditing.write(connection, entry)
+
+    def audits(self, limit: int = 100) -> list[AuditEntry]:
+        """The last audit entries, newest first."""
+        with self._database.reading() as connection:
+            return auditing.latest(connection, limit)
+
+    def calls_of_event(self, event_id: str, source: str | None = None) -> list[CallRow]:
+        """Where every part of an event stands, refused ones included."""
+        with self._database.reading() as connection:
+            return queries.of_event(connection, event_id, source)
+
+    def calls_of_subject(self, lookup_hash: str) -> list[CallRow]:
+        """Where everything about a subject stands, oldest event first."""
+        with self._database.reading() as connection:
+            return queries.of_subject(connection, lookup_hash)
+
+    def totals(self) -> Totals:
+        """The ledger in figures."""
+        with self._database.reading() as connection:
+            return queries.totals(connection)
+
+    def settled_or_dead(self, source: str, event_ids: Collection[str]) -> set[str]:
+        """Those of *event_ids* that are done; the rest is still under way, or lost."""
+        with self._database.reading() as connection:
+            return queries.closed(connection, source, event_ids)
+
+    def unsettled(self, limit: int | None = None) -> list[CallRow]:
+        """The calls that are neither settled nor dead, oldest event first."""
+        with self._database.reading() as connection:
+            return queries.unsettled(connection, limit)
+
+    def changes_since(self, cursor: int = 0, limit: int = 500) -> tuple[list[CallRow | EventRow], int]:
+        """At most *limit* events and calls that are new or changed since *cursor*, in order, and the next cursor."""
+        with self._database.reading() as connection:
+            return queries.changes(connection, cursor, limit)

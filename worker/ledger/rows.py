@@ -1,0 +1,146 @@
+"""What the ledger answers with, and what it is asked by: plain values, times aware and in UTC."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from tasks.outcome import State
+from tasks.records import DeadLetter
+
+
+class DeadLetterState(StrEnum):
+    """Where a dead letter stands on the operators' desk."""
+
+    DEAD = "dead"
+    CLAIMED = "claimed"  # somebody is replaying it
+    REPLAYED = "replayed"
+    DISCARDED = "discarded"  # the tombstone stays
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """An event that was taken in."""
+
+    source: str
+    event_id: str
+    event_type: str
+    subject: str
+    occurred_at: datetime
+    received_at: datetime
+    change: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """Where one part of an event stands: a provider call, or (*kind* unit, event, message) what never became one."""
+
+    kind: str
+    call_id: str | None
+    source: str | None
+    event_id: str | None
+    event_type: str | None
+    provider: str | None
+    operation: str | None
+    subject: str | None
+    state: State
+    reason: str | None
+    detail: Mapping[str, str]
+    attempt: int
+    replays: int
+    occurred_at: datetime | None
+    at: datetime | None  # of the last news; None while nobody has spoken of it since it was planned
+    next_attempt_at: datetime | None
+    duration_ms: float | None
+    exposure_seconds: float | None  # event time → settled; None while the token may live
+    dead_letter_id: str | None
+    change: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    """A dead letter as the desk knows it."""
+
+    dead_letter_id: str
+    kind: str
+    state: DeadLetterState
+    call_id: str | None
+    call_state: State | None  # settled: another delivery of the same call reached the goal
+    source: str | None
+    event_id: str | None
+    event_type: str | None
+    provider: str | None
+    operation: str | None
+    subject: str | None
+    occurred_at: datetime | None
+    reason: str
+    first_reason: str
+    first_at: datetime
+    cause: str  # groups dead letters of one kind, provider, operation and reason
+    detail: Mapping[str, str]
+    tries: int
+    replays: int
+    at: datetime  # of the last death
+    claimed_at: datetime | None
+    claimed_by: str | None
+    audit_id: str | None
+    document: str = field(repr=False)
+
+    @property
+    def letter(self) -> DeadLetter:
+        """The dead letter whole, as a replay needs it."""
+        return DeadLetter.model_validate_json(self.document)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterFilter:
+    """Which dead letters; everything given must hold. Without anything: all that are dead or claimed."""
+
+    provider: str | None = None
+    event_type: str | None = None
+    reason: str | None = None  # whole, or its leading parts: `http.4xx`, `event`
+    cause: str | None = None
+    subject: str | None = None  # a lookup hash
+    since: datetime | None = None  # of the last death
+    until: datetime | None = None
+    older_than: timedelta | None = None
+    ids: tuple[str, ...] = ()  # prefixes; one of them matches
+    states: tuple[DeadLetterState, ...] = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
+    limit: int | None = None
+    newest_first: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterSummary:
+    """How many dead letters, since when, of how many causes."""
+
+    count: int
+    oldest_at: datetime | None
+    causes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what to which dead letters, and why. The id is short and told to the operator."""
+
+    actor: str
+    action: str
+    scope: str  # the filter or the ids, as given
+    reason: str
+    count: int = 0
+    result: str = ""
+    at: datetime | None = None  # None: when it is written
+    audit_id: str = field(default_factory=lambda: secrets.token_hex(5))
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The ledger in figures. Exposure: seconds from event time to settled, p50, p95, p99; None before the first."""
+
+    events: int
+    calls: Mapping[State, int]
+    dead_letters: Mapping[str, int]  # by reason, those that nobody replayed or discarded
+    exposure_seconds: Mapping[str, float | None]

@@ -1,0 +1,155 @@
+"""The ledger's tables. Times are UTC; there is no column for a token, and the documents kept hold sealed ones only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import BigInteger, Column, DateTime, Float, Index, MetaData, Table, Text, TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, in and out: SQLite keeps no zone, so it is UTC there by construction."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC on its way in; a naive time is a bug and raises ValueError."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("the ledger takes aware times only")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """UTC on its way out, whatever the session's time zone."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+class Words(TypeDecorator[str]):
+    """Text compared byte by byte on both databases, so that ids sort and prefixes match alike."""
+
+    # NUL: PostgreSQL refuses it in text (its documentation, 8.3), and one poisoned name must not stop the recorder.
+    impl = Text().with_variant(Text(collation="C"), "postgresql")
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ANN401, ARG002 - the base's form
+        """The text with U+FFFD in place of every NUL."""
+        return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+
+metadata: Final = MetaData()
+
+# One row: the number of the last change. Taken first in every writing transaction, it also makes writers take turns,
+# so numbers become visible in their order (a reader that has seen n never misses one below) and no two deadlock.
+clock: Final = Table(
+    "clock",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", BigInteger, nullable=False),
+)
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("source", Words, primary_key=True),
+    Column("event_id", Words, primary_key=True),
+    Column("event_type", Words, nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Index("events_by_event_id", "event_id"),
+    Index("events_by_change", "change"),
+)
+
+subjects: Final = Table(
+    "subjects",
+    metadata,
+    Column("lookup_hash", Words, primary_key=True),
+    Column("source", Words, primary_key=True),
+    Column("event_id", Words, primary_key=True),
+)
+
+calls: Final = Table(
+    "calls",
+    metadata,
+    Column("call_id", Words, primary_key=True),
+    Column("source", Words, nullable=False),
+    Column("event_id", Words, nullable=False),
+    Column("event_type", Words, nullable=False),
+    Column("provider", Words, nullable=False),
+    Column("operation", Words),
+    Column("subject", Words, nullable=False),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("state", Words, nullable=False),
+    Column("reason", Words),
+    Column("detail", Words, nullable=False),  # JSON object
+    Column("attempt", BigInteger, nullable=False),
+    Column("replays", BigInteger, nullable=False),
+    Column("at", UtcTime),  # of the newest record; None while planned
+    Column("duration_ms", Float),
+    Column("next_attempt_at", UtcTime),
+    Column("exposure_seconds", Float),  # event time → the first settled record
+    Column("rank", Words, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Index("calls_by_event", "event_id", "source"),
+    Index("calls_by_state", "state"),
+    Index("calls_by_change", "change"),
+)
+
+dead_letters: Final = Table(
+    "dead_letters",
+    metadata,
+    Column("dead_letter_id", Words, primary_key=True),
+    Column("kind", Words, nullable=False),
+    Column("call_id", Words),
+    Column("source", Words),
+    Column("event_id", Words),
+    Column("event_type", Words),
+    Column("provider", Words),
+    Column("operation", Words),
+    Column("subject", Words),
+    Column("occurred_at", UtcTime),
+    Column("state", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("first_reason", Words, nullable=False),
+    Column("first_at", UtcTime, nullable=False),
+    Column("cause", Words, nullable=False),
+    Column("detail", Words, nullable=False),  # JSON object
+    Column("tries", BigInteger, nullable=False),
+    Column("replays", BigInteger, nullable=False),  # the generation that died last
+    Column("at", UtcTime, nullable=False),
+    Column("claimed_at", UtcTime),
+    Column("claimed_by", Words),
+    Column("audit_id", Words),  # of the last replay or discard
+    Column("document", Words, nullable=False),  # the DeadLetter as JSON: what a replay needs
+    Column("rank", Words, nullable=False),
+    Column("first_rank", Words, nullable=False),
+    Column("change", BigInteger, nullable=False),
+    Index("dead_letters_by_call", "call_id"),
+    Index("dead_letters_by_event", "event_id", "source"),
+    Index("dead_letters_by_state", "state", "at"),
+    Index("dead_letters_by_change", "change"),
+)
+
+audits: Final = Table(
+    "audits",
+    metadata,
+    Column("audit_id", Words, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("scope", Words, nullable=False),  # the filter or the ids, as the operator gave them
+    Column("reason", Words, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("result", Words, nullable=False),
+    Index("audits_by_time", "at"),
+)

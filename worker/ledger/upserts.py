@@ -1,0 +1,100 @@
+"""Statements that make the order and the number of deliveries irrelevant: the row of highest rank stays.
+
+Sent with a list of rows, each is one prepared statement: SQLite runs it in process, psycopg pipelines it, so a batch
+costs one round trip (https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import ColumnElement, Table, and_, case, func, or_
+from sqlalchemy.dialects import postgresql, sqlite
+
+from worker.ledger.rows import DeadLetterState
+from worker.ledger.tables import audits, calls, dead_letters, events, subjects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Insert = postgresql.Insert | sqlite.Insert
+_INSERT: Final[dict[str, Callable[[Table], Insert]]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+_NEVER: Final = 1e300  # seconds: later than any exposure
+
+
+@cache
+def event(dialect: str) -> Insert:
+    """An event is told of once; told again, its earliest arrival stays."""
+    insert = _INSERT[dialect](events)
+    earlier = insert.excluded.received_at < events.c.received_at
+    return insert.on_conflict_do_update(
+        index_elements=[events.c.source, events.c.event_id],
+        set_={"received_at": insert.excluded.received_at, "change": insert.excluded.change},
+        where=earlier,
+    )
+
+
+@cache
+def subject(dialect: str) -> Insert:
+    """A subject's event is the same however often it is told."""
+    return _INSERT[dialect](subjects).on_conflict_do_nothing()
+
+
+@cache
+def call(dialect: str) -> Insert:
+    """The record of highest rank describes the call; its exposure ended with the first that settled it."""
+    insert = _INSERT[dialect](calls)
+    new = insert.excluded
+    newer, sooner = new.rank > calls.c.rank, new.exposure_seconds < func.coalesce(calls.c.exposure_seconds, _NEVER)
+    return insert.on_conflict_do_update(
+        index_elements=[calls.c.call_id],
+        set_={
+            **_where(newer, insert, calls, set(calls.c.keys()) - {"call_id", "exposure_seconds", "change"}),
+            **_where(sooner, insert, calls, {"exposure_seconds"}),
+            "change": new.change,
+        },
+        where=or_(newer, sooner),
+    )
+
+
+_FIRST: Final = {"first_reason", "first_at", "first_rank"}
+_IDENTITY: Final = {"dead_letter_id", "audit_id", "change"}  # the audit id tells who acted last, and stays
+
+
+@cache
+def dead_letter(dialect: str) -> Insert:
+    """The last death describes the dead letter, the first one is kept beside it.
+
+    An operator's claim, replay or discard gives way to a later generation only: an old copy changes nothing.
+    """
+    insert = _INSERT[dialect](dead_letters)
+    new, old = insert.excluded, dead_letters.c
+    open_to = or_(old.state == DeadLetterState.DEAD, new.replays > old.replays)
+    newer, earlier = and_(new.rank > old.rank, open_to), new.first_rank < old.first_rank
+    return insert.on_conflict_do_update(
+        index_elements=[old.dead_letter_id],
+        set_={
+            **_where(newer, insert, dead_letters, set(old.keys()) - _FIRST - _IDENTITY),
+            **_where(earlier, insert, dead_letters, _FIRST),
+            "change": new.change,
+        },
+        where=or_(newer, earlier),
+    )
+
+
+@cache
+def audit(dialect: str) -> Insert:
+    """An audit entry told again takes the new result; its count adds up over the steps of one action."""
+    insert = _INSERT[dialect](audits)
+    return insert.on_conflict_do_update(
+        index_elements=[audits.c.audit_id],
+        set_={
+            "count": audits.c.count + insert.excluded.count,
+            "result": func.coalesce(func.nullif(insert.excluded.result, ""), audits.c.result),
+        },
+    )
+
+
+def _where(condition: ColumnElement[bool], insert: Insert, table: Table, columns: set[str]) -> dict[str, Any]:
+    return {name: case((condition, insert.excluded[name]), else_=table.c[name]) for name in sorted(columns)}

@@ -1,0 +1,191 @@
+"""Recording: what the messages on their way to the ledger become in its tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import update
+
+from tasks.outcome import State
+from tasks.records import CallOutcome, DeadLetter, EventPlanned
+from worker.ledger import upserts
+from worker.ledger.rows import DeadLetterState
+from worker.ledger.tables import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+Record = EventPlanned | CallOutcome | DeadLetter
+Row = dict[str, Any]
+
+# Within one replay generation: what is settled stays settled, whatever else is still told of it.
+_WEIGHT: Final[Mapping[State, int]] = {
+    **dict.fromkeys(State, 4),
+    State.PLANNED: 0,
+    State.REPLAYED: 0,
+    State.RETRYING: 1,
+    State.HELD: 1,
+    State.DEAD: 2,
+    State.DISCARDED: 3,
+}
+
+
+def record(connection: Connection, records: Sequence[Record]) -> None:
+    """Write *records*, in any order and any number of times: the rows come out the same."""
+    write_rows(
+        connection,
+        events=[_event(told) for told in records if isinstance(told, EventPlanned)],
+        calls=[row for told in records for row in _calls(told)],
+        dead_letters=[_dead_letter(told) for told in records if isinstance(told, DeadLetter)],
+    )
+    _execute(connection, upserts.subject, [*{_key(row): row for told in records for row in _subjects(told)}.values()])
+
+
+def write_rows(
+    connection: Connection, events: Sequence[Row] = (), calls: Sequence[Row] = (), dead_letters: Sequence[Row] = ()
+) -> None:
+    """Write rows under fresh change numbers; each stays only where it outranks what is there."""
+    number = take_changes(connection, len(events) + len(calls) + len(dead_letters))
+    for statement, rows in ((upserts.event, events), (upserts.call, calls), (upserts.dead_letter, dead_letters)):
+        _execute(connection, statement, [row | {"change": number + index} for index, row in enumerate(rows)])
+        number += len(rows)
+
+
+def take_changes(connection: Connection, count: int) -> int:
+    """The first of *count* change numbers. Must come first in a writing transaction: here writers take turns."""
+    taken = connection.execute(update(clock).values(value=clock.c.value + count).returning(clock.c.value))
+    return int(taken.scalar_one()) - count + 1
+
+
+def call_row(letter: DeadLetter, state: State, at: datetime, replays: int | None = None) -> list[Row]:
+    """The row that says *state* of a dead letter's call (none where it is no call's), in generation *replays*."""
+    if letter.call is None:
+        return []
+    call, generation = letter.call, letter.replays if replays is None else replays
+    return [
+        _call(
+            call,
+            call_id=call.call_id,
+            provider=call.provider,
+            operation=call.operation,
+            state=state,
+            reason=None if state is State.REPLAYED else letter.reason,
+            detail=_json({} if state is State.REPLAYED else letter.detail),
+            attempt=0 if state is State.REPLAYED else len(letter.attempts),
+            replays=generation,
+            at=at,
+        )
+    ]
+
+
+def _execute(connection: Connection, statement: Callable[[str], upserts.Insert], rows: Sequence[Row]) -> None:
+    if rows:
+        connection.execute(statement(connection.dialect.name), rows)
+
+
+def _event(told: EventPlanned) -> Row:
+    names = ("source", "event_id", "event_type", "subject", "occurred_at", "received_at")
+    return {name: getattr(told, name) for name in names}
+
+
+def _key(row: Row) -> tuple[str, ...]:
+    return tuple(row.values())
+
+
+def _subjects(told: Record) -> Iterable[Row]:
+    if told.source is not None and told.event_id is not None:
+        for key in told.subject_keys:
+            yield {"lookup_hash": key, "source": told.source, "event_id": told.event_id}
+
+
+def _calls(told: Record) -> Iterable[Row]:
+    match told:
+        case EventPlanned():
+            return [_unit(told, unit) for unit in told.units]
+        case CallOutcome():
+            return [_outcome(told)]
+        case DeadLetter():
+            return call_row(told, State.DEAD, told.at)
+
+
+def _unit(told: EventPlanned, unit: Any) -> Row:  # noqa: ANN401
+    """A unit of a plan. One that needs no call was never exposed; one that was published has no news yet."""
+    return _call(
+        told,
+        call_id=unit.call_id,
+        provider=unit.provider,
+        operation=unit.operation,
+        state=unit.state,
+        reason=unit.reason,
+        detail="{}",
+        attempt=0,
+        replays=0,
+        at=None if unit.state is State.PLANNED else told.received_at,
+    )
+
+
+def _outcome(told: CallOutcome) -> Row:
+    return _call(
+        told,
+        call_id=told.call_id,
+        provider=told.provider,
+        operation=told.operation,
+        state=told.state,
+        reason=told.reason,
+        detail=_json(told.detail),
+        attempt=told.attempt,
+        replays=told.replays,
+        at=told.at,
+        duration_ms=told.duration_ms,
+        next_attempt_at=told.next_attempt_at,
+        exposure_seconds=told.exposure_seconds,
+    )
+
+
+def _call(event: Any, **told: Any) -> Row:  # noqa: ANN401
+    nothing: Row = {"duration_ms": None, "next_attempt_at": None, "exposure_seconds": None}
+    names = ("source", "event_id", "event_type", "subject", "occurred_at")
+    row = nothing | {name: getattr(event, name) for name in names} | told
+    news = [value for name, value in told.items() if name != "call_id"]
+    return row | {"rank": _rank(told["replays"], _WEIGHT[told["state"]], told["attempt"], told["at"], news)}
+
+
+def _dead_letter(told: DeadLetter) -> Row:
+    names = ("dead_letter_id", "kind", "source", "event_id", "event_type", "provider", "operation", "subject")
+    row = {name: getattr(told, name) for name in (*names, "occurred_at", "reason", "replays", "at")} | {
+        "call_id": told.call.call_id if told.call else None,
+        "state": DeadLetterState.DEAD,
+        "first_reason": told.reason,
+        "first_at": told.at,
+        "cause": cause(told),
+        "detail": _json(told.detail),
+        "tries": len(told.attempts),
+        "claimed_at": None,
+        "claimed_by": None,
+        "document": told.model_dump_json(exclude_defaults=True),
+    }
+    rank = _rank(told.replays, 0, 0, told.at, row["document"])
+    return row | {"rank": rank, "first_rank": rank}
+
+
+def cause(letter: DeadLetter) -> str:
+    """Six hex digits that group the dead letters of one kind, provider, operation and reason."""
+    parts = (letter.kind, letter.provider or "", letter.operation or "", letter.reason)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:6]
+
+
+def _rank(replays: int, weight: int, attempt: int, at: datetime | None, news: object) -> str:
+    """A text that sorts as (replays, weight, attempt, time); the digest decides ties, alike in any order of arrival."""
+    moment = at.astimezone(UTC).isoformat(timespec="microseconds") if at else "0"
+    digest = hashlib.blake2s(repr(news).encode(), digest_size=4).hexdigest()
+    return f"{replays:08d}.{weight}.{attempt:08d}.{moment}.{digest}"
+
+
+def _json(detail: Mapping[str, str]) -> str:
+    return json.dumps(detail, sort_keys=True) if detail else "{}"

@@ -1,0 +1,25 @@
+"""Runs a module as a process that does not outlive the one that started it: `python -m worker.showcase.leash PID …`.
+
+A supervisor that was killed cannot stop anybody, and what it left behind would work on beside its successor.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+from typing import Final
+
+PR_SET_PDEATHSIG: Final = 1  # prctl(2): the signal to get when the parent dies; it survives execve(2)
+
+
+def main(parent: int, arguments: list[str]) -> None:
+    """Become `python ARGUMENTS`, which gets SIGTERM when *parent* dies. Elsewhere than on Linux, without that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            sys.exit("the process that started this one is gone")
+    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own interpreter, no shell
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2:])

@@ -1,0 +1,151 @@
+"""The state directory of a run: claimed by one run at a time, and furnished with keys and a configuration."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from joserfc.jwk import import_key
+
+from tasks.sealing import SealingKey, generate_key, load_keys, save_key
+from tasks.sealing.keys import SUFFIX
+from worker.sandbox import sandbox_providers
+from worker.settings import CONFIG_FILE, PREFIX, Settings
+
+if TYPE_CHECKING:
+    import threading
+
+CONFIG: Final = "revoker.toml"
+LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"
+CLAIM_SECONDS: Final = 15.0  # a killed run's processes are gone by then
+MARK: Final = "# Written by `revoker run` at every start; REVOKER_... environment variables win over it."
+HEAD: Final = f"""{MARK}
+# For a configuration of your own, copy it and set REVOKER_CONFIG_FILE to the copy.
+"""
+RETRY: Final = """
+# Short, so that a first look does not take minutes. Left out, the defaults apply: base 1, cap 300.
+[retry]
+base = 1.0 # seconds: ceiling of the first delay
+cap = 5.0 # seconds: ceiling of every delay
+
+# Short likewise; the default is first 15, cap 300.
+[hold]
+first = 2.0 # seconds a refused credential is left alone before it is probed
+cap = 10.0 # seconds
+"""
+
+
+class StateError(Exception):
+    """The state directory cannot serve; one line that says why."""
+
+
+@contextmanager
+def claimed(folder: Path, stop: threading.Event) -> Iterator[int]:
+    """Hold *folder* (made if missing) for this run; yields the file descriptor its processes are to hold open, too.
+
+    A run that was killed leaves processes that are just ending: they are waited for. Raises StateError where somebody
+    still holds it after 15 s.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / "run.lock", os.O_CREAT | os.O_RDWR, 0o600)
+    except OSError as error:
+        raise StateError(f"{folder}: cannot be used ({error.strerror})") from None
+    try:
+        tries = int(CLAIM_SECONDS / 0.1)
+        if not any(_locked(lock) or stop.wait(0.1) for _ in range(tries)):
+            raise StateError(f"{folder}: another `revoker run` works there; stop it, or name another --state-dir")
+        yield lock
+    finally:
+        os.close(lock)
+
+
+def furnished(folder: Path, sandbox_url: str) -> Settings:
+    """Write the configuration that *folder* lacks, take it into force, and return the settings.
+
+    The subject key and the sealing key of an earlier run stay. Raises StateError for a configuration not of ours and
+    for a folder that cannot be written, SettingsError where an environment variable is at fault, SealError for keys
+    that cannot serve.
+    """
+    config = folder / CONFIG
+    try:
+        (folder / "log").mkdir(mode=0o700, exist_ok=True)
+        _write_private(config, _configuration(folder, _subject_key(config), sandbox_url))
+        os.environ[CONFIG_FILE] = str(config)  # for this process, and so for all that it starts
+        settings = Settings.load()
+        if settings.log_level not in {"DEBUG", "INFO"}:
+            os.environ[LOG_LEVEL] = "INFO"  # a process says at this level that it is ready
+        settings.keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"{folder}: cannot be written ({error.strerror})") from None
+    if not any(settings.keys_dir.glob(f"*{SUFFIX}")):
+        save_key(settings.keys_dir, generate_key(f"local-{datetime.now(UTC):%Y-%m-%d}"))
+    return settings
+
+
+def sealing_key(settings: Settings) -> SealingKey:
+    """Return the public key that producers seal with: the newest by name."""
+    key: Any = import_key(load_keys(settings.keys_dir).public_jwks()["keys"][-1])
+    public: SealingKey = key
+    return public
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _subject_key(config: Path) -> str:
+    """The key of an earlier run: without it, nobody it recorded could be looked up any more."""
+    if not config.exists():
+        return secrets.token_urlsafe(32)
+    text = config.read_text()
+    if not text.startswith(MARK):
+        raise StateError(f"{config}: not written by `revoker run`, and left alone; name another --state-dir")
+    try:
+        return str(tomllib.loads(text)["subject_key"])
+    except (tomllib.TOMLDecodeError, KeyError):
+        raise StateError(f"{config}: holds no subject_key any more; mend it, or move it away") from None
+
+
+def _configuration(folder: Path, subject_key: str, sandbox_url: str) -> str:
+    places = {
+        "broker_url": f"embedded:///{folder / 'broker.sqlite3'}",
+        "ledger_url": f"sqlite:///{folder / 'ledger.sqlite3'}",
+        "keys_dir": str(folder / "keys"),
+        "subject_key": subject_key,
+        "environment": "showcase",
+    }
+    providers = _toml(sandbox_providers(sandbox_url), "providers")
+    return "\n".join([HEAD, *_toml(places), RETRY, "# The sandbox: it stands for the providers.", *providers, ""])
+
+
+def _toml(document: Mapping[str, Any], name: str = "") -> Iterator[str]:
+    """*document* as TOML: a JSON string, number or list is one in TOML, too."""
+    values = {key: value for key, value in document.items() if not isinstance(value, Mapping)}
+    if name and values:
+        yield f"[{name}]"
+    yield from (f"{key} = {json.dumps(value)}" for key, value in values.items())
+    for key, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _toml(value, f"{name}.{key}" if name else key)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write *path* whole or not at all, readable by its owner alone."""
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text)
+    part.replace(path)
