@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import Mapping
@@ -12,6 +13,8 @@ from celery import bootsteps
 from celery.worker.consumer import Consumer
 
 from worker import topology
+
+logger = logging.getLogger(__name__)
 
 
 class TaskConsumer(Consumer):
@@ -42,6 +45,11 @@ class TaskConsumer(Consumer):
         scheduled = super().call_soon_ack(p, *args, **kwargs)
         self._waker.wake()
         return scheduled
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu ships no types
+        """Give an undecodable message to the dead letters; Celery would acknowledge it, and it would be lost."""
+        logger.error("task.undecodable", extra={"error": type(exc).__name__})
+        message.reject()
 
 
 class TopologyStep(bootsteps.StartStopStep):

@@ -20,7 +20,15 @@ from worker.ledger.tables import metadata
 
 pytest_plugins = ["ledger_fixtures"]
 
-UPGRADE = "import sys; from worker.ledger import Ledger; Ledger.open(sys.argv[1]).upgrade()"
+UPGRADE = """
+import sys
+from worker.ledger import Ledger
+ledger = Ledger.open(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+ledger.upgrade()
+ledger.close()
+"""
 SECRET = "hunter2-marker"
 
 
@@ -40,7 +48,11 @@ def upgraded(path: Path) -> Ledger:
 def test_several_processes_may_migrate_an_empty_database_at_once(ledger_url: str) -> None:
     """Every recorder upgrades at its start; one does the work, the others wait and find it done."""
     argv = [sys.executable, "-c", UPGRADE, ledger_url]
-    running = [subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    running = [subprocess.Popen(argv, text=True, **pipes) for _ in range(3)]
+    assert [process.stdout.readline() for process in running if process.stdout] == ["ready\n"] * 3
+    for process in running:
+        print(file=process.stdin, flush=True)
     assert [(process.communicate(timeout=60)[1], process.returncode) for process in running] == [("", 0)] * 3
     ledger = Ledger.open(ledger_url)
     ledger.record([planned()])

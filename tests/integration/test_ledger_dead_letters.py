@@ -65,6 +65,17 @@ def test_a_claim_whose_replay_never_finished_can_be_claimed_again(ledger: Ledger
     assert len(ledger.claim(ids, audit=entry(), lease=timedelta(seconds=-1))) == 1
 
 
+def test_a_forced_replay_opens_what_was_discarded(ledger: Ledger) -> None:
+    """An operator may be wrong; without force the tombstone stays shut."""
+    ledger.record([planned(), dead()])
+    ids = [dead().dead_letter_id]
+    ledger.discard(ids, audit=entry("discard"))
+    assert ledger.claim(ids, audit=entry()) == []
+    assert len(ledger.claim(ids, audit=entry(), also=[DeadLetterState.DISCARDED])) == 1
+    ledger.mark_replayed(ids[0], 1)
+    assert (desk(ledger).state, desk(ledger).call_state) == (DeadLetterState.REPLAYED, State.REPLAYED)
+
+
 def test_a_released_claim_is_dead_again(ledger: Ledger) -> None:
     """What was not published is free for the next replay."""
     ledger.record([dead()])
@@ -100,6 +111,16 @@ def test_a_second_death_recorded_before_the_replay_was_noted_stays_dead(ledger: 
     ledger.record([dead(at=70, replays=1)])
     ledger.mark_replayed(dead().dead_letter_id, 1)
     assert (desk(ledger).state, desk(ledger).call_state) == (DeadLetterState.DEAD, State.DEAD)
+
+
+def test_a_late_note_of_an_old_replay_leaves_the_next_claim_alone(ledger: Ledger) -> None:
+    """It died and somebody else has it by now: that replay is still to come."""
+    ledger.record([dead()])
+    ledger.claim([dead().dead_letter_id], audit=entry())
+    ledger.record([dead(at=70, replays=1)])
+    ledger.claim([dead().dead_letter_id], audit=entry())
+    ledger.mark_replayed(dead().dead_letter_id, 1)
+    assert desk(ledger).state is DeadLetterState.CLAIMED
 
 
 @pytest.mark.parametrize("state", [DeadLetterState.CLAIMED, DeadLetterState.REPLAYED, DeadLetterState.DISCARDED])

@@ -7,11 +7,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from embedded_probe import declare, get, opened, put, taken
+from embedded_probe import get, opened, put, taken
 from kombu import Connection, Message, Queue
 
 from worker.embedded import BrokerUnavailable, register
 from worker.embedded.database import Database
+from worker.embedded.store import Store
 
 
 @pytest.fixture
@@ -129,12 +130,10 @@ def test_a_reboot_frees_every_lease(path: Path, tmp_path: Path, monkeypatch: pyt
     boot = tmp_path / "boot_id"
     boot.write_text("first")
     monkeypatch.setattr("worker.embedded.database.BOOT_ID", boot)
-    register()
-    with Connection(f"embedded:///{path}", transport_options={"lease_seconds": 3600}) as before:
-        declare(before, Queue("work"))
+    with opened(path, Queue("work")) as before:
         put(before, 1)
-        taken(before)
-        before.connection._stop.set()  # it renews no more
-        boot.write_text("second")
-        with opened(path) as after:
-            assert taken(after).payload == 1
+    with closing(Database(path, durable=False, patience=1)) as database:
+        assert Store(database, "holder", lease_seconds=3600).lease(["work"], 1)
+    boot.write_text("second")
+    with opened(path) as after:
+        assert taken(after).payload == 1

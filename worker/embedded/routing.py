@@ -40,7 +40,7 @@ def delete_exchange(db: sqlite3.Connection, name: str) -> None:
 
 
 def declare_queue(db: sqlite3.Connection, name: str, arguments: Mapping[str, Any]) -> None:
-    """Create queue *name*, or agree with the one that exists; PreconditionFailed when arguments differ or make no sense.
+    """Create queue *name*, or agree with the one that exists; PreconditionFailed for other or senseless arguments.
 
     A declaration that changed them unnoticed could take away a dead letter exchange.
     """

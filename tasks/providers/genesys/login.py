@@ -48,16 +48,16 @@ class Login:
         return await self.renewed(deadline)
 
     async def renewed(self, deadline: float) -> SecretStr | Transient | CredentialFault:
-        """Return the bearer token of a login that ends after now: a new one, or the one under way.
-
-        Waiting needs no time limit of its own: the lock is fair, so whoever logs in came first and is over first.
-        """
+        """Return the bearer token of a login that ends after now: a new one, or the one under way."""
         seen = self._logins
-        async with self._lock:
-            if self._last is None or self._logins == seen:
-                self._last = await self._log_in(deadline)
-                self._logins += 1
-            return self._last.bearer if isinstance(self._last, _Grant) else self._last
+        try:
+            async with asyncio.timeout_at(deadline), self._lock:
+                if self._last is None or self._logins == seen:
+                    self._last = await self._log_in(deadline)
+                    self._logins += 1
+                return self._last.bearer if isinstance(self._last, _Grant) else self._last
+        except TimeoutError:
+            return Transient(Reason.NET_TIMEOUT)
 
     async def _log_in(self, deadline: float) -> _Grant | Transient | CredentialFault:
         answer = await self._edge.send(self._request, deadline)

@@ -1,0 +1,109 @@
+"""What an answer means: tables without a gap, waits without a crash, details without a secret."""
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import aiohttp
+import pytest
+from aiohttp import client_exceptions
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+from pydantic import SecretStr
+
+from tasks.outcome import CredentialFault, Permanent, Reason, Settled, Transient
+from tasks.providers.answers import Answer, Verdict, status_table, wait_asked
+from tasks.providers.edge import failure_reason
+from tasks.providers.finbourne import TOKENS
+from tasks.providers.genesys.meanings import OWN_TOKEN, WORKER_TOKEN
+from tasks.providers.wibmo import INVALIDATE
+
+TABLES = {"usual": status_table(), "own": OWN_TOKEN, "worker": WORKER_TOKEN, "finbourne": TOKENS, "wibmo": INVALIDATE}
+TELLABLE = "abcXYZ019._:/-"
+NETWORK_ERRORS = [
+    kind
+    for kind in vars(client_exceptions).values()
+    if isinstance(kind, type) and issubclass(kind, aiohttp.ClientError)
+]
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+@pytest.mark.parametrize("table", TABLES)
+def test_every_status_has_an_outcome(table: str, status: int) -> None:
+    """No answer of a provider is left without a meaning, and success is never anything but a 2xx."""
+    verdict = TABLES[table][status]
+    outcome = Answer(status, {}, b"").outcome(verdict, {})
+    assert isinstance(outcome, Settled | Transient | Permanent | CredentialFault)
+    assert (verdict is Verdict.ACCEPTED) == (200 <= status < 300)
+
+
+@pytest.mark.parametrize("kind", [*NETWORK_ERRORS, OSError, TimeoutError, ConnectionResetError])
+def test_every_network_failure_has_a_reason(kind: type[Exception]) -> None:
+    """No exception of the HTTP library reaches the task."""
+    assert isinstance(failure_reason(kind.__new__(kind)), Reason)
+
+
+@given(st.text(), st.text(), st.sampled_from([429, 503]))
+def test_any_retry_after_is_a_number_of_seconds_or_nothing(asked: str, reset: str, status: int) -> None:
+    """Two vendors' own libraries crash on a malformed one."""
+    seconds = wait_asked(status, CIMultiDict({"Retry-After": asked, "inin-ratelimit-reset": reset, "Date": reset}))
+    assert seconds is None or seconds >= 0
+
+
+@given(st.integers(0, 9_999_999_999), st.integers(0, 999_999))
+def test_seconds_and_decimals_are_read_as_they_are(whole: int, fraction: int) -> None:
+    """RFC 9110 has whole seconds; servers send decimals."""
+    assert wait_asked(503, CIMultiDict({"retry-after": f"{whole}"})) == whole
+    assert wait_asked(503, CIMultiDict({"Retry-After": f" {whole}.{fraction} "})) == float(f"{whole}.{fraction}")
+
+
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)), st.integers(-86_400, 86_400))  # noqa: DTZ001 - given a zone below
+def test_a_date_is_reckoned_from_the_answers_own_clock(sent: datetime, seconds: int) -> None:
+    """However wrong our clock is, we are never early."""
+    start = sent.replace(microsecond=0, tzinfo=UTC)
+    until = datetime.fromtimestamp(start.timestamp() + seconds, UTC)
+    headers = CIMultiDict(
+        {"Date": format_datetime(start, usegmt=True), "Retry-After": format_datetime(until, usegmt=True)}
+    )
+    assert wait_asked(429, headers, clock=lambda: 0.0) == max(0, seconds)
+    del headers["Date"]
+    assert wait_asked(429, headers, clock=start.timestamp) == max(0, seconds)
+
+
+@pytest.mark.parametrize(
+    "asked", ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+)
+def test_all_three_forms_of_a_date_are_understood(asked: str) -> None:
+    """RFC 9110 section 5.6.7."""
+    assert wait_asked(503, CIMultiDict({"Retry-After": asked}), clock=lambda: 784_111_770.0) == 7
+
+
+@pytest.mark.parametrize("asked", ["inf", "nan", "1e9", "-1", "+1", "0x10", "1,5", "٣", "9" * 400, "12 s", ""])
+def test_what_is_no_plain_number_is_ignored(asked: str) -> None:
+    """Garbage is as good as absent."""
+    assert wait_asked(503, CIMultiDict({"Retry-After": asked})) is None
+
+
+@given(st.text(TELLABLE, min_size=8), st.data())
+def test_a_detail_never_shows_eight_characters_of_a_secret(secret: str, data: st.DataObject) -> None:
+    """Not the whole, not a part, not in company."""
+    start = data.draw(st.integers(0, len(secret) - 8))
+    before, after = (data.draw(st.text(TELLABLE, max_size=9)) for _ in range(2))
+    answer = Answer(400, {}, b"", (SecretStr(secret),))
+    assert answer.detail({"code": before + secret[start : start + 8] + after}) == {"status": "400"}
+
+
+@pytest.mark.parametrize("value", ["two words", "a\nb", "", "é", "x" * 257, None, True, 1.5, ["a"], {"a": 1}, "pin"])
+def test_only_short_plain_names_are_told(value: object) -> None:
+    """Free text may hold anything, a person's name among it; a short secret must not stand in it either."""
+    assert Answer(400, {}, b"", (SecretStr("pin"),)).detail({"code": value}) == {"status": "400"}
+
+
+def test_a_long_name_is_cut() -> None:
+    """64 characters are enough to search for."""
+    assert Answer(400, {}, b"").detail({"code": "x" * 100})["code"] == "x" * 64
+
+
+def test_an_answer_shows_its_status_only() -> None:
+    """What came back may hold anything."""
+    assert repr(Answer(401, {"a": "b"}, b"body", (SecretStr("s"),))) == "Answer(status=401)"
