@@ -42,6 +42,7 @@ class System:
 
     @property
     def ledger_url(self) -> str:
+        """The ledger's URL."""
         return f"sqlite:///{self.home / 'ledger.sqlite3'}"
 
     def start(self, *names: str) -> list[Daemon]:
@@ -49,6 +50,7 @@ class System:
         return [self.processes.start("revoker", name, env=self.env, name=name) for name in names or PROCESSES]
 
     def close(self) -> None:
+        """Let the ledger go."""
         self.ledger.close()
 
     # -- events -----------------------------------------------------------------------------------
@@ -60,9 +62,11 @@ class System:
         return {"provider": provider, "credential": {"jwe": seal(token, provider, self.key)}}
 
     def ended(self, *sessions: dict[str, Any], event_id: str | None = None) -> dict[str, Any]:
+        """An event that ends *sessions*."""
         return _event("session.ended", {"sessions": list(sessions)}, event_id)
 
     def disabled(self, event_id: str | None = None, **data: Any) -> dict[str, Any]:
+        """An event that disables a user."""
         return _event("user.disabled", {"sub_id": {"format": "email", "email": "alice@example.com"}, **data}, event_id)
 
     def publish(self, events: Iterable[dict[str, Any]]) -> list[str]:
@@ -72,6 +76,7 @@ class System:
         return [event["id"] for event in events]
 
     def publish_all(self, outgoing: Sequence[messages.Message]) -> None:
+        """Publish messages of any kind with confirms, on a broker that knows the topology."""
         with broker.connect(self.broker_url) as connection:
             topology.declare(connection, self.providers)
         with Publisher(lambda: broker.connect(self.broker_url, publishing=True)) as publisher:
@@ -81,6 +86,7 @@ class System:
 
     @property
     def providers(self) -> list[str]:
+        """The names of the configured provider instances."""
         return list(sandbox_providers(self.base_url))
 
     def script(self, *faults: dict[str, Any]) -> None:
@@ -88,6 +94,7 @@ class System:
         self._ask("POST", "faults", list(faults))
 
     def heal(self) -> None:
+        """Have the sandbox fail no more."""
         self._ask("DELETE", "faults")
 
     def journal(self) -> list[dict[str, Any]]:

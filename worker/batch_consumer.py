@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import signal
 import threading
@@ -23,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 BATCH: Final = 100  # messages handled together
 PREFETCH: Final = 4 * BATCH
-LINGER: Final = 0.02  # seconds a batch waits for company
 LONGEST_PAUSE: Final = 10.0  # seconds between two tries at something that fails
 
 Handle = Callable[[Sequence["Message"]], Sequence["Message"]]
@@ -76,11 +74,10 @@ class BatchConsumer:
                 self._settle(pause)
 
     def _fill(self, connection: Connection) -> None:
-        """Wait up to a second for a first message, then linger for its company."""
-        _drain(connection, 1.0 if not self._inbox else LINGER)
-        until = time.monotonic() + LINGER
-        while self._inbox and len(self._inbox) < BATCH and (left := until - time.monotonic()) > 0:
-            _drain(connection, left)
+        """Wait up to a second for a first message, then take what is there already: nobody waits for company."""
+        waiting = 0.0 if self._inbox else 1.0
+        while len(self._inbox) < BATCH and _drain(connection, waiting):
+            waiting = 0.0
         if connection.supports_heartbeats:
             connection.heartbeat_check()
 
@@ -142,7 +139,10 @@ class _Pause:
         self._seconds = min(self._seconds * 2, LONGEST_PAUSE)
 
 
-def _drain(connection: Connection, seconds: float) -> None:
-    """Take in what arrives within *seconds*; nothing arriving is no error."""
-    with contextlib.suppress(TimeoutError):
+def _drain(connection: Connection, seconds: float) -> bool:
+    """Take in what arrives within *seconds*; whether anything did."""
+    try:
         connection.drain_events(timeout=seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -33,6 +34,7 @@ PREFIX: Final = "REVOKER_"
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
 SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"
 DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
+_PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
 PRIVATE: Final = 0o077  # the mode bits a file of secrets must not have
 
 
@@ -40,12 +42,22 @@ class SettingsError(Exception):
     """The settings are not usable: a line per fault, each naming a setting, none showing a value."""
 
 
-def _is_provider_name(name: str) -> str:
-    if not name or len(name) > 32 or not name[0].isascii() or not name[0].islower():  # noqa: PLR2004
-        raise ValueError("a provider's name is 1 to 32 characters: a lower-case letter, then a-z 0-9 _ -")
-    if not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-"):
-        raise ValueError("a provider's name is 1 to 32 characters: a lower-case letter, then a-z 0-9 _ -")
+def _provider_name(name: str) -> str:
+    if not _PROVIDER_NAME.fullmatch(name):
+        raise ValueError("a provider's name is a lower-case letter, then up to 31 of a-z 0-9 _ -")
     return name
+
+
+def _broker_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("embedded:///", "amqp://", "amqps://")):
+        raise ValueError("must start with embedded:///, amqp:// or amqps://")
+    return url
+
+
+def _ledger_url(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
+    return url
 
 
 class _Section(BaseModel):
@@ -87,11 +99,11 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    broker_url: SecretStr = Field(
+    broker_url: Annotated[SecretStr, AfterValidator(_broker_url)] = Field(
         SecretStr("embedded:///var/broker.sqlite3"),
         description="embedded:///FILE or amqp(s)://user:password@host/vhost",
     )
-    ledger_url: SecretStr = Field(
+    ledger_url: Annotated[SecretStr, AfterValidator(_ledger_url)] = Field(
         SecretStr("sqlite:///var/ledger.sqlite3"),
         description="sqlite:///FILE or postgresql+psycopg://user@host/database",
     )
@@ -99,7 +111,7 @@ class Settings(BaseSettings):
     subject_key: SecretStr = Field(
         description="Key of the subject index, 32 characters or more: keep it, look-ups need it", min_length=32
     )
-    providers: dict[Annotated[str, AfterValidator(_is_provider_name)], ProviderSettings] = Field(
+    providers: dict[Annotated[str, AfterValidator(_provider_name)], ProviderSettings] = Field(
         default_factory=dict, description="Provider instances by name"
     )
     retry: RetrySettings = RetrySettings()
@@ -120,10 +132,11 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The order of the module's first lines."""
         sources = [init_settings, env_settings]
-        if secrets := os.environ.get(SECRETS_DIR):
-            sources.append(
-                NestedSecretsSettingsSource(file_secret_settings, secrets_dir=secrets, secrets_prefix="", secrets_nested_delimiter="__")
+        if folder := os.environ.get(SECRETS_DIR):
+            files = NestedSecretsSettingsSource(
+                file_secret_settings, secrets_dir=folder, secrets_prefix="", secrets_nested_delimiter="__"
             )
+            sources.append(files)
         if config := config_file():
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
         return tuple(sources)

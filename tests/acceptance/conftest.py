@@ -1,4 +1,4 @@
-"""The whole worker as its users run it: real processes, a real broker, the sandbox as the providers, their journal as the judge."""
+"""The whole worker as its users run it: real processes, a real broker, the providers' own journal as the judge."""
 
 from collections.abc import Iterator
 from pathlib import Path

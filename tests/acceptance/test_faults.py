@@ -22,6 +22,7 @@ MALFORMED = {
 
 
 def token() -> str:
+    """A token the sandbox has never seen, live until it is revoked."""
     return f"sbx-{uuid.uuid4()}"
 
 
@@ -54,7 +55,7 @@ def test_what_is_no_call_of_ours_in_a_task_queue_is_a_dead_letter(system: System
 
 
 def test_a_refused_credential_is_held_not_hammered(system: System) -> None:
-    """Forty urgent calls, a credential that is refused: a handful of requests, no attempt spent, all done once mended."""
+    """Forty urgent calls: those under way are refused, then nobody asks; all are done once it is mended."""
     system.script({"fault": "status", "status": 401, "operation": "genesys.delete_token"})
     system.start()
     ids = system.publish([system.disabled(accounts={"genesys": {"user_id": user}}) for user in USERS])
@@ -94,6 +95,7 @@ def test_with_the_ledger_locked_revocations_go_on_and_outcomes_wait(system: Syst
 
 @pytest.fixture
 def on_private_rabbitmq(private_rabbitmq: RabbitNode, tmp_path: Path, processes: Processes) -> Iterator[System]:
+    """A system on a broker of the test's own, which it may stop and kill."""
     made = System(tmp_path / "system", private_rabbitmq.url(), processes)
     yield made
     made.close()

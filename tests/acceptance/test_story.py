@@ -9,6 +9,7 @@ USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
 
 
 def token() -> str:
+    """A token the sandbox has never seen, live until it is revoked."""
     return f"sbx-{uuid.uuid4()}"
 
 
@@ -96,6 +97,6 @@ def test_a_unit_nobody_can_resolve_does_not_block_its_siblings(system: System) -
     system.start()
     event = system.ended(system.session("nobody", token()), system.session("finbourne", token()))
     system.wait_closed(system.publish([event]))
-    wait_until(lambda: system.ledger.dead_letters(), 20)
+    wait_until(system.ledger.dead_letters, 20)
     assert [letter.reason for letter in system.ledger.dead_letters()] == ["route.unknown_provider"]
     assert sum(system.revoked().values()) == 1

@@ -28,7 +28,7 @@ class Caller:
     def __init__(self, session: ClientSession) -> None:
         self.session = session
 
-    async def ask(self, method: str, path: str, token: str = "", **more: Any) -> ClientResponse:  # noqa: ANN401
+    async def ask(self, method: str, path: str, token: str = "", **more: Any) -> ClientResponse:
         """Make one request, read its answer."""
         headers = more.pop("headers", {}) | ({"Authorization": f"Bearer {token}"} if token else {})
         answer = await self.session.request(method, path, headers=headers, allow_redirects=False, **more)
@@ -75,7 +75,7 @@ def basic(client_id: str = CONFIG.client_id, secret: str = CONFIG.client_secret.
 
 
 @asynccontextmanager
-async def sandbox(**settings: Any) -> AsyncIterator[Caller]:  # noqa: ANN401 - settings as they come
+async def sandbox(**settings: Any) -> AsyncIterator[Caller]:
     """Run a sandbox on a free port."""
     server = TestServer(make_app(SandboxConfig(**settings)))
     async with server, ClientSession(server.make_url("/")) as session:

@@ -48,8 +48,8 @@ def upgraded(path: Path) -> Ledger:
 def test_several_processes_may_migrate_an_empty_database_at_once(ledger_url: str) -> None:
     """Every recorder upgrades at its start; one does the work, the others wait and find it done."""
     argv = [sys.executable, "-c", UPGRADE, ledger_url]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    running = [subprocess.Popen(argv, text=True, **pipes) for _ in range(3)]
+    pipe = subprocess.PIPE
+    running = [subprocess.Popen(argv, text=True, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(3)]
     assert [process.stdout.readline() for process in running if process.stdout] == ["ready\n"] * 3
     for process in running:
         print(file=process.stdin, flush=True)

@@ -77,12 +77,12 @@ def test_a_shuffled_story_told_twice_changes_nothing(
     assert row_of(ledger, one) == row_of(ledger, other)
 
 
-@pytest.mark.parametrize("order", [1, -1])
-def test_a_tie_is_decided_alike_in_either_order(ledger: Ledger, order: int) -> None:
-    """Two deliveries of one attempt, in the same microsecond, with another reason each."""
-    tied = [outcome(State.RETRYING, reason=reason) for reason in ("http.5xx", "net.tls", "net.dns", "http.429")]
-    ledger.record(tied[::order])
-    assert row_of(ledger, "e1").reason == "REASON"
+def test_a_tie_is_decided_alike_in_either_order(ledger: Ledger) -> None:
+    """Two deliveries of one attempt, in the same microsecond, each with another reason."""
+    reasons = ["http.5xx", "net.tls", "net.dns", "http.429"]
+    ledger.record([outcome(State.RETRYING, "e1", reason=reason) for reason in reasons])
+    ledger.record([outcome(State.RETRYING, "e2", reason=reason) for reason in reversed(reasons)])
+    assert row_of(ledger, "e1") == row_of(ledger, "e2")
 
 
 def test_duplicates_change_nothing_not_even_the_change_number(ledger: Ledger) -> None:

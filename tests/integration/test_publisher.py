@@ -4,7 +4,6 @@ import socket
 import time
 from collections.abc import Callable
 
-
 import pytest
 from kombu import Connection, Exchange, Queue
 from servers import RabbitNode, free_port, wait_until
@@ -15,15 +14,18 @@ from worker.publisher import Disconnected, Message, Publisher, Refused, Unconfir
 
 
 def publisher(url: str, confirm_timeout: float = 10.0) -> Publisher:
+    """A publisher to that broker."""
     return Publisher(lambda: broker.connect(url, publishing=True), confirm_timeout)
 
 
 def message(body: bytes = b"x", key: str = "genesys.routine", delay: int = 0) -> Message:
+    """A message for a provider's queue."""
     return Message(topology.CALLS.name, key, body, delay=delay)
 
 
 @pytest.fixture
 def declared(broker_url: str) -> str:
+    """The URL of a broker that knows the topology."""
     with broker.connect(broker_url) as connection:
         connection.connect()
         topology.declare(connection, ["genesys"])
@@ -104,7 +106,7 @@ def test_a_full_queue_refuses_its_own_message_only(rabbitmq_url: str) -> None:
         ]
 
 
-def test_a_connection_that_died_while_idle_is_replaced(rabbitmq: RabbitNode, rabbitmq_url: str) -> None:
+def test_a_connection_that_died_while_idle_is_replaced(rabbitmq_url: str) -> None:
     """The broker closed it between two publishes: the second goes over a new one."""
     lines: list[Connection] = []
 

@@ -19,7 +19,7 @@ def only_loopback(patch: pytest.MonkeyPatch) -> None:
 
 
 def _guarded(original: Callable[..., object]) -> Callable[..., object]:
-    def guarded(self: socket.socket, *arguments: Any) -> object:  # noqa: ANN401 - whatever the original takes
+    def guarded(self: socket.socket, *arguments: Any) -> object:
         if self.family in {socket.AF_INET, socket.AF_INET6}:
             _refuse_others(arguments[-1][0])
         return original(self, *arguments)

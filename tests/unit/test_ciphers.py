@@ -30,7 +30,7 @@ THEIR_PEM, THEIR_PUBLIC = rsa_pems()
 IV = "000102030405060708090a0b0c0d0e0f"
 
 
-def cipher(scheme: str, bits: int = 256, **more: Any) -> Cipher:  # noqa: ANN401 - settings as they come
+def cipher(scheme: str, bits: int = 256, **more: Any) -> Cipher:
     """Make a cipher with a hex key of *bits*."""
     return make_cipher(CipherConfig.model_validate({"scheme": scheme, "key": KEYS[bits], "key_encoding": "hex"} | more))
 

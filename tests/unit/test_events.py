@@ -40,7 +40,7 @@ def example(kind: str, edit: Edit = lambda _: None) -> dict[str, Any]:
     return document
 
 
-def ended(edit: Edit = lambda _: None) -> Any:  # noqa: ANN401 (each test says what it must be)
+def ended(edit: Edit = lambda _: None) -> Any:
     """Parse the edited example of session.ended."""
     return parse_event(json.dumps(example("session.ended", edit)).encode(), now=NOW)
 

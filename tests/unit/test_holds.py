@@ -11,24 +11,30 @@ DONE = Settled(State.ACCEPTED, "204")
 
 
 class Clock:
+    """A clock that the test moves."""
+
     def __init__(self) -> None:
         self.now = 1000.0
 
     def __call__(self) -> float:
+        """Tell the time."""
         return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
+    """The clock of the holds under test."""
     return Clock()
 
 
 @pytest.fixture
 def holds(clock: Clock) -> Holds:
+    """Holds of 15 to 60 seconds, without spread."""
     return Holds(first=15, cap=60, clock=clock, chance=lambda: 0.0)
 
 
 def refuse(holds: Holds, times: int = 3) -> Held | None:
+    """Have the provider refuse our credential so often; what the last call was told."""
     for _ in range(times):
         held = holds.observe("genesys", FAULT)
     return held

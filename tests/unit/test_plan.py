@@ -33,10 +33,12 @@ CATALOGUE = Catalogue(
 
 
 def session(provider: str, **credential: str) -> dict[str, Any]:
+    """A session as an event lists it."""
     return {"provider": provider, "credential": credential}
 
 
 def event(kind: str, data: dict[str, Any], **attributes: Any) -> SessionEnded | UserDisabled:
+    """The event that this document parses to."""
     document = {
         "specversion": "1.0",
         "id": "e-1",
@@ -52,19 +54,23 @@ def event(kind: str, data: dict[str, Any], **attributes: Any) -> SessionEnded | 
 
 
 def json_bytes(document: dict[str, Any]) -> bytes:
+    """The document as it travels."""
     return json.dumps(document).encode()
 
 
 def disabled(**data: Any) -> Plan:
+    """The plan of a disabled user's event."""
     subject = {"format": "email", "email": "alice@example.com"}
     return plan_revocations(event("user.disabled", {"sub_id": subject, **data}), CATALOGUE)
 
 
 def ended(*sessions: dict[str, Any], **attributes: Any) -> Plan:
+    """The plan of an event that ends these sessions."""
     return plan_revocations(event("session.ended", {"sessions": list(sessions)}, **attributes), CATALOGUE)
 
 
 def operations(plan: Plan) -> list[tuple[str, Operation]]:
+    """Which provider is asked for what."""
     return [(call.provider, call.operation) for call in plan.calls]
 
 

@@ -25,31 +25,39 @@ class RecordingRuntime:
         self.last: ProviderCall | None = None
 
     def now(self) -> datetime:
+        """The time, which stands still."""
         return NOW
 
     async def execute(self, call: ProviderCall) -> Verdict:
+        """Answer as told."""
         return self.answers.pop(0)
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
+        """Note it."""
         self.settled.append(("settle", outcome.state))
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
+        """Note it."""
         self.last = call
         self.settled.append(("retry", delay))
 
     async def hold(self, call: ProviderCall, held: Held) -> None:
+        """Note it."""
         self.last = call
         self.settled.append(("hold", held.delay))
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
+        """Note it."""
         self.last = call
         self.settled.append(("dead", reason))
 
     async def publish_event(self, document: Mapping[str, object]) -> None:
+        """Note it."""
         self.settled.append(("event", document))
 
 
 def call(**changes: object) -> ProviderCall:
+    """A routine call at its first attempt, but for *changes*."""
     made = ProviderCall(
         call_id="c-1",
         source="urn:test",

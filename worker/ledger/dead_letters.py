@@ -58,8 +58,10 @@ def summarise(connection: Connection, where: DeadLetterFilter) -> DeadLetterSumm
     return DeadLetterSummary(count, oldest, causes)
 
 
-def claim(connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: timedelta) -> list[DeadLetterRow]:
-    """Take those of *ids* that are free for a replay, oldest death first: of two replays at once one gets each."""
+def claim(
+    connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: timedelta, also: Sequence[DeadLetterState]
+) -> list[DeadLetterRow]:
+    """Take those of *ids* that are free, or *also*, oldest death first: of two replays at once one gets each."""
     take_changes(connection, 0)
     now = datetime.now(UTC)
     claimed = update(dead_letters).values(
@@ -68,7 +70,7 @@ def claim(connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: 
     taken = [
         row.dead_letter_id
         for some in _some(ids)
-        for row in connection.execute(claimed.where(_free(some, now - lease)).returning(_LETTER.dead_letter_id))
+        for row in connection.execute(claimed.where(_free(some, now - lease, also)).returning(_LETTER.dead_letter_id))
     ]
     auditing.write(connection, replace(audit, count=len(taken)))
     rows = (row for some in _some(taken) for row in connection.execute(_rows().where(_LETTER.dead_letter_id.in_(some))))
@@ -120,9 +122,9 @@ def _some(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
 
 
-def _free(ids: Sequence[str], expired: datetime) -> ColumnElement[bool]:
+def _free(ids: Sequence[str], expired: datetime, also: Sequence[DeadLetterState] = ()) -> ColumnElement[bool]:
     lapsed = and_(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.claimed_at < expired)
-    return and_(_LETTER.dead_letter_id.in_(ids), or_(_LETTER.state == DeadLetterState.DEAD, lapsed))
+    return and_(_LETTER.dead_letter_id.in_(ids), or_(_LETTER.state.in_((DeadLetterState.DEAD, *also)), lapsed))
 
 
 def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:

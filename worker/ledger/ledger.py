@@ -14,6 +14,7 @@ from worker.ledger.rows import (
     CallRow,
     DeadLetterFilter,
     DeadLetterRow,
+    DeadLetterState,
     DeadLetterSummary,
     EventRow,
     Totals,
@@ -65,13 +66,16 @@ class Ledger:
         with self._database.reading() as connection:
             return dead_letters.summarise(connection, where)
 
-    def claim(self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE) -> list[DeadLetterRow]:
+    def claim(
+        self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: Sequence[DeadLetterState] = ()
+    ) -> list[DeadLetterRow]:
         """Take the dead letters with these whole ids for a replay; those somebody else has are left out.
 
-        A claim older than *lease* is free again. *audit* is written along; claims in several steps share one entry.
+        A claim older than *lease* is free again; *also* names states that a forced replay opens. *audit* is
+        written along; claims in several steps share one entry.
         """
         with self._database.writing() as connection:
-            return dead_letters.claim(connection, ids, audit, lease)
+            return dead_letters.claim(connection, ids, audit, lease, also)
 
     def mark_replayed(self, dead_letter_id: str, replays: int) -> None:
         """Note that a claimed dead letter was published again as generation *replays*."""

@@ -78,8 +78,11 @@ def _create_calls() -> None:
 
 
 def _create_dead_letters() -> None:
-    op.create_table(
-        "dead_letters",
+    op.create_table("dead_letters", *_what_died(), *_how_it_stands())
+
+
+def _what_died() -> tuple[sa.Column[object], ...]:
+    return (
         sa.Column("dead_letter_id", WORDS, primary_key=True),
         sa.Column("kind", WORDS, nullable=False),
         sa.Column("call_id", WORDS),
@@ -90,6 +93,11 @@ def _create_dead_letters() -> None:
         sa.Column("operation", WORDS),
         sa.Column("subject", WORDS),
         sa.Column("occurred_at", TIME),
+    )
+
+
+def _how_it_stands() -> tuple[sa.Column[object], ...]:
+    return (
         sa.Column("state", WORDS, nullable=False),
         sa.Column("reason", WORDS, nullable=False),
         sa.Column("first_reason", WORDS, nullable=False),

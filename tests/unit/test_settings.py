@@ -1,0 +1,125 @@
+"""Settings: three sources, one reader; a typo refuses to start and names itself, never a value."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from worker.settings import Settings, SettingsError
+
+MARKER = "value-that-nobody-may-see-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def _a_clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("REVOKER_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REVOKER_SUBJECT_KEY", "k" * 32)
+
+
+def faults() -> list[str]:
+    """The lines that refuse the start."""
+    with pytest.raises(SettingsError) as refused:
+        Settings.load()
+    assert MARKER not in str(refused.value)
+    assert refused.value.__cause__ is None
+    return str(refused.value).splitlines()
+
+
+def secret(folder: Path, name: str, value: str, mode: int = 0o600) -> None:
+    """A secret in a file of its own."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(value)
+    (folder / name).chmod(mode)
+
+
+def test_a_misspelt_variable_is_named_with_what_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pydantic-settings would pass over it in silence."""
+    monkeypatch.setenv("REVOKER_BROKR_URL", MARKER)
+    assert faults() == ["REVOKER_BROKR_URL: unknown setting; did you mean REVOKER_BROKER_URL?"]
+
+
+def test_a_misspelt_member_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the environment and in a provider's table alike."""
+    monkeypatch.setenv("REVOKER_RETRY__MAX_ATEMPTS", "3")
+    monkeypatch.setenv("REVOKER_PROVIDERS__FINBOURNE__KIND", "finbourne")
+    monkeypatch.setenv("REVOKER_PROVIDERS__FINBOURNE__BASE_ULR", f"https://{MARKER}")
+    named = [line.split(":")[0] for line in faults()]
+    assert "retry.max_atempts" in named
+    assert any(name.endswith("base_ulr") for name in named)
+
+
+def test_a_missing_or_short_secret_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong and where, not what was given."""
+    monkeypatch.setenv("REVOKER_SUBJECT_KEY", MARKER[:20])
+    assert [line.split(":")[0] for line in faults()] == ["subject_key"]
+    monkeypatch.delenv("REVOKER_SUBJECT_KEY")
+    assert [line.split(":")[0] for line in faults()] == ["subject_key"]
+
+
+def test_the_environment_wins_over_secret_files_over_the_toml_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """One order, the same for every setting."""
+    (tmp_path / "r.toml").write_text('log_level = "DEBUG"\nenvironment = "toml"\nbroker_url = "amqp://toml"\n')
+    secret(tmp_path / "secrets", "environment", "file")
+    secret(tmp_path / "secrets", "broker_url", "amqp://file")
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
+    monkeypatch.setenv("REVOKER_SECRETS_DIR", "secrets")
+    monkeypatch.setenv("REVOKER_BROKER_URL", "amqp://environment")
+    settings = Settings.load()
+    assert (settings.log_level, settings.environment) == ("DEBUG", "file")
+    assert settings.broker_url.get_secret_value() == "amqp://environment"
+
+
+def test_a_providers_secret_comes_from_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Named like the variable; the rest of the provider stands in the TOML file."""
+    (tmp_path / "r.toml").write_text('[providers.eu]\nkind = "genesys"\nregion = "eu-west-1"\nclient_id = "c"\n')
+    secret(tmp_path / "secrets", "providers__eu__client_secret", MARKER)
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
+    monkeypatch.setenv("REVOKER_SECRETS_DIR", "secrets")
+    settings = Settings.load()
+    assert list(settings.catalogue().instances) == ["eu"]
+    assert MARKER not in repr(settings)
+
+
+@pytest.mark.parametrize(("value", "mode", "said"), [("x" * 32, 0o644, "open to others"), ("", 0o600, "empty")])
+def test_an_open_or_empty_secret_file_refuses_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, value: str, mode: int, said: str
+) -> None:
+    """A secret that everybody can read is none."""
+    secret(tmp_path / "secrets", "subject_key", value, mode)
+    monkeypatch.setenv("REVOKER_SECRETS_DIR", "secrets")
+    [line] = faults()
+    assert line.startswith("subject_key: ")
+    assert said in line
+
+
+@pytest.mark.parametrize("name", ["broker_url", "ledger_url"])
+def test_a_url_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Redis is no broker of ours, MySQL no ledger; the password in such a URL is not shown."""
+    monkeypatch.setenv(f"REVOKER_{name.upper()}", f"redis://:{MARKER}@localhost")
+    assert [line.split(":")[0] for line in faults()] == [name]
+
+
+@pytest.mark.parametrize("name", ["REVOKER_CONFIG_FILE", "REVOKER_SECRETS_DIR"])
+def test_a_missing_file_or_folder_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A wrong path must not mean defaults."""
+    monkeypatch.setenv(name, "nowhere")
+    assert [line.split(":")[0] for line in faults()] == [name]
+
+
+def test_a_broken_toml_file_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No stack trace, and nothing of its content."""
+    (tmp_path / "r.toml").write_text(f'broker_url = "{MARKER}')
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
+    assert faults() == ["r.toml: cannot be read (TOMLDecodeError)"]
+
+
+@pytest.mark.parametrize("name", ["Genesys", "9lives", "a" * 33, "a.b"])
+def test_a_provider_is_named_as_events_name_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """A name that no event can carry would be configured in vain."""
+    (tmp_path / "r.toml").write_text(f'[providers."{name}"]\nkind = "finbourne"\ndomain = "acme"\n')
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
+    assert "provider's name" in faults()[0]
