@@ -104,6 +104,7 @@ def _refused_event(refusal: InvalidEvent, message: Message, now: datetime) -> De
         kind="event",
         dead_letter_id=records.dead_letter_id("event", digest),
         reason=event_reason(refusal.code.value),
+        replays=_replays(message),
         at=now,
         detail={"pointer": refusal.pointer},
         source=refusal.source,
@@ -122,6 +123,7 @@ def _refused_units(
             kind="unit",
             dead_letter_id=records.dead_letter_id("unit", event.source, event.id, unit.provider),
             reason=unit.reason,
+            replays=_replays(message),
             at=now,
             source=event.source,
             event_id=event.id,
@@ -134,6 +136,12 @@ def _refused_units(
         )
         for unit in plan.refused
     ]
+
+
+def _replays(message: Message) -> int:
+    """Which replay this is; a refusal of a replayed event must not be taken for the old one, delivered again."""
+    told = message.headers.get(messages.REPLAYS)
+    return told if isinstance(told, int) and told > 0 else 0
 
 
 def _carried(message: Message) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, ledger_record
 from worker import topology
 from worker.batch_consumer import BatchConsumer, body_of
-from worker.ledger import Ledger, LedgerUnavailable
+from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 
 if TYPE_CHECKING:
     import threading
@@ -65,7 +65,7 @@ class Recorder:
             if not self._ready:
                 self._ledger.upgrade()
                 self._ready = True
-            self._ledger.record([read(message) for message in batch])
+            self._write([read(message) for message in batch])
         except LedgerUnavailable as error:
             if not self._away:
                 logger.warning("ledger.unavailable", extra={"error": str(error)})
@@ -75,6 +75,18 @@ class Recorder:
             logger.warning("ledger.back")
             self._away = False
         return []
+
+    def _write(self, batch: Sequence[Record]) -> None:
+        """Write *batch*; a row the database will never take must not keep the others out for ever."""
+        try:
+            self._ledger.record(batch)
+        except LedgerRefused as error:
+            if len(batch) == 1:
+                logger.warning("ledger.refused", extra={"error": str(error), "kind": batch[0].kind})
+                self._ledger.record([_refused(batch[0])])
+                return
+            for record in batch:
+                self._write([record])
 
 
 def read(message: Message) -> Record:
@@ -108,6 +120,19 @@ def _call_in(body: bytes) -> ProviderCall | None:
         return ProviderCall.model_validate(json.loads(body)[0][0])
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
+
+
+def _refused(record: Record) -> DeadLetter:
+    """What stands in the ledger for a record it would not take."""
+    digest = hashlib.sha256(record.model_dump_json().encode()).hexdigest()
+    return DeadLetter(
+        kind="message",
+        dead_letter_id=records.dead_letter_id("message", digest),
+        reason=NOT_OURS,
+        at=datetime.now(UTC),
+        detail={"kind": record.kind},
+        body_sha256=digest,
+    )
 
 
 def _unreadable(message: Message, body: bytes, reason: str, kind: Any = "message") -> DeadLetter:  # noqa: ANN401

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 LOCK_SECONDS: Final = 10  # how long a writer waits for another one
@@ -26,9 +26,13 @@ class LedgerUnavailable(Exception):  # noqa: N818 - the name says what is the ca
     """The ledger cannot serve now: unreachable, locked, full, not migrated. One line, without a password."""
 
 
+class LedgerRefused(Exception):  # noqa: N818 - likewise
+    """The database will never take these rows, however often it is asked. One line that names no value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An engine whose transactions raise nothing but LedgerUnavailable when the database fails."""
+    """An engine whose transactions raise LedgerUnavailable when the database fails, LedgerRefused when a row does."""
 
     engine: Engine
 
@@ -48,6 +52,8 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except (DataError, IntegrityError) as error:
+            raise LedgerRefused(f"ledger {_place(self.engine.url)}: {type(error.orig).__name__}") from None
         except (DBAPIError, PoolTimeoutError) as error:
             raise LedgerUnavailable(f"ledger {_place(self.engine.url)}: {_cause(error, self.engine.url)}") from None
 

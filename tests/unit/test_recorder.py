@@ -1,0 +1,107 @@
+"""What the recorder reads out of a message: a record of ours, or a dead letter that says what it was."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tasks.call import Lane, Operation, ProviderCall
+from tasks.records import CallOutcome, DeadLetter
+from worker import messages, recorder, topology
+from worker.ledger import LedgerRefused
+from worker.recorder import Record, Recorder, read
+
+NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
+CALL = ProviderCall(
+    call_id="c-1",
+    source="urn:test",
+    event_id="e-1",
+    event_type="session.ended",
+    occurred_at=NOW,
+    deadline=NOW + timedelta(hours=1),
+    provider="finbourne",
+    operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
+    lane=Lane.ROUTINE,
+    subject="al…",
+)
+
+
+class Delivered:
+    """A message as kombu hands it over."""
+
+    def __init__(self, body: bytes, exchange: str, **headers: Any) -> None:
+        self.body, self.headers, self.content_type = body, headers, "application/json"
+        self.delivery_info = {"exchange": exchange}
+
+
+def died(queue: str, reason: str) -> list[dict[str, Any]]:
+    """The header by which the broker tells where and why it gave a message up."""
+    return [{"queue": queue, "reason": reason, "count": 1}]
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"), [("delivery_limit", "broker.delivery_limit"), ("rejected", "worker.lost")]
+)
+def test_a_call_the_broker_gave_up_keeps_all_that_a_replay_needs(reason: str, expected: str) -> None:
+    """It crashed its process too often, or its task raised: the call itself is in the dead letter."""
+    message = Delivered(messages.call(CALL).body, topology.DEAD.name, **{"x-death": died("revocation.calls.x", reason)})
+    letter = read(message)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.kind, letter.reason, letter.call) == ("call", expected, CALL)
+
+
+def test_an_event_the_broker_gave_up_keeps_its_body() -> None:
+    """It crashed the intake again and again: an operator can replay it after the fix."""
+    letter = read(Delivered(b"{}", topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")}))
+    assert isinstance(letter, DeadLetter)
+    assert (letter.kind, letter.reason, letter.body) == ("event", "broker.delivery_limit", "e30=")
+
+
+@pytest.mark.parametrize("exchange", [topology.DEAD.name, topology.OUTCOMES.name])
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"kind":"call"}', b'{"kind":"outcome","token":"x"}', b"\xff"])
+def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes, exchange: str) -> None:
+    """Nobody knows what it holds: its hash and size are kept, nothing is dropped."""
+    letter = read(Delivered(body, exchange))
+    assert isinstance(letter, DeadLetter)
+    assert (letter.kind, letter.reason) == ("message", "event.invalid_request")
+    assert (letter.body, letter.body_size) == (None, len(body))
+
+
+def test_a_record_comes_back_as_it_was_published() -> None:
+    """What the worker says is what the ledger is told."""
+    letter = recorder.records.of_call(CALL, "http.5xx", NOW)
+    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name)) == letter
+
+
+class FussyLedger:
+    """A ledger whose database never takes the record of one event."""
+
+    def __init__(self) -> None:
+        self.taken: list[Record] = []
+
+    def upgrade(self) -> None:
+        """Find everything in order."""
+
+    def record(self, batch: Sequence[Record]) -> None:
+        """Take all or nothing."""
+        if any(isinstance(record, CallOutcome) and record.event_id == "bad" for record in batch):
+            raise LedgerRefused("ledger: DataError")
+        self.taken += batch
+
+
+def test_a_row_the_database_refuses_does_not_keep_the_others_out() -> None:
+    """The good ones are written, the bad one is a dead letter, and the batch is done."""
+    ledger = FussyLedger()
+    bodies = [json.dumps({**_outcome(), "event_id": event_id}).encode() for event_id in ("a", "bad", "b")]
+    batch = [Delivered(body, topology.OUTCOMES.name) for body in bodies]
+    assert Recorder(ledger).handle(batch) == []  # type: ignore[arg-type] # a stand-in for the ledger
+    assert [record.kind for record in ledger.taken] == ["outcome", "message", "outcome"]
+
+
+def _outcome() -> dict[str, Any]:
+    shared = CALL.model_dump(
+        mode="json", include={"call_id", "source", "event_type", "provider", "operation", "subject", "occurred_at"}
+    )
+    return {**shared, "kind": "outcome", "at": NOW.isoformat(), "state": "accepted", "attempt": 1, "replays": 0}
