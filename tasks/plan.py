@@ -87,6 +87,11 @@ def plan_revocations(event: SessionEnded | UserDisabled, catalogue: Catalogue) -
     )
 
 
+def _unit_of(session: Session) -> str:
+    """What tells a session from its siblings: its credential, by a name that tells nothing of it."""
+    return fingerprint(session.credential.model_dump_json())
+
+
 def _identity(step: Step) -> object:
     return step if isinstance(step, RefusedUnit) else step.call_id
 
@@ -140,17 +145,15 @@ class _Planner:
         operation = instance.kind.session_operation
         match session.credential, instance.kind.session_credential:
             case JweCredential(jwe=jwe), "jwe":
-                return self._call(instance, operation, fingerprint(jwe), session, jwe=jwe)
+                return self._call(instance, operation, _unit_of(session), session, jwe=jwe)
             case TokenReferenceCredential(token_reference_id=reference), "token_reference_id":
-                return self._call(instance, operation, fingerprint(reference), session, token_reference_id=reference)
+                return self._call(instance, operation, _unit_of(session), session, token_reference_id=reference)
             case _:
                 return RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
 
     def _covered(self, instance: Instance, session: Session) -> Step:
-        step = self._session_call(instance, session)
-        if isinstance(step, ProviderCall):
-            return self._unit(instance, step.operation, fingerprint(step.call_id), State.COVERED)
-        return self._unit(instance, instance.kind.session_operation, "covered", State.COVERED)
+        """Dead with the user's other tokens, even where its own credential would be of no use."""
+        return self._unit(instance, instance.kind.session_operation, _unit_of(session), State.COVERED)
 
     def _call(  # noqa: PLR0913 - a call is made of this much
         self,

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,37 +15,39 @@ from tasks import records
 from tasks.base import Held
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS, make_provider, open_session
-from tasks.sealing import load_keys
+from tasks.sealing import Opener, SealError, load_keys
 from worker import broker, messages
 from worker.holds import Holds
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
+from worker.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
     from tasks.call import ProviderCall
     from tasks.outcome import Outcome
     from tasks.providers import Provider
-    from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_took: ContextVar[float | None] = ContextVar("took", default=None)  # milliseconds of this task's provider call
+
 
 class WorkerRuntime:
-    """The worker's side of `tasks.base.Runtime`."""
+    """The worker's side of `tasks.base.Runtime`. Raises SettingsError where the sealing keys cannot be read."""
 
     def __init__(self, settings: Settings) -> None:
         self.policy = settings.retry_policy()
         self._settings = settings
         self._holds = Holds(settings.hold.first, settings.hold.cap)
         self._providers: dict[str, Provider] = {}
+        self._opener = _open_keys(settings)
         self._resources = AsyncExitStack()
 
     async def open(self) -> None:
         """Open sessions and connections; must run on the event loop that the calls will run on."""
-        ring = load_keys(self._settings.keys_dir)
         for name, provider in self._settings.providers.items():
             session = await self._resources.enter_async_context(open_session())
-            self._providers[name] = make_provider(name, provider, session, ring)
+            self._providers[name] = make_provider(name, provider, session, self._opener)
         url = self._settings.broker_url.get_secret_value()
         self._outbox = Outbox(Publisher(lambda: broker.connect(url, publishing=True)))
         self._resources.callback(self._outbox.close)
@@ -67,7 +70,8 @@ class WorkerRuntime:
             return held
         started = time.perf_counter()
         outcome = await provider.execute(call)
-        _log(call, outcome, time.perf_counter() - started)
+        _took.set(round((time.perf_counter() - started) * 1000, 1))
+        _log(call, outcome)
         return self._learn(call, outcome) if ours else _never_ours(outcome)
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
@@ -133,6 +137,7 @@ class WorkerRuntime:
                 detail=dict(detail or {}),
                 attempt=attempt,
                 replays=call.replays,
+                duration_ms=_took.get(),
                 next_attempt_at=now + timedelta(seconds=delay) if delay else None,
             )
         )
@@ -143,12 +148,19 @@ def _burns_an_attempt(outcome: Outcome) -> Settled | Transient | Permanent:
     return Transient(outcome.reason, detail=outcome.detail) if isinstance(outcome, CredentialFault) else outcome
 
 
+def _open_keys(settings: Settings) -> Opener:
+    try:
+        return load_keys(settings.keys_dir)
+    except (SealError, OSError) as error:
+        raise SettingsError(f"keys_dir: {error}; `revoker keys generate` makes a key") from None
+
+
 def _never_ours(outcome: Outcome) -> Settled | Transient | Permanent:
     """A credential fault of a call that carries the user's own token is a contradiction: an operator must look."""
     return Permanent(outcome.reason, outcome.detail) if isinstance(outcome, CredentialFault) else outcome
 
 
-def _log(call: ProviderCall, outcome: Outcome, seconds: float) -> None:
+def _log(call: ProviderCall, outcome: Outcome) -> None:
     """One wide line per attempt."""
     logger.info(
         "revocation.attempted",
@@ -160,7 +172,7 @@ def _log(call: ProviderCall, outcome: Outcome, seconds: float) -> None:
             "attempt": call.attempt,
             "outcome": outcome.state.value if isinstance(outcome, Settled) else type(outcome).__name__.lower(),
             "reason": None if isinstance(outcome, Settled) else str(outcome.reason),
-            "duration_ms": round(seconds * 1000, 1),
+            "duration_ms": _took.get(),
             "exposure_seconds": round((datetime.now(UTC) - call.occurred_at).total_seconds(), 3),
         },
     )
