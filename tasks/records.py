@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Annotated, Final, Literal
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
@@ -110,7 +111,28 @@ def dead_letter_id(*parts: str) -> str:
     return str(uuid.uuid5(DEAD_LETTER_NAMESPACE, "\n".join(parts)))
 
 
-def of_call(call: ProviderCall, reason: str, at: AwareDatetime, detail: dict[str, str] | None = None) -> DeadLetter:
+# What every record about a call repeats of it.
+_OF_CALL: Final = (
+    "source",
+    "event_id",
+    "event_type",
+    "provider",
+    "operation",
+    "subject",
+    "subject_keys",
+    "occurred_at",
+    "replays",
+)
+
+
+def outcome_of_call(call: ProviderCall, state: State, at: datetime, attempt: int, **told: Any) -> CallOutcome:  # noqa: ANN401 - as its fields
+    """What attempt number *attempt* at *call* came to; *told* is the rest of a `CallOutcome`."""
+    return CallOutcome(call_id=call.call_id, state=state, at=at, attempt=attempt, **_about(call), **told)
+
+
+def dead_letter_of_call(
+    call: ProviderCall, reason: str, at: datetime, detail: dict[str, str] | None = None
+) -> DeadLetter:
     """The dead letter of *call*, given up for *reason*."""
     return DeadLetter(
         kind="call",
@@ -118,15 +140,11 @@ def of_call(call: ProviderCall, reason: str, at: AwareDatetime, detail: dict[str
         reason=reason,
         at=at,
         detail=detail or {},
-        source=call.source,
-        event_id=call.event_id,
-        event_type=call.event_type,
-        provider=call.provider,
-        operation=call.operation,
-        subject=call.subject,
-        subject_keys=call.subject_keys,
-        occurred_at=call.occurred_at,
         call=call,
         attempts=call.attempts,
-        replays=call.replays,
+        **_about(call),
     )
+
+
+def _about(call: ProviderCall) -> dict[str, Any]:
+    return {name: getattr(call, name) for name in _OF_CALL}

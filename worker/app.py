@@ -11,7 +11,6 @@ from worker import broker, embedded, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.observability import logs, sentry
 from worker.runtime import WorkerRuntime
-from worker.task_consumer import TaskConsumer
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -59,7 +58,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         "worker_pool": "threads",
         "worker_concurrency": settings.worker.concurrency,
         "worker_prefetch_multiplier": 2,
-        "worker_consumer": TaskConsumer,
+        # By name: imported before sentry-sdk is set up, it would bind the tracer that reports no failing task.
+        "worker_consumer": "worker.task_consumer:TaskConsumer",
         "worker_enable_remote_control": False,  # whoever reaches the broker could shut workers down
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,

@@ -112,7 +112,7 @@ def _given_up_by_broker(message: Message, body: bytes, death: Mapping[str, Any])
     if call is None:
         return _unreadable(message, body, Reason.BROKER_DELIVERY_LIMIT if limit else NOT_OURS)
     reason = Reason.BROKER_DELIVERY_LIMIT if limit else Reason.WORKER_LOST
-    return records.of_call(call, reason, datetime.now(UTC), {"queue": str(death.get("queue"))[:64]})
+    return records.dead_letter_of_call(call, reason, datetime.now(UTC), {"queue": str(death.get("queue"))[:64]})
 
 
 def _call_in(body: bytes) -> ProviderCall | None:

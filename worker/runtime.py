@@ -94,7 +94,9 @@ class WorkerRuntime:
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see."""
-        await self._outbox.publish(messages.dead_letter(records.of_call(call, reason, self.now(), dict(detail))))
+        await self._outbox.publish(
+            messages.dead_letter(records.dead_letter_of_call(call, reason, self.now(), dict(detail)))
+        )
 
     async def publish_event(self, document: Mapping[str, object]) -> None:
         """Hand an event to the intake, which judges it."""
@@ -120,27 +122,17 @@ class WorkerRuntime:
         delay: int | None = None,
     ) -> Message:
         now = self.now()
-        return messages.record(
-            records.CallOutcome(
-                call_id=call.call_id,
-                source=call.source,
-                event_id=call.event_id,
-                event_type=call.event_type,
-                provider=call.provider,
-                operation=call.operation,
-                subject=call.subject,
-                subject_keys=call.subject_keys,
-                occurred_at=call.occurred_at,
-                at=now,
-                state=state,
-                reason=reason,
-                detail=dict(detail or {}),
-                attempt=attempt,
-                replays=call.replays,
-                duration_ms=_took.get(),
-                next_attempt_at=now + timedelta(seconds=delay) if delay else None,
-            )
+        told = records.outcome_of_call(
+            call,
+            state,
+            now,
+            attempt,
+            reason=reason,
+            detail=dict(detail or {}),
+            duration_ms=_took.get(),
+            next_attempt_at=now + timedelta(seconds=delay) if delay else None,
         )
+        return messages.record(told)
 
 
 def _burns_an_attempt(outcome: Outcome) -> Settled | Transient | Permanent:

@@ -53,7 +53,7 @@ def dead(
         attempts=(Attempt(at=after(at), reason=reason),),
         replays=replays,
     )
-    return records.of_call(call, reason, after(at)).model_copy(update=changed)
+    return records.dead_letter_of_call(call, reason, after(at)).model_copy(update=changed)
 
 
 def refused(event_id: str, kind: str = "event", **changed: object) -> DeadLetter:

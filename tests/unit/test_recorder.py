@@ -71,7 +71,7 @@ def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes
 
 def test_a_record_comes_back_as_it_was_published() -> None:
     """What the worker says is what the ledger is told."""
-    letter = recorder.records.of_call(CALL, "http.5xx", NOW)
+    letter = recorder.records.dead_letter_of_call(CALL, "http.5xx", NOW)
     assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name)) == letter
 
 

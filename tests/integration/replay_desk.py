@@ -1,0 +1,136 @@
+"""A desk with dead letters on it: a real ledger and a real broker, nobody consuming."""
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from kombu.message import Message as Delivered
+from servers import wait_until
+
+from tasks import records
+from tasks.call import Attempt, Lane, Operation, ProviderCall
+from tasks.outcome import State
+from tasks.records import CallOutcome, DeadLetter
+from worker import broker, topology
+from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
+from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
+from worker.publisher import Publisher
+
+PROVIDERS = ("finbourne", "genesys")
+SEALED = "sealed-marker-0123456789"
+BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
+FAST = Pace(rate=1000.0)
+EVERY = DeadLetterFilter(states=tuple(DeadLetterState), newest_first=False)
+
+
+def audit() -> AuditEntry:
+    """An operator's reason."""
+    return AuditEntry("olga", "dead-letter.replay", "--all", "provider is back")
+
+
+def dead_call(**changed: Any) -> DeadLetter:
+    """A session at Finbourne that ended a minute ago, whose call was tried once and given up."""
+    now = datetime.now(UTC)
+    told: dict[str, Any] = {
+        "call_id": str(uuid.uuid4()),
+        "source": "urn:test",
+        "event_id": str(uuid.uuid4()),
+        "event_type": "session.ended",
+        "occurred_at": now - timedelta(minutes=1),
+        "deadline": now + timedelta(hours=1),
+        "provider": "finbourne",
+        "operation": Operation.FINBOURNE_INVALIDATE_TOKEN,
+        "lane": Lane.ROUTINE,
+        "subject": "al…@example.com",
+        "subject_keys": ("key-of-alice",),
+        "jwe": SEALED,
+        "attempts": (Attempt(at=now, reason="http.5xx"),),
+    }
+    call = ProviderCall(**told | changed)
+    return records.dead_letter_of_call(call, "http.5xx", now)
+
+
+def dead_unit(**changed: Any) -> DeadLetter:
+    """One provider's part of an event that could not be resolved; with `kind="event"`: a refused event."""
+    body = base64.b64encode(b'{"specversion": "1.0"}').decode()
+    told = {"event_id": str(uuid.uuid4()), "event_type": "user.disabled", "provider": "genesys", "body": body}
+    more = {"content_type": "application/json", "headers": {"ce-id": "7"}, "source": "urn:test", "reason": "route.x"}
+    return DeadLetter.model_validate(
+        {"kind": "unit", "dead_letter_id": str(uuid.uuid4()), "at": datetime.now(UTC), **told, **more, **changed}
+    )
+
+
+def told(letter: DeadLetter, state: State, **changed: Any) -> CallOutcome:
+    """What the worker says of a dead letter's call once it was replayed."""
+    call = letter.call
+    assert call is not None
+    known = call.model_dump(include=set(CallOutcome.model_fields) & set(ProviderCall.model_fields))
+    news = {"at": datetime.now(UTC), "state": state, "attempt": 1, "replays": call.replays + 1}
+    return CallOutcome(**known | news | changed)
+
+
+class Desk:
+    """A ledger in the folder *home* and the broker at *broker_url*, its queues declared."""
+
+    def __init__(self, home: Path, broker_url: str) -> None:
+        self.broker_url = broker_url
+        self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
+        self.ledger = Ledger.open(self.ledger_url)
+        self.ledger.upgrade()
+        with broker.connect(broker_url) as connection:
+            topology.declare(connection, PROVIDERS)
+
+    def fill(self, *letters: DeadLetter) -> list[DeadLetterRow]:
+        """Put *letters* on the desk; every row there is, oldest death first."""
+        self.ledger.record(letters)
+        return self.ledger.dead_letters(EVERY)
+
+    def row(self, letter: DeadLetter) -> DeadLetterRow:
+        """The row of *letter*."""
+        return self.ledger.dead_letter(letter.dead_letter_id)
+
+    def replay(self, rows: Sequence[DeadLetterRow], pace: Pace = FAST, **how: Any) -> ReplayResult:
+        """Replay those of *rows* that the guards let through, with connections of its own."""
+        ledger = Ledger.open(self.ledger_url)
+        ready = plan_replay(rows, ledger, datetime.now(UTC), force=how.pop("force", False)).ready
+        with Publisher(lambda: broker.connect(self.broker_url, publishing=True)) as publisher:
+            try:
+                return Replayer(ledger, publisher, BUDGETS, **how).run(ready, pace, audit())
+            finally:
+                ledger.close()
+
+    def replayed(self, queue: str = "revocation.calls.finbourne.routine") -> list[Delivered]:
+        """Every message that waits in *queue*, taken out of it."""
+        found = []
+        with broker.connect(self.broker_url) as connection:
+            waiting = next(each for each in topology.all_queues(PROVIDERS) if each.name == queue)(connection.channel())
+            while message := _get(waiting):
+                message.ack()
+                found.append(message)
+        return found
+
+
+def call_in(message: Delivered) -> dict[str, Any]:
+    """The provider call in a task message."""
+    call: dict[str, Any] = json.loads(message.body)[0][0]
+    return call
+
+
+def wait_for_message(queue: Any) -> Delivered:
+    """The next message of a bound *queue*, not yet acknowledged."""
+    message: Delivered = wait_until(queue.get, what="a message")
+    return message
+
+
+def _get(queue: Any) -> Delivered | None:
+    """A quorum queue may need a moment to show its next message, so nothing is nothing only when asked again."""
+    deadline = time.monotonic() + 0.3
+    while (message := queue.get()) is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    found: Delivered | None = message
+    return found

@@ -1,0 +1,298 @@
+"""A dead letter can be replayed: once, in its own queue, without its past, and not where it would do harm."""
+
+import base64
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from replay_desk import EVERY, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
+
+from tasks.call import Lane, Operation
+from tasks.outcome import State
+from worker import broker, messages, topology
+from worker.batch_consumer import body_of
+from worker.dead_letters import Pace, Refusal, ReplayResult, plan_replay
+from worker.dead_letters.republishing import REPLAYS
+from worker.ledger import DeadLetterRow, DeadLetterState
+from worker.publisher import Publisher
+from worker.recorder import Recorder
+
+PAST = ("x-death", "x-first-death", "x-last-death")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, broker_url: str) -> Iterator[Desk]:
+    """A desk on each broker in turn."""
+    made = Desk(tmp_path, broker_url)
+    yield made
+    made.ledger.close()
+
+
+@pytest.fixture
+def local_desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk on the embedded broker, for what does not depend on the broker."""
+    made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
+    yield made
+    made.ledger.close()
+
+
+def refusal_of(desk: Desk, row: DeadLetterRow, *, force: bool = False) -> Refusal | None:
+    """Why *row* is not replayed, None where it is."""
+    plan = plan_replay([row], desk.ledger, datetime.now(UTC), force=force)
+    return plan.refused[0][1] if plan.refused else None
+
+
+def test_a_replayed_call_is_back_in_its_own_queue_afresh(desk: Desk) -> None:
+    """Same identity, no attempts behind it, a new time budget, one replay more."""
+    letter = dead_call(call_id="the-same")
+    result = desk.replay(desk.fill(letter))
+    [message] = desk.replayed()
+    call = call_in(message)
+    assert (result.replayed, result.stopped) == (1, None)
+    assert (call["call_id"], call["attempts"], call["replays"]) == ("the-same", [], 1)
+    assert datetime.fromisoformat(call["deadline"]) > datetime.now(UTC) + timedelta(hours=23)
+    assert desk.row(letter).state is DeadLetterState.REPLAYED
+
+
+def test_an_urgent_call_goes_back_to_the_urgent_lane(desk: Desk) -> None:
+    """A replay never changes lanes."""
+    urgent = {"event_type": "user.disabled", "lane": Lane.URGENT, "provider": "genesys"}
+    desk.replay(desk.fill(dead_call(**urgent, operation=Operation.GENESYS_DELETE_TOKEN)))
+    assert len(desk.replayed("revocation.calls.genesys.urgent")) == 1
+
+
+def test_a_replayed_unit_asks_the_intake_for_its_provider_alone(desk: Desk) -> None:
+    """The event's body and attributes are those that arrived; its siblings are not revoked again."""
+    letter = dead_unit()
+    desk.replay(desk.fill(letter))
+    [message] = desk.replayed("revocation.intake")
+    assert body_of(message) == base64.b64decode(letter.body or "")
+    assert message.content_type == "application/json"
+    assert message.headers["ce-id"] == "7"
+    assert message.headers[messages.REPLAY_PROVIDER] == "genesys"
+    assert message.headers[REPLAYS] == 1
+
+
+def test_a_replayed_event_is_judged_anew_as_a_whole(desk: Desk) -> None:
+    """No provider is singled out."""
+    desk.replay(desk.fill(dead_unit(kind="event", provider=None, event_type=None)))
+    [message] = desk.replayed("revocation.intake")
+    assert messages.REPLAY_PROVIDER not in message.headers
+
+
+def test_two_replays_at_once_do_each_dead_letter_once(desk: Desk) -> None:
+    """The claim in the ledger decides, whoever comes first."""
+    letters = [dead_call() for _ in range(40)]
+    rows = desk.fill(*letters)
+    results: list[ReplayResult] = []
+    both = [threading.Thread(target=lambda: results.append(desk.replay(rows, Pace(400.0)))) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    ids = [call_in(message)["call_id"] for message in desk.replayed()]
+    assert sorted(ids) == sorted(letter.call.call_id for letter in letters if letter.call)
+    assert sum(result.replayed for result in results) == sum(result.taken for result in results) == 40
+
+
+def test_one_that_died_again_meanwhile_is_another_death(local_desk: Desk) -> None:
+    """Who planned a replay before somebody else did it does not replay it a second time."""
+    letter = dead_call()
+    planned = local_desk.fill(letter)
+    local_desk.replay(planned)
+    assert letter.call is not None
+    local_desk.fill(letter.model_copy(update={"replays": 1, "call": letter.call.model_copy(update={"replays": 1})}))
+    result = local_desk.replay(planned)
+    assert (result.replayed, result.taken) == (0, 1)
+    assert local_desk.row(letter).state is DeadLetterState.DEAD
+
+
+def test_a_replayed_message_tells_nothing_of_its_deaths(tmp_path: Path, rabbitmq_url: str) -> None:
+    """RabbitMQ gave it up once, with headers that would have it dropped as a cycle."""
+    desk = Desk(tmp_path, rabbitmq_url)
+    letter = dead_call()
+    assert letter.call is not None
+    with Publisher(lambda: broker.connect(rabbitmq_url, publishing=True)) as publisher:
+        publisher.publish_all([messages.call(letter.call)])
+    with broker.connect(rabbitmq_url) as connection:
+        queue = topology.calls_queue("finbourne", Lane.ROUTINE)(connection.channel())
+        wait_for_message(queue).reject(requeue=False)
+        died = wait_for_message(topology.DEAD_QUEUE(connection.channel()))
+        assert died.headers["x-death"]
+        assert not Recorder(desk.ledger).handle([died])
+        died.ack()
+    desk.replay(desk.ledger.dead_letters(EVERY))
+    [message] = desk.replayed()
+    assert not [name for name in message.headers if name.startswith(PAST)]
+    assert message.headers.get("x-delivery-count", 0) == 0, "the broker counts from the start again"
+    assert call_in(message)["call_id"] == letter.call.call_id
+    desk.ledger.close()
+
+
+def test_a_replay_that_cannot_be_published_leaves_the_dead_letter_free(local_desk: Desk) -> None:
+    """The claim is given back, so the next replay finds it; nothing is lost."""
+    letter = dead_call(provider="nobody")
+    result = local_desk.replay(local_desk.fill(letter))
+    assert (result.replayed, result.not_published) == (0, 1)
+    assert result.stopped
+    assert local_desk.row(letter).state is DeadLetterState.DEAD
+
+
+def test_an_interrupted_replay_leaves_the_rest_free(local_desk: Desk) -> None:
+    """Ctrl-C between two steps: what went out is replayed, the rest is dead and unclaimed."""
+    rows = local_desk.fill(*(dead_call() for _ in range(3)))
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        local_desk.replay(rows, Pace(5.0), progress=interrupt)
+    states = [row.state for row in local_desk.ledger.dead_letters(EVERY)]
+    assert sorted(states) == [DeadLetterState.DEAD, DeadLetterState.DEAD, DeadLetterState.REPLAYED]
+    assert local_desk.replay(local_desk.ledger.dead_letters()).replayed == 2
+
+
+def test_a_claim_nobody_finished_is_free_when_its_lease_ends(local_desk: Desk) -> None:
+    """A process killed between claim and publish takes nothing with it."""
+    [row] = local_desk.fill(dead_call())
+    assert local_desk.ledger.claim([row.dead_letter_id], audit=audit())
+    assert local_desk.replay([row]).taken == 1
+    assert local_desk.ledger.claim([row.dead_letter_id], audit=audit(), lease=timedelta(0))
+
+
+def test_a_dead_canary_stops_the_replay(local_desk: Desk) -> None:
+    """One dead letter more, not all of them."""
+    letters = [dead_call() for _ in range(5)]
+    rows = local_desk.fill(*letters)
+    first = next(letter for letter in letters if letter.dead_letter_id == rows[0].dead_letter_id)
+
+    def dies_again(_: float) -> None:
+        assert first.call is not None
+        again = {"replays": 1, "call": first.call.model_copy(update={"replays": 1}), "at": datetime.now(UTC)}
+        local_desk.ledger.record([first.model_copy(update=again)])
+
+    result = local_desk.replay(rows, Pace(1000.0, canary=1, wait=5), sleep=dies_again)
+    assert (result.replayed, result.died, result.stopped) == (1, 1, "the canary died again")
+    assert len(local_desk.replayed()) == 1
+
+
+def test_a_living_canary_lets_the_rest_follow(local_desk: Desk) -> None:
+    """Once the canary has settled."""
+    letters = [dead_call() for _ in range(5)]
+    rows = local_desk.fill(*letters)
+
+    def settles(_: float) -> None:
+        out = [letter for letter in letters if local_desk.row(letter).state is DeadLetterState.REPLAYED]
+        local_desk.ledger.record([told(letter, State.ACCEPTED) for letter in out])
+
+    result = local_desk.replay(rows, Pace(1000.0, canary=2, wait=5), sleep=settles)
+    assert (result.replayed, result.settled, result.stopped) == (5, 5, None)
+
+
+def test_a_canary_of_which_nothing_is_heard_stops_the_replay(local_desk: Desk) -> None:
+    """No news is no proof: the rest waits for an operator."""
+    result = local_desk.replay(local_desk.fill(*(dead_call() for _ in range(3))), Pace(1000.0, canary=1, wait=0.05))
+    assert (result.replayed, result.pending) == (1, 1)
+    assert "had not settled" in (result.stopped or "")
+
+
+def test_a_replay_stops_when_too_many_have_died_again(local_desk: Desk) -> None:
+    """At ten a second each is looked after before the next goes out."""
+    letters = {letter.dead_letter_id: letter for letter in (dead_call() for _ in range(6))}
+    rows = local_desk.fill(*letters.values())
+
+    def dies_again(_: int) -> None:
+        for row in local_desk.ledger.dead_letters(EVERY):
+            call = letters[row.dead_letter_id].call
+            if row.state is DeadLetterState.REPLAYED and call:
+                again = {"replays": 1, "call": call.model_copy(update={"replays": 1})}
+                local_desk.ledger.record([letters[row.dead_letter_id].model_copy(update=again)])
+
+    pace = Pace(10.0, stop_after_failures=2)
+    result = local_desk.replay(rows, pace, progress=dies_again, sleep=lambda _: None)
+    assert (result.replayed, result.died, result.stopped) == (2, 2, "2 died again")
+
+
+def test_the_rate_is_kept(local_desk: Desk) -> None:
+    """Six at twenty a second take at least five twentieths of a second."""
+    rows = local_desk.fill(*(dead_call() for _ in range(6)))
+    started = time.monotonic()
+    local_desk.replay(rows, Pace(20.0))
+    assert time.monotonic() - started >= 4 / 20
+
+
+def test_every_replay_is_on_record(local_desk: Desk) -> None:
+    """Who, why, how many and with what result, under one audit id that the dead letters carry too."""
+    local_desk.replay(local_desk.fill(dead_call(), dead_call()), Pace(10.0))
+    [entry] = local_desk.ledger.audits()
+    assert (entry.actor, entry.reason, entry.count, entry.result) == ("olga", "provider is back", 2, "2 replayed")
+    assert {row.audit_id for row in local_desk.ledger.dead_letters(EVERY)} == {entry.audit_id}
+
+
+def test_a_settled_call_is_not_replayed(local_desk: Desk) -> None:
+    """Another delivery of the same call reached the goal."""
+    letter = dead_call()
+    local_desk.fill(letter)
+    local_desk.ledger.record([told(letter, State.ACCEPTED, replays=0)])
+    assert refusal_of(local_desk, local_desk.row(letter)) is Refusal.SETTLED
+    assert refusal_of(local_desk, local_desk.row(letter), force=True) is None
+
+
+@pytest.mark.parametrize(
+    ("event_type", "age", "expected"),
+    [
+        ("session.ended", timedelta(hours=47), None),
+        ("session.ended", timedelta(hours=49), Refusal.TOO_OLD),
+        ("user.disabled", timedelta(days=6), None),
+        ("user.disabled", timedelta(days=8), Refusal.TOO_OLD),
+    ],
+)
+def test_an_old_event_is_not_replayed(
+    local_desk: Desk, event_type: str, age: timedelta, expected: Refusal | None
+) -> None:
+    """48 hours for a session, seven days for a user."""
+    [row] = local_desk.fill(dead_call(event_type=event_type, occurred_at=datetime.now(UTC) - age))
+    assert refusal_of(local_desk, row) is expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "minutes", "expected"),
+    [
+        (Operation.GENESYS_DELETE_TOKEN, 1, Refusal.SUPERSEDED),
+        (Operation.GENESYS_DELETE_TOKEN, -1, None),
+        (Operation.GENESYS_DELETE_TOKENS_ME, 1, None),
+    ],
+)
+def test_a_superseded_call_is_not_replayed(
+    local_desk: Desk, operation: Operation, minutes: int, expected: Refusal | None
+) -> None:
+    """A later user.disabled killed every token of the user there; one that ended single sessions proves nothing."""
+    moment = datetime.now(UTC) - timedelta(hours=1)
+    letter = dead_call(provider="genesys", operation=Operation.GENESYS_DELETE_TOKENS_ME, occurred_at=moment)
+    other = dead_call(provider="genesys", operation=operation, event_type="user.disabled")
+    later = told(
+        other, State.CONFIRMED, occurred_at=moment + timedelta(minutes=minutes), subject_keys=("key-of-alice",)
+    )
+    local_desk.fill(letter)
+    local_desk.ledger.record([later])
+    assert refusal_of(local_desk, local_desk.row(letter)) is expected
+
+
+def test_what_cannot_be_replayed_is_refused_even_by_force(local_desk: Desk) -> None:
+    """A body that was not stored cannot be sent; a message that is none of ours nobody understands."""
+    local_desk.fill(dead_unit(kind="event", body=None), dead_unit(kind="message", provider=None))
+    plan = plan_replay(local_desk.ledger.dead_letters(EVERY), local_desk.ledger, datetime.now(UTC), force=True)
+    assert plan.refusals == {Refusal.NOT_STORED: 1, Refusal.NOT_OURS: 1}
+
+
+def test_a_discarded_dead_letter_comes_back_by_force(local_desk: Desk) -> None:
+    """The tombstone holds all that a replay needs."""
+    letter = dead_call()
+    local_desk.fill(letter)
+    local_desk.ledger.discard([letter.dead_letter_id], audit=audit())
+    assert refusal_of(local_desk, local_desk.row(letter)) is Refusal.DISCARDED
+    assert local_desk.replay([local_desk.row(letter)], force=True).replayed == 1
+    assert len(local_desk.replayed()) == 1
