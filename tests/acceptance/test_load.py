@@ -97,3 +97,12 @@ def test_killing_the_worker_in_the_middle_loses_nothing(system: System) -> None:
     print(f"\n{system.broker_url.split(':')[0]}: killed, closed {seconds:.1f} s later, {figures}")
     assert figures["lost"] == 0
     assert figures["repeated"] <= IN_FLIGHT
+
+
+def test_three_processes_of_each_kind_share_the_work(system: System) -> None:
+    """Nothing is lost between them, and nothing is done twice."""
+    made = load(system, ("genesys", "finbourne", "genesys-eu"))
+    system.script(*made.faults)
+    system.start(*["intake", "worker", "recorder"] * 3)
+    system.wait_closed(system.publish(made.events), 180)
+    assert check(system, made) == {"lost": 0, "calls": EVENTS - len(made.forbidden), "repeated": 0}

@@ -2,8 +2,11 @@
 
 import uuid
 
+from celery import Celery
 from servers import wait_until
 from system import System, digest
+
+from worker import embedded, topology
 
 USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
 
@@ -78,6 +81,21 @@ def test_six_failures_in_a_row_come_back_to_their_own_lane(system: System) -> No
     system.wait_closed(system.publish([event]), 90)
     assert system.states(event["id"])["finbourne"] == "accepted"
     assert [e["status"] for e in system.journal()] == [503] * 6 + [204]
+
+
+def test_a_producer_that_speaks_celery_has_a_door_of_its_own(system: System) -> None:
+    """The tasks `session.ended` and `user.disabled` take the same event, and it goes the same way."""
+    system.start()
+    secret = token()
+    event = system.ended(system.session("finbourne", secret))
+    embedded.register()
+    producer = Celery(broker=system.broker_url, set_as_current=False)
+    with producer.connection_for_write() as connection:
+        topology.declare(connection, system.providers)
+        options = {"exchange": topology.CALLS, "routing_key": "door", "argsrepr": "(sealed)", "kwargsrepr": "{}"}
+        producer.send_task("session.ended", args=[event], connection=connection, ignore_result=True, **options)
+    system.wait_closed([event["id"]])
+    assert set(system.revoked()) == {digest(secret)}
 
 
 def test_a_forbidden_call_is_dead_at_once_and_an_operator_sees_it(system: System) -> None:

@@ -1,12 +1,15 @@
 """`revoker` as an operator types it, against an installation in a folder."""
 
 import json
+import os
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 from replay_desk import Desk
+from servers import Daemon
 
 from worker.cli import main
 from worker.sandbox import sandbox_providers
@@ -36,18 +39,29 @@ class Installation:
         """Set a setting by its variable."""
         self.patch.setenv(f"REVOKER_{name.upper()}", value)
 
+    def setting(self, name: str) -> str:
+        """The variable of a setting."""
+        return os.environ[f"REVOKER_{name.upper()}"]
+
     def providers_at(self, base_url: str) -> None:
         """Point the providers at a sandbox."""
         self.set("providers", json.dumps(sandbox_providers(base_url)))
 
-    def run(self, *arguments: str, stdin: str = "", code: int = 0) -> Result:
-        """What `revoker` says to *arguments*; it must end with *code*, say no secret and show no stack trace."""
+    def run(self, *arguments: str, stdin: str = "", code: int = 0, shows: str = "") -> Result:
+        """What `revoker` says to *arguments*; it ends with *code*, tells no secret but the one it *shows*."""
         result = CliRunner().invoke(main, arguments, input=stdin, prog_name="revoker")
         assert result.exit_code == code, f"{result.output}\n{result.exception!r}"
-        assert not [secret for secret in SECRETS if secret in result.output]
+        assert not [secret for secret in SECRETS if secret in result.output and secret != shows]
         assert "Traceback" not in result.output
         return result
 
     def json(self, *arguments: str, stdin: str = "", code: int = 0) -> Any:
         """The one JSON document of `revoker … -o json`."""
         return json.loads(self.run(*arguments, "-o", "json", stdin=stdin, code=code).stdout)
+
+
+def tell(sandbox: Daemon, what: str, document: object) -> None:
+    """Say something at the door of the sandbox: `tokens` that live, `faults` to come."""
+    url = f"{sandbox.output.split()[0]}/_sandbox/{what}"
+    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(document).encode()), timeout=10) as answer:
+        assert answer.status == 201

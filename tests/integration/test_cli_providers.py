@@ -1,11 +1,9 @@
 """`revoker provider` and `revoker genesys`, against a sandbox in a process of its own."""
 
 import json
-import os
-import urllib.request
 
 import pytest
-from cli_installation import TOKEN, Installation
+from cli_installation import TOKEN, Installation, tell
 from servers import Daemon
 
 pytest_plugins = ["cli_fixtures"]
@@ -15,10 +13,7 @@ GENESYS = ("--instance", "genesys")
 @pytest.fixture
 def live(installation: Installation, sandbox: Daemon) -> Installation:
     """An installation whose marker token is live at genesys."""
-    base_url = sandbox.output.split()[0]
-    body = json.dumps({"provider": "genesys", "token": TOKEN}).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{base_url}/_sandbox/tokens", body), timeout=10) as answer:
-        assert answer.status == 201
+    tell(sandbox, "tokens", {"provider": "genesys", "token": TOKEN})
     return installation
 
 
@@ -77,7 +72,7 @@ def test_the_idle_timeout_is_set_with_consent_and_on_record(live: Installation) 
 
 def test_a_refused_credential_is_not_permitted(live: Installation) -> None:
     """Exit code 77."""
-    providers = json.loads(os.environ["REVOKER_PROVIDERS"])
+    providers = json.loads(live.setting("providers"))
     providers["genesys"]["client_secret"] = "wrong"
     live.set("providers", json.dumps(providers))
     assert "auth.unauthorized" in live.run("genesys", "idle-timeout", "get", *GENESYS, code=77).stderr

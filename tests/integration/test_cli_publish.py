@@ -1,6 +1,7 @@
 """`revoker publish` and `revoker plan`: what leaves is sealed and valid, or nothing leaves."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,6 @@ def opened(installation: Installation, session: dict[str, Any]) -> str:
 
 def read(document: dict[str, Any]) -> Any:
     """The event as the intake reads it."""
-    from datetime import UTC, datetime
-
     return parse_event(json.dumps(document).encode(), now=datetime.now(UTC))
 
 
@@ -155,8 +154,7 @@ def test_a_plan_shows_the_exact_calls_without_any_secret(sealing: Installation, 
     """Method, URL, headers; the secrets masked; nothing is sent (nobody listens at these providers)."""
     (tmp_path / "reference").write_text(REFERENCE)
     options = ("--provider", "genesys", "--provider", "wibmo", "--reference-file", str(tmp_path / "reference"))
-    event = sealing.run("publish", "session.ended", *options, "--dry-run", stdin=TOKEN)
-    sealing.patch.setattr("cli_installation.SECRETS", (TOKEN,))
+    event = sealing.run("publish", "session.ended", *options, "--dry-run", stdin=TOKEN, shows=REFERENCE)
     plan = sealing.json("plan", "-", stdin=event.stdout)
     genesys, wibmo = plan["calls"]
     assert (genesys["method"], genesys["url"]) == ("DELETE", "http://127.0.0.1:9/genesys/api/v2/tokens/me")

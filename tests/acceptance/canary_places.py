@@ -1,0 +1,124 @@
+"""Where a secret could have gone: logs, messages, broker files, ledger, command line, error reports, argv."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from canary_search import Kind, Place
+from canary_story import CanaryStory
+from kombu import Exchange, Queue
+from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE
+
+from worker import broker, topology
+
+COPIES = Queue("canary.copies", durable=True)
+NAMES = frozenset({Kind.NAME})
+ALL_BUT_SECRETS = frozenset({Kind.NAME, Kind.SPILLED})
+
+
+def bind_copies(story: CanaryStory) -> None:
+    """Have the broker keep a copy of every message that goes through any exchange of ours."""
+    exchanges = [topology.EVENTS, topology.CALLS, topology.OUTCOMES, topology.DEAD]
+    if not broker.is_embedded(story.system.broker_url):
+        exchanges.append(Exchange(CELERY_DELAYED_DELIVERY_EXCHANGE, type="topic"))
+    with broker.connect(story.system.broker_url) as connection:
+        topology.declare(connection, story.system.providers)
+        queue = COPIES(connection.channel())
+        queue.declare()
+        for exchange in exchanges:
+            queue.bind_to(exchange.name, "#")
+
+
+def everywhere(story: CanaryStory, said: Path, broker_files: Path) -> list[Place]:
+    """Every place there is: *said* holds what processes wrote, *broker_files* what the broker keeps on disk."""
+    argv = list(_argv(said))
+    return [
+        *argv,
+        *(Place(f"log {file.name}", file.read_bytes()) for file in sorted(said.glob("*.log"))),
+        *_copies(story),
+        *_files("broker file", broker_files, ALL_BUT_SECRETS),
+        *_ledger(story.system.home / "ledger.sqlite3"),
+        *_command_line(story),
+        *(Place(f"error report {n}", envelope) for n, envelope in enumerate(story.inbox.envelopes)),
+    ]
+
+
+def _argv(said: Path) -> Iterator[Place]:
+    for file in sorted(said.glob("*.pid")):
+        process = Path("/proc", file.read_text().split()[0], "cmdline")
+        if process.exists():
+            yield Place(f"argv {file.name}", process.read_bytes())
+
+
+def _copies(story: CanaryStory) -> Iterator[Place]:
+    """Bodies and headers. Names stand in events, calls and dead letters; what a stranger published is its own."""
+    with broker.connect(story.system.broker_url) as connection:
+        queue = COPIES(connection.channel())
+        while (message := queue.get(no_ack=True)) is not None:
+            exchange = message.delivery_info["exchange"]
+            where = f"{exchange} {message.delivery_info['routing_key']}"
+            foreign = message.properties.get("message_id") in story.strangers
+            bodies = frozenset() if exchange == topology.OUTCOMES.name else ALL_BUT_SECRETS if foreign else NAMES
+            yield Place(f"body of {where}", _bytes(message.body), bodies)
+            yield Place(f"headers of {where}", _bytes([message.headers, message.properties, message.delivery_info]))
+
+
+def _files(what: str, root: Path, may_hold: frozenset[Kind]) -> Iterator[Place]:
+    files = sorted(root.parent.glob(f"{root.name}*")) if not root.is_dir() else sorted(root.rglob("*"))
+    for file in files:
+        if file.is_file():
+            yield Place(f"{what} {file.name}", file.read_bytes(), may_hold)
+
+
+def _ledger(file: Path) -> Iterator[Place]:
+    """Every value of every column; the documents of dead letters hold the names that a replay needs."""
+    with sqlite3.connect(file) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        for table in tables:
+            rows = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - the ledger's own table names
+            columns = [column[0] for column in rows.description]
+            for row in rows:
+                for column, value in zip(columns, row, strict=True):
+                    may_hold = NAMES if (table, column) == ("dead_letters", "document") else frozenset()
+                    yield Place(f"ledger {table}.{column}", _bytes(value), may_hold)
+    connection.close()
+    yield from _files("ledger file", file, NAMES)
+
+
+def _command_line(story: CanaryStory) -> Iterator[Place]:
+    """What operators see."""
+    event, disabled = story.events
+    for name, document in (("ended", event), ("disabled", disabled)):
+        (story.system.home / f"{name}.json").write_text(json.dumps(document))
+    letters = {letter.reason: letter.dead_letter_id for letter in story.system.ledger.dead_letters()}
+    address = disabled["data"]["sub_id"]["email"]
+    for arguments in (
+        *(("explain", subject, *form) for subject in (event["id"], address) for form in ((), ("-o", "json"))),
+        *(("dlq", "list", "-o", form) for form in ("table", "wide", "json")),
+        *(("dlq", "show", letter, "-o", "json") for letter in letters.values()),
+        ("dlq", "replay", "--all", "--dry-run"),
+        *((*command, "-o", form) for command in _LISTS for form in ("table", "json")),
+        *(("plan", str(story.system.home / f"{name}.json"), "-o", "json") for name in ("ended", "disabled")),
+    ):
+        yield _said(story, *arguments)
+
+
+_LISTS = (("config", "show"), ("provider", "list"), ("provider", "check"), ("keys", "list"))
+
+
+def _said(story: CanaryStory, *arguments: str) -> Place:
+    program = str(Path(sys.executable).parent / "revoker")
+    done = subprocess.run([program, *arguments], env=story.system.env, capture_output=True, timeout=60, check=False)
+    assert done.stdout or done.stderr, f"revoker {arguments} says nothing"
+    assert b"Traceback" not in done.stderr, done.stderr.decode()
+    return Place(f"revoker {' '.join(arguments[:2])} → {done.returncode}", done.stdout + done.stderr)
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return value.encode() if isinstance(value, str) else json.dumps(value, default=str).encode()

@@ -1,0 +1,183 @@
+"""The story with planted markers: every way a call can end, every way a message can be bad, and a kill -9."""
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+from canary_search import Kind, Marker
+from sentry_inbox import SentryInbox
+from servers import Processes, wait_until
+from system import SOURCE, SUBJECT_KEY, System
+
+from tasks.sealing import generate_key, seal
+from worker import messages, topology
+from worker.sandbox.config import SandboxConfig
+
+# A call with the user's own token, the fault that meets it, and what it comes to.
+FAULTS: list[tuple[str, str, dict[str, Any]]] = [
+    ("forbidden", "genesys", {"fault": "status", "status": 403}),
+    ("missing", "finbourne", {"fault": "status", "status": 404}),
+    ("broken", "genesys", {"fault": "status", "status": 503}),
+    ("limited", "finbourne", {"fault": "status", "status": 429, "retry_after": "1"}),
+    ("reset", "finbourne", {"fault": "reset"}),
+    ("slow", "finbourne", {"fault": "slow", "seconds": 4}),
+    ("moved", "genesys", {"fault": "status", "status": 302, "location": "http://127.0.0.1:9/login"}),
+    ("garbled", "wibmo", {"fault": "malformed"}),
+    ("wrong key", "wibmo", {"fault": "wrong_key"}),
+    ("healed", "genesys", {"fault": "status", "status": 500, "times": 1}),
+]
+REASONS = {
+    *("auth.forbidden", "http.5xx", "http.429", "http.3xx", "net.timeout", "provider.bad_reply", "crypto.cipher"),
+    *("crypto.seal", "event.plaintext_token", "event.malformed_json", "route.unknown_provider"),
+}
+
+
+class CanaryStory:
+    """A system whose every secret and every name is a marker; `tell` has it live through everything."""
+
+    def __init__(self, home: Path, broker_url: str, processes: Processes) -> None:
+        self.inbox = SentryInbox()
+        self.markers: list[Marker] = []
+        self.strangers: set[str] = set()  # ids of messages that hold a token in clear
+        self.events: list[dict[str, Any]] = []
+        self.system = System(
+            home,
+            broker_url,
+            processes,
+            sentry_dsn=self.inbox.dsn,
+            log_level="DEBUG",
+            retry={"base": 1, "cap": 1, "max_attempts": 2},
+        )
+        self.system.env |= {"REVOKER_PROVIDERS__FINBOURNE__TIMEOUT": "1", "REVOKER_SECRETS_DIR": str(self._secrets())}
+        self._plant_known()
+
+    def close(self) -> None:
+        """Let everything go."""
+        self.system.close()
+        self.inbox.close()
+
+    def plant(self, name: str, kind: Kind = Kind.SECRET) -> str:
+        """A new marker."""
+        self.markers.append(Marker(name, f"sbx-canary-{uuid.uuid4().hex}", kind))
+        return self.markers[-1].value
+
+    def tell(self) -> None:
+        """Live through everything, and wait until nothing moves that can come to rest."""
+        system = self.system
+        _, worker, _ = system.start()
+        calls = [*self._good(), *self._faulty(), *self._unsealable(), self._unknown()]
+        ids = system.publish(calls)
+        system.publish_all([*self._spilled(), self._through_the_door()])
+        held = system.publish([self._held()])
+        wait_until(lambda: any(entry["fault"] == "slow" for entry in system.journal()), 30, "a call in flight")
+        worker.kill9()
+        system.start("worker")
+        system.wait_closed([*ids, self.door["id"]], 90)
+        again = system.publish([system.ended(system.session("finbourne", self.spent))])
+        system.wait_closed(again)
+        wait_until(lambda: len(system.ledger.dead_letters()) >= len(REASONS) + 5, 30, "the strangers' dead letters")
+        wait_until(lambda: system.states(held[0]).get("genesys-eu") == "held", 30, "our own credential to be refused")
+        wait_until(lambda: len(self.inbox.events) > 3, 30, "error reports")
+
+    def _plant_known(self) -> None:
+        sandbox = SandboxConfig()
+        key = json.loads(next((self.system.home / "keys").iterdir()).read_text())
+        known = {
+            "client secret": sandbox.client_secret.get_secret_value(),
+            "api key": sandbox.api_key.get_secret_value(),
+            "cipher key": sandbox.cipher.key.get_secret_value() if sandbox.cipher.key else "",
+            "subject key": SUBJECT_KEY,
+            "private sealing key": key["d"],
+        }
+        self.markers += [Marker(name, value, Kind.SECRET) for name, value in known.items()]
+
+    def _secrets(self) -> Path:
+        folder = self.system.home / "secrets"
+        folder.mkdir()
+        file = folder / "providers__genesys-eu__client_secret"
+        file.touch(0o600)
+        file.write_text(self.plant("wrong client secret"))
+        return folder
+
+    def _good(self) -> list[dict[str, Any]]:
+        """Every provider with success: by session, and by the user's id with our own credential."""
+        self.spent = self.plant("spent token")
+        sessions = [self._session(name, f"good {name}") for name in ("genesys", "genesys-eu", "wibmo")]
+        self.events += [
+            self.system.ended(*sessions, self.system.session("finbourne", self.spent)),
+            self.system.disabled(
+                sub_id={"format": "email", "email": f"{self.plant('address', Kind.NAME)}@example.com"},
+                accounts={"genesys": {"user_id": self._account()}},
+                sessions=[self._session("genesys", "covered")],
+            ),
+        ]
+        return self.events
+
+    def _faulty(self) -> list[dict[str, Any]]:
+        events = []
+        for name, provider, fault in FAULTS:
+            session = self._session(provider, name)
+            self.system.script({**fault, "match": self.markers[-1].value})
+            events.append(self.system.ended(session))
+        return events
+
+    def _unsealable(self) -> list[dict[str, Any]]:
+        """A key we lack, a key of ours that is not ours, and a token sealed for somebody else."""
+        jwes = [
+            seal(self.plant("unknown key"), "genesys", generate_key("unknown")),
+            seal(self.plant("impostor's key"), "genesys", generate_key("test-key")),
+            seal(self.plant("wrong audience"), "finbourne", self.system.key),
+        ]
+        return [self.system.ended({"provider": "genesys", "credential": {"jwe": jwe}}) for jwe in jwes]
+
+    def _unknown(self) -> dict[str, Any]:
+        return self.system.ended(self._session("nobody", "nobody's"))
+
+    def _held(self) -> dict[str, Any]:
+        return self.system.disabled(accounts={"genesys-eu": {"user_id": self._account()}})
+
+    def _spilled(self) -> list[messages.Message]:
+        """Tokens in clear: in events that are refused, and in messages that got into a task queue."""
+        token = self.system.ended({"provider": "genesys", "credential": {"token": self._spill("an event")}})
+        call = [[{"call_id": "1", "jwe": self._spill("a call"), "x": {"y": self._spill("deep")}}], {}, {}]
+        unnamed = [[], {self._spill("an argument's name"): 1}, {}]
+        spilled = [
+            messages.event(json.dumps(token).encode(), "session.ended"),
+            messages.event(f'{{"token": "{self._spill("no JSON")}", '.encode(), "session.ended"),
+            _task("finbourne.invalidate_token", json.dumps(call).encode()),
+            _task("finbourne.invalidate_token", json.dumps(unnamed).encode()),
+            _task("finbourne.invalidate_token", f"[[{self._spill('no JSON, in a task')}".encode()),
+            _task("nobody.knows", json.dumps([[self._spill("an unknown task")], {}, {}]).encode()),
+            messages.Message(
+                topology.CALLS.name, "genesys.routine", json.dumps({"t": self._spill("no task")}).encode()
+            ),
+        ]
+        self.strangers = {message.message_id for message in spilled}
+        return spilled
+
+    def _through_the_door(self) -> messages.Message:
+        self.door = self.system.ended(self._session("genesys", "through the door"))
+        return _task("session.ended", json.dumps([[self.door], {}, {}]).encode(), "door")
+
+    def _spill(self, where: str) -> str:
+        return self.plant(f"token in clear in {where}", Kind.SPILLED)
+
+    def _session(self, provider: str, name: str) -> dict[str, Any]:
+        return self.system.session(provider, self.plant(name, Kind.NAME if provider == "wibmo" else Kind.SECRET))
+
+    def _account(self) -> str:
+        """A user's id: a UUID, for Genesys takes nothing else."""
+        self.markers.append(Marker("account", str(uuid.UUID(bytes=os.urandom(16), version=4)), Kind.NAME))
+        return self.markers[-1].value
+
+
+def _task(name: str, body: bytes, key: str = "finbourne.routine") -> messages.Message:
+    """A task message without the headers that hide its arguments."""
+    return messages.Message(
+        topology.CALLS.name, key, body, headers={"lang": "py", "task": name, "id": str(uuid.uuid4())}
+    )
+
+
+__all__ = ["REASONS", "SOURCE", "CanaryStory"]

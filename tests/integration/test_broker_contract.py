@@ -1,0 +1,132 @@
+"""What both brokers promise, by the project's own topology: one suite, each in turn.
+
+Publishing and its confirms are in test_publisher.py; six retries in a row, kill -9 of a worker and several processes at
+once are whole stories, in tests/acceptance.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from kombu import Connection, Consumer, Queue
+from kombu.message import Message as Delivered
+from servers import RabbitNode, wait_until
+
+from tasks.call import Lane
+from worker import broker, topology
+from worker.publisher import Message, Publisher
+
+CALLS = topology.calls_queue("genesys", Lane.ROUTINE)
+
+
+def publish(url: str, *bodies: bytes) -> None:
+    """Put calls on a broker that knows the topology."""
+    with broker.connect(url) as connection:
+        topology.declare(connection, ["genesys"])
+    with Publisher(lambda: broker.connect(url, publishing=True)) as publisher:
+        publisher.publish_all([Message(topology.CALLS.name, "genesys.routine", body) for body in bodies])
+
+
+@contextmanager
+def consuming(connection: Connection, queue: Queue, prefetch: int = 10) -> Iterator[Callable[[int], list[Delivered]]]:
+    """Consume *queue*: call with a number to get that many messages, unacknowledged."""
+    inbox: list[Delivered] = []
+
+    def take(count: int) -> list[Delivered]:
+        wait_until(lambda: _drain(connection) or len(inbox) >= count, 20, f"{count} messages of {queue.name}")
+        taken, inbox[:] = inbox[:count], inbox[count:]
+        return taken
+
+    with Consumer(connection.channel(), [queue], on_message=inbox.append, prefetch_count=prefetch, auto_declare=False):
+        yield take
+
+
+def _drain(connection: Connection) -> None:
+    try:
+        connection.drain_events(timeout=0.2)
+    except TimeoutError:
+        return
+
+
+def bodies(messages: list[Delivered]) -> list[bytes]:
+    """What arrived, as bytes."""
+    return [body if isinstance(body := each.body, bytes) else body.encode() for each in messages]
+
+
+def test_messages_arrive_in_order_and_an_acknowledged_one_is_gone(broker_url: str) -> None:
+    """First in, first out; only what was not acknowledged comes again."""
+    publish(broker_url, b"1", b"2", b"3")
+    with broker.connect(broker_url) as connection, consuming(connection, CALLS) as take:
+        first, *rest = take(3)
+        assert bodies([first, *rest]) == [b"1", b"2", b"3"]
+        first.ack()
+    with broker.connect(broker_url) as connection, consuming(connection, CALLS) as take:
+        assert bodies(take(2)) == [b"2", b"3"]
+
+
+def test_no_more_than_the_prefetch_is_handed_out(broker_url: str) -> None:
+    """A consumer that is busy leaves the rest to others."""
+    publish(broker_url, *(b"%d" % n for n in range(5)))
+    with (
+        broker.connect(broker_url) as one,
+        broker.connect(broker_url) as other,
+        consuming(one, CALLS, prefetch=2) as take,
+        consuming(other, CALLS) as take_other,
+    ):
+        assert len(take(2)) == 2
+        assert len(take_other(3)) == 3
+
+
+def test_a_rejected_message_becomes_a_dead_letter_that_tells_its_queue(broker_url: str) -> None:
+    """The net below every queue: nothing that is rejected is lost."""
+    publish(broker_url, b"bad")
+    with (
+        broker.connect(broker_url) as connection,
+        consuming(connection, CALLS) as take,
+        consuming(connection, topology.DEAD_QUEUE) as take_dead,
+    ):
+        take(1)[0].reject()
+        [dead] = take_dead(1)
+    assert bodies([dead]) == [b"bad"]
+    death = dead.headers["x-death"][0]
+    assert (death["queue"], death["reason"]) == (CALLS.name, "rejected")
+
+
+def test_a_message_handed_back_too_often_becomes_a_dead_letter(broker_url: str) -> None:
+    """What crashes its process again and again is given up after the delivery limit, with its reason."""
+    publish(broker_url, b"poison")
+    with (
+        broker.connect(broker_url) as connection,
+        consuming(connection, CALLS) as take,
+        consuming(connection, topology.DEAD_QUEUE) as take_dead,
+    ):
+        for _ in range(topology.DELIVERY_LIMIT + 1):
+            take(1)[0].requeue()
+        [dead] = take_dead(1)
+    assert dead.headers["x-death"][0]["reason"] == "delivery_limit"
+
+
+def test_waiting_and_delayed_messages_survive_a_clean_restart_of_rabbitmq(private_rabbitmq: RabbitNode) -> None:
+    """Confirmed is on the disk."""
+    url = private_rabbitmq.url()
+    publish(url, b"waiting")
+    with Publisher(lambda: broker.connect(url, publishing=True)) as publisher:
+        publisher.publish_all([Message(topology.CALLS.name, "genesys.routine", b"delayed", delay=3)])
+    private_rabbitmq.stop()
+    private_rabbitmq.start()
+    with broker.connect(url) as connection, consuming(connection, CALLS) as take:
+        assert sorted(bodies(take(2))) == [b"delayed", b"waiting"]
+
+
+@pytest.mark.parametrize("queue", topology.all_queues(["genesys"]), ids=lambda queue: str(queue.name))
+def test_every_queue_on_rabbitmq_is_what_the_topology_says(
+    rabbitmq: RabbitNode, rabbitmq_vhost: str, queue: Queue
+) -> None:
+    """Quorum, a delivery limit and refusal when full; at-least-once dead-lettering, which needs all three."""
+    publish(rabbitmq.url(rabbitmq_vhost))
+    told = rabbitmq.rabbitmqctl("list_queues", "-p", rabbitmq_vhost, "name", "type", "arguments", "--quiet")
+    [line] = [line for line in told.splitlines() if line.startswith(f"{queue.name}\t")]
+    assert "\tquorum\t" in line
+    for argument, value in (queue.queue_arguments or {}).items():
+        assert f'"{argument}",' in line
+        assert str(value) in line
