@@ -1,4 +1,4 @@
-"""Celery's consumer on the project's own topology: quiet between workers, and awake at once."""
+"""Celery's consumer on the project's own topology: quiet between workers, and awake when a signal comes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TaskConsumer(Consumer):
 
     def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
-        self._waker = _Waker()
+        self._waker = _SignalWaker()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
     class Blueprint(Consumer.Blueprint):
@@ -36,15 +36,9 @@ class TaskConsumer(Consumer):
         )
 
     def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Let the hub be woken; called again after every reconnect."""
+        """Let signals wake the hub; called again after every reconnect."""
         super().register_with_event_loop(hub)
         self._waker.register(hub)
-
-    def call_soon_ack(self, p: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - celery ships no types
-        """Acknowledge at once: a finished task's ack would otherwise lie until something else woke the hub."""
-        scheduled = super().call_soon_ack(p, *args, **kwargs)
-        self._waker.wake()
-        return scheduled
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu ships no types
         """Give an undecodable message to the dead letters; Celery would acknowledge it, and it would be lost."""
@@ -63,8 +57,8 @@ class TopologyStep(bootsteps.StartStopStep):
             topology.declare(connection, consumer.app.runtime_host.provider_names)
 
 
-class _Waker:
-    """Ends the hub's wait from another thread or a signal handler; the hub sleeps up to half a heartbeat otherwise."""
+class _SignalWaker:
+    """Lets a signal end the hub's wait. Python's handlers run, but the poll goes on: up to half a heartbeat."""
 
     def __init__(self) -> None:
         self._reader, self._writer = socket.socketpair()
@@ -74,10 +68,6 @@ class _Waker:
     def register(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
         hub.add_reader(self._reader.fileno(), self._drain)
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-
-    def wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full: it is being woken already
-            self._writer.send(b"\0")
 
     def _drain(self) -> None:
         with contextlib.suppress(BlockingIOError):
