@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery, bootsteps, signals
+from celery import Celery, signals
 
 from tasks import revocations
 from worker import broker, embedded, topology
@@ -26,7 +26,10 @@ def create_app(settings: Settings) -> Celery:
     app.conf.update(_configuration(settings))
     host = _RuntimeHost(settings)
     app.runtime_host = host
-    app.steps["worker"].add(RuntimeStep)
+    # Not a bootstep: celery leaves the order of steps that do not name each other to chance, and the pool's tasks need
+    # the runtime from before their first to after their last.
+    signals.worker_init.connect(host.start, weak=False)
+    signals.worker_shutdown.connect(host.stop, weak=False)
     revocations.register(app, _task_base(host.loop), lambda: host.runtime)
     return app
 
@@ -69,34 +72,20 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 
 class _RuntimeHost:
-    """The loop and what runs on it, from the worker's start to its end."""
+    """The loop and what runs on it, from before the worker's pool starts to after it has stopped."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = LoopThread()
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
 
-    def start(self) -> None:
+    def start(self, **_: object) -> None:
         self.loop.start()
         self.loop.run(self.runtime.open())
 
-    def stop(self) -> None:
+    def stop(self, **_: object) -> None:
         self.loop.run(self.runtime.close())
         self.loop.stop()
-
-
-class RuntimeStep(bootsteps.StartStopStep):
-    """Opens the runtime before the pool starts, closes it after the pool has finished what it holds."""
-
-    requires = ("celery.worker.components:Hub",)
-
-    def start(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Open sessions and connections."""
-        worker.app.runtime_host.start()
-
-    def stop(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Close them."""
-        worker.app.runtime_host.stop()
 
 
 def _task_base(loop: LoopThread) -> type[BridgedTask]:

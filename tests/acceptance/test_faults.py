@@ -93,6 +93,22 @@ def test_with_the_ledger_locked_revocations_go_on_and_outcomes_wait(system: Syst
     assert system.states(event["id"]) == {"finbourne": "accepted"}
 
 
+@pytest.mark.parametrize("seed", ["1", "2", "3"])
+def test_a_stop_lets_the_calls_under_way_finish(system: System, seed: str) -> None:
+    """SIGTERM: exit 0, the call is made once, its outcome is recorded. The order of shutdown depends on no hash seed."""
+    system.start("intake", "recorder")
+    worker = system.processes.start("revoker", "worker", env={**system.env, "PYTHONHASHSEED": seed})
+    secret = token()
+    system.script({"fault": "slow", "match": secret, "seconds": 2})
+    event = system.ended(system.session("finbourne", secret))
+    system.publish([event])
+    wait_until(system.journal, 20, "the call to be under way")
+    assert worker.stop() == 0
+    system.start("worker")
+    system.wait_closed([event["id"]])
+    assert len(system.journal()) == 1
+
+
 @pytest.fixture
 def on_private_rabbitmq(private_rabbitmq: RabbitNode, tmp_path: Path, processes: Processes) -> Iterator[System]:
     """A system on a broker of the test's own, which it may stop and kill."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from random import SystemRandom
 from typing import Any, Final
 
 HOST: Final = "127.0.0.1"
 SECONDS: Final = 5.0  # for one request to a neighbour
+# Below the range that outgoing connections take theirs from (ip_local_port_range): still free in a second.
+_PORTS: Final = range(15_000, 32_000)
+_chance: Final = SystemRandom()
 
 
 class SandboxError(Exception):
@@ -65,7 +70,8 @@ class SandboxDoor:
 
 def free_port() -> int:
     """Return a loopback port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    while True:
+        port = _chance.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port

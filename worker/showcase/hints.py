@@ -23,7 +23,7 @@ def next_steps(folder: Path) -> str:
 Everything stays up until Ctrl-C. Try next, in another terminal{also}:
   {revoker} explain {PERSON}
   {revoker} dlq list
-  {revoker} dlq replay --dry-run --provider finbourne
+  {revoker} dlq replay --dry-run --died-of auth.forbidden
 """
 
 

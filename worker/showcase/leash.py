@@ -1,6 +1,7 @@
 """Runs a module as a process that does not outlive the one that started it: `python -m worker.showcase.leash PID …`.
 
-A supervisor that was killed cannot stop anybody, and what it left behind would work on beside its successor.
+A supervisor that was killed cannot stop anybody, and what it left behind would work on beside its successor. Killed
+and not asked to stop: nobody is left to wait for the answer, and whatever was in hand comes again from the broker.
 """
 
 import ctypes
@@ -13,9 +14,9 @@ PR_SET_PDEATHSIG: Final = 1  # prctl(2): the signal to get when the parent dies;
 
 
 def main(parent: int, arguments: list[str]) -> None:
-    """Become `python ARGUMENTS`, which gets SIGTERM when *parent* dies. Elsewhere than on Linux, without that."""
+    """Become `python ARGUMENTS`, which dies with *parent*. Elsewhere than on Linux, without that."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit("the process that started this one is gone")
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own interpreter, no shell

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 REVOKER: Final = ("-m", "worker.cli")
 READY_SECONDS: Final = 45.0  # until every process is ready, on a slow machine
 STOP_SECONDS: Final = 6.0  # until those who were asked to stop are killed
+SANDBOX_SECONDS: Final = 3.0  # likewise, for the sandbox, which holds nothing
 RESTARTS: Final = 3  # of one process in one run
 PAUSE: Final = 0.05  # seconds between two looks
-TAIL: Final = 12  # lines of a log that are shown
+TAIL: Final = 8  # lines of a log that are shown
+WIDTH: Final = 200  # characters of each
 
 
 class ProcessFailed(Exception):  # noqa: N818 - it says what is the case, to the person at the terminal
@@ -65,7 +67,7 @@ class Child:
     @property
     def obituary(self) -> str:
         """How it ended, and the last it logged."""
-        tail = "\n".join(f"  | {line}" for line in self._said().splitlines()[-TAIL:])
+        tail = "\n".join(f"  | {line[:WIDTH]}" for line in self._said().splitlines()[-TAIL:])
         return f"{self.program.name} ended with {self._process.returncode}; {self._log} says last:\n{tail}"
 
     def signal(self, number: signal.Signals) -> None:
@@ -135,8 +137,8 @@ class Crew:
     def stop(self) -> None:
         """Ask those who work to stop, then the sandbox they work on, started first; kill who does not listen."""
         sandbox, workers = self._children[:1], self._children[1:]
-        self._end(workers)
-        self._end(sandbox)
+        self._end(workers, STOP_SECONDS)
+        self._end(sandbox, SANDBOX_SECONDS)
         self._children.clear()
 
     def __enter__(self) -> Self:
@@ -145,15 +147,15 @@ class Crew:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def _end(self, children: Sequence[Child]) -> None:
+    def _end(self, children: Sequence[Child], seconds: float) -> None:
         for child in children:
             child.signal(signal.SIGTERM)
-        until = time.monotonic() + STOP_SECONDS
+        until = time.monotonic() + seconds
         for child in children:
             if not child.wait(until):
-                self._say(f"{child.program.name} did not stop within {STOP_SECONDS:g} s and is killed")
+                self._say(f"{child.program.name} did not stop within {seconds:g} s and is killed")
                 child.signal(signal.SIGKILL)
-                child.wait(time.monotonic() + STOP_SECONDS)
+                child.wait(time.monotonic() + 1.0)
 
 
 def _check_start(waiting: Sequence[Child], until: float) -> None:

@@ -40,15 +40,21 @@ class Progress:
 
     staged: Sequence[Staged]
     _taken_in: set[str] = field(default_factory=set)
-    _lines: dict[str, dict[str, CallRow]] = field(default_factory=dict)  # event id → call or dead letter → its row
+    _lines: dict[str, dict[str, CallRow]] = field(init=False)  # event id → call or dead letter → its row
+
+    def __post_init__(self) -> None:
+        self._lines = {each.event_id: {} for each in self.staged}
 
     def learn(self, news: Iterable[News]) -> None:
         """Take in what the ledger tells."""
         for row in news:
+            lines = self._lines.get(row.event_id or "")
+            if lines is None:
+                continue  # somebody else's event
             if isinstance(row, EventRow):
                 self._taken_in.add(row.event_id)
-            elif row.event_id is not None:
-                self._lines.setdefault(row.event_id, {})[row.call_id or row.dead_letter_id or ""] = row
+            else:
+                lines[row.call_id or row.dead_letter_id or ""] = row
 
     @property
     def rows(self) -> list[CallRow]:
@@ -62,7 +68,7 @@ class Progress:
 
     def lines(self, staged: Staged) -> list[CallRow]:
         """The lines of one sample."""
-        return list(self._lines.get(staged.event_id, {}).values())
+        return list(self._lines[staged.event_id].values())
 
     def broken_promises(self) -> list[str]:
         """A line for each sample of which the ledger tells something else than the sample promises."""

@@ -21,7 +21,7 @@ from worker.showcase.reaching import Reach
 from worker.showcase.samples import SOURCE, Cast, load_samples
 from worker.showcase.state import claimed, furnished, sealing_key
 from worker.showcase.summary import journal_keys, summarised, unproved
-from worker.showcase.view import View, print_document, print_summary
+from worker.showcase.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.showcase.progress import News
 
+ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK: Final = 0.05  # seconds between two looks at the ledger
 SETTLE_SECONDS: Final = 60.0  # until the samples must be settled or dead
 
@@ -58,7 +59,7 @@ def show(wish: Wish) -> bool:
     with ExitStack() as opened:
         stop = opened.enter_context(_asked_to_stop())
         view = opened.enter_context(View())
-        lock = opened.enter_context(claimed(wish.folder, stop))
+        lock = opened.enter_context(claimed(wish.folder, view.say, stop))
         settings = furnished(wish.folder, door.base_url)
         reach = Reach(settings, view.say, stop)
         reach.broker()
@@ -93,18 +94,22 @@ class _Run:
 
     def play(self) -> bool:
         """Publish the samples, watch them to their end, sum up; then stay until stopped, unless once is enough."""
-        self._publish()
+        if not self.stop.is_set():  # as it is by a Ctrl-C while the processes start
+            self._publish()
         until = time.monotonic() + SETTLE_SECONDS
         self._watch(lambda: not self.progress.open or time.monotonic() > until)
-        if self.stop.is_set() and self.wish.once:
-            raise Interrupted("stopped before the samples were settled; what was published waits in the broker")
-        if self.stop.is_set():
-            return True
-        is_fine = self._sum_up()
-        if not self.wish.once:
+        if self.wish.once:
+            return self._sum_up_once()
+        if not self.stop.is_set():
+            self._sum_up()
             self.view.say(hints.next_steps(self.wish.folder))
-            self._watch(lambda: False)
-        return is_fine or not self.wish.once
+        self._watch(lambda: False)
+        return True
+
+    def _sum_up_once(self) -> bool:
+        if self.stop.is_set():
+            raise Interrupted("stopped before the samples were settled; what was published waits in the broker")
+        return self._sum_up()
 
     def _publish(self) -> None:
         self.door.seed(self.cast.live)
@@ -137,7 +142,7 @@ class _Run:
     def _sum_up(self) -> bool:
         published = [each.event_id for each in self.progress.staged]
         summary = summarised(published, self.ledger.settled_or_dead(SOURCE, published), self.progress.rows)
-        (print_document if self.wish.as_json else print_summary)(summary)
+        self.view.sum_up(summary, as_json=self.wish.as_json)
         keys = journal_keys(self.progress.staged, self.cast, self.settings.catalogue(), datetime.now(UTC))
         complaints = [*self.progress.broken_promises(), *unproved(self.progress.rows, keys, self.door.revoked())]
         for complaint in complaints:
@@ -158,9 +163,9 @@ def _programs(door: SandboxDoor) -> list[Program]:
 
 @contextmanager
 def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, until the end of the block."""
+    """An event that Ctrl-C, SIGTERM and a closed terminal set, until the end of the block."""
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in ENDINGS}
     try:
         yield stop
     finally:

@@ -6,9 +6,10 @@ import fcntl
 import json
 import os
 import secrets
+import time
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 CONFIG: Final = "revoker.toml"
 LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"
-CLAIM_SECONDS: Final = 15.0  # a killed run's processes are gone by then
+CLAIM_SECONDS: Final = 10.0  # a killed run's processes are gone by then
 MARK: Final = "# Written by `revoker run` at every start; REVOKER_... environment variables win over it."
 HEAD: Final = f"""{MARK}
 # For a configuration of your own, copy it and set REVOKER_CONFIG_FILE to the copy.
@@ -48,24 +49,23 @@ class StateError(Exception):
 
 
 @contextmanager
-def claimed(folder: Path, stop: threading.Event) -> Iterator[int]:
-    """Hold *folder* (made if missing) for this run; yields the file descriptor its processes are to hold open, too.
+def claimed(folder: Path, say: Callable[[str], None], stop: threading.Event) -> Iterator[int]:
+    """Hold *folder* (made if missing) for this run; yields the file descriptor that its processes are to hold open.
 
-    A run that was killed leaves processes that are just ending: they are waited for. Raises StateError where somebody
-    still holds it after 15 s.
+    The processes of a run that was killed are just ending: they are waited for, up to 10 s or until *stop*, which
+    *say* tells. Raises StateError where they are still there then, and at once where another run works in *folder*.
     """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / "run.lock", os.O_CREAT | os.O_RDWR, 0o600)
-    except OSError as error:
-        raise StateError(f"{folder}: cannot be used ({error.strerror})") from None
-    try:
-        tries = int(CLAIM_SECONDS / 0.1)
-        if not any(_locked(lock) or stop.wait(0.1) for _ in range(tries)):
+    with ExitStack() as held:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            run, processes = (_opened(folder / name, held) for name in ("run.lock", "processes.lock"))
+        except OSError as error:
+            raise StateError(f"{folder}: cannot be used ({error.strerror})") from None
+        if not _locked(run):
             raise StateError(f"{folder}: another `revoker run` works there; stop it, or name another --state-dir")
-        yield lock
-    finally:
-        os.close(lock)
+        if not _locked(processes) and not _freed(processes, folder, say, stop):
+            raise StateError(f"{folder}: processes of an earlier run still work there; end them first")
+        yield processes
 
 
 def furnished(folder: Path, sandbox_url: str) -> Settings:
@@ -96,6 +96,21 @@ def sealing_key(settings: Settings) -> SealingKey:
     key: Any = import_key(load_keys(settings.keys_dir).public_jwks()["keys"][-1])
     public: SealingKey = key
     return public
+
+
+def _opened(path: Path, held: ExitStack) -> int:
+    lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    held.callback(os.close, lock)
+    return lock
+
+
+def _freed(lock: int, folder: Path, say: Callable[[str], None], stop: threading.Event) -> bool:
+    say(f"{folder}: waiting up to {CLAIM_SECONDS:g} s for the processes of an earlier run to end")
+    until = time.monotonic() + CLAIM_SECONDS
+    while not _locked(lock):
+        if time.monotonic() > until or stop.wait(0.1):
+            return False
+    return True
 
 
 def _locked(lock: int) -> bool:

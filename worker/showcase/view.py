@@ -17,7 +17,7 @@ from worker.cli.output import plain
 from worker.ledger import CallRow, EventRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from worker.showcase.progress import News, Progress
@@ -68,7 +68,7 @@ class View:
         self._titles = dict(titles)
         self._began = time.monotonic()
 
-    def show(self, news: Iterable[News], progress: Progress) -> None:
+    def show(self, news: Sequence[News], progress: Progress) -> None:
         """Tell what is new, and how far things are."""
         calls = [row for row in news if isinstance(row, CallRow)]
         events = {row.event_id: row for row in news if isinstance(row, EventRow)}
@@ -82,6 +82,14 @@ class View:
         waiting = sum(row.state in (State.RETRYING, State.HELD) for row in progress.rows)
         self._live.update(Text(f"{done} of {all_} events settled or dead, {waiting} calls waiting", style="bold"))
 
+    def sum_up(self, summary: Summary, *, as_json: bool) -> None:
+        """Print the figures on stdout, as a table or as one JSON document. The status line has done its work."""
+        self._live.stop()
+        if as_json:
+            click.echo(json.dumps(summary.document()))
+        else:
+            Console(highlight=False, markup=False, emoji=False).print(_table(summary))
+
     def _print(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True)
 
@@ -90,29 +98,26 @@ class View:
         return Text.assemble(self._clock(), (f"{row.event_type}  {plain(row.subject)}", "bold"), f"  {title}")
 
     def _call(self, row: CallRow) -> Text:
-        operation = (row.operation or "").rpartition(".")[2]
         return Text.assemble(
             self._clock(),
-            f"  {plain(row.provider or '-'):<11} {operation or '-':<16}  {plain(row.subject or '-'):<15}  ",
+            f"  {plain(row.provider or '-'):<11} {_operation(row):<16}  {plain(row.subject or '-'):<15}  ",
             (f"{row.state:<16}", _STYLES.get(row.state, "green")),
-            f"  {_remark(row)}",
+            f"  {_remark(row)}{self._refused_event(row)}",
         )
+
+    def _refused_event(self, row: CallRow) -> str:
+        """Which one: a refused event has no line of its own."""
+        return f": {self._titles.get(row.event_id or '', 'not one of the samples')}" if row.kind == "event" else ""
 
     def _clock(self) -> tuple[str, str]:
         return f"{time.monotonic() - self._began:6.1f} s  ", "dim"
 
 
-def print_summary(summary: Summary) -> None:
-    """Print the figures as a table, on stdout."""
+def _table(summary: Summary) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
     for name, number in _figures(summary):
         table.add_row(name, number)
-    Console(highlight=False, markup=False, emoji=False).print(table)
-
-
-def print_document(summary: Summary) -> None:
-    """Print the figures as one JSON document, on stdout."""
-    click.echo(json.dumps(summary.document()))
+    return table
 
 
 def _figures(summary: Summary) -> Sequence[tuple[str, str]]:
@@ -129,12 +134,18 @@ def _figures(summary: Summary) -> Sequence[tuple[str, str]]:
 
 
 def _plan(rows: Sequence[CallRow]) -> Text:
-    """What becomes of an event: the calls, and the providers where none is needed."""
-    calls = [f"{plain(row.provider or '')} {(row.operation or '').rpartition('.')[2]}" for row in rows if _is_call(row)]
-    others = [f"{row.state} {plain(row.provider or '')}" for row in rows if not _is_call(row)]
-    return Text(
-        " " * len("     0.0 s  ") + "→ " + ", ".join(calls or ["no call"]) + "".join(f" · {each}" for each in others)
-    )
+    """What becomes of an event: its calls, and where none is needed."""
+    calls = [f"{plain(row.provider or '')} {_operation(row)}" for row in rows if _is_call(row)]
+    idle: dict[State, list[str]] = {}
+    for row in rows:
+        if row.kind == "call" and not _is_call(row):
+            idle.setdefault(row.state, []).append(plain(row.provider or ""))
+    remarks = "".join(f" · {state}: {', '.join(providers)}" for state, providers in idle.items())
+    return Text(f"{'':<11}→ {', '.join(calls) or 'no call'}{remarks}")
+
+
+def _operation(row: CallRow) -> str:
+    return (row.operation or "-").rpartition(".")[2]
 
 
 def _is_call(row: CallRow) -> bool:
