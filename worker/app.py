@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 
 from tasks import revocations
 from worker import broker, embedded, topology
@@ -26,9 +26,7 @@ def create_app(settings: Settings) -> Celery:
     app.conf.update(_configuration(settings))
     host = _RuntimeHost(settings)
     app.runtime_host = host
-    # Not a bootstep: celery leaves the order of steps that do not name each other to chance, and the pool's tasks need
-    # the runtime from before their first to after their last.
-    signals.worker_init.connect(host.start, weak=False)
+    app.steps["worker"].add(RuntimeStep)
     signals.worker_shutdown.connect(host.stop, weak=False)
     revocations.register(app, _task_base(host.loop), lambda: host.runtime)
     return app
@@ -79,13 +77,27 @@ class _RuntimeHost:
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
 
-    def start(self, **_: object) -> None:
+    def start(self) -> None:
         self.loop.start()
         self.loop.run(self.runtime.open())
 
     def stop(self, **_: object) -> None:
         self.loop.run(self.runtime.close())
         self.loop.stop()
+
+
+class RuntimeStep(bootsteps.StartStopStep):
+    """Opens the runtime before the consumer starts, which is always the last step.
+
+    It is not closed here: Celery leaves the order of steps that do not name each other to chance, and the pool's last
+    task still needs it.
+    """
+
+    requires = ("celery.worker.components:Hub",)
+
+    def start(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Open sessions and connections."""
+        worker.app.runtime_host.start()
 
 
 def _task_base(loop: LoopThread) -> type[BridgedTask]:

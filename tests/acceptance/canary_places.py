@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from canary_search import Kind, Place
-from canary_story import CanaryStory
+from canary_search import Kind, Place, leaks
+from canary_story import FAULTS, CanaryStory
 from kombu import Exchange, Queue
 from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE
+from system import digest
 
 from worker import broker, topology
 
@@ -45,6 +46,22 @@ def everywhere(story: CanaryStory, said: Path, broker_files: Path) -> list[Place
         *_command_line(story),
         *(Place(f"error report {n}", envelope) for n, envelope in enumerate(story.inbox.envelopes)),
     ]
+
+
+def never_arrived(story: CanaryStory) -> set[str]:
+    """The markers that could not have leaked: no provider saw the token, no file of settings holds the secret."""
+    seen = {entry["key"] for entry in story.system.journal()}
+    files = [file for file in story.system.home.glob("*/*") if file.is_file()]
+    settings = [Place(file.name, file.read_bytes()) for file in (story.system.home / "revoker.toml", *files)]
+    found = {line.partition(": ")[2].partition(",")[0] for line in leaks(settings, story.markers)}
+    tokens = {marker.name for marker in story.markers if digest(marker.value) in seen}
+    return (_SEEN_BY_PROVIDERS - tokens) | (_SECRETS_OF_OURS - found)
+
+
+_SEEN_BY_PROVIDERS = {"spent token", "good genesys", "good wibmo", "through the door", *(name for name, *_ in FAULTS)}
+_SECRETS_OF_OURS = {
+    *("client secret", "wrong client secret", "api key", "cipher key", "subject key", "private sealing key")
+}
 
 
 def _argv(said: Path) -> Iterator[Place]:
@@ -90,7 +107,7 @@ def _ledger(file: Path) -> Iterator[Place]:
 
 
 def _command_line(story: CanaryStory) -> Iterator[Place]:
-    """What operators see."""
+    """What operators see. A plan prints the exact calls, and the user's id is a part of one."""
     event, disabled = story.events
     for name, document in (("ended", event), ("disabled", disabled)):
         (story.system.home / f"{name}.json").write_text(json.dumps(document))
@@ -102,9 +119,11 @@ def _command_line(story: CanaryStory) -> Iterator[Place]:
         *(("dlq", "show", letter, "-o", "json") for letter in letters.values()),
         ("dlq", "replay", "--all", "--dry-run"),
         *((*command, "-o", form) for command in _LISTS for form in ("table", "json")),
-        *(("plan", str(story.system.home / f"{name}.json"), "-o", "json") for name in ("ended", "disabled")),
     ):
         yield _said(story, *arguments)
+    for name in ("ended", "disabled"):
+        plan = _said(story, "plan", str(story.system.home / f"{name}.json"), "-o", "json")
+        yield Place(plan.name, plan.content, NAMES)
 
 
 _LISTS = (("config", "show"), ("provider", "list"), ("provider", "check"), ("keys", "list"))

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from canary_places import bind_copies, everywhere
+from canary_places import bind_copies, everywhere, never_arrived
 from canary_search import Kind, Marker, Place, forms, leaks
 from canary_story import REASONS, CanaryStory
 from servers import Processes, RabbitNode
-from system import digest
 
 
 @pytest.fixture
@@ -32,28 +31,20 @@ def broker_files(broker_url: str, tmp_path: Path, request: pytest.FixtureRequest
 
 @pytest.mark.timeout(300)
 def test_no_secret_is_found_anywhere(story: CanaryStory, tmp_path: Path, broker_files: Path) -> None:
-    """Not in logs, messages, headers, files, ledger, command line, error reports or argv; on no path."""
+    """Not in logs, messages, headers, files, ledger, command line, error reports or argv; on no path.
+
+    Searched are the output of 30 commands and 1 300 other places at least; the providers did see the tokens.
+    """
     story.tell()
     places = everywhere(story, tmp_path / "processes", broker_files)
     counts = Counter(place.name.split()[0] for place in places if place.content)
     print(f"\nsearched {sum(counts.values())} places, {sum(len(p.content) for p in places)} bytes: {dict(counts)}")
-    assert leaks(places, story.markers) == []
+    assert never_arrived(story) == set()
+    found = leaks(places, story.markers)
+    assert not found, "\n".join(found)
     assert {letter.reason for letter in story.system.ledger.dead_letters()} >= REASONS
-    least = {"argv": 4, "log": 5, "body": 90, "headers": 90, "broker": 1, "ledger": 500, "revoker": 25, "error": 4}
+    least = {"argv": 4, "log": 5, "body": 100, "headers": 100, "broker": 1, "ledger": 1100, "revoker": 30, "error": 4}
     assert {name for name, count in least.items() if counts[name] < count} == set()
-
-
-@pytest.mark.timeout(300)
-def test_the_markers_were_really_there(story: CanaryStory, tmp_path: Path) -> None:
-    """What the search looks for is what went in: the providers saw the tokens, the settings hold the secrets."""
-    story.tell()
-    reached = {entry["key"] for entry in story.system.journal()}
-    names = {"spent token", "good genesys", "good wibmo", "forbidden", "broken", "slow", "garbled", "through the door"}
-    assert {digest(marker.value) for marker in story.markers if marker.name in names} <= reached
-    files = [file for file in (tmp_path / "system").rglob("*") if file.is_file()]
-    found = leaks([Place(file.name, file.read_bytes()) for file in files], story.markers)
-    known = {"client secret", "api key", "cipher key", "subject key", "private sealing key", "wrong client secret"}
-    assert known <= {line.partition(": ")[2].partition(",")[0] for line in found}
 
 
 @pytest.mark.parametrize("form", [name for name, _ in forms("any")])

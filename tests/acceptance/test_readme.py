@@ -1,0 +1,254 @@
+"""The README is true: its producers run, its commands exist, its tables are those of the code."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from html import unescape
+from pathlib import Path
+from uuid import uuid4
+
+import click
+import pytest
+from click.testing import CliRunner
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from servers import Processes, wait_until
+from system import System, digest
+
+from tasks.events import RejectionCode
+from tasks.outcome import Reason, State, event_reason, http_reason
+from tasks.providers import FinbourneSettings, GenesysSettings, WibmoSettings
+from tasks.providers.base import CommonSettings
+from tasks.providers.ciphers import CipherConfig
+from tasks.retry import RetryPolicy
+from worker.cli import main
+from worker.cli.exits import Exit
+from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+SCHEMA = json.loads((ROOT / "tasks/contracts/event.schema.json").read_text())
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`]+)`")
+KIND_ROWS = {*CommonSettings.model_fields, "kind", "cipher"}  # told in tables and a sentence of their own
+
+
+def section(heading: str) -> str:
+    """What stands below *heading*, up to the next heading of any level."""
+    match = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", README, re.MULTILINE | re.DOTALL)
+    assert match, heading
+    return match[1]
+
+
+def blocks(language: str, text: str = README) -> list[str]:
+    """The code blocks of *language* in *text*."""
+    return [code for name, code in BLOCK.findall(text) if name == language]
+
+
+def tables_of(header: str) -> list[list[list[str]]]:
+    """The tables whose first column is called *header*: their rows, cell by cell."""
+    found = re.findall(rf"^\| {re.escape(header)} \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", README, re.MULTILINE)
+    return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines()] for body in found]
+
+
+def table(header: str) -> list[list[str]]:
+    """The rows of the one table whose first column is called *header*."""
+    [rows] = tables_of(header)
+    return rows
+
+
+def names(rows: list[list[str]]) -> list[str]:
+    """The names in the first column of *rows*; a cell may hold several."""
+    return [unescape(name) for row in rows for name in SPAN.findall(row[0])]
+
+
+def told(field: FieldInfo) -> str:
+    """The default of *field* as the README writes it."""
+    if field.is_required():
+        return "required"
+    plain = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    if isinstance(plain, frozenset):
+        plain = ", ".join(sorted({str(each) for each in plain}))
+    return "–" if plain in {None, ""} else f"`{plain}`"
+
+
+def settings(model: type[BaseModel], skipped: set[str], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every single setting of *model* with its dotted name, those of its sections included."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            yield from settings(type(field.default), skipped, f"{path}{name}.")
+        elif name not in skipped:
+            yield f"{path}{name}", field
+
+
+# -- what producers copy --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def system(rabbitmq_url: str, tmp_path: Path, processes: Processes) -> Iterator[System]:
+    """A running system on RabbitMQ, which is where producers in other programs are."""
+    made = System(tmp_path / "system", rabbitmq_url, processes)
+    intake, *_ = made.start()
+    wait_until(lambda: "consumer.ready" in intake.output, 30, "the queues to be declared")
+    yield made
+    made.close()
+
+
+def run_example(heading: str, given: str, folder: Path, broker_url: str, *arguments: str) -> None:
+    """Run the Python program below *heading* as its reader would, *given* on its stdin."""
+    [code] = blocks("python", section(heading))
+    program = folder / "example.py"
+    program.write_text(code)
+    environment = {"PATH": os.environ["PATH"], "BROKER_URL": broker_url}
+    argv = [sys.executable, str(program), *arguments]
+    subprocess.run(argv, input=given, env=environment, text=True, timeout=60, check=True)
+
+
+def wait_dead(system: System, secret: str) -> None:
+    """Wait until the providers' own journal says that *secret* was revoked."""
+    wait_until(lambda: digest(secret) in system.revoked(), 30, "the token to die")
+
+
+def test_the_python_producer_kills_a_token(system: System, tmp_path: Path) -> None:
+    """The example, a real broker, the real worker: the provider's own journal says that the token died."""
+    exported = subprocess.run(
+        [str(Path(sys.executable).with_name("revoker")), "keys", "export"],
+        env={"PATH": os.environ["PATH"], **system.env},
+        capture_output=True,
+        check=True,
+    )
+    jwks, secret = tmp_path / "jwks.json", f"sbx-{uuid4()}"
+    jwks.write_bytes(exported.stdout)
+    run_example("A producer in Python", f"{secret}\n", tmp_path, system.broker_url, str(jwks), "genesys")
+    wait_dead(system, secret)
+
+
+def test_an_event_through_the_celery_door_kills_a_token(system: System, tmp_path: Path) -> None:
+    """The second example: the same event as a Celery task."""
+    secret = f"sbx-{uuid4()}"
+    event = system.ended(system.session("finbourne", secret))
+    run_example("The trusted Celery door", json.dumps(event), tmp_path, system.broker_url)
+    wait_dead(system, secret)
+
+
+def test_every_field_of_the_contract_is_told() -> None:
+    """The four tables of fields name what the JSON Schema names, and say of the same fields that they are needed."""
+    tables = tables_of("field")
+    schemas = [SCHEMA, *(SCHEMA["$defs"][name] for name in ("session_ended", "user_disabled", "session"))]
+    for rows, schema in zip(tables, schemas, strict=True):
+        assert set(names(rows)) == set(schema["properties"])
+        assert set(names([row for row in rows if row[1] == "yes"])) == set(schema["required"])
+
+
+# -- what operators type --------------------------------------------------------------------------
+
+
+def commands() -> list[str]:
+    """Every `revoker …` of the code blocks and of the text, and those of the Procfile."""
+    lines = [line.removeprefix("$ ") for line in "\n".join([*blocks("sh"), *blocks("text")]).splitlines()]
+    typed = [line for line in lines if line.startswith("revoker ")]
+    spans = [span for span in SPAN.findall(BLOCK.sub("", README)) if span.startswith("revoker ")]
+    processes = [line.partition(": ")[2] for line in (ROOT / "Procfile").read_text().splitlines()]
+    return sorted({*typed, *spans, *processes})
+
+
+def find(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that *words* name, and its path."""
+    command: click.Command = main
+    path: list[str] = []
+    while isinstance(command, click.Group):
+        assert words, "a group is no command"
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, f"there is no command {words[0]}"
+        command, path, words = found, [*path, words[0]], words[1:]
+    return command, path
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_exists_with_its_options(line: str) -> None:
+    """What the README has people type is there, and tells its own help."""
+    words = shlex.split(line.partition(" < ")[0].partition(" >")[0], comments=True)[1:]
+    command, path = find(words)
+    assert CliRunner().invoke(main, [*path, "--help"]).exit_code == 0
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_configuration_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The TOML file and the secret files of the ten lines are what the settings ask for."""
+    text = section("Point it at a real RabbitMQ and a real provider")
+    [config], [shell, _processes] = blocks("toml", text), blocks("sh", text)
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    (tmp_path / "revoker.toml").write_text(config)
+    written = dict.fromkeys(re.findall(r">secrets/(\w+)", shell), "x" * 64)
+    written |= {name: value for value, name in re.findall(r"printf %s '(.*)' >secrets/(\w+)", shell)}
+    for name, value in written.items():
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(value)
+    monkeypatch.setenv(CONFIG_FILE, str(tmp_path / "revoker.toml"))
+    monkeypatch.setenv(SECRETS_DIR, str(folder))
+    loaded = Settings.load()
+    assert list(loaded.providers) == ["genesys"]
+    assert loaded.broker_url.get_secret_value() == written["broker_url"]
+
+
+# -- what people look up --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("header", "members"),
+    [
+        ("state", State),
+        ("reason", [*Reason, http_reason(400).replace("bad_request", "<name>"), event_reason("<code>")]),
+        ("code", RejectionCode),
+    ],
+)
+def test_a_table_lists_exactly_the_members(header: str, members: Iterable[str]) -> None:
+    """Every state, dead-letter reason and rejection code has its line, once, and nothing else has."""
+    assert sorted(names(table(header))) == sorted(str(each) for each in members)
+
+
+def test_the_exit_codes_are_those_of_the_command_line() -> None:
+    """One line for each, in order."""
+    assert [int(row[0]) for row in table("exit code")] == [code.value for code in Exit]
+
+
+def test_the_retry_curve_is_that_of_the_policy() -> None:
+    """The ceilings, with the settings' defaults and chance at its worst; the last attempt has no next one."""
+    retry = Settings.model_fields["retry"].default
+    policy = RetryPolicy(retry.base, retry.cap, retry.retry_after_cap, retry.max_attempts, chance=lambda: 1.0)
+    rows = re.findall(r"^\| (?:after failed|waits at most)[^|]*\|(.*)\|$", README, re.MULTILINE)
+    columns, waits = ([cell.strip() for cell in row.split("|")] for row in rows)
+    shown = {n: wait for column, wait in zip(columns, waits, strict=True) for n in attempts(column)}
+    policys = {n: policy.next_delay(n, remaining=1e9) for n in range(1, retry.max_attempts + 1)}
+    assert shown == {n: "given up" if delay is None else str(delay) for n, delay in policys.items()}
+
+
+def attempts(column: str) -> range:
+    """The attempts a column stands for: `9`, or `10 to 19`."""
+    first, _, last = column.partition(" to ")
+    return range(int(first), int(last or first) + 1)
+
+
+@pytest.mark.parametrize(
+    ("header", "model", "skipped"),
+    [
+        ("every process", Settings, {"providers"}),
+        ("`providers.<name>.` of every kind", CommonSettings, set()),
+        ("`providers.<name>.` of kind genesys", GenesysSettings, KIND_ROWS),
+        ("`providers.<name>.` of kind finbourne", FinbourneSettings, KIND_ROWS),
+        ("`providers.<name>.` of kind wibmo", WibmoSettings, KIND_ROWS),
+        ("`providers.<name>.cipher.` of kind wibmo", CipherConfig, set()),
+    ],
+)
+def test_the_settings_are_those_of_the_models(header: str, model: type[BaseModel], skipped: set[str]) -> None:
+    """Name, default and meaning of each, in their order; where a model gives no meaning, the README's stands."""
+    expected = [[f"`{name}`", told(field), field.description] for name, field in settings(model, skipped)]
+    rows = [[unescape(cell) for cell in row] for row in table(header)]
+    assert [row[:2] for row in rows] == [row[:2] for row in expected]
+    assert all(mine == meaning for (_, _, mine), (_, _, meaning) in zip(rows, expected, strict=True) if meaning)

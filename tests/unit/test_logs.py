@@ -1,0 +1,232 @@
+"""Log lines: one line of JSON each, whoever wrote it and whatever it holds, and no credential in any."""
+
+import json
+import logging
+import subprocess
+import sys
+import uuid
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+
+from tasks.call import ProviderCall
+from worker.observability.logs import JsonLines
+from worker.observability.redaction import REDACTED, redacted
+
+MARKER = f"sbx-canary-{uuid.uuid4().hex}"
+JWS = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
+JWE = "eyJhbGciOiJFQ0RILUVTIn0.a2V5.aXY.Y2lwaGVydGV4dA.dGFn"
+
+
+def line(message: object, *args: object, name: str = "worker.runtime", error: object = None, **extra: object) -> Any:
+    """The JSON of one record, as it would be written."""
+    exc_info = (type(error), error, error.__traceback__) if isinstance(error, BaseException) else None
+    record = logging.LogRecord(name, logging.ERROR, "file.py", 1, message, args, exc_info)
+    vars(record).update(extra)
+    written = JsonLines().format(record)
+    assert "\n" not in written
+    return json.loads(written)
+
+
+def raised(error: BaseException) -> BaseException:
+    """*error* with a traceback whose frame holds the marker."""
+    marker = MARKER
+    try:
+        raise error
+    except type(error) as caught:
+        assert marker
+        return caught
+
+
+def test_a_line_says_what_happened_when_where_and_to_what() -> None:
+    """The event's name, its members, level, logger and an aware time."""
+    written = line("provider.held", provider="genesys", attempt=3)
+    assert (written["event"], written["provider"], written["attempt"]) == ("provider.held", "genesys", 3)
+    assert (written["level"], written["logger"]) == ("error", "worker.runtime")
+    assert datetime.fromisoformat(written["timestamp"]).tzinfo == UTC
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        f"Authorization: Bearer {MARKER}",
+        f"basic {MARKER}",
+        JWS,
+        f"got {JWE} from somebody",
+        f"amqp://worker:{MARKER}@broker.example/vhost",
+        f"postgresql+psycopg://worker:p@{MARKER}@db.example/ledger",
+        f"https://{MARKER}@sentry.example/1",
+        f"grant_type=client_credentials&client_secret={MARKER}&scope=",
+        f'{{"access_token": "{MARKER}"}}',
+        f"api-key: {MARKER}",
+    ],
+)
+def test_what_looks_like_a_credential_is_blanked_in_any_text(said: str) -> None:
+    """RFC 6750 and RFC 7617 headers, JWS, JWE, userinfo of URLs, assignments to secret names."""
+    written = line("event.refused", error=None, told=said, deep={"a": [{"b": said}]})
+    for secret in (MARKER, JWS, JWE):
+        assert secret not in json.dumps(written, ensure_ascii=False)
+    assert REDACTED in written["told"]
+
+
+@pytest.mark.parametrize(
+    "name", ["token", "access_token", "X-API-Key", "clientSecret", "Authorization", "refresh-token", "jwe", "password"]
+)
+def test_members_named_like_a_secret_are_blanked_at_any_depth(name: str) -> None:
+    """Whatever their value looks like, whatever holds them."""
+    written = line("x", **{name: MARKER}, held=({"deep": [{name: {"er": MARKER}}]},))
+    assert written[name] == written["held"][0]["deep"][0][name] == REDACTED
+
+
+def test_ordinary_words_stay_as_they_are() -> None:
+    """Redaction that eats task names, reasons and URLs without a password would blind operators."""
+    said = {"task": "finbourne.invalidate_token", "reason": "event.plaintext_token", "url": "https://a.example/b?c=d"}
+    assert redacted(said) == said
+
+
+class Shy:
+    """An object that must not be asked for its text."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError(MARKER)
+
+
+def test_of_odd_values_nothing_but_their_type_is_told() -> None:
+    """Bytes may be a body, an object anything."""
+    odd = [MARKER.encode(), Shy(), SecretStr(MARKER), ValueError(MARKER)]
+    assert redacted(odd) == ["<bytes>", "<Shy>", "<SecretStr>", "<ValueError>"]
+
+
+def test_simple_types_keep_their_text() -> None:
+    """Times, ids, paths and the members of string enumerations."""
+    unit = StrEnum("unit", {"CALL": "call"})
+    told = [datetime(2026, 1, 2, tzinfo=UTC), uuid.UUID(int=1), Path("/var/x"), unit("call")]
+    assert redacted(told) == [
+        "2026-01-02T00:00:00+00:00",
+        "00000000-0000-0000-0000-000000000001",
+        "/var/x",
+        "call",
+    ]
+
+
+def test_a_value_that_holds_itself_ends() -> None:
+    """A cycle is cut, and so is what is deeper than anybody reads."""
+    cycle: dict[str, Any] = {"n": 1}
+    cycle["again"] = [cycle]
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert line("x", cycle=cycle, deep=deep)["cycle"] == {"n": 1, "again": ["…"]}
+
+
+ODD = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.builds(Shy))
+DEEP = st.recursive(ODD, lambda each: st.lists(each) | st.dictionaries(st.text() | st.integers(), each), max_leaves=20)
+
+
+@given(DEEP, st.text(), st.lists(ODD))
+def test_no_value_makes_a_line_fail(value: object, message: str, args: list[object]) -> None:
+    """Surrogates, NaN, endless integers, objects whose repr raises, arguments that do not fit: always JSON."""
+    for name in ("worker.runtime", "celery.worker"):
+        assert line(message, *args, name=name, value=value)["event"] != "log.unrenderable"
+
+
+@pytest.mark.parametrize(
+    ("template", "args", "told"),
+    [
+        ("Received %r after %d tries in %.1f s", (MARKER, 3, 0.5), "Received '…' after 3 tries in 0.5 s"),
+        ("Cannot connect: %s", (ConnectionRefusedError(MARKER),), "Cannot connect: ConnectionRefusedError"),
+        ("Unknown message\nThe full contents: %s", (MARKER,), "Unknown message"),
+        ("Task %(name)s raised", ({"name": MARKER, "args": MARKER},), "Task %(name)s raised"),
+        (f"Exception in callback send('{MARKER}')", (), "Exception in callback send"),
+        ("%d of %d", (MARKER,), "%d of %d"),
+        (ValueError(MARKER), (), "ValueError"),
+    ],
+)
+def test_of_a_library_arguments_are_told_as_far_as_they_cannot_be_secret(
+    template: object, args: tuple[object, ...], told: str
+) -> None:
+    """Celery logs the bodies of messages it cannot use, asyncio the arguments of callbacks."""
+    written = line(template, *args, name="celery.worker.consumer.consumer", data={"args": MARKER}, body=MARKER)
+    assert written["event"] == told
+    assert MARKER not in json.dumps(written)
+
+
+def test_a_failing_task_is_named_as_far_as_its_name_is_one() -> None:
+    """Name and id come with the message: only what has their form is told."""
+    good = {"name": "genesys.delete_token", "id": str(uuid.uuid4()), "args": MARKER}
+    written = line("Task raised", good, name="celery.app.trace", data=good)
+    assert (written["task"], written["task_id"]) == (good["name"], good["id"])
+    bad = line("Task raised", good, name="celery.app.trace", data={"name": f"{MARKER}!", "id": MARKER})
+    assert MARKER not in json.dumps(bad)
+
+
+def test_an_exception_is_told_by_types_and_places_never_by_its_text() -> None:
+    """A KeyError's text is the key, a parser's what it could not parse; the cause is told as well."""
+    error = raised(KeyError(MARKER))
+    error.__cause__ = raised(ExceptionGroup(MARKER, [ValueError(MARKER)]))
+    told = line("x", error=error)["exception"]
+    kinds = [part for part in told.splitlines() if not part.startswith(" ")]
+    assert kinds == ["KeyError", "ExceptionGroup", "ValueError"]
+    assert f"{__file__}:" in told
+    assert MARKER not in told
+
+
+def test_a_refused_call_shows_no_input() -> None:
+    """Neither in the log nor in the error's own text, wherever that may end."""
+    with pytest.raises(ValidationError) as caught:
+        ProviderCall.model_validate({"jwe": {"token": MARKER}, "subject": [MARKER]})
+    assert MARKER not in str(caught.value)
+    assert MARKER not in json.dumps(line("x", error=caught.value))
+
+
+CRASHING = """
+import logging, sys, threading, asyncio
+from worker.observability import logs
+logs.configure(sys.argv[2])
+marker = sys.argv[1]
+for name in ("amqp", "kombu", "aiohttp.client", "asyncio", "celery.app.trace", "celery.worker.consumer"):
+    for level in (logging.DEBUG, logging.INFO, logging.WARNING):
+        logging.getLogger(name).log(level, "frame %r", marker)
+logging.getLogger("tasks.sealing").debug("sealing.opened")
+def fail(): raise KeyError(marker)
+class Broken:
+    def __del__(self): fail()
+Broken()
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+async def never_awaited(): asyncio.get_running_loop().call_soon(int, marker); await asyncio.sleep(0)
+asyncio.run(never_awaited())
+fail()
+"""
+
+
+def crash(level: str) -> list[dict[str, Any]]:
+    """What a process says that logs at *level* and fails in every way."""
+    done = subprocess.run(
+        [sys.executable, "-c", CRASHING, MARKER, level], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert MARKER not in done.stderr
+    return [json.loads(each) for each in done.stderr.splitlines()]
+
+
+def test_whatever_fails_unseen_is_a_line_too() -> None:
+    """A crash of the process, of a thread, in a finaliser, in a callback: JSON, and no exception's text."""
+    said = {each["event"]: each for each in crash("INFO")}
+    assert {"process.crashed", "thread.crashed", "exception.ignored", "Exception in callback int"} <= said.keys()
+    assert said["process.crashed"]["exception"].startswith("KeyError\n")
+
+
+def test_libraries_do_not_chat_even_while_we_debug() -> None:
+    """Our own debug lines are there; libraries speak from WARNING up, Celery from INFO up."""
+    said = [(each["logger"].partition(".")[0], each["level"]) for each in crash("DEBUG")]
+    assert ("tasks", "debug") in said
+    assert {level for name, level in said if name in {"amqp", "kombu", "aiohttp"}} == {"warning"}
+    assert {level for name, level in said if name == "celery"} == {"info", "warning"}

@@ -1,0 +1,95 @@
+"""The last line of defence against secrets: what is to leave the process is copied, with credentials blanked.
+
+The first line is that nobody hands a secret to a log or an error report; this one catches what slips through.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from pathlib import PurePath
+from typing import Final
+from uuid import UUID
+
+REDACTED: Final = "•••"
+CUT: Final = "…"  # stands for what is too deep, or holds itself
+DEEPEST: Final = 12
+LONGEST: Final = 8192  # characters of one text; it also bounds the time the patterns take
+_BIGGEST: Final = 2**63  # Python refuses to write very long integers in decimal
+
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+
+# Bearer and basic credentials (RFC 6750, RFC 7617), compact JWS and JWE (RFC 7515, RFC 7516), the userinfo of a URL.
+_CREDENTIAL: Final = re.compile(
+    r"(?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}"
+    r"|eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){2,4}"
+    r"""|(?<=://)[^\s"'<>]+(?=@)"""
+)
+# `client_secret=…` and `"token": "…"` inside a text.
+_ASSIGNED: Final = re.compile(
+    r"""((?i:token|secret|password|passwd|passphrase|api[_-]?key|authorization|cookie)s?["']?\s{0,4}[=:]\s{0,4}["']?)"""
+    r"""[^\s"'&,;}]+"""
+)
+_ENDINGS: Final = ("token", "tokens", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "cookie")
+_NAMES: Final = frozenset(
+    {
+        *("authorization", "proxyauthorization", "credential", "credentials", "dsn"),
+        *("jwe", "jwk", "pem", "key", "privatekey", "peerkey", "subjectkey", "tokenreferenceid"),
+    }
+)
+
+
+def redacted(value: object) -> Plain:
+    """A copy of *value* that JSON can hold and that shows no credential. Never raises.
+
+    Members named like a secret are blanked at any depth. Of what is neither plain data nor a known simple type
+    (bytes, an object of any class) nothing but the type is kept: nobody knows what its text would show.
+    """
+    return _copy(value, ())
+
+
+def text(value: str) -> str:
+    """*value*, shortened, with everything blanked that looks like a credential."""
+    return _ASSIGNED.sub(rf"\1{REDACTED}", _CREDENTIAL.sub(REDACTED, value[:LONGEST]))
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a member of this name holds a credential, e.g. `client_secret`, `X-Api-Key` or `accessToken`."""
+    plain = name.lower().replace("-", "").replace("_", "")
+    return plain in _NAMES or plain.endswith(_ENDINGS)
+
+
+def _copy(value: object, above: tuple[int, ...]) -> Plain:  # noqa: PLR0911 - one line for each kind of value
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return text(str(value))
+        case int() if -_BIGGEST < value < _BIGGEST:
+            return int(value)
+        case float():
+            return float(value) if math.isfinite(value) else str(float(value))
+        case datetime() | date():
+            return value.isoformat()
+        case UUID() | PurePath():
+            return text(str(value))
+        case dict() | list() | tuple() | set() | frozenset():
+            return _copy_of_many(value, above)
+        case _:
+            return f"<{type(value).__name__}>"
+
+
+def _copy_of_many(value: Mapping[object, object] | Iterable[object], above: tuple[int, ...]) -> Plain:
+    if id(value) in above or len(above) >= DEEPEST:
+        return CUT
+    below = (*above, id(value))
+    if isinstance(value, dict):
+        named = ((_name(name), each) for name, each in value.items())
+        return {name: REDACTED if is_secret_name(name) else _copy(each, below) for name, each in named}
+    return [_copy(each, below) for each in value]
+
+
+def _name(name: object) -> str:
+    return text(name) if isinstance(name, str) else str(_copy(name, ()))
