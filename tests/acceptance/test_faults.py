@@ -95,7 +95,7 @@ def test_with_the_ledger_locked_revocations_go_on_and_outcomes_wait(system: Syst
 
 @pytest.mark.parametrize("seed", ["1", "2", "3"])
 def test_a_stop_lets_the_calls_under_way_finish(system: System, seed: str) -> None:
-    """SIGTERM: exit 0, the call is made once, its outcome is recorded. The order of shutdown depends on no hash seed."""
+    """SIGTERM: exit 0, one call, its outcome recorded; the order of the shutdown hangs on no hash seed."""
     system.start("intake", "recorder")
     worker = system.processes.start("revoker", "worker", env={**system.env, "PYTHONHASHSEED": seed})
     secret = token()
