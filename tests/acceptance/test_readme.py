@@ -85,9 +85,6 @@ def settings(model: type[BaseModel], skipped: set[str], path: str = "") -> Itera
             yield f"{path}{name}", field
 
 
-# -- what producers copy --------------------------------------------------------------------------
-
-
 @pytest.fixture
 def system(rabbitmq_url: str, tmp_path: Path, processes: Processes) -> Iterator[System]:
     """A running system on RabbitMQ, which is where producers in other programs are."""
@@ -144,9 +141,6 @@ def test_every_field_of_the_contract_is_told() -> None:
         assert set(names([row for row in rows if row[1] == "yes"])) == set(schema["required"])
 
 
-# -- what operators type --------------------------------------------------------------------------
-
-
 def commands() -> list[str]:
     """Every `revoker …` of the code blocks and of the text, and those of the Procfile."""
     lines = [line.removeprefix("$ ") for line in "\n".join([*blocks("sh"), *blocks("text")]).splitlines()]
@@ -195,9 +189,6 @@ def test_the_configuration_is_accepted(tmp_path: Path, monkeypatch: pytest.Monke
     loaded = Settings.load()
     assert list(loaded.providers) == ["genesys"]
     assert loaded.broker_url.get_secret_value() == written["broker_url"]
-
-
-# -- what people look up --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

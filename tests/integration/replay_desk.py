@@ -15,11 +15,15 @@ from servers import wait_until
 from tasks import records
 from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.outcome import State
+from tasks.plan import Catalogue
 from tasks.records import CallOutcome, DeadLetter
+from tasks.subject import SubjectIndex
 from worker import broker, topology
 from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
+from worker.intake import Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
-from worker.publisher import Publisher
+from worker.publisher import Message, Publisher
+from worker.recorder import Recorder
 
 PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"
@@ -103,6 +107,15 @@ class Desk:
                 return Replayer(ledger, publisher, BUDGETS, **how).run(ready, pace, audit())
             finally:
                 ledger.close()
+
+    def take_in(self, *outgoing: Message) -> None:
+        """Publish *outgoing*; the intake takes what waits for it, the recorder what came of that."""
+        subjects = SubjectIndex(b"subject-key-of-a-test-installation")
+        with Publisher(lambda: broker.connect(self.broker_url, publishing=True)) as publisher:
+            publisher.publish_all(outgoing)
+            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher).handle(self.replayed("revocation.intake"))
+        for queue in ("revocation.outcomes", "revocation.dead"):
+            assert not Recorder(self.ledger).handle(self.replayed(queue))
 
     def replayed(self, queue: str = "revocation.calls.finbourne.routine") -> list[Delivered]:
         """Every message that waits in *queue*, taken out of it."""

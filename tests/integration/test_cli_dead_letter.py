@@ -60,11 +60,14 @@ def test_jsonl_is_a_document_a_line(installation: Installation) -> None:
         (["--until", "2020-01-01T00:00:00Z"], []),
         (["--provider", "genesys", "--reason", "http"], []),
         (["--limit", "1", "--reason", "http.5xx"], ["finbourne"]),
+        (["--id", "aaaa", "bbbb"], ["finbourne", "genesys"]),
+        (["aaaa", "--provider", "genesys"], []),
     ],
 )
 def test_filters_hold_together(installation: Installation, options: list[str], found: list[str]) -> None:
     """Each narrows what the others leave."""
-    installation.desk.fill(dead_call(), dead_unit(reason="route.unresolvable"))
+    call = dead_call().model_copy(update={"dead_letter_id": "aaaa-1"})
+    installation.desk.fill(call, dead_unit(dead_letter_id="bbbb-1", reason="route.unresolvable"))
     items = installation.json("dlq", "list", *options)["items"]
     assert sorted(item["provider"] for item in items) == found
 
@@ -189,7 +192,10 @@ def test_a_broker_that_is_away_is_one_line(installation: Installation) -> None:
     """Exit code 69, and every dead letter is still free."""
     installation.desk.fill(dead_call())
     installation.set("broker_url", "amqp://guest:guest@127.0.0.1:9//")
-    assert "the broker is not available" in installation.run("dlq", "replay", "--all", CONSENT, code=69).stderr
+    assert (
+        "broker amqp://•••@127.0.0.1:9//: not available"
+        in installation.run("dlq", "replay", "--all", CONSENT, code=69).stderr
+    )
     assert states(installation) == ["dead"]
 
 

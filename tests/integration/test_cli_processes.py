@@ -1,6 +1,8 @@
 """`revoker` as real processes: the whole story by its commands, two replays at once, one killed half way."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -49,7 +51,7 @@ def test_a_replay_killed_half_way_can_be_finished_by_another(installation: Insta
     """Kill -9: every dead letter is in the broker or on the desk; at most one step waits for its lease to end."""
     letters = [dead_call() for _ in range(12)]
     installation.desk.fill(*letters)
-    first = processes.start(*REPLAY, "--rate", "10/s", env=environment(installation))
+    first = processes.start(*REPLAY, "--rate", "5/s", env=environment(installation))
     wait_until(lambda: _count(installation, DeadLetterState.REPLAYED) >= 3, 30, "three replays")
     first.kill9()
     second = processes.start(*REPLAY, env=environment(installation))
@@ -65,11 +67,26 @@ def test_ctrl_c_during_a_replay_is_130_and_leaves_no_claim(installation: Install
     installation.desk.fill(*(dead_call() for _ in range(12)))
     process = processes.start(*REPLAY, "--rate", "5/s", env=environment(installation))
     wait_until(lambda: _count(installation, DeadLetterState.REPLAYED) >= 2, 30, "two replays")
-    assert process.stop(number=2) == 130
+    assert process.stop(signal.SIGINT) == 130
     assert "Traceback" not in process.output
     assert _count(installation, DeadLetterState.CLAIMED) == 0
     [entry] = installation.desk.ledger.audits()
-    assert entry.result.endswith("replayed")
+    assert entry.result.endswith("replayed; stopped: interrupted")
+    assert result_in(process)["replayed"] == _count(installation, DeadLetterState.REPLAYED)
+
+
+def test_an_operator_is_asked_on_the_terminal(installation: Installation) -> None:
+    """Anything but a yes changes nothing."""
+    installation.desk.fill(dead_call())
+    command = [sys.executable, "-m", "worker.cli", "dlq", "discard", "--all", "--reason", "gone"]
+    for answer, code, state in ((b"n\n", 2, DeadLetterState.DEAD), (b"y\n", 0, DeadLetterState.DISCARDED)):
+        master, slave = os.openpty()
+        os.write(master, answer)
+        done = subprocess.run(command, stdin=slave, capture_output=True, timeout=60, check=False, cwd=PROJECT)
+        os.close(slave)
+        os.close(master)
+        assert (done.returncode, _count(installation, state)) == (code, 1), done.stderr
+        assert b"Discard 1 for good? [y/N]" in done.stderr
 
 
 def test_the_same_commands_are_mounted_in_celery(installation: Installation) -> None:

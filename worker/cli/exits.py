@@ -25,7 +25,7 @@ class CommandError(click.ClickException):
 
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
-        self.exit_code = code
+        self.exit_code = code  # type: ignore[misc] # click declares it for the class, and reads it from the instance
 
 
 def finish(code: Exit) -> None:

@@ -20,4 +20,7 @@ _CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
 
 def as_command_error(error: Exception) -> CommandError | None:
     """The clear end of a command on *error*; None where *error* is a bug, which deserves its stack trace."""
+    if isinstance(error, OSError) and error.filename is not None:
+        code = Exit.NOT_PERMITTED if isinstance(error, PermissionError) else Exit.FAILED
+        return CommandError(f"{error.filename}: {error.strerror}", code)
     return next((CommandError(str(error), code) for kind, code in _CODES if isinstance(error, kind)), None)

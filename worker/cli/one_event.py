@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,7 +15,7 @@ from tasks.providers import KINDS
 if TYPE_CHECKING:
     from worker.settings import Settings
 
-LONGEST = 64 * 1024  # characters read of a file that holds one secret
+LONGEST: Final = 64 * 1024  # characters read of a file that holds one secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Wanted:
     why: str | None
 
 
-_OPTIONS = (
+_OPTIONS: Final[tuple[Callable[[Callable[..., None]], Callable[..., None]], ...]] = (
     click.argument("event_type", required=False, type=click.Choice(["session.ended", "user.disabled"])),
     click.option("--id", "id_", help="The event's id; default: a new one."),
     click.option("--iss", help="The issuer that knows the person as --sub."),
@@ -54,7 +55,10 @@ def wanted_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_wanted(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
         command(wanted=Wanted(**{each.name: given.pop(each.name) for each in fields(Wanted)}), **given)
 
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), with_wanted)
+    decorated: Callable[..., None] = with_wanted
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
 
 
 def draft_of(wanted: Wanted, settings: Settings) -> dict[str, Any]:
@@ -73,7 +77,7 @@ def draft_of(wanted: Wanted, settings: Settings) -> dict[str, Any]:
 def _sub_id(wanted: Wanted) -> dict[str, Any] | None:
     if (wanted.iss is None) != (wanted.sub is None):
         raise click.UsageError("--iss and --sub go together")
-    issued = [{"format": "iss_sub", "iss": wanted.iss, "sub": wanted.sub}] if wanted.sub else []
+    issued: list[dict[str, Any]] = [{"format": "iss_sub", "iss": wanted.iss, "sub": wanted.sub}] if wanted.sub else []
     names = [*issued, *([{"format": "email", "email": wanted.email}] if wanted.email else [])]
     return {"format": "aliases", "identifiers": names} if len(names) > 1 else next(iter(names), None)
 
@@ -108,7 +112,7 @@ def _credential_name(provider: str, settings: Settings) -> str:
 
 def _token(wanted: Wanted, needed: bool) -> str | None:  # noqa: FBT001 - said by its one caller
     if wanted.token_file is None and needed and wanted.event_type == "session.ended":
-        return secret_of(click.get_text_stream("stdin"), "Token")
+        return secret_of(sys.stdin, "Token")
     return _read(wanted.token_file)
 
 
@@ -117,7 +121,7 @@ def _read(file: IO[str] | None) -> str | None:
 
 
 def secret_of(file: IO[str], what: str) -> str:
-    """The one secret that *file* holds, without white space around it; asked for, unseen, where *file* is a terminal."""
+    """The one secret that *file* holds, white space around it left out; a terminal is asked for it, unseen."""
     if file.isatty():
         return str(click.prompt(what, hide_input=True, err=True)).strip()
     return file.read(LONGEST).strip()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from worker import broker, topology
 from worker.cli.exits import CommandError, Exit
+from worker.cli.masking import masked
 from worker.ledger import Ledger
 from worker.publisher import BROKER_ERRORS, Publisher
 
@@ -36,6 +37,7 @@ def open_publisher(settings: Settings) -> Iterator[Publisher]:
         with broker.connect(url) as connection:
             topology.declare(connection, settings.providers)
     except BROKER_ERRORS as error:
-        raise CommandError(f"the broker is not available ({type(error).__name__})", Exit.UNAVAILABLE) from None
+        place = masked(settings.broker_url)
+        raise CommandError(f"broker {place}: not available ({type(error).__name__})", Exit.UNAVAILABLE) from None
     with Publisher(lambda: broker.connect(url, publishing=True)) as publisher:
         yield publisher

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,8 @@ Document = dict[str, Any]
 
 NARROW: Final = 80  # columns, where no terminal says otherwise
 WIDE: Final = 10_000
+LEAST: Final = 8  # characters a column keeps that is cut
+GAP: Final = 2  # characters between two columns
 # Escapes, line and direction changes: what a producer put into a name must not act on an operator's terminal.
 _ACTIVE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
@@ -34,18 +37,26 @@ class Form(StrEnum):
 
 
 output_option = click.option(
-    "-o", "--output", "form", type=click.Choice(Form, case_sensitive=False), default=Form.TABLE, help="How to print data."
+    "-o",
+    "--output",
+    "form",
+    type=click.Choice(Form, case_sensitive=False),
+    default=Form.TABLE,
+    help="How to print data.",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Column(Generic[Row]):
-    """A column: its title, and the text of a row in it. *flexible* ones are cut where the terminal is too narrow."""
+    """A column: its title, and the text of a row in it.
+
+    Where the terminal is too narrow, columns of *cut* 1 are cut first, then those of 2, and those of 0 never.
+    """
 
     title: str
     cell: Callable[[Row], object]
     right: bool = False
-    flexible: bool = False
+    cut: int = 0
     wide_only: bool = False
 
 
@@ -86,7 +97,7 @@ def show_one(form: Form, name: str, document: Document) -> None:
     table.add_column(overflow="fold")
     for title, value in document.items():
         table.add_row(title.replace("_", " "), Text(_cell(value)))
-    _console(form).print(table)
+    _print(form, table)
 
 
 def say(message: str) -> None:
@@ -122,17 +133,46 @@ def counted(number: int) -> str:
 
 def _print_table(form: Form, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:
     shown = [column for column in columns if form is Form.WIDE or not column.wide_only]
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for column in shown:
-        justify, cut = ("right" if column.right else "left"), column.flexible and form is Form.TABLE
-        table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", min_width=6 if cut else None)  # type: ignore[arg-type]
-    for row in rows:
-        table.add_row(*(Text(_cell(column.cell(row))) for column in shown))
-    _console(form).print(table)
+    cells = [[Text(_cell(column.cell(row))) for column in shown] for row in rows]
+    natural = [max(map(cell_len, (title, *_lines(cells, place)))) for place, title in enumerate(_titles(shown))]
+    cuts = [column.cut for column in shown]
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
+    for column, width in zip(shown, fitted(natural, cuts, _console(form).width), strict=True):
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.title, justify=justify, no_wrap=True, overflow="ellipsis", width=width)
+    for line in cells:
+        table.add_row(*line)
+    _print(form, table)
+
+
+def fitted(natural: Sequence[int], cuts: Sequence[int], room: int) -> list[int]:
+    """The widths of a table: the natural ones, cut in the order of *cuts*, the widest first, until they fit *room*."""
+    widths = list(natural)
+    while sum(widths) + GAP * (len(widths) - 1) > room:
+        bendable = [place for place, cut in enumerate(cuts) if cut and widths[place] > LEAST]
+        if not bendable:
+            break
+        widths[min(bendable, key=lambda place: (cuts[place], -widths[place]))] -= 1
+    return widths
+
+
+def _titles(columns: Sequence[Column[Row]]) -> list[str]:
+    return [column.title for column in columns]
+
+
+def _lines(cells: Sequence[Sequence[Text]], place: int) -> list[str]:
+    return [line for row in cells for line in row[place].plain.split("\n")]
+
+
+def _print(form: Form, table: Table) -> None:
+    console = _console(form)
+    with console.capture() as captured:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def _console(form: Form) -> Console:
-    """stdout as rich sees it: no colours where there is no terminal or NO_COLOR is set; 80 columns without a terminal."""
+    """Stdout as rich sees it. Without a terminal: 80 columns, no colours; with NO_COLOR set, none either."""
     console = Console(highlight=False, markup=False, emoji=False)
     if form is Form.WIDE:
         console.width = WIDE
@@ -146,7 +186,7 @@ def _cell(value: object) -> str:
         case None | "":
             return "-"
         case datetime():
-            return rfc3339(value)
+            return rfc3339(value.replace(microsecond=0)).replace(".000Z", "Z")
         case bool():
             return "yes" if value else "no"
         case dict():

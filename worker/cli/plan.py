@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import IO
 
@@ -14,29 +15,35 @@ from tasks.plan import Plan, plan_revocations
 from tasks.providers import Request
 from tasks.subject import masked_subject
 from worker.cli.exits import CommandError
-from worker.cli.output import Column, Document, Form, Listing, output_option, print_json, rfc3339, say
-from worker.cli.providers import opened_providers
+from worker.cli.output import Document, Form, output_option, plain, print_json, rfc3339, say
+from worker.cli.reaching import opened_providers
 from worker.settings import Settings
 
-LONGEST = 1024 * 1024  # bytes read; the intake refuses far smaller ones, and says so
+LONGEST = 1024 * 1024  # bytes read; the intake refuses far smaller ones, and so does this
 
 
 @click.command()
 @click.argument("file", type=click.File("rb"), metavar="FILE|-")
 @output_option
 def plan(file: IO[bytes], form: Form) -> None:
-    """Show the exact HTTP calls that the event in FILE becomes, secrets masked. Nothing is sent."""
+    """Show the exact HTTP calls that the event in FILE becomes, secrets masked. Nothing is sent.
+
+    Ends with 1 where the intake would refuse the event.
+    """
     settings = Settings.load()
     event = parse_event(file.read(LONGEST), now=datetime.now(UTC))
     if isinstance(event, InvalidEvent):
         raise CommandError(f"the intake would refuse this: {event.code.value} at {event.pointer or 'the whole event'}")
     planned = plan_revocations(event, settings.catalogue())
-    lines = [*asyncio.run(_calls(settings, planned)), *_units(planned)]
+    calls = asyncio.run(_calls(settings, planned))
     if form is Form.JSON:
-        print_json("plan", {**_about(event), "items": lines})
+        print_json("plan", _document(event, planned, calls))
+    elif form is Form.JSONL:
+        for call in calls:
+            print_json("planned_call", call, indent=None)
     else:
-        LISTING.show(form, lines)
-        say(f"{event.type} {event.id}: {len(planned.calls)} calls, {len(planned.refused)} refused")
+        click.echo("\n\n".join(["\n".join(_lines(call)) for call in calls] + [*_unit_lines(planned)]))
+    say(f"{event.type} {event.id}: {len(planned.calls)} calls, {len(planned.refused)} refused")
 
 
 async def _calls(settings: Settings, planned: Plan) -> list[Document]:
@@ -46,11 +53,10 @@ async def _calls(settings: Settings, planned: Plan) -> list[Document]:
 
 def _call(call: ProviderCall, request: Request) -> Document:
     return {
-        "state": "call",
+        "call_id": call.call_id,
         "provider": call.provider,
         "operation": call.operation.value,
         "lane": call.lane.value,
-        "call_id": call.call_id,
         "deadline": rfc3339(call.deadline),
         "method": request.method,
         "url": str(request.url),
@@ -59,26 +65,30 @@ def _call(call: ProviderCall, request: Request) -> Document:
     }
 
 
-def _units(planned: Plan) -> list[Document]:
-    """Those that need no call, then those that nobody can resolve: each of these becomes a dead letter."""
-    units = [
-        {"state": unit.state.value, "provider": unit.provider, "operation": unit.operation} for unit in planned.units
-    ]
-    return units + [{"state": "dead", "provider": unit.provider, "reason": unit.reason.value} for unit in planned.refused]
-
-
-def _about(event: SessionEnded | UserDisabled) -> Document:
+def _document(event: SessionEnded | UserDisabled, planned: Plan, calls: list[Document]) -> Document:
     return {
         "event_id": event.id,
         "source": event.source,
         "type": event.type,
         "time": event.time,
         "subject": masked_subject(event),
+        "calls": calls,
+        "units": [
+            {"provider": unit.provider, "operation": unit.operation, "state": unit.state.value}
+            for unit in planned.units
+        ],
+        "refused": [{"provider": unit.provider, "reason": unit.reason.value} for unit in planned.refused],
     }
 
 
-def _request(line: Document) -> str:
-    if line["state"] != "call":
-        return str(line.get("reason") or "no call is needed")
-    headers = [f"{name}: {value}" for name, value in line["headers"].items()]
-    return "\n".join([f"{line['method']} {line['url']}", *headers, *([line["body"]] if line["body"] else [])])
+def _lines(call: Document) -> Iterator[str]:
+    yield f"{call['provider']}  {call['operation']}  {call['lane']}, until {call['deadline']}"
+    yield f"  {call['method']} {plain(call['url'])}"
+    yield from (f"  {name}: {plain(value)}" for name, value in call["headers"].items())
+    if call["body"] is not None:
+        yield f"  {plain(call['body'])}"
+
+
+def _unit_lines(planned: Plan) -> Iterator[str]:
+    yield from (f"{unit.provider}  {unit.state.value}: no call is needed" for unit in planned.units)
+    yield from (f"{unit.provider}  dead letter: {unit.reason.value}" for unit in planned.refused)

@@ -28,20 +28,24 @@ TOLD = 20  # faulty lines named
 
 @click.command()
 @wanted_options
-@click.option("--file", "file", type=click.File(), metavar="FILE", help="Events instead, a JSON object a line; - is stdin.")
+@click.option(
+    "--file", "file", type=click.File(), metavar="FILE", help="Events instead, a JSON object a line; - is stdin."
+)
 @click.option("--source", default=SOURCE, show_default=True, help="Who says so, where the event itself does not.")
-@click.option("--jwks", type=click.Path(dir_okay=False, path_type=Path), help="Public keys; default: our newest own key.")
+@click.option(
+    "--jwks", type=click.Path(dir_okay=False, path_type=Path), help="Public keys; default: our newest own key."
+)
 @click.option("--kid", help="The key to seal with; default: the first of them.")
 @click.option("--dry-run", is_flag=True, help="Print the sealed events, publish nothing.")
 @output_option
 def publish(  # noqa: PLR0913 - one for each option
+    *,
     wanted: Wanted,
     file: IO[str] | None,
     source: str,
     jwks: Path | None,
     kid: str | None,
     form: Form,
-    *,
     dry_run: bool,
 ) -> None:
     """Publish session.ended or user.disabled, or the events of a file.

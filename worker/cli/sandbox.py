@@ -22,9 +22,11 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @click.option("--port", default=8099, show_default=True, type=click.IntRange(0, 65_535), help="0: any free one.")
 @click.option("--faults", type=_file, help="JSON list of faults to play.")
 @click.option("--journal", type=_file, help="File that every request is appended to, a JSON line each.")
-@click.option("--latency", default=0.0, show_default=True, type=click.FloatRange(0), help="Seconds before each answer.")
-@click.option("--auto-issue", is_flag=True, help="Take unknown tokens that start with sbx-, and unknown users, as live.")
-def sandbox(host: str, port: int, faults: Path | None, journal: Path | None, latency: float, *, auto_issue: bool) -> None:  # noqa: PLR0913 - one for each option
+@click.option("--latency", default=0.0, type=click.FloatRange(0), help="Seconds before each answer.")
+@click.option("--auto-issue", is_flag=True, help="Take unknown tokens sbx-… and unknown users as live.")
+def sandbox(  # noqa: PLR0913 - one for each option
+    *, host: str, port: int, faults: Path | None, journal: Path | None, latency: float, auto_issue: bool
+) -> None:
     """Serve Genesys, Finbourne and Wibmo stand-ins until Ctrl-C. Prints the base URL on stdout."""
     config = SandboxConfig(faults_file=faults, journal_file=journal, latency_seconds=latency, auto_issue=auto_issue)
     try:

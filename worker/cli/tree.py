@@ -46,11 +46,11 @@ class Commands(click.Group):
             raise CommandError("interrupted; the same command does the rest", Exit.INTERRUPTED) from None
         except (click.ClickException, click.exceptions.Exit):
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bug is raised again as it is
             raise _clear(error) from None
 
 
 def _clear(error: Exception) -> Exception:
-    """The one-line failure of *error*, or *error* itself where it is a bug. Imported here: success needs no such table."""
+    """The one-line failure of *error*, or *error* itself where it is a bug. The table is imported on failure only."""
     known: Exception | None = importlib.import_module("worker.cli.failures").as_command_error(error)
     return known or error

@@ -3,11 +3,12 @@
 They are put by `worker.messages.dead_letter`, kept, found and discarded by `worker.ledger`.
 """
 
-from worker.dead_letters.guards import MAX_AGE, Refusal, ReplayPlan, plan_replay
+from worker.dead_letters.guards import MAX_AGE, Refusal, ReplayPlan, plan_replay, supersedes
+from worker.dead_letters.replaying import INTERRUPTED, Pace, Replayer, ReplayResult
 from worker.dead_letters.republishing import replay_message
-from worker.dead_letters.replaying import Pace, Replayer, ReplayResult
 
 __all__ = [
+    "INTERRUPTED",
     "MAX_AGE",
     "Pace",
     "Refusal",
@@ -16,4 +17,5 @@ __all__ = [
     "Replayer",
     "plan_replay",
     "replay_message",
+    "supersedes",
 ]

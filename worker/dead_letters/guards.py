@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -46,6 +47,9 @@ class Calls(Protocol):
         """Where everything about a subject stands."""
 
 
+WideCalls = Callable[[str], Sequence[CallRow]]  # a subject's key → the calls known to have killed all their tokens
+
+
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
     """What a replay would do. Nothing has happened yet."""
@@ -66,15 +70,16 @@ class ReplayPlan:
 
 def plan_replay(rows: Sequence[DeadLetterRow], calls: Calls, now: datetime, *, force: bool = False) -> ReplayPlan:
     """Part *rows* into those to replay, in their order, and those refused. *force* overrules what it can."""
-    judged = [(row, _refusal(row, calls, now, force=force)) for row in rows]
+    wide = functools.cache(lambda key: tuple(call for call in calls.calls_of_subject(key) if _kills_all(call)))
+    judged = [(row, _refusal(row, wide, now, force=force)) for row in rows]
     return ReplayPlan(
         tuple(row for row, why in judged if why is None), tuple((row, why) for row, why in judged if why is not None)
     )
 
 
-def _refusal(row: DeadLetterRow, calls: Calls, now: datetime, *, force: bool) -> Refusal | None:
+def _refusal(row: DeadLetterRow, wide: WideCalls, now: datetime, *, force: bool) -> Refusal | None:
     why = _impossible(row) or _unwise(row, now)
-    if why is None and not force and _is_superseded(row, calls):
+    if why is None and not force and _is_superseded(row, wide):
         why = Refusal.SUPERSEDED
     return None if force and why not in _FINAL else why
 
@@ -97,12 +102,20 @@ def _unwise(row: DeadLetterRow, now: datetime) -> Refusal | None:
     return None
 
 
-def _is_superseded(row: DeadLetterRow, calls: Calls) -> bool:
+def _is_superseded(row: DeadLetterRow, wide: WideCalls) -> bool:
     keys = row.letter.subject_keys if row.provider else ()
-    return any(_supersedes(call, row) for key in keys for call in calls.calls_of_subject(key))
+    return any(supersedes(call, row) for key in keys for call in wide(key))
 
 
-def _supersedes(call: CallRow, row: DeadLetterRow) -> bool:
-    if call.provider != row.provider or call.operation not in _USER_WIDE or call.state not in _PROVEN:
+def supersedes(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
+    """Whether *call*, of the same subject, is known to have killed what *row* was to revoke.
+
+    Only a user-wide operation has: a later user.disabled that ended sessions one by one ended those it listed.
+    """
+    if call.provider != row.provider or not _kills_all(call):
         return False
     return bool(call.occurred_at and row.occurred_at and call.occurred_at > row.occurred_at)
+
+
+def _kills_all(call: CallRow) -> bool:
+    return call.operation in _USER_WIDE and call.state in _PROVEN

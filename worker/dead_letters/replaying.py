@@ -16,6 +16,8 @@ from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
 from worker.publisher import Message, PublishError
 
 CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED})  # opened again by force only
+CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate and still make up for
+INTERRUPTED: Final = "interrupted"
 LARGEST_STEP: Final = 100  # dead letters claimed together: what a kill half way leaves claimed until the lease ends
 
 
@@ -27,8 +29,8 @@ class ReplayDesk(Desk, Protocol):
     ) -> list[DeadLetterRow]:
         """Take those of *ids* that are free, or in one of the states *also*."""
 
-    def mark_replayed(self, dead_letter_id: str, replays: int) -> None:
-        """Note that a claimed one is on its way."""
+    def mark_all_replayed(self, replays: Mapping[str, int]) -> None:
+        """Note that claimed ones (id → generation) are on their way."""
 
     def release_claim(self, dead_letter_id: str) -> None:
         """Give a claimed one back."""
@@ -78,37 +80,44 @@ class _Count:
     stopped: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Replayer:
-    """Replays dead letters. *now* is aware; *progress* is told after each step how many were handled in it."""
+    """Replays dead letters.
+
+    *progress* is told after each step how many were handled in it, *sleep* takes seconds and may return early. Once
+    *is_stopping* says so, the step under way is finished and no other begun.
+    """
 
     ledger: ReplayDesk
     publisher: Publisher
     budgets: Mapping[Lane, timedelta]
     progress: Callable[[int], None] = lambda _: None
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = time.sleep
+    is_stopping: Callable[[], bool] = lambda: False
+    sleep: Callable[[float], object] = time.sleep
     _count: _Count = field(default_factory=_Count, init=False)
 
     def run(self, rows: Sequence[DeadLetterRow], pace: Pace, audit: AuditEntry) -> ReplayResult:
         """Replay *rows* at *pace*, accounted for under *audit*. Each is claimed just before it is published.
 
         Whoever else replays the same rows meanwhile gets those we do not, so each goes out once. Raises
-        LedgerUnavailable; interrupted at any point, what was not published can be replayed again.
+        LedgerUnavailable; ended at any point, what was not published can be replayed again.
         """
+        self._count = _Count()
         watch = Watch(self.ledger, self.sleep)
         try:
             self._replay(rows[: pace.canary], pace, audit, watch)
             if pace.canary and not self._canary_lives(watch, pace):
                 return self._result(watch)
             self._replay(rows[pace.canary :], pace, audit, watch)
-            watch.until(lambda: not watch.pending, pace.wait)
+            watch.until(lambda: self._is_stopped() or not watch.pending, pace.wait)
             return self._result(watch)
         finally:
             self.ledger.audit(replace(audit, count=0, result=_in_words(self._result(watch))))
 
     def _canary_lives(self, watch: Watch, pace: Pace) -> bool:
-        watch.until(lambda: watch.died or not watch.pending, pace.wait)
+        watch.until(lambda: self._is_stopped() or watch.died or not watch.pending, pace.wait)
+        if self._is_stopped():
+            return False
         if watch.died:
             self._count.stopped = "the canary died again"
         elif watch.pending:
@@ -117,33 +126,39 @@ class Replayer:
 
     def _replay(self, rows: Sequence[DeadLetterRow], pace: Pace, audit: AuditEntry, watch: Watch) -> None:
         for step in self._steps(rows, pace.rate):
-            if self._count.stopped:
+            if self._is_stopped():
                 return
             self._replay_step(step, audit, watch)
             self.progress(len(step))
-            if pace.stop_after_failures and len(watch.look()) >= pace.stop_after_failures:
+            if pace.stop_after_failures and len(watch.died_so_far()) >= pace.stop_after_failures:
                 self._count.stopped = f"{len(watch.died)} died again"
 
+    def _is_stopped(self) -> bool:
+        if self.is_stopping() and self._count.stopped is None:
+            self._count.stopped = INTERRUPTED
+        return self._count.stopped is not None
+
     def _steps(self, rows: Sequence[DeadLetterRow], rate: float) -> Iterator[Sequence[DeadLetterRow]]:
-        """Parts of *rows*, each handed out when its time has come: a tenth of a second's worth, at least one."""
-        size = min(LARGEST_STEP, max(1, math.floor(rate / 10)))
+        """Parts of *rows*, each handed out when its time has come: a fifth of a second's worth, at least one."""
+        size = min(LARGEST_STEP, max(1, math.floor(rate / 5)))
         due = time.monotonic()
         for start in range(0, len(rows), size):
-            self.sleep(max(0.0, due - time.monotonic()))
+            if (early := due - time.monotonic()) > 0:
+                self.sleep(early)
             yield rows[start : start + size]
-            due = max(due + size / rate, time.monotonic())
+            due = max(due + size / rate, time.monotonic() - CATCH_UP)
 
     def _replay_step(self, rows: Sequence[DeadLetterRow], audit: AuditEntry, watch: Watch) -> None:
         claimed = self._claimed(rows, audit)
         self._count.taken += len(rows) - len(claimed)
         failures = self._published(claimed)
-        for row, failure in zip(claimed, failures, strict=True):
-            if failure is None:
-                self.ledger.mark_replayed(row.dead_letter_id, row.replays + 1)
-                watch.add(row)
-            else:
-                self.ledger.release_claim(row.dead_letter_id)
-                self._count.not_published += 1
+        out = [row for row, failure in zip(claimed, failures, strict=True) if failure is None]
+        self.ledger.mark_all_replayed({row.dead_letter_id: row.replays + 1 for row in out})
+        for row in out:
+            watch.add(row)
+        for row in (row for row, failure in zip(claimed, failures, strict=True) if failure is not None):
+            self.ledger.release_claim(row.dead_letter_id)
+            self._count.not_published += 1
         if claimed and all(failures):
             self._count.stopped = str(failures[0])
 
@@ -160,7 +175,7 @@ class Replayer:
         return [row for row in claimed if row.replays == planned[row.dead_letter_id]]
 
     def _published(self, rows: Sequence[DeadLetterRow]) -> Sequence[PublishError | None]:
-        now = self.now()
+        now = datetime.now(UTC)
         try:
             return self.publisher.publish([replay_message(row.letter, now, self.budgets) for row in rows])
         except BaseException:

@@ -8,14 +8,11 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
 
 from tasks.call import Lane
 from tasks.records import DeadLetter
 from worker import messages
 from worker.publisher import Message
-
-REPLAYS: Final = "x-revocation-replays"  # how often an event, or one provider's part of it, was replayed
 
 
 def replay_message(letter: DeadLetter, now: datetime, budgets: Mapping[Lane, timedelta]) -> Message:
@@ -32,6 +29,6 @@ def replay_message(letter: DeadLetter, now: datetime, budgets: Mapping[Lane, tim
         base64.b64decode(letter.body),
         letter.event_type or "replayed",
         content_type=letter.content_type or messages.CLOUDEVENTS_JSON,
-        headers={**letter.headers, REPLAYS: letter.replays + 1},
+        headers={**letter.headers, messages.REPLAYS: letter.replays + 1},
         only_provider=letter.provider if letter.kind == "unit" else None,
     )

@@ -25,12 +25,13 @@ class Desk(Protocol):
 class Watch:
     """The replayed dead letters, and what became of each so far. *sleep* takes seconds."""
 
-    def __init__(self, ledger: Desk, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, ledger: Desk, sleep: Callable[[float], object] = time.sleep) -> None:
         self._ledger = ledger
         self._sleep = sleep
         self.pending: dict[str, DeadLetterRow] = {}
         self.settled: set[str] = set()
         self.died: set[str] = set()
+        self._looked = -INTERVAL
 
     @property
     def added(self) -> int:
@@ -41,20 +42,25 @@ class Watch:
         """Watch *row*, as it was before its replay."""
         self.pending[row.dead_letter_id] = row
 
-    def look(self) -> set[str]:
-        """Ask the ledger once; returns the ids of those that have died again so far."""
+    def died_so_far(self) -> set[str]:
+        """The ids of those that died again, as of a moment ago: the ledger is not asked at every step."""
+        if time.monotonic() - self._looked >= INTERVAL:
+            self._look()
+        return self.died
+
+    def _look(self) -> None:
+        self._looked = time.monotonic()
         for row in self._fresh():
             if row.replays > self.pending[row.dead_letter_id].replays:
                 self._move(row, self.died)
             elif row.state is DeadLetterState.REPLAYED and self._is_settled(row):
                 self._move(row, self.settled)
-        return self.died
 
     def until(self, condition: Callable[[], object], patience: float) -> None:
         """Look until *condition* holds, at most *patience* seconds."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
-            self.look()
+            self._look()
             if condition():
                 return
             self._sleep(min(INTERVAL, max(0.0, end - time.monotonic())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Self
 
@@ -81,6 +81,12 @@ class Ledger:
         """Note that a claimed dead letter was published again as generation *replays*."""
         with self._database.writing() as connection:
             dead_letters.mark_replayed(connection, dead_letter_id, replays)
+
+    def mark_all_replayed(self, replays: Mapping[str, int]) -> None:
+        """As `mark_replayed`, for several dead letters (id → generation) in one transaction."""
+        with self._database.writing() as connection:
+            for dead_letter_id, generation in replays.items():
+                dead_letters.mark_replayed(connection, dead_letter_id, generation)
 
     def release_claim(self, dead_letter_id: str) -> None:
         """Give a claim back whose replay was not published."""

@@ -15,7 +15,14 @@ from tasks.subject import mask
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import rfc3339, say, short_duration
 from worker.cli.values import Moment, Span
-from worker.ledger import DeadLetterAmbiguous, DeadLetterFilter, DeadLetterNotFound, DeadLetterRow, DeadLetterState, Ledger
+from worker.ledger import (
+    DeadLetterAmbiguous,
+    DeadLetterFilter,
+    DeadLetterNotFound,
+    DeadLetterRow,
+    DeadLetterState,
+    Ledger,
+)
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -87,6 +94,7 @@ class Selection:
 
 _OPTIONS = (
     click.argument("ids", nargs=-1, metavar="[ID]..."),
+    click.option("--id", "more_ids", multiple=True, metavar="ID", help="The same as [ID]...; may be repeated."),
     click.option("--provider", help="Name of the provider instance."),
     click.option("--event-type", type=click.Choice(["session.ended", "user.disabled"])),
     click.option("--cause", help="Six hex digits, as `list -o wide` shows them."),
@@ -100,7 +108,7 @@ _OPTIONS = (
 _DIED_OF: Final = "Reason of death: whole, or its leading parts (http.4xx, event)."
 _by_reason = click.option("--reason", "--died-of", "reason", help=_DIED_OF)
 _by_died_of = click.option("--died-of", "reason", help=_DIED_OF)
-_REASON: Final = re.compile(r"(http|net|auth|crypto|provider|route|budget|worker|broker|event)\.\S+")
+_REASON: Final = re.compile(r"(http|net|auth|crypto|provider|route|budget|worker|broker|event)(\.\S+)?")
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:
@@ -117,23 +125,29 @@ def selecting_for_change(command: Callable[..., None]) -> Callable[..., None]:
 def why_option(*, required: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The option `--reason` of a command that changes something, kept in the audit."""
     text = "Why you do it; kept in the audit."
-    return click.option("--reason", "why", required=required, default=None, metavar="TEXT", callback=_a_why, help=text)
+    return click.option("--reason", "why", required=required, metavar="TEXT", callback=_a_why, help=text)
 
 
 def _a_why(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
     """Who means to filter by reason, as `list --reason` does, must not change more than that."""
     if value and _REASON.fullmatch(value):
         raise click.BadParameter("this is why you do it; to filter by reason, use --died-of", ctx, param)
+    if param.required and not (value and value.strip()):
+        raise click.BadParameter("say why", ctx, param)
     return value or ""
 
 
 def _with_options(command: Callable[..., None], options: Sequence[Decorator]) -> Callable[..., None]:
     @functools.wraps(command)
     def with_selection(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
+        given["ids"] += given.pop("more_ids")
         selection = Selection(**{each.name: given.pop(each.name) for each in fields(Selection)})
         command(selection=selection, **given)
 
-    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), with_selection)
+    decorated: Callable[..., None] = with_selection
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
 
 
 def the_one(ledger: Ledger, prefix: str) -> DeadLetterRow:

@@ -15,8 +15,8 @@ Group = tuple[str | None, str, int]  # provider, reason, how many
 GROUPS: Listing[Group] = Listing(
     "dead_letter_group",
     (
-        Column("PROVIDER", lambda group: group[0], flexible=True),
-        Column("REASON", lambda group: group[1], flexible=True),
+        Column("PROVIDER", lambda group: group[0], cut=1),
+        Column("REASON", lambda group: group[1], cut=2),
         Column("COUNT", lambda group: counted(group[2]), right=True),
     ),
     lambda group: {"provider": group[0], "reason": group[1], "count": group[2]},

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 
@@ -18,15 +21,16 @@ from worker.cli.dead_letter.finding import (
 )
 from worker.cli.dead_letter.plans import GROUPS, RESULT, groups, replay_document, replay_in_words, result_rows
 from worker.cli.exits import Exit, finish
+from worker.cli.interrupting import stop_wished
 from worker.cli.opening import open_ledger, open_publisher
 from worker.cli.output import Form, counted, output_option, print_json, say
 from worker.cli.progress import progress
 from worker.cli.values import Rate
-from worker.dead_letters import Pace, Replayer, ReplayPlan, ReplayResult, plan_replay
+from worker.dead_letters import INTERRUPTED, Pace, Replayer, ReplayPlan, ReplayResult, plan_replay
 from worker.ledger import AuditEntry, DeadLetterState, Ledger
 from worker.settings import Settings
 
-PATIENCE = 30.0  # seconds a canary is waited for, where --wait says nothing else
+PATIENCE: Final = 30.0  # seconds a canary is waited for, where --wait says nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,40 +47,49 @@ class _Order:
         return self.form in (Form.JSON, Form.JSONL)
 
 
+_PACE = (
+    click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h."),
+    click.option("--canary", type=click.IntRange(1), metavar="N", help="Replay N first; go on when all have settled."),
+    click.option("--stop-after-failures", type=click.IntRange(1), metavar="N", help="Stop when N have died again."),
+    click.option(
+        "--wait",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="Wait so long for what becomes of them. Default: 30 with --canary or --stop-after-failures, else 0.",
+    ),
+)
+
+
+def _paced(command: Callable[..., None]) -> Callable[..., None]:
+    """Give *command* the options of a pace, which it gets as one `pace`."""
+
+    @functools.wraps(command)
+    def with_pace(
+        *, rate: float, canary: int | None, stop_after_failures: int | None, wait: float | None, **given: object
+    ) -> None:
+        patience = PATIENCE if canary or stop_after_failures else 0.0
+        pace = Pace(rate, canary or 0, stop_after_failures, patience if wait is None else wait)
+        command(pace=pace, **given)
+
+    decorated: Callable[..., None] = with_pace
+    for option in reversed(_PACE):
+        decorated = option(decorated)
+    return decorated
+
+
 @click.command()
 @selecting_for_change
 @why_option(required=False)
-@click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h.")
-@click.option("--canary", type=click.IntRange(1), metavar="N", help="Replay N first; go on when all of them settled.")
-@click.option("--stop-after-failures", type=click.IntRange(1), metavar="N", help="Stop when N have died again.")
-@click.option(
-    "--wait",
-    type=click.FloatRange(0),
-    metavar="SECONDS",
-    help="Wait so long for what becomes of them. Default: 30 with --canary or --stop-after-failures, else 0.",
-)
+@_paced
 @click.option("--force", is_flag=True, help="Also what is settled, superseded, too old, discarded or replayed.")
 @dry_run_option
 @yes_option
 @output_option
 def replay(  # noqa: PLR0913 - one for each option
-    selection: Selection,
-    why: str,
-    rate: float,
-    canary: int | None,
-    stop_after_failures: int | None,
-    wait: float | None,
-    form: Form,
-    *,
-    everything: bool,
-    force: bool,
-    dry_run: bool,
-    yes: bool,
+    *, selection: Selection, why: str, pace: Pace, form: Form, everything: bool, force: bool, dry_run: bool, yes: bool
 ) -> None:
-    """Give dead letters another try, oldest first, each with a fresh time budget. Shows the plan, asks, then does it."""
+    """Give dead letters another try, oldest first, each with a fresh time budget. Shows the plan and asks first."""
     require_narrowing(selection, everything=everything)
-    patience = PATIENCE if canary or stop_after_failures else 0.0
-    pace = Pace(rate, canary or 0, stop_after_failures, patience if wait is None else wait)
     settings = Settings.load()
     with open_ledger(settings) as ledger:
         plan = _plan(settings, ledger, selection, force=force)
@@ -110,8 +123,12 @@ def _nothing_to_do(plan: ReplayPlan) -> Exit:
 def _carry_out(settings: Settings, ledger: Ledger, order: _Order, *, yes: bool) -> Exit:
     ready = order.plan.ready
     require_consent(f"Replay {counted(len(ready))}?", yes=yes)
-    with open_publisher(settings) as publisher, progress(len(ready), "replaying") as advance:
-        replayer = Replayer(ledger, publisher, settings.budgets(), advance)
+    with (
+        open_publisher(settings) as publisher,
+        progress(len(ready), "replaying") as advance,
+        stop_wished() as stop,
+    ):
+        replayer = Replayer(ledger, publisher, settings.budgets(), advance, stop.is_set, stop.wait)
         result = replayer.run(ready, order.pace, order.audit)
     _show_result(order, result)
     return _exit_code(order.plan, result)
@@ -129,6 +146,8 @@ def _show_result(order: _Order, result: ReplayResult) -> None:
 
 
 def _exit_code(plan: ReplayPlan, result: ReplayResult) -> Exit:
+    if result.stopped == INTERRUPTED:
+        return Exit.INTERRUPTED
     if result.not_published and not result.replayed:
         return Exit.UNAVAILABLE
     incomplete = result.stopped or result.not_published or result.died or plan.refused

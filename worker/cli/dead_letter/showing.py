@@ -32,10 +32,10 @@ LISTING: Listing[DeadLetterRow] = Listing(
     (
         Column("ID", lambda row: row.dead_letter_id[:8]),
         Column("AGE", lambda row: _ago(row.first_at), right=True),
-        Column("PROVIDER", lambda row: row.provider, flexible=True),
+        Column("PROVIDER", lambda row: row.provider, cut=1),
         Column("EVENT", lambda row: row.event_type),
-        Column("SUBJECT", lambda row: row.subject, flexible=True),
-        Column("REASON", lambda row: row.reason, flexible=True),
+        Column("SUBJECT", lambda row: row.subject, cut=1),
+        Column("REASON", lambda row: row.reason, cut=2),
         Column("TRIES", lambda row: row.tries, right=True),
         Column("LAST", lambda row: _ago(row.at), right=True),
         Column("STATE", lambda row: row.state.value, wide_only=True),

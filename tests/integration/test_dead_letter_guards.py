@@ -1,0 +1,93 @@
+"""Which dead letters a replay leaves alone, and what force can do about it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from replay_desk import EVERY, Desk, audit, dead_call, dead_unit, told
+
+from tasks.call import Operation
+from tasks.outcome import State
+from worker.dead_letters import Refusal, plan_replay
+from worker.ledger import DeadLetterRow
+
+
+@pytest.fixture
+def local_desk(tmp_path: Path) -> Iterator[Desk]:
+    """A desk on the embedded broker: the guards ask the ledger alone."""
+    made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
+    yield made
+    made.ledger.close()
+
+
+def refusal_of(desk: Desk, row: DeadLetterRow, *, force: bool = False) -> Refusal | None:
+    """Why *row* is not replayed, None where it is."""
+    plan = plan_replay([row], desk.ledger, datetime.now(UTC), force=force)
+    return plan.refused[0][1] if plan.refused else None
+
+
+def test_a_settled_call_is_not_replayed(local_desk: Desk) -> None:
+    """Another delivery of the same call reached the goal."""
+    letter = dead_call()
+    local_desk.fill(letter)
+    local_desk.ledger.record([told(letter, State.ACCEPTED, replays=0)])
+    assert refusal_of(local_desk, local_desk.row(letter)) is Refusal.SETTLED
+    assert refusal_of(local_desk, local_desk.row(letter), force=True) is None
+
+
+@pytest.mark.parametrize(
+    ("event_type", "age", "expected"),
+    [
+        ("session.ended", timedelta(hours=47), None),
+        ("session.ended", timedelta(hours=49), Refusal.TOO_OLD),
+        ("user.disabled", timedelta(days=6), None),
+        ("user.disabled", timedelta(days=8), Refusal.TOO_OLD),
+    ],
+)
+def test_an_old_event_is_not_replayed(
+    local_desk: Desk, event_type: str, age: timedelta, expected: Refusal | None
+) -> None:
+    """48 hours for a session, seven days for a user."""
+    [row] = local_desk.fill(dead_call(event_type=event_type, occurred_at=datetime.now(UTC) - age))
+    assert refusal_of(local_desk, row) is expected
+
+
+@pytest.mark.parametrize(
+    ("operation", "minutes", "expected"),
+    [
+        (Operation.GENESYS_DELETE_TOKEN, 1, Refusal.SUPERSEDED),
+        (Operation.GENESYS_DELETE_TOKEN, -1, None),
+        (Operation.GENESYS_DELETE_TOKENS_ME, 1, None),
+    ],
+)
+def test_a_superseded_call_is_not_replayed(
+    local_desk: Desk, operation: Operation, minutes: int, expected: Refusal | None
+) -> None:
+    """A later user.disabled killed every token of the user there; one that ended single sessions proves nothing."""
+    moment = datetime.now(UTC) - timedelta(hours=1)
+    letter = dead_call(provider="genesys", operation=Operation.GENESYS_DELETE_TOKENS_ME, occurred_at=moment)
+    other = dead_call(provider="genesys", operation=operation, event_type="user.disabled")
+    later = told(
+        other, State.CONFIRMED, occurred_at=moment + timedelta(minutes=minutes), subject_keys=("key-of-alice",)
+    )
+    local_desk.fill(letter)
+    local_desk.ledger.record([later])
+    assert refusal_of(local_desk, local_desk.row(letter)) is expected
+
+
+def test_what_cannot_be_replayed_is_refused_even_by_force(local_desk: Desk) -> None:
+    """A body that was not stored cannot be sent; a message that is none of ours nobody understands."""
+    local_desk.fill(dead_unit(kind="event", body=None), dead_unit(kind="message", provider=None))
+    plan = plan_replay(local_desk.ledger.dead_letters(EVERY), local_desk.ledger, datetime.now(UTC), force=True)
+    assert plan.refusals == {Refusal.NOT_STORED: 1, Refusal.NOT_OURS: 1}
+
+
+def test_a_discarded_dead_letter_comes_back_by_force(local_desk: Desk) -> None:
+    """The tombstone holds all that a replay needs."""
+    letter = dead_call()
+    local_desk.fill(letter)
+    local_desk.ledger.discard([letter.dead_letter_id], audit=audit())
+    assert refusal_of(local_desk, local_desk.row(letter)) is Refusal.DISCARDED
+    assert local_desk.replay([local_desk.row(letter)], force=True).replayed == 1
+    assert len(local_desk.replayed()) == 1

@@ -1,0 +1,126 @@
+"""`revoker genesys`: ask Genesys Cloud about a token, or about the idle timeout of an organization's tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import IO, TYPE_CHECKING, TypeVar, cast
+
+import click
+from pydantic import BaseModel, SecretStr
+
+from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
+from tasks.providers.genesys import Genesys, GenesysSettings
+from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
+from worker.cli.exits import CommandError, Exit, finish
+from worker.cli.one_event import secret_of
+from worker.cli.opening import open_ledger
+from worker.cli.output import Form, output_option, say, show_one
+from worker.cli.reaching import opened_providers, outcome_exit, outcome_in_words
+from worker.cli.tree import Commands
+from worker.ledger import AuditEntry
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from tasks.providers.genesys import IdleTimeout
+
+T = TypeVar("T")
+
+genesys = Commands("genesys", help="Ask Genesys Cloud about a token, or about its idle timeout.")
+idle_timeout = Commands("idle-timeout", help="After how long without use an organization's tokens die: get, set.")
+genesys.add_command(idle_timeout)
+
+_instance = click.option("--instance", metavar="NAME", help="The provider instance; needed where there are several.")
+_token_file = click.option("--token-file", type=click.File(), default="-", help="The token; default: stdin.")
+
+
+@genesys.command("token-info")
+@_instance
+@_token_file
+@output_option
+def token_info(instance: str | None, token_file: IO[str], form: Form) -> None:
+    """What Genesys Cloud says of a token (GetTokensMe). The session's idle timer is left alone."""
+    token = SecretStr(secret_of(token_file, "Token"))
+    info = _ask(instance, lambda provider: provider.token_info(token))
+    show_one(form, "genesys_token", _members(info))
+
+
+@genesys.command()
+@_instance
+@_token_file
+@output_option
+def verify(instance: str | None, token_file: IO[str], form: Form) -> None:
+    """Whether Genesys Cloud accepts a token (HeadTokensMe). Ends with 0 where it does, with 1 where it is dead."""
+    token = SecretStr(secret_of(token_file, "Token"))
+    accepted = _ask(instance, lambda provider: provider.verify(token))
+    show_one(form, "genesys_verification", {"accepted": accepted})
+    finish(Exit.DONE if accepted else Exit.FAILED)
+
+
+@idle_timeout.command("get")
+@_instance
+@output_option
+def get(instance: str | None, form: Form) -> None:
+    """The idle timeout in force (GetTokensTimeout)."""
+    show_one(form, "genesys_idle_timeout", _members(_ask(instance, lambda provider: provider.idle_timeout())))
+
+
+@idle_timeout.command("set")
+@click.argument("seconds", type=click.IntRange(300, 28_800))
+@_instance
+@click.option("--reason", "why", default="", metavar="TEXT", help="Why you do it; kept in the audit.")
+@dry_run_option
+@yes_option
+@output_option
+def set_(seconds: int, instance: str | None, why: str, form: Form, *, dry_run: bool, yes: bool) -> None:  # noqa: PLR0913 - one for each option
+    """Have tokens die after SECONDS without use (PutTokensTimeout). It concerns every user of the organization."""
+    settings = Settings.load()
+    name = _name(settings, instance)
+    now = _ask(name, lambda provider: provider.idle_timeout())
+    say(f"{name}: the idle timeout is {_in_words(now)}; it would be {seconds} s")
+    if dry_run:
+        return
+    require_consent(f"Set it to {seconds} s?", yes=yes)
+    audit = AuditEntry(operator(), "genesys.idle-timeout.set", f"{name} {seconds}", why, count=1)
+    with open_ledger(settings) as ledger:
+        ledger.audit(audit)  # first: what cannot be accounted for is not done
+        try:
+            show_one(form, "genesys_idle_timeout", _members(_ask(name, lambda each: each.set_idle_timeout(seconds))))
+        except CommandError as failure:
+            ledger.audit(replace(audit, count=0, result=failure.message))
+            raise
+        ledger.audit(replace(audit, count=0, result=f"was {_in_words(now)}"))
+    say(f"audit {audit.audit_id}")
+
+
+def _in_words(timeout: IdleTimeout) -> str:
+    return f"{timeout.seconds} s" if timeout.enabled else "off"
+
+
+def _name(settings: Settings, instance: str | None) -> str:
+    """The instance meant. Raises click.UsageError where that is nobody, or not clear."""
+    names = sorted(name for name, each in settings.providers.items() if isinstance(each, GenesysSettings))
+    if instance is None and len(names) == 1:
+        return names[0]
+    if instance not in names:
+        raise click.UsageError(f"--instance must be one of: {', '.join(names) or '(none is configured)'}")
+    return instance
+
+
+def _ask(instance: str | None, question: Callable[[Genesys], Awaitable[T | Outcome]]) -> T:
+    """The answer to *question*. Where there is none, ends the command with what came instead."""
+    settings = Settings.load()
+    answer = asyncio.run(_asked(settings, _name(settings, instance), question))
+    if isinstance(answer, Settled | Transient | Permanent | CredentialFault):
+        raise CommandError(outcome_in_words(answer), outcome_exit(answer) or Exit.FAILED)
+    return answer
+
+
+async def _asked(settings: Settings, name: str, question: Callable[[Genesys], Awaitable[T]]) -> T:
+    async with opened_providers(settings, name) as providers:
+        return await question(cast("Genesys", providers[name]))
+
+
+def _members(document: BaseModel) -> dict[str, object]:
+    return document.model_dump(mode="json")
