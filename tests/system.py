@@ -15,7 +15,7 @@ from servers import Daemon, Processes, free_port, wait_until
 from tasks.sealing import generate_key, save_key, seal
 from worker import broker, embedded, messages, topology
 from worker.ledger import Ledger
-from worker.publisher import Publisher
+from worker.publisher import Message, Publisher
 from worker.sandbox import sandbox_providers
 
 SOURCE = "urn:test:session-timeout-job"
@@ -75,7 +75,7 @@ class System:
         self.publish_all([messages.event(json.dumps(event).encode(), event["type"]) for event in events])
         return [event["id"] for event in events]
 
-    def publish_all(self, outgoing: Sequence[messages.Message]) -> None:
+    def publish_all(self, outgoing: Sequence[Message]) -> None:
         """Publish messages of any kind with confirms, on a broker that knows the topology."""
         with broker.connect(self.broker_url) as connection:
             topology.declare(connection, self.providers)

@@ -13,6 +13,7 @@ from system import SUBJECT_KEY, System
 
 from tasks.sealing import generate_key, seal
 from worker import messages, topology
+from worker.publisher import Message
 from worker.sandbox.config import SandboxConfig
 
 # A call with the user's own token, the fault that meets it, and what it comes to.
@@ -141,7 +142,7 @@ class CanaryStory:
     def _held(self) -> dict[str, Any]:
         return self.system.disabled(accounts={"genesys-eu": {"user_id": self._account()}})
 
-    def _spilled(self) -> list[messages.Message]:
+    def _spilled(self) -> list[Message]:
         """Tokens in clear: in events that are refused, and in messages that got into a task queue."""
         token = self.system.ended({"provider": "genesys", "credential": {"token": self._spill("an event")}})
         call = [[{"call_id": "1", "jwe": self._spill("a call"), "x": {"y": self._spill("deep")}}], {}, {}]
@@ -153,14 +154,12 @@ class CanaryStory:
             _task("finbourne.invalidate_token", json.dumps(unnamed).encode()),
             _task("finbourne.invalidate_token", f"[[{self._spill('no JSON, in a task')}".encode()),
             _task("nobody.knows", json.dumps([[self._spill("an unknown task")], {}, {}]).encode()),
-            messages.Message(
-                topology.CALLS.name, "genesys.routine", json.dumps({"t": self._spill("no task")}).encode()
-            ),
+            Message(topology.CALLS.name, "genesys.routine", json.dumps({"t": self._spill("no task")}).encode()),
         ]
         self.strangers = {message.message_id for message in spilled}
         return spilled
 
-    def _through_the_door(self) -> messages.Message:
+    def _through_the_door(self) -> Message:
         self.door = self.system.ended(self._session("genesys", "through the door"))
         return _task("session.ended", json.dumps([[self.door], {}, {}]).encode(), "door")
 
@@ -176,8 +175,6 @@ class CanaryStory:
         return self.markers[-1].value
 
 
-def _task(name: str, body: bytes, key: str = "finbourne.routine") -> messages.Message:
+def _task(name: str, body: bytes, key: str = "finbourne.routine") -> Message:
     """A task message without the headers that hide its arguments."""
-    return messages.Message(
-        topology.CALLS.name, key, body, headers={"lang": "py", "task": name, "id": str(uuid.uuid4())}
-    )
+    return Message(topology.CALLS.name, key, body, headers={"lang": "py", "task": name, "id": str(uuid.uuid4())})

@@ -4,6 +4,7 @@ Publishing and its confirms are in test_publisher.py; six retries in a row, kill
 once are whole stories, in tests/acceptance.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -33,7 +34,7 @@ def consuming(connection: Connection, queue: Queue, prefetch: int = 10) -> Itera
     inbox: list[Delivered] = []
 
     def take(count: int) -> list[Delivered]:
-        wait_until(lambda: _drain(connection) or len(inbox) >= count, 20, f"{count} messages of {queue.name}")
+        wait_until(lambda: _filled(connection, inbox, count), 20, f"{count} messages of {queue.name}")
         taken, inbox[:] = inbox[:count], inbox[count:]
         return taken
 
@@ -41,11 +42,10 @@ def consuming(connection: Connection, queue: Queue, prefetch: int = 10) -> Itera
         yield take
 
 
-def _drain(connection: Connection) -> None:
-    try:
+def _filled(connection: Connection, inbox: list[Delivered], count: int) -> bool:
+    with contextlib.suppress(TimeoutError):
         connection.drain_events(timeout=0.2)
-    except TimeoutError:
-        return
+    return len(inbox) >= count
 
 
 def bodies(messages: list[Delivered]) -> list[bytes]:

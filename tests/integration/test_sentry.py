@@ -16,9 +16,10 @@ from sentry_inbox import SentryInbox
 from servers import Processes, free_port, wait_until
 from system import System
 
-from worker import messages, topology
+from worker import topology
 from worker.observability import sentry
 from worker.observability.sentry import SHUTDOWN
+from worker.publisher import Message
 from worker.settings import SettingsError
 
 MARKER = f"sbx-canary-{uuid.uuid4().hex}"
@@ -127,10 +128,10 @@ def test_a_sentry_that_does_not_answer_costs_nothing_but_its_reports(how: str) -
     assert ending_took < SHUTDOWN + 1
 
 
-def unwelcome(body: list[Any]) -> messages.Message:
+def unwelcome(body: list[Any]) -> Message:
     """A task message as a stranger might write it: nothing hides its arguments."""
     headers = {"lang": "py", "task": "finbourne.invalidate_token", "id": str(uuid.uuid4())}
-    return messages.Message(topology.CALLS.name, "finbourne.routine", json.dumps(body).encode(), headers=headers)
+    return Message(topology.CALLS.name, "finbourne.routine", json.dumps(body).encode(), headers=headers)
 
 
 UNWELCOME = [

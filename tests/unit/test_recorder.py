@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tasks.call import Lane, Operation, ProviderCall
-from tasks.records import CallOutcome, DeadLetter
-from worker import messages, recorder, topology
+from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call
+from worker import messages, topology
 from worker.ledger import LedgerRefused
 from worker.recorder import Record, Recorder, read
 
@@ -71,7 +71,7 @@ def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes
 
 def test_a_record_comes_back_as_it_was_published() -> None:
     """What the worker says is what the ledger is told."""
-    letter = recorder.records.dead_letter_of_call(CALL, "http.5xx", NOW)
+    letter = dead_letter_of_call(CALL, "http.5xx", NOW)
     assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name)) == letter
 
 
