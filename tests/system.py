@@ -79,7 +79,7 @@ class System:
         """Publish messages of any kind with confirms, on a broker that knows the topology."""
         with broker.connect(self.broker_url) as connection:
             topology.declare(connection, self.providers)
-        with Publisher(lambda: broker.connect(self.broker_url, publishing=True)) as publisher:
+        with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
 
     # -- the providers ----------------------------------------------------------------------------

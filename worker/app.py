@@ -37,8 +37,11 @@ def _logging_is_ours(**_: object) -> None:
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
+    url = settings.broker_url.get_secret_value()
     return {
-        "broker_url": settings.broker_url.get_secret_value(),
+        "broker_url": url,
+        "broker_use_ssl": broker.tls(url),
+        "broker_transport_options": broker.patience(url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # the default gives up after about 46 minutes
         "broker_channel_error_retry": True,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+import ssl
+from typing import Any, Final
 
 from kombu import Connection
 
@@ -11,18 +12,28 @@ from worker import embedded
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 HEARTBEAT: Final = 30.0  # seconds; a dead peer is noticed within two
-STALLED: Final = 12.0  # seconds a publisher's socket may stand still: under a memory alarm RabbitMQ stops reading
+STALLED: Final = 12.0  # seconds a socket may stand still that should not: a handshake, a write under a memory alarm
 
 
-def connect(url: str, *, publishing: bool = False) -> Connection:
-    """A connection to *url*, not yet opened.
-
-    A *publishing* one bounds every read and write, so that a broker that stops reading fails the publish
-    instead of hanging it.
-    """
+def connect(url: str) -> Connection:
+    """A connection to *url*, not yet opened. A broker that hangs fails what waits for it, in bounded time."""
     embedded.register()
-    options = {"read_timeout": STALLED, "write_timeout": STALLED} if publishing and not is_embedded(url) else {}
-    return Connection(url, connect_timeout=CONNECT_TIMEOUT, heartbeat=HEARTBEAT, transport_options=options)
+    return Connection(
+        url, ssl=tls(url), connect_timeout=CONNECT_TIMEOUT, heartbeat=HEARTBEAT, transport_options=patience(url)
+    )
+
+
+def patience(url: str) -> dict[str, float]:
+    """The transport's options that bound every blocking read and write, for kombu and Celery alike."""
+    return {} if is_embedded(url) else {"read_timeout": STALLED, "write_timeout": STALLED}
+
+
+def tls(url: str) -> dict[str, Any] | bool:
+    """What kombu and Celery are told of TLS: `amqps://` alone checks the certificate's chain, but not whose it is."""
+    # None stands for the URL's own host name; its presence is what turns the check on.
+    return (
+        {"server_hostname": None, "tls_minimum_version": ssl.TLSVersion.TLSv1_2} if url.startswith("amqps:") else False
+    )
 
 
 def is_embedded(url: str) -> bool:

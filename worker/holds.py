@@ -12,7 +12,7 @@ from typing import Final
 from tasks.base import Held
 from tasks.outcome import CredentialFault, Outcome, Reason, Transient
 
-HANDFUL: Final = 3  # refusals in a row that open a hold
+HANDFUL: Final = 3  # different calls refused in a row, which open a hold
 PROBE_SECONDS: Final = 5.0  # how long one probe may take before the others look again
 
 
@@ -26,10 +26,11 @@ class _Hold:
 class Holds:
     """Opens after a refused credential or a Retry-After, lets one call through as a probe, closes when it succeeds.
 
-    One refusal between successes says something of that call (a provider may answer a dead reference and a dead key
-    alike); a handful in a row says something of our credential. Keys are provider instances. Only calls made with the
-    worker's own credential may be shown to it: a user's bad token says nothing of ours. *first* and *cap* are seconds;
-    the hold doubles with every refused probe. Safe to use from one thread only (the event loop's).
+    One call refused again and again says something of that call (a provider may answer a dead reference and a dead key
+    alike); a handful of them in a row, without a success between, of our credential. Keys are provider instances.
+    Only calls made with the worker's own credential may be shown to it: a user's bad token says nothing of ours.
+    *first* and *cap* are seconds; the hold doubles with every refused probe. Safe to use from one thread only (the
+    event loop's).
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Holds:
         self._first, self._cap = first, cap
         self._clock, self._chance = clock, chance
         self._open: dict[str, _Hold] = {}
-        self._refusals: dict[str, int] = {}  # in a row
+        self._refused: dict[str, set[str]] = {}  # provider → calls refused since the last success
 
     def check(self, provider: str) -> Held | None:
         """Why a call to *provider* has to wait; None lets it go. After the hold's time, one call goes as the probe."""
@@ -55,13 +56,13 @@ class Holds:
             return None
         return self._held(hold, now)
 
-    def observe(self, provider: str, outcome: Outcome) -> Held | None:
+    def observe(self, provider: str, call_id: str, outcome: Outcome) -> Held | None:
         """Learn from what a call came to; returns the hold where the call itself has to wait."""
         now = self._clock()
         match outcome:
             case CredentialFault(reason=reason):
-                self._refusals[provider] = self._refusals.get(provider, 0) + 1
-                if provider in self._open or self._refusals[provider] >= HANDFUL:
+                self._refused.setdefault(provider, set()).add(call_id)
+                if provider in self._open or len(self._refused[provider]) >= HANDFUL:
                     return self._held(self._reopen(provider, reason, now), now)
             case Transient(reason=Reason.HTTP_429, retry_after=float() as asked):
                 self._open[provider] = _Hold(Reason.HTTP_429, now + asked, 0)
@@ -69,7 +70,7 @@ class Holds:
                 pass  # the provider is unwell, which says nothing of our credential
             case _:
                 self._open.pop(provider, None)
-                self._refusals.pop(provider, None)
+                self._refused.pop(provider, None)
         return None
 
     def is_open(self, provider: str) -> bool:

@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 def run(settings: Settings, stop: threading.Event) -> None:
     """Take in events until *stop* is set."""
     url = settings.broker_url.get_secret_value()
-    with Publisher(lambda: broker.connect(url, publishing=True)) as publisher:
+    with Publisher(lambda: broker.connect(url)) as publisher:
         intake = Intake(settings.catalogue(), publisher)
         BatchConsumer(url, [topology.INTAKE], list(settings.providers), intake.handle, stop).run()
 

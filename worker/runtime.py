@@ -49,7 +49,7 @@ class WorkerRuntime:
             session = await self._resources.enter_async_context(open_session())
             self._providers[name] = make_provider(name, provider, session, self._opener)
         url = self._settings.broker_url.get_secret_value()
-        self._outbox = Outbox(Publisher(lambda: broker.connect(url, publishing=True)))
+        self._outbox = Outbox(Publisher(lambda: broker.connect(url)))
         self._resources.callback(self._outbox.close)
 
     async def close(self) -> None:
@@ -104,7 +104,7 @@ class WorkerRuntime:
 
     def _learn(self, call: ProviderCall, outcome: Outcome) -> Settled | Transient | Permanent | Held:
         was_open = self._holds.is_open(call.provider)
-        held = self._holds.observe(call.provider, outcome)
+        held = self._holds.observe(call.provider, call.call_id, outcome)
         if held and not was_open:
             logger.error("provider.held", extra={"provider": call.provider, "reason": held.reason})
         if was_open and not self._holds.is_open(call.provider):

@@ -11,6 +11,7 @@ from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
 
 from worker import topology
 
@@ -39,6 +40,22 @@ class TaskConsumer(Consumer):
         """Let signals wake the hub; called again after every reconnect."""
         super().register_with_event_loop(hub)
         self._waker.register(hub)
+
+    def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
+        """The connection, once there is one. A broker that is away is said once, and waited for without end."""
+        away = False
+
+        def say(error: Exception, _interval: float) -> None:
+            nonlocal away
+            if not away:
+                logger.warning("broker.unreachable", extra={"error": type(error).__name__})
+            away = True
+
+        connected = conn.ensure_connection(say, max_retries=None, callback=maybe_shutdown, interval_max=10)
+        if away:
+            logger.warning("broker.back")
+        self.first_connection_attempt = False
+        return connected
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu ships no types
         """Give an undecodable message to the dead letters; Celery would acknowledge it, and it would be lost."""

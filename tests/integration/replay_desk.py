@@ -102,7 +102,7 @@ class Desk:
         """Replay those of *rows* that the guards let through, with connections of its own."""
         ledger = Ledger.open(self.ledger_url)
         ready = plan_replay(rows, ledger, datetime.now(UTC), force=how.pop("force", False)).ready
-        with Publisher(lambda: broker.connect(self.broker_url, publishing=True)) as publisher:
+        with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
                 return Replayer(ledger, publisher, BUDGETS, **how).run(ready, pace, audit())
             finally:
@@ -111,7 +111,7 @@ class Desk:
     def take_in(self, *outgoing: Message) -> None:
         """Publish *outgoing*; the intake takes what waits for it, the recorder what came of that."""
         subjects = SubjectIndex(b"subject-key-of-a-test-installation")
-        with Publisher(lambda: broker.connect(self.broker_url, publishing=True)) as publisher:
+        with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
             assert not Intake(Catalogue({}, BUDGETS, subjects), publisher).handle(self.replayed("revocation.intake"))
         for queue in ("revocation.outcomes", "revocation.dead"):

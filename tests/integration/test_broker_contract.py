@@ -24,7 +24,7 @@ def publish(url: str, *bodies: bytes) -> None:
     """Put calls on a broker that knows the topology."""
     with broker.connect(url) as connection:
         topology.declare(connection, ["genesys"])
-    with Publisher(lambda: broker.connect(url, publishing=True)) as publisher:
+    with Publisher(lambda: broker.connect(url)) as publisher:
         publisher.publish_all([Message(topology.CALLS.name, "genesys.routine", body) for body in bodies])
 
 
@@ -110,7 +110,7 @@ def test_waiting_and_delayed_messages_survive_a_clean_restart_of_rabbitmq(privat
     """Confirmed is on the disk."""
     url = private_rabbitmq.url()
     publish(url, b"waiting")
-    with Publisher(lambda: broker.connect(url, publishing=True)) as publisher:
+    with Publisher(lambda: broker.connect(url)) as publisher:
         publisher.publish_all([Message(topology.CALLS.name, "genesys.routine", b"delayed", delay=3)])
     private_rabbitmq.stop()
     private_rabbitmq.start()

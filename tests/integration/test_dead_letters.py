@@ -123,7 +123,7 @@ def test_a_replayed_message_tells_nothing_of_its_deaths(tmp_path: Path, rabbitmq
     desk = Desk(tmp_path, rabbitmq_url)
     letter = dead_call()
     assert letter.call is not None
-    with Publisher(lambda: broker.connect(rabbitmq_url, publishing=True)) as publisher:
+    with Publisher(lambda: broker.connect(rabbitmq_url)) as publisher:
         publisher.publish_all([messages.call(letter.call)])
     with broker.connect(rabbitmq_url) as connection:
         queue = topology.calls_queue("finbourne", Lane.ROUTINE)(connection.channel())

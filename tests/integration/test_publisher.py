@@ -15,7 +15,7 @@ from worker.publisher import Disconnected, Message, Publisher, Refused, Unconfir
 
 def publisher(url: str, confirm_timeout: float = 10.0) -> Publisher:
     """A publisher to that broker."""
-    return Publisher(lambda: broker.connect(url, publishing=True), confirm_timeout)
+    return Publisher(lambda: broker.connect(url), confirm_timeout)
 
 
 def message(body: bytes = b"x", key: str = "genesys.routine", delay: int = 0) -> Message:
@@ -111,7 +111,7 @@ def test_a_connection_that_died_while_idle_is_replaced(rabbitmq_url: str) -> Non
     lines: list[Connection] = []
 
     def connect() -> Connection:
-        lines.append(broker.connect(rabbitmq_url, publishing=True))
+        lines.append(broker.connect(rabbitmq_url))
         return lines[-1]
 
     with broker.connect(rabbitmq_url) as connection:

@@ -19,7 +19,7 @@ from tasks.call import ProviderCall
 from worker.observability.logs import JsonLines
 from worker.observability.redaction import REDACTED, redacted
 
-MARKER = f"sbx-canary-{uuid.uuid4().hex}"
+MARKER = "sbx-canary-7ac1fa8ce6cb443ab04938681f3b6600"  # the same in every test process, for it names tests
 JWS = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 JWE = "eyJhbGciOiJFQ0RILUVTIn0.a2V5.aXY.Y2lwaGVydGV4dA.dGFn"
 

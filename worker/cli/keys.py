@@ -45,9 +45,13 @@ _LISTING: Listing[StoredKey] = Listing(
 @_folder
 @click.option("--kid", help="Its name; default: revocation- and the time.")
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), default=ALGORITHMS[0], show_default=True)
+@click.option("--if-none", is_flag=True, help="Leave it at the keys that are there.")
 @output_option
-def generate(keys_dir: Path, kid: str | None, algorithm: str, form: Form) -> None:
+def generate(keys_dir: Path, kid: str | None, algorithm: str, form: Form, *, if_none: bool) -> None:
     """Make a private key. Workers take it up without a restart; the old ones keep serving."""
+    if if_none and keys_dir.is_dir() and stored_keys(keys_dir):
+        say("there is a key already")
+        return
     name = kid or f"revocation-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = save_key(keys_dir, generate_key(name, algorithm))

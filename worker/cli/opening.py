@@ -39,5 +39,5 @@ def open_publisher(settings: Settings) -> Iterator[Publisher]:
     except BROKER_ERRORS as error:
         place = masked(settings.broker_url)
         raise CommandError(f"broker {place}: not available ({type(error).__name__})", Exit.UNAVAILABLE) from None
-    with Publisher(lambda: broker.connect(url, publishing=True)) as publisher:
+    with Publisher(lambda: broker.connect(url)) as publisher:
         yield publisher

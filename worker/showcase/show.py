@@ -117,7 +117,7 @@ class _Run:
         staged = self.progress.staged
         self.view.begin({each.event_id: each.sample.title for each in staged})
         url = self.settings.broker_url.get_secret_value()
-        with Publisher(lambda: broker.connect(url, publishing=True)) as publisher:
+        with Publisher(lambda: broker.connect(url)) as publisher:
             publisher.publish_all([messages.event(body, each.event_type) for each in staged for body in each.bodies])
 
     def _watch(self, is_over: Callable[[], bool]) -> None:
