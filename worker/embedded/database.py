@@ -53,11 +53,11 @@ class Database:
         with _OPENING, self._translated():
             _create_private(path)
             self._db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
-        with self._translated():
-            self._patiently("PRAGMA journal_mode = WAL")
-            self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-            self._db.execute("PRAGMA journal_size_limit = 67108864")
-        self._epoch = self._known_epoch() or self._migrate()
+        try:
+            self._epoch = self._prepare("FULL" if durable else "NORMAL")
+        except BrokerUnavailable:
+            self._db.close()
+            raise
 
     def now(self) -> float:
         """Seconds on the clock all processes of this boot share; unmoved by steps of the wall clock."""
@@ -86,6 +86,13 @@ class Database:
         """Release the file; closing twice is harmless."""
         with self._lock, self._translated():
             self._db.close()
+
+    def _prepare(self, synchronous: str) -> float:
+        with self._translated():
+            self._patiently("PRAGMA journal_mode = WAL")
+            self._db.execute(f"PRAGMA synchronous = {synchronous}")
+            self._db.execute("PRAGMA journal_size_limit = 67108864")
+        return self._known_epoch() or self._migrate()
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -151,9 +151,9 @@ class Store:
             waiting: Mapping[str, tuple[int, int]] = {
                 queue: (ready, delayed)
                 for queue, ready, delayed in db.execute(
-                    "SELECT queue, sum(visible_at <= ?1), sum(visible_at > ?1) FROM message"
+                    "SELECT queue, sum(visible_at <= :now), sum(visible_at > :now) FROM message"
                     " WHERE owner IS NULL GROUP BY queue",
-                    (now,),
+                    {"now": now},
                 )
             }
             names = [name for (name,) in db.execute("SELECT name FROM queue ORDER BY name")]
@@ -193,7 +193,7 @@ class Store:
 
     def _extend_lease(self, db: sqlite3.Connection, now: float) -> None:
         db.execute(
-            "INSERT INTO lease VALUES (?1, ?2) ON CONFLICT DO UPDATE SET until = ?2",
+            "INSERT INTO lease VALUES (?, ?) ON CONFLICT DO UPDATE SET until = excluded.until",
             (self.owner, now + self.lease_seconds),
         )
 
