@@ -1,0 +1,105 @@
+"""The throughput of a row: its queue is full, its processes start, the provider counts until all calls are made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from servers import Daemon
+
+from benchmarks.contestants import Contestant
+from benchmarks.counting import CountingProvider, Figures
+from benchmarks.resources import cpu_seconds, memory_mb
+from worker.publisher import Message
+
+INTERVAL: Final = 0.05  # seconds between two looks
+STUCK: Final = 20.0  # seconds without a new call after which a row is given up
+WARM, NEARLY = 0.1, 0.95  # the part of the calls that is measured: neither start nor end of the row
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the provider counted and the processes used up to one moment."""
+
+    figures: Figures
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What one round of one row came to."""
+
+    calls_per_second: float
+    cpu_us_per_call: float
+    memory_mb: float
+    lost: int
+    duplicates: int
+    provider_us_per_call: float
+
+
+def drain(row: Contestant, provider: CountingProvider, messages: list[Message], latency: float = 0.05) -> Drained:
+    """Queue *messages*, start *row*'s processes, and measure them until every call is made and acknowledged."""
+    row.fill(messages)
+    provider.reset(latency)
+    daemons = row.start()
+    leaders = [daemon.pid for daemon in daemons]
+    looks, memory = watch(provider, leaders, len(messages))
+    settle(row, daemons)
+    final = provider.figures()
+    row.tidy()
+    return _drained(looks, memory, final, len(messages))
+
+
+def watch(provider: CountingProvider, leaders: list[int], count: int) -> tuple[list[Look], float]:
+    """Look on until *count* ids were seen, or nothing moves any more; all looks, and the most memory of a few."""
+    looks: list[Look] = []
+    memory, marks = 0.0, [0.5 * count, NEARLY * count]
+    moved, last = time.monotonic(), -1
+    while last < count and time.monotonic() - moved < STUCK:
+        look = Look(provider.figures(), cpu_seconds(leaders))
+        looks.append(look)
+        if look.figures.ids != last:
+            moved, last = time.monotonic(), look.figures.ids
+        if marks and last >= marks[0]:
+            marks.pop(0)
+            memory = max(memory, memory_mb(leaders))
+        time.sleep(INTERVAL)
+    return looks, memory
+
+
+def settle(row: Contestant, daemons: list[Daemon], seconds: float = 10.0) -> None:
+    """Wait until everything is acknowledged, then end the processes: there is nothing they could lose."""
+    _until(lambda: row.waiting() == 0, seconds)
+    for daemon in daemons:
+        daemon.kill9()
+
+
+def _until(done: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(INTERVAL)
+
+
+def _drained(looks: list[Look], memory: float, final: Figures, count: int) -> Drained:
+    first, last = window(looks, count)
+    calls = max(1, last.figures.ids - first.figures.ids)
+    seconds = max(INTERVAL, last.figures.now - first.figures.now)
+    return Drained(
+        calls_per_second=calls / seconds,
+        cpu_us_per_call=(last.cpu - first.cpu) / calls * 1e6,
+        memory_mb=memory,
+        lost=count - final.ids,
+        duplicates=final.requests - final.ids,
+        provider_us_per_call=(last.figures.cpu - first.figures.cpu) / calls * 1e6,
+    )
+
+
+def window(looks: list[Look], count: int) -> tuple[Look, Look]:
+    """The first look of a warm row and the last before its end; in a row too short for both, all there is."""
+    warm = [look for look in looks if WARM * count <= look.figures.ids <= NEARLY * count]
+    if len(warm) > 1:
+        return warm[0], warm[-1]
+    started = [look for look in looks if look.figures.ids] or looks
+    return looks[max(0, looks.index(started[0]) - 1)], started[-1]
