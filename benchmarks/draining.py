@@ -44,29 +44,33 @@ def drain(row: Contestant, provider: CountingProvider, messages: list[Message], 
     row.fill(messages)
     provider.reset(latency)
     daemons = row.start()
-    leaders = [daemon.pid for daemon in daemons]
-    looks, memory = watch(provider, leaders, len(messages))
+    looks, memory = watch(provider.figures, daemons, len(messages))
     settle(row, daemons)
     final = provider.figures()
     row.tidy()
-    return _drained(looks, memory, final, len(messages))
+    return drained(looks, memory[-1], final, len(messages))
 
 
-def watch(provider: CountingProvider, leaders: list[int], count: int) -> tuple[list[Look], float]:
-    """Look on until *count* ids were seen, or nothing moves any more; all looks, and the most memory of a few."""
+def watch(
+    figures: Callable[[], Figures], daemons: list[Daemon], count: int, marks: tuple[float, ...] = (NEARLY,)
+) -> tuple[list[Look], list[float]]:
+    """Look on until *count* ids were seen, or nothing moves any more: all looks, and the memory at each of *marks*.
+
+    Marks are parts of *count*; the memory of one that was never reached is that of the end.
+    """
+    leaders = [daemon.pid for daemon in daemons]
     looks: list[Look] = []
-    memory, marks = 0.0, [0.5 * count, NEARLY * count]
+    memory: list[float] = []
     moved, last = time.monotonic(), -1
     while last < count and time.monotonic() - moved < STUCK:
-        look = Look(provider.figures(), cpu_seconds(leaders))
+        look = Look(figures(), cpu_seconds(leaders))
         looks.append(look)
         if look.figures.ids != last:
             moved, last = time.monotonic(), look.figures.ids
-        if marks and last >= marks[0]:
-            marks.pop(0)
-            memory = max(memory, memory_mb(leaders))
+        if len(memory) < len(marks) and last >= marks[len(memory)] * count:
+            memory.append(memory_mb(leaders))
         time.sleep(INTERVAL)
-    return looks, memory
+    return looks, memory + [memory_mb(leaders)] * (len(marks) - len(memory))
 
 
 def settle(row: Contestant, daemons: list[Daemon], seconds: float = 10.0) -> None:
@@ -82,7 +86,8 @@ def _until(done: Callable[[], bool], seconds: float) -> None:
         time.sleep(INTERVAL)
 
 
-def _drained(looks: list[Look], memory: float, final: Figures, count: int) -> Drained:
+def drained(looks: list[Look], memory: float, final: Figures, count: int) -> Drained:
+    """The figures of a row of *count* calls from all *looks* at it, the last one being *final*."""
     first, last = window(looks, count)
     calls = max(1, last.figures.ids - first.figures.ids)
     seconds = max(INTERVAL, last.figures.now - first.figures.now)

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from tasks.call import ProviderCall
 from tasks.events import InvalidEvent, parse_event
+from tasks.outcome import State
 from tasks.plan import plan_revocations
+from tasks.records import outcome_of_call
 from tasks.sealing import generate_key, save_key, seal
 from worker import messages
 from worker.publisher import Message
@@ -72,6 +74,18 @@ class Installation:
         template = self._planned(self.ended_event(0))
         return [messages.call(self._of_session(template, n)) for n in range(1, count + 1)]
 
+    def routine_calls(self, count: int) -> list[Message]:
+        """Tasks of the routine lane, all with the same sealed token: sealing takes its time."""
+        template = self._planned(self.ended_event(0))
+        return [messages.call(template.model_copy(update=_identity(n))) for n in range(1, count + 1)]
+
+    def outcomes(self, count: int) -> list[Message]:
+        """Records of settled calls, each for a row of its own in the ledger."""
+        template = self._planned(self.disabled_event(0, "p0"))
+        now = datetime.now(UTC)
+        calls = (_of_user(template, n, "p0") for n in range(1, count + 1))
+        return [messages.record(outcome_of_call(call, State.ACCEPTED, now, 1, duration_ms=51.2)) for call in calls]
+
     def disabled_events(self, count: int, first: int = 1) -> list[Message]:
         """Urgent events that become one call each, for users *first* and following."""
         return [_event(self.disabled_event(n, "p0")) for n in range(first, first + count)]
@@ -94,7 +108,7 @@ class Installation:
     def _planned(self, event: dict[str, Any]) -> ProviderCall:
         parsed = parse_event(json.dumps(event).encode(), now=datetime.now(UTC), content_type=messages.CLOUDEVENTS_JSON)
         if isinstance(parsed, InvalidEvent):
-            raise ValueError(f"the benchmark's event is refused: {parsed.code}")
+            raise TypeError(f"the benchmark's event is refused: {parsed.code}")
         return plan_revocations(parsed, self._settings.catalogue()).calls[0]
 
     def _of_session(self, template: ProviderCall, n: int) -> ProviderCall:

@@ -34,7 +34,7 @@ class Setup:
     in_flight: int | None = None  # None: what serves the engine best
     providers: int = 1
     log_level: str = "WARNING"
-    note: str = ""  # what tells this row from its siblings
+    note: str = ""  # what tells this row from its siblings, where the work alone does not
 
     @property
     def concurrency(self) -> int:
@@ -45,35 +45,36 @@ class Setup:
     def name(self) -> str:
         """What the row is called."""
         stage = "both stages" if self.work == "events" else self.work
-        return f"ours, {self.engine}, {stage}{self.note}"
+        return f"ours, {self.engine}, {self.note or stage}"
 
 
 class OurRow(Contestant):
     """Our processes on a virtual host, or in a file, of their own."""
 
-    def __init__(self, setup: Setup, stage: Stage) -> None:
+    def __init__(self, setup: Setup, stage: Stage, ledger_url: str | None = None) -> None:
+        """*ledger_url*: another ledger than a file of its own."""
         self._setup, self._stage = setup, stage
-        self.name, self.broker = setup.name, setup.broker
+        self.name, self.broker, self.engine = setup.name, setup.broker, setup.engine
         self.expected = EXPECTED[setup.engine] // (2 if setup.work == "events" else 1)
         self.configuration = self._describe()
         self._home = stage.home / f"ours-{uuid.uuid4().hex[:8]}"
         self._vhost = stage.rabbitmq.new_vhost() if setup.broker == "rabbitmq" else ""
+        self._ledger_url = ledger_url or f"sqlite:///{self._home}/ledger.sqlite3"
         self.broker_url = stage.rabbitmq.url(self._vhost) if self._vhost else f"embedded:///{self._home}/broker.sqlite3"
 
     @cached_property
     def installation(self) -> Installation:
         """Its settings and its messages."""
-        setup, base_url = self._setup, self._stage.provider.base_url
-        ledger = f"sqlite:///{self._home}/ledger.sqlite3"
+        setup = self._setup
         return Installation(
-            self._home,
-            self.broker_url,
-            base_url,
-            ledger,
-            setup.engine,
-            setup.concurrency,
-            setup.providers,
-            setup.log_level,
+            home=self._home,
+            broker_url=self.broker_url,
+            base_url=self._stage.provider.base_url,
+            ledger_url=self._ledger_url,
+            engine=setup.engine,
+            concurrency=setup.concurrency,
+            providers=setup.providers,
+            log_level=setup.log_level,
         )
 
     def prepare(self) -> None:

@@ -54,8 +54,8 @@ def _dramatiq(style: str, threads: int, expected: int) -> Peer:
 
 def _floor(style: str, expected: int) -> Peer:
     session = "default session" if style == "plain" else "lean session, gc.freeze"
-    how = f"{session}{', uvloop' if style == 'uvloop' else ''}, prefetch {IN_FLIGHT}"
-    return Peer(f"floor: aio-pika + aiohttp, {style}", ("python", "floor.py"), wires.plain, expected, how,
+    how = f"bare aio-pika + aiohttp, {session}{', uvloop' if style == 'uvloop' else ''}, prefetch {IN_FLIGHT}"
+    return Peer(f"floor, {style}", ("python", "floor.py"), wires.plain, expected, how,
                 IN_FLIGHT, IN_FLIGHT, {"BENCH_STYLE": style})  # fmt: skip
 
 

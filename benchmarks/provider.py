@@ -8,6 +8,8 @@ any worker costs. Ids are the last segment of `/<provider>/api/v2/tokens/<id>`, 
 from __future__ import annotations
 
 import asyncio
+import importlib
+import importlib.util
 import json
 import sys
 import time
@@ -99,19 +101,14 @@ def _body_length(head: bytes) -> int:
 async def serve(port: int) -> None:
     """Serve on *port* of 127.0.0.1 until killed."""
     count = Count()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(count), "127.0.0.1", port, backlog=4096
-    )
+    server = await asyncio.get_running_loop().create_server(lambda: Connection(count), "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
 def main() -> None:
     """Serve on the port named on the command line."""
-    try:
-        from uvloop import run  # noqa: PLC0415 - the environment of the tests has none
-    except ImportError:
-        from asyncio import run  # type: ignore[assignment]  # noqa: PLC0415 - likewise
-    run(serve(int(sys.argv[1])))
+    loops = importlib.import_module("uvloop" if importlib.util.find_spec("uvloop") else "asyncio")
+    loops.run(serve(int(sys.argv[1])))
 
 
 if __name__ == "__main__":

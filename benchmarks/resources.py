@@ -27,7 +27,7 @@ def memory_mb(leaders: Iterable[int]) -> float:
 
 
 def _pids() -> Iterator[int]:
-    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+    return (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit())
 
 
 def _stats() -> Iterator[list[str]]:
