@@ -25,16 +25,16 @@ def main() -> None:
         found = machine.describe(stage.rabbitmq, load, quick=options.quick)
         run = Run(stage, QUICK if options.quick else COMPLETE, re.compile(options.rows))
         results = run.measure(options.parts)
+        found["provider_us_per_request"] = run.provider_us_per_request
     text = report.text(results, targets(results), found, run.configurations)
     print(text)  # noqa: T201 - the table is what the command is for
     publish(options.out, results, text, found)
-    sys.exit(_verdict(results))
+    sys.exit("\n".join([*run.failures, *_losses(results)]) or 0)
 
 
-def _verdict(results: Sequence[Result]) -> str | int:
+def _losses(results: Sequence[Result]) -> list[str]:
     """A row that lost a call is no measurement: the command fails."""
-    losers = [each.row for each in results if each.lost]
-    return f"calls were lost: {', '.join(losers)}" if losers else 0
+    return [f"{each.row} ({each.broker}) lost {each.lost} calls" for each in results if each.lost]
 
 
 def _options() -> argparse.Namespace:

@@ -50,6 +50,10 @@ class CountingProvider:
         arrivals: dict[str, float] = self._ask("GET", "/_arrivals")
         return arrivals
 
+    def close(self) -> None:
+        """Hang up; its process ends with the others."""
+        self._door.close()
+
     def _answers(self) -> bool:
         try:
             self.figures()

@@ -30,7 +30,7 @@ def measure(stage: Stage) -> Result:
     time.sleep(SECONDS)
     used = (cpu_seconds(leaders) - before) / SECONDS * 100
     say(f"idle on the embedded broker: {used:.1f} % CPU")
-    result = Result(row=f"ours, {row.engine}, idle CPU %", broker="embedded", section=SECTION, x=used)
+    result = Result(row=f"ours, {row.engine}, idle: {used:.1f} % CPU", broker="embedded", section=SECTION, x=used)
     for daemon in daemons:
         daemon.kill9()
     return result

@@ -134,4 +134,5 @@ class OurRow(Contestant):
     def _describe(self) -> str:
         setup = self._setup
         queues = "quorum queues" if setup.broker == "rabbitmq" else "full sync"
-        return f"in flight {setup.concurrency}, log level {setup.log_level}, {queues}, outcome records confirmed"
+        processes = "intake + worker" if setup.work == "events" else "worker"
+        return f"{processes}, in flight {setup.concurrency}, log {setup.log_level}, {queues}, confirmed outcome records"

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
+from servers import ServerMissingError
+
 from benchmarks import backlog, endurance, idle, latency, scaling, stations, throughput
 from benchmarks.bare import BareClient
 from benchmarks.contestants import Contestant
@@ -26,6 +28,8 @@ class Run:
     def __init__(self, stage: Stage, plan: Plan, rows: re.Pattern[str]) -> None:
         self._stage, self._plan, self._chosen = stage, plan, rows
         self.configurations: dict[str, str] = {}
+        self.failures: list[str] = []  # what could not be run, and why
+        self.provider_us_per_request: float | None = None  # of CPU: what one core of it could answer at most
 
     def measure(self, parts: Collection[str] = PARTS) -> list[Result]:
         """Every result of *parts*, in the order of the report."""
@@ -36,7 +40,22 @@ class Run:
             "stations": self._stations,
             "scaling": self._scaling,
         }
-        return [result for name, make in makers.items() if name in parts for result in make()]
+        results: list[Result] = []
+        for name in PARTS:
+            if name in parts:
+                results += self._whatever_comes(name, makers[name]())
+        return results
+
+    def _whatever_comes(self, part: str, results: Iterator[Result]) -> Iterator[Result]:
+        """*results* up to a failure: half an hour's figures are not thrown away for one row."""
+        try:
+            yield from results
+        except (AssertionError, ServerMissingError) as error:
+            self._failed(part, error)
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self.failures.append(f"{what} could not be run: {str(error)[:300]}")
+        say(self.failures[-1])
 
     def _main(self) -> Iterator[Result]:
         """Throughput in rounds, then latency; a row's unloaded latency stands beside its throughput."""
@@ -44,7 +63,7 @@ class Run:
         measured = throughput.measure(rows, self._stage, self._plan.rounds, self._plan.seconds)
         results = {id(run.row): run.result() for run in measured}
         loaded = list(self._latency(rows, results))
-        say(f"the provider took {min(run.drained[-1].provider_us_per_call for run in measured):.0f} µs a call at best")
+        self.provider_us_per_request = min((each.provider_us for each in measured), default=None)
         yield from results.values()
         yield from loaded
         for row in rows:
@@ -65,11 +84,9 @@ class Run:
         try:
             row.prepare()
         except AssertionError as error:
-            self.configurations[row.name] = f"COULD NOT BE RUN: {str(error)[:300]}"
-            say(f"{row.name}: {error}")
+            self._failed(row.name, error)
             return False
-        if row.broker != "embedded":
-            self.configurations[row.name] = row.configuration
+        self.configurations[f"{row.name} *" if row.broker == "embedded" else row.name] = row.configuration
         return True
 
     def _pinged(self, row: Contestant) -> bool:

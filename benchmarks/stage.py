@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -34,11 +34,13 @@ class Stage:
 def open_stage() -> Iterator[Stage]:
     """Start the broker and the provider; end both, and all processes of all rows, at the end."""
     home = Path(tempfile.mkdtemp(prefix="revoker-bench-"))
+    home.chmod(0o711)  # the user postgres passes through
     processes = Processes(home)
     node = RabbitNode(home / "rabbitmq")
     try:
         node.start()
-        yield Stage(home, node, processes, CountingProvider(processes, peers_python()))
+        with closing(CountingProvider(processes, peers_python())) as provider:
+            yield Stage(home, node, processes, provider)
     finally:
         processes.close()
         node.close()

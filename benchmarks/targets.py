@@ -104,4 +104,5 @@ def _memory_and_cost(rows: Rows) -> Iterator[Target]:
 def _embedded(rows: Rows) -> Iterator[Target]:
     yield Target("embedded broker, calls/s", 2500, True, rows.rate(_CALLS, "embedded"))
     yield Target("embedded broker, picked up in, p99 ms", 20, False, rows.get("p99_ms", _CALLS, "embedded"))
-    yield Target("embedded broker, idle CPU %", 2, False, rows.get("x", f"{_OURS}, idle CPU %", "embedded"))
+    idle = rows.section("idle", "embedded")
+    yield Target("embedded broker, idle CPU %", 2, False, idle[0].x if idle else None)

@@ -21,6 +21,11 @@ class Rounds:
     row: Contestant
     drained: list[Drained] = field(default_factory=list)
 
+    @property
+    def provider_us(self) -> float:
+        """CPU microseconds the provider itself spent on a request."""
+        return median([each.provider_us_per_call for each in self.drained])
+
     def result(self, section: str = SECTION, name: str | None = None, x: float | None = None) -> Result:
         """Medians, and the sums of what was lost or repeated."""
         rates = [each.calls_per_second for each in self.drained]
