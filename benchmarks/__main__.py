@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import machine, report
+from benchmarks.others import OtherWork
 from benchmarks.plan import COMPLETE, QUICK
 from benchmarks.publishing import publish
 from benchmarks.results import Result
@@ -23,8 +24,10 @@ def main() -> None:
     load = machine.wait_for_quiet(options.patience)
     with open_stage() as stage:
         found = machine.describe(stage.rabbitmq, load, quick=options.quick)
+        others = OtherWork([stage.rabbitmq.pid, stage.provider.pid])
         run = Run(stage, QUICK if options.quick else COMPLETE, re.compile(options.rows))
         results = run.measure(options.parts)
+        found["others_percent"] = round(others.percent())
         found["provider_us_per_request"] = run.provider_us_per_request
     text = report.text(results, targets(results), found, run.configurations)
     print(text)  # noqa: T201 - the table is what the command is for

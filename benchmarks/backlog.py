@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from servers import wait_until
 
+from benchmarks.contestants import running
 from benchmarks.installation import user_id
 from benchmarks.ours import Kind, OurRow, Setup
 from benchmarks.results import Result, percentile
@@ -27,11 +28,9 @@ def measure(stage: Stage, kind: Kind, form: Form, routine: int, urgent: int) -> 
     ours = row.installation
     row.fill(ours.ended_events(routine) if form == "events" else ours.routine_calls(routine))
     stage.provider.reset(LATENCY)
-    daemons = row.start()
-    wait_until(lambda: stage.provider.figures().requests > 0, 60, "the backlog to move")
-    taken = _urgent_times(stage, row, urgent)
-    for daemon in daemons:
-        daemon.kill9()
+    with running(row.start()):
+        wait_until(lambda: stage.provider.figures().requests > 0, 60, "the backlog to move")
+        taken = _urgent_times(stage, row, urgent)
     row.close()
     return _result(row, taken, f"{routine} routine {form}", urgent)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from servers import Daemon
 
@@ -11,6 +12,16 @@ from worker import broker
 from worker.publisher import Message, Publisher
 
 BATCH = 500  # messages whose confirms are awaited together
+
+
+@contextmanager
+def running(daemons: list[Daemon]) -> Iterator[list[Daemon]]:
+    """*daemons* until the end of the block, however it comes: what goes on running would disturb the next row."""
+    try:
+        yield daemons
+    finally:
+        for daemon in daemons:
+            daemon.kill9()
 
 
 class Contestant(ABC):

@@ -33,6 +33,11 @@ class CountingProvider:
         wait_until(self._answers, 20, "the provider to answer")
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._daemon.pid
+
+    @property
     def base_url(self) -> str:
         """What the names of provider instances are put after."""
         return f"http://127.0.0.1:{self._port}"

@@ -9,7 +9,7 @@ from typing import Final
 
 from servers import Daemon
 
-from benchmarks.contestants import Contestant
+from benchmarks.contestants import Contestant, running
 from benchmarks.counting import CountingProvider, Figures
 from benchmarks.resources import cpu_seconds, memory_mb
 from worker.publisher import Message
@@ -43,9 +43,9 @@ def drain(row: Contestant, provider: CountingProvider, messages: list[Message], 
     """Queue *messages*, start *row*'s processes, and measure them until every call is made and acknowledged."""
     row.fill(messages)
     provider.reset(latency)
-    daemons = row.start()
-    looks, memory = watch(provider.figures, daemons, len(messages))
-    settle(row, daemons)
+    with running(row.start()) as daemons:
+        looks, memory = watch(provider.figures, daemons, len(messages))
+        settle(row)
     final = provider.figures()
     row.tidy()
     return drained(looks, memory[-1], final, len(messages))
@@ -73,16 +73,10 @@ def watch(
     return looks, memory + [memory_mb(leaders)] * (len(marks) - len(memory))
 
 
-def settle(row: Contestant, daemons: list[Daemon], seconds: float = 10.0) -> None:
-    """Wait until everything is acknowledged, then end the processes: there is nothing they could lose."""
-    _until(lambda: row.waiting() == 0, seconds)
-    for daemon in daemons:
-        daemon.kill9()
-
-
-def _until(done: Callable[[], bool], seconds: float) -> None:
+def settle(row: Contestant, seconds: float = 10.0) -> None:
+    """Wait until everything is acknowledged: then the processes can be killed without losing anything."""
     deadline = time.monotonic() + seconds
-    while not done() and time.monotonic() < deadline:
+    while row.waiting() and time.monotonic() < deadline:
         time.sleep(INTERVAL)
 
 

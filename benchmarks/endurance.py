@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from benchmarks.contestants import running
 from benchmarks.draining import NEARLY, drained, settle, watch
 from benchmarks.ours import OurRow, Setup
 from benchmarks.results import Result
@@ -21,9 +22,9 @@ def measure(stage: Stage, calls: int) -> list[Result]:
     messages = row.messages(calls)
     row.fill(messages)
     stage.provider.reset(0.05)
-    daemons = row.start()
-    looks, memory = watch(stage.provider.figures, daemons, calls, MARKS)
-    settle(row, daemons)
+    with running(row.start()) as daemons:
+        looks, memory = watch(stage.provider.figures, daemons, calls, MARKS)
+        settle(row)
     done = drained(looks, memory[-1], stage.provider.figures(), calls)
     row.close()
     say(f"memory over {calls} calls: {', '.join(f'{each:.0f} MB' for each in memory)}")

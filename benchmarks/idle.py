@@ -7,6 +7,7 @@ from typing import Final
 
 from servers import wait_until
 
+from benchmarks.contestants import running
 from benchmarks.ours import OurRow, Setup
 from benchmarks.resources import cpu_seconds
 from benchmarks.results import Result
@@ -23,14 +24,11 @@ def measure(stage: Stage) -> Result:
     row.prepare()
     row.fill(row.messages(1))
     stage.provider.reset(0.0)
-    daemons = row.start()
-    leaders = [daemon.pid for daemon in daemons]
-    wait_until(lambda: stage.provider.figures().ids == 1 and row.waiting() == 0, 30, "the worker to be ready")
-    before = cpu_seconds(leaders)
-    time.sleep(SECONDS)
-    used = (cpu_seconds(leaders) - before) / SECONDS * 100
+    with running(row.start()) as daemons:
+        leaders = [daemon.pid for daemon in daemons]
+        wait_until(lambda: stage.provider.figures().ids == 1 and row.waiting() == 0, 30, "the worker to be ready")
+        before = cpu_seconds(leaders)
+        time.sleep(SECONDS)
+        used = (cpu_seconds(leaders) - before) / SECONDS * 100
     say(f"idle on the embedded broker: {used:.1f} % CPU")
-    result = Result(row=f"ours, {row.engine}, idle: {used:.1f} % CPU", broker="embedded", section=SECTION, x=used)
-    for daemon in daemons:
-        daemon.kill9()
-    return result
+    return Result(row=f"ours, {row.engine}, idle: {used:.1f} % CPU", broker="embedded", section=SECTION, x=used)

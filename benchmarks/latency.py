@@ -9,7 +9,7 @@ from typing import Final
 
 from servers import wait_until
 
-from benchmarks.contestants import Contestant
+from benchmarks.contestants import Contestant, running
 from benchmarks.draining import settle
 from benchmarks.figures import short
 from benchmarks.installation import user_id
@@ -39,13 +39,12 @@ def measure(row: Contestant, stage: Stage, pings: int, capacity: float, seconds:
     loaded_count = max(pings, int(rate * seconds))
     messages = row.messages(WARM_UP + pings + loaded_count)
     stage.provider.reset(0.05)
-    daemons = row.start()
-    with row.publisher() as publisher:
+    with running(row.start()), row.publisher() as publisher:
         publisher.publish_all(messages[:WARM_UP])
         _wait_seen(stage, WARM_UP)
         unloaded = _timed(stage, publisher, messages, range(WARM_UP, WARM_UP + pings), PING_RATE)
         loaded = _timed(stage, publisher, messages, range(WARM_UP + pings, len(messages)), rate)
-    settle(row, daemons)
+        settle(row)
     row.tidy()
     say(f"{row.name} ({row.broker}): p99 {short(unloaded.p99)} ms unloaded, {short(loaded.p99)} ms at {rate:.0f}/s")
     return unloaded, _result(row, loaded, rate)

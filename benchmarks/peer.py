@@ -11,7 +11,7 @@ from typing import Any, Final
 from servers import Daemon, wait_until
 
 from benchmarks import wires
-from benchmarks.contestants import Contestant
+from benchmarks.contestants import Contestant, running
 from benchmarks.installation import Installation
 from benchmarks.stage import PEERS, PEERS_BIN, Stage
 from worker.publisher import Message
@@ -109,9 +109,11 @@ class PeerRow(Contestant):
 
     def prepare(self) -> None:
         """Let the worker declare its own queue, as it likes it."""
-        daemon = self.start()[0]
-        wait_until(lambda: wires.QUEUE in self._counts(), 20, f"{self.name} to declare its queue: {daemon.tail}")
-        daemon.kill9()
+        with running(self.start()) as daemons:
+            try:
+                wait_until(lambda: wires.QUEUE in self._counts(), 20)
+            except AssertionError:
+                raise AssertionError(f"it declared no queue; it said: {daemons[0].tail}") from None
 
     def messages(self, count: int) -> list[Message]:
         """The calls that our own row is given, in this engine's wire format."""

@@ -35,6 +35,7 @@ def _machine(machine: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"{machine['date']}, {form}, commit {machine['commit']}, load at start {machine['load_at_start']}",
+            f"others took {machine['others_percent']} % of the machine during the run",
             f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['system']}",
             f"Python {machine['python']}, RabbitMQ {machine['rabbitmq']}, Erlang {machine['erlang']}",
             *_wrapped(_ceiling(machine)),

@@ -55,6 +55,7 @@ class Run:
 
     def _failed(self, what: str, error: Exception) -> None:
         self.failures.append(f"{what} could not be run: {str(error)[:300]}")
+        self.configurations[what] = "COULD NOT BE RUN"
         say(self.failures[-1])
 
     def _main(self) -> Iterator[Result]:

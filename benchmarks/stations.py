@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from servers import Daemon, PostgresCluster
+from servers import PostgresCluster
 
+from benchmarks.contestants import running
 from benchmarks.counting import Figures
 from benchmarks.draining import Drained, drained, watch
 from benchmarks.ours import Kind, OurRow, Setup
@@ -46,8 +47,7 @@ def intake(stage: Stage, kind: Kind, count: int) -> Result:
     """Events a second that become published calls; each event becomes one."""
     row = _prepared(stage, kind)
     row.fill(row.installation.disabled_events(count))
-    daemons = row.start_processes("intake")
-    done = _empty(row, topology.INTAKE.name, daemons, count)
+    done = _emptied(row, topology.INTAKE.name, "intake", count)
     calls = sum(n for name, n in row.counts().items() if name.startswith("revocation.calls"))
     row.close()
     return _said(_result("intake", kind, done, lost=max(0, count - calls), duplicates=max(0, calls - count)))
@@ -68,8 +68,7 @@ def recorder(stage: Stage, database: str, count: int) -> Result:
 def _recorded(stage: Stage, database: str, count: int, ledger_url: str | None) -> Result:
     row = _prepared(stage, "rabbitmq", ledger_url)
     row.fill(row.installation.outcomes(count))
-    daemons = row.start_processes("recorder")
-    done = _empty(row, topology.OUTCOMES_QUEUE.name, daemons, count)
+    done = _emptied(row, topology.OUTCOMES_QUEUE.name, "recorder", count)
     ledger = Ledger.open(row.installation.ledger_url)
     rows = sum(ledger.totals().calls.values())
     ledger.close()
@@ -83,15 +82,14 @@ def _prepared(stage: Stage, kind: Kind, ledger_url: str | None = None) -> OurRow
     return row
 
 
-def _empty(row: OurRow, queue: str, daemons: list[Daemon], count: int) -> Drained:
-    figures = _left(row, queue, count)
-    looks, memory = watch(figures, daemons, count)
-    for daemon in daemons:
-        daemon.stop()
+def _emptied(row: OurRow, queue: str, process: str, count: int) -> Drained:
+    figures = _gone(row, queue, count)
+    with running(row.start_processes(process)) as daemons:
+        looks, memory = watch(figures, daemons, count)
     return drained(looks, memory[-1], figures(), count)
 
 
-def _left(row: OurRow, queue: str, count: int) -> Callable[[], Figures]:
+def _gone(row: OurRow, queue: str, count: int) -> Callable[[], Figures]:
     """What is gone from *queue*, in the shape of what a provider counts."""
 
     def figures() -> Figures:

@@ -25,6 +25,7 @@ MACHINE = {
     **dict.fromkeys(("date", "commit", "cpu", "system", "python", "rabbitmq", "erlang"), "some"),
     "quick": True,
     "load_at_start": 0.1,
+    "others_percent": 3,
     "cores": 2,
     "memory_gb": 8,
     "provider_us_per_request": 25.0,
