@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from servers import wait_until
-
 from benchmarks.contestants import Contestant, running
-from benchmarks.draining import settle
+from benchmarks.counting import Figures
+from benchmarks.draining import INTERVAL, STUCK, settle
 from benchmarks.figures import short
 from benchmarks.installation import user_id
 from benchmarks.results import Result, percentile
@@ -76,7 +75,7 @@ def _timed(stage: Stage, publisher: Publisher, messages: Sequence[Message], part
     ids = (user_id(n + 1) for n in part)
     taken = [(arrivals[each] - at) * 1000 for each, at in zip(ids, sent, strict=True) if each in arrivals]
     p50, p99 = (percentile(taken, share) if taken else None for share in (0.5, 0.99))
-    return Latency(p50, p99, part.stop - seen, stage.provider.figures().requests - seen)
+    return Latency(p50, p99, part.stop - seen.ids, seen.requests - seen.ids)
 
 
 def paced(publisher: Publisher, messages: Sequence[Message], rate: float) -> list[float]:
@@ -94,10 +93,12 @@ def paced(publisher: Publisher, messages: Sequence[Message], rate: float) -> lis
     return sent
 
 
-def _wait_seen(stage: Stage, count: int, seconds: float = 15.0) -> int:
-    """Wait until the provider saw *count* ids; how many it saw in the end."""
-    try:
-        wait_until(lambda: stage.provider.figures().ids >= count, seconds)
-    except AssertionError:
-        say(f"only {stage.provider.figures().ids} of {count} calls came")
-    return stage.provider.figures().ids
+def _wait_seen(stage: Stage, count: int) -> Figures:
+    """Wait until the provider saw *count* ids, as long as new ones come: late is not lost."""
+    figures, moved = stage.provider.figures(), time.monotonic()
+    while figures.ids < count and time.monotonic() - moved < STUCK:
+        time.sleep(INTERVAL)
+        before, figures = figures, stage.provider.figures()
+        if figures.ids > before.ids:
+            moved = time.monotonic()
+    return figures

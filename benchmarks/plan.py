@@ -28,8 +28,8 @@ class Plan:
 
 COMPLETE: Final = Plan(
     rounds=5,
-    seconds=5.0,
-    pings=300,
+    seconds=4.0,
+    pings=200,
     loaded_seconds=5.0,
     backlog=100_000,
     urgent=200,

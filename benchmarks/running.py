@@ -135,4 +135,4 @@ def _setups() -> Iterator[Setup]:
         yield Setup("embedded", "calls", engine)
         yield Setup("embedded", "events", engine)
     yield Setup("rabbitmq", "sealed calls")
-    yield Setup("rabbitmq", "calls", log_level="INFO", note="calls, log level INFO")
+    yield Setup("rabbitmq", "calls", log_level="INFO", note="log INFO")
