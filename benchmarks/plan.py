@@ -54,7 +54,7 @@ QUICK: Final = Plan(
     events=4_000,
     publications=2_000,
     scaling_seconds=1.5,
-    in_flight=(64, 500),
+    in_flight=(64, 1000),
     latencies=(0.005, 0.5),
     providers=(10, 50),
 )
