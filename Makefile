@@ -1,12 +1,12 @@
 # The two commands: `make run` shows the worker at work, `make test` proves it. `make help` lists the rest.
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := tasks worker tests
+SOURCES := tasks worker tests benchmarks
 TEST_FOLDERS := $(sort $(dir $(wildcard tests/*/*.py)))
 UV_VERSION := 0.13.8
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help run test lint types imports check servers lock format clean
+.PHONY: help run test bench lint types imports check servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -18,6 +18,9 @@ run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samp
 test: servers check ## lint, types, import contract and all tests
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
+bench: servers .venv/.dev benchmarks/.venv/.made ## measure the worker beside its peers, < 30 min (QUICK=1: < 5 min)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
+
 check: lint types imports ## what needs no server: lint, types, import contract
 
 lint: .venv/.dev ## ruff
@@ -27,6 +30,7 @@ lint: .venv/.dev ## ruff
 types: .venv/.dev ## mypy, strict; each test folder as pytest imports it
 	$(BIN)/mypy
 	MYPYPATH=tests $(BIN)/mypy tests/conftest.py
+	MYPYPATH=tests $(BIN)/mypy --exclude benchmarks/peers benchmarks
 	@for folder in $(TEST_FOLDERS); do MYPYPATH=tests:$$folder $(BIN)/mypy $$folder || exit 1; done
 
 imports: .venv/.dev ## the import contract
@@ -43,9 +47,10 @@ lock: ## resolve the dependencies anew
 	.venv-lock/bin/pip install --quiet uv==$(UV_VERSION)
 	echo 'setuptools >= 77' | $(LOCK) --upgrade pyproject.toml - -o requirements.lock
 	$(LOCK) --upgrade --extra dev --constraint requirements.lock pyproject.toml requirements.lock -o requirements-dev.lock
+	$(LOCK) --upgrade benchmarks/requirements.in -o benchmarks/requirements.lock
 
 clean: ## forget the virtualenv and all caches
-	rm -rf .venv .venv-lock .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
+	rm -rf .venv .venv-lock benchmarks/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: a second call finds them newer than what they were made from, and touches no network.
@@ -62,4 +67,10 @@ clean: ## forget the virtualenv and all caches
 
 .venv/.dev: .venv/.runtime requirements-dev.lock
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# The peers live apart from us: their dependencies are none of ours.
+benchmarks/.venv/.made: .venv/.made benchmarks/requirements.lock
+	$(PYTHON) -m venv benchmarks/.venv
+	benchmarks/.venv/bin/pip install --quiet --require-hashes -r benchmarks/requirements.lock
 	@touch $@

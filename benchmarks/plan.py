@@ -1,0 +1,60 @@
+"""How much a run measures: the complete form, the quick form, and a tiny one that only shows that it works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Amounts of work. Seconds are what a row should last; calls follow from what each engine is expected to do."""
+
+    rounds: int
+    seconds: float  # of each drained row in each round
+    pings: int  # messages of an unloaded latency row
+    loaded_seconds: float  # of a half-loaded latency row
+    backlog: int  # routine events before the urgent ones
+    urgent: int
+    memory_calls: int
+    records: int  # of the recorder rows
+    events: int  # of the intake rows
+    publications: int
+    scaling_seconds: float
+    in_flight: tuple[int, ...]
+    latencies: tuple[float, ...]  # of the provider, in seconds
+    providers: tuple[int, ...]
+
+
+COMPLETE: Final = Plan(
+    rounds=5,
+    seconds=4.0,
+    pings=200,
+    loaded_seconds=5.0,
+    backlog=100_000,
+    urgent=200,
+    memory_calls=100_000,
+    records=20_000,
+    events=15_000,
+    publications=10_000,
+    scaling_seconds=4.0,
+    in_flight=(16, 64, 250, 500, 1000),
+    latencies=(0.005, 0.05, 0.5),
+    providers=(1, 10, 50),
+)
+QUICK: Final = Plan(
+    rounds=1,
+    seconds=2.5,
+    pings=100,
+    loaded_seconds=2.0,
+    backlog=10_000,
+    urgent=100,
+    memory_calls=10_000,
+    records=5_000,
+    events=4_000,
+    publications=2_000,
+    scaling_seconds=1.5,
+    in_flight=(64, 1000),
+    latencies=(0.005, 0.5),
+    providers=(10, 50),
+)

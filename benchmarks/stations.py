@@ -1,0 +1,117 @@
+"""The other stations of a revocation by themselves: publisher, intake, recorder. One row is one message a second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+from servers import PostgresCluster
+
+from benchmarks.contestants import running
+from benchmarks.counting import Figures
+from benchmarks.draining import Drained, drained, watch
+from benchmarks.ours import Kind, OurRow, Setup
+from benchmarks.results import Result
+from benchmarks.say import say
+from benchmarks.stage import Stage
+from worker import topology
+from worker.ledger import Ledger
+
+SECTION: Final = "stations, messages a second"
+
+
+def publisher(stage: Stage, kind: Kind, count: int, batch: int) -> Result:
+    """Messages a second that our publisher has confirmed, *batch* at a time."""
+    row = _prepared(stage, kind)
+    messages = row.messages(count)
+    with row.publisher() as out:
+        out.publish_all(messages[:1])
+        started, cpu = time.monotonic(), time.thread_time()
+        for start in range(0, count, batch):
+            out.publish_all(messages[start : start + batch])
+        seconds, used = time.monotonic() - started, time.thread_time() - cpu
+    row.close()
+    return _said(
+        Result(
+            row=f"publisher, batches of {batch}" if batch > 1 else "publisher, one by one",
+            broker=kind,
+            calls_per_second=count / seconds,
+            cpu_us_per_call=used / count * 1e6,
+            section=SECTION,
+        )
+    )
+
+
+def intake(stage: Stage, kind: Kind, count: int) -> Result:
+    """Events a second that become published calls; each event becomes one."""
+    row = _prepared(stage, kind)
+    row.fill(row.installation.disabled_events(count))
+    done = _emptied(row, topology.INTAKE.name, "intake", count)
+    calls = sum(n for name, n in row.counts().items() if name.startswith("revocation.calls"))
+    row.close()
+    return _said(_result("intake", kind, done, lost=max(0, count - calls), duplicates=max(0, calls - count)))
+
+
+def recorder(stage: Stage, database: str, count: int) -> Result:
+    """Rows a second that reach the ledger, on *database* "SQLite" or "PostgreSQL"; each record is a row."""
+    if database == "SQLite":
+        return _recorded(stage, database, count, None)
+    cluster = PostgresCluster(stage.home / "postgres")
+    cluster.start()
+    try:
+        return _recorded(stage, database, count, cluster.url(cluster.new_database()))
+    finally:
+        cluster.stop()
+
+
+def _recorded(stage: Stage, database: str, count: int, ledger_url: str | None) -> Result:
+    row = _prepared(stage, "rabbitmq", ledger_url)
+    row.fill(row.installation.outcomes(count))
+    done = _emptied(row, topology.OUTCOMES_QUEUE.name, "recorder", count)
+    ledger = Ledger.open(row.installation.ledger_url)
+    rows = sum(ledger.totals().calls.values())
+    ledger.close()
+    row.close()
+    return _said(_result(f"recorder, {database}", "rabbitmq", done, lost=count - rows, duplicates=0))
+
+
+def _prepared(stage: Stage, kind: Kind, ledger_url: str | None = None) -> OurRow:
+    row = OurRow(Setup(broker=kind), stage, ledger_url)
+    row.prepare()
+    return row
+
+
+def _emptied(row: OurRow, queue: str, process: str, count: int) -> Drained:
+    figures = _gone(row, queue, count)
+    with running(row.start_processes(process)) as daemons:
+        looks, memory = watch(figures, daemons, count)
+    return drained(looks, memory[-1], figures(), count)
+
+
+def _gone(row: OurRow, queue: str, count: int) -> Callable[[], Figures]:
+    """What is gone from *queue*, in the shape of what a provider counts."""
+
+    def figures() -> Figures:
+        gone = count - row.counts()[queue]
+        return Figures(now=time.monotonic(), requests=gone, ids=gone, cpu=0.0)
+
+    return figures
+
+
+def _result(name: str, kind: Kind, done: Drained, *, lost: int, duplicates: int) -> Result:
+    return Result(
+        row=name,
+        broker=kind,
+        calls_per_second=done.calls_per_second,
+        cpu_us_per_call=done.cpu_us_per_call,
+        memory_mb=done.memory_mb,
+        lost=lost,
+        duplicates=duplicates,
+        section=SECTION,
+    )
+
+
+def _said(result: Result) -> Result:
+    say(f"{result.row} ({result.broker}): {result.calls_per_second:.0f}/s")
+    return result
