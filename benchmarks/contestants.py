@@ -57,7 +57,7 @@ class Contestant(ABC):
 
     def publisher(self) -> Publisher:
         """A publisher to its broker."""
-        return Publisher(lambda: broker.connect(self.broker_url, publishing=True))
+        return Publisher(lambda: broker.connect(self.broker_url))
 
     def fill(self, messages: Sequence[Message]) -> None:
         """Publish *messages*, each confirmed."""
