@@ -1,0 +1,101 @@
+"""Refusing events: a code and a place for each fault, never a value, and no body kept that may hold a token."""
+
+from typing import Any
+
+import pytest
+from event_examples import JWS, MARKER, NOW, Edit, ended, example, fault, parts, refused
+
+from tasks.events import (
+    InvalidEvent,
+    RejectionCode,
+    parse_event,
+)
+
+NOT_STRICT_JSON = [
+    b"", b"[]", b"null", b"42", b'{"a":1} x', b"\xef\xbb\xbf{}", b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}',
+    "{}".encode("utf-16"), b'{"a":1,"a":1}', b'{"a":[{"b":1,"\\u0062":2}]}', b'{"a":NaN}', b'{"a":-Infinity}',
+    b'{"a":1e999}', b'{"a":' + b"9" * 5000 + b"}", b'{"a":"\\ud800"}', b'{"\\udc00":1}', b'{"a":"\x01"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", NOT_STRICT_JSON)
+def test_what_is_not_strict_json_is_malformed(body: bytes) -> None:
+    """One meaning for every reader, or none."""
+    assert fault(parse_event(body, now=NOW)) == ("malformed_json", "")
+
+
+REFUSED: list[tuple[str, str, Edit]] = [
+    ("not_cloudevents", "/specversion", lambda e: e.pop("specversion")),
+    ("not_cloudevents", "/specversion", lambda e: e.update(specversion=MARKER)),
+    ("not_cloudevents", "/id", lambda e: e.update(id=f"{MARKER}\n")),
+    ("not_cloudevents", "/source", lambda e: e.update(source=f"{MARKER} ", time=5)),
+    ("not_cloudevents", "/type", lambda e: e.pop("type")),
+    ("not_cloudevents", "/type", lambda e: e.update(type=[MARKER])),
+    ("not_cloudevents", "/id", lambda e: e.update(type=MARKER, id=5)),
+    ("unsupported_type", "/type", lambda e: e.update(type=MARKER, time=5)),
+    ("invalid_time", "/time", lambda e: e.pop("time")),
+    ("invalid_time", "/time", lambda e: e.update(time="2026-11-21T01:15:30")),
+    ("invalid_time", "/time", lambda e: e.update(time="2026-11-21T02:05:00.000001Z")),
+    ("stale", "/expirytime", lambda e: e.update(expirytime="2026-11-21T01:59:59Z")),
+    ("invalid_request", "/expirytime", lambda e: e.update(expirytime=MARKER)),
+    ("invalid_request", "/traceparent", lambda e: e.update(traceparent=5)),
+    ("invalid_request", "/correlationid", lambda e: e.update(correlationid=None)),
+    ("invalid_request", "/data", lambda e: e.pop("data")),
+    ("invalid_request", "/data/sessions", lambda e: e["data"].pop("sessions")),
+    ("invalid_request", "/data/reason", lambda e: e["data"].update(reason=f"{MARKER} ")),
+    ("invalid_request", "/data/sub_id/sub", lambda e: e["data"]["sub_id"].pop("sub")),
+    ("invalid_request", "/data/sub_id/format", lambda e: e["data"]["sub_id"].pop("format")),
+    ("invalid_request", "/data/sub_id/format", lambda e: e["data"]["sub_id"].update(format=MARKER)),
+    ("invalid_request", "/data/sub_id/user/email", lambda e: e["data"].update(sub_id=parts({"format": "email"}))),
+    ("invalid_request", "/data/sub_id", lambda e: e["data"].update(sub_id=MARKER)),
+    ("invalid_request", "/data/sessions/2/provider", lambda e: e["data"]["sessions"][2].update(provider=MARKER)),
+    ("invalid_request", "/data/sessions/2/extra", lambda e: e["data"]["sessions"][2].update(extra=MARKER)),
+    ("invalid_request", "/data/sessions/2", lambda e: e["data"]["sessions"][2].update({f"{MARKER}/~": 1})),
+    ("invalid_request", "/data/sessions/2/credential", lambda e: e["data"]["sessions"][2].update(credential={})),
+    ("invalid_request", "/data/sessions/0/credential/jwe", lambda e: credential(e, {"jwe": MARKER})),
+    ("invalid_request", "/data/sessions/0/credential", lambda e: credential(e, {"jwe": MARKER, "ref": MARKER})),
+]
+IN_CLEAR: list[tuple[str, Edit]] = [
+    ("/data/sessions/0/credential/token", lambda e: credential(e, {"token": MARKER})),
+    ("/data/sessions/0/credential/Access-Token", lambda e: credential(e, {"Access-Token": MARKER})),
+    ("/data/sessions/0/credential/jwe", lambda e: credential(e, {"jwe": JWS})),
+    ("/data/sessions/0/session_id", lambda e: e["data"]["sessions"][0].update(session_id=f"bEARER\t{MARKER}")),
+    ("/data/sub_id/sub", lambda e: e["data"]["sub_id"].update(sub=f"{MARKER}={JWS}.")),
+    ("/dataschema", lambda e: e.update(dataschema=f"v1.{JWS}")),
+    ("/data/sub_id", lambda e: e["data"]["sub_id"].update({JWS: MARKER})),
+    ("/x/1/API_KEY", lambda e: e.update(x=[0, {"API_KEY": {}}])),
+    ("/source", lambda e: e.update(source=f"urn:{JWS}")),
+]
+
+
+def credential(document: dict[str, Any], value: object) -> None:
+    """Give the first session this credential."""
+    document["data"]["sessions"][0]["credential"] = value
+
+
+@pytest.mark.parametrize(("code", "pointer", "edit"), REFUSED)
+def test_a_refusal_names_the_code_and_the_nearest_place(code: str, pointer: str, edit: Edit) -> None:
+    """The body may be kept, and source and id are told where they are valid."""
+    refusal = refused(ended(edit))
+    assert (refusal.code.value, refusal.pointer, refusal.body_storable) == (code, pointer, True)
+    assert refusal.source == (None if pointer == "/source" else "urn:example:session-timeout-job")
+    assert (refusal.event_id is None) == (pointer == "/id")
+
+
+@pytest.mark.parametrize(("pointer", "edit"), IN_CLEAR)
+def test_a_token_in_clear_is_refused_and_its_body_not_kept(pointer: str, edit: Edit) -> None:
+    """It is looked for before all else, whatever else is wrong; not even a valid source may carry one along."""
+    refusal = refused(ended(lambda document: (edit(document), document.pop("type"))))
+    assert (refusal.code.value, refusal.pointer, refusal.body_storable) == ("plaintext_token", pointer, False)
+    assert (refusal.source is None) == (pointer == "/source")
+    assert refusal.event_id == example("session.ended")["id"]
+
+
+SECRETIVE = [b"access_token=x", JWS.encode(), f"Bearer {MARKER}".encode("utf-16"), b'{"\\u0074oken":"x"']
+
+
+@pytest.mark.parametrize("body", SECRETIVE)
+def test_a_malformed_body_that_may_hold_a_token_is_not_kept(body: bytes) -> None:
+    """What cannot be parsed is judged by its words, in doubt against keeping it."""
+    assert parse_event(body, now=NOW) == InvalidEvent(RejectionCode.MALFORMED_JSON, "", body_storable=False)
+    assert refused(parse_event(b'{"reason":"x"', now=NOW)).body_storable
