@@ -1,5 +1,6 @@
 """A provider on trial: what the contracts must know of it."""
 
+from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import aiohttp
@@ -13,14 +14,14 @@ TIMEOUT = 5.0  # seconds for one whole call
 SHORT = 0.8  # seconds, where nothing but the time budget ends the call
 
 
-class ProviderTrial:
+class ProviderTrial(ABC):
     """Says how to make the provider under test, what to call, and what a success looks like."""
 
     call: ClassVar[ProviderCall]
 
+    @abstractmethod
     def make(self, url: str, session: aiohttp.ClientSession, timeout: float = TIMEOUT) -> Provider:
         """Return the provider under test, configured for a server at *url*."""
-        raise NotImplementedError
 
     def success(self) -> bytes | None:
         """Return the body of a success."""
