@@ -45,8 +45,10 @@ class WorkerRuntime:
 
     async def open(self) -> None:
         """Open sessions and connections; must run on the event loop that the calls will run on."""
+        limits = self._settings.worker
+        connections = limits.in_flight_routine + limits.in_flight_urgent  # fewer would be a second, hidden limit
         for name, provider in self._settings.providers.items():
-            session = await self._resources.enter_async_context(open_session())
+            session = await self._resources.enter_async_context(open_session(connections=connections))
             self._providers[name] = make_provider(name, provider, session, self._opener)
         url = self._settings.broker_url.get_secret_value()
         self._outbox = Outbox(Publisher(lambda: broker.connect(url, publishing=True)))
