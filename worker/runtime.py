@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks import records
@@ -17,6 +19,7 @@ from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Tr
 from tasks.providers import KINDS, make_provider, open_session
 from tasks.sealing import Opener, SealError, load_keys
 from worker import broker, messages
+from worker.engine.outbox import LoopOutbox
 from worker.holds import Holds
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
@@ -50,9 +53,15 @@ class WorkerRuntime:
         for name, provider in self._settings.providers.items():
             session = await self._resources.enter_async_context(open_session(connections=connections))
             self._providers[name] = make_provider(name, provider, session, self._opener)
+        self._outbox = self._open_outbox()
+        self._resources.push_async_callback(self._outbox.close)
+
+    def _open_outbox(self) -> Outbox | LoopOutbox:
         url = self._settings.broker_url.get_secret_value()
-        self._outbox = Outbox(Publisher(lambda: broker.connect(url, publishing=True)))
-        self._resources.callback(self._outbox.close)
+        connect = partial(broker.connect, url, publishing=True)
+        if self._settings.worker.engine == "asyncio" and not broker.is_embedded(url) and not os.environ.get("XTHREAD"):
+            return LoopOutbox(connect)
+        return Outbox(Publisher(connect))
 
     async def close(self) -> None:
         """Close what was opened, the outbox first."""
