@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 EXPIRY_MARGIN: Final = timedelta(minutes=5)
 DOORS: Final = ("session.ended", "user.disabled")
-NAMES: Final = frozenset({*(operation.value for operation in Operation), *DOORS})
 
 
 async def revoke(runtime: Runtime, call: ProviderCall) -> State:

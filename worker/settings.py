@@ -127,6 +127,9 @@ class Settings(BaseSettings):
     hold: HoldSettings = HoldSettings()
     worker: WorkerSettings = WorkerSettings()
     sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere")
+    sentry_traces_sample_rate: float = Field(
+        0.0, ge=0, le=1, description="Share of tasks whose time in queue and at work is reported to Sentry"
+    )
     environment: str = Field("production", max_length=64, description="Name of this installation in error reports")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged")
 

@@ -12,8 +12,8 @@ from typing import Any
 from celery import bootsteps, signals
 from celery.worker.consumer import Consumer
 
-from tasks import revocations
 from worker import topology
+from worker.settling import SettledTask
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class TaskConsumer(Consumer):
     def update_strategies(self) -> None:
         """Know our own tasks only: Celery's built-in ones would run what a message says."""
         super().update_strategies()
-        for name in self.strategies.keys() - revocations.NAMES:
+        for name in [name for name in self.strategies if not isinstance(self.app.tasks[name], SettledTask)]:
             del self.strategies[name]
 
     def on_invalid_task(self, body: object, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any, Final, Self
 
 from celery import bootsteps
-from celery.exceptions import WorkerLostError
 from celery.worker import loops, state
 
 from worker.task_consumer import TaskConsumer
@@ -31,40 +30,15 @@ class EngineConsumer(TaskConsumer):
         """Acknowledge now: this is the consumer's own thread, and not the middle of a read."""
         p(*args, **kwargs)
 
-    async def _consume(
-        self,
-        connection: Any,
-        tasks: Any,
-        blueprint: Any,
-        hub: Any,
-        qos: Any,
-        _heartbeat: object,
-        _clock: object,
-        rate: float,
-    ) -> None:  # noqa: ANN401, E501, PLR0913, PLR0917
+    async def _consume(self, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
         """The body of `asynloop`, step by step; a test fails when that changes."""
-        before = self.timer_entries_before_start
-        before = loops._timer_entries(hub.timer) if before is None else before  # noqa: SLF001
-        broken = [loops._enable_amqheartbeats(hub.timer, connection, rate=rate)]  # noqa: SLF001
-        if self.event_dispatcher:
-            broken.append(loops._enable_amqheartbeats(hub.timer, self.event_dispatcher.connection, rate=rate))  # noqa: SLF001
-        tasks.on_message = self.create_task_handler()
-        self.controller.register_with_event_loop(hub)
-        self.register_with_event_loop(hub)
-        self.timer_entries_registered = loops._timer_entries(hub.timer) - before  # noqa: SLF001
-        tasks.consume()
-        self.on_ready()
-        if not self.restart_count and not self.pool.did_start_ok():
-            raise WorkerLostError("Could not start worker processes")
-        if connection.transport.driver_type == "amqp":
-            hub.call_soon(loops._quick_drain, connection)  # noqa: SLF001
-        hub.propagate_errors = connection.connection_errors
+        connection, tasks, blueprint, hub, qos, _heartbeat, _clock, rate = args
+        broken = self._begin(connection, tasks, hub, rate)
         try:
             with _Pulse(hub).beating() as pulse:
                 while blueprint.state == bootsteps.RUN and self.connection:
                     state.maybe_shutdown()
-                    if error := next((error for [error] in broken if error is not None), None):
-                        raise error
+                    _raise_first(broken)
                     if qos.prev != qos.value:
                         qos.update()
                     await pulse.beat()
@@ -72,6 +46,23 @@ class EngineConsumer(TaskConsumer):
             _reset(hub)
             loops._cancel_timer_entries(hub.timer, self.timer_entries_registered)  # noqa: SLF001
             raise
+
+    def _begin(self, connection: Any, tasks: Any, hub: Any, rate: float) -> list[list[Exception | None]]:  # noqa: ANN401
+        """Start heartbeats and consumers; returns where the heartbeats' errors will be found."""
+        before = self.timer_entries_before_start
+        before = loops._timer_entries(hub.timer) if before is None else before  # noqa: SLF001
+        beating = [connection, *([self.event_dispatcher.connection] if self.event_dispatcher else [])]
+        broken = [loops._enable_amqheartbeats(hub.timer, each, rate=rate) for each in beating]  # noqa: SLF001
+        tasks.on_message = self.create_task_handler()
+        self.controller.register_with_event_loop(hub)
+        self.register_with_event_loop(hub)
+        self.timer_entries_registered = loops._timer_entries(hub.timer) - before  # noqa: SLF001
+        tasks.consume()
+        self.on_ready()
+        if connection.transport.driver_type == "amqp":
+            hub.call_soon(loops._quick_drain, connection)  # noqa: SLF001
+        hub.propagate_errors = connection.connection_errors
+        return broken
 
 
 class _Pulse:
@@ -123,6 +114,12 @@ class _Pulse:
     def _soon(self, *args: object) -> Any:  # noqa: ANN401 - kombu ships no types
         self._due.set()
         return self._call_soon(*args)
+
+
+def _raise_first(broken: list[list[Exception | None]]) -> None:
+    for (error,) in broken:
+        if error is not None:
+            raise error
 
 
 def _reset(hub: Any) -> None:  # noqa: ANN401 - kombu ships no types

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from amqp import spec
@@ -118,7 +118,7 @@ class LoopOutbox:
                 self._line.keep_alive()
 
     @contextlib.contextmanager
-    def _watching(self) -> Any:
+    def _watching(self) -> Iterator[None]:
         """Any error of the line ends it."""
         try:
             yield

@@ -50,22 +50,17 @@ class AsyncioPool(BasePool):
         self._trace = Tracer(self.app)
         signals.worker_shutting_down.connect(self._on_signal)
 
-    def apply_async(
-        self,
-        _target: object,
-        args: tuple[Any, ...],
-        *,
-        callback: Any,
-        accept_callback: Any,
-        error_callback: Any,
-        timeout_callback: Any,
-        soft_timeout: float | None = None,
-        timeout: float | None = None,
-        **_: object,
-    ) -> None:  # noqa: ANN401, E501, PLR0913
+    def apply_async(self, _target: object, args: tuple[Any, ...], **asked: Any) -> None:  # noqa: ANN401 - celery's
         """Start a request; its id is what `terminate_job` takes."""
         job_id = next(self._ids)
-        job = _Job(accept_callback, callback, error_callback, timeout_callback, soft_timeout, timeout)
+        job = _Job(
+            asked["accept_callback"],
+            asked["callback"],
+            asked["error_callback"],
+            asked["timeout_callback"],
+            asked.get("soft_timeout"),
+            asked.get("timeout"),
+        )
         self._tasks[job_id] = self._loop.create_task(self._perform(job_id, job, *args[:3]))
 
     def terminate_job(self, pid: int, signal: object = None) -> None:  # noqa: ARG002 - celery's signature
