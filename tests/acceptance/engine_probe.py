@@ -16,7 +16,7 @@ from tasks.outcome import State
 from worker.celery import app
 from worker.settling import SettledTask
 
-trail = Path(os.environ["TRAIL"]).open("a", buffering=1)
+trail = Path(os.environ["TRAIL"]).open("a", buffering=1)  # noqa: SIM115 - open as long as the process lives
 
 
 def tell(what: str, **members: object) -> None:
@@ -25,8 +25,9 @@ def tell(what: str, **members: object) -> None:
 
 
 def _listen(name: str) -> None:
-    def listener(sender: Any = None, signal: Any = None, task: Any = None, request: Any = None, **told: Any) -> None:
+    def listener(sender: Any = None, task: Any = None, request: Any = None, **told: Any) -> None:
         who = getattr(task or sender, "name", "")
+        told.pop("signal")
         if who.startswith("probe."):
             tell(name, by=who, request=getattr(request, "id", None), **told)
 
@@ -63,7 +64,7 @@ ENDS = {"value": ValueError("fails"), "reject": Reject("no"), "ignore": Ignore()
 
 
 @app.task(name="probe.end", base=Hooked, bind=True)
-async def end(self: SettledTask, how: str) -> State | None:
+async def end(_self: SettledTask, how: str) -> State | None:
     """End as told."""
     await asyncio.sleep(0.01)
     if how in ENDS:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,11 +113,11 @@ def test_time_limits_end_a_task(probe: Probe) -> None:
     wait_until(lambda: probe.system.queued() == {"revocation.dead": 1}, 20, "one dead letter and nothing else")
 
 
-@pytest.mark.parametrize("embed", [{"callbacks": [{}]}, {"chain": [{}]}, {"chord": {}}, {"errbacks": [{}]}])
+@pytest.mark.parametrize("embed", [{"callbacks": [{}]}, {"chain": [{}]}, {"chord": {"task": "x"}}, {"errbacks": [{}]}])
 def test_what_a_message_would_run_next_is_refused(probe: Probe, embed: dict[str, Any]) -> None:
     """An embedded callback, chain or chord: nothing is run, the message is a dead letter."""
     probe.start()
-    probe.send("probe.end", "well", embed={**embed, "chord": embed.get("chord", None) or {"task": "x"}})
+    probe.send("probe.end", "well", embed={"callbacks": None, **embed})
     wait_until(lambda: probe.system.queued() == {"revocation.dead": 1}, 20, "the dead letter")
     assert probe.trail("task_prerun") == []
 
@@ -169,13 +170,16 @@ def test_remote_control_is_off_by_default(rabbitmq_url: str, tmp_path: Path, pro
 def test_task_events_are_sent_when_switched_on(controlled: Probe) -> None:
     """What Flower lives on: received, started, succeeded, failed; and no argument."""
     seen: list[dict[str, Any]] = []
+    wanted = {"worker-online", "task-received", "task-started", "task-succeeded", "task-failed", "task-retried"}
     with Celery(broker=controlled.system.broker_url, set_as_current=False) as client, client.connection() as connection:
-        with client.events.Receiver(connection, handlers={"*": seen.append}) as receiver:
-            controlled.start("-E")
-            controlled.send_many([("probe.end", (how,)) for how in ("well", "value", "retry")])
-            while not {"task-succeeded", "task-failed", "task-retried"} <= {event["type"] for event in seen}:
-                receiver.capture(limit=1, timeout=20)
-    assert {"worker-online", "task-received", "task-started"} <= {event["type"] for event in seen}
+        receiver = client.events.Receiver(connection, handlers={"*": seen.append})
+        listening = threading.Thread(target=receiver.capture, kwargs={"wakeup": False}, daemon=True)
+        listening.start()
+        controlled.start("-E")
+        controlled.send_many([("probe.end", (how,)) for how in ("well", "value", "retry")])
+        wait_until(lambda: wanted <= {event["type"] for event in seen}, 20, "all kinds of events")
+        receiver.should_stop = True
+        listening.join()
     assert {event["args"] for event in seen if event["type"] == "task-received"} == {"(sealed)"}
 
 

@@ -139,7 +139,7 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path, proces
     system = System(tmp_path / "system", url, processes)
     running = system.start()
     for process in running:
-        _says(process, "nreachable" if process.name.endswith(("intake", "recorder")) else "Trying again")
+        _says(process, "nreachable" if process.name.endswith(("intake", "recorder")) else "Cannot connect")
     for process in running:
         assert process.stop() == 0
         assert "Traceback" not in process.output

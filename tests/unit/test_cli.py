@@ -20,7 +20,7 @@ from worker.cli.tree import Commands
 from worker.cli.values import Moment, Rate, Span
 from worker.ledger import LedgerUnavailable
 from worker.publisher import Unconfirmed
-from worker.settings import Settings, SettingsError
+from worker.settings import SettingsError
 
 HELP = """
 import sys, worker.cli

@@ -27,7 +27,11 @@ class EventLoop:
 
     def aside(self, function: Callable[..., T], *args: object) -> T:
         """Run blocking *function* in a thread while the loop goes on: what is in flight does not wait for it."""
-        return self.asyncio.run_until_complete(self.asyncio.run_in_executor(None, function, *args))
+        return self.run(self._in_thread(function, *args))
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        # In a task of its own: run_until_complete never ends for a bare future that holds a SystemExit.
+        return await self.asyncio.run_in_executor(None, function, *args)
 
     def stop(self) -> None:
         """Close it; nothing may be running on it any more."""
