@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -59,7 +58,7 @@ class WorkerRuntime:
     def _open_outbox(self) -> Outbox | LoopOutbox:
         url = self._settings.broker_url.get_secret_value()
         connect = partial(broker.connect, url, publishing=True)
-        if self._settings.worker.engine == "asyncio" and not broker.is_embedded(url) and not os.environ.get("XTHREAD"):
+        if self._settings.worker.engine == "asyncio" and not broker.is_embedded(url):
             return LoopOutbox(connect)
         return Outbox(Publisher(connect))
 
