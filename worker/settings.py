@@ -91,7 +91,9 @@ class WorkerSettings(_Section):
     in_flight_routine: int = Field(250, ge=1, le=5000, description="Routine calls in flight, for each provider")
     in_flight_urgent: int = Field(50, ge=1, le=5000, description="Urgent calls in flight, for each provider, on top")
     concurrency: int = Field(64, ge=1, le=1000, description="Threads of the threads engine, for all providers")
-    shutdown_grace: float = Field(20.0, ge=0, le=600, description="Seconds calls in flight get to finish at a stop")
+    shutdown_grace: float = Field(
+        20.0, ge=0, le=50, description="Seconds calls in flight get to finish at a stop; the broker waits 60 for a sign"
+    )
     remote_control: bool = Field(
         default=False, description="`celery inspect` and `control`; whoever reaches the broker can then stop workers"
     )

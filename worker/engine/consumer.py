@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
+from amqp.transport import TCPTransport
 from celery import bootsteps
 from celery.worker import loops, state
 
 from worker.task_consumer import TaskConsumer
 
+READ_AHEAD: Final = 8192  # bytes: a few messages; what is left over is copied with every frame
 STEPS_AT_ONCE: Final = 32  # of the hub, before the tasks get their turn
 
 
@@ -60,6 +62,7 @@ class EngineConsumer(TaskConsumer):
         tasks.consume()
         self.on_ready()
         if connection.transport.driver_type == "amqp":
+            _read_ahead(connection.connection.transport)
             hub.call_soon(loops._quick_drain, connection)  # noqa: SLF001
         hub.propagate_errors = connection.connection_errors
         return broken
@@ -109,11 +112,17 @@ class _Pulse:
 
     def _peek(self, timeout: float) -> Any:  # noqa: ANN401 - kombu ships no types
         self._patience = timeout
-        return self._poll(0)
+        return () if self._hub._ready else self._poll(0)  # noqa: SLF001 - it goes round again at once
 
     def _soon(self, *args: object) -> Any:  # noqa: ANN401 - kombu ships no types
         self._due.set()
         return self._call_soon(*args)
+
+
+def _read_ahead(transport: Any) -> None:  # noqa: ANN401 - py-amqp ships no types
+    """Take what the socket has: py-amqp asks for each frame three times, and keeps what is too much for the next."""
+    if isinstance(transport, TCPTransport):
+        transport._quick_recv = lambda _: transport.sock.recv(READ_AHEAD)  # noqa: SLF001
 
 
 def _raise_first(broken: list[list[Exception | None]]) -> None:

@@ -161,6 +161,7 @@ class _Line:
         self._amqp = connection.connection
         self._amqp.on_blocked, self._amqp.on_unblocked = self._on_blocked, self._on_unblocked
         self._sock = self._amqp.sock
+        self._descriptor = self._sock.fileno()  # a socket that was closed has forgotten it
         self._frames = bytearray()
         self._last_tag = 0
         self._open: dict[int, _Entry] = {}  # by delivery tag, oldest first
@@ -173,10 +174,10 @@ class _Line:
 
     def attach(self, loop: asyncio.AbstractEventLoop, read: Callable[[], None]) -> None:
         self._amqp.transport._write = self._frames.extend  # noqa: SLF001 - a frame a system call is too many
-        loop.add_reader(self._sock, read)
+        loop.add_reader(self._descriptor, read)
 
     def detach(self, loop: asyncio.AbstractEventLoop) -> Iterable[_Entry]:
-        loop.remove_reader(self._sock)
+        loop.remove_reader(self._descriptor)
         entries, self._open = self._open.values(), {}
         return entries
 
