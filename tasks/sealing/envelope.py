@@ -11,7 +11,6 @@ from typing import Any, Final
 from joserfc import jwe
 from pydantic import SecretStr
 
-from tasks.sealing.decryption import decrypted
 from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, algorithm_of
 
 ENCRYPTION: Final = "A256GCM"
@@ -66,7 +65,7 @@ def unseal(compact: str, key: SealingKey, audience: str) -> tuple[SecretStr, str
     A value and not an exception, whose traceback would hold the plaintext. The header is to be checked before.
     """
     try:
-        plaintext = decrypted(compact, key)
+        plaintext = jwe.decrypt_compact(compact, key, registry=_REGISTRY).plaintext
     except Exception:  # noqa: BLE001 - whatever a hostile envelope provokes in the library is one answer outside
         return SecretStr(""), "the sealed credential cannot be decrypted"
     match _json_object(plaintext):
