@@ -31,12 +31,12 @@ class Probe:
             wait_until(lambda: " ready." in worker.output, 30, "the worker to be ready")
         return worker
 
-    def send(self, name: str, *args: object, **headers: object) -> str:
+    def send(self, name: str, *args: object, **headers: Any) -> str:
         """Send a task; returns its id."""
         [task_id] = self.send_many([(name, args)], **headers)
         return task_id
 
-    def send_many(self, tasks: list[tuple[str, tuple[object, ...]]], **headers: object) -> list[str]:
+    def send_many(self, tasks: list[tuple[str, tuple[object, ...]]], **headers: Any) -> list[str]:
         """Send tasks; returns their ids."""
         made = [task(name, *args, **headers) for name, args in tasks]
         self.system.publish_all(made)

@@ -63,7 +63,7 @@ class Hooked(type(app.tasks["session.ended"])):  # type: ignore[misc]
 ENDS = {"value": ValueError("fails"), "reject": Reject("no"), "ignore": Ignore()}
 
 
-@app.task(name="probe.end", base=Hooked, bind=True)
+@app.task(name="probe.end", base=Hooked, bind=True)  # type: ignore[untyped-decorator] # celery has no types
 async def end(_self: SettledTask, how: str) -> State | None:
     """End as told."""
     await asyncio.sleep(0.01)
@@ -72,7 +72,7 @@ async def end(_self: SettledTask, how: str) -> State | None:
     return State.RETRYING if how == "retry" else State.ACCEPTED
 
 
-@app.task(name="probe.look", base=SettledTask, bind=True)
+@app.task(name="probe.look", base=SettledTask, bind=True)  # type: ignore[untyped-decorator] # celery has no types
 async def look(self: SettledTask, number: int) -> None:
     """See whose request this is, before others run and after, also in a task of asyncio's own."""
 
@@ -85,7 +85,7 @@ async def look(self: SettledTask, number: int) -> None:
     tell("look", number=number, id=self.request.id, seen=sorted(seen), args=self.request.args)
 
 
-@app.task(name="probe.wait", base=SettledTask, bind=True)
+@app.task(name="probe.wait", base=SettledTask, bind=True)  # type: ignore[untyped-decorator] # celery has no types
 async def wait(self: SettledTask, seconds: float) -> None:
     """Wait, the first time it is delivered; when it comes again it ends at once."""
     again = self.request.delivery_info["redelivered"]
