@@ -147,7 +147,7 @@ def test_one_task_can_be_cancelled_among_others(controlled: Probe, control: Any)
 def test_inspect_tells_what_is_in_flight_and_how_much_may_be(controlled: Probe, control: Any) -> None:
     """`celery inspect stats` and `active`, with no argument of any task shown by the pool."""
     controlled.start()
-    ids = controlled.send_many([("probe.wait", (4,))] * 2)
+    ids = controlled.send_many([("probe.wait", (30,))] * 2)
     controlled.wait_for("began", 2)
     [stats] = control.inspect(timeout=3).stats().values()
     [active] = control.inspect(timeout=3).active().values()
