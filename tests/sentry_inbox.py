@@ -30,6 +30,11 @@ class SentryInbox:
         """The error events in all envelopes."""
         return [item for envelope in self.envelopes for kind, item in _items(envelope) if kind == "event"]
 
+    @property
+    def transactions(self) -> list[dict[str, Any]]:
+        """The transactions in all envelopes."""
+        return [item for envelope in self.envelopes for kind, item in _items(envelope) if kind == "transaction"]
+
     def close(self) -> None:
         """Let the stalled go, and stop."""
         self._released.set()

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import gc
+from typing import TYPE_CHECKING, Any, Final
 
+import click
 from celery import Celery, bootsteps, signals
+from celery.concurrency import get_implementation
 
 from tasks import revocations
-from worker import broker, embedded, topology
+from worker import broker, embedded, lanes, topology
 from worker.bridge import BridgedTask, LoopThread
+from worker.engine.event_loop import EventLoop
 from worker.observability import logs, sentry
 from worker.runtime import WorkerRuntime
+from worker.settling import SettledTask
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -27,13 +32,35 @@ def create_app(settings: Settings) -> Celery:
     host = _RuntimeHost(settings)
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
+    app.amqp.Consumer = lanes.bulkheads(settings.worker)
     signals.worker_shutdown.connect(host.stop, weak=False)
+    signals.worker_ready.connect(_freeze)
     revocations.register(app, _task_base(host.loop), lambda: host.runtime)
     return app
 
 
 def _logging_is_ours(**_: object) -> None:
     """A listener of `setup_logging` keeps Celery from configuring the root logger over ours."""
+
+
+def _freeze(**_: object) -> None:
+    """What is here at the start is here to stay: the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
+# Both by name: imported before sentry-sdk is set up, they would bind the tracer that reports no failing task.
+_ENGINES: Final = {
+    "asyncio": {
+        "worker_pool": "worker.engine.pool:AsyncioPool",
+        "worker_consumer": "worker.engine.consumer:EngineConsumer",
+        "worker_autoscaler": "worker.engine.pool:NoAutoscaler",
+    },
+    "threads": {
+        "worker_pool": "threads",
+        "worker_consumer": "worker.task_consumer:TaskConsumer",
+    },
+}
 
 
 def _configuration(settings: Settings) -> dict[str, Any]:
@@ -59,12 +86,10 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         # The default acknowledges a message whose task raised: lost, despite acks_late.
         "task_acks_on_failure_or_timeout": False,
         "task_reject_on_worker_lost": True,
-        "worker_pool": "threads",
+        **_ENGINES[settings.worker.engine],
         "worker_concurrency": settings.worker.concurrency,
-        "worker_prefetch_multiplier": 2,
-        # By name: imported before sentry-sdk is set up, it would bind the tracer that reports no failing task.
-        "worker_consumer": "worker.task_consumer:TaskConsumer",
-        "worker_enable_remote_control": False,  # whoever reaches the broker could shut workers down
+        "worker_prefetch_multiplier": 1,  # each queue has its own limit
+        "worker_enable_remote_control": settings.worker.remote_control,
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
@@ -76,7 +101,9 @@ class _RuntimeHost:
     """The loop and what runs on it, from before the worker's pool starts to after it has stopped."""
 
     def __init__(self, settings: Settings) -> None:
-        self.loop = LoopThread()
+        self.loop = EventLoop() if settings.worker.engine == "asyncio" else LoopThread()
+        self.pool = _ENGINES[settings.worker.engine]["worker_pool"]
+        self.grace = settings.worker.shutdown_grace
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
 
@@ -98,10 +125,18 @@ class RuntimeStep(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Hub",)
 
+    def __init__(self, worker: Any, **options: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Raises click.UsageError for a pool whose tracer would take a coroutine for a result: events would be lost."""
+        super().__init__(worker, **options)
+        if worker.pool_cls is not get_implementation(worker.app.runtime_host.pool):
+            raise click.UsageError("--pool: the setting worker.engine decides how tasks are run")
+
     def start(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Open sessions and connections."""
         worker.app.runtime_host.start()
 
 
-def _task_base(loop: LoopThread) -> type[BridgedTask]:
+def _task_base(loop: EventLoop | LoopThread) -> type[SettledTask]:
+    if isinstance(loop, EventLoop):
+        return SettledTask
     return type("RevocationTask", (BridgedTask,), {"abstract": True, "loop": loop})

@@ -6,24 +6,15 @@ Everything above it is `async def` and knows nothing of threads.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-import time
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from celery import Task
-from celery.exceptions import Reject, Retry
-
-from tasks.outcome import State
-from worker.publisher import PublishError
+from worker.settling import SettledTask, own_context
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-logger = logging.getLogger(__name__)
+    from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
-PAUSE_BEFORE_REQUEUE: Final = 2.0  # seconds: a broker that takes nothing must not be asked in a busy loop
 
 
 class LoopThread:
@@ -41,6 +32,10 @@ class LoopThread:
         """Run *coroutine* on the loop and wait for it, from any other thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
+    def aside(self, function: Callable[..., T], *args: object) -> T:
+        """Run blocking *function*: the loop has its own thread, and goes on."""
+        return function(*args)
+
     def stop(self) -> None:
         """Stop the loop; nothing may be running on it any more."""
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -48,20 +43,13 @@ class LoopThread:
         self._loop.close()
 
 
-class BridgedTask(Task):
-    """A task whose body is a coroutine, awaited on the worker's loop. Celery is told the truth of how it ended."""
+class BridgedTask(SettledTask):
+    """A task whose coroutine runs on the loop's thread, while a thread of Celery's pool waits for it."""
 
     abstract = True
     loop: LoopThread  # set by the composition root
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the body takes and returns
-        """Run the body. A message whose fate the broker did not confirm goes back to its queue, unacknowledged."""
-        try:
-            state = self.loop.run(self.run(*args, **kwargs))
-        except PublishError as error:
-            logger.warning("task.not_settled", extra={"task_id": self.request.id, "error": str(error)})
-            time.sleep(PAUSE_BEFORE_REQUEUE)
-            raise Reject(str(error), requeue=True) from None
-        if state in (State.RETRYING, State.HELD):
-            raise Retry(str(state))
-        return state
+        """Run the body; in it, `self.request` is the request that this thread has at hand."""
+        own_context(threading.get_ident())
+        return self.loop.run(self.settled(*args, **kwargs))

@@ -30,10 +30,10 @@ class Outbox:
         self._jobs.put((messages, done))
         await done
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Publish what is waiting, then close the connection."""
         self._jobs.put(None)
-        self._thread.join()
+        await asyncio.to_thread(self._thread.join)
         self._publisher.close()
 
     def _run(self) -> None:

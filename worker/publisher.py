@@ -148,10 +148,10 @@ class _TransactionLine:
             with self.channel.transaction():
                 for message in batch.values():
                     headers = {**message.headers, **({"x-delay": message.delay * 1000} if message.delay else {})}
-                    _publish(self.channel, message, message.exchange, message.routing_key, headers)
+                    send(self.channel, message, message.exchange, message.routing_key, headers)
         except (embedded.Unroutable, NotFound):
             if len(batch) == 1:
-                return {i: _unroutable(message) for i, message in batch.items()}
+                return {i: unroutable(message) for i, message in batch.items()}
             return {k: v for i, message in batch.items() for k, v in self.publish({i: message}, timeout).items()}
         except BROKER_ERRORS as error:
             return dict.fromkeys(batch, Disconnected(f"the embedded broker failed ({type(error).__name__})"))
@@ -182,12 +182,12 @@ class _ConfirmLine:
         except TimeoutError:
             self._fail_waiting(Unconfirmed("the broker did not confirm in time"))
         except AMQPError as error:
-            self._fail_waiting(_closed(error))
+            self._fail_waiting(closed(error))
         except (OSError, KombuError) as error:
             self._fail_waiting(Disconnected(f"the connection to the broker broke ({type(error).__name__})"))
         for i, message in batch.items():
             if message.message_id in self._returned:
-                self._failures[i] = _unroutable(message)
+                self._failures[i] = unroutable(message)
         return self._failures
 
     def _send(self, batch: Batch) -> None:
@@ -197,7 +197,7 @@ class _ConfirmLine:
             exchange, key = message.exchange, message.routing_key
             if message.delay:
                 exchange, key = topology.DELAY_ENTRY, topology.delayed_key(key, message.delay)
-            _publish(self.channel, message, exchange, key, message.headers)
+            send(self.channel, message, exchange, key, message.headers)
 
     def _await_confirms(self, until: float) -> None:
         while self._open:
@@ -222,25 +222,31 @@ class _ConfirmLine:
         return [self._open.pop(each) for each in tags]
 
 
-def _publish(channel: Any, message: Message, exchange: str, key: str, headers: Mapping[str, object]) -> None:  # noqa: ANN401
+def prepared(channel: Any, message: Message, headers: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
+    """*message* as *channel* takes it; *headers* in place of its own."""
     properties = {"delivery_mode": 2, "message_id": message.message_id}
     if message.correlation_id:
         properties["correlation_id"] = message.correlation_id
-    prepared = channel.prepare_message(
+    return channel.prepare_message(
         message.body,
         content_type=message.content_type,
         content_encoding="utf-8",
-        headers=dict(headers),
+        headers=dict(message.headers if headers is None else headers),
         properties=properties,
     )
-    channel.basic_publish(prepared, exchange=exchange, routing_key=key, mandatory=True)
 
 
-def _unroutable(message: Message) -> Unroutable:
+def send(channel: Any, message: Message, exchange: str, key: str, headers: Mapping[str, object]) -> None:  # noqa: ANN401
+    """Put *message* on *channel*, to be confirmed or returned."""
+    channel.basic_publish(prepared(channel, message, headers), exchange=exchange, routing_key=key, mandatory=True)
+
+
+def unroutable(message: Message) -> Unroutable:
+    """What became of a message that came back."""
     return Unroutable(f"no queue takes {message.routing_key} from {message.exchange}")
 
 
-def _closed(error: AMQPError) -> PublishError:
+def closed(error: AMQPError) -> PublishError:
     """A closed channel with 404 says that the exchange is missing; anything else, that the line is gone."""
     if isinstance(error, NotFound):
         return Unroutable("the exchange does not exist")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tasks import records
@@ -17,6 +18,7 @@ from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Tr
 from tasks.providers import KINDS, make_provider, open_session
 from tasks.sealing import Opener, SealError, load_keys
 from worker import broker, messages
+from worker.engine.outbox import LoopOutbox
 from worker.holds import Holds
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
@@ -45,12 +47,20 @@ class WorkerRuntime:
 
     async def open(self) -> None:
         """Open sessions and connections; must run on the event loop that the calls will run on."""
+        limits = self._settings.worker
+        connections = limits.in_flight_routine + limits.in_flight_urgent  # fewer would be a second, hidden limit
         for name, provider in self._settings.providers.items():
-            session = await self._resources.enter_async_context(open_session())
+            session = await self._resources.enter_async_context(open_session(connections=connections))
             self._providers[name] = make_provider(name, provider, session, self._opener)
+        self._outbox = self._open_outbox()
+        self._resources.push_async_callback(self._outbox.close)
+
+    def _open_outbox(self) -> Outbox | LoopOutbox:
         url = self._settings.broker_url.get_secret_value()
-        self._outbox = Outbox(Publisher(lambda: broker.connect(url)))
-        self._resources.callback(self._outbox.close)
+        connect = partial(broker.connect, url)
+        if self._settings.worker.engine == "asyncio" and not broker.is_embedded(url):
+            return LoopOutbox(connect)
+        return Outbox(Publisher(connect))
 
     async def close(self) -> None:
         """Close what was opened, the outbox first."""

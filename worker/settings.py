@@ -13,7 +13,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -85,7 +85,18 @@ class HoldSettings(_Section):
 class WorkerSettings(_Section):
     """The Celery worker."""
 
-    concurrency: int = Field(64, ge=1, le=1000, description="Provider calls in flight in one worker process")
+    engine: Literal["asyncio", "threads"] = Field(
+        "asyncio", description="How calls wait: all on one event loop, or (should the first ever fail) a thread each"
+    )
+    in_flight_routine: int = Field(250, ge=1, le=5000, description="Routine calls in flight, for each provider")
+    in_flight_urgent: int = Field(50, ge=1, le=5000, description="Urgent calls in flight, for each provider, on top")
+    concurrency: int = Field(64, ge=1, le=1000, description="Threads of the threads engine, for all providers")
+    shutdown_grace: float = Field(
+        20.0, ge=0, le=50, description="Seconds calls in flight get to finish at a stop; the broker waits 60 for a sign"
+    )
+    remote_control: bool = Field(
+        default=False, description="`celery inspect` and `control`; whoever reaches the broker can then stop workers"
+    )
 
 
 class Settings(BaseSettings):
@@ -118,6 +129,9 @@ class Settings(BaseSettings):
     hold: HoldSettings = HoldSettings()
     worker: WorkerSettings = WorkerSettings()
     sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere")
+    sentry_traces_sample_rate: float = Field(
+        0.0, ge=0, le=1, description="Share of tasks whose time in queue and at work is reported to Sentry"
+    )
     environment: str = Field("production", max_length=64, description="Name of this installation in error reports")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged")
 

@@ -6,23 +6,24 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from celery import bootsteps
+from celery import bootsteps, signals
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
 from worker import topology
+from worker.settling import SettledTask
 
 logger = logging.getLogger(__name__)
 
 
 class TaskConsumer(Consumer):
-    """Consumes tasks, without the chatter between workers (mingle, gossip, heartbeat events, remote control)."""
+    """Consumes our tasks, without the chatter between workers (mingle, gossip; heartbeats only beside task events)."""
 
     def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
-        quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": True}
+        quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
         self._waker = _SignalWaker()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
@@ -32,7 +33,9 @@ class TaskConsumer(Consumer):
         default_steps = (
             "celery.worker.consumer.connection:Connection",
             "worker.task_consumer:TopologyStep",
+            "celery.worker.consumer.heart:Heart",
             "celery.worker.consumer.tasks:Tasks",
+            "celery.worker.consumer.control:Control",
             "celery.worker.consumer.consumer:Evloop",
         )
 
@@ -57,6 +60,18 @@ class TaskConsumer(Consumer):
         self.first_connection_attempt = False
         return connected
 
+    def update_strategies(self) -> None:
+        """Know our own tasks only: Celery's built-in ones would run what a message says."""
+        super().update_strategies()
+        for name in [name for name in self.strategies if not isinstance(self.app.tasks[name], SettledTask)]:
+            del self.strategies[name]
+
+    def on_invalid_task(self, body: object, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002
+        """Give it to the dead letters without a look at its body."""
+        logger.error("task.invalid", extra={"error": type(exc).__name__})
+        message.reject_log_error(logger, self.connection_errors)
+        signals.task_rejected.send(sender=self, message=message, exc=exc)
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu ships no types
         """Give an undecodable message to the dead letters; Celery would acknowledge it, and it would be lost."""
         logger.error("task.undecodable", extra={"error": type(exc).__name__})
@@ -70,8 +85,13 @@ class TopologyStep(bootsteps.StartStopStep):
 
     def start(self, consumer: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Declare them."""
-        with consumer.app.connection_for_write() as connection:  # of its own: declaring leaves channels behind
-            topology.declare(connection, consumer.app.runtime_host.provider_names)
+        host = consumer.app.runtime_host
+        host.loop.aside(_declare, consumer.app, host.provider_names)
+
+
+def _declare(app: Any, providers: Sequence[str]) -> None:  # noqa: ANN401 - celery ships no types
+    with app.connection_for_write() as connection:  # of its own: declaring leaves channels behind
+        topology.declare(connection, providers)
 
 
 class _SignalWaker:

@@ -9,7 +9,7 @@ from servers import wait_until
 from system import System, digest
 
 EVENTS = 2000
-IN_FLIGHT = 2 * 64  # calls under way in one worker, and as many whose acknowledgement was on its way
+IN_FLIGHT = 2 * 250  # routine calls of two providers
 
 
 @dataclass

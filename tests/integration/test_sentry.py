@@ -32,7 +32,7 @@ import sentry_sdk
 marker, dsn, hardened = sys.argv[1], sys.argv[2], sys.argv[3] == "hardened"
 if hardened:
     from worker.observability import sentry
-    sentry.configure(SimpleNamespace(sentry_dsn=SecretStr(dsn), environment="test"))
+    sentry.configure(SimpleNamespace(sentry_dsn=SecretStr(dsn), environment="test", sentry_traces_sample_rate=0.0))
 else:
     sentry_sdk.init(dsn)
 from celery import Celery
@@ -102,7 +102,9 @@ print(json.dumps([options["data_collection"], sentry.NOTHING, sorted(sentry_sdk.
 
 def test_what_is_no_dsn_is_refused_by_its_setting_name() -> None:
     """A DSN holds a key, so a bad one is not shown."""
-    settings: Any = SimpleNamespace(sentry_dsn=SecretStr(f"https://{MARKER}"), environment="test")
+    settings: Any = SimpleNamespace(
+        sentry_dsn=SecretStr(f"https://{MARKER}"), environment="test", sentry_traces_sample_rate=0.0
+    )
     with pytest.raises(SettingsError, match="sentry_dsn") as caught:
         sentry.configure(settings)
     assert MARKER not in str(caught.value)

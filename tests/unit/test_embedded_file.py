@@ -133,7 +133,7 @@ def test_a_reboot_frees_every_lease(path: Path, tmp_path: Path, monkeypatch: pyt
     with opened(path, Queue("work")) as before:
         put(before, 1)
     with closing(Database(path, durable=False, patience=1)) as database:
-        assert Store(database, "holder", lease_seconds=3600).lease(["work"], 1)
+        assert Store(database, "holder", lease_seconds=3600).lease({"work": 1}, 1)
     boot.write_text("second")
     with opened(path) as after:
         assert taken(after).payload == 1

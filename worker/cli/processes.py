@@ -38,17 +38,16 @@ def recorder() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[CELERY OPTIONS]")
 def worker(arguments: tuple[str, ...]) -> None:
     """Make the provider calls: becomes `celery -A worker worker`, with any further options for it."""
-    settings = Settings.load()  # a fault in the settings is told here, in one line
-    os.execv(sys.executable, [sys.executable, "-m", "celery", *celery_arguments(settings), *arguments])  # noqa: S606 - our own interpreter
+    Settings.load()  # a fault in the settings is told here, in one line
+    os.execv(sys.executable, [sys.executable, "-m", "celery", *celery_arguments(), *arguments])  # noqa: S606 - our own interpreter
 
 
-def celery_arguments(settings: Settings) -> list[str]:
+def celery_arguments() -> list[str]:
     """The command line of the Celery worker. Its node name is new at each start: the broker may still know the last."""
     return [
         *("--app", "worker", "--quiet", "worker"),
-        *("--pool", "threads", "--concurrency", str(settings.worker.concurrency)),
         *("--hostname", f"revoker-{os.getpid()}@{socket.gethostname()}"),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        *("--without-gossip", "--without-mingle"),
     ]
 
 

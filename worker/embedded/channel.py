@@ -1,7 +1,7 @@
 """An AMQP channel over the store: kombu's vocabulary for what Session and Store do."""
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ class Subscription:
     queue: str
     callback: Callable[[Message], object]
     no_ack: bool
+    prefetch: int  # its most unacknowledged messages; 0 means any number
 
 
 class Channel(DeclaringChannel):
@@ -43,9 +44,11 @@ class Channel(DeclaringChannel):
         self.channel_id = next(session.channel_ids)
         self.closed = False
         self.no_ack_consumers = set()
-        self._prefetch = 0
+        self._prefetch = 0  # of the whole channel
+        self._prefetch_of_new = 0  # of each consumer that begins from now on
         self._consumers: Mapping[str, Subscription] = {}  # replaced, never changed: other threads look at it
-        self._unacked: dict[int, int] = {}  # delivery tag: message id
+        self._unacked: dict[int, tuple[int, str]] = {}  # delivery tag: message id, consumer tag
+        self._held: Counter[str] = Counter()  # consumer tag: unacknowledged messages
         self._leased: deque[Delivery] = deque()  # not yet handed to a consumer
         self._tags = count(1)
         self._turns = count()
@@ -104,8 +107,15 @@ class Channel(DeclaringChannel):
             self._durable.publish(publications)
 
     def basic_qos(self, prefetch_size: int = 0, prefetch_count: int = 0, apply_global: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  # kombu's signature
-        """Hold at most *prefetch_count* unacknowledged messages on this channel; 0 means any number."""
-        self._prefetch = prefetch_count
+        """Hold at most *prefetch_count* unacknowledged messages; 0 means any number.
+
+        As in RabbitMQ: for each consumer that begins from now on, or (*apply_global*) for all of the channel together
+        (https://www.rabbitmq.com/docs/consumer-prefetch).
+        """
+        if apply_global:
+            self._prefetch = prefetch_count
+        else:
+            self._prefetch_of_new = prefetch_count
 
     def basic_consume(
         self,
@@ -118,7 +128,7 @@ class Channel(DeclaringChannel):
     ) -> str:
         """Call *callback* with each message of *queue*; return the consumer's tag."""
         tag = consumer_tag or f"amq.ctag-{uuid4().hex}"
-        self._consumers = {**self._consumers, tag: Subscription(queue, callback, bool(no_ack))}
+        self._consumers = {**self._consumers, tag: Subscription(queue, callback, bool(no_ack), self._prefetch_of_new)}
         if no_ack:
             self.no_ack_consumers.add(tag)
         self.connection.start_consuming()
@@ -136,16 +146,15 @@ class Channel(DeclaringChannel):
     def basic_get(self, queue: str, *, no_ack: bool = False, **_: object) -> Message | None:
         """Return the oldest message of *queue*, or None."""
         self.connection.start_consuming()
-        for delivery in self.connection.lease([queue], 1):
+        for delivery in self.connection.lease({queue: 1}, 1):
             return self._message(delivery, "", no_ack=bool(no_ack))
         return None
 
     def poll(self) -> int:
         """Lease what there is room for and hand it to the consumers; return how many messages that were."""
-        room = self._room()
-        if self._consumers and room:
+        if rooms := self._rooms():
             with self.connection.tolerating_locks():
-                self._leased.extend(self.connection.lease(self._queues_in_turn(), room))
+                self._leased.extend(self.connection.lease(rooms, self._room()))
         delivered = 0
         while self._leased:
             self._deliver(self._leased.popleft())
@@ -180,7 +189,7 @@ class Channel(DeclaringChannel):
         """Cancel the consumers and give back what is unacknowledged, at once; while that fails, leases lapse alone."""
         if self.closed:
             return
-        held, leased = list(self._unacked.values()), [found.message_id for found in self._leased]
+        held, leased = [held for held, _ in self._unacked.values()], [found.message_id for found in self._leased]
         self.retire()
         try:
             self.connection.give_back(held, untouched=False)
@@ -195,11 +204,14 @@ class Channel(DeclaringChannel):
         self._leased.clear()
         self.connection.channels.discard(self)
 
-    def _queues_in_turn(self) -> list[str]:
-        # With less room than queues, the first one would otherwise be served alone.
-        queues = self.queues
-        first = next(self._turns) % len(queues)
-        return queues[first:] + queues[:first]
+    def _rooms(self) -> dict[str, int]:
+        """How many messages there is room for of each queue. Each time another is first: none is always served last."""
+        rooms: Counter[str] = Counter()
+        for tag, known in self._consumers.items() if self._room() else ():
+            rooms[known.queue] += max(0, known.prefetch - self._held[tag]) if known.prefetch else self.connection.batch
+        open_ = [(queue, room) for queue, room in rooms.items() if room]
+        first = next(self._turns) % max(1, len(open_))
+        return dict(open_[first:] + open_[:first])
 
     def _room(self) -> int:
         batch = self.connection.batch
@@ -207,14 +219,14 @@ class Channel(DeclaringChannel):
         return max(0, min(batch, free) - len(self._leased))
 
     def _deliver(self, delivery: Delivery) -> None:
-        tag, subscription = next(
-            (tag, known) for tag, known in self._consumers.items() if known.queue == delivery.queue
-        )
+        fitting = [(tag, known) for tag, known in self._consumers.items() if known.queue == delivery.queue]
+        tag, subscription = min(fitting, key=lambda each: each[1].prefetch and self._held[each[0]] - each[1].prefetch)
         subscription.callback(self._message(delivery, tag, no_ack=subscription.no_ack))
 
     def _message(self, delivery: Delivery, consumer_tag: str, *, no_ack: bool) -> Message:
         envelope, tag = Envelope.load(delivery.envelope), next(self._tags)
-        self._unacked[tag] = delivery.message_id
+        self._unacked[tag] = delivery.message_id, consumer_tag
+        self._held[consumer_tag] += 1
         if no_ack:
             self._settle(tag, Verdict.ACK)
         counted = {"x-delivery-count": delivery.returned} if delivery.returned else {}
@@ -236,9 +248,10 @@ class Channel(DeclaringChannel):
         )
 
     def _settle(self, tag: int, verdict: Verdict) -> None:
-        message_id = self._unacked.pop(tag, None)
+        message_id, consumer_tag = self._unacked.pop(tag, (None, ""))
         if self.closed:
             raise BrokerUnavailable("the channel this message came from is closed; it will be delivered again")
         if message_id is None:
             raise PreconditionFailed(f"unknown delivery tag {tag}")
+        self._held[consumer_tag] -= 1
         self.connection.settle(Settlement(message_id, verdict))

@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -82,7 +82,7 @@ class Session:
                 raise TimeoutError("no message")
             time.sleep(min(interval, left))
 
-    def lease(self, queues: Sequence[str], limit: int) -> list[Delivery]:
+    def lease(self, queues: Mapping[str, int], limit: int) -> list[Delivery]:
         """Lease up to *limit* messages, and store what was settled since, in one commit; touches nothing when idle."""
         with self._passing:
             store = self._leasing or self.durable

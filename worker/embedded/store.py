@@ -88,7 +88,7 @@ class Store:
                 visible_at = self.database.now() + message.delay
                 enqueue(db, queues, (message.exchange, message.routing_key, visible_at, message.envelope, message.body))
 
-    def has_ready(self, queues: Sequence[str]) -> bool:
+    def has_ready(self, queues: Iterable[str]) -> bool:
         """Whether one of *queues* has a message to lease; takes no lock."""
         now = self.database.now()
         with self.database.read() as db:
@@ -99,8 +99,8 @@ class Store:
                 for queue in queues
             )
 
-    def lease(self, queues: Sequence[str], limit: int, settlements: Sequence[Settlement] = ()) -> list[Delivery]:
-        """Settle, then lease up to *limit* messages: oldest first in each queue, the queues in turn.
+    def lease(self, queues: Mapping[str, int], limit: int, settlements: Sequence[Settlement] = ()) -> list[Delivery]:
+        """Settle, then lease up to *limit* messages, of each queue no more than it is given with: oldest first.
 
         The first queue has no more than its share while others wait; what they leave it may take.
         """
@@ -109,9 +109,12 @@ class Store:
             self._settle(db, settlements, now)
             self._extend_lease(db, now)
             found: list[Delivery] = []
+            left = dict(queues)
             for share in (-(-limit // len(queues)), limit):
                 for queue in queues:
-                    found += self._take(db, queue, min(share, limit - len(found)), now)
+                    taken = self._take(db, queue, min(share, left[queue], limit - len(found)), now)
+                    left[queue] -= len(taken)
+                    found += taken
         return found
 
     def settle(self, settlements: Sequence[Settlement]) -> None:

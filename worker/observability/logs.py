@@ -27,6 +27,9 @@ def configure(level: str) -> None:
     Libraries speak from WARNING up, Celery from INFO up, whatever *level* allows us: their debug lines show what they
     send and receive. What ends the process or a thread is a line, too.
     """
+    # What no line shows need not be found out (https://docs.python.org/3/howto/logging.html#optimization).
+    logging._srcfile = None  # noqa: SLF001 - documented there
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [_to_stderr()]
     ours = logging.getLevelNamesMapping()[level]

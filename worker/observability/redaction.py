@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 from uuid import UUID
@@ -32,6 +33,8 @@ _ASSIGNED: Final = re.compile(
     r"""((?i:token|secret|password|passwd|passphrase|api[_-]?key|authorization|cookie)s?["']?\s{0,4}[=:]\s{0,4}["']?)"""
     r"""[^\s"'&,;}]+"""
 )
+# Most values are a single word: without white space, a colon, a slash or a sign of equality nothing above fits it.
+_HARMLESS: Final = re.compile(rf"[\w.@*+-]{{0,{LONGEST}}}")
 _ENDINGS: Final = ("token", "tokens", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "cookie")
 _NAMES: Final = frozenset(
     {
@@ -52,9 +55,12 @@ def redacted(value: object) -> Plain:
 
 def text(value: str) -> str:
     """*value*, shortened, with everything blanked that looks like a credential."""
+    if _HARMLESS.fullmatch(value) and "eyJ" not in value:
+        return value
     return _ASSIGNED.sub(rf"\1{REDACTED}", _CREDENTIAL.sub(REDACTED, value[:LONGEST]))
 
 
+@lru_cache(maxsize=1024)
 def is_secret_name(name: str) -> bool:
     """Whether a member of this name holds a credential, e.g. `client_secret`, `X-Api-Key` or `accessToken`."""
     plain = name.lower().replace("-", "").replace("_", "")

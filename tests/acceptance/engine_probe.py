@@ -1,0 +1,98 @@
+"""The worker's own application with a few tasks more, and a file that everything Celery says of tasks goes into.
+
+Started as `celery -A engine_probe worker`: what is true of these tasks is true of ours.
+"""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from celery import current_task, signals
+from celery.exceptions import Ignore, Reject
+
+from tasks.outcome import State
+from worker.celery import app
+from worker.settling import SettledTask
+
+trail = Path(os.environ["TRAIL"]).open("a", buffering=1)  # noqa: SIM115 - open as long as the process lives
+
+
+def tell(what: str, **members: object) -> None:
+    """Write a line."""
+    trail.write(json.dumps({"what": what, **members}, default=lambda value: type(value).__name__) + "\n")
+
+
+def _listen(name: str) -> None:
+    def listener(sender: Any = None, task: Any = None, request: Any = None, **told: Any) -> None:
+        who = getattr(task or sender, "name", "")
+        told.pop("signal")
+        if who.startswith("probe."):
+            tell(name, by=who, request=getattr(request, "id", None), **told)
+
+    getattr(signals, name).connect(listener, weak=False)
+
+
+for each in ("prerun", "postrun", "success", "failure", "retry", "revoked", "internal_error"):
+    _listen(f"task_{each}")
+
+
+class Hooked(type(app.tasks["session.ended"])):  # type: ignore[misc]
+    """A task with each of Celery's hooks."""
+
+    abstract = True
+
+    def before_start(self, *_: object) -> None:
+        """Celery's hook."""
+        tell("before_start", id=self.request.id)
+
+    def on_success(self, *_: object) -> None:
+        """Celery's hook."""
+        tell("on_success", id=self.request.id)
+
+    def on_failure(self, *_: object) -> None:
+        """Celery's hook."""
+        tell("on_failure", id=self.request.id)
+
+    def after_return(self, *_: object) -> None:
+        """Celery's hook."""
+        tell("after_return", id=self.request.id)
+
+
+ENDS = {"value": ValueError("fails"), "reject": Reject("no"), "ignore": Ignore()}
+
+
+@app.task(name="probe.end", base=Hooked, bind=True)  # type: ignore[untyped-decorator] # celery has no types
+async def end(_self: SettledTask, how: str) -> State | None:
+    """End as told."""
+    await asyncio.sleep(0.01)
+    if how in ENDS:
+        raise ENDS[how]
+    return State.RETRYING if how == "retry" else State.ACCEPTED
+
+
+@app.task(name="probe.look", base=SettledTask, bind=True)  # type: ignore[untyped-decorator] # celery has no types
+async def look(self: SettledTask, number: int) -> None:
+    """See whose request this is, before others run and after, also in a task of asyncio's own."""
+
+    async def inner() -> str:
+        return str(self.request.id)
+
+    before = self.request.id
+    await asyncio.sleep(0.2)
+    seen = {before, self.request.id, current_task.request.id, await asyncio.create_task(inner())}
+    tell("look", number=number, id=self.request.id, seen=sorted(seen), args=self.request.args)
+
+
+@app.task(name="probe.wait", base=SettledTask, bind=True)  # type: ignore[untyped-decorator] # celery has no types
+async def wait(self: SettledTask, seconds: float) -> None:
+    """Wait, the first time it is delivered; when it comes again it ends at once."""
+    again = self.request.delivery_info["redelivered"]
+    tell("began", id=self.request.id, again=again)
+    try:
+        await asyncio.sleep(0 if again else seconds)
+    except asyncio.CancelledError:
+        tell("cancelled", id=self.request.id)
+        raise
+    tell("ended", id=self.request.id, again=again)

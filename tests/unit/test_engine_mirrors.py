@@ -1,0 +1,64 @@
+"""The engine takes the place of parts of Celery, kombu and sentry-sdk: when one changes, somebody must look."""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+
+import pytest
+from amqp.channel import Channel
+from amqp.transport import TCPTransport
+from celery.app import trace
+from celery.app.task import Context, Task
+from celery.concurrency.base import BasePool
+from celery.utils.threads import _LocalStack
+from celery.worker import loops
+from celery.worker.consumer.consumer import Consumer
+from celery.worker.request import Request
+from kombu import Consumer as KombuConsumer
+from kombu.asynchronous.hub import Hub
+from kombu.utils.eventio import _epoll
+from sentry_sdk.integrations import celery as sentry
+
+MIRRORED = {
+    (loops.asynloop, "worker/engine/consumer.py"): "05a53e51998887ca",
+    (loops._enable_amqheartbeats, "worker/engine/consumer.py"): "073acd8e98b858a2",
+    (Hub.create_loop, "worker/engine/consumer.py"): "bc5b3f9d66b99d45",
+    (Hub.call_soon, "worker/engine/consumer.py"): "ec0433083ce8db41",
+    (_epoll, "worker/engine/consumer.py"): "ea73630e602f394b",
+    (Consumer.ensure_connected, "worker/engine/consumer.py"): "3f79cf3bb6d6da8c",
+    (Consumer.call_soon_ack, "worker/engine/consumer.py"): "39f8579d076243fc",
+    (Consumer.create_task_handler, "worker/engine/consumer.py"): "292c5a681f10ade7",
+    (trace.build_tracer, "worker/engine/tracer.py"): "b2945aec38e1872e",
+    (trace.fast_trace_task, "worker/engine/tracer.py"): "52c76aab90e1656f",
+    (trace.TraceInfo, "worker/engine/tracer.py"): "a07fc09754c447e0",
+    (Context, "worker/engine/tracer.py"): "ba7c12053b42a24f",
+    (BasePool, "worker/engine/pool.py"): "37bc2b310c4fffe2",
+    (Request.execute_using_pool, "worker/engine/pool.py"): "7979562da58f4266",
+    (Request.on_timeout, "worker/engine/pool.py"): "3d26ce896008646d",
+    (Request.on_failure, "worker/engine/pool.py"): "21736ec661cd60d7",
+    (Request.terminate, "worker/engine/pool.py"): "5ee69325b498e311",
+    (Request.__init__, "worker/settling.py"): "efdf47149cde3635",
+    (_LocalStack, "worker/settling.py"): "da874df3e07f124f",
+    (Task.bind, "worker/settling.py"): "b867a0461082e769",
+    (KombuConsumer._basic_consume, "worker/lanes.py"): "4c92bb712014d4b8",
+    (sentry._wrap_tracer, "worker/engine/reports.py"): "c6638d059bb71ed3",
+    (sentry._wrap_task_call, "worker/engine/reports.py"): "a7142654556393d9",
+    (sentry._capture_exception, "worker/engine/reports.py"): "73b35b0e2b06468e",
+    (Channel._basic_publish, "worker/engine/outbox.py"): "435fd18a6c885ecc",
+    (TCPTransport, "worker/engine/outbox.py"): "cca97d90e7a1abfd",
+}
+
+
+def fingerprint(thing: Callable[..., object]) -> str:
+    """Of its source, as written."""
+    return hashlib.sha256(inspect.getsource(thing).encode()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(("thing", "ours"), MIRRORED)
+def test_what_the_engine_mirrors_is_unchanged(thing: Callable[..., object], ours: str) -> None:
+    """A change upstream is to be compared with our side, and the fingerprint here renewed."""
+    name = f"{thing.__module__}.{thing.__qualname__}"
+    assert fingerprint(thing) == MIRRORED[thing, ours], (
+        f"{name} has changed: read its new source, see what {ours} must do differently, run tests/acceptance/"
+        f"test_engine*.py, then put {fingerprint(thing)!r} in its place here"
+    )

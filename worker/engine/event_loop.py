@@ -1,0 +1,39 @@
+"""The one event loop of a worker process: the consumer, the tasks and the provider calls all run on it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+T = TypeVar("T")
+
+
+class EventLoop:
+    """Lives as long as the process, over every reconnect. It stands still between two `run`s."""
+
+    def __init__(self) -> None:
+        self.asyncio = asyncio.new_event_loop()
+
+    def start(self) -> None:
+        """It runs when somebody waits on it."""
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run *coroutine*, and everything else that is on the loop, until it is done."""
+        return self.asyncio.run_until_complete(coroutine)
+
+    def aside(self, function: Callable[..., T], *args: object) -> T:
+        """Run blocking *function* in a thread while the loop goes on: what is in flight does not wait for it."""
+        return self.run(self._in_thread(function, *args))
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        # In a task of its own: run_until_complete never ends for a bare future that holds a SystemExit.
+        return await self.asyncio.run_in_executor(None, function, *args)
+
+    def stop(self) -> None:
+        """Close it; nothing may be running on it any more."""
+        self.asyncio.run_until_complete(self.asyncio.shutdown_default_executor())
+        self.asyncio.close()

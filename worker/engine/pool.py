@@ -1,0 +1,127 @@
+"""Celery's pool as asyncio tasks on the worker's event loop: one for each request, none waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import click
+from billiard.einfo import ExceptionInfo
+from celery import signals
+from celery.concurrency.base import BasePool
+from celery.exceptions import SoftTimeLimitExceeded
+
+from worker.engine.tracer import Tracer
+
+logger = logging.getLogger(__name__)
+
+UNWINDING: Final = 2.0  # seconds that cancelled tasks get to let go of what they hold
+
+
+class _Job(NamedTuple):
+    """What Celery asks of a pool for one request."""
+
+    accepted: Callable[[int, float], None]
+    ended: Callable[[Any], None]
+    broke: Callable[[ExceptionInfo], None]
+    timed_out: Callable[[bool, float], None]
+    soft_limit: float | None
+    hard_limit: float | None
+
+
+class AsyncioPool(BasePool):
+    """Runs every request at once; how many there are is decided by what the consumer takes from each queue."""
+
+    def __init__(self, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._ids = itertools.count(1)
+        self._signals = 0
+
+    def on_start(self) -> None:
+        """Get ready; the loop itself was made with the application."""
+        host = self.app.runtime_host
+        self._loop: asyncio.AbstractEventLoop = host.loop.asyncio
+        self._grace: float = host.grace
+        self._trace = Tracer(self.app)
+        signals.worker_shutting_down.connect(self._on_signal)
+
+    def apply_async(self, _target: object, args: tuple[Any, ...], **asked: Any) -> None:  # noqa: ANN401 - celery's
+        """Start a request; its id is what `terminate_job` takes."""
+        job_id = next(self._ids)
+        job = _Job(
+            asked["accept_callback"],
+            asked["callback"],
+            asked["error_callback"],
+            asked["timeout_callback"],
+            asked.get("soft_timeout"),
+            asked.get("timeout"),
+        )
+        self._tasks[job_id] = self._loop.create_task(self._perform(job_id, job, *args[:3]))
+
+    def terminate_job(self, pid: int, signal: object = None) -> None:  # noqa: ARG002 - celery's signature
+        """Cancel one task; who asks for it says what becomes of its message."""
+        if task := self._tasks.get(pid):
+            task.cancel()
+
+    def on_stop(self) -> None:
+        """Let what is in flight finish, within the grace; the rest stays unacknowledged and is delivered again."""
+        if self._loop.is_running():  # a signal's handler asks for a cold shutdown, in the middle of something
+            self._cancel_all()
+        else:
+            self._loop.run_until_complete(self._drain())
+
+    def on_terminate(self) -> None:
+        """Give everything back at once."""
+        self._cancel_all()
+        self.on_stop()
+
+    async def _perform(self, job_id: int, job: _Job, name: str, task_id: str, request: dict[str, Any]) -> None:
+        try:
+            job.accepted(job_id, time.monotonic())
+            async with asyncio.timeout(job.hard_limit):
+                traced = await self._trace(name, task_id, request, job.soft_limit)
+        except TimeoutError:
+            job.timed_out(False, job.hard_limit or 0)  # noqa: FBT003 - celery's callback
+        except Exception:  # noqa: BLE001 - a fault of the engine's own, told to Celery like a lost process
+            job.broke(ExceptionInfo())
+        else:
+            if traced[0] and isinstance(traced[1].exception, SoftTimeLimitExceeded):
+                job.timed_out(True, job.soft_limit or 0)  # noqa: FBT003 - celery's callback
+            job.ended(traced)
+        finally:
+            del self._tasks[job_id]
+
+    async def _drain(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=self._grace)
+        if self._tasks:
+            logger.warning("worker.gives_back", extra={"calls": len(self._tasks)})
+            self._cancel_all()
+            await asyncio.wait(self._tasks.values(), timeout=UNWINDING)
+
+    def _on_signal(self, **_: object) -> None:
+        """The second signal to stop ends the grace."""
+        self._signals += 1
+        if self._signals > 1:
+            self._loop.call_soon_threadsafe(self._cancel_all)
+
+    def _cancel_all(self) -> None:
+        for task in tuple(self._tasks.values()):
+            task.cancel()
+
+    def _get_info(self) -> dict[str, Any]:
+        return {**super()._get_info(), "in-flight": len(self._tasks), "shutdown-grace": self._grace}
+
+
+class NoAutoscaler:
+    """Refuses `--autoscale`: there are no processes to add, and the in-flight limits are settings."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        raise click.UsageError(
+            "--autoscale: calls in flight cost no process here; set worker.in_flight_routine and in_flight_urgent"
+        )

@@ -1,0 +1,35 @@
+"""How many calls of one provider and lane are in flight: what the broker hands out unacknowledged from its queue.
+
+A limit for each queue is a bulkhead: a provider that hangs fills its own, and no other waits for it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kombu import Consumer
+
+from tasks.call import Lane
+from worker import topology
+from worker.settings import WorkerSettings
+
+
+def in_flight(settings: WorkerSettings, queue_name: str) -> int:
+    """The most messages of *queue_name* that are being worked on at once in one process."""
+    urgent = queue_name.endswith(f".{Lane.URGENT}") or queue_name == topology.DOOR.name
+    return settings.in_flight_urgent if urgent else settings.in_flight_routine
+
+
+def bulkheads(settings: WorkerSettings) -> type[Consumer]:
+    """A kombu consumer that takes only so much from each of its queues.
+
+    A prefetch count holds for the consumers begun after it, each on its own
+    (https://www.rabbitmq.com/docs/consumer-prefetch#independent-consumers).
+    """
+
+    class Bulkheads(Consumer):
+        def _basic_consume(self, queue: Any, **options: Any) -> Any:  # noqa: ANN401 - kombu ships no types
+            self.qos(prefetch_count=in_flight(settings, queue.name), apply_global=False)
+            return super()._basic_consume(queue, **options)
+
+    return Bulkheads
