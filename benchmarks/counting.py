@@ -21,6 +21,7 @@ class Figures:
     requests: int
     ids: int
     cpu: float  # seconds the provider itself used since its start
+    hanging: int  # requests that are never answered
 
 
 class CountingProvider:
@@ -45,6 +46,10 @@ class CountingProvider:
     def reset(self, latency: float) -> None:
         """Forget what was counted; answer after *latency* seconds."""
         self._ask("POST", f"/_reset?{latency * 1000:g}")
+
+    def hang(self, provider: str) -> None:
+        """Answer no revocation of *provider* any more, until the next reset."""
+        self._ask("POST", f"/_hang?{provider}")
 
     def figures(self) -> Figures:
         """Return what was counted up to now."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,10 +19,10 @@ from tasks.records import outcome_of_call
 from tasks.sealing import generate_key, save_key, seal
 from worker import messages
 from worker.publisher import Message
-from worker.settings import Settings, WorkerSettings
+from worker.settings import Settings
 
 SOURCE: Final = "urn:benchmark"
-ENGINES: Final = ("asyncio", "threads") if "engine" in WorkerSettings.model_fields else ("threads",)
+ENGINES: Final = ("asyncio", "threads")
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,18 @@ class Installation:
     @property
     def env(self) -> dict[str, str]:
         """The environment of its processes."""
-        engine = {"REVOKER_WORKER__ENGINE": self.engine} if len(ENGINES) > 1 else {}
+        in_flight = str(self.concurrency)
         return {
             "REVOKER_BROKER_URL": self.broker_url,
             "REVOKER_LEDGER_URL": self.ledger_url,
             "REVOKER_KEYS_DIR": str(self.home / "keys"),
             "REVOKER_SUBJECT_KEY": "subject-key-of-a-benchmark-run-only",
             "REVOKER_PROVIDERS": json.dumps({name: self._provider(name) for name in self.names}),
-            "REVOKER_WORKER__CONCURRENCY": str(self.concurrency),
+            "REVOKER_WORKER__ENGINE": self.engine,
+            "REVOKER_WORKER__CONCURRENCY": in_flight,
+            "REVOKER_WORKER__IN_FLIGHT_ROUTINE": in_flight,
+            "REVOKER_WORKER__IN_FLIGHT_URGENT": in_flight,
             "REVOKER_LOG_LEVEL": self.log_level,
-            **engine,
         }
 
     def make(self) -> None:
@@ -68,6 +71,11 @@ class Installation:
         template = self._planned(self.disabled_event(0, "p0"))
         names = self.names
         return [messages.call(_of_user(template, n, names[n % len(names)])) for n in range(1, count + 1)]
+
+    def calls_to(self, provider: str, numbers: Iterable[int]) -> list[Message]:
+        """Tasks for the users of these *numbers*, all at one provider instance."""
+        template = self._planned(self.disabled_event(0, provider))
+        return [messages.call(_of_user(template, n, provider)) for n in numbers]
 
     def sealed_calls(self, count: int) -> list[Message]:
         """Tasks for sessions 1 to *count*, each with a sealed token that must be opened for its call."""

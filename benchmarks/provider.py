@@ -2,7 +2,8 @@
 
 A raw protocol instead of a web framework, on uvloop where there is one, so that what it costs is small beside what
 any worker costs. Ids are the last segment of `/<provider>/api/v2/tokens/<id>`, or the bearer token of
-`/<provider>/api/v2/tokens/me`. Control: `GET /_figures`, `GET /_arrivals`, `POST /_reset?<latency in ms>`.
+`/<provider>/api/v2/tokens/me`. Control: `GET /_figures`, `GET /_arrivals`, `POST /_reset?<latency in ms>`,
+`POST /_hang?<provider>`, whose revocations are answered no more until the next reset.
 """
 
 from __future__ import annotations
@@ -25,17 +26,21 @@ class Count:
     """What was asked since the last reset. Times are of the machine's monotonic clock, which all processes share."""
 
     latency: float = 0.05
+    hung: bytes | None = None  # what paths of a provider begin with that never answers
+    hanging: int = 0  # requests of its that wait
     requests: int = 0
     arrivals: dict[str, float] = field(default_factory=dict)
 
     def reset(self, latency: float) -> None:
         """Forget everything; answer after *latency* seconds from now on."""
         self.latency, self.requests, self.arrivals = latency, 0, {}
+        self.hung, self.hanging = None, 0
 
     def figures(self) -> dict[str, float]:
         """Return the numbers of now."""
         now, cpu = time.monotonic(), time.process_time()
-        return {"now": now, "requests": self.requests, "ids": len(self.arrivals), "cpu": cpu}
+        ids = len(self.arrivals)
+        return {"now": now, "requests": self.requests, "ids": ids, "cpu": cpu, "hanging": self.hanging}
 
 
 class Connection(asyncio.Protocol):
@@ -63,6 +68,9 @@ class Connection(asyncio.Protocol):
             self._answer(self._other(head.split(b" ", 2)[1].decode()))
 
     def _revoke(self, head: bytes) -> None:
+        if self._count.hung and head.startswith(b"DELETE " + self._count.hung):
+            self._count.hanging += 1
+            return
         self._count.requests += 1
         self._count.arrivals.setdefault(_id_in(head), time.monotonic())
         self._loop.call_later(self._count.latency, self._send, _DONE)
@@ -74,6 +82,9 @@ class Connection(asyncio.Protocol):
             return json.dumps(self._count.arrivals).encode()
         if path.startswith("/_reset?"):
             self._count.reset(float(path.partition("?")[2]) / 1000)
+            return b"{}"
+        if path.startswith("/_hang?"):
+            self._count.hung = f"/{path.partition('?')[2]}/".encode()
             return b"{}"
         return _TOKEN
 

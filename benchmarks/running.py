@@ -8,7 +8,7 @@ from typing import Final
 
 from servers import ServerMissingError
 
-from benchmarks import backlog, endurance, idle, latency, scaling, stations, throughput
+from benchmarks import backlog, endurance, idle, isolation, latency, scaling, stations, throughput
 from benchmarks.bare import BareClient
 from benchmarks.contestants import Contestant
 from benchmarks.installation import ENGINES
@@ -19,7 +19,7 @@ from benchmarks.results import Result
 from benchmarks.say import say
 from benchmarks.stage import PEERS_BIN, Stage
 
-PARTS: Final = ("throughput", "backlog", "memory", "stations", "scaling")
+PARTS: Final = ("throughput", "backlog", "isolation", "memory", "stations", "scaling")
 
 
 class Run:
@@ -36,6 +36,7 @@ class Run:
         makers: dict[str, Callable[[], Iterator[Result]]] = {
             "throughput": self._main,
             "backlog": self._backlog,
+            "isolation": self._isolation,
             "memory": self._memory,
             "stations": self._stations,
             "scaling": self._scaling,
@@ -110,6 +111,9 @@ class Run:
         plan = self._plan
         yield backlog.measure(self._stage, "rabbitmq", "calls", plan.backlog, plan.urgent)
         yield backlog.measure(self._stage, "rabbitmq", "events", plan.backlog, plan.urgent)
+
+    def _isolation(self) -> Iterator[Result]:
+        yield from isolation.measure(self._stage, self._plan)
 
     def _memory(self) -> Iterator[Result]:
         yield from endurance.measure(self._stage, self._plan.memory_calls)

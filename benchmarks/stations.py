@@ -94,7 +94,7 @@ def _gone(row: OurRow, queue: str, count: int) -> Callable[[], Figures]:
 
     def figures() -> Figures:
         gone = count - row.counts()[queue]
-        return Figures(now=time.monotonic(), requests=gone, ids=gone, cpu=0.0)
+        return Figures(now=time.monotonic(), requests=gone, ids=gone, cpu=0.0, hanging=0)
 
     return figures
 

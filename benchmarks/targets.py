@@ -67,7 +67,14 @@ def ratio(one: float | None, other: float | None) -> float | None:
 def targets(results: Sequence[Result]) -> list[Target]:
     """Every target beside what was reached."""
     rows = Rows(results)
-    return [*_speed(rows), *_stations(rows), *_latency(rows), *_memory_and_cost(rows), *_embedded(rows)]
+    return [
+        *_speed(rows),
+        *_stations(rows),
+        *_latency(rows),
+        *_isolation(rows),
+        *_memory_and_cost(rows),
+        *_embedded(rows),
+    ]
 
 
 def _speed(rows: Rows) -> Iterator[Target]:
@@ -91,6 +98,11 @@ def _latency(rows: Rows) -> Iterator[Target]:
     yield Target("event to request, unloaded, p99 ms", 15, False, rows.get("p99_ms", both))
     for result in rows.section("urgent behind a backlog"):
         yield Target(f"{result.row}, p99 ms", 2000, False, result.p99_ms)
+
+
+def _isolation(rows: Rows) -> Iterator[Target]:
+    p99 = [each.p99_ms for each in rows.section("isolation")]
+    yield Target("p99 beside a black hole, of that alone", 1.1, False, ratio(p99[-1], p99[0]) if p99 else None)
 
 
 def _memory_and_cost(rows: Rows) -> Iterator[Target]:

@@ -87,6 +87,8 @@ class Answer:
 
     def members(self) -> Mapping[str, object]:
         """Return the members of the JSON object in the body (RFC 8259); none where it is anything else."""
+        if not self.body:  # the usual success
+            return {}
         try:
             document = json.loads(self.body)
         except (ValueError, RecursionError):
