@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from embedded_probe import get, opened, put, taken
-from kombu import Connection, Message, Queue
+from kombu import Connection, Exchange, Message, Queue
 
 from worker.embedded import BrokerUnavailable, register
-from worker.embedded.database import Database
+from worker.embedded.database import MIGRATIONS, Database
 from worker.embedded.store import Store
 
 
@@ -47,6 +47,21 @@ def test_a_message_survives_a_restart(broker: Connection, path: Path) -> None:
     broker.close()
     with Connection(f"embedded:///{path}") as again:
         assert taken(again).payload == {"n": 1}
+
+
+def test_a_file_of_the_first_version_is_brought_to_the_newest(path: Path) -> None:
+    """What it holds stays, and exchanges can lead on to others."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        for statement in (*MIGRATIONS[0], "PRAGMA user_version = 1"):
+            db.execute(statement)
+        db.execute("INSERT INTO exchange VALUES ('events', 'topic')")
+        db.commit()
+    with opened(path, Queue("work", Exchange("inner", "fanout"))) as connection:
+        Exchange("events", "topic")(connection.default_channel).declare()
+        Exchange("inner")(connection.default_channel).bind_to("events", routing_key="#")
+        put(connection, 1, exchange="events")
+        assert taken(connection).payload == 1
 
 
 def test_the_file_is_private(broker: Connection, path: Path) -> None:
