@@ -41,10 +41,9 @@ def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is said once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
     recorder = Recorder(ledger)
-    queues = [topology.DEAD_QUEUE, topology.OUTCOMES_QUEUE]
     url = settings.broker_url.get_secret_value()
     try:
-        BatchConsumer(url, queues, list(settings.providers), recorder.handle, stop).run()
+        BatchConsumer(url, topology.RECORDS, list(settings.providers), recorder.handle, stop).run()
     finally:
         ledger.close()
 

@@ -44,6 +44,11 @@ class TaskConsumer(Consumer):
         super().register_with_event_loop(hub)
         self._waker.register(hub)
 
+    def shutdown(self) -> None:
+        """The last thing a worker does, the pool's last task behind it, on a warm stop and a cold one."""
+        super().shutdown()
+        self.app.runtime_host.stop()
+
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
         """The connection, once there is one. A broker that is away is said once, and waited for without end."""
         away = False

@@ -7,6 +7,7 @@ revocation.events ─▶ revocation.events.lanes                     CloudEvents
 revocation.calls   ─▶ revocation.calls.<provider>.<lane>         provider calls, one queue per provider and lane
                    ─▶ revocation.door                            the Celery tasks session.ended and user.disabled
 revocation.outcomes─▶ revocation.outcomes                        what became of each call, for the recorder
+   …outcomes.urgent─▶ revocation.outcomes.urgent                 likewise, of user.disabled
 revocation.dead    ─▶ revocation.dead                            dead letters, for the recorder; every queue's net
 ```
 
@@ -33,6 +34,8 @@ from tasks.call import Lane
 if TYPE_CHECKING:
     from kombu import Connection
 
+URGENT_EVENT: Final = "user.disabled"
+
 EVENTS: Final = Exchange("revocation.events", type="topic", durable=True)
 _ROUTINE: Final = Exchange("revocation.events.routine", type="fanout", durable=True)
 _LANES: Final = Exchange(
@@ -40,6 +43,7 @@ _LANES: Final = Exchange(
 )
 CALLS: Final = Exchange("revocation.calls", type="topic", durable=True)
 OUTCOMES: Final = Exchange("revocation.outcomes", type="topic", durable=True)
+OUTCOMES_URGENT: Final = Exchange("revocation.outcomes.urgent", type="topic", durable=True)
 DEAD: Final = Exchange("revocation.dead", type="topic", durable=True)
 
 # The longest delay's exchange: a delayed publish enters here and falls through the delay queues, a bit at a time.
@@ -62,13 +66,18 @@ _NET: Final = {
 _LAST: Final = {"x-queue-type": "quorum", "x-delivery-limit": NEVER, "x-overflow": "reject-publish"}
 
 INTAKE_URGENT: Final = Queue(
-    "revocation.intake.urgent", _LANES, routing_key="user.disabled", durable=True, queue_arguments=_NET
+    "revocation.intake.urgent", _LANES, routing_key=URGENT_EVENT, durable=True, queue_arguments=_NET
 )
 INTAKE: Final = Queue("revocation.intake", _ROUTINE, durable=True, queue_arguments=_NET)
-INTAKES: Final = (INTAKE_URGENT, INTAKE)
+INTAKES: Final = (INTAKE_URGENT, INTAKE)  # in the order of their consumer
 DOOR: Final = Queue("revocation.door", CALLS, routing_key="door", durable=True, queue_arguments=_NET)
 OUTCOMES_QUEUE: Final = Queue("revocation.outcomes", OUTCOMES, routing_key="#", durable=True, queue_arguments=_LAST)
+OUTCOMES_URGENT_QUEUE: Final = Queue(
+    OUTCOMES_URGENT.name, OUTCOMES_URGENT, routing_key="#", durable=True, queue_arguments=_LAST
+)
 DEAD_QUEUE: Final = Queue("revocation.dead", DEAD, routing_key="#", durable=True, queue_arguments=_LAST)
+# What people wait for first: what was given up, then whether somebody who was disabled is out.
+RECORDS: Final = (DEAD_QUEUE, OUTCOMES_URGENT_QUEUE, OUTCOMES_QUEUE)
 
 
 def calls_key(provider: str, lane: Lane) -> str:
@@ -90,7 +99,7 @@ def task_queues(providers: Iterable[str]) -> list[Queue]:
 
 def all_queues(providers: Iterable[str]) -> list[Queue]:
     """Every queue of the project."""
-    return [*INTAKES, *task_queues(providers), OUTCOMES_QUEUE, DEAD_QUEUE]
+    return [*INTAKES, *task_queues(providers), *RECORDS]
 
 
 def declare(connection: Connection, providers: Iterable[str]) -> None:

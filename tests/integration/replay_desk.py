@@ -114,8 +114,8 @@ class Desk:
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
             assert not Intake(Catalogue({}, BUDGETS, subjects), publisher).handle(self.events())
-        for queue in ("revocation.outcomes", "revocation.dead"):
-            assert not Recorder(self.ledger).handle(self.replayed(queue))
+        for queue in topology.RECORDS:
+            assert not Recorder(self.ledger).handle(self.replayed(queue.name))
 
     def events(self) -> list[Delivered]:
         """Every event that waits for the intake, taken out of its queue."""
