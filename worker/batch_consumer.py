@@ -95,7 +95,7 @@ class BatchConsumer:
     def _say_lost(self, error: Exception) -> None:
         if self._lost_since is None:
             self._lost_since = time.monotonic()
-            logger.warning("broker.unreachable", extra={"error": type(error).__name__})
+            logger.warning("broker.unreachable", extra={"error": type(error).__name__, "detail": str(error)})
 
     def _say_consuming(self) -> None:
         names = [lane.queue.name for lane in self._lanes]

@@ -46,6 +46,8 @@ class TaskConsumer(Consumer):
 
     def shutdown(self) -> None:
         """The last thing a worker does, the pool's last task behind it, on a warm stop and a cold one."""
+        if self.hub:
+            self.hub.close()  # again: the pool may have been stopped after it, and the last acks are waiting there
         super().shutdown()
         self.app.runtime_host.stop()
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from servers import Daemon, Processes, wait_until
-from system import System, digest
+from system import SOURCE, System, digest
 
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.sealing import seal
 from worker import messages
+from worker.ledger import CallRow
 
 CALLS = 40
 GRACE = 5.0  # seconds
@@ -63,15 +64,17 @@ def stopped(worker: Daemon, *signals: signal.Signals) -> float:
     return time.monotonic() - began
 
 
+def recorded(system: System) -> list[CallRow]:
+    """What the ledger knows of the calls."""
+    return [row for number in range(CALLS) for row in system.ledger.calls_of_event(f"stop-{number}", "urn:test")]
+
+
 def attempts(system: System) -> Counter[str]:
     """How often each token was tried once all of them are dead and settled."""
     system.heal()
     system.start("worker", "recorder")
-    ids = [f"stop-{number}" for number in range(CALLS)]
-    system.wait_closed(ids, source="urn:test")
-    wait_until(lambda: not system.queued(), 20, "the queues to be empty")
-    rows = [row for each in ids for row in system.ledger.calls_of_event(each, "urn:test")]
-    assert [row.attempt for row in rows] == [1] * CALLS
+    rows = wait_until(lambda: len(found := recorded(system)) == CALLS and found, 30, "every call to be recorded")
+    assert {row.attempt for row in rows or ()} == {1}
     assert set(system.revoked()) == {digest(f"sbx-stop-{n}") for n in range(CALLS)}
     return Counter(entry["key"] for entry in system.journal() if entry["operation"] == "finbourne.invalidate_token")
 
@@ -97,3 +100,30 @@ def test_a_hurried_stop_gives_back_what_is_in_flight(engine: System, signals: tu
     assert stopped(in_the_middle(engine, 8.0), *signals) < GRACE
     assert max(attempts(engine).values()) <= 2
     engine.close()
+
+
+def test_an_intake_that_is_stopped_again_and_again_does_nothing_twice(system: System) -> None:
+    """Each time in the middle of its work: it ends with 0, and what it took and did not do was never delivered."""
+    count = 3000
+    system.publish([system.ended(system.session("wibmo", f"sbx-{n}"), event_id=f"stop-{n}") for n in range(count)])
+    planned = "revocation.calls.wibmo.routine"
+    for part in (1, 2, 3):
+        [intake] = system.start("intake")
+        wait_until(lambda: system.queued().get(planned, 0) > part * 300, 30, "the intake to be busy")  # noqa: B023
+        assert intake.stop() == 0
+    [intake] = system.start("intake")
+    wait_until(lambda: "revocation.intake" not in system.queued(), 30, "every event to be taken in")
+    assert intake.stop() == 0
+    assert system.queued()[planned] == count
+
+
+def test_a_recorder_that_is_stopped_in_the_middle_misses_nothing(system: System) -> None:
+    """It ends with 0, what it had is in the ledger, and the rest waits for the next one."""
+    ids = system.publish([system.ended(system.session("wibmo", f"sbx-{n}")) for n in range(1500)])
+    system.start("intake", "worker")
+    wait_until(lambda: len(system.revoked()) > len(ids) // 2, 30, "the worker to be busy")
+    [recorder] = system.start("recorder")
+    wait_until(lambda: system.ledger.settled_or_dead(SOURCE, ids), 30, "the recorder to be busy")
+    assert recorder.stop() == 0
+    system.start("recorder")
+    system.wait_closed(ids)
