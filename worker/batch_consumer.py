@@ -77,6 +77,7 @@ class BatchConsumer:
                 for lane in self._lanes:
                     lane.settle()
         self._finish()
+        broker.let_acks_arrive(connection)
 
     def _fill(self, connection: Connection) -> None:
         """Wait for a first message or the end of a pause, then take what is there already: nobody waits for company."""

@@ -13,7 +13,7 @@ from celery import bootsteps, signals
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
-from worker import topology
+from worker import broker, topology
 from worker.settling import SettledTask
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class TaskConsumer(Consumer):
         """The last thing a worker does, the pool's last task behind it, on a warm stop and a cold one."""
         if self.hub:
             self.hub.close()  # again: the pool may have been stopped after it, and the last acks are waiting there
+        if self.connection:
+            broker.let_acks_arrive(self.connection)
         super().shutdown()
         self.app.runtime_host.stop()
 
