@@ -35,15 +35,11 @@ class System:
         (home / "keys").mkdir(mode=0o700)
         self.key = generate_key("test-key")
         save_key(home / "keys", self.key)
+        self.ledger_url = str(settings.get("ledger_url", f"sqlite:///{home / 'ledger.sqlite3'}"))
         self.env = {"REVOKER_CONFIG_FILE": str(self._write_settings(settings))}
         self.ledger = Ledger.open(self.ledger_url)
         self.ledger.upgrade()
         self._start_sandbox()
-
-    @property
-    def ledger_url(self) -> str:
-        """The ledger's URL."""
-        return f"sqlite:///{self.home / 'ledger.sqlite3'}"
 
     def start(self, *names: str) -> list[Daemon]:
         """Start the named processes (all of them by default) as the Procfile does."""

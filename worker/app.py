@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 from celery import Celery, bootsteps, signals
+from celery.apps.worker import _shutdown_handler
 from celery.concurrency import get_implementation
 
 from tasks import revocations
@@ -33,7 +34,6 @@ def create_app(settings: Settings) -> Celery:
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
     app.amqp.Consumer = lanes.bulkheads(settings.worker)
-    signals.worker_shutdown.connect(host.stop, weak=False)
     signals.worker_ready.connect(_freeze)
     revocations.register(app, _task_base(host.loop), lambda: host.runtime)
     return app
@@ -57,7 +57,7 @@ _ENGINES: Final = {
         "worker_autoscaler": "worker.engine.pool:NoAutoscaler",
     },
     "threads": {
-        "worker_pool": "threads",
+        "worker_pool": "worker.bridge:ThreadsPool",
         "worker_consumer": "worker.task_consumer:TaskConsumer",
     },
 }
@@ -111,7 +111,7 @@ class _RuntimeHost:
         self.loop.start()
         self.loop.run(self.runtime.open())
 
-    def stop(self, **_: object) -> None:
+    def stop(self) -> None:
         self.loop.run(self.runtime.close())
         self.loop.stop()
 
@@ -119,7 +119,7 @@ class _RuntimeHost:
 class RuntimeStep(bootsteps.StartStopStep):
     """Opens the runtime before the consumer starts, which is always the last step.
 
-    It is not closed here: Celery leaves the order of steps that do not name each other to chance, and the pool's last
+    The consumer closes it: Celery leaves the order of steps that do not name each other to chance, and the pool's last
     task still needs it.
     """
 
@@ -132,7 +132,8 @@ class RuntimeStep(bootsteps.StartStopStep):
             raise click.UsageError("--pool: the setting worker.engine decides how tasks are run")
 
     def start(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Open sessions and connections."""
+        """Open sessions and connections. From now on Ctrl-C is what SIGTERM is: Celery would end with exit code 1."""
+        _shutdown_handler(worker, sig="SIGINT")
         worker.app.runtime_host.start()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
@@ -21,88 +22,84 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 100  # messages handled together
-PREFETCH: Final = 4 * BATCH
+PREFETCH: Final = 4 * BATCH  # of each queue
+IDLE: Final = 1.0  # seconds the first message is waited for, until the connection is looked after
 LONGEST_PAUSE: Final = 10.0  # seconds between two tries at something that fails
 
 Handle = Callable[[Sequence["Message"]], Sequence["Message"]]
 
 
-class BatchConsumer:
-    """Consumes *queues* until *stop* is set, whatever happens to the broker.
+class Stop(threading.Event):
+    """Set when the process is to end; *hurried* when it shall end at once, and give back what it has not begun."""
 
-    *handle* makes a batch safe and returns the messages that are not: they stay unacknowledged and are handed to it
-    again after a pause, so nothing is lost while what it writes to is away, and no delivery count is spent.
+    hurried = False
+
+
+class BatchConsumer:
+    """Consumes *queues* until *stop* is set, whatever happens to the broker; one batch of each a round, in that order.
+
+    So a message waits for what is before it in its own queue, and for one batch of each other. *handle* makes a batch
+    safe and returns the messages that are not: they stay unacknowledged and are handed to it again after a pause, so
+    nothing is lost while what it writes to is away, and no delivery count is spent.
     """
 
-    def __init__(
-        self, url: str, queues: Sequence[Queue], providers: Sequence[str], handle: Handle, stop: threading.Event
-    ) -> None:
-        self._url, self._queues, self._providers = url, queues, providers
-        self._handle = handle
+    def __init__(self, url: str, queues: Sequence[Queue], providers: Sequence[str], handle: Handle, stop: Stop) -> None:
+        self._url, self._providers = url, providers
         self._stop = stop
-        self._inbox: list[Message] = []
+        self._lanes = [_Lane(queue, handle) for queue in queues]
         self._lost_since: float | None = None
 
     def run(self) -> None:
         """Consume until stopped. A broker that is away is said once, and waited for."""
-        pause = _Pause(self._stop)
+        pause = _Pause()
         while not self._stop.is_set():
             try:
                 with broker.connect(self._url) as connection:
                     self._consume(connection, pause)
             except BROKER_ERRORS as error:
                 self._say_lost(error)
-                self._inbox.clear()  # the broker delivers again what was not acknowledged
-                pause.wait()
+                for lane in self._lanes:
+                    lane.inbox.clear()  # the broker delivers again what was not acknowledged
+                pause.begin()
+                self._stop.wait(pause.left)
 
     def _consume(self, connection: Connection, pause: _Pause) -> None:
         connection.connect()
         topology.declare(connection, self._providers)
-        consumer = Consumer(
-            connection.channel(),
-            self._queues,
-            on_message=self._inbox.append,
-            on_decode_error=lambda message, _: self._inbox.append(message),
-            prefetch_count=PREFETCH,
-            auto_declare=False,
-        )
-        with consumer:
+        channel = connection.channel()
+        with contextlib.ExitStack() as consuming:
+            for lane in self._lanes:
+                consuming.enter_context(lane.consumer(channel))
             self._say_consuming()
             pause.reset()
             while not self._stop.is_set():
                 self._fill(connection)
-                self._settle(pause)
-            broker.let_acks_arrive(connection)
+                for lane in self._lanes:
+                    lane.settle()
+        self._finish()
+        broker.let_acks_arrive(connection)
 
     def _fill(self, connection: Connection) -> None:
-        """Wait up to a second for a first message, then take what is there already: nobody waits for company."""
-        waiting = 0.0 if self._inbox else 1.0
-        while len(self._inbox) < BATCH and _drain(connection, waiting):
+        """Wait for a first message or the end of a pause, then take what is there already: nobody waits for company."""
+        waiting = min(lane.patience for lane in self._lanes)
+        while _drain(connection, waiting):
             waiting = 0.0
         if connection.supports_heartbeats:
             connection.heartbeat_check()
 
-    def _settle(self, pause: _Pause) -> None:
-        batch, self._inbox[:] = self._inbox[:BATCH], self._inbox[BATCH:]
-        if not batch:
-            return
-        unsafe = {id(message) for message in self._handle(batch)}
-        for message in batch:
-            if id(message) not in unsafe:
-                message.ack()
-        self._inbox[:0] = [message for message in batch if id(message) in unsafe]
-        if unsafe:
-            pause.wait()
-        else:
-            pause.reset()
+    def _finish(self) -> None:
+        """What was handed out is settled as well: given back, it would count against the delivery limit."""
+        for lane in self._lanes:
+            while lane.inbox and not lane.is_pausing and not self._stop.hurried:
+                lane.settle()
 
     def _say_lost(self, error: Exception) -> None:
         if self._lost_since is None:
             self._lost_since = time.monotonic()
-            logger.warning("broker.unreachable", extra={"error": type(error).__name__})
+            logger.warning("broker.unreachable", extra={"error": type(error).__name__, "detail": str(error)})
 
     def _say_consuming(self) -> None:
-        names = [queue.name for queue in self._queues]
+        names = [lane.queue.name for lane in self._lanes]
         if self._lost_since is None:
             logger.info("consumer.ready", extra={"queues": names})
         else:
@@ -117,27 +114,81 @@ def body_of(message: Message) -> bytes:
     return body if isinstance(body, bytes) else str(body).encode()
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM and SIGINT set: the batch at hand is finished first."""
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+def stop_on_signals() -> Stop:
+    """What SIGTERM and SIGINT set: what is in hand is finished first. The second signal, or SIGQUIT, hurries it."""
+    stop = Stop()
+
+    def heard(number: int, _frame: object) -> None:
+        stop.hurried = stop.is_set() or number == signal.SIGQUIT
+        stop.set()
+
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(each, heard)
     return stop
 
 
 class _Pause:
-    """Pauses that grow from half a second to ten, and end at once when the process is to stop."""
+    """Pauses that grow from half a second to ten."""
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
+    def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        self._seconds = 0.5
+        self._seconds, self._until = 0.5, 0.0
 
-    def wait(self) -> None:
-        self._stop.wait(self._seconds)
+    def begin(self) -> None:
+        self._until = time.monotonic() + self._seconds
         self._seconds = min(self._seconds * 2, LONGEST_PAUSE)
+
+    @property
+    def left(self) -> float:
+        """Seconds."""
+        return max(0.0, self._until - time.monotonic())
+
+
+class _Lane:
+    """A queue, what came from it and is not settled, and the pause after a batch that could not be made safe."""
+
+    def __init__(self, queue: Queue, handle: Handle) -> None:
+        self.queue = queue
+        self.inbox: list[Message] = []
+        self._handle = handle
+        self._pause = _Pause()
+
+    def consumer(self, channel: Any) -> Consumer:  # noqa: ANN401 - kombu ships no types
+        return Consumer(
+            channel,
+            [self.queue],
+            on_message=self.inbox.append,
+            on_decode_error=lambda message, _: self.inbox.append(message),
+            prefetch_count=PREFETCH,
+            auto_declare=False,
+        )
+
+    @property
+    def is_pausing(self) -> bool:
+        return self._pause.left > 0
+
+    @property
+    def patience(self) -> float:
+        """Seconds this lane can wait for messages."""
+        return min(self._pause.left, IDLE) if self.inbox else IDLE
+
+    def settle(self) -> None:
+        """Have the next batch made safe; what is safe is acknowledged, the rest tried again after all others."""
+        if not self.inbox or self.is_pausing:
+            return
+        batch, self.inbox[:] = self.inbox[:BATCH], self.inbox[BATCH:]
+        unsafe = self._handle(batch)
+        kept = {id(message) for message in unsafe}
+        for message in batch:
+            if id(message) not in kept:
+                message.ack()
+        self.inbox += unsafe
+        if unsafe:
+            self._pause.begin()
+        else:
+            self._pause.reset()
 
 
 def _drain(connection: Connection, seconds: float) -> bool:

@@ -16,13 +16,11 @@ from tasks.plan import Plan, plan_revocations
 from tasks.records import DeadLetter, EventPlanned, PlannedUnit
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
-from worker.batch_consumer import BatchConsumer, body_of
+from worker.batch_consumer import BatchConsumer, Stop, body_of
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
 
 if TYPE_CHECKING:
-    import threading
-
     from kombu.message import Message
 
     from tasks.events import SessionEnded, UserDisabled
@@ -33,12 +31,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
     url = settings.broker_url.get_secret_value()
     with Publisher(lambda: broker.connect(url)) as publisher:
         intake = Intake(settings.catalogue(), publisher)
-        BatchConsumer(url, [topology.INTAKE], list(settings.providers), intake.handle, stop).run()
+        BatchConsumer(url, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
 
 class Intake:

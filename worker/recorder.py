@@ -22,12 +22,10 @@ from tasks.events import RejectionCode
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, ledger_record
 from worker import topology
-from worker.batch_consumer import BatchConsumer, body_of
+from worker.batch_consumer import BatchConsumer, Stop, body_of
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 
 if TYPE_CHECKING:
-    import threading
-
     from kombu.message import Message
 
     from worker.settings import Settings
@@ -39,14 +37,13 @@ NOT_OURS: Final = event_reason(RejectionCode.INVALID_REQUEST)
 Record = records.EventPlanned | records.CallOutcome | DeadLetter
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is said once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
     recorder = Recorder(ledger)
-    queues = [topology.OUTCOMES_QUEUE, topology.DEAD_QUEUE]
     url = settings.broker_url.get_secret_value()
     try:
-        BatchConsumer(url, queues, list(settings.providers), recorder.handle, stop).run()
+        BatchConsumer(url, topology.RECORDS, list(settings.providers), recorder.handle, stop).run()
     finally:
         ledger.close()
 
@@ -106,7 +103,7 @@ def read(message: Message) -> Record:
 def _given_up_by_broker(message: Message, body: bytes, death: Mapping[str, Any]) -> DeadLetter:
     """A message that came through the net: it crashed its process too often, or its task raised."""
     limit = death.get("reason") == "delivery_limit"
-    if death.get("queue") == topology.INTAKE.name:
+    if death.get("queue") in {queue.name for queue in topology.INTAKES}:
         return _unreadable(message, body, Reason.BROKER_DELIVERY_LIMIT, kind="event")
     call = _call_in(body)
     if call is None:

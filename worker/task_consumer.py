@@ -44,6 +44,15 @@ class TaskConsumer(Consumer):
         super().register_with_event_loop(hub)
         self._waker.register(hub)
 
+    def shutdown(self) -> None:
+        """The last thing a worker does, the pool's last task behind it, on a warm stop and a cold one."""
+        if self.hub:
+            self.hub.close()  # again: the pool may have been stopped after it, and the last acks are waiting there
+        if self.connection:
+            broker.let_acks_arrive(self.connection)
+        super().shutdown()
+        self.app.runtime_host.stop()
+
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
         """The connection, once there is one. A broker that is away is said once, and waited for without end."""
         away = False
@@ -59,12 +68,6 @@ class TaskConsumer(Consumer):
             logger.warning("broker.back")
         self.first_connection_attempt = False
         return connected
-
-    def shutdown(self) -> None:
-        """Close the connection, once what was acknowledged is."""
-        if self.connection:
-            broker.let_acks_arrive(self.connection)
-        super().shutdown()
 
     def update_strategies(self) -> None:
         """Know our own tasks only: Celery's built-in ones would run what a message says."""

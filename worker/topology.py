@@ -1,18 +1,25 @@
 """The only speller of exchanges, queues and routing keys.
 
 ```
-revocation.events  ─▶ revocation.intake                          CloudEvents from producers
+revocation.events ─▶ revocation.events.lanes                     CloudEvents from producers
+       user.disabled ─▶ revocation.intake.urgent
+       anything else ─▶ revocation.events.routine ─▶ revocation.intake
 revocation.calls   ─▶ revocation.calls.<provider>.<lane>         provider calls, one queue per provider and lane
                    ─▶ revocation.door                            the Celery tasks session.ended and user.disabled
 revocation.outcomes─▶ revocation.outcomes                        what became of each call, for the recorder
+   …outcomes.urgent─▶ revocation.outcomes.urgent                 likewise, of user.disabled
 revocation.dead    ─▶ revocation.dead                            dead letters, for the recorder; every queue's net
 ```
+
+What no binding of `revocation.events.lanes` takes goes to its alternate exchange (https://www.rabbitmq.com/docs/ae): no
+event is in two queues, and a wrong routing key is a dead letter that somebody sees, not a message that nobody gets. The
+argument stands on an exchange of our own, behind the producers': an exchange keeps what it was first declared with.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kombu import Exchange, Queue
 from kombu.transport.native_delayed_delivery import (
@@ -27,9 +34,16 @@ from tasks.call import Lane
 if TYPE_CHECKING:
     from kombu import Connection
 
+URGENT_EVENT: Final = "user.disabled"
+
 EVENTS: Final = Exchange("revocation.events", type="topic", durable=True)
+_ROUTINE: Final = Exchange("revocation.events.routine", type="fanout", durable=True)
+_LANES: Final = Exchange(
+    "revocation.events.lanes", type="direct", durable=True, arguments={"alternate-exchange": _ROUTINE.name}
+)
 CALLS: Final = Exchange("revocation.calls", type="topic", durable=True)
 OUTCOMES: Final = Exchange("revocation.outcomes", type="topic", durable=True)
+OUTCOMES_URGENT: Final = Exchange("revocation.outcomes.urgent", type="topic", durable=True)
 DEAD: Final = Exchange("revocation.dead", type="topic", durable=True)
 
 # The longest delay's exchange: a delayed publish enters here and falls through the delay queues, a bit at a time.
@@ -51,11 +65,19 @@ _NET: Final = {
 }
 _LAST: Final = {"x-queue-type": "quorum", "x-delivery-limit": NEVER, "x-overflow": "reject-publish"}
 
-# Bound to everything: a wrong routing key is a dead letter that somebody sees, not a message that nobody gets.
-INTAKE: Final = Queue("revocation.intake", EVENTS, routing_key="#", durable=True, queue_arguments=_NET)
+INTAKE_URGENT: Final = Queue(
+    "revocation.intake.urgent", _LANES, routing_key=URGENT_EVENT, durable=True, queue_arguments=_NET
+)
+INTAKE: Final = Queue("revocation.intake", _ROUTINE, durable=True, queue_arguments=_NET)
+INTAKES: Final = (INTAKE_URGENT, INTAKE)  # in the order of their consumer
 DOOR: Final = Queue("revocation.door", CALLS, routing_key="door", durable=True, queue_arguments=_NET)
 OUTCOMES_QUEUE: Final = Queue("revocation.outcomes", OUTCOMES, routing_key="#", durable=True, queue_arguments=_LAST)
+OUTCOMES_URGENT_QUEUE: Final = Queue(
+    OUTCOMES_URGENT.name, OUTCOMES_URGENT, routing_key="#", durable=True, queue_arguments=_LAST
+)
 DEAD_QUEUE: Final = Queue("revocation.dead", DEAD, routing_key="#", durable=True, queue_arguments=_LAST)
+# What people wait for first: what was given up, then whether somebody who was disabled is out.
+RECORDS: Final = (DEAD_QUEUE, OUTCOMES_URGENT_QUEUE, OUTCOMES_QUEUE)
 
 
 def calls_key(provider: str, lane: Lane) -> str:
@@ -77,7 +99,7 @@ def task_queues(providers: Iterable[str]) -> list[Queue]:
 
 def all_queues(providers: Iterable[str]) -> list[Queue]:
     """Every queue of the project."""
-    return [INTAKE, *task_queues(providers), OUTCOMES_QUEUE, DEAD_QUEUE]
+    return [*INTAKES, *task_queues(providers), *RECORDS]
 
 
 def declare(connection: Connection, providers: Iterable[str]) -> None:
@@ -90,10 +112,18 @@ def declare(connection: Connection, providers: Iterable[str]) -> None:
         DEAD(channel).declare()
         for queue in all_queues(names):
             queue(channel).declare()
+        _lead_events(channel)
     if delays_by_topology(connection):
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
         for queue in task_queues(names):
             bind_queue_to_native_delayed_delivery_exchange(connection, queue)
+
+
+def _lead_events(channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
+    """Lead the producers' exchange to the lanes, then cut the way that releases before the lanes took."""
+    EVENTS(channel).declare()
+    _LANES(channel).bind_to(EVENTS, routing_key="#")
+    INTAKE(channel).unbind_from(EVENTS, routing_key="#")
 
 
 def delays_by_topology(connection: Connection) -> bool:

@@ -133,9 +133,10 @@ def test_a_broker_that_restarts_loses_nothing(
     assert all(process.running for process in running)
 
 
-def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path, processes: Processes) -> None:
-    """One clear line and no stack trace; SIGTERM ends the waiting at once, with exit code 0."""
-    url = f"amqp://guest:secret-password@127.0.0.1:{free_port()}//"
+@pytest.mark.parametrize("host", ["127.0.0.1", "broker.invalid"])
+def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path, processes: Processes, host: str) -> None:
+    """Down, or of a name that nobody resolves: one clear line, no stack trace; SIGTERM ends the waiting with 0."""
+    url = f"amqp://guest:secret-password@{host}:{free_port()}//"
     system = System(tmp_path / "system", url, processes)
     running = system.start()
     for process in running:

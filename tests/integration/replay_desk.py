@@ -113,9 +113,13 @@ class Desk:
         subjects = SubjectIndex(b"subject-key-of-a-test-installation")
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher).handle(self.replayed("revocation.intake"))
-        for queue in ("revocation.outcomes", "revocation.dead"):
-            assert not Recorder(self.ledger).handle(self.replayed(queue))
+            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher).handle(self.events())
+        for queue in topology.RECORDS:
+            assert not Recorder(self.ledger).handle(self.replayed(queue.name))
+
+    def events(self) -> list[Delivered]:
+        """Every event that waits for the intake, taken out of its queue."""
+        return [message for queue in topology.INTAKES for message in self.replayed(queue.name)]
 
     def replayed(self, queue: str = "revocation.calls.finbourne.routine") -> list[Delivered]:
         """Every message that waits in *queue*, taken out of it."""

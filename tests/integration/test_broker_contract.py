@@ -6,7 +6,7 @@ once are whole stories, in tests/acceptance.
 
 import contextlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from kombu import Connection, Consumer, Queue
@@ -120,6 +120,47 @@ def test_a_message_handed_back_too_often_becomes_a_dead_letter(broker_url: str) 
             take(1)[0].requeue()
         [dead] = take_dead(1)
     assert dead.headers["x-death"][0]["reason"] == "delivery_limit"
+
+
+def where_events_are(url: str, *keys: str) -> dict[str, list[str]]:
+    """Publish an event with each routing key; returns queue → keys of all that wait for the intake."""
+    with Publisher(lambda: broker.connect(url)) as publisher:
+        publisher.publish_all([Message(topology.EVENTS.name, key, b"{}") for key in keys])
+    found: dict[str, list[Delivered]] = {queue.name: [] for queue in topology.INTAKES}
+    with broker.connect(url) as connection, ExitStack() as consuming:
+        for queue in topology.INTAKES:
+            inbox = found[queue.name]
+            consuming.enter_context(
+                Consumer(connection.channel(), [queue], on_message=inbox.append, auto_declare=False)
+            )
+        with contextlib.suppress(TimeoutError):
+            while True:
+                connection.drain_events(timeout=0.5)
+    return {name: [str(each.delivery_info["routing_key"]) for each in inbox] for name, inbox in found.items()}
+
+
+def test_every_event_is_in_one_queue_and_urgent_ones_in_their_own(broker_url: str) -> None:
+    """Whatever its routing key: a wrong one is for the intake to refuse, in sight, and not for the broker to drop."""
+    publish(broker_url)
+    assert where_events_are(broker_url, "session.ended", "user.disabled", "user.disabled.x", "no such thing", "") == {
+        "revocation.intake.urgent": ["user.disabled"],
+        "revocation.intake": ["session.ended", "user.disabled.x", "no such thing", ""],
+    }
+
+
+def test_an_installation_from_before_the_lanes_is_led_to_them(broker_url: str) -> None:
+    """The producers' exchange stays as it is, what waits stays where it is, and nothing is delivered twice."""
+    before = Queue(topology.INTAKE.name, topology.EVENTS, "#", queue_arguments=topology.INTAKE.queue_arguments)
+    with broker.connect(broker_url) as connection:
+        before(connection.channel()).declare()
+    with Publisher(lambda: broker.connect(broker_url)) as publisher:
+        publisher.publish_all([Message(topology.EVENTS.name, "user.disabled", b"{}")])
+    publish(broker_url)
+    publish(broker_url)
+    assert where_events_are(broker_url, "session.ended", "user.disabled") == {
+        "revocation.intake.urgent": ["user.disabled"],
+        "revocation.intake": ["user.disabled", "session.ended"],
+    }
 
 
 def test_waiting_and_delayed_messages_survive_a_clean_restart_of_rabbitmq(private_rabbitmq: RabbitNode) -> None:

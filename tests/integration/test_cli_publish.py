@@ -26,7 +26,7 @@ def sealing(installation: Installation) -> Installation:
 
 def arrived(installation: Installation) -> list[dict[str, Any]]:
     """The events that wait for the intake."""
-    return [json.loads(body_of(message)) for message in installation.desk.replayed("revocation.intake")]
+    return [json.loads(body_of(message)) for message in installation.desk.events()]
 
 
 def opened(installation: Installation, session: dict[str, Any]) -> str:

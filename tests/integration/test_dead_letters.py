@@ -62,7 +62,7 @@ def test_a_replayed_unit_asks_the_intake_for_its_provider_alone(desk: Desk) -> N
     """The event's body and attributes are those that arrived; its siblings are not revoked again."""
     letter = dead_unit()
     desk.replay(desk.fill(letter))
-    [message] = desk.replayed("revocation.intake")
+    [message] = desk.events()
     assert body_of(message) == base64.b64decode(letter.body or "")
     assert message.content_type == "application/json"
     assert message.headers["ce-id"] == "7"
@@ -73,7 +73,7 @@ def test_a_replayed_unit_asks_the_intake_for_its_provider_alone(desk: Desk) -> N
 def test_a_replayed_event_is_judged_anew_as_a_whole(desk: Desk) -> None:
     """No provider is singled out."""
     desk.replay(desk.fill(dead_unit(kind="event", provider=None, event_type=None)))
-    [message] = desk.replayed("revocation.intake")
+    [message] = desk.events()
     assert messages.REPLAY_PROVIDER not in message.headers
 
 

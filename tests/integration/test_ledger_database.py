@@ -132,7 +132,7 @@ def test_only_its_owner_can_read_an_sqlite_ledger(sqlite_file: Path) -> None:
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     """No folder is made in a place that was mistyped."""
     with pytest.raises(LedgerUnavailable, match=r"ledger .*/nowhere/ledger: No such file or directory"):
-        Ledger.open(f"sqlite:///{tmp_path}/nowhere/ledger")
+        Ledger.open(f"sqlite:///{tmp_path}/nowhere/ledger").upgrade()
 
 
 def test_a_file_that_is_no_database_is_said_so(sqlite_file: Path) -> None:

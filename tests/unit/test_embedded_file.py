@@ -1,5 +1,6 @@
 """The file under the embedded broker: durable, private, sometimes locked or full, on its own clock."""
 
+import itertools
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -8,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from embedded_probe import get, opened, put, taken
-from kombu import Connection, Message, Queue
+from kombu import Connection, Exchange, Message, Queue
 
 from worker.embedded import BrokerUnavailable, register
-from worker.embedded.database import Database
-from worker.embedded.store import Store
+from worker.embedded.database import MIGRATIONS, Database
+from worker.embedded.store import Publication, Settlement, Store, Verdict
 
 
 @pytest.fixture
@@ -47,6 +48,21 @@ def test_a_message_survives_a_restart(broker: Connection, path: Path) -> None:
     broker.close()
     with Connection(f"embedded:///{path}") as again:
         assert taken(again).payload == {"n": 1}
+
+
+def test_a_file_of_the_first_version_is_brought_to_the_newest(path: Path) -> None:
+    """What it holds stays, and exchanges can lead on to others."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        for statement in (*MIGRATIONS[0], "PRAGMA user_version = 1"):
+            db.execute(statement)
+        db.execute("INSERT INTO exchange VALUES ('events', 'topic')")
+        db.commit()
+    with opened(path, Queue("work", Exchange("inner", "fanout"))) as connection:
+        Exchange("events", "topic")(connection.default_channel).declare()
+        Exchange("inner")(connection.default_channel).bind_to("events", routing_key="#")
+        put(connection, 1, exchange="events")
+        assert taken(connection).payload == 1
 
 
 def test_the_file_is_private(broker: Connection, path: Path) -> None:
@@ -137,3 +153,24 @@ def test_a_reboot_frees_every_lease(path: Path, tmp_path: Path, monkeypatch: pyt
     boot.write_text("second")
     with opened(path) as after:
         assert taken(after).payload == 1
+
+
+def steps_of_a_lease(path: Path, waiting: int) -> int:
+    """How many steps SQLite's machine makes to find, lease and settle a hundred of *waiting* messages."""
+    store = Store(Database(path, durable=False, patience=1), "me", 15)
+    store.declare_queue("work", {})
+    store.publish(Publication("", "work", "{}", b"") for _ in range(waiting))
+    steps = itertools.count()
+    with store.database.read() as db:
+        db.set_progress_handler(lambda: next(steps) and None, 1)
+    assert store.has_ready(["work"])
+    found = store.lease({"work": 100}, 100)
+    store.settle([Settlement(each.message_id, Verdict.ACK) for each in found])
+    store.database.close()
+    return next(steps)
+
+
+def test_a_lease_costs_the_same_however_many_messages_wait(tmp_path: Path) -> None:
+    """Counted in steps, which no busy machine changes."""
+    few, many = (steps_of_a_lease(tmp_path / f"{waiting}.sqlite3", waiting) for waiting in (200, 20_000))
+    assert many < 1.1 * few

@@ -6,16 +6,12 @@ import os
 import socket
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import click
 
-from worker.batch_consumer import stop_on_signals
+from worker.batch_consumer import Stop, stop_on_signals
 from worker.observability import logs, sentry
 from worker.settings import Settings
-
-if TYPE_CHECKING:
-    import threading
 
 
 @click.command()
@@ -51,7 +47,7 @@ def celery_arguments() -> list[str]:
     ]
 
 
-def _run(process: Callable[[Settings, threading.Event], None]) -> None:
+def _run(process: Callable[[Settings, Stop], None]) -> None:
     settings = Settings.load()
     logs.configure(settings.log_level)
     sentry.configure(settings)

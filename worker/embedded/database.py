@@ -1,5 +1,6 @@
 """One SQLite connection to the broker's file: private, in write-ahead mode, on the broker's own clock."""
 
+import itertools
 import os
 import random
 import sqlite3
@@ -12,11 +13,10 @@ from typing import Final
 
 from worker.embedded.errors import BrokerUnavailable
 
-VERSION: Final = 1
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # AUTOINCREMENT: an id that was used again would let a late ack delete a message it never saw.
 # visible_at is a message's place in its queue; one in the future is a delay.
-SCHEMA: Final = (
+_FIRST: Final = (
     "CREATE TABLE clock (boot TEXT NOT NULL, epoch REAL NOT NULL)",
     "CREATE TABLE exchange (name TEXT PRIMARY KEY, type TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE queue (name TEXT PRIMARY KEY, arguments TEXT NOT NULL) WITHOUT ROWID",
@@ -29,8 +29,14 @@ SCHEMA: Final = (
     "CREATE INDEX message_waiting ON message (queue, visible_at) WHERE owner IS NULL",
     "CREATE INDEX message_held ON message (owner) WHERE owner IS NOT NULL",
     "INSERT INTO exchange VALUES ('amq.direct', 'direct'), ('amq.topic', 'topic'), ('amq.fanout', 'fanout')",
-    f"PRAGMA user_version = {VERSION}",
 )
+_EXCHANGES_LEAD_ON: Final = (
+    "ALTER TABLE exchange ADD COLUMN alternate TEXT",
+    """CREATE TABLE exchange_binding (source TEXT NOT NULL, routing_key TEXT NOT NULL, destination TEXT NOT NULL,
+    PRIMARY KEY (source, routing_key, destination)) WITHOUT ROWID""",
+)
+MIGRATIONS: Final = (_FIRST, _EXCHANGES_LEAD_ON)  # each takes a file from the version that is its place to the next
+VERSION: Final = len(MIGRATIONS)
 
 # Closing any descriptor of a file drops all of the process's POSIX locks on it
 # (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_):
@@ -127,8 +133,9 @@ class Database:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise BrokerUnavailable(f"embedded broker {self.path}: written by a newer release")
-            for statement in SCHEMA if version == 0 else ():
+            for statement in itertools.chain.from_iterable(MIGRATIONS[version:]):
                 db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
             return _epoch_of_boot(db) or _begin_boot(db)
 
 

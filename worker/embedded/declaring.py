@@ -21,13 +21,29 @@ class DeclaringChannel(StdChannel):
     connection: "Session"
     no_ack_consumers: set[str]
 
-    def exchange_declare(self, exchange: str, type: str = "direct", *, passive: bool = False, **_: object) -> None:  # noqa: A002  # kombu's name
-        """Create *exchange* (direct, topic or fanout), or with *passive* only require it: NotFound otherwise."""
+    def exchange_declare(
+        self,
+        exchange: str,
+        type: str = "direct",  # noqa: A002  # kombu's name
+        *,
+        passive: bool = False,
+        arguments: Mapping[str, Any] | None = None,
+        **_: object,
+    ) -> None:
+        """Create *exchange* (direct, topic or fanout), or with *passive* only require it: NotFound otherwise.
+
+        The argument `alternate-exchange` names who takes what no binding takes; PreconditionFailed when it differs.
+        """
         with self._durable.database.write() as db:
             if passive:
-                routing.exchange_type(db, exchange)
+                routing.exchange_kind(db, exchange)
             else:
-                routing.declare_exchange(db, exchange, type)
+                routing.declare_exchange(db, exchange, type, (arguments or {}).get("alternate-exchange"))
+
+    def exchange_bind(self, destination: str, source: str = "", routing_key: str = "", **_: object) -> None:
+        """Route *routing_key* of exchange *source* on to exchange *destination*."""
+        with self._durable.database.write() as db:
+            routing.bind_exchange(db, source, routing_key, destination)
 
     def exchange_delete(self, exchange: str, **_: object) -> None:
         """Forget *exchange* and its bindings."""

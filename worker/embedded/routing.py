@@ -16,27 +16,36 @@ ARGUMENTS: Final[Mapping[str, type]] = {
 }
 
 
-def declare_exchange(db: sqlite3.Connection, name: str, kind: str) -> None:
-    """Create exchange *name*, or agree with the one that exists; PreconditionFailed when types differ."""
+def declare_exchange(db: sqlite3.Connection, name: str, kind: str, alternate: str | None = None) -> None:
+    """Create exchange *name*, or agree with the one that exists; PreconditionFailed when they differ."""
     if kind not in TYPES:
         raise PreconditionFailed(f"exchange {name!r}: the embedded broker has no type {kind!r}")
-    db.execute("INSERT OR IGNORE INTO exchange VALUES (?, ?)", (name, kind))
-    if exchange_type(db, name) != kind:
-        raise PreconditionFailed(f"exchange {name!r} exists with another type")
+    db.execute("INSERT OR IGNORE INTO exchange VALUES (?, ?, ?)", (name, kind, alternate))
+    if exchange_kind(db, name) != (kind, alternate):
+        raise PreconditionFailed(f"exchange {name!r} exists with another type or alternate exchange")
 
 
-def exchange_type(db: sqlite3.Connection, name: str) -> str:
-    """Return `direct`, `topic` or `fanout`; NotFound when there is no exchange *name*."""
-    row = db.execute("SELECT type FROM exchange WHERE name = ?", (name,)).fetchone()
+def exchange_kind(db: sqlite3.Connection, name: str) -> tuple[str, str | None]:
+    """Return `direct`, `topic` or `fanout` and the alternate exchange; NotFound when there is no exchange *name*."""
+    row = db.execute("SELECT type, alternate FROM exchange WHERE name = ?", (name,)).fetchone()
     if row is None:
         raise NotFound(f"no exchange {name!r}")
-    return str(row[0])
+    kind, alternate = row
+    return kind, alternate
 
 
 def delete_exchange(db: sqlite3.Connection, name: str) -> None:
     """Forget exchange *name* and its bindings."""
     db.execute("DELETE FROM binding WHERE exchange = ?", (name,))
+    db.execute("DELETE FROM exchange_binding WHERE ? IN (source, destination)", (name,))
     db.execute("DELETE FROM exchange WHERE name = ?", (name,))
+
+
+def bind_exchange(db: sqlite3.Connection, source: str, routing_key: str, destination: str) -> None:
+    """Route *routing_key* of exchange *source* on to exchange *destination*; NotFound unless both exist."""
+    exchange_kind(db, source)
+    exchange_kind(db, destination)
+    db.execute("INSERT OR IGNORE INTO exchange_binding VALUES (?, ?, ?)", (source, routing_key, destination))
 
 
 def declare_queue(db: sqlite3.Connection, name: str, arguments: Mapping[str, Any]) -> None:
@@ -73,7 +82,7 @@ def delete_queue(db: sqlite3.Connection, name: str) -> None:
 
 def bind(db: sqlite3.Connection, exchange: str, routing_key: str, queue: str) -> None:
     """Route *routing_key* of *exchange* to *queue*; NotFound unless both exist."""
-    exchange_type(db, exchange)
+    exchange_kind(db, exchange)
     queue_arguments(db, queue)
     db.execute("INSERT OR IGNORE INTO binding VALUES (?, ?, ?)", (exchange, routing_key, queue))
 
@@ -93,12 +102,36 @@ def route(db: sqlite3.Connection, exchange: str, routing_key: str) -> list[str]:
     if not exchange:
         found = db.execute("SELECT name FROM queue WHERE name = ?", (routing_key,))
         return [name for (name,) in found]
-    kind = exchange_type(db, exchange)
-    if kind == "direct":
-        found = db.execute("SELECT queue FROM binding WHERE exchange = ? AND routing_key = ?", (exchange, routing_key))
-        return [name for (name,) in found]
-    bindings = db.execute("SELECT routing_key, queue FROM binding WHERE exchange = ?", (exchange,))
-    return sorted({queue for pattern, queue in bindings if kind == "fanout" or topic_matches(pattern, routing_key)})
+    return sorted(_reached(db, exchange, routing_key, set()))
+
+
+def _reached(db: sqlite3.Connection, exchange: str, routing_key: str, seen: set[str]) -> set[str]:
+    """Bindings lead to queues and on to exchanges; where none fits, the alternate exchange has its turn.
+
+    Sources: https://www.rabbitmq.com/docs/e2e and https://www.rabbitmq.com/docs/ae
+    """
+    if exchange in seen:
+        return set()
+    seen.add(exchange)
+    kind, alternate = exchange_kind(db, exchange)
+    bindings = db.execute(
+        "SELECT routing_key, queue, NULL FROM binding WHERE exchange = ?1"
+        " UNION ALL SELECT routing_key, NULL, destination FROM exchange_binding WHERE source = ?1",
+        (exchange,),
+    )
+    fitting = [to for pattern, *to in bindings if _fits(kind, pattern, routing_key)] or [[None, alternate]]
+    onward = {destination for _, destination in fitting if destination}
+    return {queue for queue, _ in fitting if queue}.union(*(_reached(db, to, routing_key, seen) for to in onward))
+
+
+def _fits(kind: str, pattern: str, routing_key: str) -> bool:
+    match kind:
+        case "fanout":
+            return True
+        case "direct":
+            return pattern == routing_key
+        case _:
+            return topic_matches(pattern, routing_key)
 
 
 @lru_cache(maxsize=4096)

@@ -18,6 +18,10 @@ CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 60
 
 
+# A server whose machine is gone answers nothing, not even that: without these TCP waits for a quarter of an hour
+# (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES).
+_NOTICED: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+
 # SQLite's transactions read a snapshot by themselves (https://www.sqlite.org/isolation.html).
 _SNAPSHOT: Final[Mapping[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
 
@@ -61,7 +65,7 @@ class Database:
 def open_database(url: str) -> Database:
     """The database at *url*: `sqlite:////path/file` or `postgresql+psycopg://…`. Connects at the first transaction.
 
-    Raises LedgerUnavailable for any other URL, or when the SQLite file cannot be made.
+    Raises LedgerUnavailable for any other URL.
     """
     parsed = _parsed(url)
     match parsed.get_backend_name(), parsed.database:
@@ -90,13 +94,13 @@ def _postgresql(url: URL) -> Engine:
         hide_parameters=True,  # an error names no row, in a log neither
         pool_pre_ping=True,
         pool_timeout=LOCK_SECONDS,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "options": options},
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": options, **_NOTICED},
     )
 
 
 def _sqlite(url: URL, path: Path) -> Engine:
-    _make_private(path)
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_SECONDS}, pool_timeout=LOCK_SECONDS)
+    event.listen(engine, "do_connect", lambda *_: _make_private(path))  # not sooner: a full disk is waited for
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

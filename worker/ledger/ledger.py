@@ -33,7 +33,7 @@ class Ledger:
     def open(cls, url: str) -> Self:
         """The ledger at `sqlite:////path/file` (made if missing, mode 0600) or `postgresql+psycopg://…`.
 
-        PostgreSQL is reached at the first use. Raises LedgerUnavailable for other URLs and an impossible file.
+        It is reached at the first use. Raises LedgerUnavailable for other URLs.
         """
         return cls(open_database(url))
 
