@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 100  # messages handled together
+BATCH_BYTES: Final = 8 * 1_048_576  # of them: what is far too large is not collected a hundred times
 PREFETCH: Final = 4 * BATCH
 LONGEST_PAUSE: Final = 10.0  # seconds between two tries at something that fails
 
@@ -76,10 +77,13 @@ class BatchConsumer:
     def _fill(self, connection: Connection) -> None:
         """Wait up to a second for a first message, then take what is there already: nobody waits for company."""
         waiting = 0.0 if self._inbox else 1.0
-        while len(self._inbox) < BATCH and _drain(connection, waiting):
+        while self._has_room() and _drain(connection, waiting):
             waiting = 0.0
         if connection.supports_heartbeats:
             connection.heartbeat_check()
+
+    def _has_room(self) -> bool:
+        return len(self._inbox) < BATCH and sum(len(message.body) for message in self._inbox) < BATCH_BYTES
 
     def _settle(self, pause: _Pause) -> None:
         batch, self._inbox[:] = self._inbox[:BATCH], self._inbox[BATCH:]
