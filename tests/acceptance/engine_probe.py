@@ -42,6 +42,7 @@ class Hooked(type(app.tasks["session.ended"])):  # type: ignore[misc]
     """A task with each of Celery's hooks."""
 
     abstract = True
+    takes = SettledTask.takes
 
     def before_start(self, *_: object) -> None:
         """Celery's hook."""
