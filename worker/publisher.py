@@ -108,9 +108,8 @@ class Publisher:
         left = {i: batch[i] for i, failure in failures.items() if isinstance(failure, Disconnected)}
         culprits = {i: failure for i, failure in failures.items() if i not in left}  # the line broke because of them
         again = again and time.monotonic() - started < QUICK
-        if left and (again or culprits):
-            return culprits | self._publish(left, again=again and bool(culprits))
-        return failures
+        more = self._publish(left, again=again and bool(culprits)) if left and (again or culprits) else failures
+        return culprits | more
 
     def _try(self, batch: Batch) -> Failures:
         try:
@@ -130,7 +129,7 @@ class Publisher:
 
 
 def _open_line(connection: Connection) -> _ConfirmLine | _TransactionLine:
-    connection.connect()
+    connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
     return _ConfirmLine(connection) if topology.delays_by_topology(connection) else _TransactionLine(connection)
 
 

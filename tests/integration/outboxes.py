@@ -1,9 +1,10 @@
 """The ways to publish, behind one face: what holds of one holds of all."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
+from unittest.mock import patch
 
 from kombu import Connection
 
@@ -11,7 +12,7 @@ from worker import broker
 from worker.bridge import LoopThread
 from worker.engine.outbox import LoopOutbox
 from worker.outbox import Outbox
-from worker.publisher import Message, Publisher, PublishError
+from worker.publisher import CONFIRM_TIMEOUT, Message, Publisher, PublishError
 
 KINDS = ("publisher", "outbox", "loop outbox")
 
@@ -38,8 +39,13 @@ class _Awaited:
 
 
 @contextmanager
-def publishing(kind: str, url: str, connections: list[Connection] | None = None) -> Iterator[Publishes]:
-    """One of the KINDS, on the broker *url*; every connection it makes is added to *connections*."""
+def publishing(
+    kind: str, url: str, connections: list[Connection] | None = None, patience: float = CONFIRM_TIMEOUT
+) -> Iterator[Publishes]:
+    """One of the KINDS, on the broker *url*; every connection it makes is added to *connections*.
+
+    *patience* is the seconds it waits for a confirm.
+    """
 
     def connect() -> Connection:
         made = broker.connect(url)
@@ -48,18 +54,19 @@ def publishing(kind: str, url: str, connections: list[Connection] | None = None)
         return made
 
     if kind == "publisher":
-        with Publisher(connect) as publisher:
+        with Publisher(connect, patience) as publisher:
             yield publisher
         return
     loop = LoopThread()
     loop.start()
-    outbox = loop.run(_open(kind, connect))
+    outbox = loop.run(_open(kind, connect, patience))
     try:
-        yield _Awaited(loop, outbox)
+        with patch("worker.engine.outbox.CONFIRM_TIMEOUT", patience):
+            yield _Awaited(loop, outbox)
     finally:
         loop.run(outbox.close())
         loop.stop()
 
 
-async def _open(kind: str, connect: object) -> Outbox | LoopOutbox:
-    return LoopOutbox(connect) if kind == "loop outbox" else Outbox(Publisher(connect))  # type: ignore[arg-type]
+async def _open(kind: str, connect: Callable[[], Connection], patience: float) -> Outbox | LoopOutbox:
+    return LoopOutbox(connect) if kind == "loop outbox" else Outbox(Publisher(connect, patience))

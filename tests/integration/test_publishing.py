@@ -132,16 +132,14 @@ def test_kombu_takes_a_late_confirm_for_that_of_the_next_message(rabbitmq: Rabbi
 
 def test_a_late_confirm_is_nobody_elses(kind: str, rabbitmq: RabbitNode, declared: str) -> None:
     """The same with ours: no confirm in time, the connection is thrown away, and the full queue refuses."""
-    connections: list[Connection] = []
-    with PausingRelay(rabbitmq.port) as relay, publishing(kind, through(relay, declared), connections) as way:
+    made: list[Connection] = []
+    with PausingRelay(rabbitmq.port) as relay, publishing(kind, through(relay, declared), made, patience=1) as way:
         assert told(way, [good()]) == ["NoneType"]
         relay.pause()
-        started = time.monotonic()
         assert told(way, [good(b"late")]) == ["Unconfirmed"]
-        assert time.monotonic() - started < LONGEST
         threading.Timer(0.2, relay.resume).start()
         assert told(way, [REFUSED, good(), LOST]) == ["Refused", "NoneType", "Unroutable"]
-    assert len(connections) >= 2
+    assert len(made) >= 2
 
 
 def test_an_alarm_or_a_frozen_broker_fails_in_bounded_time(kind: str, private_rabbitmq: RabbitNode) -> None:

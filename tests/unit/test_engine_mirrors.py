@@ -51,6 +51,7 @@ MIRRORED = {
     (sentry._wrap_task_call, "worker/engine/reports.py"): "a7142654556393d9",
     (sentry._capture_exception, "worker/engine/reports.py"): "73b35b0e2b06468e",
     (Channel._basic_publish, "worker/engine/outbox.py"): "435fd18a6c885ecc",
+    (Channel._on_close, "worker/engine/outbox.py"): "50e3e350819e64dd",
     (TCPTransport, "worker/engine/outbox.py"): "cca97d90e7a1abfd",
 }
 

@@ -156,10 +156,11 @@ class _Line:
     """A connection and a channel in confirm mode, good until the first doubt. Making one blocks."""
 
     def __init__(self, connection: Connection) -> None:
-        connection.connect()
+        connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
         self._connection = connection
         self._channel = connection.channel()
         self._channel.confirm_select()
+        self._channel._do_revive = lambda: None  # noqa: SLF001 - it would stop the loop, for a channel nobody needs
         self._channel.events["basic_ack"].add(self._on_ack)
         self._channel.events["basic_nack"].add(self._on_nack)
         self._channel.events["basic_return"].add(self._on_return)
