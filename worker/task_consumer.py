@@ -17,7 +17,7 @@ from celery.worker.state import maybe_shutdown
 
 from tasks.outcome import Reason
 from tasks.records import DeadLetter
-from worker import topology
+from worker import broker, topology
 from worker.publisher import PublishError
 from worker.settling import PAUSE_BEFORE_REQUEUE, SettledTask
 from worker.task_envelope import Fault, TaskEnvelope
@@ -66,6 +66,12 @@ class TaskConsumer(Consumer):
             logger.warning("broker.back")
         self.first_connection_attempt = False
         return connected
+
+    def shutdown(self) -> None:
+        """Close the connection, once what was acknowledged is."""
+        if self.connection:
+            broker.let_acks_arrive(self.connection)
+        super().shutdown()
 
     def create_task_handler(self, *args: object) -> Any:  # noqa: ANN401 - celery ships no types
         """What a message goes to: our check first, and only then Celery."""
