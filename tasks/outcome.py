@@ -48,7 +48,7 @@ SETTLED: Final = frozenset(
 
 
 class Reason(StrEnum):
-    """Why a call did not succeed, or why an event or a unit was refused: stable names, searched by operators.
+    """Why a call did not succeed, or an event, a unit or a task was refused: stable names, searched by operators.
 
     Two families are open at the end and made by functions: `http.4xx.<name>` and `event.<code>`.
     """
@@ -72,6 +72,13 @@ class Reason(StrEnum):
     BUDGET_EXHAUSTED = "budget.exhausted"
     WORKER_LOST = "worker.lost"
     BROKER_DELIVERY_LIMIT = "broker.delivery_limit"
+    TASK_TOO_LARGE = "task.too_large"
+    TASK_NOT_JSON = "task.not_json"
+    TASK_MALFORMED_JSON = "task.malformed_json"
+    TASK_UNKNOWN = "task.unknown"
+    TASK_INVALID_HEADER = "task.invalid_header"
+    TASK_INVALID_ARGUMENT = "task.invalid_argument"
+    TASK_EMBEDDED = "task.embedded"
 
 
 _NAMES_4XX: Final[Mapping[int, str]] = {

@@ -7,7 +7,9 @@ message is acknowledged, so a crash at any point repeats the call (harmless: a d
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import AfterValidator, TypeAdapter
 
 from tasks.base import Held, Runtime
 from tasks.call import Attempt, Operation, ProviderCall
@@ -56,16 +58,27 @@ async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient 
 
 
 def register(app: Celery, base: type[Task], runtime: Callable[[], Runtime]) -> None:
-    """Register every task on *app*, each running on *base*, which knows how to await a coroutine."""
+    """Register every task on *app*, each on *base*, which knows how to await a coroutine and what *takes* is for."""
     for operation in Operation:
-        app.task(_revocation(runtime), name=operation.value, base=base)
+        app.task(_revocation(runtime), name=operation.value, base=base, takes=call_for(operation))
     for door in DOORS:
-        app.task(_door(runtime), name=door, base=base)
+        app.task(_door(runtime), name=door, base=base, takes=TypeAdapter(dict[str, Any]))
+
+
+def call_for(operation: Operation) -> TypeAdapter[ProviderCall]:
+    """What the task of *operation* takes: a call for it, and for no other."""
+
+    def same(call: ProviderCall) -> ProviderCall:
+        if call.operation is not operation:
+            raise ValueError("a call for another task")
+        return call
+
+    return TypeAdapter(Annotated[ProviderCall, AfterValidator(same)])
 
 
 def _revocation(runtime: Callable[[], Runtime]) -> Callable[..., Any]:
-    async def run(document: Mapping[str, Any]) -> State:
-        return await revoke(runtime(), ProviderCall.model_validate(document))
+    async def run(call: ProviderCall | Mapping[str, Any]) -> State:
+        return await revoke(runtime(), ProviderCall.model_validate(call))
 
     return run
 

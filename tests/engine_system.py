@@ -59,9 +59,9 @@ class Probe:
         return self.trail(what, task_id)
 
 
-def task(name: str, *args: object, embed: dict[str, Any] | None = None, **headers: object) -> Message:
+def task(name: str, *args: object, **headers: object) -> Message:
     """A message for the task *name*."""
     task_id = str(uuid.uuid4())
     known = {"lang": "py", "task": name, "id": task_id, "root_id": task_id, "retries": 0, "argsrepr": "(sealed)"}
-    body = json.dumps([list(args), {}, embed or {}]).encode()
+    body = json.dumps([list(args), {}, {}]).encode()
     return Message(topology.CALLS.name, "door", body, headers={**known, **headers}, correlation_id=task_id)

@@ -11,7 +11,7 @@ from celery.apps.worker import _shutdown_handler
 from celery.concurrency import get_implementation
 
 from tasks import revocations
-from worker import broker, embedded, lanes, topology
+from worker import broker, lanes, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.engine.event_loop import EventLoop
 from worker.observability import logs, sentry
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings) -> Celery:
     """The Celery application of *settings*: its tasks, its queues, and the runtime that opens with the worker."""
-    embedded.register()
+    broker.prepare()
     logs.configure(settings.log_level)
     sentry.configure(settings)
     signals.setup_logging.connect(_logging_is_ours)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BATCH: Final = 100  # messages handled together
+BATCH_BYTES: Final = 8 * 1_048_576  # of each queue: what is far too large is not collected a hundred times
 PREFETCH: Final = 4 * BATCH  # of each queue
 IDLE: Final = 1.0  # seconds the first message is waited for, until the connection is looked after
 LONGEST_PAUSE: Final = 10.0  # seconds between two tries at something that fails
@@ -59,7 +60,7 @@ class BatchConsumer:
             except BROKER_ERRORS as error:
                 self._say_lost(error)
                 for lane in self._lanes:
-                    lane.inbox.clear()  # the broker delivers again what was not acknowledged
+                    lane.clear()  # the broker delivers again what was not acknowledged
                 pause.begin()
                 self._stop.wait(pause.left)
 
@@ -82,7 +83,7 @@ class BatchConsumer:
     def _fill(self, connection: Connection) -> None:
         """Wait for a first message or the end of a pause, then take what is there already: nobody waits for company."""
         waiting = min(lane.patience for lane in self._lanes)
-        while _drain(connection, waiting):
+        while self._has_room() and _drain(connection, waiting):
             waiting = 0.0
         if connection.supports_heartbeats:
             connection.heartbeat_check()
@@ -92,6 +93,9 @@ class BatchConsumer:
         for lane in self._lanes:
             while lane.inbox and not lane.is_pausing and not self._stop.hurried:
                 lane.settle()
+
+    def _has_room(self) -> bool:
+        return all(lane.is_pausing or lane.size < BATCH_BYTES for lane in self._lanes)
 
     def _say_lost(self, error: Exception) -> None:
         if self._lost_since is None:
@@ -152,6 +156,7 @@ class _Lane:
     def __init__(self, queue: Queue, handle: Handle) -> None:
         self.queue = queue
         self.inbox: list[Message] = []
+        self.size = 0  # bytes in the inbox
         self._handle = handle
         self._pause = _Pause()
 
@@ -159,8 +164,8 @@ class _Lane:
         return Consumer(
             channel,
             [self.queue],
-            on_message=self.inbox.append,
-            on_decode_error=lambda message, _: self.inbox.append(message),
+            on_message=self._receive,
+            on_decode_error=lambda message, _: self._receive(message),
             prefetch_count=PREFETCH,
             auto_declare=False,
         )
@@ -185,10 +190,19 @@ class _Lane:
             if id(message) not in kept:
                 message.ack()
         self.inbox += unsafe
+        self.size = sum(len(message.body) for message in self.inbox)
         if unsafe:
             self._pause.begin()
         else:
             self._pause.reset()
+
+    def clear(self) -> None:
+        self.inbox.clear()
+        self.size = 0
+
+    def _receive(self, message: Message) -> None:
+        self.inbox.append(message)
+        self.size += len(message.body)
 
 
 def _drain(connection: Connection, seconds: float) -> bool:

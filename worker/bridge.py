@@ -16,6 +16,7 @@ from celery.concurrency.thread import TaskPool
 from celery.exceptions import Reject
 from celery.worker import state
 
+from worker.engine.event_loop import cancel_all
 from worker.settling import SettledTask, own_context
 
 if TYPE_CHECKING:
@@ -65,12 +66,17 @@ class LoopThread:
         for future in tuple(self._calls):
             future.cancel()
 
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Let *coroutine* run beside everything else on the loop; the end of the process cancels it."""
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
     def aside(self, function: Callable[..., T], *args: object) -> T:
         """Run blocking *function*: the loop has its own thread, and goes on."""
         return function(*args)
 
     def stop(self) -> None:
         """Stop the loop; nothing may be running on it any more."""
+        self.run(cancel_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -7,7 +7,7 @@ import ssl
 import time
 from typing import Any, Final
 
-from kombu import Connection
+from kombu import Connection, compression
 
 from worker import embedded
 
@@ -18,12 +18,23 @@ STALLED: Final = 12.0  # seconds a socket may stand still that should not: a han
 ACKS_UNDER_WAY: Final = 0.25  # seconds; 0.02 were enough for 500 acknowledgements on one node
 
 
+def prepare() -> None:
+    """Teach kombu, for this process, the embedded broker and to decompress nothing: a small message stays small."""
+    embedded.register()
+    for method in compression.encoders():
+        compression.register(_refuse, _refuse, method)
+
+
 def connect(url: str) -> Connection:
     """A connection to *url*, not yet opened. A broker that hangs fails what waits for it, in bounded time."""
-    embedded.register()
+    prepare()
     return Connection(
         url, ssl=tls(url), connect_timeout=CONNECT_TIMEOUT, heartbeat=HEARTBEAT, transport_options=patience(url)
     )
+
+
+def _refuse(_body: bytes) -> bytes:
+    raise ValueError("no message of ours is compressed")
 
 
 def patience(url: str) -> dict[str, float]:

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from amqp.exceptions import AMQPError, NotFound
 from kombu.exceptions import KombuError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kombu import Connection
 
 CONFIRM_TIMEOUT: Final = 10.0  # seconds for the confirms of one batch
+QUICK: Final = 3.0  # seconds: a connection that is broken says so sooner; a broker that stood still gets no second try
 BROKER_ERRORS: Final = (OSError, KombuError, AMQPError)
 
 
@@ -72,7 +73,7 @@ class Publisher:
         """*connect* makes a fresh connection; *confirm_timeout* is in seconds, for one batch."""
         self._connect = connect
         self._confirm_timeout = confirm_timeout
-        self._line: _Line | None = None
+        self._line: _ConfirmLine | _TransactionLine | None = None
         self._lock = threading.Lock()
 
     def publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
@@ -82,17 +83,13 @@ class Publisher:
         confirmed is not sent again.
         """
         with self._lock:
-            failures = self._try(dict(enumerate(messages)))
-            left = {i: messages[i] for i, failure in failures.items() if isinstance(failure, Disconnected)}
-            if left:
-                failures = {i: f for i, f in failures.items() if i not in left} | self._try(left)
+            failures = self._publish(dict(enumerate(messages)), again=True)
         return [failures.get(i) for i in range(len(messages))]
 
     def publish_all(self, messages: Sequence[Message]) -> None:
         """Publish *messages*, or raise the first `PublishError`."""
-        for failure in self.publish(messages):
-            if failure is not None:
-                raise failure
+        for failure in filter(None, self.publish(messages)):
+            raise failure
 
     def close(self) -> None:
         """Close the connection."""
@@ -104,6 +101,15 @@ class Publisher:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _publish(self, batch: Batch, *, again: bool) -> Failures:
+        started = time.monotonic()
+        failures = self._try(batch)
+        left = {i: batch[i] for i, failure in failures.items() if isinstance(failure, Disconnected)}
+        culprits = {i: failure for i, failure in failures.items() if i not in left}  # the line broke because of them
+        again = again and time.monotonic() - started < QUICK
+        more = self._publish(left, again=again and bool(culprits)) if left and (again or culprits) else failures
+        return culprits | more
 
     def _try(self, batch: Batch) -> Failures:
         try:
@@ -122,16 +128,8 @@ class Publisher:
                 line.connection.collect(socket_timeout=1)
 
 
-class _Line(Protocol):
-    """A connection and a channel to publish on, good until the first doubt."""
-
-    connection: Connection
-
-    def publish(self, batch: Batch, timeout: float) -> Failures: ...
-
-
-def _open_line(connection: Connection) -> _Line:
-    connection.connect()
+def _open_line(connection: Connection) -> _ConfirmLine | _TransactionLine:
+    connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
     return _ConfirmLine(connection) if topology.delays_by_topology(connection) else _TransactionLine(connection)
 
 
@@ -148,7 +146,7 @@ class _TransactionLine:
             with self.channel.transaction():
                 for message in batch.values():
                     headers = {**message.headers, **({"x-delay": message.delay * 1000} if message.delay else {})}
-                    send(self.channel, message, message.exchange, message.routing_key, headers)
+                    send(self.channel, message, (message.exchange, message.routing_key), headers)
         except (embedded.Unroutable, NotFound):
             if len(batch) == 1:
                 return {i: unroutable(message) for i, message in batch.items()}
@@ -180,11 +178,9 @@ class _ConfirmLine:
             self._send(batch)
             self._await_confirms(time.monotonic() + timeout)
         except TimeoutError:
-            self._fail_waiting(Unconfirmed("the broker did not confirm in time"))
-        except AMQPError as error:
-            self._fail_waiting(closed(error))
-        except (OSError, KombuError) as error:
-            self._fail_waiting(Disconnected(f"the connection to the broker broke ({type(error).__name__})"))
+            self._failures |= dict.fromkeys(self._waiting, Unconfirmed("the broker did not confirm in time"))
+        except BROKER_ERRORS as error:
+            self._failures |= {i: broken(error, batch[i]) for i in self._waiting}
         for i, message in batch.items():
             if message.message_id in self._returned:
                 self._failures[i] = unroutable(message)
@@ -194,17 +190,11 @@ class _ConfirmLine:
         for i, message in batch.items():
             self._last_tag += 1
             self._open[self._last_tag] = i
-            exchange, key = message.exchange, message.routing_key
-            if message.delay:
-                exchange, key = topology.DELAY_ENTRY, topology.delayed_key(key, message.delay)
-            send(self.channel, message, exchange, key, message.headers)
+            send(self.channel, message, address(message), message.headers)
 
     def _await_confirms(self, until: float) -> None:
         while self._open:
             self.connection.drain_events(timeout=max(0.001, until - time.monotonic()))
-
-    def _fail_waiting(self, failure: PublishError) -> None:
-        self._failures |= dict.fromkeys(self._waiting, failure)
 
     def _on_ack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - py-amqp calls it so
         self._waiting.difference_update(self._confirmed(tag, multiple=multiple))
@@ -236,9 +226,16 @@ def prepared(channel: Any, message: Message, headers: Mapping[str, object] | Non
     )
 
 
-def send(channel: Any, message: Message, exchange: str, key: str, headers: Mapping[str, object]) -> None:  # noqa: ANN401
+def send(channel: Any, message: Message, to: tuple[str, str], headers: Mapping[str, object]) -> None:  # noqa: ANN401
     """Put *message* on *channel*, to be confirmed or returned."""
-    channel.basic_publish(prepared(channel, message, headers), exchange=exchange, routing_key=key, mandatory=True)
+    channel.basic_publish(prepared(channel, message, headers), exchange=to[0], routing_key=to[1], mandatory=True)
+
+
+def address(message: Message) -> tuple[str, str]:
+    """The exchange and routing key that *message* leaves with for RabbitMQ, which delays on the way."""
+    if message.delay:
+        return topology.DELAY_ENTRY, topology.delayed_key(message.routing_key, message.delay)
+    return message.exchange, message.routing_key
 
 
 def unroutable(message: Message) -> Unroutable:
@@ -246,8 +243,8 @@ def unroutable(message: Message) -> Unroutable:
     return Unroutable(f"no queue takes {message.routing_key} from {message.exchange}")
 
 
-def closed(error: AMQPError) -> PublishError:
-    """A closed channel with 404 says that the exchange is missing; anything else, that the line is gone."""
-    if isinstance(error, NotFound):
-        return Unroutable("the exchange does not exist")
-    return Disconnected(f"the broker closed the connection ({type(error).__name__})")
+def broken(error: Exception, message: Message) -> PublishError:
+    """What *message* has of an *error* of the line: a missing exchange is its own fault, or that of a neighbour."""
+    if isinstance(error, NotFound) and f"'{address(message)[0]}'" in str(error):
+        return Unroutable(f"the exchange {message.exchange} does not exist")
+    return Disconnected(f"the connection to the broker broke ({type(error).__name__})")

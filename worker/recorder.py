@@ -24,6 +24,7 @@ from tasks.records import DeadLetter, ledger_record
 from worker import topology
 from worker.batch_consumer import BatchConsumer, Stop, body_of
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
+from worker.unreadable import unreadable
 
 if TYPE_CHECKING:
     from kombu.message import Message
@@ -89,25 +90,25 @@ class Recorder:
 def read(message: Message) -> Record:
     """The record that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped."""
     body = body_of(message)
-    deaths = message.headers.get("x-death") if isinstance(message.headers, Mapping) else None
-    if deaths:
-        return _given_up_by_broker(message, body, deaths[0])
+    match message.headers.get("x-death"):
+        case [dict() as death, *_]:
+            return _given_up_by_broker(message, body, death)
     try:
         if message.delivery_info.get("exchange") == topology.DEAD.name:
             return DeadLetter.model_validate_json(body)
         return ledger_record.validate_json(body)
     except ValidationError:
-        return _unreadable(message, body, NOT_OURS)
+        return unreadable(message, NOT_OURS)
 
 
 def _given_up_by_broker(message: Message, body: bytes, death: Mapping[str, Any]) -> DeadLetter:
     """A message that came through the net: it crashed its process too often, or its task raised."""
     limit = death.get("reason") == "delivery_limit"
     if death.get("queue") in {queue.name for queue in topology.INTAKES}:
-        return _unreadable(message, body, Reason.BROKER_DELIVERY_LIMIT, kind="event")
+        return _crashing_event(message, body)
     call = _call_in(body)
     if call is None:
-        return _unreadable(message, body, Reason.BROKER_DELIVERY_LIMIT if limit else NOT_OURS)
+        return unreadable(message, Reason.BROKER_DELIVERY_LIMIT if limit else NOT_OURS)
     reason = Reason.BROKER_DELIVERY_LIMIT if limit else Reason.WORKER_LOST
     return records.dead_letter_of_call(call, reason, datetime.now(UTC), {"queue": str(death.get("queue"))[:64]})
 
@@ -132,16 +133,16 @@ def _refused(record: Record) -> DeadLetter:
     )
 
 
-def _unreadable(message: Message, body: bytes, reason: str, kind: Any = "message") -> DeadLetter:  # noqa: ANN401
-    """Not one of our messages, so nobody knows what it holds: only an event's body may be kept, for its replay."""
+def _crashing_event(message: Message, body: bytes) -> DeadLetter:
+    """Whatever it is that crashes the intake: its body is kept, for a replay after the fix."""
     digest = hashlib.sha256(body).hexdigest()
     return DeadLetter(
-        kind=kind,
-        dead_letter_id=records.dead_letter_id(kind, digest),
-        reason=reason,
+        kind="event",
+        dead_letter_id=records.dead_letter_id("event", digest),
+        reason=Reason.BROKER_DELIVERY_LIMIT,
         at=datetime.now(UTC),
         body_sha256=digest,
         body_size=len(body),
-        body=base64.b64encode(body).decode() if kind == "event" else None,
+        body=base64.b64encode(body).decode(),
         content_type=message.content_type,
     )

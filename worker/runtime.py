@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tasks.call import ProviderCall
     from tasks.outcome import Outcome
     from tasks.providers import Provider
+    from tasks.records import DeadLetter
 
 logger = logging.getLogger(__name__)
 
@@ -104,9 +105,11 @@ class WorkerRuntime:
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see."""
-        await self._outbox.publish(
-            messages.dead_letter(records.dead_letter_of_call(call, reason, self.now(), dict(detail)))
-        )
+        await self.bury(records.dead_letter_of_call(call, reason, self.now(), dict(detail)))
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Publish *letter*; returns once the broker confirmed it, else raises `PublishError`."""
+        await self._outbox.publish(messages.dead_letter(letter))
 
     async def publish_event(self, document: Mapping[str, object]) -> None:
         """Hand an event to the intake, which judges it."""

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from celery import bootsteps, signals
+from celery import bootsteps
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
+from tasks.outcome import Reason
+from tasks.records import DeadLetter
 from worker import broker, topology
-from worker.settling import SettledTask
+from worker.publisher import PublishError
+from worker.settling import PAUSE_BEFORE_REQUEUE, SettledTask
+from worker.task_envelope import Fault, TaskEnvelope
+from worker.unreadable import unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -69,22 +76,41 @@ class TaskConsumer(Consumer):
         self.first_connection_attempt = False
         return connected
 
-    def update_strategies(self) -> None:
-        """Know our own tasks only: Celery's built-in ones would run what a message says."""
-        super().update_strategies()
-        for name in [name for name in self.strategies if not isinstance(self.app.tasks[name], SettledTask)]:
-            del self.strategies[name]
+    def create_task_handler(self, *args: object) -> Any:  # noqa: ANN401 - celery ships no types
+        """What a message goes to: our check first, and only then Celery."""
+        admit = super().create_task_handler(*args)
+        tasks = self.app.tasks.items()
+        envelope = TaskEnvelope({name: task.takes for name, task in tasks if isinstance(task, SettledTask)})
 
-    def on_invalid_task(self, body: object, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002
-        """Give it to the dead letters without a look at its body."""
-        logger.error("task.invalid", extra={"error": type(exc).__name__})
-        message.reject_log_error(logger, self.connection_errors)
-        signals.task_rejected.send(sender=self, message=message, exc=exc)
+        def judge(message: Any) -> None:  # noqa: ANN401 - kombu ships no types
+            fault = envelope.fault_of(message)
+            if fault is None:
+                admit(message)
+            else:
+                self._give_up(message, fault)
 
-    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401 - kombu ships no types
-        """Give an undecodable message to the dead letters; Celery would acknowledge it, and it would be lost."""
-        logger.error("task.undecodable", extra={"error": type(exc).__name__})
-        message.reject()
+        return judge
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - kombu ships no types
+        """Give it up; Celery would acknowledge it, and it would be lost."""
+        self._give_up(message, Fault(Reason.TASK_NOT_JSON))
+
+    def _give_up(self, message: Any, fault: Fault) -> None:  # noqa: ANN401 - kombu ships no types
+        letter = unreadable(message, fault.reason, fault.detail)
+        logger.error("task.refused", extra={"reason": letter.reason, "dead_letter_id": letter.dead_letter_id})
+        message.body = b""  # it may be large, and waits for the confirm
+        self.app.runtime_host.loop.spawn(self._bury(message, letter))
+
+    async def _bury(self, message: Any, letter: DeadLetter) -> None:  # noqa: ANN401 - kombu ships no types
+        """Publish the dead letter, and acknowledge the message once it is confirmed."""
+        settle = message.ack_log_error
+        try:
+            await self.app.runtime_host.runtime.bury(letter)
+        except PublishError as error:
+            logger.warning("task.not_settled", extra={"dead_letter_id": letter.dead_letter_id, "error": str(error)})
+            await asyncio.sleep(PAUSE_BEFORE_REQUEUE)
+            settle = partial(message.reject_log_error, requeue=True)
+        self.call_soon_ack(settle, logger, self.connection_errors)
 
 
 class TopologyStep(bootsteps.StartStopStep):

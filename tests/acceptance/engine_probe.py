@@ -42,6 +42,7 @@ class Hooked(type(app.tasks["session.ended"])):  # type: ignore[misc]
     """A task with each of Celery's hooks."""
 
     abstract = True
+    takes = SettledTask.takes
 
     def before_start(self, *_: object) -> None:
         """Celery's hook."""
@@ -85,7 +86,6 @@ async def look(self: SettledTask, number: int) -> None:
     tell("look", number=number, id=self.request.id, seen=sorted(seen), args=self.request.args)
 
 
-@app.task(name="probe.wait", base=SettledTask, bind=True)  # type: ignore[untyped-decorator] # celery has no types
 async def wait(self: SettledTask, seconds: float) -> None:
     """Wait, the first time it is delivered; when it comes again it ends at once."""
     again = self.request.delivery_info["redelivered"]
@@ -96,3 +96,7 @@ async def wait(self: SettledTask, seconds: float) -> None:
         tell("cancelled", id=self.request.id)
         raise
     tell("ended", id=self.request.id, again=again)
+
+
+for name, limits in {"wait": {}, "wait_soft": {"soft_time_limit": 0.3}, "wait_hard": {"time_limit": 0.3}}.items():
+    app.task(wait, name=f"probe.{name}", base=SettledTask, bind=True, **limits)

@@ -11,11 +11,12 @@ from celery.app import trace
 from celery.app.task import Context, Task
 from celery.concurrency.base import BasePool
 from celery.utils.threads import _LocalStack
-from celery.worker import loops
+from celery.worker import loops, strategy
 from celery.worker.consumer.consumer import Consumer
 from celery.worker.request import Request
 from kombu import Consumer as KombuConsumer
 from kombu.asynchronous.hub import Hub
+from kombu.message import Message
 from kombu.utils.eventio import _epoll
 from sentry_sdk.integrations import celery as sentry
 
@@ -37,7 +38,12 @@ MIRRORED = {
     (Request.on_timeout, "worker/engine/pool.py"): "3d26ce896008646d",
     (Request.on_failure, "worker/engine/pool.py"): "21736ec661cd60d7",
     (Request.terminate, "worker/engine/pool.py"): "5ee69325b498e311",
-    (Request.__init__, "worker/settling.py"): "efdf47149cde3635",
+    (Request.__init__, "worker/task_envelope.py"): "efdf47149cde3635",
+    (Context, "worker/task_envelope.py"): "ba7c12053b42a24f",
+    (Consumer.create_task_handler, "worker/task_consumer.py"): "292c5a681f10ade7",
+    (Message.__init__, "worker/broker.py"): "bd56cb3ffa7affcd",
+    (KombuConsumer._receive_callback, "worker/task_consumer.py"): "27e1ae8eba4c10ff",
+    (strategy.default, "worker/task_envelope.py"): "7d90575ada5eb1dc",
     (_LocalStack, "worker/settling.py"): "da874df3e07f124f",
     (Task.bind, "worker/settling.py"): "b867a0461082e769",
     (KombuConsumer._basic_consume, "worker/lanes.py"): "4c92bb712014d4b8",
@@ -45,6 +51,7 @@ MIRRORED = {
     (sentry._wrap_task_call, "worker/engine/reports.py"): "a7142654556393d9",
     (sentry._capture_exception, "worker/engine/reports.py"): "73b35b0e2b06468e",
     (Channel._basic_publish, "worker/engine/outbox.py"): "435fd18a6c885ecc",
+    (Channel._on_close, "worker/engine/outbox.py"): "50e3e350819e64dd",
     (TCPTransport, "worker/engine/outbox.py"): "cca97d90e7a1abfd",
 }
 

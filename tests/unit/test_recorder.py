@@ -32,7 +32,8 @@ class Delivered:
     """A message as kombu hands it over."""
 
     def __init__(self, body: bytes, exchange: str, **headers: Any) -> None:
-        self.body, self.headers, self.content_type = body, headers, "application/json"
+        self.body, self.headers = body, headers
+        self.content_type, self.content_encoding = "application/json", "utf-8"
         self.delivery_info = {"exchange": exchange}
 
 
@@ -67,6 +68,13 @@ def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason) == ("message", "event.invalid_request")
     assert (letter.body, letter.body_size) == (None, len(body))
+
+
+@pytest.mark.parametrize("forged", ["abc", [], ["abc"], {"queue": "x"}, 5, [5, {}]])
+def test_a_history_that_is_none_is_not_believed(forged: object) -> None:
+    """Whoever publishes can write `x-death`; the recorder reads what is a record, and lives."""
+    letter = dead_letter_of_call(CALL, "http.5xx", NOW)
+    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name, **{"x-death": forged})) == letter
 
 
 def test_a_record_comes_back_as_it_was_published() -> None:

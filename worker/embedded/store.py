@@ -9,12 +9,14 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from worker.embedded import routing
 from worker.embedded.database import Database
 from worker.embedded.dead_letter import bury, bury_waiting, enqueue
 from worker.embedded.errors import Unroutable
+
+LARGEST_LEASE: Final = 4 * 1_048_576  # bytes of bodies: with this much in hand no further message is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +189,13 @@ class Store:
         if limit <= 0:
             return []
         rows = db.execute(
-            "UPDATE message SET owner = ?, acquired = acquired + 1 WHERE id IN (SELECT id FROM message"
-            " WHERE queue = ? AND owner IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT ?)"
+            "UPDATE message SET owner = ?, acquired = acquired + 1 WHERE id IN (SELECT id FROM"
+            " (SELECT id, sum(size) OVER (ORDER BY visible_at, id) - size AS before FROM"
+            " (SELECT id, visible_at, length(body) AS size FROM message"
+            " WHERE queue = ? AND owner IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT ?))"
+            " WHERE before < ?)"
             " RETURNING id, queue, exchange, routing_key, acquired, returned, envelope, body, visible_at",
-            (self.owner, queue, now, limit),
+            (self.owner, queue, now, limit, LARGEST_LEASE),
         )
         return sorted(map(Delivery._make, rows), key=lambda found: (found.visible_at, found.message_id))
 

@@ -17,6 +17,7 @@ class EventLoop:
 
     def __init__(self) -> None:
         self.asyncio = asyncio.new_event_loop()
+        self._spawned: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
 
     def start(self) -> None:
         """It runs when somebody waits on it."""
@@ -24,6 +25,11 @@ class EventLoop:
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine*, and everything else that is on the loop, until it is done."""
         return self.asyncio.run_until_complete(coroutine)
+
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Let *coroutine* run beside everything else on the loop; the end of the process cancels it."""
+        self._spawned.add(task := self.asyncio.create_task(coroutine))
+        task.add_done_callback(self._spawned.discard)
 
     def aside(self, function: Callable[..., T], *args: object) -> T:
         """Run blocking *function* in a thread while the loop goes on: what is in flight does not wait for it."""
@@ -35,5 +41,14 @@ class EventLoop:
 
     def stop(self) -> None:
         """Close it; nothing may be running on it any more."""
+        self.asyncio.run_until_complete(cancel_all())
         self.asyncio.run_until_complete(self.asyncio.shutdown_default_executor())
         self.asyncio.close()
+
+
+async def cancel_all() -> None:
+    """End every other task of the running loop."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,7 +1,9 @@
 """The outbox on the event loop, for RabbitMQ: no second thread fights for the interpreter, no task waits for another.
 
 What the tasks of one turn publish leaves in one write; confirms are matched to messages by delivery tag
-(https://www.rabbitmq.com/docs/confirms#publisher-confirms), returns by message id.
+(https://www.rabbitmq.com/docs/confirms#publisher-confirms), returns by message id. A nack and a return are answers, to
+one message each; whatever leaves a doubt (no confirm in time, any error of the channel or the connection) is the end of
+the connection.
 """
 
 from __future__ import annotations
@@ -11,12 +13,11 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from amqp import spec
-from amqp.exceptions import AMQPError
 
-from worker import topology
 from worker.publisher import (
     BROKER_ERRORS,
     CONFIRM_TIMEOUT,
@@ -25,7 +26,8 @@ from worker.publisher import (
     PublishError,
     Refused,
     Unconfirmed,
-    closed,
+    address,
+    broken,
     prepared,
     unroutable,
 )
@@ -77,7 +79,7 @@ class LoopOutbox:
         self._check.cancel()
         if self._opening:
             await self._opening
-        self._break(Disconnected("the worker stops"), again=False)
+        self._break(lambda _: Disconnected("the worker stops"), again=False)
 
     def _write(self) -> None:
         self._flush = None
@@ -110,7 +112,7 @@ class LoopOutbox:
         overdue = self._loop.time() - CONFIRM_TIMEOUT
         failure = Unconfirmed("the broker did not confirm in time")
         if self._line and (self._line.oldest or overdue) < overdue:
-            self._break(failure, again=False)
+            self._break(lambda _: failure, again=False)
         while self._waiting and self._waiting[0].since < overdue:
             self._waiting.popleft().settle(failure)
         with self._watching():
@@ -122,19 +124,22 @@ class LoopOutbox:
         """Any error of the line ends it."""
         try:
             yield
-        except AMQPError as error:
-            self._break(closed(error))
         except BROKER_ERRORS as error:
-            self._break(Disconnected(f"the connection to the broker broke ({type(error).__name__})"))
+            self._break(partial(broken, error))
 
-    def _break(self, failure: PublishError, *, again: bool = True) -> None:
-        """Throw the line away; what was on it goes once more over the next one, if the line was at fault."""
+    def _break(self, fate: Callable[[Message], PublishError], *, again: bool = True) -> None:
+        """Throw the line away; what was on it goes once more over the next one, if the line was at fault.
+
+        Where a message was, its neighbours are not counted to have had their second try.
+        """
         line, self._line = self._line, None
         if line is None:
             return
-        for entry in line.detach(self._loop):
-            if again and not entry.resent and isinstance(failure, Disconnected):
-                entry.resent = True
+        fates = [(entry, fate(entry.message)) for entry in line.detach(self._loop)]
+        culprits = not all(isinstance(failure, Disconnected) for _, failure in fates)
+        for entry, failure in fates:
+            if again and isinstance(failure, Disconnected) and (culprits or not entry.resent):
+                entry.resent = not culprits
                 self._waiting.append(entry)
             else:
                 entry.settle(failure)
@@ -151,10 +156,11 @@ class _Line:
     """A connection and a channel in confirm mode, good until the first doubt. Making one blocks."""
 
     def __init__(self, connection: Connection) -> None:
-        connection.connect()
+        connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
         self._connection = connection
         self._channel = connection.channel()
         self._channel.confirm_select()
+        self._channel._do_revive = lambda: None  # noqa: SLF001 - it would stop the loop, for a channel nobody needs
         self._channel.events["basic_ack"].add(self._on_ack)
         self._channel.events["basic_nack"].add(self._on_nack)
         self._channel.events["basic_return"].add(self._on_return)
@@ -186,13 +192,12 @@ class _Line:
             self._last_tag += 1
             self._open[self._last_tag] = entry
         for entry in entries:
-            message = entry.message
-            exchange, key = message.exchange, message.routing_key
-            if message.delay:
-                exchange, key = topology.DELAY_ENTRY, topology.delayed_key(key, message.delay)
             # Not basic_publish: it reads from the socket before each message.
             self._channel.send_method(
-                spec.Basic.Publish, "Bssbb", (0, exchange, key, True, False), prepared(self._channel, message)
+                spec.Basic.Publish,
+                "Bssbb",
+                (0, *address(entry.message), True, False),
+                prepared(self._channel, entry.message),
             )
         self._send()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from time import monotonic
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from billiard.einfo import ExceptionInfo
 from celery import signals, states
@@ -22,11 +22,9 @@ from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from worker.engine.reports import Reports
 from worker.settling import own_context
+from worker.task_envelope import CELERYS_HEADERS
 
 Traced = tuple[int, Any, float | None]  # (1, what failed, None), or (0, what it returned, the seconds it took)
-
-# What `Context` does not take for a header of the sender's own.
-_CELERYS_OWN: Final = frozenset({*vars(Context), "lang", "task", "argsrepr", "kwargsrepr", "compression"})
 
 
 class Tracer:
@@ -126,7 +124,7 @@ class _Run:
 
 def _context(request: dict[str, Any]) -> Context:
     """What the task sees as `self.request`. The sender's own headers are found here, which is cheaper than there."""
-    headers = request.get("headers") or {name: request[name] for name in request.keys() - _CELERYS_OWN}
+    headers = request.get("headers") or {name: request[name] for name in request.keys() - CELERYS_HEADERS}
     return Context(request, headers=headers, called_directly=False, is_eager=False)
 
 

@@ -1,0 +1,72 @@
+"""The ways to publish, behind one face: what holds of one holds of all."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+from unittest.mock import patch
+
+from kombu import Connection
+
+from worker import broker
+from worker.bridge import LoopThread
+from worker.engine.outbox import LoopOutbox
+from worker.outbox import Outbox
+from worker.publisher import CONFIRM_TIMEOUT, Message, Publisher, PublishError
+
+KINDS = ("publisher", "outbox", "loop outbox")
+
+
+class Publishes(Protocol):
+    """Publishes each of several messages, at once."""
+
+    def publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
+        """What became of each: None is confirmed."""
+
+
+class _Awaited:
+    def __init__(self, loop: LoopThread, outbox: Outbox | LoopOutbox) -> None:
+        self._loop, self._outbox = loop, outbox
+
+    def publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
+        return self._loop.run(self._publish(messages))
+
+    async def _publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
+        each = (self._outbox.publish(message) for message in messages)
+        results = await asyncio.gather(*each, return_exceptions=True)
+        assert all(result is None or isinstance(result, PublishError) for result in results)
+        return [result if isinstance(result, PublishError) else None for result in results]
+
+
+@contextmanager
+def publishing(
+    kind: str, url: str, connections: list[Connection] | None = None, patience: float = CONFIRM_TIMEOUT
+) -> Iterator[Publishes]:
+    """One of the KINDS, on the broker *url*; every connection it makes is added to *connections*.
+
+    *patience* is the seconds it waits for a confirm.
+    """
+
+    def connect() -> Connection:
+        made = broker.connect(url)
+        if connections is not None:
+            connections.append(made)
+        return made
+
+    if kind == "publisher":
+        with Publisher(connect, patience) as publisher:
+            yield publisher
+        return
+    loop = LoopThread()
+    loop.start()
+    outbox = loop.run(_open(kind, connect, patience))
+    try:
+        with patch("worker.engine.outbox.CONFIRM_TIMEOUT", patience):
+            yield _Awaited(loop, outbox)
+    finally:
+        loop.run(outbox.close())
+        loop.stop()
+
+
+async def _open(kind: str, connect: Callable[[], Connection], patience: float) -> Outbox | LoopOutbox:
+    return LoopOutbox(connect) if kind == "loop outbox" else Outbox(Publisher(connect, patience))
