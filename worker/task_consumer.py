@@ -7,6 +7,7 @@ import logging
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from celery import bootsteps, signals
@@ -14,6 +15,7 @@ from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
 from worker import topology
+from worker.holds.valve import PULSE
 from worker.settling import SettledTask
 
 logger = logging.getLogger(__name__)
@@ -40,9 +42,12 @@ class TaskConsumer(Consumer):
         )
 
     def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Let signals wake the hub; called again after every reconnect."""
+        """Let signals wake the hub, and holds stop and start consumers; called again after every reconnect."""
         super().register_with_event_loop(hub)
         self._waker.register(hub)
+        adjust = self.task_consumer.adjust
+        hub.call_repeatedly(PULSE, adjust)
+        self.app.runtime_host.runtime.holds.on_opened = partial(hub.call_soon, adjust)
 
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
         """The connection, once there is one. A broker that is away is said once, and waited for without end."""
