@@ -143,8 +143,8 @@ def test_an_operator_holds_and_releases_a_provider(on_engine: System) -> None:
     revoker(system, "provider", "hold", "finbourne", "--reason", "vendor maintenance", "--for", "2h", "--yes")
     wait_until(lambda: _waits(system, "finbourne"), 30, "the worker to hold")
     worker.stop()
-    system.start("worker")
     seen = len(asked(system, "finbourne.invalidate_token"))
+    system.start("worker")
     ids = system.publish([system.ended(system.session("finbourne", token())) for _ in range(5)])
     system.wait_closed(system.publish([system.ended(system.session("wibmo", token()))]))
     assert len(asked(system, "finbourne.invalidate_token")) == seen
@@ -172,6 +172,7 @@ def test_a_reconnect_consumes_nothing_that_is_held(
     revoker(system, "provider", "hold", "finbourne", "--reason", "maintenance", "--yes")
     _, worker, _ = system.start()
     ids = system.publish([system.ended(system.session("finbourne", token()))])
+    system.wait_closed(system.publish([system.ended(system.session("wibmo", token()))]))
     private_rabbitmq.stop()
     private_rabbitmq.start()
     system.wait_closed(system.publish([system.ended(system.session("wibmo", token()))]), 60)

@@ -45,23 +45,24 @@ class SharedBoard:
         self._changes: dict[Key, Change] = {}  # not yet in the ledger
         self._untold: set[Key] = set()
         self._is_away = False
+        self._is_stopping = False
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Know what stands; a ledger that is away is not waited for."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._step(), PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await self._step()
         self._keeper = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
         """Tell the ledger what it does not know yet, if it listens."""
+        self._is_stopping = True
+        self._wake.set()
         if self._keeper:
+            await asyncio.wait([self._keeper], timeout=PATIENCE)
             self._keeper.cancel()
-            await asyncio.wait([self._keeper])
-        with contextlib.suppress(TimeoutError):
-            if self._changes:
-                await asyncio.wait_for(self._step(), PATIENCE)
         self._desk.close()
 
     def open(self, hold: Hold, wait: float) -> None:
@@ -97,9 +98,10 @@ class SharedBoard:
         return claimed if is_ours else None
 
     async def _keep(self) -> None:
-        while True:
+        while not self._is_stopping:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), PERIOD)
+                async with asyncio.timeout(PERIOD):
+                    await self._wake.wait()
             self._wake.clear()
             await self._step()
 
