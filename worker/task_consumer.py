@@ -7,7 +7,6 @@ import logging
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from celery import bootsteps, signals
@@ -47,7 +46,7 @@ class TaskConsumer(Consumer):
         self._waker.register(hub)
         adjust = self.task_consumer.adjust
         hub.call_repeatedly(PULSE, adjust)
-        self.app.runtime_host.runtime.holds.on_opened = partial(hub.call_soon, adjust)
+        self.app.runtime_host.runtime.holds.on_opened = lambda: hub.call_soon(adjust)
 
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
         """The connection, once there is one. A broker that is away is said once, and waited for without end."""

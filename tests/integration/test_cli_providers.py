@@ -4,6 +4,7 @@ import json
 
 import pytest
 from cli_installation import TOKEN, Installation, tell
+from replay_desk import dead_call
 from servers import Daemon
 
 pytest_plugins = ["cli_fixtures"]
@@ -119,3 +120,12 @@ def test_the_list_needs_no_ledger(installation: Installation) -> None:
     """What is configured is known all the same."""
     installation.set("ledger_url", f"sqlite:///{installation.home / 'empty.sqlite3'}")
     assert {item["state"] for item in installation.json("provider", "list")["items"]} == {"unknown"}
+
+
+def test_who_asks_about_a_person_or_replays_is_told_of_a_hold(installation: Installation) -> None:
+    """Why nothing happens yet: by whom, why, how long."""
+    installation.desk.fill(dead_call(event_id="event-7"))
+    installation.run("provider", "hold", "finbourne", "--reason", "vendor maintenance", "--owner", "nina", "--yes")
+    told = "finbourne is held by nina: all calls, vendor maintenance, ends in 59m"
+    assert told in installation.run("explain", "event-7", code=1).stderr
+    assert told in installation.run("dlq", "replay", "--all", "--dry-run").stderr
