@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The call was not made, or our own credential was refused: it waits in the broker and burns no attempt."""
+    """The provider is held: the call waits in the broker and burns no attempt."""
 
     reason: str
     delay: int  # whole seconds until it is looked at again
+    tried: bool = False  # it was made, and found the provider, or our own credential, at fault
 
 
 Verdict = "Settled | Transient | Permanent | Held"

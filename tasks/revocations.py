@@ -32,7 +32,7 @@ async def revoke(runtime: Runtime, call: ProviderCall) -> State:
         case Settled(state=state):
             await runtime.settle(call, outcome)
             return state
-        case Held(delay=delay) if delay <= remaining:
+        case Held(delay=delay, tried=known) if delay <= remaining or not (known or call.attempts):
             await runtime.hold(call, outcome)
             return State.HELD
         case Held(reason=reason):

@@ -14,6 +14,7 @@ from tasks import revocations
 from worker import broker, lanes, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.engine.event_loop import EventLoop
+from worker.holds.valve import valved
 from worker.observability import logs, sentry
 from worker.runtime import WorkerRuntime
 from worker.settling import SettledTask
@@ -33,7 +34,7 @@ def create_app(settings: Settings) -> Celery:
     host = _RuntimeHost(settings)
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
-    app.amqp.Consumer = lanes.bulkheads(settings.worker)
+    app.amqp.Consumer = valved(lanes.bulkheads(settings.worker), lambda: host.runtime.holds)
     signals.worker_ready.connect(_freeze)
     revocations.register(app, _task_base(host.loop), lambda: host.runtime)
     return app

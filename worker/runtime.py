@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 from tasks import records
 from tasks.base import Held
-from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
+from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS, make_provider, open_session
 from tasks.sealing import Opener, SealError, load_keys
 from worker import broker, messages
 from worker.engine.outbox import LoopOutbox
-from worker.holds import Holds
+from worker.holds.making import make_guard
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
 from worker.settings import Settings, SettingsError
@@ -41,7 +41,7 @@ class WorkerRuntime:
     def __init__(self, settings: Settings) -> None:
         self.policy = settings.retry_policy()
         self._settings = settings
-        self._holds = Holds(settings.hold.first, settings.hold.cap)
+        self.holds = make_guard(settings)
         self._providers: dict[str, Provider] = {}
         self._opener = _open_keys(settings)
         self._resources = AsyncExitStack()
@@ -55,6 +55,8 @@ class WorkerRuntime:
             self._providers[name] = make_provider(name, provider, session, self._opener)
         self._outbox = self._open_outbox()
         self._resources.push_async_callback(self._outbox.close)
+        await self.holds.start()
+        self._resources.push_async_callback(self.holds.stop)
 
     def _open_outbox(self) -> Outbox | LoopOutbox:
         url = self._settings.broker_url.get_secret_value()
@@ -72,18 +74,12 @@ class WorkerRuntime:
         return datetime.now(UTC)
 
     async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-        """Make *call* at its provider once, unless our credential for it is held."""
+        """Make *call* at its provider once, unless it is held."""
         provider = self._providers.get(call.provider)
         if provider is None:
             return Permanent(Reason.ROUTE_UNKNOWN_PROVIDER)
         ours = KINDS[self._settings.providers[call.provider].kind].uses_worker_credential(call.operation)
-        if ours and (held := self._holds.check(call.provider)):
-            return held
-        started = time.perf_counter()
-        outcome = await provider.execute(call)
-        _took.set(round((time.perf_counter() - started) * 1000, 1))
-        _log(call, outcome)
-        return self._learn(call, outcome) if ours else _never_ours(outcome)
+        return await self.holds.attempt(call, partial(_make, provider, call), ours=ours)
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal."""
@@ -115,15 +111,6 @@ class WorkerRuntime:
         """Hand an event to the intake, which judges it."""
         await self._outbox.publish(messages.event(json.dumps(document).encode(), str(document.get("type", "unknown"))))
 
-    def _learn(self, call: ProviderCall, outcome: Outcome) -> Settled | Transient | Permanent | Held:
-        was_open = self._holds.is_open(call.provider)
-        held = self._holds.observe(call.provider, call.call_id, outcome)
-        if held and not was_open:
-            logger.error("provider.held", extra={"provider": call.provider, "reason": held.reason})
-        if was_open and not self._holds.is_open(call.provider):
-            logger.warning("provider.released", extra={"provider": call.provider})
-        return held or _burns_an_attempt(outcome)
-
     def _record(  # noqa: PLR0913 - a line of the ledger has this much to say
         self,
         call: ProviderCall,
@@ -148,9 +135,12 @@ class WorkerRuntime:
         return messages.record(told)
 
 
-def _burns_an_attempt(outcome: Outcome) -> Settled | Transient | Permanent:
-    """A refusal among successes may be about this call alone: it is tried again, and some day given up."""
-    return Transient(outcome.reason, detail=outcome.detail) if isinstance(outcome, CredentialFault) else outcome
+async def _make(provider: Provider, call: ProviderCall) -> Outcome:
+    started = time.perf_counter()
+    outcome = await provider.execute(call)
+    _took.set(round((time.perf_counter() - started) * 1000, 1))
+    _log(call, outcome)
+    return outcome
 
 
 def _open_keys(settings: Settings) -> Opener:
@@ -158,11 +148,6 @@ def _open_keys(settings: Settings) -> Opener:
         return load_keys(settings.keys_dir)
     except (SealError, OSError) as error:
         raise SettingsError(f"keys_dir: {error}; `revoker keys generate` makes a key") from None
-
-
-def _never_ours(outcome: Outcome) -> Settled | Transient | Permanent:
-    """A credential fault of a call that carries the user's own token is a contradiction: an operator must look."""
-    return Permanent(outcome.reason, outcome.detail) if isinstance(outcome, CredentialFault) else outcome
 
 
 def _log(call: ProviderCall, outcome: Outcome) -> None:

@@ -76,10 +76,10 @@ class RetrySettings(_Section):
 
 
 class HoldSettings(_Section):
-    """How long a refused credential is left alone before it is probed."""
+    """How long a provider is left alone before it is probed."""
 
-    first: float = Field(15.0, ge=1, le=3600, description="Seconds of the first hold; it doubles while refused")
-    cap: float = Field(300.0, ge=1, le=3600, description="Seconds of the longest hold")
+    first: float = Field(15.0, ge=1, le=3600, description="Seconds until the first probe; doubled by each that fails")
+    cap: float = Field(300.0, ge=1, le=3600, description="Longest seconds between two probes")
 
 
 class WorkerSettings(_Section):

@@ -18,6 +18,7 @@ from celery.worker.state import maybe_shutdown
 from tasks.outcome import Reason
 from tasks.records import DeadLetter
 from worker import broker, topology
+from worker.holds.valve import PULSE
 from worker.publisher import PublishError
 from worker.settling import PAUSE_BEFORE_REQUEUE, SettledTask
 from worker.task_envelope import Fault, TaskEnvelope
@@ -47,9 +48,12 @@ class TaskConsumer(Consumer):
         )
 
     def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Let signals wake the hub; called again after every reconnect."""
+        """Let signals wake the hub, and holds stop and start consumers; called again after every reconnect."""
         super().register_with_event_loop(hub)
         self._waker.register(hub)
+        adjust = self.task_consumer.adjust
+        hub.call_repeatedly(PULSE, adjust)
+        self.app.runtime_host.runtime.holds.on_opened = lambda: hub.call_soon(adjust)
 
     def shutdown(self) -> None:
         """The last thing a worker does, the pool's last task behind it, on a warm stop and a cold one."""

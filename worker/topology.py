@@ -91,6 +91,14 @@ def calls_queue(provider: str, lane: Lane) -> Queue:
     return Queue(f"revocation.calls.{key}", CALLS, routing_key=key, durable=True, queue_arguments=_NET)
 
 
+def provider_of(queue_name: str) -> str | None:
+    """The provider whose calls wait in the queue of that name; None for a queue of something else."""
+    match queue_name.removeprefix("revocation.calls.").split("."):
+        case [provider, _] if queue_name.startswith("revocation.calls."):
+            return provider
+    return None
+
+
 def task_queues(providers: Iterable[str]) -> list[Queue]:
     """What the Celery worker consumes: urgent lanes first, then routine ones, then the door."""
     names = sorted(providers)

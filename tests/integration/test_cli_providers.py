@@ -4,6 +4,7 @@ import json
 
 import pytest
 from cli_installation import TOKEN, Installation, tell
+from replay_desk import dead_call
 from servers import Daemon
 
 pytest_plugins = ["cli_fixtures"]
@@ -76,3 +77,55 @@ def test_a_refused_credential_is_not_permitted(live: Installation) -> None:
     providers["genesys"]["client_secret"] = "wrong"
     live.set("providers", json.dumps(providers))
     assert "auth.unauthorized" in live.run("genesys", "idle-timeout", "get", *GENESYS, code=77).stderr
+
+
+def test_a_provider_is_held_and_released_with_consent_and_on_record(installation: Installation) -> None:
+    """Owner, reason and expiry are kept; every change prints its audit id, and nothing happens without a yes."""
+    hold = ("provider", "hold", "wibmo", "--reason", "vendor maintenance", "--for", "2h", "--owner", "nina")
+    installation.run(*hold, code=2)
+    installation.run(*hold, "--dry-run")
+    assert installation.desk.ledger.standing_holds() == []
+    made = json.loads(installation.run(*hold, "--yes", "-o", "json").stdout)
+    assert (made["schema"], made["owner"], made["scope"]) == ("revoker.hold/1", "nina", "all")
+    installation.run("provider", "release", "wibmo", "--reason", "back", code=2)
+    released = installation.run("provider", "release", "wibmo", "--reason", "back", "--yes")
+    assert installation.desk.ledger.standing_holds() == []
+    release, placed = installation.desk.ledger.audits()
+    assert (placed.audit_id, placed.reason) == (made["audit_id"], "vendor maintenance")
+    assert (release.action, release.reason, release.count) == ("provider.release", "back", 1)
+    assert release.audit_id in released.stderr
+    assert "nobody" in installation.run("provider", "hold", "nobody", "--reason", "x y", "--yes", code=2).stderr
+
+
+def test_the_list_tells_who_is_held_by_whom_why_and_until_when(installation: Installation) -> None:
+    """In 80 columns, and as JSON."""
+    for name, scope in (("genesys", "worker"), ("wibmo", "all")):
+        installation.run("provider", "hold", name, "--reason", "vendor maintenance", "--scope", scope, "--yes")
+    items = {item["name"]: item for item in installation.json("provider", "list")["items"]}
+    assert {name: item["state"] for name, item in items.items()} == {
+        "finbourne": "serving",
+        "genesys": "partly held",
+        "genesys-eu": "serving",
+        "wibmo": "held",
+    }
+    [hold] = items["wibmo"]["holds"]
+    assert (hold["opened_by"], hold["reason"]) == ("operator", "vendor maintenance")
+    table = installation.run("provider", "list")
+    assert max(map(len, table.stdout.splitlines())) <= 80
+    assert "ends in 59m" in table.stdout
+    assert "2 held" in table.stderr
+
+
+def test_the_list_needs_no_ledger(installation: Installation) -> None:
+    """What is configured is known all the same."""
+    installation.set("ledger_url", f"sqlite:///{installation.home / 'empty.sqlite3'}")
+    assert {item["state"] for item in installation.json("provider", "list")["items"]} == {"unknown"}
+
+
+def test_who_asks_about_a_person_or_replays_is_told_of_a_hold(installation: Installation) -> None:
+    """Why nothing happens yet: by whom, why, how long."""
+    installation.desk.fill(dead_call(event_id="event-7"))
+    installation.run("provider", "hold", "finbourne", "--reason", "vendor maintenance", "--owner", "nina", "--yes")
+    told = "finbourne is held by nina: all calls, vendor maintenance, ends in 59m"
+    assert told in installation.run("explain", "event-7", code=1).stderr
+    assert told in installation.run("dlq", "replay", "--all", "--dry-run").stderr

@@ -134,9 +134,18 @@ async def test_a_held_call_burns_no_attempt() -> None:
 
 async def test_a_hold_that_outlives_the_budget_is_dead() -> None:
     """A call is not kept for ever: an operator sees it, with what held it."""
-    runtime = RecordingRuntime(Held(Reason.AUTH_UNAUTHORIZED, 15))
+    runtime = RecordingRuntime(Held(Reason.AUTH_UNAUTHORIZED, 15, tried=True))
     assert await revoke(runtime, call(deadline=NOW + timedelta(seconds=10))) is State.DEAD
     assert runtime.settled == [("dead", Reason.BUDGET_EXHAUSTED)]
+
+
+async def test_a_call_that_was_never_tried_outlives_its_budget_behind_a_hold() -> None:
+    """Nobody was asked yet: it is made once when the hold is over, however late."""
+    runtime = RecordingRuntime(Held(Reason.AUTH_UNAUTHORIZED, 15), Transient(Reason.HTTP_5XX))
+    late = call(deadline=NOW - timedelta(hours=1))
+    assert await revoke(runtime, late) is State.HELD
+    assert await revoke(runtime, late) is State.DEAD
+    assert runtime.settled[-1] == ("dead", Reason.HTTP_5XX)
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(-6, State.EXPIRED), (-4, State.ACCEPTED), (5, State.ACCEPTED)])

@@ -11,6 +11,7 @@ import click
 from tasks.outcome import State
 from tasks.subject import mask
 from worker.cli.exits import Exit, finish
+from worker.cli.holding import say_held
 from worker.cli.opening import open_ledger
 from worker.cli.output import Column, Document, Form, Listing, output_option, plain, print_json, say, short_duration
 from worker.dead_letters import supersedes
@@ -100,7 +101,8 @@ def explain(whom: str, form: Form, *, as_json: bool) -> None:
     settings = Settings.load()
     with open_ledger(settings) as ledger:
         about, rows = _find(ledger, settings, whom)
-    standings = judged(rows)
+        standings = judged(rows)
+        say_held(ledger, {str(each.row.provider) for each in standings if not each.is_out})
     verdict = verdict_on(standings)
     if form is Form.JSON or as_json:
         told = {"about": about, "out": _is_out(standings), "verdict": verdict}

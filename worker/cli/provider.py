@@ -1,9 +1,11 @@
-"""`revoker provider list|check`."""
+"""`revoker provider list|check`; `hold` and `release` are at home in `holding`."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -12,14 +14,42 @@ from pydantic import SecretStr
 from tasks.outcome import Outcome, Settled
 from tasks.providers import KINDS, ProviderSettings
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.output import Column, Form, Listing, output_option, say
+from worker.cli.holding import document, hold, release, standing_holds, until
+from worker.cli.opening import open_ledger
+from worker.cli.output import Column, Form, Listing, output_option, say, short_duration
 from worker.cli.reaching import opened_providers, outcome_in_words
 from worker.cli.tree import Commands
+from worker.holds.hold import Hold, Opener, Scope
+from worker.ledger import LedgerUnavailable
 from worker.settings import Settings
 
-provider = Commands("provider", help="The configured providers: list, check.")
+provider = Commands("provider", help="The configured providers: list, check, hold, release.")
+provider.add_command(hold)
+provider.add_command(release)
 
-Configured = tuple[str, ProviderSettings]
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A provider instance, and what holds it; None: nobody knows, the ledger is away."""
+
+    name: str
+    settings: ProviderSettings
+    holds: Sequence[Hold] | None
+
+    @property
+    def state(self) -> str:
+        """Whether its calls are made."""
+        if self.holds is None:
+            return "unknown"
+        if not self.holds:
+            return "serving"
+        return "held" if any(each.scope is Scope.ALL for each in self.holds) else "partly held"
+
+    def of_holds(self, told: Callable[[Hold], str]) -> list[str]:
+        """A line about each hold."""
+        return [told(each) for each in self.holds or ()]
+
+
 Checked = tuple[str, Outcome]
 
 
@@ -46,18 +76,25 @@ def _credential(settings: ProviderSettings) -> str:
 _LISTING: Listing[Configured] = Listing(
     "provider",
     (
-        Column("NAME", lambda each: each[0]),
-        Column("KIND", lambda each: each[1].kind),
-        Column("HOST", lambda each: _host(each[1]), cut=1),
-        Column("OPERATIONS", lambda each: _operations(each[1]), cut=1),
-        Column("CREDENTIAL", lambda each: _credential(each[1])),
+        Column("NAME", lambda each: each.name),
+        Column("KIND", lambda each: each.settings.kind),
+        Column("CREDENTIAL", lambda each: _credential(each.settings)),
+        Column("STATE", lambda each: each.state),
+        Column("BY", lambda each: each.of_holds(_by), cut=1),
+        Column("SINCE", lambda each: each.of_holds(_age)),
+        Column("NEXT", lambda each: each.of_holds(until)),
+        Column("WHY", lambda each: each.of_holds(lambda hold: hold.reason), cut=1),
+        Column("HOST", lambda each: _host(each.settings), wide_only=True),
+        Column("OPERATIONS", lambda each: _operations(each.settings), wide_only=True),
     ),
     lambda each: {
-        "name": each[0],
-        "kind": each[1].kind,
-        "host": _host(each[1]),
-        "operations": _operations(each[1]),
-        "credential": _credential(each[1]),
+        "name": each.name,
+        "kind": each.settings.kind,
+        "host": _host(each.settings),
+        "operations": _operations(each.settings),
+        "credential": _credential(each.settings),
+        "state": each.state,
+        "holds": [document(hold) for hold in each.holds or ()],
     },
 )
 
@@ -75,10 +112,32 @@ _CHECKS: Listing[Checked] = Listing(
 @provider.command("list")
 @output_option
 def list_(form: Form) -> None:
-    """List the configured provider instances."""
-    configured = sorted(Settings.load().providers.items())
+    """List the configured provider instances: are they called, and if not, why, and how long."""
+    settings = Settings.load()
+    holds = _holds(settings)
+    configured = [
+        Configured(name, each, None if holds is None else [hold for hold in holds if hold.provider == name])
+        for name, each in sorted(settings.providers.items())
+    ]
     _LISTING.show(form, configured)
-    say(f"{len(configured)} configured")
+    say(f"{len(configured)} configured, {sum(bool(each.holds) for each in configured)} held")
+
+
+def _holds(settings: Settings) -> list[Hold] | None:
+    try:
+        with open_ledger(settings) as ledger:
+            return standing_holds(ledger)
+    except LedgerUnavailable as error:
+        say(f"what is held is not known: {error}")
+        return None
+
+
+def _by(hold: Hold) -> str:
+    return hold.owner if hold.opened_by is Opener.OPERATOR else hold.opened_by.value
+
+
+def _age(hold: Hold) -> str:
+    return short_duration(datetime.now(UTC) - hold.since)
 
 
 @provider.command()

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Self
 
-from worker.ledger import auditing, dead_letters, migrating, queries, writing
+from worker.holds.hold import Hold
+from worker.ledger import auditing, dead_letters, holds, migrating, queries, writing
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.engine import Database, open_database
 from worker.ledger.rows import (
@@ -137,3 +138,28 @@ class Ledger:
         """At most *limit* events and calls that are new or changed since *cursor*, in order, and the next cursor."""
         with self._database.reading() as connection:
             return queries.changes(connection, cursor, limit)
+
+    def standing_holds(self) -> list[Hold]:
+        """Every hold, those included that are over and not yet cleared away."""
+        with self._database.reading() as connection:
+            return holds.standing(connection)
+
+    def exchange_holds(self, changes: Sequence[holds.Change]) -> holds.Effect:
+        """Write what a worker changed, if anything; then what stands."""
+        with self._database.writing() if changes else self._database.reading() as connection:
+            return holds.exchange(connection, changes)
+
+    def claim_hold(self, hold: Hold) -> bool:
+        """Write *hold* where it is the version next to the one that stands; whether it was."""
+        with self._database.writing() as connection:
+            return holds.claim(connection, hold)
+
+    def place_hold(self, hold: Hold, audit: AuditEntry) -> Hold:
+        """Have an operator's *hold* stand, in place of the one before; returns it as it stands."""
+        with self._database.writing() as connection:
+            return holds.place(connection, hold, audit)
+
+    def release_holds(self, provider: str, audit: AuditEntry) -> list[Hold]:
+        """End what holds *provider*, a breaker's hold by a probe; returns what stood."""
+        with self._database.writing() as connection:
+            return holds.release(connection, provider, audit)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
@@ -19,6 +16,9 @@ def upgrade(connection: Connection) -> None:
 
     SQLite's turn is its write lock, which a writing transaction holds from the start.
     """
+    from alembic import command  # noqa: PLC0415 - 10 MB that a worker, which never migrates, does without
+    from alembic.config import Config  # noqa: PLC0415 - likewise
+
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     config = Config()

@@ -153,3 +153,17 @@ audits: Final = Table(
     Column("result", Words, nullable=False),
     Index("audits_by_time", "at"),
 )
+
+holds: Final = Table(
+    "holds",
+    metadata,
+    Column("provider", Words, primary_key=True),
+    Column("scope", Words, primary_key=True),
+    Column("opened_by", Words, primary_key=True),
+    Column("owner", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False),  # its end; of a breaker's: its next probe
+    Column("strikes", BigInteger, nullable=False),
+    Column("turn", BigInteger, nullable=False),  # counts its changes: the later version is true
+)

@@ -21,6 +21,7 @@ from worker.cli.dead_letter.finding import (
 )
 from worker.cli.dead_letter.plans import GROUPS, RESULT, groups, replay_document, replay_in_words, result_rows
 from worker.cli.exits import Exit, finish
+from worker.cli.holding import say_held
 from worker.cli.interrupting import stop_wished
 from worker.cli.opening import open_ledger, open_publisher
 from worker.cli.output import Form, counted, output_option, print_json, say
@@ -98,6 +99,7 @@ def replay(  # noqa: PLR0913 - one for each option
             return
         order = _Order(plan, pace, AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why), form)
         _show_plan(order, dry_run=dry_run)
+        say_held(ledger, {row.provider for row in plan.ready if row.provider})
         finish(_nothing_to_do(plan) if dry_run or not plan.ready else _carry_out(settings, ledger, order, yes=yes))
 
 

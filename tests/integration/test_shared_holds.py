@@ -1,0 +1,248 @@
+"""Guards of several workers on one ledger: what one learns holds all, one of them probes, one of them says so."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from servers import eventually
+
+from tasks.base import Held
+from tasks.call import Lane, Operation, ProviderCall
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from worker.holds import guard as guarding
+from worker.holds.desk import Desk
+from worker.holds.guard import BY_OPERATOR, Guard, Terms, Verdict
+from worker.holds.hold import Hold, Opener, Scope
+from worker.ledger import AuditEntry, Ledger
+
+pytest_plugins = ["ledger_fixtures"]
+
+DONE = Settled(State.ACCEPTED, "204")
+FAULT = CredentialFault(Reason.AUTH_FORBIDDEN)
+DOWN = Transient(Reason.HTTP_5XX)
+UNKNOWN = Permanent(Reason.PROVIDER_NOT_FOUND)
+TERMS = Terms(
+    first=0.4, cap=1.6, longest_pause=5, leases={"genesys": 5.0, "finbourne": 5.0}, worker_only=frozenset({"wibmo"})
+)
+
+
+def call(number: int, provider: str = "genesys") -> ProviderCall:
+    """Call *number*, about a user of its own."""
+    now = datetime.now(UTC)
+    return ProviderCall(
+        call_id=f"call-{number}",
+        source="urn:test",
+        event_id=f"event-{number}",
+        event_type="user.disabled",
+        occurred_at=now,
+        deadline=now + timedelta(hours=1),
+        provider=provider,
+        operation=Operation.GENESYS_DELETE_TOKEN,
+        lane=Lane.URGENT,
+        subject="a***@example.com",
+        subject_keys=(f"user-{number}",),
+    )
+
+
+class Provider:
+    """A provider that answers as told, and counts who reached it."""
+
+    def __init__(self, outcome: Outcome, seconds: float = 0.0) -> None:
+        self.outcome, self.seconds, self.asked = outcome, seconds, 0
+
+    async def __call__(self) -> Outcome:
+        """Answer."""
+        self.asked += 1
+        await asyncio.sleep(self.seconds)
+        return self.outcome
+
+    async def many(self, guard: Guard, count: int, *, ours: bool = True) -> list[Verdict]:
+        """What *count* calls at once come to."""
+        return await asyncio.gather(*(guard.attempt(call(number), self, ours=ours) for number in range(count)))
+
+
+@asynccontextmanager
+async def started(url: str) -> AsyncIterator[Guard]:
+    """The guard of a worker process."""
+    guard = Guard(TERMS, Desk(url), chance=lambda: 0.0)
+    await guard.start()
+    yield guard
+    await guard.stop()
+
+
+def told(caplog: pytest.LogCaptureFixture, what: str) -> list[logging.LogRecord]:
+    """What was said of holds."""
+    return [record for record in caplog.records if record.message == what]
+
+
+async def is_held(guard: Guard) -> bool:
+    """Whether the worker knows of a hold; nothing is probed by asking."""
+    return bool(guard._board.blocking("genesys", ours=True))
+
+
+async def is_free(guard: Guard) -> bool:
+    """Whether a call goes, as the probe if need be."""
+    return not isinstance(await guard.attempt(call(99), Provider(DONE), ours=True), Held)
+
+
+async def test_a_refused_credential_meets_a_handful_of_calls(ledger_url: str, ledger: Ledger) -> None:
+    """Of forty at once, five at most; none of them burns an attempt, and none of the others is made."""
+    provider = Provider(FAULT, 0.02)
+    async with started(ledger_url) as guard:
+        verdicts = await provider.many(guard, 40)
+    assert {(type(each), each.reason) for each in verdicts if not isinstance(each, Settled)} == {
+        (Held, Reason.AUTH_FORBIDDEN)
+    }
+    assert provider.asked <= 5
+    [hold] = ledger.standing_holds()
+    assert hold.key == ("genesys", Scope.WORKER, Opener.BREAKER)
+
+
+async def test_workers_that_find_out_together_say_so_once(
+    ledger_url: str, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both open the hold; one row, one alert at error level, and both are held by it."""
+    async with started(ledger_url) as one, started(ledger_url) as two:
+        await asyncio.gather(Provider(FAULT).many(one, 3), Provider(FAULT).many(two, 3))
+
+        async def both_wrote() -> bool:
+            return not one._shared._changes and not two._shared._changes
+
+        await eventually(both_wrote)
+    [record] = told(caplog, "provider.held")
+    assert (record.levelno, record.__dict__["reason"]) == (logging.ERROR, Reason.AUTH_FORBIDDEN)
+    assert len(ledger.standing_holds()) == 1
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_one_worker_probes_and_all_go_on(ledger_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A worker that never asked follows within about a second, one call is the probe, its success releases all."""
+    probe = Provider(DONE, 0.3)
+    async with started(ledger_url) as one, started(ledger_url) as two:
+        await Provider(FAULT).many(one, 3)
+        await eventually(lambda: is_held(two))
+        await asyncio.sleep(TERMS.first + 0.1)  # the time of the hold, which is the thing under test
+        await asyncio.gather(*(probe.many(each, 5) for each in (one, two)))
+        assert probe.asked == 1
+        await eventually(lambda: is_free(one))
+        await eventually(lambda: is_free(two))
+    assert len(told(caplog, "provider.released")) == 1
+
+
+async def test_every_failed_probe_doubles_the_hold_and_burns_nothing(ledger_url: str, ledger: Ledger) -> None:
+    """0.4, 0.8, 1.6, 1.6 seconds; an outage is no reason to burn the attempts of those who look whether it is over."""
+    async with started(ledger_url) as guard:
+        verdicts = await Provider(DOWN).many(guard, 5)
+        assert set(map(type, verdicts)) == {Transient}
+        for strikes in (2, 3, 4):
+
+            async def probed(strikes: int = strikes) -> bool:
+                assert isinstance(await guard.attempt(call(7), Provider(DOWN), ours=True), Held)
+                return [hold.strikes for hold in ledger.standing_holds()] == [strikes]
+
+            await eventually(probed)
+        [hold] = ledger.standing_holds()
+    assert (hold.scope, hold.reason) == (Scope.ALL, Reason.HTTP_5XX)
+    assert hold.until - datetime.now(UTC) < timedelta(seconds=TERMS.cap)
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_a_hold_outlives_the_worker_that_opened_it(ledger_url: str) -> None:
+    """The next one knows before its first call."""
+    async with started(ledger_url) as guard:
+        await Provider(DOWN).many(guard, 5)
+    provider = Provider(DONE)
+    async with started(ledger_url) as guard:
+        assert isinstance(await guard.attempt(call(1), provider, ours=False), Held)
+    assert provider.asked == 0
+
+
+@pytest.mark.parametrize("unknown", [UNKNOWN, Settled(State.ALREADY_REVOKED, "404")])
+async def test_a_provider_that_knows_nobody_is_held(ledger_url: str, ledger: Ledger, unknown: Outcome) -> None:
+    """The first nine are what they are; from the tenth on it is the wrong base URL, and calls wait."""
+    async with started(ledger_url) as guard:
+        verdicts = await Provider(unknown).many(guard, 12, ours=False)
+    assert verdicts[:9] == [unknown] * 9
+    assert {type(each) for each in verdicts[9:]} == {Held}
+    assert [hold.reason for hold in ledger.standing_holds()] == [Reason.PROVIDER_NOT_FOUND]
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_a_users_bad_token_opens_nothing(ledger_url: str) -> None:
+    """What looks like a credential fault there is a contradiction for people to look at."""
+    async with started(ledger_url) as guard:
+        assert await Provider(FAULT).many(guard, 50, ours=False) == [Permanent(FAULT.reason)] * 50
+        assert await is_free(guard)
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_a_refusal_nobody_shares_burns_an_attempt(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits a moment for others, then it is about this call alone: tried again, and some day given up."""
+    monkeypatch.setattr(guarding, "DOUBT", 0.05)
+    async with started(ledger_url) as guard:
+        assert await Provider(FAULT).many(guard, 1) == [Transient(FAULT.reason)]
+
+
+async def test_a_retry_after_pauses_every_call_of_the_provider(ledger_url: str, ledger: Ledger) -> None:
+    """Those with users' tokens as well, in every worker; it ends by itself."""
+    async with started(ledger_url) as one, started(ledger_url) as two:
+        await Provider(Transient(Reason.HTTP_429, 2.0)).many(one, 1)
+        assert isinstance(await one.attempt(call(1), Provider(DONE), ours=False), Held)
+        await eventually(lambda: is_held(two))
+        await eventually(lambda: is_free(one))
+
+        async def cleared() -> bool:
+            return not ledger.standing_holds()
+
+        await eventually(cleared)
+
+
+async def test_an_operators_hold_is_followed_until_its_expiry(
+    ledger_url: str, ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No alert for what a person decided; one line when it is over."""
+    now = datetime.now(UTC)
+    wanted = Hold("genesys", Scope.ALL, Opener.OPERATOR, "ops", "maintenance", now, now + timedelta(seconds=3))
+    async with started(ledger_url) as one, started(ledger_url) as two:
+        ledger.place_hold(wanted, AuditEntry("ops", "provider.hold", "genesys", "maintenance"))
+        await eventually(lambda: is_held(one))
+        verdict = await one.attempt(call(1), Provider(DONE), ours=False)
+        assert isinstance(verdict, Held)
+        assert verdict.reason == BY_OPERATOR
+        await eventually(lambda: is_free(one))
+        await eventually(lambda: is_free(two))
+
+        async def cleared() -> bool:
+            return not ledger.standing_holds() and bool(told(caplog, "provider.released"))
+
+        await eventually(cleared)
+    assert len(told(caplog, "provider.released")) == 1
+    assert not told(caplog, "provider.held")
+
+
+async def test_a_release_has_a_breakers_hold_probed_at_once(ledger_url: str, ledger: Ledger) -> None:
+    """An operator who mended the cause need not wait for the next probe."""
+    async with started(ledger_url) as guard:
+        await Provider(DOWN).many(guard, 5)
+        await eventually(lambda: asyncio.to_thread(ledger.standing_holds))
+        [released] = ledger.release_holds("genesys", AuditEntry("ops", "provider.release", "genesys", "mended"))
+        assert released.strikes == 1
+        await eventually(lambda: is_free(guard))
+
+
+async def test_without_a_ledger_a_worker_looks_after_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It holds, probes and goes on as ever, and says that the ledger is away, once."""
+    async with started(f"sqlite:///{tmp_path}/nowhere/ledger.sqlite3") as guard:
+        await Provider(FAULT).many(guard, 3)
+        assert await is_held(guard)
+        await eventually(lambda: is_free(guard))
+
+        async def said() -> bool:
+            return bool(told(caplog, "provider.released"))
+
+        await eventually(said)
+    assert [len(told(caplog, what)) for what in ("holds.ledger_away", "provider.held")] == [1, 1]

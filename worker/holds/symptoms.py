@@ -1,0 +1,61 @@
+"""What the outcome of one call says of its provider, and of our credential there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Final
+
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, Transient
+
+_NOT_FOUND_AND_SETTLED: Final = "404"  # the evidence where a 404 is configured to settle a call
+
+
+class Symptom(Enum):
+    """What is learnt from a call, whatever becomes of the call itself."""
+
+    WELL = auto()  # the provider took our word and judged this very call
+    REFUSED = auto()  # it refuses our own credential
+    OUTAGE = auto()  # nobody answered, or somebody who is broken
+    NOT_FOUND = auto()  # it does not know what the call is about, or we asked in the wrong place
+    PAUSE = auto()  # it asked everybody to wait
+    NOTHING = auto()
+
+
+def symptom(outcome: Outcome) -> Symptom:
+    """The symptom that *outcome* is. A call that could not even be sent, or was answered by who knows whom: nothing."""
+    match outcome:
+        case CredentialFault():
+            return Symptom.REFUSED
+        case Settled(evidence=evidence):
+            return Symptom.NOT_FOUND if evidence == _NOT_FOUND_AND_SETTLED else Symptom.WELL
+        case Transient(reason=Reason.HTTP_429, retry_after=float()):
+            return Symptom.PAUSE
+        case Transient(reason=reason):
+            return Symptom.OUTAGE if reason.startswith("net.") or reason == Reason.HTTP_5XX else Symptom.NOTHING
+        case Permanent(reason=Reason.PROVIDER_NOT_FOUND):
+            return Symptom.NOT_FOUND
+        case Permanent(reason=reason):
+            return Symptom.WELL if reason.startswith(_JUDGED) else Symptom.NOTHING
+
+
+_JUDGED: Final = ("http.4xx.", "auth.", Reason.PROVIDER_RESCODE)
+
+
+def behind(reason: str) -> Symptom:
+    """The symptom for which the breaker opened a hold of this *reason*."""
+    return _BEHIND.get(reason, Symptom.OUTAGE)
+
+
+_BEHIND: Final[Mapping[str, Symptom]] = {
+    Reason.AUTH_UNAUTHORIZED: Symptom.REFUSED,
+    Reason.AUTH_FORBIDDEN: Symptom.REFUSED,
+    Reason.PROVIDER_NOT_FOUND: Symptom.NOT_FOUND,
+}
+
+HEALED_BY: Final[Mapping[Symptom, frozenset[Symptom]]] = {
+    Symptom.REFUSED: frozenset({Symptom.WELL, Symptom.NOT_FOUND}),
+    Symptom.OUTAGE: frozenset({Symptom.WELL, Symptom.REFUSED, Symptom.NOT_FOUND, Symptom.PAUSE}),
+    Symptom.NOT_FOUND: frozenset({Symptom.WELL}),
+}
+"""Of what opened a hold: the symptoms of a probe that end it. The same symptom again is a strike."""
