@@ -10,7 +10,7 @@ from celery import Celery, bootsteps, signals
 from celery.concurrency import get_implementation
 
 from tasks import revocations
-from worker import broker, embedded, lanes, topology
+from worker import broker, embedded, lanes, limits, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.engine.event_loop import EventLoop
 from worker.observability import logs, sentry
@@ -32,7 +32,7 @@ def create_app(settings: Settings) -> Celery:
     host = _RuntimeHost(settings)
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
-    app.amqp.Consumer = lanes.bulkheads(settings.worker)
+    app.amqp.Consumer = lanes.bulkheads(settings.worker, limits.prefetch(settings.providers))
     signals.worker_shutdown.connect(host.stop, weak=False)
     signals.worker_ready.connect(_freeze)
     revocations.register(app, _task_base(host.loop), lambda: host.runtime)
@@ -111,6 +111,9 @@ class _RuntimeHost:
         self.loop.start()
         self.loop.run(self.runtime.open())
 
+    def give_back(self) -> None:
+        self.loop.soon(self.runtime.give_back)
+
     def stop(self, **_: object) -> None:
         self.loop.run(self.runtime.close())
         self.loop.stop()
@@ -134,6 +137,10 @@ class RuntimeStep(bootsteps.StartStopStep):
     def start(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Open sessions and connections."""
         worker.app.runtime_host.start()
+
+    def close(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Let no call wait any more for its turn; called before anything is stopped."""
+        worker.app.runtime_host.give_back()
 
 
 def _task_base(loop: EventLoop | LoopThread) -> type[SettledTask]:

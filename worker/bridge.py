@@ -32,6 +32,10 @@ class LoopThread:
         """Run *coroutine* on the loop and wait for it, from any other thread."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
+    def soon(self, function: Callable[[], object]) -> None:
+        """Run *function* on the loop, from any thread."""
+        self._loop.call_soon_threadsafe(function)
+
     def aside(self, function: Callable[..., T], *args: object) -> T:
         """Run blocking *function*: the loop has its own thread, and goes on."""
         return function(*args)

@@ -20,6 +20,7 @@ from tasks.sealing import Opener, SealError, load_keys
 from worker import broker, messages
 from worker.engine.outbox import LoopOutbox
 from worker.holds import Holds
+from worker.limits import RateLimits
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
 from worker.settings import Settings, SettingsError
@@ -41,6 +42,7 @@ class WorkerRuntime:
         self.policy = settings.retry_policy()
         self._settings = settings
         self._holds = Holds(settings.hold.first, settings.hold.cap)
+        self._limits = RateLimits(settings)
         self._providers: dict[str, Provider] = {}
         self._opener = _open_keys(settings)
         self._resources = AsyncExitStack()
@@ -54,6 +56,8 @@ class WorkerRuntime:
             self._providers[name] = make_provider(name, provider, session, self._opener)
         self._outbox = self._open_outbox()
         self._resources.push_async_callback(self._outbox.close)
+        self._limits.open()
+        self._resources.push_async_callback(self._limits.close)
 
     def _open_outbox(self) -> Outbox | LoopOutbox:
         url = self._settings.broker_url.get_secret_value()
@@ -63,20 +67,31 @@ class WorkerRuntime:
         return Outbox(Publisher(connect))
 
     async def close(self) -> None:
-        """Close what was opened, the outbox first."""
+        """Close what was opened, the last first."""
         await self._resources.aclose()
+
+    def give_back(self) -> None:
+        """Let no call wait any more for its turn: the worker stops."""
+        self._limits.stop()
 
     def now(self) -> datetime:
         """The time, aware and in UTC."""
         return datetime.now(UTC)
 
     async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-        """Make *call* at its provider once, unless our credential for it is held."""
+        """Make *call* at its provider once, in its turn, unless our credential for it is held.
+
+        Raises GivenBack where the worker stops before its turn has come.
+        """
         provider = self._providers.get(call.provider)
         if provider is None:
             return Permanent(Reason.ROUTE_UNKNOWN_PROVIDER)
         ours = KINDS[self._settings.providers[call.provider].kind].uses_worker_credential(call.operation)
-        if ours and (held := self._holds.check(call.provider)):
+        limiter = self._limits.of(call)
+        permit = await limiter.permit(call.lane) if limiter else None
+        if ours and (held := self._holds.check(call.provider)):  # not before its turn: it may be held meanwhile
+            if limiter:
+                limiter.give_back(permit)
             return held
         started = time.perf_counter()
         outcome = await provider.execute(call)

@@ -15,6 +15,7 @@ from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.output import Column, Form, Listing, output_option, say
 from worker.cli.reaching import opened_providers, outcome_in_words
 from worker.cli.tree import Commands
+from worker.limits import per_minute
 from worker.settings import Settings
 
 provider = Commands("provider", help="The configured providers: list, check.")
@@ -51,6 +52,7 @@ _LISTING: Listing[Configured] = Listing(
         Column("HOST", lambda each: _host(each[1]), cut=1),
         Column("OPERATIONS", lambda each: _operations(each[1]), cut=1),
         Column("CREDENTIAL", lambda each: _credential(each[1])),
+        Column("A MINUTE", lambda each: per_minute(each[1])),
     ),
     lambda each: {
         "name": each[0],
@@ -58,6 +60,7 @@ _LISTING: Listing[Configured] = Listing(
         "host": _host(each[1]),
         "operations": _operations(each[1]),
         "credential": _credential(each[1]),
+        "calls_per_minute": per_minute(each[1]),
     },
 )
 

@@ -25,6 +25,10 @@ class EventLoop:
         """Run *coroutine*, and everything else that is on the loop, until it is done."""
         return self.asyncio.run_until_complete(coroutine)
 
+    def soon(self, function: Callable[[], object]) -> None:
+        """Run *function* on the loop, as soon as it runs."""
+        self.asyncio.call_soon_threadsafe(function)
+
     def aside(self, function: Callable[..., T], *args: object) -> T:
         """Run blocking *function* in a thread while the loop goes on: what is in flight does not wait for it."""
         return self.run(self._in_thread(function, *args))

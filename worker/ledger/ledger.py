@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Self
+from typing import Self, TypeVar
 
-from worker.ledger import auditing, dead_letters, migrating, queries, writing
+from worker.ledger import auditing, dead_letters, limits, migrating, queries, writing
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.engine import Database, open_database
 from worker.ledger.rows import (
@@ -20,6 +20,8 @@ from worker.ledger.rows import (
     Totals,
 )
 
+T = TypeVar("T")
+
 EVERYTHING = DeadLetterFilter()
 
 
@@ -30,12 +32,13 @@ class Ledger:
         self._database = database
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, lock_seconds: float | None = None) -> Self:
         """The ledger at `sqlite:////path/file` (made if missing, mode 0600) or `postgresql+psycopg://…`.
 
         PostgreSQL is reached at the first use. Raises LedgerUnavailable for other URLs and an impossible file.
+        Others' transactions are waited for *lock_seconds*, 10 by default.
         """
-        return cls(open_database(url))
+        return cls(open_database(url, lock_seconds))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -137,3 +140,11 @@ class Ledger:
         """At most *limit* events and calls that are new or changed since *cursor*, in order, and the next cursor."""
         with self._database.reading() as connection:
             return queries.changes(connection, cursor, limit)
+
+    def change_limit(self, fingerprint: str, turn: Callable[[str, float], tuple[str, T]]) -> T:
+        """Have *turn* make a credential's new record of the old one ("" at first) and the database's time (seconds).
+
+        Returns what it returns beside; nobody else changes the record meanwhile.
+        """
+        with self._database.writing() as connection:
+            return limits.change(connection, fingerprint, turn)

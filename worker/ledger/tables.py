@@ -153,3 +153,10 @@ audits: Final = Table(
     Column("result", Words, nullable=False),
     Index("audits_by_time", "at"),
 )
+
+limits: Final = Table(
+    "limits",
+    metadata,
+    Column("fingerprint", Words, primary_key=True),  # of a credential
+    Column("record", Words, nullable=False),  # JSON object: what was used of its rate limit, and by whom it is shared
+)

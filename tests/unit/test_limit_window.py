@@ -1,0 +1,100 @@
+"""The window of a rate limit: never above it, whoever asks when, and nearly all of it where there is work."""
+
+import random
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.limits.steadiness import Sight
+from worker.limits.window import Ask, Grant, Limit, Record, lease
+
+MINUTE = 60.0
+
+
+@dataclass
+class World:
+    """A database and its clock, workers with permits, a provider that counts; real time is *now*."""
+
+    limit: Limit
+    now: float = 1e9
+    set_by: float = 0.0  # how far the database's clock was set
+    record: Record = field(default_factory=Record)
+    sights: dict[str, Sight] = field(default_factory=dict)
+    arrivals: list[float] = field(default_factory=list)
+
+    def ask(self, worker: str, urgent: int = 0, routine: int = 0, unused: Mapping[int, int] | None = None) -> Grant:
+        """What *worker* gets; the record goes through its text, as in the database."""
+        sight = Sight.of(self.now, self.now + self.set_by, self.now)
+        steady = worker not in self.sights or self.sights[worker].agrees(sight)
+        self.sights[worker] = sight
+        ask = Ask(worker, urgent, routine, unused or {}, steady=steady)
+        record, grant = lease(self.limit, Record.load(self.record.dump()), ask, self.now + self.set_by)
+        self.record = record
+        return grant
+
+    def call(self, count: int, late: float) -> None:
+        """Use *count* permits, and have the requests arrive *late* after they were leased."""
+        self.arrivals += [self.now + late] * count
+
+    def worst(self) -> int:
+        """The most calls that the provider saw in any window."""
+        times = sorted(self.arrivals)
+        return max((bisect_left(times, at + self.limit.window) - i for i, at in enumerate(times)), default=0)
+
+
+MOVES = st.tuples(
+    st.sampled_from("abc"),
+    st.integers(0, 40),  # urgent
+    st.integers(0, 40),  # routine
+    st.floats(0, 1),  # how much of it is used, the rest is handed back next time
+    st.floats(0, 2),  # seconds until it arrives: usable + spread
+    st.one_of(st.floats(0, 1), st.floats(0, 90)),  # seconds until the next move
+    st.sampled_from([0.0] * 9 + [0.5, -0.5, 7.0, -7.0, 65.0, 3600.0, -3600.0, 86_400.0]),  # a step of the clock
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 60), st.lists(MOVES, max_size=60))
+def test_no_window_is_ever_above_the_limit(
+    calls: int, moves: list[tuple[str, int, int, float, float, float, float]]
+) -> None:
+    """Whatever the workers' order, whatever is used late or handed back, however the database's clock is set."""
+    world, unused = World(Limit(calls)), {name: dict[int, int]() for name in "abc"}
+    for name in "abc":
+        world.ask(name)
+    for worker, urgent, routine, share, late, pause, step in moves:
+        grant = world.ask(worker, urgent, routine, unused.pop(worker, {}))
+        used = round(grant.permits * share)
+        world.call(used, late)
+        unused[worker] = {grant.slot: grant.permits - used}
+        world.now += pause
+        world.set_by += step
+    assert world.worst() <= calls
+
+
+def busy(world: World, seconds: float, *, urgent: int = 0, routine: int = 0, seed: int = 1) -> int:
+    """Three workers with no end of work, each looking every half second or so; the calls made in *seconds*."""
+    chance, before = random.Random(seed), len(world.arrivals)  # noqa: S311 - the same every time
+    due = dict.fromkeys("abc", world.now)
+    end = world.now + seconds
+    while world.now < end:
+        worker = min(due, key=lambda name: due[name])
+        world.now = max(world.now, due[worker])
+        world.call(world.ask(worker, urgent, routine).permits, chance.uniform(0, 0.2))
+        due[worker] = world.now + chance.uniform(0.4, 0.8)
+    return len(world.arrivals) - before
+
+
+@pytest.mark.parametrize("calls", [20, 60, 300, 6000])
+@pytest.mark.parametrize("lane", ["urgent", "routine"])
+def test_a_backlog_gets_nine_tenths_of_the_limit(calls: int, lane: str) -> None:
+    """In the long run and after a first window, with the limit kept all the while."""
+    world = World(Limit(calls))
+    busy(world, MINUTE, **{lane: 10 + calls // 30})
+    made = busy(world, 10 * MINUTE, **{lane: 10 + calls // 30})
+    assert made >= 0.9 * 10 * calls
+    assert world.worst() <= calls
