@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -129,12 +130,18 @@ class WorkerRuntime:
 
     def _learn(self, call: ProviderCall, outcome: Outcome) -> Settled | Transient | Permanent | Held:
         was_open = self._holds.is_open(call.provider)
-        held = self._holds.observe(call.provider, call.call_id, outcome)
+        held = self._holds.observe(call.provider, call.call_id, self._capped(outcome))
         if held and not was_open:
             logger.error("provider.held", extra={"provider": call.provider, "reason": held.reason})
         if was_open and not self._holds.is_open(call.provider):
             logger.warning("provider.released", extra={"provider": call.provider})
         return held or _burns_an_attempt(outcome)
+
+    def _capped(self, outcome: Outcome) -> Outcome:
+        """A pause for ever would be the end of every call."""
+        if not (isinstance(outcome, Transient) and outcome.retry_after):
+            return outcome
+        return replace(outcome, retry_after=min(outcome.retry_after, self.policy.retry_after_cap))
 
     def _record(  # noqa: PLR0913 - a line of the ledger has this much to say
         self,

@@ -98,3 +98,79 @@ def test_a_backlog_gets_nine_tenths_of_the_limit(calls: int, lane: str) -> None:
     made = busy(world, 10 * MINUTE, **{lane: 10 + calls // 30})
     assert made >= 0.9 * 10 * calls
     assert world.worst() <= calls
+
+
+def test_the_last_moment_of_use_and_the_slowest_way_are_reckoned_with() -> None:
+    """Calls that arrive two seconds late share no window with those leased as soon as there are permits again."""
+    world = World(Limit(30))
+    world.call(world.ask("a", urgent=30).permits, 2.0)
+    while not (grant := world.ask("b", urgent=30)).permits:
+        world.now += 0.01
+    world.call(grant.permits, 0.0)
+    assert world.worst() == 30
+    assert world.now <= 1e9 + 62.5
+
+
+def test_routine_calls_leave_one_in_twenty_to_urgent_ones() -> None:
+    """However much there is to do; with a limit of 1 there is nothing to divide."""
+    for calls, left in ((300, 15), (20, 1), (2, 1), (1, 0)):
+        world = World(Limit(calls))
+        busy(world, 2 * MINUTE, routine=50)
+        assert world.ask("a", urgent=100).permits >= left
+        assert world.ask("b", urgent=1).permits == 0
+
+
+def test_after_a_quiet_minute_the_whole_limit_is_there_for_urgent_calls() -> None:
+    """A hundred people disabled at once are logged out at once; routine calls keep to their pace."""
+    assert World(Limit(300)).ask("a", urgent=400).permits == 300
+    assert 1 <= World(Limit(300)).ask("a", routine=400).permits <= 300 * 2 / 60
+
+
+def test_routine_calls_give_way_while_urgent_ones_need_more_than_the_reserve() -> None:
+    """What leaves the window is the urgent calls' until their crowd is gone."""
+    world = World(Limit(300))
+    busy(world, 2 * MINUTE, routine=50)
+    world.ask("a", urgent=100)
+    world.now += 3
+    assert world.ask("b", routine=10).permits == 0
+    assert world.ask("a", urgent=10).permits == 10
+
+
+def test_a_permit_is_handed_back_once_and_only_where_the_clock_agrees() -> None:
+    """A slot that comes again after the clock was set back is not the slot of that permit."""
+    world = World(Limit(5))
+    first = world.ask("a", urgent=1)
+    world.ask("b")
+    world.now += 100
+    world.set_by -= 100
+    assert world.ask("b", urgent=5).permits + world.ask("a", urgent=5, unused={first.slot: 1}).permits <= 5
+
+
+def test_a_clock_set_back_costs_no_more_than_a_window() -> None:
+    """Even where no worker saw it happen."""
+    world = World(Limit(5))
+    world.ask("a", urgent=5)
+    world.set_by = -3600.0
+    assert world.ask("b", urgent=5).permits == 0
+    world.now += 63
+    assert world.ask("b", urgent=5).permits == 5
+
+
+def test_a_worker_out_of_sight_is_left_its_share() -> None:
+    """From the moment it may be on its own until it is forgotten; one that says goodbye takes nothing along."""
+    world = World(Limit(300))
+    for name in "abc":
+        world.ask(name)
+    world.record, _ = lease(world.limit, world.record, Ask("c", leaves=True), world.now)
+    world.now += 7
+    assert world.ask("a", urgent=400).permits == 150
+    assert world.ask("b", urgent=400).permits == 150
+
+
+def test_what_was_used_out_of_sight_counts_once_it_is_told() -> None:
+    """With its age, not with the moment it is told."""
+    world = World(Limit(10))
+    record, grant = lease(world.limit, Record(), Ask("a", urgent=10, alone=(1.0, 30.0, 61.0, 90.0)), 1e9)
+    assert grant.permits == 7
+    _, later = lease(world.limit, record, Ask("a", urgent=10), 1e9 + 40)
+    assert later.permits == 2
