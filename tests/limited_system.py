@@ -23,8 +23,8 @@ class Limited:
 
     def __init__(self, system: System, calls: int, window: float = 60, ledger_url: str | None = None) -> None:
         self.system, self.calls, self.window = system, calls, window
-        self._ledger_url = ledger_url or system.ledger_url
-        ledger = Ledger.open(self._ledger_url)
+        self.ledger_url = ledger_url or system.ledger_url
+        ledger = Ledger.open(self.ledger_url)
         ledger.upgrade()
         ledger.close()
 
@@ -32,7 +32,7 @@ class Limited:
         """Start workers; wait until they consume."""
         env: Mapping[str, str] = {
             **self.system.env,
-            "REVOKER_LEDGER_URL": self._ledger_url,
+            "REVOKER_LEDGER_URL": self.ledger_url,
             "REVOKER_PROVIDERS__WIBMO__RATE_LIMIT": str(self.calls),
             "REVOKER_WORKER__ENGINE": engine,
             "LIMIT_WINDOW": str(self.window),

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from servers import Processes, wait_until
 from system import System
 
 from tasks.call import Lane
+from worker.ledger.engine import open_database
 
 WINDOW = 8.0
 CALLS = 80
@@ -59,3 +61,26 @@ def test_a_stop_gives_back_what_waits_for_its_turn(limited: Limited, engine: str
     assert limited.system.queued()[QUEUE[Lane.ROUTINE]] == 5
     assert len(limited.arrivals()) == 1
     assert "retrying" not in worker.output
+
+
+@contextmanager
+def locked(ledger_url: str) -> Iterator[None]:
+    """Nobody can change a limit meanwhile."""
+    database = open_database(ledger_url)
+    with database.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("LOCK TABLE limits")
+        yield
+    database.engine.dispose()
+
+
+def test_while_the_ledger_is_away_calls_go_on_within_the_limit(limited: Limited) -> None:
+    """At the worker's own share, said once; shared again by itself when the ledger is back."""
+    limited.publish(40)
+    with locked(limited.ledger_url):
+        [worker] = limited.start(1)
+        wait_until(lambda: len(limited.arrivals()) >= 8, 20, "calls to be made")
+    wait_until(lambda: "limit.shared" in worker.output, 10, "the limit to be shared again")
+    wait_until(lambda: len(limited.arrivals()) == 40, 20, "all calls to be made")
+    assert worker.output.count("limit.alone") == 1
+    assert limited.worst() <= CALLS

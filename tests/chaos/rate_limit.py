@@ -7,6 +7,7 @@ the same time, for 150 seconds. Windows are judged from every single arrival on,
 import sys
 import tempfile
 import time
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -41,9 +42,13 @@ def stage(home: Path, broker_url: str) -> Iterator[Limited]:
 def tell(name: str, limited: Limited, seconds: float) -> None:
     """Print what the provider saw."""
     seen = limited.arrivals()
-    steady = [at for at in seen if at < seen[0] + seconds]
-    share = len(steady) / (seconds * CALLS / MINUTE)
-    print(f"{name:9} calls {len(seen)}  most in any 60 s {limited.worst()} of {CALLS}  of the limit {share:.1%}")
+    share = sum(at < seen[0] + seconds for at in seen) / (seconds * CALLS / MINUTE)
+    whole = [at for at in seen if at < seen[0] + seconds - MINUTE]
+    least = min(bisect_left(seen, at + MINUTE) - i for i, at in enumerate(whole))
+    print(
+        f"{name:9} calls {len(seen)}, in any {MINUTE:g} s at most {limited.worst()} and at least {least} of {CALLS}, "
+        f"over {seconds:g} s {share:.1%} of the limit"
+    )
 
 
 def main(seconds: float) -> None:

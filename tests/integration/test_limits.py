@@ -25,6 +25,7 @@ class Desk:
     def __init__(self, url: str) -> None:
         self.ledger = SharedLedger(url)
         self.away = False
+        self.slow = 0.0  # seconds
         self.asked: list[Ask] = []
         self._limiters: list[Limiter] = []
 
@@ -36,7 +37,9 @@ class Desk:
             self.asked.append(ask)
             if self.away:
                 raise LedgerUnavailable("away")
-            return await leasing(ask)
+            grant = await leasing(ask)
+            await asyncio.sleep(self.slow)
+            return grant
 
         self._limiters.append(Limiter("genesys", limit, worker, lease))
         return self._limiters[-1]
@@ -144,3 +147,13 @@ async def test_a_ledger_that_cannot_be_opened_stops_nobody(tmp_path: Path) -> No
         for _ in range(10):
             assert await limiter.permit(Lane.ROUTINE) is None
     await desk.close()
+
+
+async def test_a_ledger_too_slow_for_its_permits_is_as_good_as_away(desk: Desk) -> None:
+    """What comes too late to be used is handed back, and the calls go on."""
+    desk.slow = 0.2
+    limiter = desk.limiter(Limit(600, window=6, usable=0.1, spread=0.1))
+    async with asyncio.timeout(10):
+        for _ in range(20):
+            assert await limiter.permit(Lane.URGENT) is None
+    await until(lambda: any(ask.unused for ask in desk.asked))

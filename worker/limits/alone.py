@@ -33,13 +33,17 @@ class Alone:
         self._timer = loop.call_later(limit.away, self._begin)
         self.going = False
 
-    def sighted(self, workers: int, since: float) -> None:
-        """The others were seen, so many with this one: what was told of calls made before *since* they know now."""
+    def told(self, workers: int, since: float) -> None:
+        """So many share the limit, with this one; of the calls made before *since* they know now."""
+        self._workers = workers
         while self._made and self._made[0] <= since:
             self._made.popleft()
+
+    def sighted(self, since: float) -> None:
+        """At the time *since* the others were there, and answered soon enough."""
         if self.going:
-            logger.warning("limit.shared", extra={"provider": self._name, "workers": workers})
-        self._workers, self.going = workers, False
+            logger.warning("limit.shared", extra={"provider": self._name, "workers": self._workers})
+        self.going = False
         self._timer.cancel()
         self._timer = self._loop.call_at(since + self._limit.away, self._begin)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -15,6 +16,8 @@ from worker.limits.alone import Alone
 from worker.limits.line import Line
 from worker.limits.stock import Permit, Stock
 from worker.limits.window import Ask, Grant, Limit
+
+logger = logging.getLogger(__name__)
 
 AWAY: Final = (LedgerUnavailable, LedgerRefused)
 
@@ -88,12 +91,20 @@ class Limiter:
         try:
             grant = await self._lease(ask)
         except AWAY:
+            self._dry = frozenset(Lane)
             return self._limit.away / 4
-        self._alone.sighted(grant.workers, began)
-        self._stock.add(Permit(grant.slot, began + self._limit.usable), grant.permits)
+        except Exception:
+            logger.exception("limit.fault")  # a bug; calls go on as without the ledger
+            self._dry = frozenset(Lane)
+            return self._limit.window
+        self._alone.told(grant.workers, began)
+        permit = Permit(grant.slot, began + self._limit.usable)
+        if self._loop.time() < permit.until:  # a ledger that is too slow for its permits is as good as away
+            self._alone.sighted(began)
+        self._stock.add(permit, grant.permits)
         self._serve()
         self._dry = frozenset(lane for lane in Lane if self._line.count(lane))
-        often, seldom = self._limit.away / 12, self._limit.away / 2
+        often, seldom = self._limit.away / 4, self._limit.away / 2
         return min(seldom, max(often, grant.wait)) if self._dry else seldom
 
     def _ask(self, *, leaves: bool = False) -> Ask:

@@ -27,7 +27,7 @@ class Line:
         return sum(not turn.done() for turn in self._waiting[lane])
 
     def __bool__(self) -> bool:
-        return any(self.count(lane) for lane in self._waiting)
+        return any(not turn.done() for queue in self._waiting.values() for turn in queue)
 
     def call(self, permit: Permit | None) -> bool:
         """Give the next their permit (None: one of the worker's own); False where nobody waits."""
