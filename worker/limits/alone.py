@@ -57,7 +57,9 @@ class Alone:
 
     def ages(self, now: float) -> tuple[float, ...]:
         """How long ago the calls were made that the others do not know of, as far as they still matter."""
-        return tuple(now - made for made in self._made if now - made < self._limit.period)
+        while self._made and now - self._made[0] >= self._limit.period:
+            self._made.popleft()
+        return tuple(now - made for made in self._made)
 
     def end(self) -> None:
         """Do nothing more."""
