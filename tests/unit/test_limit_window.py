@@ -24,6 +24,7 @@ class World:
     set_by: float = 0.0  # how far the database's clock was set
     record: Record = field(default_factory=Record)
     sights: dict[str, Sight] = field(default_factory=dict)
+    eras: dict[str, int] = field(default_factory=dict)
     arrivals: list[float] = field(default_factory=list)
 
     def ask(self, worker: str, urgent: int = 0, routine: int = 0, unused: Mapping[int, int] | None = None) -> Grant:
@@ -31,9 +32,9 @@ class World:
         sight = Sight.of(self.now, self.now + self.set_by, self.now)
         steady = worker not in self.sights or self.sights[worker].agrees(sight)
         self.sights[worker] = sight
-        ask = Ask(worker, urgent, routine, unused or {}, steady=steady)
+        ask = Ask(worker, urgent, routine, unused or {}, steady=steady, era=self.eras.get(worker))
         record, grant = lease(self.limit, Record.load(self.record.dump()), ask, self.now + self.set_by)
-        self.record = record
+        self.record, self.eras[worker] = record, grant.era
         return grant
 
     def call(self, count: int, late: float) -> None:
@@ -154,6 +155,19 @@ def test_a_clock_set_back_costs_no_more_than_a_window() -> None:
     assert world.ask("b", urgent=5).permits == 0
     world.now += 63
     assert world.ask("b", urgent=5).permits == 5
+
+
+def test_a_clock_that_went_wrong_and_was_set_right_dates_nothing_back() -> None:
+    """One worker books under the wrong clock; another never saw it wrong, and must not take the date for true."""
+    world = World(Limit(5))
+    for name in "ab":
+        world.ask(name)
+    world.set_by = -7.0
+    world.call(world.ask("b", urgent=5).permits, 2.0)
+    world.set_by = 0.0
+    world.now += 56
+    world.call(world.ask("a", urgent=5).permits, 0.0)
+    assert world.worst() == 5
 
 
 def test_a_worker_out_of_sight_is_left_its_share() -> None:

@@ -45,6 +45,7 @@ class Leasing:
     def __init__(self, ledger: Callable[[], Ledger], fingerprint: str, limit: Limit) -> None:
         self._ledger, self._fingerprint, self._limit = ledger, fingerprint, limit
         self._sight: Sight | None = None
+        self._era: int | None = None
 
     async def __call__(self, ask: Ask) -> Grant:
         """What *ask* gets. Raises LedgerUnavailable."""
@@ -56,11 +57,12 @@ class Leasing:
         def turn(kept: str, now: float) -> tuple[str, tuple[Grant, Sight]]:
             sight = Sight.of(before, now, time.monotonic())
             steady = self._sight is None or self._sight.agrees(sight)
-            record, grant = lease(self._limit, Record.load(kept), replace(ask, steady=steady), now)
+            record, grant = lease(self._limit, Record.load(kept), replace(ask, steady=steady, era=self._era), now)
             return record.dump(), (grant, sight)
 
         grant, sight = self._ledger().change_limit(self._fingerprint, turn)
         self._sight = self._sight.sharpened(sight) if self._sight else sight  # not before it is committed
+        self._era = grant.era
         return grant
 
 

@@ -17,9 +17,10 @@ crowd that has used up the reserve gets the very next calls to leave the window,
 calls are not paced: after a quiet minute the whole limit is theirs at once.
 
 **Clocks.** Only the database's clock counts, and each worker compares it with a monotonic one of its own
-(`steadiness.py`). Where it was set meanwhile, or slots lie in the future, everything on record counts as taken just
-now: nobody is early, and the full rate is back within a window. The one step that goes unnoticed is a step forward
-that no running worker has seen both sides of.
+(`steadiness.py`). Where it was set meanwhile, or slots lie in the future, a new era begins: everything on record counts
+as taken just now, once for each worker as it learns of it, since what was booked under a clock that went wrong and was
+set right again has a wrong date only for those who did not look in between. Nobody is early, and the full rate is back
+within a window. What goes unnoticed is a step forward that no running worker has seen both sides of.
 
 **Workers out of sight.** A worker that was not seen for `away` seconds may be going on at its own share, so the others
 leave that share alone until it comes back and tells what it used, or is forgotten, after a window.
@@ -31,7 +32,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 _SLOTS: Final = 240  # in a window
@@ -94,16 +95,18 @@ class Record:
     taken: Mapping[int, int] = field(default_factory=dict)  # slot → permits
     paced: float = 0.0  # when the next routine call is due
     seen: Mapping[str, float] = field(default_factory=dict)  # worker → when it was here last
+    era: int = 0  # how often the clock was found to have been set
 
     def dump(self) -> str:
         """As text."""
-        return json.dumps({"taken": sorted(self.taken.items()), "paced": self.paced, "seen": dict(self.seen)})
+        told = {"paced": self.paced, "seen": dict(self.seen), "era": self.era}
+        return json.dumps({"taken": sorted(self.taken.items()), **told})
 
     @classmethod
     def load(cls, text: str) -> Self:
         """From text; an empty one is a fresh record."""
         kept = json.loads(text) if text else {}
-        return cls(dict(kept.get("taken", ())), kept.get("paced", 0.0), kept.get("seen", {}))
+        return cls(dict(kept.get("taken", ())), kept.get("paced", 0.0), kept.get("seen", {}), kept.get("era", 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class Ask:
     unused: Mapping[int, int] = field(default_factory=dict)  # slot → permits that ran out unused: told once only
     alone: Iterable[float] = ()  # the ages in seconds of calls made without a permit: told until it is known
     steady: bool = True  # the database's clock went on evenly since this worker's last look
+    era: int | None = None  # that it was told of then
     leaves: bool = False
 
 
@@ -127,13 +131,16 @@ class Grant:
     permits: int
     workers: int  # that share the limit
     wait: float  # seconds until there may be more; 0 where nothing was refused
+    era: int = 0
 
 
 def lease(limit: Limit, kept: Record, ask: Ask, now: float) -> tuple[Record, Grant]:
     """What *ask* gets at *now* (the database's clock), and what is to be kept."""
     slot = math.floor(now / limit.slot)
     seen = _seen(limit, kept, ask, now)
-    taken = _taken(limit, kept, ask, now)
+    was_set = not ask.steady or any(at > slot for at in kept.taken)
+    era, steady = kept.era + was_set, not was_set and ask.era in {None, kept.era}
+    taken = _taken(limit, kept, replace(ask, steady=steady), now)
     used, budget = sum(taken.values()), limit.calls - _left_to_absent(limit, seen, now)
     urgent = max(0, min(ask.urgent, budget - used))
     due = max(now - limit.burst, kept.paced) if kept.paced <= now + limit.period else now
@@ -144,7 +151,7 @@ def lease(limit: Limit, kept: Record, ask: Ask, now: float) -> tuple[Record, Gra
         taken[slot] += permits
     refused = permits < ask.urgent + ask.routine
     wait = _wait(limit, taken, now, due if ask.routine and not ask.urgent else now) if refused else 0.0
-    return Record(dict(taken), due, seen), Grant(slot, permits, max(1, len(seen)), wait)
+    return Record(dict(taken), due, seen, era), Grant(slot, permits, max(1, len(seen)), wait, era)
 
 
 def _seen(limit: Limit, kept: Record, ask: Ask, now: float) -> dict[str, float]:
@@ -163,7 +170,7 @@ def _taken(limit: Limit, kept: Record, ask: Ask, now: float) -> Counter[int]:
     taken = Counter(kept.taken)
     if ask.steady:
         taken = Counter({at: count - min(count, ask.unused.get(at, 0)) for at, count in taken.items()})
-    if not ask.steady or any(at > slot for at in taken):
+    else:
         taken = Counter({slot: min(limit.calls, taken.total())})
     taken.update(math.floor((now - age) / limit.slot) for age in ask.alone)
     return Counter({at: count for at, count in taken.items() if at >= slot - limit.remembered and count})
