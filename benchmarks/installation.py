@@ -131,6 +131,7 @@ class Installation:
             "api_base_url": place,
             "login_base_url": place,
             "proof_probe": False,  # one HTTP request a call, as the peers make
+            "rate_limit": 0,  # nor are they held to the vendor's limit
         }
 
     @cached_property

@@ -23,6 +23,10 @@ class Held:
     tried: bool = False  # it was made, and found the provider, or our own credential, at fault
 
 
+class GivenBack(Exception):  # noqa: N818 - the name says what becomes of the call
+    """The worker stops before the call's turn has come: it was not made, and its message goes back to its queue."""
+
+
 Verdict = "Settled | Transient | Permanent | Held"
 
 
@@ -35,7 +39,7 @@ class Runtime(Protocol):
         """The time, aware and in UTC."""
 
     async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-        """Make *call* at its provider, once."""
+        """Make *call* at its provider, once. Raises GivenBack where the worker stops first."""
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal."""

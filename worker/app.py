@@ -11,7 +11,7 @@ from celery.apps.worker import _shutdown_handler
 from celery.concurrency import get_implementation
 
 from tasks import revocations
-from worker import broker, lanes, topology
+from worker import broker, lanes, limits, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.engine.event_loop import EventLoop
 from worker.holds.valve import valved
@@ -34,7 +34,8 @@ def create_app(settings: Settings) -> Celery:
     host = _RuntimeHost(settings)
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
-    app.amqp.Consumer = valved(lanes.bulkheads(settings.worker), lambda: host.runtime.holds)
+    bulkheads = lanes.bulkheads(settings.worker, limits.prefetch(settings.providers))
+    app.amqp.Consumer = valved(bulkheads, lambda: host.runtime.holds)
     signals.worker_ready.connect(_freeze)
     revocations.register(app, _task_base(host.loop), lambda: host.runtime)
     return app
@@ -112,6 +113,9 @@ class _RuntimeHost:
         self.loop.start()
         self.loop.run(self.runtime.open())
 
+    def give_back(self) -> None:
+        self.loop.soon(self.runtime.give_back)
+
     def stop(self) -> None:
         self.loop.run(self.runtime.close())
         self.loop.stop()
@@ -136,6 +140,10 @@ class RuntimeStep(bootsteps.StartStopStep):
         """Open sessions and connections. From now on Ctrl-C is what SIGTERM is: Celery would end with exit code 1."""
         _shutdown_handler(worker, sig="SIGINT")
         worker.app.runtime_host.start()
+
+    def close(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Let no call wait any more for its turn; called before anything is stopped."""
+        worker.app.runtime_host.give_back()
 
 
 def _task_base(loop: EventLoop | LoopThread) -> type[SettledTask]:

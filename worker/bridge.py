@@ -70,6 +70,10 @@ class LoopThread:
         """Let *coroutine* run beside everything else on the loop; the end of the process cancels it."""
         asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
+    def soon(self, function: Callable[[], object]) -> None:
+        """Run *function* on the loop, from any thread."""
+        self._loop.call_soon_threadsafe(function)
+
     def aside(self, function: Callable[..., T], *args: object) -> T:
         """Run blocking *function*: the loop has its own thread, and goes on."""
         return function(*args)

@@ -5,6 +5,7 @@ A limit for each queue is a bulkhead: a provider that hangs fills its own, and n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from kombu import Consumer
@@ -20,8 +21,8 @@ def in_flight(settings: WorkerSettings, queue_name: str) -> int:
     return settings.in_flight_urgent if urgent else settings.in_flight_routine
 
 
-def bulkheads(settings: WorkerSettings) -> type[Consumer]:
-    """A kombu consumer that takes only so much from each of its queues.
+def bulkheads(settings: WorkerSettings, limited: Mapping[str, int]) -> type[Consumer]:
+    """A kombu consumer that takes only so much from each of its queues; *limited* are bounded by a rate as well.
 
     A prefetch count holds for the consumers begun after it, each on its own
     (https://www.rabbitmq.com/docs/consumer-prefetch#independent-consumers).
@@ -29,7 +30,8 @@ def bulkheads(settings: WorkerSettings) -> type[Consumer]:
 
     class Bulkheads(Consumer):
         def _basic_consume(self, queue: Any, **options: Any) -> Any:  # noqa: ANN401 - kombu ships no types
-            self.qos(prefetch_count=in_flight(settings, queue.name), apply_global=False)
+            most = in_flight(settings, queue.name)
+            self.qos(prefetch_count=min(most, limited.get(queue.name, most)), apply_global=False)
             return super()._basic_consume(queue, **options)
 
     return Bulkheads

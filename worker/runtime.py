@@ -20,6 +20,7 @@ from tasks.sealing import Opener, SealError, load_keys
 from worker import broker, messages
 from worker.engine.outbox import LoopOutbox
 from worker.holds.making import make_guard
+from worker.limits import RateLimits
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
 from worker.settings import Settings, SettingsError
@@ -42,6 +43,7 @@ class WorkerRuntime:
         self.policy = settings.retry_policy()
         self._settings = settings
         self.holds = make_guard(settings)
+        self._limits = RateLimits(settings)
         self._providers: dict[str, Provider] = {}
         self._opener = _open_keys(settings)
         self._resources = AsyncExitStack()
@@ -57,6 +59,8 @@ class WorkerRuntime:
         self._resources.push_async_callback(self._outbox.close)
         await self.holds.start()
         self._resources.push_async_callback(self.holds.stop)
+        self._limits.open()
+        self._resources.push_async_callback(self._limits.close)
 
     def _open_outbox(self) -> Outbox | LoopOutbox:
         url = self._settings.broker_url.get_secret_value()
@@ -66,20 +70,32 @@ class WorkerRuntime:
         return Outbox(Publisher(connect))
 
     async def close(self) -> None:
-        """Close what was opened, the outbox first."""
+        """Close what was opened, the last first."""
         await self._resources.aclose()
+
+    def give_back(self) -> None:
+        """Let no call wait any more for its turn: the worker stops."""
+        self._limits.stop()
 
     def now(self) -> datetime:
         """The time, aware and in UTC."""
         return datetime.now(UTC)
 
     async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-        """Make *call* at its provider once, unless it is held."""
+        """Make *call* at its provider once, in its turn, unless it is held.
+
+        Raises GivenBack where the worker stops before its turn has come.
+        """
         provider = self._providers.get(call.provider)
         if provider is None:
             return Permanent(Reason.ROUTE_UNKNOWN_PROVIDER)
         ours = KINDS[self._settings.providers[call.provider].kind].uses_worker_credential(call.operation)
-        return await self.holds.attempt(call, partial(_make, provider, call), ours=ours)
+        limiter = self._limits.of(call)
+        permit = await limiter.permit(call.lane) if limiter else None
+        verdict = await self.holds.attempt(call, partial(_make, provider, call), ours=ours)
+        if limiter and isinstance(verdict, Held) and not verdict.tried:
+            limiter.give_back(permit)
+        return verdict
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal."""

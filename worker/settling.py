@@ -14,6 +14,7 @@ from celery.utils.threads import get_ident
 from celery.worker.request import Request
 from pydantic import TypeAdapter
 
+from tasks.base import GivenBack
 from tasks.outcome import State
 from worker.publisher import PublishError
 
@@ -54,6 +55,8 @@ class SettledTask(Task):
             logger.warning("task.not_settled", extra={"task_id": self.request.id, "error": str(error)})
             await asyncio.sleep(PAUSE_BEFORE_REQUEUE)
             raise Reject(str(error), requeue=True) from None
+        except GivenBack:
+            raise Reject("the worker stops", requeue=True) from None
         if state is State.RETRYING or state is State.HELD:
             raise Retry(str(state))
         return state

@@ -67,6 +67,12 @@ class Kind:
     user_operation: Operation | None
     valid_user_id: Callable[[str], bool]
     worker_operations: frozenset[Operation]  # those made with the worker's own credential
+    documented_limit: int | None = None  # requests in 60 s with one credential, as the vendor says
+
+    @property
+    def limited_operations(self) -> frozenset[Operation]:
+        """Those that count against the limit of our credential; where a kind has none, all that it has."""
+        return self.worker_operations or frozenset({self.session_operation})
 
     def uses_worker_credential(self, operation: Operation) -> bool:
         """Whether a 401 for *operation* is about our own credential rather than about the user's token."""
@@ -84,6 +90,18 @@ class CommonSettings(ProviderModel):
 
     timeout: float = Field(10.0, ge=0.05, le=120, description="Seconds for one whole call, logins and body included")
     subject_issuer: str | None = Field(None, description="The issuer whose `sub` is this provider's user id, if any")
+    rate_limit: int | None = Field(
+        None,
+        ge=0,
+        le=1_000_000,
+        description="Calls in 60 s with its credential, all workers together; 0: any number; unset: what the vendor "
+        "documents (Genesys: 300)",
+    )
+
+    @property
+    def account(self) -> tuple[str, ...]:
+        """What the provider tells callers apart by; it may hold a secret. Instances with the same share a limit."""
+        raise NotImplementedError
 
 
 def _base_url(value: str) -> str:

@@ -63,6 +63,11 @@ class FinbourneSettings(CommonSettings):
         """The base URL of the identity API."""
         return self.base_url or f"https://{self.domain}.lusid.com/identity"
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The domain: calls carry their users' tokens and none of ours."""
+        return (self.identity,)
+
 
 class Finbourne:
     """One LUSID domain's identity API."""

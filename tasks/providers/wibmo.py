@@ -37,6 +37,11 @@ class WibmoSettings(CommonSettings):
         frozenset({100, 200, "100", "200", "TOK200"}), min_length=1, description="The resCode values that mean success"
     )
 
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The API key."""
+        return (self.base_url, self.api_key.get_secret_value())
+
 
 class Wibmo:
     """One Wibmo token service."""

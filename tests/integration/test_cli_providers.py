@@ -19,7 +19,7 @@ def live(installation: Installation, sandbox: Daemon) -> Installation:
 
 
 def test_the_configured_providers_are_listed(installation: Installation) -> None:
-    """Name, kind, host, operations, and whether the worker's credential is there."""
+    """Name, kind, host, operations, whether the worker's credential is there, and how many calls it may make."""
     items = {item["name"]: item for item in installation.json("provider", "list")["items"]}
     assert items["genesys"]["operations"] == ["genesys.delete_tokens_me", "genesys.delete_token"]
     assert items["genesys"]["host"] == "127.0.0.1:9"
@@ -28,6 +28,12 @@ def test_the_configured_providers_are_listed(installation: Installation) -> None
         "genesys-eu": "present",
         "finbourne": "not needed",
         "wibmo": "present",
+    }
+    assert {name: item["calls_per_minute"] for name, item in items.items()} == {
+        "genesys": 300,
+        "genesys-eu": 300,
+        "finbourne": None,
+        "wibmo": None,
     }
 
 

@@ -21,6 +21,7 @@ from worker.cli.reaching import opened_providers, outcome_in_words
 from worker.cli.tree import Commands
 from worker.holds.hold import Hold, Opener, Scope
 from worker.ledger import LedgerUnavailable
+from worker.limits import per_minute
 from worker.settings import Settings
 
 provider = Commands("provider", help="The configured providers: list, check, hold, release.")
@@ -84,6 +85,7 @@ _LISTING: Listing[Configured] = Listing(
         Column("SINCE", lambda each: each.of_holds(_age)),
         Column("NEXT", lambda each: each.of_holds(until)),
         Column("WHY", lambda each: each.of_holds(lambda hold: hold.reason), cut=1),
+        Column("A MINUTE", lambda each: per_minute(each.settings), wide_only=True),
         Column("HOST", lambda each: _host(each.settings), wide_only=True),
         Column("OPERATIONS", lambda each: _operations(each.settings), wide_only=True),
     ),
@@ -93,6 +95,7 @@ _LISTING: Listing[Configured] = Listing(
         "host": _host(each.settings),
         "operations": _operations(each.settings),
         "credential": _credential(each.settings),
+        "calls_per_minute": per_minute(each.settings),
         "state": each.state,
         "holds": [document(hold) for hold in each.holds or ()],
     },

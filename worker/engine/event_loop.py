@@ -31,6 +31,10 @@ class EventLoop:
         self._spawned.add(task := self.asyncio.create_task(coroutine))
         task.add_done_callback(self._spawned.discard)
 
+    def soon(self, function: Callable[[], object]) -> None:
+        """Run *function* on the loop, as soon as it runs."""
+        self.asyncio.call_soon_threadsafe(function)
+
     def aside(self, function: Callable[..., T], *args: object) -> T:
         """Run blocking *function* in a thread while the loop goes on: what is in flight does not wait for it."""
         return self.run(self._in_thread(function, *args))

@@ -62,17 +62,17 @@ class Database:
             raise LedgerUnavailable(f"ledger {_place(self.engine.url)}: {_cause(error, self.engine.url)}") from None
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, lock_seconds: float | None = None) -> Database:
     """The database at *url*: `sqlite:////path/file` or `postgresql+psycopg://…`. Connects at the first transaction.
 
-    Raises LedgerUnavailable for any other URL.
+    A lock is waited for *lock_seconds* (10 by default). Raises LedgerUnavailable for any other URL.
     """
-    parsed = _parsed(url)
+    parsed, patience = _parsed(url), lock_seconds or LOCK_SECONDS
     match parsed.get_backend_name(), parsed.database:
         case "sqlite", str(path) if path != ":memory:":
-            return Database(_sqlite(parsed, Path(path)))
+            return Database(_sqlite(parsed, Path(path), patience))
         case "postgresql", _:
-            return Database(_postgresql(parsed))
+            return Database(_postgresql(parsed, patience))
         case _:
             raise LedgerUnavailable("the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…")
 
@@ -86,20 +86,20 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _postgresql(url: URL) -> Engine:
-    milliseconds = {"lock_timeout": LOCK_SECONDS * 1000, "statement_timeout": STATEMENT_SECONDS * 1000}
+def _postgresql(url: URL, patience: float) -> Engine:
+    milliseconds = {"lock_timeout": int(patience * 1000), "statement_timeout": STATEMENT_SECONDS * 1000}
     options = " ".join(f"-c {name}={value}" for name, value in milliseconds.items())
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # an error names no row, in a log neither
         pool_pre_ping=True,
-        pool_timeout=LOCK_SECONDS,
+        pool_timeout=patience,
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": options, **_NOTICED},
     )
 
 
-def _sqlite(url: URL, path: Path) -> Engine:
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": LOCK_SECONDS}, pool_timeout=LOCK_SECONDS)
+def _sqlite(url: URL, path: Path, patience: float) -> Engine:
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": patience}, pool_timeout=patience)
     event.listen(engine, "do_connect", lambda *_: _make_private(path))  # not sooner: a full disk is waited for
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Self
+from typing import Self, TypeVar
 
 from worker.holds.hold import Hold
-from worker.ledger import auditing, dead_letters, holds, migrating, queries, writing
+from worker.ledger import auditing, dead_letters, holds, limits, migrating, queries, writing
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.engine import Database, open_database
 from worker.ledger.rows import (
@@ -21,6 +21,8 @@ from worker.ledger.rows import (
     Totals,
 )
 
+T = TypeVar("T")
+
 EVERYTHING = DeadLetterFilter()
 
 
@@ -31,12 +33,13 @@ class Ledger:
         self._database = database
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def open(cls, url: str, lock_seconds: float | None = None) -> Self:
         """The ledger at `sqlite:////path/file` (made if missing, mode 0600) or `postgresql+psycopg://…`.
 
-        It is reached at the first use. Raises LedgerUnavailable for other URLs.
+        It is reached at the first use; others' transactions are waited for *lock_seconds*, 10 by default. Raises
+        LedgerUnavailable for other URLs.
         """
-        return cls(open_database(url))
+        return cls(open_database(url, lock_seconds))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -163,3 +166,11 @@ class Ledger:
         """End what holds *provider*, a breaker's hold by a probe; returns what stood."""
         with self._database.writing() as connection:
             return holds.release(connection, provider, audit)
+
+    def change_limit(self, fingerprint: str, turn: Callable[[str, float], tuple[str, T]]) -> T:
+        """Have *turn* make a credential's new record of the old one ("" at first) and the database's time (seconds).
+
+        Returns what it returns beside; nobody else changes the record meanwhile.
+        """
+        with self._database.writing() as connection:
+            return limits.change(connection, fingerprint, turn)

@@ -167,3 +167,10 @@ holds: Final = Table(
     Column("strikes", BigInteger, nullable=False),
     Column("turn", BigInteger, nullable=False),  # counts its changes: the later version is true
 )
+
+limits: Final = Table(
+    "limits",
+    metadata,
+    Column("fingerprint", Words, primary_key=True),  # of a credential
+    Column("record", Words, nullable=False),  # JSON object: what was used of its rate limit, and by whom it is shared
+)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Table, and_, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import audits, calls, dead_letters, events, subjects
+from worker.ledger.tables import audits, calls, dead_letters, events, limits, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +94,12 @@ def audit(dialect: str) -> Insert:
             "result": func.coalesce(func.nullif(insert.excluded.result, ""), audits.c.result),
         },
     )
+
+
+@cache
+def limit(dialect: str) -> Insert:
+    """A limit's row is made once, by whoever needs it first."""
+    return _INSERT[dialect](limits).on_conflict_do_nothing()
 
 
 def _where(condition: ColumnElement[bool], insert: Insert, table: Table, columns: set[str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ KIND: Final = Kind(
     user_operation=Operation.GENESYS_DELETE_TOKEN,
     valid_user_id=requests.is_user_id,
     worker_operations=frozenset({Operation.GENESYS_DELETE_TOKEN}),
+    documented_limit=300,  # Genesys Cloud developer center, "Limits": client.credentials.token.rate.per.minute
 )
 
 

@@ -68,3 +68,8 @@ class GenesysSettings(CommonSettings):
     def login(self) -> str:
         """The base URL of the login service."""
         return self.login_base_url or f"https://login.{REGIONS[self.region or '']}"
+
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The OAuth client."""
+        return (self.login, self.client_id)

@@ -1,0 +1,123 @@
+"""Whose rate limit is whose: by credential, told by nothing that gives it away."""
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from tasks.call import Lane
+from tasks.providers import FinbourneSettings, GenesysSettings, WibmoSettings
+from tasks.providers.ciphers import CipherConfig
+from worker import lanes
+from worker.ledger import LedgerUnavailable
+from worker.limits import Limit, Limiter, per_minute, prefetch
+from worker.limits.leasing import in_thread
+from worker.limits.rates import fingerprint
+from worker.limits.window import Ask, Grant
+from worker.settings import WorkerSettings
+
+KEY = b"subject-key-of-a-unit-test-installation"
+API_KEY = "api-key-marker-0123456789"
+
+
+def genesys(**told: Any) -> GenesysSettings:
+    """One organization."""
+    given: dict[str, Any] = {
+        "region": "eu-central-1",
+        "client_id": "one",
+        "client_secret": SecretStr("secret-1"),
+        **told,
+    }
+    return GenesysSettings(**given)
+
+
+def wibmo(**told: Any) -> WibmoSettings:
+    """One token service."""
+    cipher = CipherConfig(scheme="none", accept_risk="none")
+    given: dict[str, Any] = {"base_url": "https://w.example", "api_key": SecretStr(API_KEY), "cipher": cipher, **told}
+    return WibmoSettings(**given)
+
+
+FINBOURNE = FinbourneSettings(domain="acme")
+
+
+def test_the_limit_is_the_vendors_unless_one_is_set() -> None:
+    """0 takes it away."""
+    assert [per_minute(each) for each in (genesys(), wibmo(), FINBOURNE)] == [300, None, None]
+    assert [per_minute(genesys(rate_limit=each)) for each in (0, 1, 900)] == [None, 1, 900]
+
+
+def test_instances_with_one_credential_have_one_fingerprint() -> None:
+    """Whatever else is different between them; another client, key or place is another one."""
+    same = [genesys(), genesys(client_secret=SecretStr("renewed"), not_found="settled", rate_limit=7)]
+    others = [genesys(client_id="two"), genesys(region="us-east-1"), wibmo(), wibmo(api_key=SecretStr("x")), FINBOURNE]
+    assert len({fingerprint(KEY, each) for each in same}) == 1
+    assert len({fingerprint(KEY, each) for each in [*same, *others]}) == 1 + len(others)
+
+
+def test_a_fingerprint_tells_nothing_without_the_key() -> None:
+    """It is a keyed hash, and stands in the ledger."""
+    assert fingerprint(KEY, wibmo()) != fingerprint(b"another" + KEY, wibmo())
+    assert API_KEY[:8] not in fingerprint(KEY, wibmo())
+
+
+def test_limited_queues_are_taken_from_two_seconds_ahead() -> None:
+    """Those that hold limited calls: users' own tokens at Genesys are not, and come in the routine lane."""
+    bounds = prefetch({"g": genesys(), "w": wibmo(rate_limit=6), "f": FINBOURNE, "u": genesys(rate_limit=0)})
+    assert bounds == {
+        "revocation.calls.g.urgent": 10,
+        "revocation.calls.w.urgent": 1,
+        "revocation.calls.w.routine": 1,
+    }
+
+
+def test_a_bulkhead_is_never_wider_than_its_setting() -> None:
+    """A high limit changes nothing."""
+    taken = []
+
+    class Recording(lanes.bulkheads(WorkerSettings(), {"a.urgent": 10, "b.urgent": 9000})):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.channel = None
+
+        def qos(self, prefetch_count: int, **_: object) -> None:
+            taken.append(prefetch_count)
+            raise StopIteration
+
+    for name in ("a.urgent", "b.urgent", "c.routine"):
+        with pytest.raises(StopIteration):
+            Recording()._basic_consume(type("Queue", (), {"name": name}))
+    assert taken == [10, 50, 250]
+
+
+async def test_a_thread_that_hangs_holds_nobody_up() -> None:
+    """A database that does not answer must not keep a worker from stopping."""
+    hung = threading.Event()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await in_thread(hung.wait)
+    assert all(each.daemon for each in threading.enumerate() if each.name == "limit")
+    hung.set()
+    with pytest.raises(LedgerUnavailable):
+        await in_thread(_fails)
+
+
+def _fails() -> None:
+    raise LedgerUnavailable("away")
+
+
+async def test_a_fault_in_asking_stops_no_call(caplog: pytest.LogCaptureFixture) -> None:
+    """A bug is reported; calls go on as without the ledger."""
+
+    async def broken(_: Ask) -> Grant:
+        raise ZeroDivisionError
+
+    limiter = Limiter("genesys", Limit(1200, window=3), "w", broken)
+    began = time.monotonic()
+    assert await limiter.permit(Lane.ROUTINE) is None
+    assert time.monotonic() - began < 2
+    assert "limit.fault" in caplog.text
+    limiter._looking.cancel()
+    limiter._alone.end()
