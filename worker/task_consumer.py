@@ -6,9 +6,11 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
+from amqp.exceptions import AMQPError
 from celery import bootsteps, signals
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
@@ -17,6 +19,8 @@ from worker import topology
 from worker.settling import SettledTask
 
 logger = logging.getLogger(__name__)
+
+PAUSE_AFTER_REFUSAL: Final = 5.0  # seconds: a broker that refuses us must not be asked in a busy loop
 
 
 class TaskConsumer(Consumer):
@@ -48,13 +52,14 @@ class TaskConsumer(Consumer):
         """The connection, once there is one. A broker that is away is said once, and waited for without end."""
         away = False
 
-        def say(error: Exception, _interval: float) -> None:
+        def say(error: Exception, _interval: float = 0) -> None:
             nonlocal away
             if not away:
                 logger.warning("broker.unreachable", extra={"error": type(error).__name__})
             away = True
 
-        connected = conn.ensure_connection(say, max_retries=None, callback=maybe_shutdown, interval_max=10)
+        while (connected := _connected(conn, say)) is None:
+            _wait_before_asking_again()
         if away:
             logger.warning("broker.back")
         self.first_connection_attempt = False
@@ -76,6 +81,22 @@ class TaskConsumer(Consumer):
         """Give an undecodable message to the dead letters; Celery would acknowledge it, and it would be lost."""
         logger.error("task.undecodable", extra={"error": type(exc).__name__})
         message.reject()
+
+
+def _connected(conn: Any, say: Callable[..., None]) -> Any | None:  # noqa: ANN401 - kombu ships no types
+    """The connection; None where the broker answers and refuses: a wrong password, a virtual host that is gone."""
+    try:
+        return conn.ensure_connection(say, max_retries=None, callback=maybe_shutdown, interval_max=10)
+    except AMQPError as error:  # what kombu does not take for a broker that is away
+        say(error)
+        return None
+
+
+def _wait_before_asking_again() -> None:
+    until = time.monotonic() + PAUSE_AFTER_REFUSAL
+    while time.monotonic() < until:
+        maybe_shutdown()
+        time.sleep(0.1)
 
 
 class TopologyStep(bootsteps.StartStopStep):

@@ -112,7 +112,6 @@ def _contradictions(settled: set[Unit], dead: set[Unit], revoked: set[str]) -> l
     return [
         *(f"{_told(unit)} is both settled and dead" for unit in settled & dead),
         *(f"{_told(unit)} is settled, and alive at the provider" for unit in settled if unit.key not in revoked),
-        *(f"{_told(unit)} is a dead letter, and dead at the provider" for unit in dead if unit.key in revoked),
     ]
 
 

@@ -31,7 +31,7 @@ class Row:
     fast: bool = True  # whether its small form takes under 20 s, and so is a part of `make test`
     links: tuple[str, ...] = ()  # fault proxies, "worker-broker": see Scene.links
     providers: tuple[str, ...] = PROVIDERS  # whose tokens the load ends
-    settings: Mapping[str, Any] = field(default_factory=dict)  # beside the bench's own, table by table
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the installation, beside the bench's own
     duplicates: int | Callable[[int], int] = 0  # the bound, or what it is for so many events
     harmless: str = ""  # why a duplicate does no harm; a row that allows one must say so
     reasons: frozenset[str] = frozenset()  # that its dead letters may have
@@ -50,7 +50,7 @@ class Row:
         return Allowance(bound + published_again, self.reasons, self.strange_reasons)
 
 
-_rows: Final[dict[str, Row]] = {}
+_rows: Final[list[Row]] = []
 
 
 def row(name: str, **needs: Any) -> Callable[[Scenario], Scenario]:
@@ -58,11 +58,11 @@ def row(name: str, **needs: Any) -> Callable[[Scenario], Scenario]:
 
     def register(scenario: Scenario) -> Scenario:
         made = Row(name, scenario, **needs)
-        if name in _rows:
-            raise ValueError(f"row {name} is declared twice")
+        if any(other.name == name and set(other.brokers) & set(made.brokers) for other in _rows):
+            raise ValueError(f"row {name} is declared twice for a broker")
         if made.duplicates and not made.harmless:
             raise ValueError(f"row {name} allows duplicates and does not say why they do no harm")
-        _rows[name] = made
+        _rows.append(made)
         return scenario
 
     return register
@@ -72,7 +72,7 @@ def all_rows() -> list[Row]:
     """Every row of every module `rows_*.py` beside this one, in the order of the matrix."""
     for file in sorted(Path(__file__).parent.glob("rows_*.py")):
         importlib.import_module(f"chaos.{file.stem}")
-    return sorted(_rows.values(), key=_place)
+    return sorted(_rows, key=_place)
 
 
 def _place(row: Row) -> tuple[int, int, str]:

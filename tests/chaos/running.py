@@ -4,10 +4,11 @@ import contextlib
 import math
 import random
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from canary_search import files, leaks
 from servers import PostgresCluster, Processes
@@ -58,7 +59,8 @@ def run_row(row: Row, kind: str, events: int, seed: int, home: Path) -> Result:
             faults = [*verdict.faults, *_dead_processes(scene), *_late(scene), *_leaks(scene)]
             recovery = percentile(sorted(scene.recoveries()), 95)
     except AssertionError as error:
-        faults.append(f"the scenario: {error}")
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        faults.append(f"the scenario, line {where.lineno} of {where.filename}: {error or where.line}")
     return Result(row, kind, events, verdict, tuple(faults), recovery, time.monotonic() - began, home)
 
 
@@ -70,7 +72,8 @@ def open_scene(row: Row, kind: str, events: int, seed: int, home: Path) -> Itera
         (home / "processes").mkdir()
         processes = Processes(home / "processes")
         stack.callback(processes.close)
-        settings = {"worker": IN_FLIGHT, **stack.enter_context(_ledger(row)), **row.settings}
+        settings = {**stack.enter_context(_ledger(row)), **row.settings}
+        settings["worker"] = {**IN_FLIGHT, **row.settings.get("worker", {})}
         system = System(home / "system", broker.url, processes, latency=LATENCY, **settings)
         stack.callback(system.close)
         lines = stack.enter_context(Lines(row.links, system))
@@ -79,7 +82,7 @@ def open_scene(row: Row, kind: str, events: int, seed: int, home: Path) -> Itera
 
 
 @contextlib.contextmanager
-def _ledger(row: Row) -> Iterator[Mapping[str, str]]:
+def _ledger(row: Row) -> Iterator[Mapping[str, Any]]:
     """A row with a line to the ledger has it on PostgreSQL; SQLite knows no lines."""
     if not any(link.endswith("-ledger") for link in row.links):
         yield {}
@@ -91,8 +94,8 @@ def _ledger(row: Row) -> Iterator[Mapping[str, str]]:
 
 
 def _dead_processes(scene: Scene) -> list[str]:
-    running = [daemon for several in scene.running.values() for daemon in several]
-    return [f"died: {daemon.name}, exit code {daemon.wait()}" for daemon in running if not daemon.running]
+    dead = [process for process in scene.all_running() if not process.running]
+    return [f"died: {process.name}, exit code {process.wait()}" for process in dead]
 
 
 def _late(scene: Scene) -> list[str]:

@@ -35,6 +35,8 @@ class Scene:
         self.chance = load.chance
         self.confirmed: dict[str, float] = {}  # event id → when the broker took it
         self.unknown: set[str] = set()  # ever; most are confirmed later
+        self.refused: set[str] = set()  # ever, likewise: by a full queue, or as unroutable
+        self.longest_try = 0.0  # seconds that one batch took to be confirmed or to fail
         self.strangers = 0
         self.healed_at: float | None = None
         self.running: dict[str, list[Daemon]] = {}
@@ -63,6 +65,10 @@ class Scene:
         """The process *name* that was started last and was not ended."""
         return self.running[name][-1]
 
+    def all_running(self) -> list[Daemon]:
+        """Every process that was started and was not ended by the scenario."""
+        return [process for several in self.running.values() for process in several]
+
     def kill9(self, name: str) -> None:
         """Kill the oldest process of that name."""
         self.running[name].pop(0).kill9()
@@ -73,8 +79,11 @@ class Scene:
 
     # -- publishing -------------------------------------------------------------------------------
 
-    def publish(self, count: int | None = None) -> None:
-        """Publish the next *count* events, all that are left by default, and again until the broker confirms them."""
+    def publish(self, count: int | None = None, pause: float = 0.0) -> None:
+        """Publish the next *count* events, all that are left by default, and again until the broker confirms them.
+
+        *pause* is in seconds, after each batch.
+        """
         left = len(self._unsent) - (len(self._unsent) if count is None else count)
         until = time.monotonic() + self.row.patience
         with Publisher(lambda: connect(self._publisher_url)) as publisher:
@@ -82,11 +91,13 @@ class Scene:
                 if not self._publish_some(publisher, min(AT_ONCE, len(self._unsent) - left)):
                     self._declare()
                     time.sleep(PAUSE)
+                time.sleep(pause)
 
     @contextlib.contextmanager
-    def publishing(self) -> Iterator[None]:
-        """Publish everything meanwhile; leaving waits until all of it is confirmed."""
-        thread = threading.Thread(target=self.publish, name="publishing", daemon=True)
+    def publishing(self, over: float = 0.0) -> Iterator[None]:
+        """Publish everything meanwhile, in *over* seconds at least; leaving waits until all of it is confirmed."""
+        pause = over * AT_ONCE / len(self.load.events)
+        thread = threading.Thread(target=self.publish, kwargs={"pause": pause}, name="publishing", daemon=True)
         thread.start()
         yield
         thread.join(self.row.patience)
@@ -99,14 +110,15 @@ class Scene:
     def _publish_some(self, publisher: Publisher, count: int) -> int:
         """Publish *count* events once; what is not confirmed goes to the end of the line. How many were confirmed."""
         some, self._unsent = self._unsent[:count], self._unsent[count:]
+        began = time.monotonic()
         results = publisher.publish([messages.event(json.dumps(each).encode(), each["type"]) for each in some])
+        self.longest_try = max(self.longest_try, time.monotonic() - began)
         for event, failure in zip(some, results, strict=True):
             if failure is None:
                 self.confirmed[event["id"]] = time.time()
                 continue
             self._unsent.append(event)
-            if isinstance(failure, Unconfirmed):
-                self.unknown.add(event["id"])
+            (self.unknown if isinstance(failure, Unconfirmed) else self.refused).add(event["id"])
         return results.count(None)
 
     def _declare(self) -> None:
@@ -133,6 +145,17 @@ class Scene:
         """Wait until that share of the load's tokens is dead."""
         wanted = int(share * len(self.load.units))
         wait_until(lambda: self.revoked() >= wanted, seconds, f"{wanted} tokens to be dead")
+
+    def wait_quiet(self, seconds: float = 0.5) -> None:
+        """Wait until no provider was asked anything for so long: what can be answered has been."""
+        wait_until(lambda: time.time() - max(map(_seconds, self.journal()), default=0) > seconds, 60, "quiet")
+
+    def stand_still(self, seconds: float) -> None:
+        """Let a fault last; every process must live through it."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            assert all(process.running for process in self.all_running()), "a process ended"
+            time.sleep(PAUSE)
 
     def calls_of(self, units: Collection[Unit]) -> Counter[str]:
         """How often a provider was asked to revoke each of *units*, by key."""

@@ -87,12 +87,10 @@ def test_a_dead_letter_without_a_reason_or_with_another_is_undead(reason: str | 
     assert faults(dead(reason), FORBIDDEN)[0].startswith("undead: call event-1 finbourne")
 
 
-def test_a_dead_letter_of_a_dead_token_is_a_contradiction() -> None:
-    """C and D have nothing in common: the provider killed it, the ledger says it never did."""
-    evidence = replace(dead("auth.forbidden"), journal=WELL.journal)
-    assert faults(evidence, FORBIDDEN) == [
-        "contradicted: event-1 at finbourne is a dead letter, and dead at the provider"
-    ]
+def test_a_unit_is_settled_or_dead_but_not_both() -> None:
+    """C and D have nothing in common."""
+    both = replace(WELL, ledger=[*WELL.ledger, line(UNITS[1], State.DEAD, reason="auth.forbidden")])
+    assert "contradicted: event-1 at finbourne is both settled and dead" in faults(both, FORBIDDEN)
 
 
 def test_an_event_of_unknown_fate_may_be_done_or_not() -> None:
