@@ -18,9 +18,10 @@ def kill9_with_calls_in_flight(scene: Scene) -> None:
 ```
 
 Drain and oracle follow by themselves. A row that wants to look at something afterwards calls `scene.drain()` and
-asserts. What a row may need (`Row`): `brokers`, `private` (a RabbitMQ node it may harm: `scene.node`), `links` (fault
-proxies: `scene.lines["worker-broker"].break_with(BLACK_HOLE)`), `settings`, `providers`, `duplicates` with the reason
-why they are `harmless`, `reasons` of the dead letters it scripts, `within` (seconds from heal to the first call).
+asserts. What a row may need (`Row`): `brokers`; `fast`, those on which its small form is a part of `make test`;
+`private`, a RabbitMQ node it may harm: `scene.node`; `links`, fault proxies:
+`scene.lines["worker-broker"].break_with(BLACK_HOLE)`; `settings`; `providers`; `duplicates`, with the reason why they
+are `harmless`; `reasons` of the dead letters it scripts; `within`, seconds from the heal to the first call.
 Faults of providers, for any of `scene.load.units`: `scene.system.script({"fault": "reset", "match": unit.key})`.
 
 | module | what it is |

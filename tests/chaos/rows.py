@@ -28,7 +28,7 @@ class Row:
     scenario: Scenario = field(repr=False)
     brokers: tuple[str, ...] = BROKERS
     private: bool = False  # whether it harms the broker: then RabbitMQ is a node of the row's own, `scene.node`
-    fast: bool = True  # whether its small form takes under 20 s, and so is a part of `make test`
+    fast: tuple[str, ...] = BROKERS  # on which its small form takes well under 20 s, and so is a part of `make test`
     links: tuple[str, ...] = ()  # fault proxies, "worker-broker": see Scene.links
     providers: tuple[str, ...] = PROVIDERS  # whose tokens the load ends
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the installation, beside the bench's own

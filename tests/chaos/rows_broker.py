@@ -7,17 +7,16 @@ from servers import wait_until
 from system import PROCESSES
 
 from chaos.proxy import Fault, Way
-from chaos.rows import RABBITMQ, row
-from chaos.rows_worker import BATCH, DEAD_TOKEN, IN_FLIGHT
+from chaos.rows import row
+from chaos.rows_worker import BATCH, DEAD_TOKEN, IN_FLIGHT, ON_RABBITMQ
 from chaos.scene import Scene
 from worker import topology
 from worker.broker import connect
 
-ON_RABBITMQ: Final = (RABBITMQ,)
 AGAIN: Final = IN_FLIGHT + BATCH  # what worker and intake may do again when their connections break
 
 
-@row("B1", brokers=ON_RABBITMQ, private=True, duplicates=AGAIN, harmless=DEAD_TOKEN, within=30.0)
+@row("B1", brokers=ON_RABBITMQ, private=True, fast=(), duplicates=AGAIN, harmless=DEAD_TOKEN, within=30.0)
 def broker_restarted(scene: Scene) -> None:
     """The broker is stopped in order under load, and started again."""
     scene.start()
@@ -39,7 +38,7 @@ def broker_killed(scene: Scene) -> None:
         scene.healed()
 
 
-@row("B3", brokers=ON_RABBITMQ, private=True, fast=False, duplicates=AGAIN, harmless=DEAD_TOKEN, within=30.0)
+@row("B3", brokers=ON_RABBITMQ, private=True, fast=(), duplicates=AGAIN, harmless=DEAD_TOKEN, within=30.0)
 def broker_frozen(scene: Scene) -> None:
     """The broker is frozen for 60 s under load: connections stay open and nothing answers."""
     scene.start()
@@ -76,7 +75,7 @@ def confirms_cut_off(scene: Scene) -> None:
     assert scene.longest_try <= 15
 
 
-@row("B6", brokers=ON_RABBITMQ, private=True, within=30.0)
+@row("B6", brokers=ON_RABBITMQ, private=True, fast=(), within=30.0)
 def broker_down_at_the_start(scene: Scene) -> None:
     """The broker is away when the processes start: they wait, say so, and begin when it comes."""
     scene.node.stop()
@@ -87,7 +86,7 @@ def broker_down_at_the_start(scene: Scene) -> None:
     scene.publish()
 
 
-@row("B7", brokers=ON_RABBITMQ, private=True, duplicates=AGAIN, harmless=DEAD_TOKEN)
+@row("B7", brokers=ON_RABBITMQ, private=True, fast=(), duplicates=AGAIN, harmless=DEAD_TOKEN)
 def memory_alarm(scene: Scene) -> None:
     """A memory alarm under load: publishers fail clearly within 15 s, and all goes on when it clears."""
     scene.start()
@@ -100,7 +99,7 @@ def memory_alarm(scene: Scene) -> None:
     assert scene.longest_try <= 15
 
 
-@row("B8", brokers=ON_RABBITMQ, private=True)
+@row("B8", brokers=ON_RABBITMQ, private=True, fast=())
 def exchange_and_queues_deleted(scene: Scene) -> None:
     """The intake's exchange and empty queues are deleted: publishing fails until they are declared again."""
     scene.start()

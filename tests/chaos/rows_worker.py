@@ -9,6 +9,7 @@ from chaos.proxy import Fault, Way
 from chaos.rows import EMBEDDED, RABBITMQ, row
 from chaos.scene import Scene
 
+ON_RABBITMQ: Final = (RABBITMQ,)  # `fast=`: on the embedded broker what a dead process held waits for its lease, 15 s
 IN_FLIGHT: Final = 3 * 10 + 5  # calls one worker may hold: three providers' routine lanes and one urgent lane
 BATCH: Final = 110  # calls of the 100 events that the intake plans together
 DEAD_TOKEN: Final = "a second call finds a dead token, already_revoked, and one line of the ledger tells of both"
@@ -24,7 +25,7 @@ def kill9_with_calls_in_flight(scene: Scene) -> None:
     scene.start("worker")
 
 
-@row("W2", duplicates=IN_FLIGHT, harmless=DEAD_TOKEN)
+@row("W2", fast=ON_RABBITMQ, duplicates=IN_FLIGHT, harmless=DEAD_TOKEN)
 def kill9_between_answer_and_ack(scene: Scene) -> None:
     """Kill -9 between the provider's answer and the ack: two calls at most, the second an idempotent success."""
     scene.start()
@@ -38,7 +39,7 @@ def kill9_between_answer_and_ack(scene: Scene) -> None:
     assert max(scene.calls_of(scene.load.units).values()) <= 2
 
 
-@row("W3", brokers=(RABBITMQ,), links=("worker-broker",), duplicates=IN_FLIGHT, harmless=DEAD_TOKEN)
+@row("W3", brokers=ON_RABBITMQ, links=("worker-broker",), duplicates=IN_FLIGHT, harmless=DEAD_TOKEN)
 def kill9_between_retry_and_ack(scene: Scene) -> None:
     """Kill -9 between a retry's publish and the ack: the broker has the retry, its confirm never arrived."""
     scene.system.script(*({"fault": "status", "match": unit.key, "times": 1} for unit in scene.load.units))
@@ -54,7 +55,7 @@ def kill9_between_retry_and_ack(scene: Scene) -> None:
     assert max(scene.calls_of(scene.load.units).values()) <= 3
 
 
-@row("W3", brokers=(EMBEDDED,), duplicates=IN_FLIGHT, harmless=DEAD_TOKEN)
+@row("W3", brokers=(EMBEDDED,), fast=(), duplicates=IN_FLIGHT, harmless=DEAD_TOKEN)
 def kill9_among_retries(scene: Scene) -> None:
     """Kill -9 while every call is being retried."""
     scene.system.script(*({"fault": "status", "match": unit.key, "times": 1} for unit in scene.load.units))
@@ -77,7 +78,7 @@ def sigterm_with_calls_in_flight(scene: Scene) -> None:
     scene.start("worker")
 
 
-@row("W5", settings={"worker": {"shutdown_grace": 1}}, duplicates=IN_FLIGHT, harmless=DEAD_TOKEN)
+@row("W5", fast=ON_RABBITMQ, settings={"worker": {"shutdown_grace": 1}}, duplicates=IN_FLIGHT, harmless=DEAD_TOKEN)
 def sigterm_then_sigkill(scene: Scene) -> None:
     """SIGTERM with calls longer than the grace, then SIGKILL."""
     slow = scene.chance.sample(scene.load.units, 10)
@@ -94,8 +95,8 @@ def sigterm_then_sigkill(scene: Scene) -> None:
 
 @row(
     "W6",
-    brokers=(RABBITMQ,),  # on the embedded broker each death costs a lease of 15 s, so five minutes
-    fast=False,
+    brokers=ON_RABBITMQ,  # on the embedded broker each death costs a lease of 15 s, so five minutes
+    fast=(),
     duplicates=20,
     harmless=DEAD_TOKEN,
     reasons=frozenset({"broker.delivery_limit"}),
@@ -116,7 +117,7 @@ def one_event_kills_its_process(scene: Scene) -> None:
     assert [letter.reason for letter in scene.system.ledger.dead_letters()] == ["broker.delivery_limit"]
 
 
-@row("W7")
+@row("W7", fast=())
 def rolling_restart(scene: Scene) -> None:
     """Two workers, restarted in turn five times under load: nothing lost, nothing dead, nothing repeated."""
     for worker in scene.start("worker", "worker", "intake", "recorder")[:2]:
@@ -129,7 +130,7 @@ def rolling_restart(scene: Scene) -> None:
             wait_until(lambda it=new: " ready." in it.output, 30, "the new worker to be ready")
 
 
-@row("W8", duplicates=2 * BATCH, harmless=DEAD_TOKEN)
+@row("W8", fast=ON_RABBITMQ, duplicates=2 * BATCH, harmless=DEAD_TOKEN)
 def intake_and_recorder_killed(scene: Scene) -> None:
     """Kill -9 intake and recorder in the middle of their batches, twice: no row of the ledger is doubled."""
     scene.start()
