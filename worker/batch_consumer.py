@@ -72,6 +72,7 @@ class BatchConsumer:
             while not self._stop.is_set():
                 self._fill(connection)
                 self._settle(pause)
+            broker.let_acks_arrive(connection)
 
     def _fill(self, connection: Connection) -> None:
         """Wait up to a second for a first message, then take what is there already: nobody waits for company."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import time
 from typing import Any, Final
 
 from kombu import Connection
@@ -13,6 +14,8 @@ from worker import embedded
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 HEARTBEAT: Final = 30.0  # seconds; a dead peer is noticed within two
 STALLED: Final = 12.0  # seconds a socket may stand still that should not: a handshake, a write under a memory alarm
+
+ACKS_UNDER_WAY: Final = 0.25  # seconds; 0.02 were enough for 500 acknowledgements on one node
 
 
 def connect(url: str) -> Connection:
@@ -26,6 +29,17 @@ def connect(url: str) -> Connection:
 def patience(url: str) -> dict[str, float]:
     """The transport's options that bound every blocking read and write, for kombu and Celery alike."""
     return {} if is_embedded(url) else {"read_timeout": STALLED, "write_timeout": STALLED}
+
+
+def let_acks_arrive(connection: Connection) -> None:
+    """To be called after the last acknowledgement and before its channel is closed.
+
+    A RabbitMQ channel hands a quorum queue 32 commands at once and keeps the others for the next turn; what it still
+    keeps when it is closed, it forgets. Of 500 acknowledgements right before a close 3.10.8 forgot up to 467: nothing
+    is lost, but every one of those calls is made again.
+    """
+    if connection.transport.driver_type == "amqp":
+        time.sleep(ACKS_UNDER_WAY)
 
 
 def tls(url: str) -> dict[str, Any] | bool:

@@ -15,7 +15,7 @@ from celery import bootsteps, signals
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
-from worker import topology
+from worker import broker, topology
 from worker.settling import SettledTask
 
 logger = logging.getLogger(__name__)
@@ -64,6 +64,12 @@ class TaskConsumer(Consumer):
             logger.warning("broker.back")
         self.first_connection_attempt = False
         return connected
+
+    def shutdown(self) -> None:
+        """Close the connection, once what was acknowledged is."""
+        if self.connection:
+            broker.let_acks_arrive(self.connection)
+        super().shutdown()
 
     def update_strategies(self) -> None:
         """Know our own tasks only: Celery's built-in ones would run what a message says."""

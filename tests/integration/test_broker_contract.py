@@ -64,6 +64,22 @@ def test_messages_arrive_in_order_and_an_acknowledged_one_is_gone(broker_url: st
         assert bodies(take(2)) == [b"2", b"3"]
 
 
+def test_acknowledgements_right_before_a_stop_arrive(broker_url: str) -> None:
+    """Even hundreds at once, which RabbitMQ would forget when the channel is closed at once."""
+    publish(broker_url, *(b"%d" % n * 300 for n in range(500)))
+    inbox: list[Delivered] = []
+    with broker.connect(broker_url) as connection:
+        Consumer(
+            connection.channel(), [CALLS], on_message=inbox.append, prefetch_count=500, auto_declare=False
+        ).consume()
+        wait_until(lambda: _filled(connection, inbox, 500), 20, "all messages")
+        for message in inbox:
+            message.ack()
+        broker.let_acks_arrive(connection)
+    with broker.connect(broker_url) as connection, consuming(connection, CALLS), pytest.raises(TimeoutError):
+        connection.drain_events(timeout=1)
+
+
 def test_no_more_than_the_prefetch_is_handed_out(broker_url: str) -> None:
     """A consumer that is busy leaves the rest to others."""
     publish(broker_url, *(b"%d" % n for n in range(5)))
