@@ -9,7 +9,8 @@ from system import PROCESSES
 from chaos.proxy import Fault, Way
 from chaos.rows import row
 from chaos.rows_worker import BATCH, DEAD_TOKEN, IN_FLIGHT, ON_RABBITMQ
-from chaos.scene import Scene
+from chaos.scene import Scene, wait_said
+from tasks.call import Lane
 from worker import topology
 from worker.broker import connect
 
@@ -80,7 +81,7 @@ def broker_down_at_the_start(scene: Scene) -> None:
     """The broker is away when the processes start: they wait, say so, and begin when it comes."""
     scene.node.stop()
     for process in scene.start():
-        wait_until(lambda it=process: "broker.unreachable" in it.output, 30, f"{process.name} to say so")
+        wait_said(process, "broker.unreachable")
     scene.node.start()
     scene.healed()
     scene.publish()
@@ -107,7 +108,7 @@ def exchange_and_queues_deleted(scene: Scene) -> None:
     scene.wait_revoked(0.4)
     wait_until(lambda: not any(scene.queues().values()), 30, "the queues to be empty")
     with connect(scene.system.broker_url) as connection:
-        for queue in (topology.INTAKE, topology.calls_queue("finbourne", topology.Lane.ROUTINE)):
+        for queue in (topology.INTAKE, topology.calls_queue("finbourne", Lane.ROUTINE)):
             queue(connection.channel()).delete()
         topology.EVENTS(connection.channel()).delete()
     scene.publish()
@@ -146,7 +147,7 @@ def wrong_password_and_no_such_vhost(scene: Scene) -> None:
     wrong = f"amqp://guest:{scene.load.marker}@127.0.0.1:{scene.node.port}/"
     for url in (wrong, scene.node.url("gone")):
         for process in scene.start(env={"REVOKER_BROKER_URL": url}):
-            wait_until(lambda it=process: "broker.unreachable" in it.output, 30, f"{process.name} to say so")
+            wait_said(process, "broker.unreachable")
     scene.stand_still(3)
     for process in scene.all_running():
         assert process.output.count("broker.unreachable") == 1, f"{process.name} does not say it once"

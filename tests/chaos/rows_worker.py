@@ -7,7 +7,7 @@ from servers import wait_until
 
 from chaos.proxy import Fault, Way
 from chaos.rows import EMBEDDED, RABBITMQ, row
-from chaos.scene import Scene
+from chaos.scene import Scene, wait_said
 
 ON_RABBITMQ: Final = (RABBITMQ,)  # `fast=`: on the embedded broker what a dead process held waits for its lease, 15 s
 IN_FLIGHT: Final = 3 * 10 + 5  # calls one worker may hold: three providers' routine lanes and one urgent lane
@@ -108,7 +108,7 @@ def one_event_kills_its_process(scene: Scene) -> None:
     scene.start()
     scene.publish()
     for death in range(1, 21):
-        wait_until(lambda n=death: scene.calls_of([poison])[poison.key] >= n, 30, f"death number {death}")
+        scene.wait_asked(poison, death)
         scene.wait_quiet(1.0)
         scene.kill9("worker")
         scene.start("worker")
@@ -121,13 +121,13 @@ def one_event_kills_its_process(scene: Scene) -> None:
 def rolling_restart(scene: Scene) -> None:
     """Two workers, restarted in turn five times under load: nothing lost, nothing dead, nothing repeated."""
     for worker in scene.start("worker", "worker", "intake", "recorder")[:2]:
-        wait_until(lambda it=worker: " ready." in it.output, 30, "both to be ready")
+        wait_said(worker, " ready.")
     with scene.publishing(over=8):
         for share in (0.1, 0.2, 0.3, 0.4, 0.5):
             scene.wait_revoked(share)
             assert scene.stop("worker") == 0
             [new] = scene.start("worker")
-            wait_until(lambda it=new: " ready." in it.output, 30, "the new worker to be ready")
+            wait_said(new, " ready.")
 
 
 @row("W8", fast=ON_RABBITMQ, duplicates=2 * BATCH, harmless=DEAD_TOKEN)

@@ -146,6 +146,10 @@ class Scene:
         wanted = int(share * len(self.load.units))
         wait_until(lambda: self.revoked() >= wanted, seconds, f"{wanted} tokens to be dead")
 
+    def wait_asked(self, unit: Unit, times: int) -> None:
+        """Wait until the provider was asked so often to revoke *unit*."""
+        wait_until(lambda: self.calls_of([unit])[unit.key] >= times, 30, f"call number {times} for {unit.event_id}")
+
     def wait_quiet(self, seconds: float = 0.5) -> None:
         """Wait until no provider was asked anything for so long: what can be answered has been."""
         wait_until(lambda: time.time() - max(map(_seconds, self.journal()), default=0) > seconds, 60, "quiet")
@@ -233,6 +237,11 @@ class Scene:
         calls = [_seconds(entry) for entry in self.journal() if entry["revoked"]]
         after = [at - self.healed_at for at in calls if self.healed_at is not None and at > self.healed_at]
         return min(after, default=None)
+
+
+def wait_said(process: Daemon, text: str) -> None:
+    """Wait until *process* has written *text*."""
+    wait_until(lambda: text in process.output, 30, f"{process.name} to say {text.strip()}")
 
 
 def _seconds(entry: Mapping[str, Any]) -> float:
