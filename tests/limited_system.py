@@ -23,7 +23,7 @@ class Limited:
 
     def __init__(self, system: System, calls: int, window: float = 60, ledger_url: str | None = None) -> None:
         self.system, self.calls, self.window = system, calls, window
-        self.ledger_url = ledger_url or system.ledger_url
+        self.ledger_url = ledger_url or system.document["ledger_url"]
         ledger = Ledger.open(self.ledger_url)
         ledger.upgrade()
         ledger.close()

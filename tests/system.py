@@ -16,7 +16,7 @@ from tasks.sealing import generate_key, save_key, seal
 from worker import broker, embedded, messages, topology
 from worker.ledger import Ledger
 from worker.publisher import Message, Publisher
-from worker.sandbox import sandbox_providers
+from worker.sandbox import SandboxConfig, sandbox_providers
 
 SOURCE = "urn:test:session-timeout-job"
 SUBJECT_KEY = "subject-key-of-a-test-installation"
@@ -26,7 +26,10 @@ PROCESSES = ("intake", "worker", "recorder")
 class System:
     """An installation in the folder *home* on the broker *broker_url*, its sandbox already running."""
 
-    def __init__(self, home: Path, broker_url: str, processes: Processes, **settings: Any) -> None:
+    def __init__(
+        self, home: Path, broker_url: str, processes: Processes, *, latency: float = 0.0, **settings: Any
+    ) -> None:
+        """*latency* is what every answer of a provider takes, in seconds; *settings* are the installation's."""
         home.mkdir()
         self.home = home
         self.broker_url = broker_url
@@ -35,11 +38,11 @@ class System:
         (home / "keys").mkdir(mode=0o700)
         self.key = generate_key("test-key")
         save_key(home / "keys", self.key)
-        self.ledger_url = str(settings.get("ledger_url", f"sqlite:///{home / 'ledger.sqlite3'}"))
-        self.env = {"REVOKER_CONFIG_FILE": str(self._write_settings(settings))}
-        self.ledger = Ledger.open(self.ledger_url)
+        self.document = self._settings(settings)
+        self.env = {"REVOKER_CONFIG_FILE": str(self._write(self.document))}
+        self.ledger = Ledger.open(self.document["ledger_url"])
         self.ledger.upgrade()
-        self._start_sandbox()
+        self._start_sandbox(latency)
 
     def start(self, *names: str) -> list[Daemon]:
         """Start the named processes (all of them by default) as the Procfile does."""
@@ -48,6 +51,18 @@ class System:
     def close(self) -> None:
         """Let the ledger go."""
         self.ledger.close()
+
+    def secrets(self) -> dict[str, str]:
+        """Every secret that the installation itself holds, by what it is."""
+        sandbox = SandboxConfig()
+        key = json.loads(next((self.home / "keys").iterdir()).read_text())
+        return {
+            "client secret": sandbox.client_secret.get_secret_value(),
+            "api key": sandbox.api_key.get_secret_value(),
+            "cipher key": sandbox.cipher.key.get_secret_value() if sandbox.cipher.key else "",
+            "subject key": SUBJECT_KEY,
+            "private sealing key": key["d"],
+        }
 
     # -- events -----------------------------------------------------------------------------------
 
@@ -93,9 +108,9 @@ class System:
         """Have the sandbox fail no more."""
         self._ask("DELETE", "faults")
 
-    def journal(self) -> list[dict[str, Any]]:
-        """Every request the providers saw, in order."""
-        entries: list[dict[str, Any]] = self._ask("GET", "journal")
+    def journal(self, since: int = 0) -> list[dict[str, Any]]:
+        """Every request the providers saw after the first *since*, in order."""
+        entries: list[dict[str, Any]] = self._ask("GET", f"journal?since={since}")
         return entries
 
     def revoked(self) -> Counter[str]:
@@ -128,10 +143,10 @@ class System:
 
     # -- its own making ---------------------------------------------------------------------------
 
-    def _write_settings(self, settings: dict[str, Any]) -> Path:
-        document = {
+    def _settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        return {
             "broker_url": self.broker_url,
-            "ledger_url": self.ledger_url,
+            "ledger_url": f"sqlite:///{self.home / 'ledger.sqlite3'}",
             "keys_dir": str(self.home / "keys"),
             "subject_key": SUBJECT_KEY,
             "providers": sandbox_providers(self.base_url),
@@ -139,14 +154,17 @@ class System:
             "hold": {"first": 2, "cap": 4},
             **settings,
         }
+
+    def _write(self, document: dict[str, Any]) -> Path:
         file = self.home / "revoker.toml"
         file.write_text("".join(_toml(document)))
         file.chmod(0o600)
         return file
 
-    def _start_sandbox(self) -> None:
+    def _start_sandbox(self, latency: float) -> None:
         port = self.base_url.rpartition(":")[2]
-        self.processes.start("revoker", "sandbox", "--auto-issue", "--port", port, name="sandbox")
+        options = ("--auto-issue", "--port", port, "--latency", str(latency))
+        self.processes.start("revoker", "sandbox", *options, name="sandbox")
         wait_until(self._is_up, 20, "the sandbox to answer")
 
     def _is_up(self) -> bool:

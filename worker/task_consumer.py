@@ -7,10 +7,12 @@ import contextlib
 import logging
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
+from amqp.exceptions import AMQPError
 from celery import bootsteps
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
@@ -25,6 +27,8 @@ from worker.task_envelope import Fault, TaskEnvelope
 from worker.unreadable import unreadable
 
 logger = logging.getLogger(__name__)
+
+PAUSE_AFTER_REFUSAL: Final = 5.0  # seconds: a broker that refuses us must not be asked in a busy loop
 
 
 class TaskConsumer(Consumer):
@@ -68,13 +72,14 @@ class TaskConsumer(Consumer):
         """The connection, once there is one. A broker that is away is said once, and waited for without end."""
         away = False
 
-        def say(error: Exception, _interval: float) -> None:
+        def say(error: Exception, _interval: float = 0) -> None:
             nonlocal away
             if not away:
                 logger.warning("broker.unreachable", extra={"error": type(error).__name__})
             away = True
 
-        connected = conn.ensure_connection(say, max_retries=None, callback=maybe_shutdown, interval_max=10)
+        while (connected := _connected(conn, say)) is None:
+            _wait_before_asking_again()
         if away:
             logger.warning("broker.back")
         self.first_connection_attempt = False
@@ -115,6 +120,22 @@ class TaskConsumer(Consumer):
             await asyncio.sleep(PAUSE_BEFORE_REQUEUE)
             settle = partial(message.reject_log_error, requeue=True)
         self.call_soon_ack(settle, logger, self.connection_errors)
+
+
+def _connected(conn: Any, say: Callable[..., None]) -> Any | None:  # noqa: ANN401 - kombu ships no types
+    """The connection; None where the broker answers and refuses: a wrong password, a virtual host that is gone."""
+    try:
+        return conn.ensure_connection(say, max_retries=None, callback=maybe_shutdown, interval_max=10)
+    except AMQPError as error:  # what kombu does not take for a broker that is away
+        say(error)
+        return None
+
+
+def _wait_before_asking_again() -> None:
+    until = time.monotonic() + PAUSE_AFTER_REFUSAL
+    while time.monotonic() < until:
+        maybe_shutdown()
+        time.sleep(0.1)
 
 
 class TopologyStep(bootsteps.StartStopStep):

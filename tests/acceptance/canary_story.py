@@ -9,12 +9,11 @@ from typing import Any
 from canary_search import Kind, Marker
 from sentry_inbox import SentryInbox
 from servers import Processes, wait_until
-from system import SUBJECT_KEY, System
+from system import System
 
 from tasks.sealing import generate_key, seal
 from worker import messages, topology
 from worker.publisher import Message
-from worker.sandbox.config import SandboxConfig
 
 # A call with the user's own token, the fault that meets it, and what it comes to.
 FAULTS: list[tuple[str, str, dict[str, Any]]] = [
@@ -52,7 +51,7 @@ class CanaryStory:
             retry={"base": 1, "cap": 1, "max_attempts": 2},
         )
         self.system.env |= {"REVOKER_PROVIDERS__FINBOURNE__TIMEOUT": "1", "REVOKER_SECRETS_DIR": str(self._secrets())}
-        self._plant_known()
+        self.markers += [Marker(name, value, Kind.SECRET) for name, value in self.system.secrets().items()]
 
     def close(self) -> None:
         """Let everything go."""
@@ -84,18 +83,6 @@ class CanaryStory:
 
     def _strangers_dead(self) -> int:
         return sum(letter.kind in {"event", "message"} for letter in self.system.ledger.dead_letters())
-
-    def _plant_known(self) -> None:
-        sandbox = SandboxConfig()
-        key = json.loads(next((self.system.home / "keys").iterdir()).read_text())
-        known = {
-            "client secret": sandbox.client_secret.get_secret_value(),
-            "api key": sandbox.api_key.get_secret_value(),
-            "cipher key": sandbox.cipher.key.get_secret_value() if sandbox.cipher.key else "",
-            "subject key": SUBJECT_KEY,
-            "private sealing key": key["d"],
-        }
-        self.markers += [Marker(name, value, Kind.SECRET) for name, value in known.items()]
 
     def _secrets(self) -> Path:
         folder = self.system.home / "secrets"

@@ -8,6 +8,6 @@ from worker.limits.window import Limit
 
 if (window := float(os.environ["LIMIT_WINDOW"])) < 60:
     # A machine's hiccups do not shrink with the window, so a permit is good for as long as in half a minute.
-    rates.Limit = partial(Limit, window=window, usable=0.5, spread=0.3)  # type: ignore[assignment,misc]
+    rates.Limit = partial(Limit, window=window, usable=0.5, spread=0.3)  # type: ignore[assignment,attr-defined]
 
 from worker.celery import app as app  # noqa: PLC0414 - only now: it is made with its limits

@@ -149,6 +149,20 @@ def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path, proces
     system.close()
 
 
+def test_a_broker_that_refuses_the_worker_is_asked_seldom(
+    rabbitmq: RabbitNode, tmp_path: Path, processes: Processes
+) -> None:
+    """A wrong password: one line without it. Celery alone logs in hundreds of times a second, and shows a trace."""
+    system = System(tmp_path / "system", f"amqp://guest:wrong-password@127.0.0.1:{rabbitmq.port}//", processes)
+    [worker] = system.start("worker")
+    _says(worker, "broker.unreachable")
+    assert worker.stop() == 0
+    assert worker.output.count("broker.unreachable") == 1
+    assert "Traceback" not in worker.output
+    assert "wrong-password" not in worker.output
+    system.close()
+
+
 def _says(process: Daemon, text: str) -> None:
     wait_until(lambda: text in process.output, 30, f"{process.name} to say that the broker is away")
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from tasks.call import Lane
-from tasks.providers import FinbourneSettings, GenesysSettings, WibmoSettings
+from tasks.providers import FinbourneSettings, GenesysSettings, ProviderSettings, WibmoSettings
 from tasks.providers.ciphers import CipherConfig
 from worker import lanes
 from worker.ledger import LedgerUnavailable
@@ -53,9 +53,16 @@ def test_the_limit_is_the_vendors_unless_one_is_set() -> None:
 def test_instances_with_one_credential_have_one_fingerprint() -> None:
     """Whatever else is different between them; another client, key or place is another one."""
     same = [genesys(), genesys(client_secret=SecretStr("renewed"), not_found="settled", rate_limit=7)]
-    others = [genesys(client_id="two"), genesys(region="us-east-1"), wibmo(), wibmo(api_key=SecretStr("x")), FINBOURNE]
-    assert len({fingerprint(KEY, each) for each in same}) == 1
-    assert len({fingerprint(KEY, each) for each in [*same, *others]}) == 1 + len(others)
+    others: list[ProviderSettings] = [
+        genesys(client_id="two"),
+        genesys(region="us-east-1"),
+        wibmo(),
+        wibmo(api_key=SecretStr("x")),
+        FINBOURNE,
+    ]
+    mine = {fingerprint(KEY, each) for each in same}
+    assert len(mine) == 1
+    assert len(mine | {fingerprint(KEY, each) for each in others}) == 1 + len(others)
 
 
 def test_a_fingerprint_tells_nothing_without_the_key() -> None:

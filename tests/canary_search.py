@@ -1,9 +1,11 @@
 """Looking for planted markers: what they look like in disguise, and where each may stand."""
 
 import base64
-from collections.abc import Iterable, Iterator
+import contextlib
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from urllib.parse import quote
 
 
@@ -44,6 +46,18 @@ def leaks(places: Iterable[Place], markers: Iterable[Marker]) -> list[str]:
         for form, seen in shape.items()
         if seen in place.content
     ]
+
+
+def files(root: Path, but: Collection[str] = ()) -> Iterator[Place]:
+    """Every file under *root*, or *root* and the files whose names begin like its own; not those with *but* in a name.
+
+    Folders, sockets, and what a server removes meanwhile are passed over.
+    """
+    found = sorted(root.rglob("*")) if root.is_dir() else sorted(root.parent.glob(f"{root.name}*"))
+    for file in found:
+        if not any(each in file.name for each in but):
+            with contextlib.suppress(OSError):
+                yield Place(str(file), file.read_bytes())
 
 
 def forms(value: str) -> Iterator[tuple[str, bytes]]:

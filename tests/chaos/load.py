@@ -1,0 +1,67 @@
+"""What a scenario publishes: events drawn with a seed, and the tokens and users that must be dead afterwards."""
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from system import System, digest
+
+# Not wibmo: a second call with a reference that is dead already is answered like a refused key, and ends as a dead
+# letter (README, "What is promised"); rows whose fault repeats no call name it themselves.
+PROVIDERS: Final = ("finbourne", "genesys", "genesys-eu")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One token or user of one event. *key* is what the provider's journal calls it, and a scripted fault matches."""
+
+    event_id: str
+    provider: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Events in the order in which they are published, and their units."""
+
+    marker: str  # a part of every token, found nowhere else in the world
+    events: Sequence[dict[str, Any]] = field(repr=False)
+    units: Sequence[Unit] = field(repr=False)
+    chance: random.Random = field(repr=False)  # for what else a scenario leaves to chance
+
+
+def make_load(system: System, count: int, chance: random.Random, providers: Sequence[str] = PROVIDERS) -> Load:
+    """Of every ten events one disables a user at Genesys, one ends sessions at two providers, eight end one session."""
+    maker = _Maker(system, chance, providers)
+    kinds = [maker.disabled, maker.two_sessions, *[maker.session] * 8]
+    events = [kinds[number % 10](f"event-{number}") for number in range(count)]
+    chance.shuffle(events)
+    return Load(maker.marker, events, maker.units, chance)
+
+
+class _Maker:
+    def __init__(self, system: System, chance: random.Random, providers: Sequence[str]) -> None:
+        self.marker = f"chaos-{uuid.uuid4().hex}"
+        self.units: list[Unit] = []
+        self._system, self._chance, self._providers = system, chance, providers
+
+    def session(self, event_id: str) -> dict[str, Any]:
+        return self._ended(event_id, self._chance.choice(self._providers))
+
+    def two_sessions(self, event_id: str) -> dict[str, Any]:
+        return self._ended(event_id, *self._chance.sample(self._providers, min(2, len(self._providers))))
+
+    def disabled(self, event_id: str) -> dict[str, Any]:
+        user = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))
+        self.units.append(Unit(event_id, "genesys", user))
+        return self._system.disabled(event_id, accounts={"genesys": {"user_id": user}})
+
+    def _ended(self, event_id: str, *providers: str) -> dict[str, Any]:
+        sessions = []
+        for provider in providers:
+            token = f"sbx-{self.marker}-{len(self.units)}"
+            self.units.append(Unit(event_id, provider, digest(token)))
+            sessions.append(self._system.session(provider, token))
+        return self._system.ended(*sessions, event_id=event_id)

@@ -1,0 +1,80 @@
+"""The rows of the fault matrix: what each is called, what it needs, what it may do. Rows register by being imported."""
+
+import importlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from chaos.load import PROVIDERS
+from chaos.oracle import Allowance
+
+if TYPE_CHECKING:
+    from chaos.scene import Scene
+
+EMBEDDED: Final = "embedded"
+RABBITMQ: Final = "rabbitmq"
+BROKERS: Final = (RABBITMQ, EMBEDDED)
+
+Scenario = Callable[["Scene"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One fault. Its scenario's docstring says what happens, in one line of the table."""
+
+    name: str  # of the matrix, e.g. "W1"; a variant has a word after it: "B1 clean"
+    scenario: Scenario = field(repr=False)
+    brokers: tuple[str, ...] = BROKERS
+    private: bool = False  # whether it harms the broker: then RabbitMQ is a node of the row's own, `scene.node`
+    fast: tuple[str, ...] = BROKERS  # on which its small form takes well under 20 s, and so is a part of `make test`
+    links: tuple[str, ...] = ()  # fault proxies, "worker-broker": see Scene.links
+    providers: tuple[str, ...] = PROVIDERS  # whose tokens the load ends
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the installation, beside the bench's own
+    duplicates: int | Callable[[int], int] = 0  # the bound, or what it is for so many events
+    harmless: str = ""  # why a duplicate does no harm; a row that allows one must say so
+    reasons: frozenset[str] = frozenset()  # that its dead letters may have
+    strange_reasons: frozenset[str] = frozenset()  # that the dead letters of strange messages may have
+    within: float | None = None  # seconds from the heal to the first call
+    patience: float = 120.0  # seconds the drain may take
+
+    @property
+    def about(self) -> str:
+        """The fault in one line."""
+        return (self.scenario.__doc__ or "").partition("\n")[0]
+
+    def allowance(self, events: int, published_again: int = 0) -> Allowance:
+        """What the oracle lets pass with *events* events; a unit that was *published_again* may be called again."""
+        bound = self.duplicates(events) if callable(self.duplicates) else self.duplicates
+        return Allowance(bound + published_again, self.reasons, self.strange_reasons)
+
+
+_rows: Final[list[Row]] = []
+
+
+def row(name: str, **needs: Any) -> Callable[[Scenario], Scenario]:
+    """Make a function the scenario of row *name*; *needs* are the members of `Row`."""
+
+    def register(scenario: Scenario) -> Scenario:
+        made = Row(name, scenario, **needs)
+        if any(other.name == name and set(other.brokers) & set(made.brokers) for other in _rows):
+            raise ValueError(f"row {name} is declared twice for a broker")
+        if made.duplicates and not made.harmless:
+            raise ValueError(f"row {name} allows duplicates and does not say why they do no harm")
+        _rows.append(made)
+        return scenario
+
+    return register
+
+
+def all_rows() -> list[Row]:
+    """Every row of every module `rows_*.py` beside this one, in the order of the matrix."""
+    for file in sorted(Path(__file__).parent.glob("rows_*.py")):
+        importlib.import_module(f"chaos.{file.stem}")
+    return sorted(_rows, key=_place)
+
+
+def _place(row: Row) -> tuple[int, int, str]:
+    letter, number = re.match(r"([A-Z])(\d+)", row.name).groups()  # type: ignore[union-attr] # a row has such a name
+    return "WBPMCDS".index(letter), int(number), row.name

@@ -1,0 +1,77 @@
+"""The bench itself: rows are declared soundly, clocks jump, disks fill, and a leak is found."""
+
+import contextlib
+import itertools
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from canary_search import Kind, Marker, files, leaks
+from servers import Processes, wait_until
+
+from chaos.clock import Clock
+from chaos.disk import MountRefusedError, small_disk
+from chaos.rows import BROKERS, Row, all_rows, row
+
+NOW = "import time, sys\nwhile True: print(time.time(), time.monotonic(), flush=True); time.sleep(0.02)"
+
+
+@pytest.mark.parametrize("declared", all_rows(), ids=lambda declared: declared.name)
+def test_each_row_says_what_it_is(declared: Row) -> None:
+    """One line for the table; brokers that exist; a reason why its duplicates do no harm."""
+    assert declared.about.endswith(".")
+    assert set(declared.brokers) <= set(BROKERS)
+    assert bool(declared.allowance(100).duplicates) == bool(declared.harmless)
+
+
+def test_a_row_that_allows_duplicates_must_say_why() -> None:
+    """The table gives the argument, so the row must."""
+    with pytest.raises(ValueError, match="W0 allows duplicates"):
+        row("W0", duplicates=1)(lambda _: None)
+
+
+def test_a_clock_jumps_under_a_running_process(tmp_path: Path, processes: Processes) -> None:
+    """An hour ahead, a day behind; the monotonic clock, which timers live by, goes on."""
+    clock = Clock(tmp_path)
+    child = processes.start(sys.executable, "-c", NOW, env=clock.env, name="clock")
+
+    def ahead() -> float:
+        return float(child.output.split("\n")[-2].split()[0]) - time.time()
+
+    wait_until(lambda: child.output.count("\n") > 1, 10, "the child to tell the time")
+    assert abs(ahead()) < 5
+    clock.jump(3600)
+    wait_until(lambda: abs(ahead() - 3600) < 5, 5, "the jump ahead")
+    clock.jump(-86_400)
+    wait_until(lambda: abs(ahead() + 86_400) < 5, 5, "the jump back")
+    monotonic = [float(line.split()[1]) for line in child.output.splitlines()[:-1]]
+    assert all(0 < later - earlier < 5 for earlier, later in itertools.pairwise(monotonic))
+
+
+def test_a_small_disk_is_full_and_has_room_again(tmp_path: Path) -> None:
+    """ENOSPC for whoever writes, until it is emptied; where mounts are refused, that is said at once."""
+    with contextlib.suppress(MountRefusedError), small_disk(tmp_path / "disk", megabytes=1) as disk:
+        disk.fill()
+        with pytest.raises(OSError, match="No space left"):
+            (disk.folder / "more").write_bytes(b"x" * 4096)
+        disk.empty()
+        (disk.folder / "more").write_bytes(b"x" * 4096)
+
+
+def test_a_token_in_any_file_is_a_leak(tmp_path: Path) -> None:
+    """Also in base64, also in a log of a folder below; a file that may hold it is left out by name."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "worker.log").write_text("c2J4LWNoYW9zLWFi")
+    (tmp_path / "revoker.toml").write_text("sbx-chaos-ab")
+    found = leaks(files(tmp_path, but=("revoker.toml",)), [Marker("a token", "sbx-chaos-ab", Kind.SECRET)])
+    assert {leak.partition(": ")[0] for leak in found} == {str(tmp_path / "logs" / "worker.log")}
+
+
+def test_make_chaos_lists_what_it_would_run() -> None:
+    """An expression that names no row runs none, and that is a failure: a typo must not pass for success."""
+    command = [sys.executable, "-m", "chaos", "--rows", "Q9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[1])
+    assert done.returncode == 2
+    assert "no row" in done.stderr
