@@ -27,7 +27,7 @@ class Plan:
 
 
 COMPLETE: Final = Plan(
-    rounds=5,
+    rounds=3,
     seconds=4.0,
     pings=200,
     loaded_seconds=5.0,
