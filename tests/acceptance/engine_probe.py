@@ -68,6 +68,8 @@ ENDS = {"value": ValueError("fails"), "reject": Reject("no"), "ignore": Ignore()
 async def end(_self: SettledTask, how: str) -> State | None:
     """End as told."""
     await asyncio.sleep(0.01)
+    if how.startswith("raise "):
+        raise ValueError(how)
     if how in ENDS:
         raise ENDS[how]
     return State.RETRYING if how == "retry" else State.ACCEPTED
