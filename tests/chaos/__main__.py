@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from servers.shared import close_root, open_root
@@ -14,6 +15,7 @@ from chaos.rows import BROKERS, Row, all_rows
 from chaos.running import SEED, Result, run_row
 
 FULL = 2000  # events
+ALL = ".*"
 
 
 def main() -> None:
@@ -29,30 +31,38 @@ def main() -> None:
     _say(f"seed {options.seed}, {options.events} events, {len(rows)} rows")
     open_root()
     try:
-        results = [_run(row, broker, options, home) for row, broker in rows]
+        with ThreadPoolExecutor(options.at_once) as pool:
+            results = list(pool.map(lambda each: _run(*each, options, home), rows))
     finally:
         close_root()
     print(report.table(results))
-    report.write(results, options.out)
+    report.write(results, options.out, keep=options.rows != ALL)
     sys.exit(not all(result.passed for result in results))
 
 
 def _run(row: Row, broker: str, options: argparse.Namespace, home: Path) -> Result:
-    _say(f"{row.name:6} {broker:9} {row.about}")
     result = run_row(row, broker, options.events, options.seed, home / f"{row.name}-{broker}".replace(" ", "-"))
     if result.passed:
         shutil.rmtree(result.logs)
-        _say(f"       passed in {result.wall:.0f} s")
+        _say(f"{row.name:6} {broker:9} passed in {result.wall:.0f} s: {row.about}")
     else:
-        _say("\n".join([f"       FAILED after {result.wall:.0f} s, logs in {result.logs}", *result.faults[:20]]))
+        _say(
+            "\n".join(
+                [
+                    f"{row.name:6} {broker:9} FAILED after {result.wall:.0f} s, logs in {result.logs}",
+                    *result.faults[:20],
+                ]
+            )
+        )
     return result
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=main.__doc__)
-    parser.add_argument("--rows", default=".*", help="regular expression: only rows of these names, e.g. 'W1|B.*'")
+    parser.add_argument("--rows", default=ALL, help="regular expression: only rows of these names, e.g. 'W1|B.*'")
     parser.add_argument("--brokers", nargs="+", choices=BROKERS, default=BROKERS)
     parser.add_argument("--events", type=int, default=FULL)
+    parser.add_argument("--at-once", type=int, default=1, help="rows that run side by side")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"))
     return parser.parse_args()

@@ -27,9 +27,11 @@ def as_json(result: Result) -> dict[str, Any]:
     }
 
 
-def write(results: Sequence[Result], file: Path) -> None:
-    """Write the list, a line for each result."""
-    lines = ",\n".join(json.dumps(as_json(result)) for result in results)
+def write(results: Sequence[Result], file: Path, *, keep: bool = False) -> None:
+    """Write the list, a line for each result; *keep* what is there of rows that were not run."""
+    old = json.loads(file.read_text()) if keep and file.exists() else []
+    rows = {(each["row"], each["broker"]): each for each in [*old, *map(as_json, results)]}
+    lines = ",\n".join(json.dumps(each) for _, each in sorted(rows.items()))
     file.write_text(f"[\n{lines}\n]\n")
 
 

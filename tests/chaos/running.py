@@ -58,7 +58,7 @@ def run_row(row: Row, kind: str, events: int, seed: int, home: Path) -> Result:
             verdict = judge(scene.evidence(), row.allowance(events, scene.unknown_units))
             faults = [*verdict.faults, *_dead_processes(scene), *_late(scene), *_leaks(scene)]
             recovery = percentile(sorted(scene.recoveries()), 95)
-    except AssertionError as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's failure, and the others go on
         where = traceback.extract_tb(error.__traceback__)[-1]
         faults.append(f"the scenario, line {where.lineno} of {where.filename}: {error or where.line}")
     return Result(row, kind, events, verdict, tuple(faults), recovery, time.monotonic() - began, home)

@@ -2,18 +2,22 @@
 
 import contextlib
 import itertools
+import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from canary_search import Kind, Marker, files, leaks
 from servers import Processes, wait_until
 
+from chaos import report
 from chaos.clock import Clock
 from chaos.disk import MountRefusedError, small_disk
 from chaos.rows import BROKERS, Row, all_rows, row
+from chaos.running import Result
 
 NOW = "import time, sys\nwhile True: print(time.time(), time.monotonic(), flush=True); time.sleep(0.02)"
 
@@ -30,6 +34,16 @@ def test_a_row_that_allows_duplicates_must_say_why() -> None:
     """The table gives the argument, so the row must."""
     with pytest.raises(ValueError, match="W0 allows duplicates"):
         row("W0", duplicates=1)(lambda _: None)
+
+
+def test_a_run_of_some_rows_keeps_what_is_known_of_the_others(tmp_path: Path) -> None:
+    """One row mended and run again must not cost the table the rest."""
+    file = tmp_path / "results.json"
+    some = [Result(each, "rabbitmq", 9, None, (), 0.0, 1.0, tmp_path) for each in all_rows()[:3]]
+    report.write(some[:2], file)
+    report.write([replace(some[1], events=10), some[2]], file, keep=True)
+    told = {each["row"]: each["events"] for each in json.loads(file.read_text())}
+    assert told == {some[0].row.name: 9, some[1].row.name: 10, some[2].row.name: 9}
 
 
 def test_a_clock_jumps_under_a_running_process(tmp_path: Path, processes: Processes) -> None:
