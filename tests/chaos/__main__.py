@@ -42,18 +42,12 @@ def main() -> None:
 
 def _run(row: Row, broker: str, options: argparse.Namespace, home: Path) -> Result:
     result = run_row(row, broker, options.events, options.seed, home / f"{row.name}-{broker}".replace(" ", "-"))
+    name = f"{row.name:6} {broker:9}"
     if result.passed:
         shutil.rmtree(result.logs)
-        _say(f"{row.name:6} {broker:9} passed in {result.wall:.0f} s: {row.about}")
+        _say(f"{name} passed in {result.wall:.0f} s: {row.about}")
     else:
-        _say(
-            "\n".join(
-                [
-                    f"{row.name:6} {broker:9} FAILED after {result.wall:.0f} s, logs in {result.logs}",
-                    *result.faults[:20],
-                ]
-            )
-        )
+        _say("\n".join([f"{name} FAILED after {result.wall:.0f} s, logs in {result.logs}", *result.faults[:20]]))
     return result
 
 
