@@ -6,8 +6,6 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
-from servers import ServerMissingError
-
 from benchmarks import backlog, endurance, idle, isolation, latency, scaling, stations, throughput
 from benchmarks.bare import BareClient
 from benchmarks.contestants import Contestant
@@ -51,7 +49,7 @@ class Run:
         """*results* up to a failure: half an hour's figures are not thrown away for one row."""
         try:
             yield from results
-        except (AssertionError, ServerMissingError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts' figures are worth keeping
             self._failed(part, error)
 
     def _failed(self, what: str, error: Exception) -> None:

@@ -15,7 +15,6 @@ from benchmarks.ours import Kind, OurRow, Setup
 from benchmarks.results import Result
 from benchmarks.say import say
 from benchmarks.stage import Stage
-from worker import topology
 from worker.ledger import Ledger
 
 SECTION: Final = "stations, messages a second"
@@ -47,7 +46,7 @@ def intake(stage: Stage, kind: Kind, count: int) -> Result:
     """Events a second that become published calls; each event becomes one."""
     row = _prepared(stage, kind)
     row.fill(row.installation.disabled_events(count))
-    done = _emptied(row, topology.INTAKE.name, "intake", count)
+    done = _emptied(row, "revocation.intake", "intake", count)
     calls = sum(n for name, n in row.counts().items() if name.startswith("revocation.calls"))
     row.close()
     return _said(_result("intake", kind, done, lost=max(0, count - calls), duplicates=max(0, calls - count)))
@@ -68,7 +67,7 @@ def recorder(stage: Stage, database: str, count: int) -> Result:
 def _recorded(stage: Stage, database: str, count: int, ledger_url: str | None) -> Result:
     row = _prepared(stage, "rabbitmq", ledger_url)
     row.fill(row.installation.outcomes(count))
-    done = _emptied(row, topology.OUTCOMES_QUEUE.name, "recorder", count)
+    done = _emptied(row, "revocation.outcomes", "recorder", count)
     ledger = Ledger.open(row.installation.ledger_url)
     rows = sum(ledger.totals().calls.values())
     ledger.close()
@@ -82,18 +81,18 @@ def _prepared(stage: Stage, kind: Kind, ledger_url: str | None = None) -> OurRow
     return row
 
 
-def _emptied(row: OurRow, queue: str, process: str, count: int) -> Drained:
-    figures = _gone(row, queue, count)
+def _emptied(row: OurRow, queues: str, process: str, count: int) -> Drained:
+    figures = _gone(row, queues, count)
     with running(row.start_processes(process)) as daemons:
         looks, memory = watch(figures, daemons, count)
     return drained(looks, memory[-1], figures(), count)
 
 
-def _gone(row: OurRow, queue: str, count: int) -> Callable[[], Figures]:
-    """What is gone from *queue*, in the shape of what a provider counts."""
+def _gone(row: OurRow, queues: str, count: int) -> Callable[[], Figures]:
+    """What is gone from the queues whose names begin with *queues*, in the shape of what a provider counts."""
 
     def figures() -> Figures:
-        gone = count - row.counts()[queue]
+        gone = count - sum(n for name, n in row.counts().items() if name.startswith(queues))
         return Figures(now=time.monotonic(), requests=gone, ids=gone, cpu=0.0, hanging=0)
 
     return figures
