@@ -111,7 +111,7 @@ class PeerRow(Contestant):
         """Let the worker declare its own queue, as it likes it."""
         with running(self.start()) as daemons:
             try:
-                wait_until(lambda: wires.QUEUE in self._counts(), 20)
+                wait_until(lambda: wires.QUEUE in self._counts(), 60)
             except AssertionError:
                 raise AssertionError(f"it declared no queue; it said: {daemons[0].tail}") from None
 

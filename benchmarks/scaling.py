@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks import ours
 from benchmarks.ours import OurRow, Setup
 from benchmarks.plan import Plan
 from benchmarks.results import Result
@@ -30,7 +31,8 @@ def measure(stage: Stage, plan: Plan) -> Iterator[Result]:
         setup = Setup(in_flight=MOST, note=f"provider {latency * 1000:g} ms")
         yield point(setup, latency, LATENCY, latency * 1000)
     for providers in plan.providers:
-        setup = Setup(providers=providers, note=f"{providers} provider{'s' * (providers > 1)}")
+        share = max(1, ours.IN_FLIGHT // providers)  # of what is in flight altogether, as in the other rows
+        setup = Setup(in_flight=share, providers=providers, note=f"{providers} provider{'s' * (providers > 1)}")
         yield point(setup, USUAL, PROVIDERS, providers)
 
 
@@ -43,7 +45,7 @@ class _Point:
 
     def __call__(self, setup: Setup, latency: float, section: str, x: float) -> Result:
         row = OurRow(setup, self.stage)
-        row.expected = int(min(row.expected, setup.concurrency / latency))
+        row.expected = int(min(row.expected, setup.concurrency * setup.providers / latency))
         row.prepare()
         run = Rounds(row)
         measure_once(run, self.stage, self.seconds, latency)

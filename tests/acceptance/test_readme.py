@@ -243,3 +243,15 @@ def test_the_settings_are_those_of_the_models(header: str, model: type[BaseModel
     rows = [[unescape(cell) for cell in row] for row in table(header)]
     assert [row[:2] for row in rows] == [row[:2] for row in expected]
     assert all(mine == meaning for (_, _, mine), (_, _, meaning) in zip(rows, expected, strict=True) if meaning)
+
+
+def test_the_quoted_speed_is_the_measured_one() -> None:
+    """Each line of the speed table is a row of `benchmarks/results.json`, rounded."""
+    results = json.loads((ROOT / "benchmarks/results.json").read_text())
+    measured = {(each["row"], each["broker"]): each for each in results}
+    digits = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}
+    quoted = table("measured row")
+    assert quoted
+    for row, broker, *told in quoted:
+        figures = measured[row, broker]
+        assert told == ["–" if figures[name] is None else f"{figures[name]:.{n}f}" for name, n in digits.items()]
