@@ -13,8 +13,6 @@ from chaos import report
 from chaos.rows import BROKERS, Row, all_rows
 from chaos.running import SEED, Result, run_row
 
-FULL = 2000  # events
-
 
 def main() -> None:
     """Run the rows, print the table, write the list; the exit code says whether all have passed."""
@@ -26,7 +24,7 @@ def main() -> None:
     rows = [(row, broker) for row, broker in rows if wanted.fullmatch(row.name.partition(" ")[0])]
     if not rows:
         sys.exit(_usage(f"no row is called {options.rows}"))
-    _say(f"seed {options.seed}, {options.events} events, {len(rows)} rows")
+    _say(f"seed {options.seed}, {len(rows)} rows")
     open_root()
     try:
         results = [_run(row, broker, options, home) for row, broker in rows]
@@ -39,10 +37,11 @@ def main() -> None:
 
 def _run(row: Row, broker: str, options: argparse.Namespace, home: Path) -> Result:
     _say(f"{row.name:6} {broker:9} {row.about}")
-    result = run_row(row, broker, options.events, options.seed, home / f"{row.name}-{broker}".replace(" ", "-"))
+    events = options.events or row.full
+    result = run_row(row, broker, events, options.seed, home / f"{row.name}-{broker}".replace(" ", "-"))
     if result.passed:
         shutil.rmtree(result.logs)
-        _say(f"       passed in {result.wall:.0f} s")
+        _say(f"       passed in {result.wall:.0f} s {result.remark}")
     else:
         _say("\n".join([f"       FAILED after {result.wall:.0f} s, logs in {result.logs}", *result.faults[:20]]))
     return result
@@ -52,7 +51,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=main.__doc__)
     parser.add_argument("--rows", default=".*", help="regular expression: only rows of these names, e.g. 'W1|B.*'")
     parser.add_argument("--brokers", nargs="+", choices=BROKERS, default=BROKERS)
-    parser.add_argument("--events", type=int, default=FULL)
+    parser.add_argument("--events", type=int, help="of every row; its own full size by default")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"))
     return parser.parse_args()

@@ -31,6 +31,20 @@ class Load:
     units: Sequence[Unit] = field(repr=False)
     chance: random.Random = field(repr=False)  # for what else a scenario leaves to chance
 
+    @property
+    def users(self) -> list[Unit]:
+        """Those that end by a call with the worker's own credential: the journal calls them by the user's id."""
+        return [unit for unit in self.units if "-" in unit.key]
+
+    @property
+    def sessions(self) -> list[Unit]:
+        """Those that end by their own token, or a reference to it: the journal calls them by its digest."""
+        return [unit for unit in self.units if "-" not in unit.key]
+
+    def token(self, unit: Unit) -> str:
+        """The token of one of the sessions."""
+        return _token(self.marker, self.units.index(unit))
+
 
 def make_load(system: System, count: int, chance: random.Random, providers: Sequence[str] = PROVIDERS) -> Load:
     """Of every ten events one disables a user at Genesys, one ends sessions at two providers, eight end one session."""
@@ -61,7 +75,11 @@ class _Maker:
     def _ended(self, event_id: str, *providers: str) -> dict[str, Any]:
         sessions = []
         for provider in providers:
-            token = f"sbx-{self.marker}-{len(self.units)}"
+            token = _token(self.marker, len(self.units))
             self.units.append(Unit(event_id, provider, digest(token)))
             sessions.append(self._system.session(provider, token))
         return self._system.ended(*sessions, event_id=event_id)
+
+
+def _token(marker: str, number: int) -> str:
+    return f"sbx-{marker}-{number}"
