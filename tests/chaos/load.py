@@ -26,7 +26,7 @@ class Unit:
 class Load:
     """Events in the order in which they are published, and their units."""
 
-    marker: str  # a part of every token, found nowhere else in the world
+    marker: str  # a part of every token, found nowhere else in the world; a reference to one is no secret
     events: Sequence[dict[str, Any]] = field(repr=False)
     units: Sequence[Unit] = field(repr=False)
     chance: random.Random = field(repr=False)  # for what else a scenario leaves to chance
@@ -75,7 +75,7 @@ class _Maker:
     def _ended(self, event_id: str, *providers: str) -> dict[str, Any]:
         sessions = []
         for provider in providers:
-            token = _token(self.marker, len(self.units))
+            token = _token("reference" if provider == "wibmo" else self.marker, len(self.units))
             self.units.append(Unit(event_id, provider, digest(token)))
             sessions.append(self._system.session(provider, token))
         return self._system.ended(*sessions, event_id=event_id)

@@ -12,7 +12,7 @@ from servers import Daemon, wait_until
 from system import SOURCE
 
 from chaos.load import Unit
-from chaos.rows import EMBEDDED, row
+from chaos.rows import row
 from chaos.rows_provider import UNLIMITED, burned
 from chaos.rows_worker import ON_RABBITMQ
 from chaos.said import HOLD, attempts, holds
@@ -31,7 +31,7 @@ def _refused(status: int, operation: str = OURS, **more: Any) -> dict[str, Any]:
     return {"fault": "status", "status": status, "operation": operation, "provider": "genesys", **more}
 
 
-@row("P7", fast=(EMBEDDED,), settings=QUICK)
+@row("P7", fast=(), settings=QUICK)
 def our_credential_is_refused(scene: Scene) -> None:
     """403, 401, then invalid_client for the worker's own credential: a handful of calls, one alert, none burned."""
     scene.system.script(_refused(403, times=4), _refused(401))

@@ -46,15 +46,22 @@ def told_to_wait(scene: Scene) -> None:
         assert not early, f"{form}: others' calls after {early}"
 
 
-@row("P4", duplicates=lambda events: events // 20, harmless=DEAD_TOKEN)
+@row(
+    "P4",
+    fast=ON_RABBITMQ,
+    settings={"hold": {"first": 1, "cap": 1}},
+    duplicates=lambda events: events // 20,
+    harmless=DEAD_TOKEN,
+)
 def server_errors_and_lost_answers(scene: Scene) -> None:
-    """500, 502, 503, 504 and resets, one to three times for every other token; and answers lost on the way."""
+    """500, 502, 503, 504 and resets, one to three times for every fifth token; and answers lost on the way."""
     kinds: list[dict[str, Any]] = [
         *({"fault": "status", "status": status} for status in (500, 502, 503, 504)),
         {"fault": "reset"},
     ]
     units = scene.chance.sample(scene.load.units, len(scene.load.units))
-    lost, broken = units[: len(scene.load.events) // 20], units[len(units) // 2 :]
+    # With more of them broken the provider is held most of the time, and each fault waits for a probe of its own.
+    lost, broken = units[: len(scene.load.events) // 20], units[len(units) * 4 // 5 :]
     scene.system.script(
         *({"fault": "reset_after", "match": unit.key, "times": 1} for unit in lost),
         *({**scene.chance.choice(kinds), "match": unit.key, "times": scene.chance.randint(1, 3)} for unit in broken),
@@ -107,7 +114,7 @@ def _unreadable(cipher: Cipher) -> Iterator[bytes]:
         yield bytes(flipped)
 
 
-@row("P6", fast=ON_RABBITMQ, reasons=frozenset({"http.3xx"}))
+@row("P6", fast=(), reasons=frozenset({"http.3xx"}))
 def sent_to_a_login_page(scene: Scene) -> None:
     """3xx to a login page, from the APIs and from the token endpoint: no success, and nobody goes there."""
     page = answer("200 OK", b"<form>", "Content-Type: text/html")
