@@ -84,9 +84,10 @@ def _time_to_settle(system: System) -> float:
 
 
 def _memory(running: dict[str, Daemon]) -> dict[str, float]:
-    return {name: _resident_mb(process.pid) for name, process in running.items()}
+    return {name: resident_mb(process.pid) for name, process in running.items()}
 
 
-def _resident_mb(pid: int) -> float:
+def resident_mb(pid: int) -> float:
+    """The memory of a process that is in use, in MB."""
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return int(status["VmRSS"].split()[0]) / 1024

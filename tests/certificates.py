@@ -1,7 +1,8 @@
-"""Certificates nobody vouches for, made for one test."""
+"""Certificates made for one test: some nobody vouches for, and those of an authority of the test's own."""
 
 import ipaddress
 import ssl
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,21 +11,51 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+DAY = timedelta(days=1)
+
 
 def self_signed(folder: Path) -> Path:
     """Return the file of a private key and of its certificate for 127.0.0.1, which is its own issuer."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.now(UTC)
+    name = _name("127.0.0.1")
     here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    dated = builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
-    certificate = dated.add_extension(here, critical=False).sign(key, hashes.SHA256())
-    plain = serialization.NoEncryption()
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
-    pem = folder / "server.pem"
-    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    return pem
+    builder = _dated(x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number()))
+    certificate = builder.add_extension(here, critical=False).sign(key, hashes.SHA256())
+    return _saved(folder / "server.pem", key, certificate)
+
+
+class Authority:
+    """A certificate authority in the new folder *home*; whoever runs with `env` trusts it, and nobody else."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir()
+        self._home = home
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _name("Authority of a test")
+        self._about = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        builder = x509.CertificateBuilder(
+            self._name, self._name, self._key.public_key(), x509.random_serial_number()
+        ).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        certificate = _dated(builder.add_extension(self._about, critical=False)).sign(self._key, hashes.SHA256())
+        self._file = home / "authority.pem"
+        self._file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The environment of a process that trusts it (OpenSSL, SSL_CTX_set_default_verify_paths)."""
+        return {"SSL_CERT_FILE": str(self._file)}
+
+    def issue(self, host: str, *, expired: bool = False) -> Path:
+        """Return the file of a private key and of its certificate for *host*."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = x509.CertificateBuilder(self._name, _name(host), key.public_key(), x509.random_serial_number())
+        for extension in (
+            x509.SubjectAlternativeName([x509.DNSName(host)]),
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._about),
+        ):
+            builder = builder.add_extension(extension, critical=False)
+        certificate = _dated(builder, ago=2 * DAY if expired else DAY / 2).sign(self._key, hashes.SHA256())
+        return _saved(self._home / f"{host}{'-expired' * expired}.pem", key, certificate)
 
 
 def server_side(pem: Path) -> ssl.SSLContext:
@@ -32,3 +63,20 @@ def server_side(pem: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context
+
+
+def _name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _dated(builder: x509.CertificateBuilder, ago: timedelta = DAY / 2) -> x509.CertificateBuilder:
+    """Valid for a day, which began so long *ago*."""
+    begin = datetime.now(UTC) - ago
+    return builder.not_valid_before(begin).not_valid_after(begin + DAY)
+
+
+def _saved(pem: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> Path:
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    pem.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return pem

@@ -14,7 +14,6 @@ from chaos import report
 from chaos.rows import BROKERS, Row, all_rows
 from chaos.running import SEED, Result, run_row
 
-FULL = 2000  # events
 ALL = ".*"
 
 
@@ -28,7 +27,7 @@ def main() -> None:
     rows = [(row, broker) for row, broker in rows if wanted.fullmatch(row.name.partition(" ")[0])]
     if not rows:
         sys.exit(_usage(f"no row is called {options.rows}"))
-    _say(f"seed {options.seed}, {options.events} events, {len(rows)} rows")
+    _say(f"seed {options.seed}, {len(rows)} rows")
     open_root()
     try:
         with ThreadPoolExecutor(options.at_once) as pool:
@@ -41,11 +40,12 @@ def main() -> None:
 
 
 def _run(row: Row, broker: str, options: argparse.Namespace, home: Path) -> Result:
-    result = run_row(row, broker, options.events, options.seed, home / f"{row.name}-{broker}".replace(" ", "-"))
+    events = options.events or row.full
+    result = run_row(row, broker, events, options.seed, home / f"{row.name}-{broker}".replace(" ", "-"))
     name = f"{row.name:6} {broker:9}"
     if result.passed:
         shutil.rmtree(result.logs)
-        _say(f"{name} passed in {result.wall:.0f} s: {row.about}")
+        _say(f"{name} passed in {result.wall:.0f} s: {row.about} {result.remark}".rstrip())
     else:
         _say("\n".join([f"{name} FAILED after {result.wall:.0f} s, logs in {result.logs}", *result.faults[:20]]))
     return result
@@ -55,7 +55,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m chaos", description=main.__doc__)
     parser.add_argument("--rows", default=ALL, help="regular expression: only rows of these names, e.g. 'W1|B.*'")
     parser.add_argument("--brokers", nargs="+", choices=BROKERS, default=BROKERS)
-    parser.add_argument("--events", type=int, default=FULL)
+    parser.add_argument("--events", type=int, help="of every row; its own full size by default")
     parser.add_argument("--at-once", type=int, default=1, help="rows that run side by side")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"))

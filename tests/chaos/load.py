@@ -26,10 +26,24 @@ class Unit:
 class Load:
     """Events in the order in which they are published, and their units."""
 
-    marker: str  # a part of every token, found nowhere else in the world
+    marker: str  # a part of every token, found nowhere else in the world; a reference to one is no secret
     events: Sequence[dict[str, Any]] = field(repr=False)
     units: Sequence[Unit] = field(repr=False)
     chance: random.Random = field(repr=False)  # for what else a scenario leaves to chance
+
+    @property
+    def users(self) -> list[Unit]:
+        """Those that end by a call with the worker's own credential: the journal calls them by the user's id."""
+        return [unit for unit in self.units if "-" in unit.key]
+
+    @property
+    def sessions(self) -> list[Unit]:
+        """Those that end by their own token, or a reference to it: the journal calls them by its digest."""
+        return [unit for unit in self.units if "-" not in unit.key]
+
+    def token(self, unit: Unit) -> str:
+        """The token of one of the sessions."""
+        return _token(self.marker, self.units.index(unit))
 
 
 def make_load(system: System, count: int, chance: random.Random, providers: Sequence[str] = PROVIDERS) -> Load:
@@ -61,7 +75,11 @@ class _Maker:
     def _ended(self, event_id: str, *providers: str) -> dict[str, Any]:
         sessions = []
         for provider in providers:
-            token = f"sbx-{self.marker}-{len(self.units)}"
+            token = _token("reference" if provider == "wibmo" else self.marker, len(self.units))
             self.units.append(Unit(event_id, provider, digest(token)))
             sessions.append(self._system.session(provider, token))
         return self._system.ended(*sessions, event_id=event_id)
+
+
+def _token(marker: str, number: int) -> str:
+    return f"sbx-{marker}-{number}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 from collections import Counter
@@ -52,12 +53,12 @@ BLACK_HOLE: Final = Fault(stuck=BOTH)
 
 
 class Proxy:
-    """Listens on a free port of 127.0.0.1 and forwards to *target*, a port there; runs in a thread of its own.
+    """Listens on a free port of 127.0.0.1, or on *port*, and forwards to *target*, a port there; in its own thread.
 
-    `carried` counts the bytes delivered each way, over all connections.
+    `carried` counts the bytes delivered each way, over all connections. With *tls* it speaks TLS with its clients only.
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.target = target
         self.carried: Counter[Way] = Counter()
         self.fault = WELL
@@ -67,7 +68,7 @@ class Proxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-proxy", daemon=True)
         self._thread.start()
-        self._server = self._on_loop(lambda: asyncio.start_server(self._accept, "127.0.0.1", 0))
+        self._server = self._on_loop(lambda: asyncio.start_server(self._accept, "127.0.0.1", port, ssl=tls))
         self.port: int = self._server.sockets[0].getsockname()[1]
 
     def break_with(self, fault: Fault) -> None:
@@ -143,7 +144,10 @@ class Proxy:
                 await writer.drain()
                 self._count(len(piece), way)
         await self._pause(self.fault.slow_close)
-        writer.write_eof()
+        if writer.can_write_eof():
+            writer.write_eof()
+        else:  # TLS knows no half of an end
+            writer.close()
 
     def _count(self, size: int, way: Way) -> None:
         """Note what was carried; where the cut was to come after it, break the line."""

@@ -54,6 +54,6 @@ def _line(result: Result) -> str:
         reasons or "0",
         f"{result.recovery_p95:.1f} s",
         f"{result.wall:.0f} s",
-        result.row.about,
+        " ".join(filter(None, (result.row.about, result.remark))),
     )
     return f"| {' | '.join(map(str, cells))} |"

@@ -38,6 +38,8 @@ class Row:
     strange_reasons: frozenset[str] = frozenset()  # that the dead letters of strange messages may have
     within: float | None = None  # seconds from the heal to the first call
     patience: float = 120.0  # seconds the drain may take
+    full: int = 2000  # events at full size
+    latency: float = 0.1  # seconds that every answer of a provider takes, so that there are calls in flight
 
     @property
     def about(self) -> str:
@@ -77,4 +79,4 @@ def all_rows() -> list[Row]:
 
 def _place(row: Row) -> tuple[int, int, str]:
     letter, number = re.match(r"([A-Z])(\d+)", row.name).groups()  # type: ignore[union-attr] # a row has such a name
-    return "WBPMCDS".index(letter), int(number), row.name
+    return "WBPMCDSE".index(letter), int(number), row.name

@@ -24,7 +24,6 @@ from chaos.scene import Scene
 
 SEED: Final = 20_261_121
 IN_FLIGHT: Final = {"in_flight_routine": 10, "in_flight_urgent": 5}  # calls, for each provider
-LATENCY: Final = 0.1  # seconds that every answer of a provider takes, so that there are calls in flight
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +38,7 @@ class Result:
     recovery_p95: float  # seconds
     wall: float  # seconds
     logs: Path
+    remark: str = ""
 
     @property
     def passed(self) -> bool:
@@ -50,18 +50,18 @@ def run_row(row: Row, kind: str, events: int, seed: int, home: Path) -> Result:
     """Run *row* on the broker *kind*, its files in the new folder *home*; what is wrong is told, not raised."""
     began = time.monotonic()
     home.mkdir(parents=True)
-    verdict, faults, recovery = None, list[str](), 0.0
+    verdict, faults, recovery, remark = None, list[str](), 0.0, ""
     try:
         with open_scene(row, kind, events, seed, home) as scene:
             row.scenario(scene)
             scene.drain()
             verdict = judge(scene.evidence(), row.allowance(events, scene.unknown_units))
             faults = [*verdict.faults, *_dead_processes(scene), *_late(scene), *_leaks(scene)]
-            recovery = percentile(sorted(scene.recoveries()), 95)
+            recovery, remark = percentile(sorted(scene.recoveries()), 95), scene.remark
     except Exception as error:  # noqa: BLE001 - whatever it is, it is this row's failure, and the others go on
         where = traceback.extract_tb(error.__traceback__)[-1]
         faults.append(f"the scenario, line {where.lineno} of {where.filename}: {error or where.line}")
-    return Result(row, kind, events, verdict, tuple(faults), recovery, time.monotonic() - began, home)
+    return Result(row, kind, events, verdict, tuple(faults), recovery, time.monotonic() - began, home, remark)
 
 
 @contextlib.contextmanager
@@ -74,7 +74,7 @@ def open_scene(row: Row, kind: str, events: int, seed: int, home: Path) -> Itera
         stack.callback(processes.close)
         settings = {**stack.enter_context(_ledger(row)), **row.settings}
         settings["worker"] = {**IN_FLIGHT, **row.settings.get("worker", {})}
-        system = System(home / "system", broker.url, processes, latency=LATENCY, **settings)
+        system = System(home / "system", broker.url, processes, latency=row.latency, **settings)
         stack.callback(system.close)
         lines = stack.enter_context(Lines(row.links, system))
         load = make_load(system, events, random.Random(f"{seed} {row.name}"), row.providers)  # noqa: S311 - a load, no secret

@@ -39,6 +39,7 @@ class Scene:
         self.longest_try = 0.0  # seconds that one batch took to be confirmed or to fail
         self.strangers = 0
         self.healed_at: float | None = None
+        self.remark = ""  # figures of this run, for the table
         self.running: dict[str, list[Daemon]] = {}
         self._unsent = list(load.events)
         self._journal: list[dict[str, Any]] = []
@@ -152,7 +153,7 @@ class Scene:
 
     def wait_quiet(self, seconds: float = 0.5) -> None:
         """Wait until no provider was asked anything for so long: what can be answered has been."""
-        wait_until(lambda: time.time() - max(map(_seconds, self.journal()), default=0) > seconds, 60, "quiet")
+        wait_until(lambda: time.time() - max(map(when, self.journal()), default=0) > seconds, 60, "quiet")
 
     def stand_still(self, seconds: float) -> None:
         """Let a fault last; every process must live through it."""
@@ -229,12 +230,12 @@ class Scene:
         """Seconds from the heal, or from the publish where that came later, to each call that was made after it."""
         event_of = {unit.key: unit.event_id for unit in self.load.units}
         since = {key: max(self.healed_at or 0.0, self.confirmed.get(event, 0.0)) for key, event in event_of.items()}
-        calls = [(entry["key"], _seconds(entry)) for entry in self.journal() if entry["revoked"]]
+        calls = [(entry["key"], when(entry)) for entry in self.journal() if entry["revoked"]]
         return [max(0.0, at - since[key]) for key, at in calls if at > (self.healed_at or 0.0)]
 
     def first_call_after_heal(self) -> float | None:
         """Seconds until the first revocation after the heal; None where none was left to be made."""
-        calls = [_seconds(entry) for entry in self.journal() if entry["revoked"]]
+        calls = [when(entry) for entry in self.journal() if entry["revoked"]]
         after = [at - self.healed_at for at in calls if self.healed_at is not None and at > self.healed_at]
         return min(after, default=None)
 
@@ -244,5 +245,6 @@ def wait_said(process: Daemon, text: str) -> None:
     wait_until(lambda: text in process.output, 30, f"{process.name} to say {text.strip()}")
 
 
-def _seconds(entry: Mapping[str, Any]) -> float:
+def when(entry: Mapping[str, Any]) -> float:
+    """When a request arrived, in seconds since the epoch."""
     return datetime.fromisoformat(entry["at"]).timestamp()

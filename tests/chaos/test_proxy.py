@@ -2,11 +2,14 @@
 
 import socket
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from certificates import self_signed, server_side
 from servers import wait_until
 
 from chaos.proxy import BLACK_HOLE, Fault, Proxy, Way
@@ -164,3 +167,23 @@ def test_a_target_that_is_away_resets_the_client(echo: int) -> None:
         closed.bind(("127.0.0.1", 0))
         with Proxy(closed.getsockname()[1]) as proxy, pytest.raises(ConnectionResetError):
             call(proxy, b"anybody?")
+
+
+def test_it_may_speak_tls_with_its_clients(echo: int, tmp_path: Path) -> None:
+    """What a client encrypts arrives in clear; nothing does from one who does not trust the certificate."""
+    pem = self_signed(tmp_path)
+    with Proxy(echo, tls=server_side(pem)) as proxy:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            _encrypted(proxy, ssl.create_default_context())
+        assert proxy.carried[Way.UP] == 0
+        with _encrypted(proxy, ssl.create_default_context(cafile=str(pem))) as client:
+            assert say(client, b"hello") == b"hello"
+        assert proxy.carried[Way.UP] == 5
+
+
+def _encrypted(proxy: Proxy, trust: ssl.SSLContext) -> ssl.SSLSocket:
+    plain = socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+    try:
+        return trust.wrap_socket(plain, server_hostname="127.0.0.1")
+    finally:
+        plain.close()  # where the handshake failed; else the other one owns it by now

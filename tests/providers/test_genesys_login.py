@@ -92,6 +92,8 @@ def test_every_status_of_a_login_is_transient_or_our_fault(status: int) -> None:
         outcome = _refused(Answer(status, {}, b'{"error":"invalid_client"}'))
         waits = status in {408, 425, 429} or status < 200 or (status >= 500 and status != 501)
         assert type(outcome) is (Transient if waits else CredentialFault)
+        refused = {Reason.AUTH_UNAUTHORIZED, Reason.AUTH_FORBIDDEN}
+        assert waits or getattr(outcome, "reason", None) in refused, "a hold must know it for a refusal"
 
 
 @pytest.mark.parametrize("status", [400, 401])

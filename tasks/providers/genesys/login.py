@@ -19,7 +19,7 @@ LOGIN: Final = status_table(
 )
 _SHORTEST_LIFE: Final = 300.0  # seconds; the vendor's lower bound, assumed where the answer names no life
 _EARLIEST: Final = 300.0  # seconds before its end that a token is renewed, at most; a tenth of a shorter life
-_BAD_REQUEST: Final = 400
+_FORBIDDEN: Final = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,4 +88,5 @@ def _refused(answer: Answer) -> Transient | CredentialFault:
     detail = answer.detail({"during": "login", "error": answer.members().get("error")})
     if LOGIN.get(answer.status, Verdict.RETRY) is Verdict.RETRY:
         return Transient(answer.reason, answer.retry_after, detail)
-    return CredentialFault(Reason.AUTH_UNAUTHORIZED if answer.status == _BAD_REQUEST else answer.reason, detail)
+    # Whatever the status, it is our login that is refused: a 404 here is no user whom nobody knows, a 3xx no outage.
+    return CredentialFault(Reason.AUTH_FORBIDDEN if answer.status == _FORBIDDEN else Reason.AUTH_UNAUTHORIZED, detail)
