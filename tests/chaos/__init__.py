@@ -21,7 +21,8 @@ Drain and oracle follow by themselves. A row that wants to look at something aft
 asserts. What a row may need (`Row`): `brokers`; `fast`, those on which its small form is a part of `make test`;
 `private`, a RabbitMQ node it may harm: `scene.node`; `links`, fault proxies:
 `scene.lines["worker-broker"].break_with(BLACK_HOLE)`; `settings`; `providers`; `duplicates`, with the reason why they
-are `harmless`; `reasons` of the dead letters it scripts; `within`, seconds from the heal to the first call.
+are `harmless`; `reasons` of the dead letters it scripts; `within`, seconds from the heal to the first call; a `load` of
+its own; a `small_disk` for the ledger.
 Faults of providers, for any of `scene.load.units`: `scene.system.script({"fault": "reset", "match": unit.key})`.
 
 | module | what it is |
@@ -30,6 +31,7 @@ Faults of providers, for any of `scene.load.units`: `scene.system.script({"fault
 | `scene.py` | what a scenario acts on: processes by name, publishing, waiting |
 | `oracle.py` | lost, unexpected, contradicted, undead, leftover, duplicated |
 | `load.py` | the events, drawn with a seed, and what must be dead afterwards |
+| `desk.py` | dead letters and their replays |
 | `proxy.py`, `lines.py` | the TCP fault proxy, and how it gets between two parts |
 | `clock.py`, `disk.py` | a clock that jumps, a disk that is full |
 | `brokers.py` | the two brokers: queue counts and files |
