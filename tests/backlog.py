@@ -5,9 +5,9 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
+from memory import resident_mb
 from servers import Daemon, wait_until
 from system import SOURCE, System
 
@@ -85,9 +85,3 @@ def _time_to_settle(system: System) -> float:
 
 def _memory(running: dict[str, Daemon]) -> dict[str, float]:
     return {name: resident_mb(process.pid) for name, process in running.items()}
-
-
-def resident_mb(pid: int) -> float:
-    """The memory of a process that is in use, in MB."""
-    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(status["VmRSS"].split()[0]) / 1024

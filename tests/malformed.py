@@ -5,11 +5,15 @@ import json
 import os
 import pickle
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from struct import pack
+from typing import Any, Final
+
+import amqp
+from kombu import Connection, Exchange
 
 from tasks.call import Lane, Operation, ProviderCall
 from worker import messages
@@ -69,6 +73,64 @@ def call(jwe: str) -> ProviderCall:
         subject="a***@example.com",
         jwe=jwe,
     )
+
+
+def put(url: str, exchange: Exchange, key: str | bytes, envelopes: "Iterable[Envelope | Unreadable]") -> None:
+    """Put *envelopes* on a channel as anybody can who may write there."""
+    with Connection(url, transport_options={"confirm_publish": True}) as connection, connection.channel() as channel:
+        for each in envelopes:
+            message = each if isinstance(each, Unreadable) else _prepared(channel, each)
+            channel.basic_publish(message, exchange=exchange.name, routing_key=key, mandatory=True)
+
+
+def _prepared(channel: Any, envelope: Envelope) -> Any:
+    return channel.prepare_message(
+        envelope.body,
+        content_type=envelope.content_type,
+        content_encoding=envelope.content_encoding,
+        headers=dict(envelope.headers),
+        properties={"delivery_mode": 2, **envelope.properties},
+    )
+
+
+class Unreadable(amqp.Message):  # type: ignore[misc] # py-amqp ships no types
+    """A message whose properties are what it is told, byte for byte."""
+
+    def __init__(self, body: bytes, properties: bytes) -> None:
+        super().__init__(body)
+        self._bytes = properties
+
+    def _serialize_properties(self) -> bytes:
+        return self._bytes
+
+
+def unreadable() -> list[Unreadable]:
+    """Messages that RabbitMQ hands on and py-amqp cannot read (AMQP 0-9-1, 4.2.5.5 and 4.2.6.1)."""
+    headers = {
+        "tables within tables": _table(_within(b"F", _KEY)),
+        "arrays within arrays": _table(_within(b"A", b"")),
+        "a time after the year 9999": _table(b"T" + pack(">Q", 10**15)),
+    }
+    told = {
+        **{name: pack(">H", 0x2000) + table for name, table in headers.items()},
+        "a content type that is no text": pack(">HB", 0x8000, 2) + b"\xff\xfe",
+        "a message id that is no text": pack(">HB", 0x0080, 2) + b"\xff\xfe",
+    }
+    return [Unreadable(f"unreadable: {name}".encode(), properties) for name, properties in told.items()]
+
+
+_KEY: Final = b"\x01a"
+
+
+def _within(kind: bytes, key: bytes, levels: int = 3000) -> bytes:
+    value = b"V"
+    for _ in range(levels):
+        value = kind + pack(">I", len(key + value)) + key + value
+    return value
+
+
+def _table(value: bytes) -> bytes:
+    return pack(">I", len(_KEY + value)) + _KEY + value
 
 
 def malformed(canary: Path) -> list[Malformed]:

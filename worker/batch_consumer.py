@@ -26,6 +26,7 @@ BATCH_BYTES: Final = 8 * 1_048_576  # of each queue: what is far too large is no
 PREFETCH: Final = 4 * BATCH  # of each queue
 IDLE: Final = 1.0  # seconds the first message is waited for, until the connection is looked after
 LONGEST_PAUSE: Final = 10.0  # seconds between two tries at something that fails
+QUIET: Final = 10.0  # seconds without a message, after which RabbitMQ is asked anew for what is there
 
 Handle = Callable[[Sequence["Message"]], Sequence["Message"]]
 
@@ -49,6 +50,7 @@ class BatchConsumer:
         self._stop = stop
         self._lanes = [_Lane(queue, handle) for queue in queues]
         self._lost_since: float | None = None
+        self._is_ready = False
 
     def run(self) -> None:
         """Consume until stopped. A broker that is away is said once, and waited for."""
@@ -67,18 +69,31 @@ class BatchConsumer:
     def _consume(self, connection: Connection, pause: _Pause) -> None:
         connection.connect()
         topology.declare(connection, self._providers)
-        channel = connection.channel()
-        with contextlib.ExitStack() as consuming:
-            for lane in self._lanes:
-                consuming.enter_context(lane.consumer(channel))
-            self._say_consuming()
-            pause.reset()
-            while not self._stop.is_set():
-                self._fill(connection)
+        while not self._stop.is_set():
+            with contextlib.ExitStack() as consuming:
+                channel = connection.channel()
                 for lane in self._lanes:
-                    lane.settle()
-        self._finish()
-        broker.let_acks_arrive(connection)
+                    consuming.enter_context(lane.consumer(channel))
+                self._say_consuming()
+                pause.reset()
+                self._work(connection)
+            self._finish(connection)
+            channel.close()
+
+    def _work(self, connection: Connection) -> None:
+        """Fill and settle until stopped, or until it is so quiet that the channel may be at fault.
+
+        Where a queue is deleted and at once declared again RabbitMQ moves its consumers to the new one by itself, with
+        the count of messages of the old: as many of the new are then taken for known and not delivered, and wait for
+        the end of the channel. Nobody is told, the consumer is still counted (seen with 3.10.8).
+        """
+        quiet = time.monotonic() + QUIET
+        while not self._stop.is_set() and (time.monotonic() < quiet or not topology.delays_by_topology(connection)):
+            self._fill(connection)
+            if any(lane.inbox for lane in self._lanes):
+                quiet = time.monotonic() + QUIET
+            for lane in self._lanes:
+                lane.settle()
 
     def _fill(self, connection: Connection) -> None:
         """Wait for a first message or the end of a pause, then take what is there already: nobody waits for company."""
@@ -88,11 +103,14 @@ class BatchConsumer:
         if connection.supports_heartbeats:
             connection.heartbeat_check()
 
-    def _finish(self) -> None:
+    def _finish(self, connection: Connection) -> None:
         """What was handed out is settled as well: given back, it would count against the delivery limit."""
-        for lane in self._lanes:
-            while lane.inbox and not lane.is_pausing and not self._stop.hurried:
-                lane.settle()
+        if self._stop.is_set() or any(lane.inbox for lane in self._lanes):
+            for lane in self._lanes:
+                while lane.inbox and not lane.is_pausing and not self._stop.hurried:
+                    lane.settle()
+                lane.clear()
+            broker.let_acks_arrive(connection)
 
     def _has_room(self) -> bool:
         return all(lane.is_pausing or lane.size < BATCH_BYTES for lane in self._lanes)
@@ -104,9 +122,10 @@ class BatchConsumer:
 
     def _say_consuming(self) -> None:
         names = [lane.queue.name for lane in self._lanes]
-        if self._lost_since is None:
+        if not self._is_ready:
+            self._is_ready = True
             logger.info("consumer.ready", extra={"queues": names})
-        else:
+        if self._lost_since is not None:
             away = round(time.monotonic() - self._lost_since, 1)
             logger.warning("broker.back", extra={"queues": names, "away_seconds": away})
             self._lost_since = None

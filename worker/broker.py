@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from kombu import Connection, compression
 
-from worker import embedded
+from worker import amqp_reading, embedded
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 HEARTBEAT: Final = 30.0  # seconds; a dead peer is noticed within two
@@ -19,8 +19,12 @@ ACKS_UNDER_WAY: Final = 0.25  # seconds; 0.02 were enough for 500 acknowledgemen
 
 
 def prepare() -> None:
-    """Teach kombu, for this process, the embedded broker and to decompress nothing: a small message stays small."""
+    """Teach kombu, for this process, the embedded broker, to read everything, and to decompress nothing.
+
+    So a small message stays small.
+    """
     embedded.register()
+    amqp_reading.install()
     for method in compression.encoders():
         compression.register(_refuse, _refuse, method)
 

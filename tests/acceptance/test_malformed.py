@@ -6,15 +6,13 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from kombu import Connection, Exchange
-from malformed import Envelope, call, malformed
+from malformed import Envelope, call, malformed, put
+from memory import peak_mb
 from servers import Daemon, Processes, wait_until
 from system import System, digest
 
 from tasks.sealing import seal
 from worker import broker, messages, topology
-
-MEGABYTE = 1_048_576
 
 
 @pytest.fixture(params=["asyncio", "threads"])
@@ -25,21 +23,11 @@ def system(request: pytest.FixtureRequest, broker_url: str, tmp_path: Path, proc
     made.close()
 
 
-def put(system: System, exchange: Exchange, key: str, envelopes: Iterable[Envelope]) -> None:
-    """Put *envelopes* on a channel as anybody can who may write there."""
-    with broker.connect(system.broker_url) as declaring:
-        topology.declare(declaring, system.providers)
-    options = {"confirm_publish": True}
-    with Connection(system.broker_url, transport_options=options) as connection, connection.channel() as channel:
-        for each in envelopes:
-            message = channel.prepare_message(
-                each.body,
-                content_type=each.content_type,
-                content_encoding=each.content_encoding,
-                headers=dict(each.headers),
-                properties={"delivery_mode": 2, **each.properties},
-            )
-            channel.basic_publish(message, exchange=exchange.name, routing_key=key, mandatory=True)
+def declared(system: System) -> str:
+    """Where the broker is, which knows the topology now."""
+    with broker.connect(system.broker_url) as connection:
+        topology.declare(connection, system.providers)
+    return system.broker_url
 
 
 def sealed(system: System, number: int) -> str:
@@ -54,9 +42,9 @@ def test_a_malformed_message_in_a_task_queue_harms_nobody(system: System, tmp_pa
     good = [messages.call(call(seal(f"sbx-good-{n}", "finbourne", system.key))) for n in range(3)]
     _, worker, _ = system.start()
     system.publish_all(good[:1])
-    put(system, topology.CALLS, "finbourne.routine", bad[: len(bad) // 2])
+    put(declared(system), topology.CALLS, "finbourne.routine", bad[: len(bad) // 2])
     system.publish_all(good[1:2])
-    put(system, topology.CALLS, "finbourne.routine", bad[len(bad) // 2 :])
+    put(declared(system), topology.CALLS, "finbourne.routine", bad[len(bad) // 2 :])
     system.publish_all(good[2:])
     wait_until(lambda: len(system.ledger.dead_letters()) >= len(bad), 60, "every one to be a dead letter")
     wait_until(lambda: not system.queued(), 20, "the queues to be empty")
@@ -73,7 +61,7 @@ def test_a_malformed_message_in_the_event_queue_harms_nobody(system: System, tmp
     good = [system.ended(system.session("finbourne", f"sbx-good-{n}")) for n in range(2)]
     running = system.start()
     ids = system.publish(good[:1])
-    put(system, topology.EVENTS, "session.ended", bad)
+    put(declared(system), topology.EVENTS, "session.ended", bad)
     ids += system.publish(good[1:])
     system.wait_closed(ids)
     wait_until(lambda: not system.queued(), 30, "the queues to be empty")
@@ -96,16 +84,10 @@ def assert_unharmed(running: Iterable[Daemon], tmp_path: Path) -> None:
 def test_far_too_large_messages_are_not_kept_in_memory(system: System) -> None:
     """A backlog of 200 MB in each queue: refused one by one, while each process stays within 100 MB of its start."""
     large = [Envelope(b"%d" % number + b" " * 10_000_000, messages.call(call("x")).headers) for number in range(20)]
-    put(system, topology.EVENTS, "session.ended", large)
-    put(system, topology.CALLS, "finbourne.routine", large)
+    put(declared(system), topology.EVENTS, "session.ended", large)
+    put(declared(system), topology.CALLS, "finbourne.routine", large)
     running = system.start()
     wait_until(lambda: len(system.ledger.dead_letters()) == 40, 60, "every one to be a dead letter")
     assert {letter.reason for letter in system.ledger.dead_letters()} == {"event.too_large", "task.too_large"}
     for process in running:
-        assert peak_memory(process.pid) < 200 * MEGABYTE
-
-
-def peak_memory(pid: int) -> int:
-    """The most bytes that process ever held at once."""
-    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) * 1024
+        assert peak_mb(process.pid) < 200

@@ -21,8 +21,9 @@ Drain and oracle follow by themselves. A row that wants to look at something aft
 asserts. What a row may need (`Row`): `brokers`; `fast`, those on which its small form is a part of `make test`;
 `private`, a RabbitMQ node it may harm: `scene.node`; `links`, fault proxies:
 `scene.lines["worker-broker"].break_with(BLACK_HOLE)`; `settings`; `providers`; `duplicates`, with the reason why they
-are `harmless`; `reasons` of the dead letters it scripts; `within`, seconds from the heal to the first call;
-`full`, its events where they are not 2 000; `latency` of the providers. What a run measured goes into `scene.remark`.
+are `harmless`; `reasons` of the dead letters it scripts; `within`, seconds from the heal to the first call; `full`, its
+events where they are not 2 000; `latency` of the providers; a `load` of its own; a `small_disk` for the ledger. What a
+row measured goes into `scene.remark`.
 Faults of providers, for any of `scene.load.units`: `scene.system.script({"fault": "reset", "match": unit.key})`.
 
 | module | what it is |
@@ -31,6 +32,7 @@ Faults of providers, for any of `scene.load.units`: `scene.system.script({"fault
 | `scene.py` | what a scenario acts on: processes by name, publishing, waiting |
 | `oracle.py` | lost, unexpected, contradicted, undead, leftover, duplicated |
 | `load.py` | the events, drawn with a seed, and what must be dead afterwards |
+| `desk.py` | dead letters and their replays |
 | `proxy.py`, `lines.py` | the TCP fault proxy, and how it gets between two parts |
 | `doors.py` | who stands at a provider's address instead of it |
 | `said.py` | what a worker said of its calls and holds |

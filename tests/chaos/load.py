@@ -55,6 +55,14 @@ def make_load(system: System, count: int, chance: random.Random, providers: Sequ
     return Load(maker.marker, events, maker.units, chance)
 
 
+def make_backlog(system: System, count: int, chance: random.Random, providers: Sequence[str]) -> Load:
+    """Fifty times *count* sessions at Wibmo, known by references, unsealed; urgent events behind them."""
+    maker = _Maker(system, chance, providers)
+    routine = [maker.referenced(f"event-{number}") for number in range(50 * count)]
+    urgent = [maker.disabled(f"urgent-{number}") for number in range(count // 20)]
+    return Load(maker.marker, [*routine, *urgent], maker.units, chance)
+
+
 class _Maker:
     def __init__(self, system: System, chance: random.Random, providers: Sequence[str]) -> None:
         self.marker = f"chaos-{uuid.uuid4().hex}"
@@ -66,6 +74,11 @@ class _Maker:
 
     def two_sessions(self, event_id: str) -> dict[str, Any]:
         return self._ended(event_id, *self._chance.sample(self._providers, min(2, len(self._providers))))
+
+    def referenced(self, event_id: str) -> dict[str, Any]:
+        reference = f"sbx-{self._chance.getrandbits(128):x}"
+        self.units.append(Unit(event_id, "wibmo", digest(reference)))
+        return self._system.ended(self._system.session("wibmo", reference), event_id=event_id)
 
     def disabled(self, event_id: str) -> dict[str, Any]:
         user = str(uuid.UUID(int=self._chance.getrandbits(128), version=4))

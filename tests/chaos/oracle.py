@@ -16,7 +16,8 @@ from tasks.outcome import State
 from worker.ledger import CallRow
 
 OPERATIONS: Final = frozenset(Operation)
-NO_CALL: Final = (State.COVERED, State.NO_SESSION_KNOWN)  # parts of an event that need no call, hence no unit
+# Parts of an event that need no call, hence no unit; and refusals that were replayed: what came of it has its own row.
+NO_CALL: Final = (State.COVERED, State.NO_SESSION_KNOWN, State.REPLAYED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,16 @@
 """The rows of the fault matrix: what each is called, what it needs, what it may do. Rows register by being imported."""
 
 import importlib
+import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from chaos.load import PROVIDERS
+from system import System
+
+from chaos.load import PROVIDERS, Load, make_load
 from chaos.oracle import Allowance
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ RABBITMQ: Final = "rabbitmq"
 BROKERS: Final = (RABBITMQ, EMBEDDED)
 
 Scenario = Callable[["Scene"], None]
+MakeLoad = Callable[[System, int, random.Random, Sequence[str]], Load]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Row:
     private: bool = False  # whether it harms the broker: then RabbitMQ is a node of the row's own, `scene.node`
     fast: tuple[str, ...] = BROKERS  # on which its small form takes well under 20 s, and so is a part of `make test`
     links: tuple[str, ...] = ()  # fault proxies, "worker-broker": see Scene.links
+    load: MakeLoad = make_load
+    small_disk: bool = False  # whether the ledger is on a disk of its own: SmallDisk(scene.system.home.parent / "disk")
     providers: tuple[str, ...] = PROVIDERS  # whose tokens the load ends
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the installation, beside the bench's own
     duplicates: int | Callable[[int], int] = 0  # the bound, or what it is for so many events

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from typing import Final
 from urllib.parse import urlsplit
 
-from backlog import resident_mb
 from certificates import Authority, self_signed, server_side
+from memory import resident_mb
 from servers import Daemon, free_port
 
 from chaos.doors import Impostor, Name, answer, deaf

@@ -16,8 +16,8 @@ from servers.shared import shared
 from system import System
 
 from chaos.brokers import open_broker
+from chaos.disk import small_disk
 from chaos.lines import Lines
-from chaos.load import make_load
 from chaos.oracle import Verdict, judge
 from chaos.rows import Row
 from chaos.scene import Scene
@@ -55,6 +55,7 @@ def run_row(row: Row, kind: str, events: int, seed: int, home: Path) -> Result:
         with open_scene(row, kind, events, seed, home) as scene:
             row.scenario(scene)
             scene.drain()
+            events = len(scene.load.events)
             verdict = judge(scene.evidence(), row.allowance(events, scene.unknown_units))
             faults = [*verdict.faults, *_dead_processes(scene), *_late(scene), *_leaks(scene)]
             recovery, remark = percentile(sorted(scene.recoveries()), 95), scene.remark
@@ -72,18 +73,22 @@ def open_scene(row: Row, kind: str, events: int, seed: int, home: Path) -> Itera
         (home / "processes").mkdir()
         processes = Processes(home / "processes")
         stack.callback(processes.close)
-        settings = {**stack.enter_context(_ledger(row)), **row.settings}
+        settings = {**stack.enter_context(_ledger(row, home)), **row.settings}
         settings["worker"] = {**IN_FLIGHT, **row.settings.get("worker", {})}
         system = System(home / "system", broker.url, processes, latency=row.latency, **settings)
         stack.callback(system.close)
         lines = stack.enter_context(Lines(row.links, system))
-        load = make_load(system, events, random.Random(f"{seed} {row.name}"), row.providers)  # noqa: S311 - a load, no secret
+        load = row.load(system, events, random.Random(f"{seed} {row.name}"), row.providers)  # noqa: S311 - a load, no secret
         yield Scene(row, system, broker, lines, load)
 
 
 @contextlib.contextmanager
-def _ledger(row: Row) -> Iterator[Mapping[str, Any]]:
+def _ledger(row: Row, home: Path) -> Iterator[Mapping[str, Any]]:
     """A row with a line to the ledger has it on PostgreSQL; SQLite knows no lines."""
+    if row.small_disk:
+        with small_disk(home / "disk", megabytes=64) as disk:
+            yield {"ledger_url": f"sqlite:///{disk.folder / 'ledger.sqlite3'}"}
+        return
     if not any(link.endswith("-ledger") for link in row.links):
         yield {}
         return

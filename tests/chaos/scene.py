@@ -186,9 +186,10 @@ class Scene:
         until = time.monotonic() + self.row.patience
         open_events = set(self.confirmed)
         while time.monotonic() < until:
-            open_events -= self.system.ledger.settled_or_dead(SOURCE, open_events)
-            if not open_events and not any(self.queues().values()) and not self._strangers_missing():
-                return
+            if not any(self.queues().values()) and not self._strangers_missing():
+                open_events -= self.system.ledger.settled_or_dead(SOURCE, open_events)
+                if not open_events:
+                    return
             time.sleep(PAUSE)
 
     def _strangers_missing(self) -> bool:

@@ -5,12 +5,16 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import pytest
 from kombu.message import Message as Delivered
+from malformed import Envelope, put, unreadable
 from servers import wait_until
 
 from worker import broker, topology
-from worker.batch_consumer import BatchConsumer, Handle, Stop
+from worker.batch_consumer import QUIET, BatchConsumer, Handle, Stop, body_of
 from worker.publisher import Message, Publisher
+
+AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
 
 
 @contextmanager
@@ -21,10 +25,12 @@ def consuming(url: str, handle: Handle) -> Iterator[Publisher]:
     with broker.connect(url) as connection:
         topology.declare(connection, ["genesys"])
     thread.start()
-    with Publisher(lambda: broker.connect(url)) as publisher:
-        yield publisher
-    stop.set()
-    thread.join(10)
+    try:
+        with Publisher(lambda: broker.connect(url)) as publisher:
+            yield publisher
+    finally:
+        stop.set()
+        thread.join(10)
     assert not thread.is_alive()
 
 
@@ -46,3 +52,40 @@ def test_a_queue_that_fails_holds_up_no_other(broker_url: str) -> None:
         wait_until(lambda: urgent, 5, "the urgent event to be handled")
         assert urgent[0] - began < 0.5
         assert tries[1] - tries[0] > 0.4
+
+
+def bodies(seen: list[bytes]) -> Handle:
+    """Makes every message safe, and keeps its body in *seen*."""
+
+    def handle(batch: Sequence[Delivered]) -> Sequence[Delivered]:
+        seen.extend(body_of(message) for message in batch)
+        return ()
+
+    return handle
+
+
+@pytest.mark.parametrize("declared", ["at once", "by the consumer"])
+def test_a_queue_that_is_deleted_is_declared_and_consumed_again(rabbitmq_url: str, declared: str) -> None:
+    """Whoever declares it, and however soon: what is published then is handled without a restart."""
+    seen: list[bytes] = []
+    with consuming(rabbitmq_url, bodies(seen)) as publisher, broker.connect(rabbitmq_url) as operator:
+        publisher.publish_all([Message(topology.EVENTS.name, "session.ended", b"before")])
+        wait_until(lambda: seen == [b"before"], 10, "the consumer to be there")
+        topology.INTAKE(operator.channel()).delete()
+        if declared == "at once":
+            topology.declare(operator, ["genesys"])
+        wait_until(lambda: publisher.publish([AFTER]) == [None], 10, "the queue to be there again")
+        wait_until(lambda: seen == [b"before", b"after"], QUIET + 5, "what came afterwards")
+
+
+def test_what_the_client_cannot_read_is_handed_over_like_anything_else(rabbitmq_url: str) -> None:
+    """Tables without end, text that is none, times out of range: the loop goes on, and nobody's message is stuck."""
+    cases = unreadable()
+    seen: list[bytes] = []
+    with consuming(rabbitmq_url, bodies(seen)) as publisher:
+        put(rabbitmq_url, topology.EVENTS, "session.ended", cases)
+        put(rabbitmq_url, topology.EVENTS, b"\xff\xfe", [Envelope(b"a key that is no text", {})])
+        publisher.publish_all([AFTER])
+        expected = {*(case.body for case in cases), b"a key that is no text", b"after"}
+        wait_until(lambda: set(seen) == expected, 10, "all of them")
+    assert len(seen) == len(expected)

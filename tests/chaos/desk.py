@@ -1,0 +1,42 @@
+"""The operators' desk in a scenario: which calls are to die, what the ledger says of them, and replays."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from servers import Daemon
+
+from chaos.load import Unit
+from chaos.scene import Scene
+from worker.ledger import DeadLetterFilter, DeadLetterRow, DeadLetterState
+
+REFUSED: Final = "http.4xx.conflict"  # the call is at fault, not the provider: given up at once, and nothing is held
+_ALL: Final = DeadLetterFilter(states=tuple(DeadLetterState))
+
+
+def doom(scene: Scene, share: float) -> Sequence[Unit]:
+    """Have the providers refuse that share of the load for good, until `scene.system.heal()`; returns it.
+
+    None of it at Genesys: there a later user.disabled of the load supersedes what came before, and a replay refuses it.
+    """
+    others = [unit for unit in scene.load.units if unit.provider != "genesys"]
+    doomed = scene.chance.sample(others, int(share * len(scene.load.units)))
+    scene.system.script(*({"fault": "status", "status": 409, "match": unit.key} for unit in doomed))
+    return doomed
+
+
+def letters(scene: Scene) -> list[DeadLetterRow]:
+    """Every dead letter, whatever became of it."""
+    return scene.system.ledger.dead_letters(_ALL)
+
+
+def replaying(scene: Scene, *options: str, env: Mapping[str, str] | None = None) -> Daemon:
+    """Begin to replay every dead letter, as an operator does."""
+    command = ("revoker", "dlq", "replay", "--all", "--yes", "--reason", "the fault is over", *options)
+    return scene.system.processes.start(*command, env={**scene.system.env, **(env or {})}, name="replay")
+
+
+def replay(scene: Scene, *options: str, env: Mapping[str, str] | None = None) -> None:
+    """Replay every dead letter."""
+    process = replaying(scene, *options, env=env)
+    code = process.wait(120)
+    assert code == 0, f"the replay ended with {code}: {process.tail}"

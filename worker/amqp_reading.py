@@ -1,0 +1,61 @@
+"""Reading of messages that py-amqp cannot read: nothing that a producer writes may end the process that reads it.
+
+RabbitMQ hands properties and routing keys on as they came. py-amqp raises in the middle of a read for tables within
+tables that are deeper than Python's stack, for a time after the year 9999, for text that is not UTF-8; and the message
+would do the same to the next process, and from the dead letters to the recorder, for ever. So what cannot be read is
+as if it were not there: such a message has no content type, which everybody refuses, with a reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from amqp import abstract_channel, serialization
+from amqp.spec import Basic
+
+DEEPEST: Final = 8  # tables within tables; the broker's own `x-death` has three levels
+
+Properties = dict[str, Any]
+
+
+def install() -> None:
+    """Have py-amqp, in this process, read everything."""
+    serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _properties
+    abstract_channel.loads = _arguments
+
+
+def _properties(frame: bytes, offset: int) -> tuple[Properties, int]:
+    """The properties in a content header, of which *frame* holds nothing after them; none where they are no good."""
+    try:
+        properties, end = serialization.decode_properties_basic(frame, offset)
+    except Exception:  # noqa: BLE001 - whatever it is, it is the message's fault
+        return {}, len(frame)
+    return (properties, end) if _is_shallow(properties, DEEPEST + 1) else ({}, end)
+
+
+def _is_shallow(value: object, levels: int) -> bool:
+    match value:
+        case dict():
+            return levels > 0 and all(_is_shallow(each, levels - 1) for each in value.values())
+        case list():
+            return levels > 0 and all(_is_shallow(each, levels - 1) for each in value)
+    return True
+
+
+def _arguments(kinds: str, payload: bytes, offset: int) -> Any:  # noqa: ANN401 - as py-amqp's own
+    """The arguments of a method; of a routing key that is no text, what can be read of it."""
+    try:
+        return serialization.loads(kinds, payload, offset)
+    except UnicodeDecodeError:
+        return serialization.loads(kinds, _Legible(payload), offset)
+
+
+class _Legible(bytes):
+    """Bytes that are text, with a replacement character for what is none."""
+
+    def __getitem__(self, where: Any) -> Any:  # noqa: ANN401 - an index gives an int
+        part = super().__getitem__(where)
+        return _Legible(part) if isinstance(part, bytes) else part
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - who decodes is strict
+        return super().decode(encoding, "replace")
