@@ -31,7 +31,7 @@ def main() -> None:
     open_root()
     try:
         with ThreadPoolExecutor(options.at_once) as pool:
-            results = list(pool.map(lambda each: _run(*each, options, home), rows))
+            results = list(pool.map(lambda each: _run(each[0], each[1], options, home), rows))
     finally:
         close_root()
     print(report.table(results))
