@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Final, Literal, Protocol
@@ -99,9 +100,9 @@ class CommonSettings(ProviderModel):
     )
 
     @property
+    @abstractmethod
     def account(self) -> tuple[str, ...]:
         """What the provider tells callers apart by; it may hold a secret. Instances with the same share a limit."""
-        raise NotImplementedError
 
 
 def _base_url(value: str) -> str:
