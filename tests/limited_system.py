@@ -4,13 +4,14 @@ import os
 import uuid
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
+from provider_calls import session_call
 from servers import Daemon, wait_until
 from system import System
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Lane
 from worker import messages
 from worker.ledger import Ledger
 
@@ -46,21 +47,8 @@ class Limited:
 
     def publish(self, count: int, lane: Lane = Lane.ROUTINE) -> None:
         """Put calls into the lane's queue."""
-        now = datetime.now(UTC)
         made = [
-            ProviderCall(
-                call_id=str(uuid.uuid4()),
-                source="urn:test",
-                event_id=f"{lane}-{number}",
-                event_type="session.ended",
-                occurred_at=now,
-                deadline=now + timedelta(hours=1),
-                provider="wibmo",
-                operation=Operation.WIBMO_INVALIDATE_TOKEN,
-                lane=lane,
-                subject="a***@example.com",
-                token_reference_id=f"sbx-{uuid.uuid4()}",
-            )
+            session_call(f"{lane}-{number}", "wibmo", lane=lane, token_reference_id=f"sbx-{uuid.uuid4()}")
             for number in range(count)
         ]
         self.system.publish_all([messages.call(call) for call in made])

@@ -7,15 +7,15 @@ import pickle
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from struct import pack
 from typing import Any, Final
 
 import amqp
 from kombu import Connection, Exchange
+from provider_calls import session_call
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import ProviderCall
 from worker import messages
 
 SIGNATURE: dict[str, Any] = {
@@ -59,20 +59,7 @@ class Malformed:
 
 def call(jwe: str) -> ProviderCall:
     """A Finbourne call for the token in *jwe*."""
-    now = datetime.now(UTC)
-    return ProviderCall(
-        call_id=str(uuid.uuid4()),
-        source="urn:test",
-        event_id=str(uuid.uuid4()),
-        event_type="session.ended",
-        occurred_at=now,
-        deadline=now + timedelta(hours=1),
-        provider="finbourne",
-        operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
-        lane=Lane.ROUTINE,
-        subject="a***@example.com",
-        jwe=jwe,
-    )
+    return session_call(str(uuid.uuid4()), jwe=jwe)
 
 
 def put(url: str, exchange: Exchange, key: str | bytes, envelopes: "Iterable[Envelope | Unreadable]") -> None:

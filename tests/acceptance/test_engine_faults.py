@@ -5,10 +5,10 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from provider_calls import session_call
 from servers import Daemon, Processes, RabbitNode, wait_until
 from system import System, digest
 
@@ -24,22 +24,10 @@ OPERATIONS = {"finbourne": Operation.FINBOURNE_INVALIDATE_TOKEN, "genesys": Oper
 
 def calls(system: System, count: int, *providers: str, lane: Lane = Lane.ROUTINE) -> list[ProviderCall]:
     """Finbourne and Genesys calls, by turns, each with a token of its own."""
-    now = datetime.now(UTC)
+    asked = [(number, providers[number % len(providers)]) for number in range(count)]
     return [
-        ProviderCall(
-            call_id=str(uuid.uuid4()),
-            source="urn:test",
-            event_id=f"engine-{number}",
-            event_type="session.ended",
-            occurred_at=now,
-            deadline=now + timedelta(hours=1),
-            provider=(provider := providers[number % len(providers)]),
-            operation=OPERATIONS["finbourne" if provider == "finbourne" else "genesys"],
-            lane=lane,
-            subject="a***@example.com",
-            jwe=seal(f"sbx-engine-{number}", provider, system.key),
-        )
-        for number in range(count)
+        session_call(f"engine-{number}", name, lane=lane, jwe=seal(f"sbx-engine-{number}", name, system.key))
+        for number, name in asked
     ]
 
 

@@ -3,16 +3,15 @@
 import os
 import signal
 import time
-import uuid
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from provider_calls import session_call
 from servers import Daemon, Processes, wait_until
 from system import SOURCE, System, digest
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import ProviderCall
 from tasks.sealing import seal
 from worker import messages
 from worker.ledger import CallRow
@@ -24,23 +23,8 @@ TERM, QUIT, INT = signal.SIGTERM, signal.SIGQUIT, signal.SIGINT
 
 def calls(system: System) -> list[ProviderCall]:
     """Calls whose tokens are told apart in the provider's journal."""
-    now = datetime.now(UTC)
-    return [
-        ProviderCall(
-            call_id=str(uuid.uuid4()),
-            source="urn:test",
-            event_id=f"stop-{number}",
-            event_type="session.ended",
-            occurred_at=now,
-            deadline=now + timedelta(hours=1),
-            provider="finbourne",
-            operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
-            lane=Lane.ROUTINE,
-            subject="a***@example.com",
-            jwe=seal(f"sbx-stop-{number}", "finbourne", system.key),
-        )
-        for number in range(CALLS)
-    ]
+    names = [f"stop-{number}" for number in range(CALLS)]
+    return [session_call(name, jwe=seal(f"sbx-{name}", "finbourne", system.key)) for name in names]
 
 
 def in_the_middle(system: System, seconds: float) -> Daemon:
