@@ -9,7 +9,7 @@ from chaos.load import Unit
 from chaos.scene import Scene
 from worker.ledger import DeadLetterFilter, DeadLetterRow, DeadLetterState
 
-REFUSED: Final = "http.4xx.conflict"  # the call is at fault, not the provider: given up at once, and nothing is held
+REFUSED: Final = "http.4xx.unprocessable_content"  # of a call, not of its provider: given up at once, nothing is held
 _ALL: Final = DeadLetterFilter(states=tuple(DeadLetterState))
 
 
@@ -20,7 +20,7 @@ def doom(scene: Scene, share: float) -> Sequence[Unit]:
     """
     others = [unit for unit in scene.load.units if unit.provider != "genesys"]
     doomed = scene.chance.sample(others, int(share * len(scene.load.units)))
-    scene.system.script(*({"fault": "status", "status": 409, "match": unit.key} for unit in doomed))
+    scene.system.script(*({"fault": "status", "status": 422, "match": unit.key} for unit in doomed))
     return doomed
 
 
