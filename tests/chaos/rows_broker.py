@@ -100,7 +100,7 @@ def memory_alarm(scene: Scene) -> None:
     assert scene.longest_try <= 15
 
 
-@row("B8", brokers=ON_RABBITMQ, private=True, fast=())
+@row("B8", private=True, fast=())
 def exchange_and_queues_deleted(scene: Scene) -> None:
     """The intake's exchange and empty queues are deleted: publishing fails until they are declared again."""
     scene.start()
