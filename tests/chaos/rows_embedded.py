@@ -21,7 +21,7 @@ from chaos.scene import Scene, wait_said
 
 ON_EMBEDDED: Final = (EMBEDDED,)
 UNREACHABLE: Final = "broker.unreachable"
-# A consumer that is idle reads, and notices no more than that it could not keep a lease.
+# Who has nothing to do only reads, and notices no more than that it could not keep a lease.
 SAID: Final = (UNREACHABLE, "embedded.leases_not_renewed", "embedded.leases_left_to_lapse")
 
 
@@ -34,6 +34,7 @@ def file_locked(scene: Scene) -> None:
         with locked(scene.broker.files):
             scene.stand_still(60)
         scene.healed()
+    wait_said(scene["worker"], UNREACHABLE)
     _said_at_most_once(running)
     assert scene.longest_try <= 15
 
@@ -64,7 +65,7 @@ def broker_disk_full(scene: Scene) -> None:
         assert scene.unknown, "the publisher did not notice"
         disk.empty()
         scene.healed()
-    assert any(said in scene["worker"].output for said in SAID), "the worker did not notice"
+    wait_said(scene["worker"], UNREACHABLE)
     _said_at_most_once(running)
     assert scene.longest_try <= 15
 
