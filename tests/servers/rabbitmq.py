@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from certificates import Authority
+
 from servers.daemon import Daemon, ServerMissingError
 from servers.ports import free_port
 from servers.waiting import wait_until
@@ -20,6 +22,12 @@ _CONTROL = Path(__file__).with_name("control.erl")
 _BOOT_SECONDS = 90.0  # 4.5 s on an idle machine
 _CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
+listeners.ssl.1 = 127.0.0.1:{amqps}
+ssl_options.cacertfile = {tls}/authority.pem
+ssl_options.certfile = {tls}/127.0.0.1.pem
+ssl_options.keyfile = {tls}/127.0.0.1.pem
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
 disk_free_limit.absolute = 10MB
 raft.wal_max_size_bytes = 16777216
 """
@@ -37,6 +45,11 @@ rabbit_json:encode(maps:from_list([
     end,
     {Name, Counts}
   end || Queue <- rabbit_amqqueue:list(<<"$VHOST">>)])).
+"""
+_CONNECTIONS = """
+rabbit_json:encode([maps:from_list(rabbit_networking:connection_info(Each, [ssl, ssl_protocol, peer_cert_subject]))
+  || Each <- rabbit_networking:connections(),
+     rabbit_networking:connection_info(Each, [vhost]) =:= [{vhost, <<"$VHOST">>}]]).
 """
 _ADD_VHOST = """
 ok = rabbit_vhost:add(<<"$VHOST">>, <<"tests">>),
@@ -92,6 +105,20 @@ class RabbitNode:
     def url(self, vhost: str = "/") -> str:
         """Return the AMQP URL of *vhost*, as guest."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{'' if vhost == '/' else vhost}"
+
+    def tls_url(self, vhost: str = "/") -> str:
+        """Return the URL of *vhost*, as guest, on the listener that speaks TLS and wants a client's certificate."""
+        return self.url(vhost).replace("amqp:", "amqps:").replace(f":{self.port}/", f":{self._ports['amqps']}/")
+
+    @property
+    def authority(self) -> Path:
+        """The file of the authority that vouches for the node, and for its clients."""
+        return self.home / "tls/authority.pem"
+
+    @property
+    def client_certificate(self) -> Path:
+        """The file of a client's key and certificate."""
+        return self.home / "tls/client.pem"
 
     def start(self) -> None:
         """Start the node and return when it accepts clients; its data of an earlier run is kept."""
@@ -157,6 +184,11 @@ class RabbitNode:
         counts: dict[str, list[int]] = json.loads(self.control(_COUNTS.replace("$VHOST", vhost)))
         return {name: QueueCount(*numbers) for name, numbers in counts.items()}
 
+    def connections(self, vhost: str) -> list[dict[str, Any]]:
+        """Return of every connection to *vhost* `ssl`, `ssl_protocol` and `peer_cert_subject`."""
+        found: list[dict[str, Any]] = json.loads(self.control(_CONNECTIONS.replace("$VHOST", vhost)))
+        return found
+
     def raise_memory_alarm(self) -> None:
         """Block every publisher, as a node short of memory does. Only on a private node."""
         self.control("vm_memory_monitor:set_vm_memory_high_watermark(0).")
@@ -174,7 +206,12 @@ class RabbitNode:
             return False  # the door opens at the end of the boot
 
     def _prepare(self) -> None:
-        (self.home / "rabbitmq.conf").write_text(_CONFIGURATION.format(**self._ports))
+        tls = self.home / "tls"
+        (self.home / "rabbitmq.conf").write_text(_CONFIGURATION.format(**self._ports, tls=tls))
+        if not tls.exists():
+            authority = Authority(tls)
+            for name in ("127.0.0.1", "client"):
+                authority.issue(name)
         (self.home / "control").unlink(missing_ok=True)
         cookie = self.home / ".erlang.cookie"
         if not cookie.exists():
@@ -223,7 +260,7 @@ def _which(program: str) -> str:
 
 def _ports(remembered: Path) -> dict[str, int]:
     if not remembered.exists():
-        remembered.write_text(json.dumps({name: free_port() for name in ("amqp", "dist", "epmd")}))
+        remembered.write_text(json.dumps({name: free_port() for name in ("amqp", "amqps", "dist", "epmd")}))
     ports: dict[str, int] = json.loads(remembered.read_text())
     return ports
 
