@@ -40,14 +40,19 @@ class Door:
             while True:
                 caller, _ = self._socket.accept()
                 caller.settimeout(10)
-                with caller:
+                with contextlib.suppress(ConnectionError):
                     self._listen_to(caller)
 
     def _listen_to(self, caller: socket.socket) -> None:
-        """Hear one caller's first words and hang up."""
+        """Hear one caller's first words and hang up; one that is refused is told so, and may hang up first."""
         self.met += 1
-        with contextlib.suppress(OSError), self._context.wrap_socket(caller, server_side=True) as safe:
-            self.heard += safe.recv(65_536)
+        with self._context.wrap_socket(caller, server_side=True, do_handshake_on_connect=False) as safe:
+            try:
+                safe.do_handshake()
+                self.heard += safe.recv(65_536)
+            except OSError:
+                while socket.socket.recv(safe, 65_536):  # closing sooner would take back what it is told
+                    pass
 
 
 def good(authority: Authority) -> ssl.SSLContext:

@@ -28,11 +28,16 @@ class _ConnectionLostError(aiohttp.ClientConnectionError):
     """The connection ended after the request was sent. Its own class, because aiohttp re-sends on its own ones."""
 
 
+class _RefusedByTlsError(_ConnectionLostError):
+    """The server said no to our certificate, or to its absence: with TLS 1.3 after the request (RFC 8446, 4.4.2.4)."""
+
+
 FAILURES: Final[tuple[tuple[type[Exception], Reason], ...]] = (  # the first that fits
     (TimeoutError, Reason.NET_TIMEOUT),
     (aiohttp.ClientConnectorDNSError, Reason.NET_DNS),
     (aiohttp.ClientSSLError, Reason.NET_TLS),
     (aiohttp.ServerFingerprintMismatch, Reason.NET_TLS),
+    (_RefusedByTlsError, Reason.NET_TLS),
     (ssl.SSLError, Reason.NET_TLS),
     (aiohttp.ClientResponseError, Reason.PROVIDER_BAD_REPLY),
     (aiohttp.ClientPayloadError, Reason.PROVIDER_BAD_REPLY),
@@ -117,7 +122,8 @@ async def _sent_once(
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
         if isinstance(error, aiohttp.ClientConnectorError):
             raise
-    raise _ConnectionLostError
+        lost = _RefusedByTlsError if isinstance(error.__cause__, ssl.SSLError) else _ConnectionLostError
+    raise lost
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:
