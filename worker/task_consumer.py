@@ -75,7 +75,7 @@ class TaskConsumer(Consumer):
         def say(error: Exception, _interval: float = 0) -> None:
             nonlocal away
             if not away:
-                logger.warning("broker.unreachable", extra={"error": type(error).__name__})
+                logger.warning("broker.unreachable", extra={"error": type(error).__name__, "detail": str(error)})
             away = True
 
         while (connected := _connected(conn, say)) is None:
