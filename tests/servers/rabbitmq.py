@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from certificates import Authority
 
+from servers import expressions
 from servers.daemon import Daemon, ServerMissingError
 from servers.ports import free_port
 from servers.waiting import wait_until
@@ -30,30 +31,6 @@ ssl_options.verify = verify_peer
 ssl_options.fail_if_no_peer_cert = true
 disk_free_limit.absolute = 10MB
 raft.wal_max_size_bytes = 16777216
-"""
-# queue_counts: the state machine of a quorum queue is asked itself, its metrics lag by up to five seconds.
-_COUNTS = """
-rabbit_json:encode(maps:from_list([
-  begin
-    {resource, _, queue, Name} = amqqueue:get_name(Queue),
-    Counts = case amqqueue:get_type(Queue) of
-      rabbit_quorum_queue ->
-        {ok, Overview, _} = ra:consistent_query(amqqueue:get_pid(Queue), fun(S) -> rabbit_fifo:overview(S) end),
-        [maps:get(Key, Overview, 0) || Key <- [num_ready_messages, num_checked_out, num_discarded]];
-      _ ->
-        [N || {_, N} <- rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged])] ++ [0]
-    end,
-    {Name, Counts}
-  end || Queue <- rabbit_amqqueue:list(<<"$VHOST">>)])).
-"""
-_CONNECTIONS = """
-rabbit_json:encode([maps:from_list(rabbit_networking:connection_info(Each, [ssl, ssl_protocol, peer_cert_subject]))
-  || Each <- rabbit_networking:connections(),
-     rabbit_networking:connection_info(Each, [vhost]) =:= [{vhost, <<"$VHOST">>}]]).
-"""
-_ADD_VHOST = """
-ok = rabbit_vhost:add(<<"$VHOST">>, <<"tests">>),
-rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"$VHOST">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).
 """
 
 
@@ -172,7 +149,7 @@ class RabbitNode:
     def new_vhost(self) -> str:
         """Make an empty virtual host (about 10 ms) and return its name."""
         vhost = f"test-{uuid4().hex[:12]}"
-        self.control(_ADD_VHOST.replace("$VHOST", vhost))
+        self.control(expressions.ADD_VHOST.replace("$VHOST", vhost))
         return vhost
 
     def delete_vhost(self, vhost: str) -> None:
@@ -181,12 +158,12 @@ class RabbitNode:
 
     def queue_counts(self, vhost: str) -> dict[str, QueueCount]:
         """Return the messages of every queue of *vhost*, exact at this moment, quorum queues included."""
-        counts: dict[str, list[int]] = json.loads(self.control(_COUNTS.replace("$VHOST", vhost)))
+        counts: dict[str, list[int]] = json.loads(self.control(expressions.COUNTS.replace("$VHOST", vhost)))
         return {name: QueueCount(*numbers) for name, numbers in counts.items()}
 
     def connections(self, vhost: str) -> list[dict[str, Any]]:
         """Return of every connection to *vhost* `ssl`, `ssl_protocol` and `peer_cert_subject`."""
-        found: list[dict[str, Any]] = json.loads(self.control(_CONNECTIONS.replace("$VHOST", vhost)))
+        found: list[dict[str, Any]] = json.loads(self.control(expressions.CONNECTIONS.replace("$VHOST", vhost)))
         return found
 
     def raise_memory_alarm(self) -> None:
