@@ -1,4 +1,4 @@
-"""The long form: `--minutes M` shares M minutes among all properties; the end says how many cases each was tried with."""
+"""The long form: `--minutes M` shares M minutes among all properties; the end counts the cases of each."""
 
 import time
 from collections.abc import Generator
@@ -35,13 +35,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 def _share(session: pytest.Session) -> float:
     """Seconds of each property."""
-    properties = sum(getattr(item.obj, "is_hypothesis_test", False) for item in session.items if _is_function(item))
+    functions = [item.obj for item in session.items if isinstance(item, pytest.Function)]
+    properties = sum(getattr(each, "is_hypothesis_test", False) for each in functions)
     minutes: float = session.config.getoption("--minutes", 0.0)
     return minutes * 60 / properties
-
-
-def _is_function(item: pytest.Item) -> bool:
-    return isinstance(item, pytest.Function)
 
 
 def _counting(inner: Any, item: pytest.Function) -> Any:

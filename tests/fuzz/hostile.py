@@ -34,9 +34,9 @@ BODIES: Mapping[str, bytes] = {
     "a token in clear, and no JSON": f'{{"code":"{SECRET}"'.encode(),
 }
 
-_PIECES = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b".", b"=", b"null", b"true", b"NaN", b"1e999", b"-0", b"\0",
-           b"\\ud800", b"\xed\xa0\x80", b"\xff\xfe", b"\xef\xbb\xbf", _DIGITS, b"9" * 5000, b"[" * 2000, SECRET.encode(),
-           b'"' + SECRET.encode() + b'"', b'"id":"x",', b"\r\n", b"\n", b" "]  # fmt: skip
+_PIECES = [b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b".", b"=", b"null", b"true", b"NaN", b"1e999", b"-0",
+           b"\0", b"\\ud800", b"\xed\xa0\x80", b"\xff\xfe", b"\xef\xbb\xbf", _DIGITS, b"9" * 5000, b"[" * 2000,
+           SECRET.encode(), b'"' + SECRET.encode() + b'"', b'"id":"x",', b"\r\n", b"\n", b" "]  # fmt: skip
 
 
 @st.composite

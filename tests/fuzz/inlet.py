@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 @dataclass(frozen=True, slots=True)
 class Inlet:
-    """*tell* returns all that is told of an input: to logs, dead letters, people. *holding* puts bytes into an input."""
+    """*tell* returns all that is told of an input: to logs, dead letters, people. *holding* puts bytes into one."""
 
     name: str
     drawn: st.SearchStrategy[Any]

@@ -27,13 +27,13 @@ from worker.unreadable import unreadable
 
 broker.prepare()
 
-# Events and tasks: a message as py-amqp reads it from the wire.
 Parts = tuple[bytes, Mapping[str, Any], Mapping[str, str]]  # body, headers, properties
 _PROPERTIES = {"content_type": "application/cloudevents+json", "content_encoding": "utf-8"}
 _TASK_PROPERTIES = {"content_type": "application/json", "content_encoding": "utf-8"}
 
 
 def _message(parts: Parts) -> Message:
+    """The message as the client reads it from the wire."""
     body, headers, properties = parts
     try:
         frame = Amqp(body, application_headers=dict(headers), **properties)._serialize_properties()
@@ -51,7 +51,9 @@ _EVENTS = [(resources.files("tasks") / "contracts" / f"{name}.json").read_bytes(
            for name in ("session.ended", "user.disabled")]  # fmt: skip
 _DATA = [written(json.loads(event)["data"]) for event in _EVENTS]
 _ATTRIBUTES = {f"ce-{name}": value for name, value in json.loads(_EVENTS[1]).items() if name != "data"}
-_NAMES = [prefix + name for prefix in ("ce-", "cloudEvents:", "cloudEvents_") for name in ("id", "time", "type", "note")]
+_NAMES = [
+    prefix + name for prefix in ("ce-", "cloudEvents:", "cloudEvents_") for name in ("id", "time", "type", "note")
+]
 _OURS = [messages.REPLAY_PROVIDER, messages.REPLAYS, *_NAMES]
 _CONTENT_TYPES = TEXT | st.sampled_from(["", "application/json", _PROPERTIES["content_type"], 'a/b; c="'])
 
@@ -75,7 +77,6 @@ def _tell_task(parts: Parts) -> object:
     return fault and (fault, unreadable(message, fault.reason, fault.detail).model_dump_json())
 
 
-# Sealed credentials.
 _KEYS = [generate_key("fuzz-ec"), generate_key("fuzz-rsa", "RSA-OAEP-256")]
 _RING = KeyRing(_KEYS)
 _SEALED = [seal("a-token", "genesys", key).encode() for key in _KEYS]

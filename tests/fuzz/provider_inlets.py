@@ -16,7 +16,7 @@ from tasks.outcome import Reason
 from tasks.providers import ProviderSettings, Request, finbourne, open_session
 from tasks.providers.answers import Answer, wait_asked
 from tasks.providers.ciphers import CipherConfig, make_cipher
-from tasks.providers.edge import Edge
+from tasks.providers.edge import BODY_CAP, Edge
 from tasks.providers.genesys import IdleTimeout, TokenInfo, login, meanings
 from tasks.providers.wibmo import Wibmo, WibmoSettings
 from tasks.retry import RetryPolicy
@@ -82,12 +82,14 @@ def _tell_wait(asked: tuple[str, str, str]) -> object:
     return seconds
 
 
-_DATES = st.sampled_from(["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"])
+_DATES = st.sampled_from(
+    ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+)
 _WAITS = TEXT | NUMBERS.map(str) | spoilt([b"120", b"1.5"]).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 _ASKED = _WAITS | _DATES.flatmap(lambda date: spoilt([date.encode()])).map(lambda raw: raw.decode("latin-1"))
 
 _HTTP = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"HTTP/1.1 204 No Content\r\nRetry-After: 1\r\n\r\n",
-         b"HTTP/1.1 429 Slow\r\nRetry-After: 1\r\nSet-Cookie: a=b; Path=/\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+         b"HTTP/1.1 429 Slow\r\nSet-Cookie: a=b; Path=/\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
          b"HTTP/1.1 302 Found\r\nLocation: https://login.test/a?b=c\r\nContent-Length: 0\r\n\r\n"]  # fmt: skip
 
 
@@ -105,7 +107,8 @@ async def _exchanged(raw: bytes) -> object:
 
     async with await asyncio.start_server(answering, "127.0.0.1", 0) as server, open_session() as session:
         port = server.sockets[0].getsockname()[1]
-        request = Request("DELETE", URL(f"http://127.0.0.1:{port}/"), {"Authorization": SECRET}, None, (SecretStr(SECRET),))
+        url, secrets = URL(f"http://127.0.0.1:{port}/"), (SecretStr(SECRET),)
+        request = Request("DELETE", url, {"Authorization": SECRET}, None, secrets)
         edge = Edge(session, 5.0)
         got = await edge.send(request, edge.deadline())
         if isinstance(got, Answer):
@@ -114,9 +117,10 @@ async def _exchanged(raw: bytes) -> object:
         return got
 
 
-# Settings.
 _SETTINGS: TypeAdapter[Any] = TypeAdapter(ProviderSettings, config=ConfigDict(hide_input_in_errors=True))
-_CIPHER = {"scheme": "aes-cbc", "key": SECRET, "key_encoding": "raw", "iv": "fixed", "fixed_iv": SECRET, "peer_key": SECRET}
+_CIPHER = {"scheme": "aes-cbc", "key_encoding": "raw", "iv": "fixed"} | dict.fromkeys(
+    ("key", "fixed_iv", "mac_key"), SECRET
+)
 _PROVIDERS: list[dict[str, Any]] = [
     {"kind": "genesys", "region": "eu-central-1", "client_id": "c", "client_secret": SECRET},
     {"kind": "finbourne", "domain": "example", "base_url": f"https://u:{SECRET}@x"},
@@ -125,7 +129,7 @@ _PROVIDERS: list[dict[str, Any]] = [
 
 
 def _changed(document: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Return *document* with other values; its kind is no secret, and errors tell it."""
+    """Return *document* with other values; its kind is no secret, and an unknown one is told."""
     names = sorted(set(document) - {"kind"})
     return st.dictionaries(st.sampled_from(names), VALUES, max_size=2).map(lambda changes: {**document, **changes})
 
@@ -137,7 +141,7 @@ def _tell_settings(document: object) -> object:
     try:
         return _SETTINGS.validate_python(document) and None  # a URL is no secret once it has been accepted
     except ValidationError as error:
-        return str(error)
+        return [fault["msg"] for fault in error.errors()]  # where it was is told, and what was wrong, not what it was
 
 
 PROVIDERS: list[Inlet] = [
@@ -150,7 +154,7 @@ PROVIDERS: list[Inlet] = [
             spoilt(_FAULTS) | _JSON | VALUES.map(written),
         ),
         _tell_answer,
-        lambda body: (401, {}, body),
+        lambda body: (401, {}, body[:BODY_CAP]),
     ),
     Inlet(
         "Retry-After",
@@ -159,5 +163,10 @@ PROVIDERS: list[Inlet] = [
         lambda body: (body[:8192].decode("utf-8", "surrogateescape"),) * 3,
     ),
     Inlet("HTTP", spoilt(_HTTP), _tell_http, lambda body: _HTTP[0][:-2].replace(b"2\r", b"%d\r" % len(body)) + body),
-    Inlet("settings of a provider", st.sampled_from(_PROVIDERS).flatmap(_changed) | _CIPHERS, _tell_settings, lambda body: {**_PROVIDERS[2], "api_key": repr(body)}),
+    Inlet(
+        "settings of a provider",
+        st.sampled_from(_PROVIDERS).flatmap(_changed) | _CIPHERS,
+        _tell_settings,
+        lambda body: {**_PROVIDERS[2], "api_key": repr(body)},
+    ),
 ]
