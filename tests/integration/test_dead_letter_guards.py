@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from replay_desk import EVERY, Desk, audit, dead_call, dead_unit, told
+from replay_desk import EVERY, MAX_AGES, Desk, audit, dead_call, dead_unit, told
 
 from tasks.call import Operation
 from tasks.outcome import State
@@ -23,7 +23,7 @@ def local_desk(tmp_path: Path) -> Iterator[Desk]:
 
 def refusal_of(desk: Desk, row: DeadLetterRow, *, force: bool = False) -> Refusal | None:
     """Why *row* is not replayed, None where it is."""
-    plan = plan_replay([row], desk.ledger, datetime.now(UTC), force=force)
+    plan = plan_replay([row], desk.ledger, datetime.now(UTC), MAX_AGES, force=force)
     return plan.refused[0][1] if plan.refused else None
 
 
@@ -79,7 +79,9 @@ def test_a_superseded_call_is_not_replayed(
 def test_what_cannot_be_replayed_is_refused_even_by_force(local_desk: Desk) -> None:
     """A body that was not stored cannot be sent; a message that is none of ours nobody understands."""
     local_desk.fill(dead_unit(kind="event", body=None), dead_unit(kind="message", provider=None))
-    plan = plan_replay(local_desk.ledger.dead_letters(EVERY), local_desk.ledger, datetime.now(UTC), force=True)
+    plan = plan_replay(
+        local_desk.ledger.dead_letters(EVERY), local_desk.ledger, datetime.now(UTC), MAX_AGES, force=True
+    )
     assert plan.refusals == {Refusal.NOT_STORED: 1, Refusal.NOT_OURS: 1}
 
 

@@ -105,7 +105,7 @@ async def test_a_thread_that_hangs_holds_nobody_up() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await in_thread(hung.wait)
-    assert all(each.daemon for each in threading.enumerate() if each.name == "limit")
+    assert all(each.daemon for each in threading.enumerate() if each.name == "ledger")
     hung.set()
     with pytest.raises(LedgerUnavailable):
         await in_thread(_fails)

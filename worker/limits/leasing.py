@@ -67,7 +67,12 @@ class Leasing:
 
 
 async def in_thread(function: Callable[..., T], *args: object) -> T:
-    """What blocking *function* returns. Its thread is nobody's: no stop waits for a database that does not answer."""
+    """What blocking *function* returns."""
+    return await asyncio.wrap_future(begun(function, *args))
+
+
+def begun(function: Callable[..., T], *args: object) -> Future[T]:
+    """Blocking *function*, under way. Its thread is nobody's: no stop waits for a database that does not answer."""
     done: Future[T] = Future()
 
     def run() -> None:
@@ -77,5 +82,5 @@ async def in_thread(function: Callable[..., T], *args: object) -> T:
         except Exception as error:  # noqa: BLE001 - it is told to whoever waits
             done.set_exception(error)
 
-    threading.Thread(target=run, name="limit", daemon=True).start()
-    return await asyncio.wrap_future(done)
+    threading.Thread(target=run, name="ledger", daemon=True).start()
+    return done

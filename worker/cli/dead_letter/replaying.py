@@ -107,7 +107,7 @@ def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bo
     """What an id names is looked at in any state, to be told why it is refused; filters find what is open."""
     states = tuple(DeadLetterState) if selection.ids else OPEN
     rows = ledger.dead_letters(selection.where(settings, ledger, states, newest_first=False))
-    return plan_replay(rows, ledger, datetime.now(UTC), force=force)
+    return plan_replay(rows, ledger, datetime.now(UTC), settings.max_ages(), force=force)
 
 
 def _show_plan(order: _Order, *, dry_run: bool) -> None:
