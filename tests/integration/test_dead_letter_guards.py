@@ -76,6 +76,18 @@ def test_a_superseded_call_is_not_replayed(
     assert refusal_of(local_desk, local_desk.row(letter)) is expected
 
 
+@pytest.mark.parametrize(
+    ("reason", "expected"), [("event.stale", Refusal.TOO_OLD), ("event.id_conflict", Refusal.CONFLICT)]
+)
+def test_what_the_memory_refused_is_replayed_by_force_alone(
+    local_desk: Desk, reason: str, expected: Refusal
+) -> None:
+    """The intake takes an operator's replay as decided, so a replay of everything must not bring these along."""
+    [row] = local_desk.fill(dead_unit(kind="event", provider=None, event_type=None, reason=reason))
+    assert refusal_of(local_desk, row) is expected
+    assert refusal_of(local_desk, row, force=True) is None
+
+
 def test_what_cannot_be_replayed_is_refused_even_by_force(local_desk: Desk) -> None:
     """A body that was not stored cannot be sent; a message that is none of ours nobody understands."""
     local_desk.fill(dead_unit(kind="event", body=None), dead_unit(kind="message", provider=None))

@@ -2,19 +2,25 @@
 
 import itertools
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from replay_desk import wait_for_message
+from servers import wait_until
 from sqlalchemy import func, select, text
 
 from tasks.events import InvalidEvent, UserDisabled
+from worker import broker, messages, topology
 from worker.admission.memory import Arrival, Judged, Memory
+from worker.intake import _arrival
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.ledger.engine import Database, open_database
 from worker.ledger.tables import seen_events
+from worker.publisher import Publisher
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -94,6 +100,19 @@ def test_what_the_broker_delivers_again_is_not_judged_by_its_age(ledger: Ledger)
     """It was in order when it came first, and lay with a process that crashed; only the broker can say so."""
     late = event("late", 9 * DAY)
     assert taken(Arrival(event("young")), Arrival(late, redelivered=True), by=memory(ledger)) == ["planned"] * 2
+
+
+def test_both_brokers_say_what_they_deliver_again(broker_url: str) -> None:
+    """It is theirs to say: no producer can."""
+    body = event().model_dump_json(exclude_unset=True).encode()
+    with broker.connect(broker_url) as connection, Publisher(lambda: broker.connect(broker_url)) as publisher:
+        topology.declare(connection, [])
+        publisher.publish_all([messages.event(body, DISABLED, headers={"redelivered": True})])
+        queue = topology.INTAKE_URGENT(connection.channel())
+        first = wait_for_message(queue)
+        first.reject(requeue=True)
+        arrivals = [_arrival(message) for message in (first, wait_for_message(queue))]
+    assert [isinstance(each, Arrival) and each.redelivered for each in arrivals] == [False, True]
 
 
 def test_what_was_let_in_and_not_published_is_not_too_old_later(ledger: Ledger) -> None:
@@ -222,3 +241,4 @@ def test_a_ledger_that_does_not_answer_is_waited_for_once_and_then_left_alone(
         began = datetime.now(UTC)
         assert [taken(same, by=mine) for _ in range(100)] == [["planned"]] * 100
         assert datetime.now(UTC) - began < timedelta(seconds=8)
+    wait_until(lambda: all(each.name != "ledger" for each in threading.enumerate()), what="the one question to end")
