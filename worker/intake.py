@@ -18,7 +18,7 @@ from tasks.subject import masked_subject
 from worker import broker, messages, topology
 from worker.admission.memory import Arrival, Judged, Memory
 from worker.batch_consumer import BatchConsumer, Stop, body_of
-from worker.limits.leasing import SharedLedger
+from worker.ledger.desk import Desk
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
 
@@ -37,7 +37,7 @@ def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
     url = settings.broker_url.get_secret_value()
     with Publisher(lambda: broker.connect(url)) as publisher:
-        memory = Memory(SharedLedger(settings.ledger_url.get_secret_value()), settings.max_ages())
+        memory = Memory(Desk(settings.ledger_url.get_secret_value()), settings.max_ages())
         intake = Intake(settings.catalogue(), publisher, memory)
         BatchConsumer(url, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 

@@ -23,6 +23,7 @@ from worker.admission.memory import Memory
 from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
 from worker.intake import Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
+from worker.ledger.desk import Desk as LedgerDesk
 from worker.publisher import Message, Publisher
 from worker.recorder import Recorder
 
@@ -88,8 +89,14 @@ class Desk:
         self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
         self.ledger = Ledger.open(self.ledger_url)
         self.ledger.upgrade()
+        self.asked = LedgerDesk(self.ledger_url)
         with broker.connect(broker_url) as connection:
             topology.declare(connection, PROVIDERS)
+
+    def close(self) -> None:
+        """Let the ledger go."""
+        self.asked.close()
+        self.ledger.close()
 
     def fill(self, *letters: DeadLetter) -> list[DeadLetterRow]:
         """Put *letters* on the desk; every row there is, oldest death first."""
@@ -115,8 +122,8 @@ class Desk:
         subjects = SubjectIndex(b"subject-key-of-a-test-installation")
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            intake = Intake(Catalogue({}, BUDGETS, subjects), publisher, Memory(lambda: self.ledger, MAX_AGES))
-            assert not intake.handle(self.events())
+            memory = Memory(self.asked, MAX_AGES)
+            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher, memory).handle(self.events())
         for queue in topology.RECORDS:
             assert not Recorder(self.ledger).handle(self.replayed(queue.name))
 

@@ -18,7 +18,7 @@ def local_desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk on the embedded broker: the guards ask the ledger alone."""
     made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
     yield made
-    made.ledger.close()
+    made.close()
 
 
 def refusal_of(desk: Desk, row: DeadLetterRow, *, force: bool = False) -> Refusal | None:
@@ -79,9 +79,7 @@ def test_a_superseded_call_is_not_replayed(
 @pytest.mark.parametrize(
     ("reason", "expected"), [("event.stale", Refusal.TOO_OLD), ("event.id_conflict", Refusal.CONFLICT)]
 )
-def test_what_the_memory_refused_is_replayed_by_force_alone(
-    local_desk: Desk, reason: str, expected: Refusal
-) -> None:
+def test_what_the_memory_refused_is_replayed_by_force_alone(local_desk: Desk, reason: str, expected: Refusal) -> None:
     """The intake takes an operator's replay as decided, so a replay of everything must not bring these along."""
     [row] = local_desk.fill(dead_unit(kind="event", provider=None, event_type=None, reason=reason))
     assert refusal_of(local_desk, row) is expected

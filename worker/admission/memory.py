@@ -25,9 +25,9 @@ from hashlib import blake2b
 from typing import Final, TypeVar
 
 from tasks.events import MAX_AHEAD, InvalidEvent, RejectionCode, SessionEnded, UserDisabled
-from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
+from worker.ledger import Ledger, LedgerUnavailable
+from worker.ledger.desk import Desk
 from worker.ledger.seen import Known, Sighting
-from worker.limits.leasing import begun
 
 T = TypeVar("T")
 
@@ -71,12 +71,12 @@ Judged = Arrival | InvalidEvent | None
 
 
 class Memory:
-    """Of one intake process; all of them share it in the ledger, which *ledger* gives or raises LedgerUnavailable.
+    """Of one intake process; all of them share it in the ledger. *max_age* is by event type.
 
-    *max_age* is by event type. One transaction for a batch before it is published, and one after.
+    One transaction for a batch before it is published, and one after.
     """
 
-    def __init__(self, ledger: Callable[[], Ledger], max_age: Mapping[str, timedelta]) -> None:
+    def __init__(self, ledger: Desk, max_age: Mapping[str, timedelta]) -> None:
         self._ledger, self._max_age = ledger, max_age
         self._youngest: dict[str, datetime] = {}  # event type → the latest time of what came before
         self._knows_past = self._away = False
@@ -155,8 +155,8 @@ class Memory:
         if began < self._ask_at:
             return None
         try:
-            answer = begun(lambda: question(self._ledger())).result(PATIENCE)
-        except (LedgerUnavailable, LedgerRefused, TimeoutError) as error:
+            answer = self._ledger.wait(question, PATIENCE)
+        except LedgerUnavailable as error:
             self._ask_at = time.monotonic() + max(SHORTEST_PAUSE, 10 * (time.monotonic() - began))
             self._say(error)
             return None
@@ -165,7 +165,7 @@ class Memory:
 
     def _say(self, error: Exception | None) -> None:
         if error and not self._away:
-            logger.warning("memory.away", extra={"error": str(error) or "the ledger does not answer"})
+            logger.warning("memory.away", extra={"error": str(error)})
         if self._away and not error:
             logger.warning("memory.back")
         self._away = error is not None

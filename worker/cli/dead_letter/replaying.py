@@ -82,7 +82,9 @@ def _paced(command: Callable[..., None]) -> Callable[..., None]:
 @selecting_for_change
 @why_option(required=False)
 @_paced
-@click.option("--force", is_flag=True, help="Also what is settled, superseded, too old, a conflict, discarded or replayed.")
+@click.option(
+    "--force", is_flag=True, help="Also what is settled, superseded, too old, a conflict, discarded or replayed."
+)
 @dry_run_option
 @yes_option
 @output_option
