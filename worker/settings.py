@@ -71,6 +71,15 @@ class RetrySettings(_Section):
     urgent_budget: float = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
 
 
+class MaxAgeSettings(_Section):
+    """How old an event may be, and how long it is remembered."""
+
+    session_ended: float = Field(
+        172_800.0, ge=3600, description="Seconds a session.ended may have happened before those that came before it"
+    )
+    user_disabled: float = Field(604_800.0, ge=3600, description="Seconds likewise, of a user.disabled")
+
+
 class HoldSettings(_Section):
     """How long a provider is left alone before it is probed."""
 
@@ -123,6 +132,7 @@ class Settings(BaseSettings):
         default_factory=dict, description="Provider instances by name"
     )
     retry: RetrySettings = RetrySettings()
+    max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
     worker: WorkerSettings = WorkerSettings()
     sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere")
@@ -162,6 +172,13 @@ class Settings(BaseSettings):
         return {
             Lane.ROUTINE: timedelta(seconds=self.retry.routine_budget),
             Lane.URGENT: timedelta(seconds=self.retry.urgent_budget),
+        }
+
+    def max_ages(self) -> dict[str, timedelta]:
+        """How old an event of each type may be when it comes, or is replayed."""
+        return {
+            "session.ended": timedelta(seconds=self.max_age.session_ended),
+            "user.disabled": timedelta(seconds=self.max_age.user_disabled),
         }
 
     def catalogue(self) -> Catalogue:
