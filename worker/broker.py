@@ -8,6 +8,7 @@ import time
 from typing import Any, Final
 
 from kombu import Connection, compression
+from kombu.utils.url import parse_url
 
 from worker import amqp_reading, embedded
 
@@ -68,6 +69,11 @@ def tls(url: str) -> dict[str, Any] | bool:
 def is_embedded(url: str) -> bool:
     """Whether *url* names the embedded broker."""
     return url.startswith("embedded:")
+
+
+def user(url: str) -> str | None:
+    """The broker user of *url*, as RabbitMQ proves it to who asks; None where there is nobody to prove."""
+    return None if is_embedded(url) else str(parse_url(url)["userid"] or "guest")
 
 
 def masked(url: str) -> str:

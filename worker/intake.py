@@ -1,22 +1,24 @@
-"""The intake: events in, provider calls out. Parse, plan, publish, and only then acknowledge."""
+"""The intake: events in, provider calls out. Parse, judge, plan, publish, and only then acknowledge."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks import records
-from tasks.events import InvalidEvent, attribute_headers, parse_event
+from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State, event_reason
 from tasks.plan import Plan, plan_revocations
 from tasks.records import DeadLetter, EventPlanned, PlannedUnit
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
-from worker.batch_consumer import BatchConsumer, Stop, body_of
+from worker.admission.alarm import Alarm
+from worker.admission.evidence import Evidence, Voucher
+from worker.admission.judging import Admission, Denied, Granted
+from worker.batch_consumer import BatchConsumer, Stop
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
 
@@ -34,17 +36,21 @@ logger = logging.getLogger(__name__)
 def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
     url = settings.broker_url.get_secret_value()
+    _say_who_is_believed(settings)
     with Publisher(lambda: broker.connect(url)) as publisher:
-        intake = Intake(settings.catalogue(), publisher)
+        intake = Intake(settings.catalogue(), publisher, Admission.of(settings), Voucher.of(settings))
         BatchConsumer(url, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
 
 class Intake:
     """Turns a batch of events into published calls, records and dead letters."""
 
-    def __init__(self, catalogue: Catalogue, publisher: Publisher) -> None:
+    def __init__(self, catalogue: Catalogue, publisher: Publisher, admission: Admission, voucher: Voucher) -> None:
         self._catalogue = catalogue
         self._publisher = publisher
+        self._admission = admission
+        self._voucher = voucher
+        self._alarm = Alarm()
 
     def handle(self, batch: Sequence[Message]) -> list[Message]:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
@@ -57,25 +63,31 @@ class Intake:
 
     def publications(self, message: Message) -> list[Publication]:
         """What one message becomes: calls and a record of the plan, or a dead letter."""
-        body, now = body_of(message), datetime.now(UTC)
-        headers = dict(message.headers or {})
-        only = headers.pop(messages.REPLAY_PROVIDER, None)
-        event = parse_event(body, now=now, content_type=message.content_type, headers=headers)
+        now, evidence = datetime.now(UTC), self._voucher.evidence(message)
+        event = parse_event(evidence.body, now=now, content_type=message.content_type, headers=message.headers)
         if isinstance(event, InvalidEvent):
-            logger.warning("event.refused", extra={"code": event.code.value, "pointer": event.pointer})
-            return [messages.dead_letter(_refused_event(event, message, now))]
-        plan = plan_revocations(event, self._catalogue)
-        if isinstance(only, str):
-            plan = plan.only(only)
+            return [messages.dead_letter(_refused_event(event, evidence, now))]
+        verdict = self._admission.judge(event, evidence)
+        if isinstance(verdict, Denied):
+            self._alarm.hear(verdict)
+            return [messages.dead_letter(_denied_event(verdict, evidence, now))]
+        plan = _reached(plan_revocations(event, self._catalogue), verdict, evidence)
         _log(event, plan)
         return [
             *(messages.call(call) for call in plan.calls),
             *(
                 messages.dead_letter(each)
-                for each in _refused_units(event, plan, message, now, self._catalogue.subjects)
+                for each in _refused_units(event, plan, evidence, now, self._catalogue.subjects)
             ),
             messages.record(_planned(event, plan, self._catalogue, now)),
         ]
+
+
+def _reached(plan: Plan, granted: Granted, evidence: Evidence) -> Plan:
+    """What of *plan* its source may reach; of a replayed part, that part."""
+    if evidence.only_provider:
+        return plan.only(evidence.only_provider)
+    return plan.only(*granted.providers) if granted.providers else plan
 
 
 def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogue, now: datetime) -> EventPlanned:
@@ -95,33 +107,40 @@ def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogu
     )
 
 
-def _refused_event(refusal: InvalidEvent, message: Message, now: datetime) -> DeadLetter:
-    body = body_of(message)
-    digest = hashlib.sha256(body).hexdigest()
+def _refused_event(refusal: InvalidEvent, evidence: Evidence, now: datetime) -> DeadLetter:
+    logger.warning("event.refused", extra={"code": refusal.code.value, "pointer": refusal.pointer})
+    digest = hashlib.sha256(evidence.body).hexdigest()
     return DeadLetter(
         kind="event",
         dead_letter_id=records.dead_letter_id("event", digest),
         reason=event_reason(refusal.code.value),
-        replays=_replays(message),
+        replays=evidence.replays,
         at=now,
         detail={"pointer": refusal.pointer},
         source=refusal.source,
         event_id=refusal.event_id,
         body_sha256=digest,
-        body_size=len(body),
-        **(_carried(message) if refusal.body_storable else {}),
+        body_size=len(evidence.body),
+        **(evidence.carried if refusal.body_storable else {}),
     )
 
 
+def _denied_event(denied: Denied, evidence: Evidence, now: datetime) -> DeadLetter:
+    """Its body is kept: once the settings are mended a replay has it judged again, on the same evidence."""
+    letter, event = _refused_event(denied.refusal, evidence, now), denied.event
+    detail = {**letter.detail, "rule": denied.rule.value}
+    return letter.model_copy(update={"detail": detail, "event_type": event.type, "occurred_at": event.time})
+
+
 def _refused_units(
-    event: SessionEnded | UserDisabled, plan: Plan, message: Message, now: datetime, subjects: SubjectIndex
+    event: SessionEnded | UserDisabled, plan: Plan, evidence: Evidence, now: datetime, subjects: SubjectIndex
 ) -> list[DeadLetter]:
     return [
         DeadLetter(
             kind="unit",
             dead_letter_id=records.dead_letter_id("unit", event.source, event.id, unit.provider),
             reason=unit.reason,
-            replays=_replays(message),
+            replays=evidence.replays,
             at=now,
             source=event.source,
             event_id=event.id,
@@ -130,25 +149,18 @@ def _refused_units(
             subject=masked_subject(event),
             subject_keys=subjects.keys(event),
             occurred_at=event.time,
-            **_carried(message),
+            **evidence.carried,
         )
         for unit in plan.refused
     ]
 
 
-def _replays(message: Message) -> int:
-    """Which replay this is; a refusal of a replayed event must not be taken for the old one, delivered again."""
-    told = message.headers.get(messages.REPLAYS)
-    return told if isinstance(told, int) and told > 0 else 0
-
-
-def _carried(message: Message) -> dict[str, Any]:
-    """What a replay needs of the message: its body, how it is coded, and the attributes of a binary-mode event."""
-    return {
-        "body": base64.b64encode(body_of(message)).decode(),
-        "content_type": message.content_type,
-        "headers": attribute_headers(message.headers),
-    }
+def _say_who_is_believed(settings: Settings) -> None:
+    """Once, at the start: what operators would else find out from an incident."""
+    if broker.is_embedded(settings.broker_url.get_secret_value()):
+        logger.warning("producers.unproved", extra={"broker": "embedded", "sources": sorted(settings.sources)})
+    elif not settings.sources:
+        logger.warning("producers.none_listed", extra={"setting": "sources"})
 
 
 def _log(event: SessionEnded | UserDisabled, plan: Plan) -> None:

@@ -19,6 +19,9 @@ from tasks.plan import Catalogue
 from tasks.records import CallOutcome, DeadLetter
 from tasks.subject import SubjectIndex
 from worker import broker, topology
+from worker.admission.evidence import Voucher
+from worker.admission.judging import Admission
+from worker.admission.sources import SourceSettings
 from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
 from worker.intake import Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
@@ -28,6 +31,8 @@ from worker.recorder import Recorder
 PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
+VOUCHER = Voucher(b"subject-key-of-a-test-installation")
+TRUSTING = Admission({"tests": SourceSettings(source="urn:test", trusted=True)}, proves_users=True)
 FAST = Pace(rate=1000.0)
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState), newest_first=False)
 
@@ -104,7 +109,7 @@ class Desk:
         ready = plan_replay(rows, ledger, datetime.now(UTC), force=how.pop("force", False)).ready
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
-                return Replayer(ledger, publisher, BUDGETS, **how).run(ready, pace, audit())
+                return Replayer(ledger, publisher, BUDGETS, VOUCHER, **how).run(ready, pace, audit())
             finally:
                 ledger.close()
 
@@ -113,9 +118,9 @@ class Desk:
         subjects = SubjectIndex(b"subject-key-of-a-test-installation")
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher).handle(self.events())
+            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher, TRUSTING, VOUCHER).handle(self.events())
         for queue in topology.RECORDS:
-            assert not Recorder(self.ledger).handle(self.replayed(queue.name))
+            assert not Recorder(self.ledger, VOUCHER).handle(self.replayed(queue.name))
 
     def events(self) -> list[Delivered]:
         """Every event that waits for the intake, taken out of its queue."""
