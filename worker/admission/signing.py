@@ -82,15 +82,22 @@ def sign(body: bytes, key: SigningKey) -> str:
 def is_signed(body: bytes, signature: str | None, keys: Keys) -> bool:
     """Whether *signature* is by one of *keys*, over exactly *body*. Never raises on input."""
     detached = _DETACHED.fullmatch(signature or "")
-    header = _header(detached[1]) if detached else {}
-    key = keys.get(header["kid"]) if isinstance(header.get("kid"), str) else None
-    if key is None or header.keys() != {"alg", "kid"} or header["alg"] not in _NAMES[key.key_type]:
+    key = _named(_header(detached[1]), keys) if detached else None
+    if key is None:
         return False
     try:
         jws.deserialize_compact(str(signature), key, registry=_REGISTRY, payload=body)
     except Exception:  # noqa: BLE001 - whatever a forged one provokes in the library is one answer outside
         return False
     return True
+
+
+def _named(header: object, keys: Keys) -> SigningKey | None:
+    """The key that *header* names, if it names its algorithm as well and nothing besides."""
+    match header:
+        case {"alg": str(algorithm), "kid": str(kid), **others} if not others and kid in keys:
+            return keys[kid] if algorithm in _NAMES[keys[kid].key_type] else None
+    return None
 
 
 class KeyFile:
@@ -163,9 +170,8 @@ def _key(jwk: Mapping[str, Any]) -> SigningKey:
     return key
 
 
-def _header(segment: str) -> dict[str, Any]:
+def _header(segment: str) -> object:
     try:
-        header = decode(urlsafe_b64decode(segment.encode()))
+        return decode(urlsafe_b64decode(segment.encode()))
     except ValueError:
-        return {}
-    return header if isinstance(header, dict) else {}
+        return None
