@@ -88,6 +88,7 @@ class Desk:
 
     def __init__(self, home: Path, broker_url: str) -> None:
         self.broker_url = broker_url
+        self.admission = TRUSTING
         self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
         self.ledger = Ledger.open(self.ledger_url)
         self.ledger.upgrade()
@@ -118,7 +119,7 @@ class Desk:
         subjects = SubjectIndex(b"subject-key-of-a-test-installation")
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher, TRUSTING, VOUCHER).handle(self.events())
+            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher, self.admission, VOUCHER).handle(self.events())
         for queue in topology.RECORDS:
             assert not Recorder(self.ledger, VOUCHER).handle(self.replayed(queue.name))
 
