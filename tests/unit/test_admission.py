@@ -3,20 +3,25 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from tasks.call import Lane
 from tasks.events import InvalidEvent, parse_event
-from worker import messages
+from tasks.plan import Catalogue, Instance
+from tasks.providers import KINDS
+from tasks.subject import SubjectIndex
+from worker import messages, topology
 from worker.admission.alarm import Alarm
 from worker.admission.evidence import Voucher
 from worker.admission.judging import Admission, Denied, Granted, Rule
 from worker.admission.signing import generate_signing_key, sign
 from worker.admission.sources import SourceSettings
-from worker.publisher import Message
+from worker.intake import Intake
+from worker.publisher import Message, Publisher
 
 SOURCE: Final = "urn:test:idp"
 VOUCHER: Final = Voucher(b"subject-key-of-a-unit-test-0123456789")
@@ -170,6 +175,19 @@ def test_what_is_within_the_limits_is_let_in() -> None:
     assert judged(said(body(sub_id=ACME, providers=["genesys"])), source) == Granted(frozenset({"genesys"}))
 
 
+def test_an_event_reaches_no_provider_that_its_source_may_not_name() -> None:
+    """It names none, and the person is known by the same issuer at both."""
+    instances = {name: Instance(name, KINDS["genesys"], ISSUED["iss"]) for name in ("genesys", "genesys-eu")}
+    catalogue = Catalogue(instances, {lane: timedelta(hours=1) for lane in Lane}, SubjectIndex(b"k" * 32))
+    event: Any = Arrived(said(body(sub_id={**ISSUED, "sub": "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"})))
+    source = SourceSettings(source=SOURCE, trusted=True, providers=frozenset({"genesys"}))
+    for sources, reached in (({"idp": source}, {"genesys"}), ({}, set(instances))):
+        admission = Admission(sources, proves_users=False)
+        intake = Intake(catalogue, Publisher(lambda: pytest.fail("nothing is published")), admission, VOUCHER)
+        calls = [each for each in intake.publications(event) if each.exchange == topology.CALLS.name]
+        assert {each.routing_key.partition(".")[0] for each in calls} == reached
+
+
 FORGERIES: Final = {
     messages.USER: "idp",
     messages.DOOR: True,
@@ -185,6 +203,15 @@ def test_a_header_of_ours_is_not_believed_of_a_producer(voucher: object) -> None
     evidence = VOUCHER.evidence(forged)
     assert (evidence.user, evidence.through_door, evidence.replays, evidence.only_provider) == (None, False, 0, None)
     assert evidence.headers == {}
+
+
+@pytest.mark.parametrize("junk", ["\udc80", "a\nb", "x" * 2000, b"x", 5, {"a": 1}, None])
+def test_a_signature_that_is_no_line_of_text_is_none(junk: object) -> None:
+    """It would go into the dead letter of the refused event, and surrogates are no UTF-8."""
+    arrived: Any = Arrived(said(body(), **{messages.SIGNATURE: junk}))
+    arrived.properties = {"user_id": junk}
+    evidence = VOUCHER.evidence(arrived)
+    assert (evidence.signature, evidence.user, evidence.headers) == (None, None, {})
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _OURS: Final = (messages.USER, messages.DOOR, messages.REPLAYS, messages.REPLAY_PROVIDER)
 _PROOFS: Final = (messages.USER, messages.DOOR, messages.SIGNATURE)
+LONGEST: Final = 1024  # characters of a header of ours
 Headers = Mapping[str, object]
 
 
@@ -78,13 +79,13 @@ class Voucher:
         ours = self._vouched(message, headers)
         if ours is None:
             ours = {messages.USER: message.properties.get("user_id")}
-        replays, proofs = ours.get(messages.REPLAYS), {**ours, messages.SIGNATURE: headers.get(messages.SIGNATURE)}
-        attributes = attribute_headers(headers)
+        replays, signature = ours.get(messages.REPLAYS), _text(headers.get(messages.SIGNATURE))
+        proofs, attributes = {**ours, messages.SIGNATURE: signature}, attribute_headers(headers)
         return Evidence(
             body=body_of(message),
             content_type=message.content_type,
             user=_text(ours.get(messages.USER)),
-            signature=_text(headers.get(messages.SIGNATURE)),
+            signature=signature,
             through_door=ours.get(messages.DOOR) is True,
             is_binary=bool(attributes),
             replays=replays if isinstance(replays, int) else 0,
@@ -94,9 +95,11 @@ class Voucher:
 
     def _vouched(self, message: Message, headers: Headers) -> Headers | None:
         """The headers of ours that *message* has; None where it has no voucher for them."""
-        told = str(headers.get(messages.VOUCHER)).encode(errors="replace")
+        told = _text(headers.get(messages.VOUCHER))
+        if told is None or not told.isascii():
+            return None
         mac = self._mac(body_of(message), message.content_type, headers)
-        return {name: headers.get(name) for name in _OURS} if hmac.compare_digest(told, mac.encode()) else None
+        return {name: headers.get(name) for name in _OURS} if hmac.compare_digest(told, mac) else None
 
     def _mac(self, body: bytes, content_type: str | None, headers: Headers) -> str:
         covered = _scalars({name: headers.get(name) for name in _OURS}) | attribute_headers(headers)
@@ -109,4 +112,5 @@ def _scalars(headers: Headers) -> dict[str, str | int | bool]:
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
+    """*value* if it is a line of text: what a producer wrote may be anything, and is kept in a dead letter."""
+    return value if isinstance(value, str) and value.isprintable() and len(value) <= LONGEST else None
