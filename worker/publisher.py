@@ -215,11 +215,8 @@ class _ConfirmLine:
 
 def prepared(channel: Any, message: Message, headers: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
     """*message* as *channel* takes it; *headers* in place of its own."""
-    properties = {"delivery_mode": 2, "message_id": message.message_id}
-    if message.correlation_id:
-        properties["correlation_id"] = message.correlation_id
-    if message.user_id:
-        properties["user_id"] = message.user_id
+    known = {"correlation_id": message.correlation_id, "user_id": message.user_id}
+    properties = {"delivery_mode": 2, "message_id": message.message_id, **{n: v for n, v in known.items() if v}}
     return channel.prepare_message(
         message.body,
         content_type=message.content_type,
