@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
-from replay_desk import EVERY, Desk
-from servers import RabbitNode
+from replay_desk import EVERY, Desk, wait_for_message
+from servers import RabbitNode, wait_until
 
 from worker import broker, messages, topology
 from worker.admission.judging import Admission
@@ -23,7 +23,7 @@ from worker.publisher import Message, Publisher, PublishError
 
 SOURCE = "urn:test:idp"
 ADD_USER = """
-{ok, _} = {ok, rabbit_auth_backend_internal:add_user(<<"$USER">>, <<"password">>, <<"tests">>)},
+rabbit_auth_backend_internal:add_user(<<"$USER">>, <<"password">>, <<"tests">>),
 rabbit_auth_backend_internal:set_permissions(<<"$USER">>, <<"$VHOST">>, <<"">>, <<".*">>, <<"">>, <<"tests">>).
 """
 DELETE_USER = 'rabbit_auth_backend_internal:delete_user(<<"$USER">>, <<"tests">>).'
@@ -64,10 +64,15 @@ def publish(url: str, message: Message) -> PublishError | None:
         return publisher.publish([message])[0]
 
 
-def row(desk: Desk) -> DeadLetterRow:
-    """The one dead letter, once everything that waits was taken in."""
+def taken_in(desk: Desk) -> list[DeadLetterRow]:
+    """The dead letters, once everything that waits was taken in."""
     desk.take_in()
-    [found] = desk.ledger.dead_letters(EVERY)
+    return desk.ledger.dead_letters(EVERY)
+
+
+def row(desk: Desk) -> DeadLetterRow:
+    """The one dead letter."""
+    [found] = taken_in(desk)
     return found
 
 
@@ -119,13 +124,12 @@ def test_a_refused_event_is_let_in_once_its_user_is_listed(users: dict[str, str]
     source = SourceSettings(source=SOURCE, users=frozenset({mallory}))
     desk.admission = Admission({"idp": source}, proves_users=True)
     desk.replay([refused])
-    desk.take_in()
-    assert {each.reason for each in desk.ledger.dead_letters(EVERY)} == {"event.access_denied", "route.unknown_provider"}
+    assert {each.reason for each in taken_in(desk)} == {"event.access_denied", "route.unknown_provider"}
 
 
 @pytest.mark.parametrize("header", [messages.USER, messages.DOOR])
 def test_a_producer_cannot_write_what_a_replay_writes(users: dict[str, str], desk: Desk, header: str) -> None:
-    """Not even with the voucher of an event that it saw go by."""
+    """A user, a door: without our voucher they are claims."""
     idp, mallory = users
     seen = {messages.USER: idp, messages.VOUCHER: "0" * 64} | ({messages.DOOR: True} if header == messages.DOOR else {})
     publish(users[mallory], replace(disabled(mallory), headers=seen))
@@ -137,23 +141,12 @@ def test_an_event_that_crashed_the_intake_keeps_its_proof(users: dict[str, str],
     idp = next(iter(users))
     publish(users[idp], disabled(idp))
     with broker.connect(desk.broker_url) as connection:
-        queue = topology.INTAKE_URGENT(connection.channel())
-        while (message := queue.get()) is None:
-            pass
-        message.reject(requeue=False)
-    crashed = _recorded(desk)
+        wait_for_message(topology.INTAKE_URGENT(connection.channel())).reject(requeue=False)
+    [crashed] = wait_until(lambda: taken_in(desk), 20, "the broker's dead letter")
     assert crashed.reason == "broker.delivery_limit"
     assert crashed.letter.headers == {messages.USER: idp}
     desk.replay([crashed])
-    desk.take_in()
-    assert "route.unknown_provider" in {each.reason for each in desk.ledger.dead_letters(EVERY)}
-
-
-def _recorded(desk: Desk) -> DeadLetterRow:
-    """The dead letter, once the broker has handed it on."""
-    while not desk.ledger.dead_letters(EVERY):
-        desk.take_in()
-    return row(desk)
+    assert "route.unknown_provider" in {each.reason for each in taken_in(desk)}
 
 
 def test_the_user_of_a_url_is_the_one_that_rabbitmq_sees(users: dict[str, str]) -> None:
