@@ -108,7 +108,7 @@ def run_example(heading: str, given: str, folder: Path, broker_url: str, *argume
     program = folder / "example.py"
     program.write_text(code)
     environment = {"PATH": os.environ["PATH"], "BROKER_URL": broker_url}
-    argv = [sys.executable, "-W", "error", str(program), *arguments]
+    argv = [sys.executable, str(program), *arguments]
     subprocess.run(argv, input=given, cwd=folder, env=environment, text=True, timeout=60, check=True)
 
 
