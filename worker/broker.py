@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from kombu import Connection, compression
+from kombu.utils.url import parse_url
 
 from tasks.tls import OLDEST, SYSTEM_TRUST, TlsSettings
 from worker import amqp_reading, embedded
@@ -84,6 +85,11 @@ def encryption(url: str, tls: TlsSettings) -> dict[str, Any] | bool:
 def is_embedded(url: str) -> bool:
     """Whether *url* names the embedded broker."""
     return url.startswith("embedded:")
+
+
+def user(url: str) -> str | None:
+    """The broker user of *url*, as RabbitMQ proves it to who asks; None where there is nobody to prove."""
+    return None if is_embedded(url) else str(parse_url(url)["userid"] or "guest")
 
 
 def masked(url: str) -> str:

@@ -1,23 +1,27 @@
-"""The intake: events in, provider calls out. Parse, plan, publish, and only then acknowledge."""
+"""The intake: events in, provider calls out. Parse, judge, plan, publish, and only then acknowledge."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from itertools import compress
+from typing import TYPE_CHECKING
 
 from tasks import records
-from tasks.events import InvalidEvent, attribute_headers, parse_event
+from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State, event_reason
 from tasks.plan import Plan, plan_revocations
 from tasks.records import DeadLetter, EventPlanned, PlannedUnit
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
-from worker.admission.memory import Arrival, Judged, Memory
-from worker.batch_consumer import BatchConsumer, Stop, body_of
+from worker.admission.alarm import Alarm
+from worker.admission.evidence import Evidence, Voucher
+from worker.admission.judging import Admission, Denied
+from worker.admission.memory import Arrival, Judged, Memory, Refused
+from worker.batch_consumer import BatchConsumer, Stop
 from worker.ledger.desk import Desk
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
@@ -33,68 +37,89 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What stands between a message and the plan of its event, in this order."""
+
+    voucher: Voucher  # what it proves
+    admission: Admission  # who may say what
+    memory: Memory  # what came before
+
+
 def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
     connect = broker.connector(settings)
+    _say_who_is_believed(settings)
+    memory = Memory(Desk(settings.ledger_url.get_secret_value()), settings.max_ages())
+    controls = Controls(Voucher.of(settings), Admission.of(settings), memory)
     with Publisher(connect) as publisher:
-        memory = Memory(Desk(settings.ledger_url.get_secret_value()), settings.max_ages())
-        intake = Intake(settings.catalogue(), publisher, memory)
+        intake = Intake(settings.catalogue(), publisher, controls)
         BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
 
 class Intake:
     """Turns a batch of events into published calls, records and dead letters."""
 
-    def __init__(self, catalogue: Catalogue, publisher: Publisher, memory: Memory) -> None:
+    def __init__(self, catalogue: Catalogue, publisher: Publisher, controls: Controls) -> None:
         self._catalogue = catalogue
         self._publisher = publisher
-        self._memory = memory
+        self._controls = controls
+        self._alarm = Alarm()
 
     def handle(self, batch: Sequence[Message]) -> list[Message]:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
-        judged = self._memory.judge([_arrival(message) for message in batch])
-        publications = [self.publications(message, event) for message, event in zip(batch, judged, strict=True)]
+        read = [self.read(message) for message in batch]
+        judged = self._controls.memory.judge([found for _, found in read])
+        publications = [self.publications(each, evidence) for each, (evidence, _) in zip(judged, read, strict=True)]
         results = iter(self._publisher.publish([each for several in publications for each in several]))
         outcomes = [[next(results) for _ in several] for several in publications]
         for failure in {str(result) for several in outcomes for result in several if isinstance(result, PublishError)}:
             logger.warning("intake.not_published", extra={"error": failure})
-        self._memory.keep(
-            each
-            for each, several in zip(judged, outcomes, strict=True)
-            if isinstance(each, Arrival) and not any(several)
-        )
-        return [message for message, several in zip(batch, outcomes, strict=True) if any(several)]
+        done = [not any(several) for several in outcomes]
+        self._controls.memory.keep(each for each in compress(judged, done) if isinstance(each, Arrival))
+        return [message for message, is_done in zip(batch, done, strict=True) if not is_done]
 
-    def publications(self, message: Message, judged: Judged) -> list[Publication]:
+    def read(self, message: Message) -> tuple[Evidence, Arrival | Refused]:
+        """What *message* proves, and the event in it, once it is known who says so; or why that is refused."""
+        evidence, now = self._controls.voucher.evidence(message), datetime.now(UTC)
+        event = parse_event(evidence.body, now=now, content_type=evidence.content_type, headers=message.headers or {})
+        if isinstance(event, InvalidEvent):
+            return evidence, event
+        verdict = self._controls.admission.judge(event, evidence)
+        if isinstance(verdict, Denied):
+            return evidence, verdict
+        told = (evidence.replays, evidence.only_provider, verdict.providers)
+        return evidence, Arrival(event, *told, redelivered=bool(message.delivery_info.get("redelivered")))
+
+    def publications(self, judged: Judged, evidence: Evidence) -> list[Publication]:
         """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
         now = datetime.now(UTC)
-        if judged is None:
-            return []
-        if isinstance(judged, InvalidEvent):
-            logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
-            return [messages.dead_letter(_refused_event(judged, message, now))]
-        event, only = judged.event, judged.only_provider
-        plan = plan_revocations(event, self._catalogue)
-        if only is not None:
-            plan = plan.only(only)
+        match judged:
+            case None:
+                return []
+            case InvalidEvent():
+                return [messages.dead_letter(_refused_event(judged, evidence, now))]
+            case Denied():
+                self._alarm.hear(judged)
+                return [messages.dead_letter(_denied_event(judged, evidence, now))]
+            case Arrival(event=event):
+                plan = _reached(plan_revocations(event, self._catalogue), judged)
         _log(event, plan)
         return [
             *(messages.call(call) for call in plan.calls),
             *(
                 messages.dead_letter(each)
-                for each in _refused_units(event, plan, message, now, self._catalogue.subjects)
+                for each in _refused_units(event, plan, evidence, now, self._catalogue.subjects)
             ),
             messages.record(_planned(event, plan, self._catalogue, now)),
         ]
 
 
-def _arrival(message: Message) -> Arrival | InvalidEvent:
-    headers = message.headers or {}
-    event = parse_event(body_of(message), now=datetime.now(UTC), content_type=message.content_type, headers=headers)
-    if isinstance(event, InvalidEvent):
-        return event
-    only, again = headers.get(messages.REPLAY_PROVIDER), bool(message.delivery_info.get("redelivered"))
-    return Arrival(event, _replays(message), only if isinstance(only, str) else None, redelivered=again)
+def _reached(plan: Plan, arrival: Arrival) -> Plan:
+    """What of *plan* its source may reach; of a replayed part, that part."""
+    if arrival.only_provider:
+        return plan.only(arrival.only_provider)
+    return plan.only(*arrival.providers) if arrival.providers else plan
 
 
 def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogue, now: datetime) -> EventPlanned:
@@ -114,33 +139,40 @@ def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogu
     )
 
 
-def _refused_event(refusal: InvalidEvent, message: Message, now: datetime) -> DeadLetter:
-    body = body_of(message)
-    digest = hashlib.sha256(body).hexdigest()
+def _refused_event(refusal: InvalidEvent, evidence: Evidence, now: datetime) -> DeadLetter:
+    logger.warning("event.refused", extra={"code": refusal.code.value, "pointer": refusal.pointer})
+    digest = hashlib.sha256(evidence.body).hexdigest()
     return DeadLetter(
         kind="event",
         dead_letter_id=records.dead_letter_id("event", digest),
         reason=event_reason(refusal.code.value),
-        replays=_replays(message),
+        replays=evidence.replays,
         at=now,
         detail={"pointer": refusal.pointer},
         source=refusal.source,
         event_id=refusal.event_id,
         body_sha256=digest,
-        body_size=len(body),
-        **(_carried(message) if refusal.body_storable else {}),
+        body_size=len(evidence.body),
+        **(evidence.carried if refusal.body_storable else {}),
     )
 
 
+def _denied_event(denied: Denied, evidence: Evidence, now: datetime) -> DeadLetter:
+    """Its body is kept: once the settings are mended a replay has it judged again, on the same evidence."""
+    letter, event = _refused_event(denied.refusal, evidence, now), denied.event
+    detail = {**letter.detail, "rule": denied.rule.value}
+    return letter.model_copy(update={"detail": detail, "event_type": event.type, "occurred_at": event.time})
+
+
 def _refused_units(
-    event: SessionEnded | UserDisabled, plan: Plan, message: Message, now: datetime, subjects: SubjectIndex
+    event: SessionEnded | UserDisabled, plan: Plan, evidence: Evidence, now: datetime, subjects: SubjectIndex
 ) -> list[DeadLetter]:
     return [
         DeadLetter(
             kind="unit",
             dead_letter_id=records.dead_letter_id("unit", event.source, event.id, unit.provider),
             reason=unit.reason,
-            replays=_replays(message),
+            replays=evidence.replays,
             at=now,
             source=event.source,
             event_id=event.id,
@@ -149,25 +181,18 @@ def _refused_units(
             subject=masked_subject(event),
             subject_keys=subjects.keys(event),
             occurred_at=event.time,
-            **_carried(message),
+            **evidence.carried,
         )
         for unit in plan.refused
     ]
 
 
-def _replays(message: Message) -> int:
-    """Which replay this is; a refusal of a replayed event must not be taken for the old one, delivered again."""
-    told = message.headers.get(messages.REPLAYS)
-    return told if isinstance(told, int) and told > 0 else 0
-
-
-def _carried(message: Message) -> dict[str, Any]:
-    """What a replay needs of the message: its body, how it is coded, and the attributes of a binary-mode event."""
-    return {
-        "body": base64.b64encode(body_of(message)).decode(),
-        "content_type": message.content_type,
-        "headers": attribute_headers(message.headers),
-    }
+def _say_who_is_believed(settings: Settings) -> None:
+    """Once, at the start: what operators would else find out from an incident."""
+    if broker.is_embedded(settings.broker_url.get_secret_value()):
+        logger.warning("producers.unproved", extra={"broker": "embedded", "sources": sorted(settings.sources)})
+    elif not settings.sources:
+        logger.warning("producers.none_listed", extra={"setting": "sources"})
 
 
 def _log(event: SessionEnded | UserDisabled, plan: Plan) -> None:

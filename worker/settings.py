@@ -15,7 +15,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -31,6 +40,7 @@ from tasks.retry import RetryPolicy
 from tasks.subject import SubjectIndex
 from tasks.tls import PRIVATE, SYSTEM_TRUST, TlsSettings
 from worker.addresses import BrokerUrl, LedgerUrl
+from worker.admission.sources import SourceSettings
 
 PREFIX: Final = "REVOKER_"
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
@@ -131,6 +141,7 @@ class Settings(BaseSettings):
     providers: dict[Annotated[str, AfterValidator(_provider_name)], ProviderSettings] = Field(
         default_factory=dict, description="Provider instances by name"
     )
+    sources: dict[str, SourceSettings] = Field(default_factory=dict, description="Who may say what, by any name")
     retry: RetrySettings = RetrySettings()
     max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
@@ -141,6 +152,16 @@ class Settings(BaseSettings):
     )
     environment: str = Field("production", max_length=64, description="Name of this installation in error reports")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """A source map that cannot mean what it says."""
+        if len({each.source for each in self.sources.values()}) < len(self.sources):
+            raise ValueError("sources: two of them have the same source")
+        for name, each in self.sources.items():
+            if not each.providers <= self.providers.keys():
+                raise ValueError(f"sources.{name}.providers: names a provider that is not configured")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -214,7 +235,7 @@ def config_file() -> Path | None:
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:
-    return f"{'.'.join(str(part) for part in location)}: {message.removeprefix('Value error, ')}"
+    return ": ".join([*filter(None, [".".join(map(str, location))]), message.removeprefix("Value error, ")])
 
 
 def _unknown_variables(settings: type[Settings]) -> list[str]:

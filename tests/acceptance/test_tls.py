@@ -79,7 +79,7 @@ async def stage(
             "finbourne-eu": finbourne(stranger.port, ca_file=authority.file),
         }
         tls = {"ca_file": str(rabbitmq.authority), "certificate_file": str(key), "key_file": str(key)}
-        settings = {"worker": {"engine": request.param}, "broker_tls": tls, "providers": providers}
+        settings: dict[str, Any] = {"worker": {"engine": request.param}, "broker_tls": tls, "providers": providers}
         system = System(tmp_path / "system", rabbitmq.tls_url(rabbitmq_vhost), processes, **settings)
         with stranger:
             yield system, provider, stranger

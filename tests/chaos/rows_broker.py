@@ -146,8 +146,12 @@ def consumer_timeout(scene: Scene) -> None:
 def wrong_password_vhost_or_certificate(scene: Scene) -> None:
     """Wrong password, host gone, certificate of nobody trusted: each process says so, without password, and waits."""
     wrong = f"amqp://guest:{scene.load.marker}@127.0.0.1:{scene.node.port}/"
-    wrong_certificate = scene.node.tls_url().replace("guest:guest", f"guest:{scene.load.marker}")
-    told = {wrong: "ACCESS_REFUSED", scene.node.url("gone"): "vhost gone", wrong_certificate: "CERTIFICATE_VERIFY_FAILED"}
+    strange = scene.node.tls_url().replace("guest:guest", f"guest:{scene.load.marker}")
+    told = {
+        wrong: "ACCESS_REFUSED",
+        scene.node.url("gone"): "vhost gone",
+        strange: "CERTIFICATE_VERIFY_FAILED",
+    }
     for url, words in told.items():
         for process in scene.start(env={"REVOKER_BROKER_URL": url}):
             wait_said(process, "broker.unreachable")

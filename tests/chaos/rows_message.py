@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from kombu import Exchange
 from malformed import Envelope, Malformed, Unreadable, malformed, put, unreadable

@@ -38,7 +38,7 @@ def _share(session: pytest.Session) -> float:
     functions = [item.obj for item in session.items if isinstance(item, pytest.Function)]
     properties = sum(getattr(each, "is_hypothesis_test", False) for each in functions)
     minutes: float = session.config.getoption("--minutes", 0.0)
-    return minutes * 60 / properties
+    return float(minutes * 60 / properties)
 
 
 def _counting(inner: Any, item: pytest.Function) -> Any:

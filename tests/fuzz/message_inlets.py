@@ -20,8 +20,10 @@ from tasks.revocations import call_for
 from tasks.sealing import KeyRing, SealError, generate_key, seal
 from tasks.subject import SubjectIndex
 from worker import broker, messages
+from worker.admission.evidence import Voucher
+from worker.admission.judging import Admission
 from worker.amqp_reading import _properties
-from worker.intake import Intake
+from worker.intake import Controls, Intake
 from worker.task_envelope import TaskEnvelope
 from worker.unreadable import unreadable
 
@@ -46,7 +48,8 @@ def _message(parts: Parts) -> Message:
 
 _INSTANCES = {name: Instance(name, kind, "https://idp.example.com/") for name, kind in KINDS.items()}
 _BUDGETS = dict.fromkeys(Lane, timedelta(days=3650))
-_INTAKE = Intake(Catalogue(_INSTANCES, _BUDGETS, SubjectIndex(b"k" * 32)), cast("Any", None))
+_CONTROLS = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Any", None))
+_INTAKE = Intake(Catalogue(_INSTANCES, _BUDGETS, SubjectIndex(b"k" * 32)), cast("Any", None), _CONTROLS)
 _EVENTS = [(resources.files("tasks") / "contracts" / f"{name}.json").read_bytes()
            for name in ("session.ended", "user.disabled")]  # fmt: skip
 _DATA = [written(json.loads(event)["data"]) for event in _EVENTS]
@@ -54,12 +57,13 @@ _ATTRIBUTES = {f"ce-{name}": value for name, value in json.loads(_EVENTS[1]).ite
 _NAMES = [
     prefix + name for prefix in ("ce-", "cloudEvents:", "cloudEvents_") for name in ("id", "time", "type", "note")
 ]
-_OURS = [messages.REPLAY_PROVIDER, messages.REPLAYS, *_NAMES]
+_OURS = [messages.REPLAY_PROVIDER, messages.REPLAYS, messages.VOUCHER, messages.SIGNATURE, *_NAMES]
 _CONTENT_TYPES = TEXT | st.sampled_from(["", "application/json", _PROPERTIES["content_type"], 'a/b; c="'])
 
 
 def _tell_event(parts: Parts) -> object:
-    published = _INTAKE.publications(_message(parts))
+    evidence, found = _INTAKE.read(_message(parts))
+    published = _INTAKE.publications(found, evidence)
     return [(each.headers, each.body, json.loads(each.body)) for each in published]
 
 

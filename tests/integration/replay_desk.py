@@ -19,9 +19,12 @@ from tasks.plan import Catalogue
 from tasks.records import CallOutcome, DeadLetter
 from tasks.subject import SubjectIndex
 from worker import broker, topology
+from worker.admission.evidence import Voucher
+from worker.admission.judging import Admission
 from worker.admission.memory import Memory
+from worker.admission.sources import SourceSettings
 from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
-from worker.intake import Intake
+from worker.intake import Controls, Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
 from worker.ledger.desk import Desk as LedgerDesk
 from worker.publisher import Message, Publisher
@@ -31,6 +34,8 @@ PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"
 MAX_AGES = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
+VOUCHER = Voucher(b"subject-key-of-a-test-installation")
+TRUSTING = Admission({"tests": SourceSettings(source="urn:test", trusted=True)}, proves_users=True)
 FAST = Pace(rate=1000.0)
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState), newest_first=False)
 
@@ -86,6 +91,7 @@ class Desk:
 
     def __init__(self, home: Path, broker_url: str) -> None:
         self.broker_url = broker_url
+        self.admission = TRUSTING
         self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
         self.ledger = Ledger.open(self.ledger_url)
         self.ledger.upgrade()
@@ -113,7 +119,7 @@ class Desk:
         ready = plan_replay(rows, ledger, datetime.now(UTC), MAX_AGES, force=how.pop("force", False)).ready
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
-                return Replayer(ledger, publisher, BUDGETS, **how).run(ready, pace, audit())
+                return Replayer(ledger, publisher, BUDGETS, VOUCHER, **how).run(ready, pace, audit())
             finally:
                 ledger.close()
 
@@ -122,10 +128,10 @@ class Desk:
         subjects = SubjectIndex(b"subject-key-of-a-test-installation")
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            memory = Memory(self.asked, MAX_AGES)
-            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher, memory).handle(self.events())
+            controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES))
+            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher, controls).handle(self.events())
         for queue in topology.RECORDS:
-            assert not Recorder(self.ledger).handle(self.replayed(queue.name))
+            assert not Recorder(self.ledger, VOUCHER).handle(self.replayed(queue.name))
 
     def events(self) -> list[Delivered]:
         """Every event that waits for the intake, taken out of its queue."""

@@ -1,6 +1,5 @@
 """TLS to the broker: whoever is not it hears no byte of AMQP; the real one is reached with TLS and a certificate."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -68,7 +67,7 @@ def test_the_outdated_server_is_one_a_careless_client_talks_to(authority: Author
 
 
 @pytest.fixture
-def ours(rabbitmq: RabbitNode) -> Iterator[TlsSettings]:
+def ours(rabbitmq: RabbitNode) -> TlsSettings:
     """What RabbitMQ's TLS listener accepts."""
     mine = rabbitmq.client_certificate
     return TlsSettings(ca_file=rabbitmq.authority, certificate_file=mine, key_file=mine)

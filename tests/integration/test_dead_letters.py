@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from replay_desk import EVERY, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
+from replay_desk import EVERY, VOUCHER, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
 
 from tasks.call import Lane, Operation
 from tasks.outcome import State
@@ -130,7 +130,7 @@ def test_a_replayed_message_tells_nothing_of_its_deaths(tmp_path: Path, rabbitmq
         wait_for_message(queue).reject(requeue=False)
         died = wait_for_message(topology.DEAD_QUEUE(connection.channel()))
         assert died.headers["x-death"]
-        assert not Recorder(desk.ledger).handle([died])
+        assert not Recorder(desk.ledger, VOUCHER).handle([died])
         died.ack()
     desk.replay(desk.ledger.dead_letters(EVERY))
     [message] = desk.replayed()

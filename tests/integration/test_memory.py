@@ -1,12 +1,11 @@
 """What the intake remembers: too old, seen before, another event under a known id; on both databases."""
 
 import itertools
-import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from replay_desk import wait_for_message
@@ -14,9 +13,12 @@ from servers import wait_until
 from sqlalchemy import func, select, text
 
 from tasks.events import InvalidEvent, UserDisabled
+from tasks.plan import Catalogue
 from worker import broker, messages, topology
+from worker.admission.evidence import Voucher
+from worker.admission.judging import Admission
 from worker.admission.memory import Arrival, Judged, Memory
-from worker.intake import _arrival
+from worker.intake import Controls, Intake
 from worker.ledger import Ledger
 from worker.ledger.desk import Desk
 from worker.ledger.engine import Database, open_database
@@ -123,7 +125,9 @@ def test_both_brokers_say_what_they_deliver_again(broker_url: str) -> None:
         queue = topology.INTAKE_URGENT(connection.channel())
         first = wait_for_message(queue)
         first.reject(requeue=True)
-        arrivals = [_arrival(message) for message in (first, wait_for_message(queue))]
+        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Memory", None))
+        intake = Intake(cast("Catalogue", None), publisher, controls)
+        arrivals = [intake.read(message)[1] for message in (first, wait_for_message(queue))]
     assert [isinstance(each, Arrival) and each.redelivered for each in arrivals] == [False, True]
 
 

@@ -25,6 +25,7 @@ from hashlib import blake2b
 from typing import Final, TypeVar
 
 from tasks.events import MAX_AHEAD, InvalidEvent, RejectionCode, SessionEnded, UserDisabled
+from worker.admission.judging import Denied
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.ledger.desk import Desk
 from worker.ledger.seen import Known, Sighting
@@ -48,6 +49,7 @@ class Arrival:
     event: SessionEnded | UserDisabled
     replays: int = 0  # which replay of an operator's this is
     only_provider: str | None = None  # a replay for one provider's part
+    providers: frozenset[str] = frozenset()  # that its source may reach; all of them where none is named
     redelivered: bool = False
 
     @cached_property
@@ -66,7 +68,8 @@ class Arrival:
         return InvalidEvent(code, pointer, body_storable=True, source=self.event.source, event_id=self.event.id)
 
 
-Judged = Arrival | InvalidEvent | None
+Refused = InvalidEvent | Denied
+Judged = Arrival | Refused | None
 """To be planned; refused; or None, of which everything was published before."""
 
 
@@ -82,7 +85,7 @@ class Memory:
         self._knows_past = self._away = False
         self._ask_at = self._forget_at = 0.0
 
-    def judge(self, batch: Sequence[Arrival | InvalidEvent]) -> list[Judged]:
+    def judge(self, batch: Sequence[Arrival | Refused]) -> list[Judged]:
         """What becomes of each of *batch*, in the order of its delivery; what was refused before stays so."""
         if not self._knows_past:
             self._learn()

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from worker.admission.evidence import Voucher
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.dead_letter.finding import (
     OPEN,
@@ -132,7 +133,8 @@ def _carry_out(settings: Settings, ledger: Ledger, order: _Order, *, yes: bool) 
         progress(len(ready), "replaying") as advance,
         stop_wished() as stop,
     ):
-        replayer = Replayer(ledger, publisher, settings.budgets(), advance, stop.is_set, stop.wait)
+        voucher = Voucher.of(settings)
+        replayer = Replayer(ledger, publisher, settings.budgets(), voucher, advance, stop.is_set, stop.wait)
         result = replayer.run(ready, order.pace, order.audit)
     _show_result(order, result)
     return _exit_code(order.plan, result)
