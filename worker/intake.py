@@ -33,10 +33,10 @@ logger = logging.getLogger(__name__)
 
 def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
-    url = settings.broker_url.get_secret_value()
-    with Publisher(lambda: broker.connect(url)) as publisher:
+    connect = broker.connector(settings)
+    with Publisher(connect) as publisher:
         intake = Intake(settings.catalogue(), publisher)
-        BatchConsumer(url, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
+        BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
 
 class Intake:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -29,13 +29,14 @@ from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
 from tasks.retry import RetryPolicy
 from tasks.subject import SubjectIndex
+from tasks.tls import PRIVATE, SYSTEM_TRUST, TlsSettings
+from worker.addresses import BrokerUrl, LedgerUrl
 
 PREFIX: Final = "REVOKER_"
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
 SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"
 DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
-PRIVATE: Final = 0o077  # the mode bits a file of secrets must not have
 
 
 class SettingsError(Exception):
@@ -48,16 +49,11 @@ def _provider_name(name: str) -> str:
     return name
 
 
-def _broker_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("embedded:///", "amqp://", "amqps://")):
-        raise ValueError("must start with embedded:///, amqp:// or amqps://")
-    return url
-
-
-def _ledger_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("sqlite:///", "postgresql+psycopg://")):
-        raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
-    return url
+def _with_amqps(tls: TlsSettings, known: ValidationInfo) -> TlsSettings:
+    url = known.data.get("broker_url")
+    if tls != SYSTEM_TRUST and url is not None and not url.get_secret_value().startswith("amqps:"):
+        raise ValueError("needs a broker_url that starts with amqps://: nothing else is encrypted")
+    return tls
 
 
 class _Section(BaseModel):
@@ -110,11 +106,12 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    broker_url: Annotated[SecretStr, AfterValidator(_broker_url)] = Field(
+    broker_url: BrokerUrl = Field(
         SecretStr("embedded:///var/broker.sqlite3"),
         description="embedded:///FILE or amqp(s)://user:password@host/vhost",
     )
-    ledger_url: Annotated[SecretStr, AfterValidator(_ledger_url)] = Field(
+    broker_tls: Annotated[TlsSettings, AfterValidator(_with_amqps)] = SYSTEM_TRUST
+    ledger_url: LedgerUrl = Field(
         SecretStr("sqlite:///var/ledger.sqlite3"),
         description="sqlite:///FILE or postgresql+psycopg://user@host/database",
     )
