@@ -36,7 +36,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def _share(session: pytest.Session) -> float:
     """Seconds of each property."""
     functions = [item.obj for item in session.items if isinstance(item, pytest.Function)]
-    properties = sum(getattr(each, "is_hypothesis_test", False) for each in functions)
+    properties = sum(bool(getattr(each, "is_hypothesis_test", False)) for each in functions)
     minutes: float = session.config.getoption("--minutes", 0.0)
     return float(minutes * 60 / properties)
 

@@ -49,7 +49,12 @@ def _cipher_inlet(name: str) -> Inlet:
     provider, cipher = _wibmo(config), make_cipher(CipherConfig.model_validate({**_KEY, **config}))
     inside = spoilt(_REPLIES) | _JSON | VALUES.map(written)
     drawn = inside.map(cipher.encrypt) | spoilt([cipher.encrypt(reply) for reply in _REPLIES]) | st.binary()
-    return Inlet(f"reply in {name}", drawn, lambda body: provider._meaning(_answer(body)), cipher.encrypt)
+    return Inlet(
+        f"reply in {name}",
+        drawn,
+        lambda body: provider._meaning(_answer(body)),
+        lambda body: cipher.encrypt(body[:BODY_CAP]),
+    )
 
 
 _WIBMO = _wibmo({"scheme": "none", "accept_risk": "none"})
