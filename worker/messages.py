@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
 REPLAY_PROVIDER: Final = "x-revocation-provider"  # a replayed event is planned for this provider alone
 REPLAYS: Final = "x-revocation-replays"  # how often an event, or one provider's part of it, was replayed
+PASSPORT: Final = "x-revocation-passport"  # an event that an operator sent on its way; see worker/blast_radius
 SEALED: Final = "(sealed)"  # what Celery shows instead of a task's arguments
 _ORIGIN: Final = f"revoker@{socket.gethostname()}"
 

@@ -19,6 +19,9 @@ from tasks.plan import Catalogue
 from tasks.records import CallOutcome, DeadLetter
 from tasks.subject import SubjectIndex
 from worker import broker, topology
+from worker.blast_radius.gate import FloodGate
+from worker.blast_radius.passport import Passports
+from worker.blast_radius.window import Limits
 from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
 from worker.intake import Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
@@ -28,6 +31,9 @@ from worker.recorder import Recorder
 PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
+SUBJECTS = SubjectIndex(b"subject-key-of-a-test-installation")
+MANY = {"session.ended": 1000, "user.disabled": 1000}
+LIMITS = Limits(600, MANY, MANY, {})
 FAST = Pace(rate=1000.0)
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState), newest_first=False)
 
@@ -104,16 +110,16 @@ class Desk:
         ready = plan_replay(rows, ledger, datetime.now(UTC), force=how.pop("force", False)).ready
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
-                return Replayer(ledger, publisher, BUDGETS, **how).run(ready, pace, audit())
+                return Replayer(ledger, publisher, BUDGETS, Passports.of(SUBJECTS), **how).run(ready, pace, audit())
             finally:
                 ledger.close()
 
     def take_in(self, *outgoing: Message) -> None:
         """Publish *outgoing*; the intake takes what waits for it, the recorder what came of that."""
-        subjects = SubjectIndex(b"subject-key-of-a-test-installation")
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher).handle(self.events())
+            gate = FloodGate(self.ledger, LIMITS, SUBJECTS)
+            assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, gate).handle(self.events())
         for queue in topology.RECORDS:
             assert not Recorder(self.ledger).handle(self.replayed(queue.name))
 

@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from tasks.call import Lane
+from worker.blast_radius.passport import Passports
 from worker.dead_letters.republishing import replay_message
 from worker.dead_letters.watching import Desk, Watch
 from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
 from worker.publisher import Message, PublishError
 
-CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED})  # opened again by force only
+# Opened by force only, and by `revoker guard release`.
+CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED, DeadLetterState.WITHHELD})
 CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate and still make up for
 INTERRUPTED: Final = "interrupted"
 LARGEST_STEP: Final = 100  # dead letters claimed together: what a kill half way leaves claimed until the lease ends
@@ -91,6 +93,7 @@ class Replayer:
     ledger: ReplayDesk
     publisher: Publisher
     budgets: Mapping[Lane, timedelta]
+    passports: Passports
     progress: Callable[[int], None] = lambda _: None
     is_stopping: Callable[[], bool] = lambda: False
     sleep: Callable[[float], object] = time.sleep
@@ -177,7 +180,9 @@ class Replayer:
     def _published(self, rows: Sequence[DeadLetterRow]) -> Sequence[PublishError | None]:
         now = datetime.now(UTC)
         try:
-            return self.publisher.publish([replay_message(row.letter, now, self.budgets) for row in rows])
+            return self.publisher.publish(
+                [replay_message(row.letter, now, self.budgets, self.passports) for row in rows]
+            )
         except BaseException:
             for row in rows:
                 self.ledger.release_claim(row.dead_letter_id)

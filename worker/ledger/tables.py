@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Float, Index, MetaData, Table, Text, TypeDecorator
+from sqlalchemy import BigInteger, Column, DateTime, Float, Index, Integer, MetaData, Table, Text, TypeDecorator
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -173,4 +173,26 @@ limits: Final = Table(
     metadata,
     Column("fingerprint", Words, primary_key=True),  # of a credential
     Column("record", Words, nullable=False),  # JSON object: what was used of its rate limit, and by whom it is shared
+)
+
+# Whom the blast-radius guard let through lately: a log that every intake follows by its number. Numbers are given in
+# the order of the commits, as writers take turns, and never twice (https://www.sqlite.org/autoinc.html).
+passed: Final = Table(
+    "passed",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("source", Words, nullable=False),
+    Column("event_type", Words, nullable=False),
+    Column("hash", Words, nullable=False),  # keyed, of the subject
+    Column("at", Float, nullable=False),  # seconds since 1970 by the database's clock
+    sqlite_autoincrement=True,
+)
+
+floods: Final = Table(
+    "floods",
+    metadata,
+    Column("source", Words, primary_key=True),  # "": all of them together
+    Column("event_type", Words, primary_key=True),
+    Column("opened_at", Float, nullable=False),  # seconds, likewise
+    Column("reserve_at", Float, nullable=False),
 )

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Table, and_, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import audits, calls, dead_letters, events, limits, subjects
+from worker.ledger.tables import audits, calls, dead_letters, events, floods, limits, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,15 @@ def audit(dialect: str) -> Insert:
 def limit(dialect: str) -> Insert:
     """A limit's row is made once, by whoever needs it first."""
     return _INSERT[dialect](limits).on_conflict_do_nothing()
+
+
+@cache
+def flood(dialect: str) -> Insert:
+    """A flood is opened once; after that only its reserve changes."""
+    insert = _INSERT[dialect](floods)
+    return insert.on_conflict_do_update(
+        index_elements=[floods.c.source, floods.c.event_type], set_={"reserve_at": insert.excluded.reserve_at}
+    )
 
 
 def _where(condition: ColumnElement[bool], insert: Insert, table: Table, columns: set[str]) -> dict[str, Any]:

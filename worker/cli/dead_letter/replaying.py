@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from worker.blast_radius.passport import Passports
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.dead_letter.finding import (
     OPEN,
@@ -35,21 +36,24 @@ PATIENCE: Final = 30.0  # seconds a canary is waited for, where --wait says noth
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """A replay as it was asked for."""
+class Order:
+    """A replay as it was asked for; *name* is that of its result's JSON schema."""
 
     plan: ReplayPlan
     pace: Pace
     audit: AuditEntry
     form: Form
+    name: str = "replay"
 
     @property
     def is_json(self) -> bool:
+        """Whether the result is for a program."""
         return self.form in (Form.JSON, Form.JSONL)
 
 
+rate_option = click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h.")
 _PACE = (
-    click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h."),
+    rate_option,
     click.option("--canary", type=click.IntRange(1), metavar="N", help="Replay N first; go on when all have settled."),
     click.option("--stop-after-failures", type=click.IntRange(1), metavar="N", help="Stop when N have died again."),
     click.option(
@@ -97,10 +101,14 @@ def replay(  # noqa: PLR0913 - one for each option
         if not plan.ready and not plan.refused:
             finish(nothing_found(selection))
             return
-        order = _Order(plan, pace, AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why), form)
+        order = Order(plan, pace, AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why), form)
         _show_plan(order, dry_run=dry_run)
         say_held(ledger, {row.provider for row in plan.ready if row.provider})
-        finish(_nothing_to_do(plan) if dry_run or not plan.ready else _carry_out(settings, ledger, order, yes=yes))
+        if dry_run or not plan.ready:
+            finish(_nothing_to_do(plan))
+            return
+        require_consent(f"Replay {counted(len(plan.ready))}?", yes=yes)
+        finish(carry_out(settings, ledger, order))
 
 
 def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bool) -> ReplayPlan:
@@ -110,7 +118,7 @@ def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bo
     return plan_replay(rows, ledger, datetime.now(UTC), force=force)
 
 
-def _show_plan(order: _Order, *, dry_run: bool) -> None:
+def _show_plan(order: Order, *, dry_run: bool) -> None:
     if not order.is_json and order.plan.ready:
         GROUPS.show(order.form, groups(order.plan.ready))
     elif order.is_json and (dry_run or not order.plan.ready):
@@ -122,24 +130,24 @@ def _nothing_to_do(plan: ReplayPlan) -> Exit:
     return Exit.DONE if plan.ready else Exit.REFUSED
 
 
-def _carry_out(settings: Settings, ledger: Ledger, order: _Order, *, yes: bool) -> Exit:
-    ready = order.plan.ready
-    require_consent(f"Replay {counted(len(ready))}?", yes=yes)
+def carry_out(settings: Settings, ledger: Ledger, order: Order) -> Exit:
+    """Replay what *order* says and tell what it came to. Ctrl-C ends it after the step it is in."""
+    ready, passports = order.plan.ready, Passports.of(settings.subjects())
     with (
         open_publisher(settings) as publisher,
         progress(len(ready), "replaying") as advance,
         stop_wished() as stop,
     ):
-        replayer = Replayer(ledger, publisher, settings.budgets(), advance, stop.is_set, stop.wait)
+        replayer = Replayer(ledger, publisher, settings.budgets(), passports, advance, stop.is_set, stop.wait)
         result = replayer.run(ready, order.pace, order.audit)
     _show_result(order, result)
     return _exit_code(order.plan, result)
 
 
-def _show_result(order: _Order, result: ReplayResult) -> None:
+def _show_result(order: Order, result: ReplayResult) -> None:
     if order.is_json:
         told = asdict(result) | {"pending": result.pending, "refused": dict(order.plan.refusals)}
-        print_json("replay", {"audit_id": order.audit.audit_id, **told}, indent=None)
+        print_json(order.name, {"audit_id": order.audit.audit_id, **told}, indent=None)
     else:
         RESULT.show(order.form, result_rows(order.plan, result))
     if result.stopped:
