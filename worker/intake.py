@@ -6,6 +6,7 @@ import base64
 import hashlib
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -37,12 +38,13 @@ logger = logging.getLogger(__name__)
 
 def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
-    url = settings.broker_url.get_secret_value()
-    with Publisher(lambda: broker.connect(url)) as publisher:
-        ledger, catalogue = Ledger.open(settings.ledger_url.get_secret_value(), PATIENCE), settings.catalogue()
+    url, catalogue = settings.broker_url.get_secret_value(), settings.catalogue()
+    with (
+        closing(Ledger.open(settings.ledger_url.get_secret_value(), PATIENCE)) as ledger,
+        Publisher(lambda: broker.connect(url)) as publisher,
+    ):
         intake = Intake(catalogue, publisher, FloodGate(ledger, settings.limits(), catalogue.subjects))
         BatchConsumer(url, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
-        ledger.close()
 
 
 class Intake:

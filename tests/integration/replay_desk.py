@@ -114,11 +114,11 @@ class Desk:
             finally:
                 ledger.close()
 
-    def take_in(self, *outgoing: Message) -> None:
+    def take_in(self, *outgoing: Message, limits: Limits = LIMITS) -> None:
         """Publish *outgoing*; the intake takes what waits for it, the recorder what came of that."""
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            gate = FloodGate(self.ledger, LIMITS, SUBJECTS)
+            gate = FloodGate(self.ledger, limits, SUBJECTS)
             assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, gate).handle(self.events())
         for queue in topology.RECORDS:
             assert not Recorder(self.ledger).handle(self.replayed(queue.name))
