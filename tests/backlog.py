@@ -22,7 +22,7 @@ class Figures:
     """What was seen; times are seconds from an event's publishing to its being settled in the ledger."""
 
     settled: list[float]
-    overtaken: int  # routine events still queued when the first urgent one was settled
+    overtaken: int  # routine events still queued when the last urgent one was settled
     early_mb: dict[str, float]  # memory of each process when the backlog began to move
     late_mb: dict[str, float]  # the most it was afterwards
 
@@ -47,9 +47,8 @@ def urgent_behind(system: System, routine: int, urgent: int, *, drain: float = 0
         system.publish(some)
     running = _started(system)
     early = _memory(running)
-    settled = [_time_to_settle(system)]
+    settled = [_time_to_settle(system) for _ in range(urgent)]
     overtaken = system.queued().get(topology.INTAKE.name, 0)
-    settled += [_time_to_settle(system) for _ in range(urgent - 1)]
     late = _memory(running)
     if drain:
         until = time.monotonic() + drain

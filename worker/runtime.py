@@ -20,6 +20,7 @@ from tasks.sealing import Opener, SealError, load_keys
 from worker import broker, messages
 from worker.engine.outbox import LoopOutbox
 from worker.holds.making import make_guard
+from worker.ledger.desk import Desk
 from worker.limits import RateLimits
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
@@ -42,14 +43,16 @@ class WorkerRuntime:
     def __init__(self, settings: Settings) -> None:
         self.policy = settings.retry_policy()
         self._settings = settings
-        self.holds = make_guard(settings)
-        self._limits = RateLimits(settings)
+        self._desk = Desk(settings.ledger_url.get_secret_value())
+        self.holds = make_guard(settings, self._desk)
+        self._limits = RateLimits(settings, self._desk)
         self._providers: dict[str, Provider] = {}
         self._opener = _open_keys(settings)
         self._resources = AsyncExitStack()
 
     async def open(self) -> None:
         """Open sessions and connections; must run on the event loop that the calls will run on."""
+        self._resources.callback(self._desk.close)
         limits = self._settings.worker
         connections = limits.in_flight_routine + limits.in_flight_urgent  # fewer would be a second, hidden limit
         for name, provider in self._settings.providers.items():

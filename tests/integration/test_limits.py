@@ -1,6 +1,7 @@
 """Limiters of several workers on one ledger, on each database: shared, ahead, urgent first, and alone for a while."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from tasks.base import GivenBack
 from tasks.call import Lane
 from worker.ledger import Ledger, LedgerUnavailable
+from worker.ledger.desk import Desk
 from worker.limits import Limit, Limiter
-from worker.limits.leasing import Leasing, SharedLedger
+from worker.limits.leasing import Leasing
 from worker.limits.window import Ask, Grant, Record
 
 pytest_plugins = ["ledger_fixtures"]
@@ -19,11 +21,11 @@ pytest_plugins = ["ledger_fixtures"]
 KEY = "f" * 32
 
 
-class Desk:
+class Workers:
     """Makes limiters on the ledger at *url*, as many workers would, and takes the ledger away from them."""
 
     def __init__(self, url: str) -> None:
-        self.ledger = SharedLedger(url)
+        self.url, self.desk = url, Desk(url)
         self.away = False
         self.slow = 0.0  # seconds
         self.asked: list[Ask] = []
@@ -31,7 +33,7 @@ class Desk:
 
     def limiter(self, limit: Limit, worker: str = "w1") -> Limiter:
         """One worker's."""
-        leasing = Leasing(self.ledger, KEY, limit)
+        leasing = Leasing(self.desk, KEY, limit)
 
         async def lease(ask: Ask) -> Grant:
             self.asked.append(ask)
@@ -46,19 +48,20 @@ class Desk:
 
     def record(self) -> Record:
         """What the database keeps."""
-        return self.ledger().change_limit(KEY, lambda kept, _: (kept, Record.load(kept)))
+        with contextlib.closing(Ledger.open(self.url)) as ledger:
+            return ledger.change_limit(KEY, lambda kept, _: (kept, Record.load(kept)))
 
     async def close(self) -> None:
         """Close what was made."""
         await asyncio.gather(*(each.close() for each in self._limiters))
-        self.ledger.close()
+        self.desk.close()
 
 
 @pytest.fixture
-async def desk(ledger: Ledger, ledger_url: str) -> AsyncIterator[Desk]:
+async def workers(ledger: Ledger, ledger_url: str) -> AsyncIterator[Workers]:
     """On each database in turn."""
     del ledger
-    made = Desk(ledger_url)
+    made = Workers(ledger_url)
     yield made
     await made.close()
 
@@ -70,32 +73,32 @@ async def until(true: Callable[[], object], seconds: float = 10) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_many_calls_are_permitted_by_few_looks(desk: Desk) -> None:
+async def test_many_calls_are_permitted_by_few_looks(workers: Workers) -> None:
     """The ledger is not asked for each call; what was not used is handed back."""
-    limiter = desk.limiter(Limit(100_000))
+    limiter = workers.limiter(Limit(100_000))
     for _ in range(300):
         await asyncio.gather(*(limiter.permit(Lane.ROUTINE) for _ in range(3)))
         await asyncio.sleep(0.001)
-    assert len(desk.asked) < 100
-    await until(lambda: any(ask.unused for ask in desk.asked))
+    assert len(workers.asked) < 100
+    await until(lambda: any(ask.unused for ask in workers.asked))
 
 
-async def test_two_workers_share_one_limit(desk: Desk) -> None:
+async def test_two_workers_share_one_limit(workers: Workers) -> None:
     """Together they get what one would."""
     limit = Limit(20)
-    both = [desk.limiter(limit, name) for name in ("w1", "w2")]
+    both = [workers.limiter(limit, name) for name in ("w1", "w2")]
     waiting = [asyncio.ensure_future(each.permit(Lane.URGENT)) for each in both for _ in range(20)]
     await until(lambda: sum(each.done() for each in waiting) == 20)
     await asyncio.sleep(0.6)
     assert sum(each.done() for each in waiting) == 20
-    assert sum(desk.record().taken.values()) == 20
+    assert sum(workers.record().taken.values()) == 20
     for each in waiting:
         each.cancel()
 
 
-async def test_urgent_calls_go_first(desk: Desk) -> None:
+async def test_urgent_calls_go_first(workers: Workers) -> None:
     """Those in the line already wait a little longer."""
-    limiter = desk.limiter(Limit(4, window=8, usable=0.5, spread=0.1))
+    limiter = workers.limiter(Limit(4, window=8, usable=0.5, spread=0.1))
     order: list[Lane] = []
 
     async def call(lane: Lane) -> None:
@@ -109,9 +112,9 @@ async def test_urgent_calls_go_first(desk: Desk) -> None:
         each.cancel()
 
 
-async def test_a_stop_gives_back_whoever_waits(desk: Desk) -> None:
+async def test_a_stop_gives_back_whoever_waits(workers: Workers) -> None:
     """At once, and whoever comes afterwards too."""
-    limiter = desk.limiter(Limit(1))
+    limiter = workers.limiter(Limit(1))
     await limiter.permit(Lane.ROUTINE)
     waiting = asyncio.ensure_future(limiter.permit(Lane.URGENT))
     await asyncio.sleep(0.1)
@@ -122,38 +125,40 @@ async def test_a_stop_gives_back_whoever_waits(desk: Desk) -> None:
         await limiter.permit(Lane.URGENT)
 
 
-async def test_without_the_ledger_a_worker_goes_on_at_its_share(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_the_ledger_a_worker_goes_on_at_its_share(
+    workers: Workers, caplog: pytest.LogCaptureFixture
+) -> None:
     """Evenly, said once; what it used is told when the ledger is back, and the limit is shared again."""
     limit = Limit(60, window=12, usable=0.5, spread=0.1)
-    first, _ = desk.limiter(limit, "w1"), desk.limiter(limit, "w2")
-    await until(lambda: sum(ask.worker == "w1" for ask in desk.asked) == 2)  # the second time it sees the other
-    desk.away = True
+    first, _ = workers.limiter(limit, "w1"), workers.limiter(limit, "w2")
+    await until(lambda: sum(ask.worker == "w1" for ask in workers.asked) == 2)  # the second time it sees the other
+    workers.away = True
     await until(lambda: "limit.alone" in caplog.text)
     began = time.monotonic()
     assert [await first.permit(Lane.ROUTINE) for _ in range(6)] == [None] * 6
     assert 0.95 <= (time.monotonic() - began) / (5 * 2 * limit.period / 60) <= 2
-    desk.away = False
+    workers.away = False
     await until(lambda: "limit.shared" in caplog.text)
-    await until(lambda: sum(desk.record().taken.values()) >= 6)
+    await until(lambda: sum(workers.record().taken.values()) >= 6)
     assert caplog.text.count("limit.alone") == 2  # one of each worker
 
 
 async def test_a_ledger_that_cannot_be_opened_stops_nobody(tmp_path: Path) -> None:
     """Not even from the start: a share of what strangers might use as well."""
     limit = Limit(1200, window=6)
-    desk = Desk(f"sqlite:///{tmp_path}/nowhere/ledger.sqlite3")
-    limiter = desk.limiter(limit)
+    workers = Workers(f"sqlite:///{tmp_path}/nowhere/ledger.sqlite3")
+    limiter = workers.limiter(limit)
     async with asyncio.timeout(5):
         for _ in range(10):
             assert await limiter.permit(Lane.ROUTINE) is None
-    await desk.close()
+    await workers.close()
 
 
-async def test_a_ledger_too_slow_for_its_permits_is_as_good_as_away(desk: Desk) -> None:
+async def test_a_ledger_too_slow_for_its_permits_is_as_good_as_away(workers: Workers) -> None:
     """What comes too late to be used is handed back, and the calls go on."""
-    desk.slow = 0.2
-    limiter = desk.limiter(Limit(600, window=6, usable=0.1, spread=0.1))
+    workers.slow = 0.2
+    limiter = workers.limiter(Limit(600, window=6, usable=0.1, spread=0.1))
     async with asyncio.timeout(10):
         for _ in range(20):
             assert await limiter.permit(Lane.URGENT) is None
-    await until(lambda: any(ask.unused for ask in desk.asked))
+    await until(lambda: any(ask.unused for ask in workers.asked))

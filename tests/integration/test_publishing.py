@@ -143,7 +143,10 @@ def test_a_late_confirm_is_nobody_elses(kind: str, rabbitmq: RabbitNode, declare
 
 
 def test_an_alarm_or_a_frozen_broker_fails_in_bounded_time(kind: str, private_rabbitmq: RabbitNode) -> None:
-    """RabbitMQ stops reading, then everything: no confirm comes, the error says so; afterwards all is well."""
+    """RabbitMQ stops reading, then everything: no confirm comes, the error says so; afterwards all is well.
+
+    Each connection hears of an alarm a moment later: what was confirmed until then is in its queue, and no failure.
+    """
     declare(private_rabbitmq.url())
     faults = [
         (private_rabbitmq.raise_memory_alarm, private_rabbitmq.clear_memory_alarm),
@@ -156,7 +159,8 @@ def test_an_alarm_or_a_frozen_broker_fails_in_bounded_time(kind: str, private_ra
             started = time.monotonic()
             failures = way.publish([good(b"x" * 10_000) for _ in range(200)])
             assert time.monotonic() - started < LONGEST
-            assert {type(failure) for failure in failures} <= {Unconfirmed, Disconnected}
+            assert any(failures)
+            assert {type(failure) for failure in filter(None, failures)} <= {Unconfirmed, Disconnected}
             end()
             wait_until(lambda: told(way, [good(), REFUSED]) == ["NoneType", "Refused"], 15, "the broker to be well")
 

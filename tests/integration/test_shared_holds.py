@@ -14,10 +14,10 @@ from tasks.base import Held
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from worker.holds import guard as guarding
-from worker.holds.desk import Desk
 from worker.holds.guard import BY_OPERATOR, Guard, Terms, Verdict
 from worker.holds.hold import Hold, Opener, Scope
 from worker.ledger import AuditEntry, Ledger
+from worker.ledger.desk import Desk
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -68,10 +68,12 @@ class Provider:
 @asynccontextmanager
 async def started(url: str) -> AsyncIterator[Guard]:
     """The guard of a worker process."""
-    guard = Guard(TERMS, Desk(url), chance=lambda: 0.0)
+    desk = Desk(url)
+    guard = Guard(TERMS, desk, chance=lambda: 0.0)
     await guard.start()
     yield guard
     await guard.stop()
+    desk.close()
 
 
 def told(caplog: pytest.LogCaptureFixture, what: str) -> list[logging.LogRecord]:

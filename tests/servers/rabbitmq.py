@@ -160,6 +160,7 @@ class RabbitNode:
     def raise_memory_alarm(self) -> None:
         """Block every publisher, as a node short of memory does. Only on a private node."""
         self.control("vm_memory_monitor:set_vm_memory_high_watermark(0).")
+        wait_until(lambda: self.control("rabbit_alarm:get_alarms().") != "[]", 10, "the alarm to be in force")
 
     def clear_memory_alarm(self) -> None:
         """Let publishers go on."""

@@ -1,7 +1,5 @@
 """Whose rate limit is whose: by credential, told by nothing that gives it away."""
 
-import asyncio
-import threading
 import time
 from typing import Any
 
@@ -12,9 +10,7 @@ from tasks.call import Lane
 from tasks.providers import FinbourneSettings, GenesysSettings, ProviderSettings, WibmoSettings
 from tasks.providers.ciphers import CipherConfig
 from worker import lanes
-from worker.ledger import LedgerUnavailable
 from worker.limits import Limit, Limiter, per_minute, prefetch
-from worker.limits.leasing import in_thread
 from worker.limits.rates import fingerprint
 from worker.limits.window import Ask, Grant
 from worker.settings import WorkerSettings
@@ -97,22 +93,6 @@ def test_a_bulkhead_is_never_wider_than_its_setting() -> None:
         with pytest.raises(StopIteration):
             Recording()._basic_consume(type("Queue", (), {"name": name}))
     assert taken == [10, 50, 250]
-
-
-async def test_a_thread_that_hangs_holds_nobody_up() -> None:
-    """A database that does not answer must not keep a worker from stopping."""
-    hung = threading.Event()
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.05):
-            await in_thread(hung.wait)
-    assert all(each.daemon for each in threading.enumerate() if each.name == "limit")
-    hung.set()
-    with pytest.raises(LedgerUnavailable):
-        await in_thread(_fails)
-
-
-def _fails() -> None:
-    raise LedgerUnavailable("away")
 
 
 async def test_a_fault_in_asking_stops_no_call(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,11 +18,11 @@ from tasks.base import Held
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, Transient
 from worker.holds.board import Board, Standing
 from worker.holds.breaker import Breaker, Sighting
-from worker.holds.desk import Desk
 from worker.holds.hold import Hold, Key, Opener, Scope
 from worker.holds.sharing import SharedBoard, utc_now
 from worker.holds.symptoms import HEALED_BY, Symptom, behind, symptom
 from worker.holds.trial import Trial
+from worker.ledger.desk import Desk
 
 if TYPE_CHECKING:
     from tasks.call import ProviderCall

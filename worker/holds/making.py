@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tasks.providers import KINDS
-from worker.holds.desk import Desk
 from worker.holds.guard import Guard, Terms
 
 if TYPE_CHECKING:
     from tasks.providers.base import Kind
+    from worker.ledger.desk import Desk
     from worker.settings import Settings
 
 MARGIN: Final = 5.0  # seconds a probe gets on top of the provider's timeout
 
 
-def make_guard(settings: Settings) -> Guard:
+def make_guard(settings: Settings, desk: Desk) -> Guard:
     """Not yet started: nothing is known of the holds that stand."""
     providers = settings.providers
     terms = Terms(
@@ -25,7 +25,7 @@ def make_guard(settings: Settings) -> Guard:
         leases={name: each.timeout + MARGIN for name, each in providers.items()},
         worker_only=frozenset(name for name, each in providers.items() if _is_worker_only(KINDS[each.kind])),
     )
-    return Guard(terms, Desk(settings.ledger_url.get_secret_value()))
+    return Guard(terms, desk)
 
 
 def _is_worker_only(kind: Kind) -> bool:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from worker.holds.board import Board
-from worker.holds.desk import Desk
 from worker.holds.hold import Hold, Key, Opener
 from worker.ledger import LedgerUnavailable
+from worker.ledger.desk import Desk
 from worker.ledger.holds import Change
 
 logger = logging.getLogger(__name__)
@@ -63,7 +63,6 @@ class SharedBoard:
         if self._keeper:
             await asyncio.wait([self._keeper], timeout=PATIENCE)
             self._keeper.cancel()
-        self._desk.close()
 
     def open(self, hold: Hold, wait: float) -> None:
         """Have *hold* stand, here at once and everywhere within about a second; one of all workers tells people."""

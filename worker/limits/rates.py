@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.providers import KINDS, ProviderSettings
 from worker import topology
-from worker.limits.leasing import Leasing, SharedLedger
+from worker.limits.leasing import Leasing
 from worker.limits.limiter import Limiter
 from worker.limits.window import Limit
 
 if TYPE_CHECKING:
+    from worker.ledger.desk import Desk
     from worker.settings import Settings
 
 
@@ -52,9 +53,9 @@ def fingerprint(key: bytes, provider: ProviderSettings) -> str:
 class RateLimits:
     """The limiters of one worker process."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, desk: Desk) -> None:
         self._settings = settings
-        self._ledger = SharedLedger(settings.ledger_url.get_secret_value())
+        self._desk = desk
         self._limiters: dict[str, Limiter] = {}  # by fingerprint
         self._of: dict[tuple[str, Operation], Limiter] = {}
 
@@ -64,7 +65,7 @@ class RateLimits:
         for fingerprint_, names in self._instances().items():
             calls = min(per_minute(self._settings.providers[name]) or 0 for name in names)
             limit = Limit(calls)
-            leasing = Leasing(self._ledger, fingerprint_, limit)
+            leasing = Leasing(self._desk, fingerprint_, limit)
             self._limiters[fingerprint_] = limiter = Limiter(names[0], limit, worker, leasing)
             for name in names:
                 operations = KINDS[self._settings.providers[name].kind].limited_operations
@@ -80,9 +81,8 @@ class RateLimits:
             limiter.stop()
 
     async def close(self) -> None:
-        """Tell the other workers that theirs is more now, and let the ledger go."""
+        """Tell the other workers that theirs is more now."""
         await asyncio.gather(*(limiter.close() for limiter in self._limiters.values()))
-        self._ledger.close()
 
     def _instances(self) -> dict[str, list[str]]:
         """Fingerprint → the limited instances that share the credential."""

@@ -6,15 +6,18 @@ import asyncio
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
+from worker.ledger.engine import LedgerRefused, LedgerUnavailable
+from worker.ledger.ledger import Ledger
 
 T = TypeVar("T")
 
+PATIENCE: Final = 2.0  # seconds for a lock in the database: whoever asks here would not wait longer for the answer
+
 
 class Desk:
-    """Asks the ledger at *url*, one question after the other."""
+    """Asks the ledger at *url*, one question after the other. Opened at the first: a ledger may be away for now."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -22,7 +25,7 @@ class Desk:
         self._questions: queue.SimpleQueue[tuple[Callable[[Ledger], Any], asyncio.Future[Any]] | None] = (
             queue.SimpleQueue()
         )
-        threading.Thread(target=self._run, name="holds", daemon=True).start()  # at the end nobody waits for it
+        threading.Thread(target=self._run, name="ledger", daemon=True).start()  # at the end nobody waits for it
 
     async def ask(self, question: Callable[[Ledger], T]) -> T:
         """What the ledger answers. Raises LedgerUnavailable."""
@@ -41,8 +44,10 @@ class Desk:
             self._ledger.close()
 
     def _answer(self, question: Callable[[Ledger], T], answer: asyncio.Future[T]) -> None:
+        if answer.cancelled():
+            return  # nobody waits for it any more, and what it would take nobody would use
         try:
-            self._ledger = self._ledger or Ledger.open(self._url)
+            self._ledger = self._ledger or Ledger.open(self._url, PATIENCE)
             result = question(self._ledger)
         except (LedgerUnavailable, LedgerRefused) as error:
             _resolve(answer, answer.set_exception, LedgerUnavailable(str(error)))
