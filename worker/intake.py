@@ -43,7 +43,7 @@ def run(settings: Settings, stop: Stop) -> None:
         closing(Ledger.open(settings.ledger_url.get_secret_value(), PATIENCE)) as ledger,
         Publisher(lambda: broker.connect(url)) as publisher,
     ):
-        intake = Intake(catalogue, publisher, FloodGate(ledger, settings.limits(), catalogue.subjects))
+        intake = Intake(catalogue, publisher, FloodGate(ledger, settings.guard.limits(), catalogue.subjects))
         BatchConsumer(url, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
 

@@ -29,7 +29,7 @@ from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
 from tasks.retry import RetryPolicy
 from tasks.subject import SubjectIndex
-from worker.blast_radius.window import Limits
+from worker.blast_radius.settings import GuardSettings
 
 PREFIX: Final = "REVOKER_"
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
@@ -81,25 +81,6 @@ class HoldSettings(_Section):
 
     first: float = Field(15.0, ge=1, le=3600, description="Seconds until the first probe; doubled by each that fails")
     cap: float = Field(300.0, ge=1, le=3600, description="Longest seconds between two probes")
-
-
-class GuardSettings(_Section):
-    """How many people one source may hit before the rest waits for an operator.
-
-    Timeout jobs end thousands of sessions at once, each with the session's own credential. A user.disabled needs none
-    and locks somebody out: directories disable people one by one, fifty of one source in ten minutes are a mistake.
-    """
-
-    window: float = Field(600.0, ge=1, le=86_400, description="Seconds in which distinct people are counted")
-    disabled: int = Field(
-        50, ge=1, description="People a source may disable in the window; what is more is held back for an operator"
-    )
-    disabled_of_all: int = Field(200, ge=1, description="The same, of all sources together")
-    ended: int = Field(20_000, ge=1, description="People whose sessions a source may end in the window, likewise")
-    ended_of_all: int = Field(50_000, ge=1, description="The same, of all sources together")
-    reserve: float = Field(
-        60.0, ge=1, le=86_400, description="Seconds between two user.disabled that pass while others are held back"
-    )
 
 
 class WorkerSettings(_Section):
@@ -195,16 +176,6 @@ class Settings(BaseSettings):
             for name, provider in self.providers.items()
         }
         return Catalogue(instances, self.budgets(), self.subjects())
-
-    def limits(self) -> Limits:
-        """How many people events may hit."""
-        guard = self.guard
-        return Limits(
-            span=guard.window,
-            of_source={"session.ended": guard.ended, "user.disabled": guard.disabled},
-            of_all={"session.ended": guard.ended_of_all, "user.disabled": guard.disabled_of_all},
-            reserve={"user.disabled": guard.reserve},
-        )
 
     def subjects(self) -> SubjectIndex:
         """The index under which the ledger knows people."""
