@@ -22,6 +22,7 @@ from worker.publisher import Message
 from worker.settings import Settings
 
 SOURCE: Final = "urn:benchmark"
+UNLIMITED: Final = ("DISABLED", "DISABLED_OF_ALL", "ENDED", "ENDED_OF_ALL")  # one source's flood is what is measured
 ENGINES: Final = ("asyncio", "threads")
 
 
@@ -58,6 +59,7 @@ class Installation:
             "REVOKER_WORKER__CONCURRENCY": in_flight,
             "REVOKER_WORKER__IN_FLIGHT_ROUTINE": in_flight,
             "REVOKER_WORKER__IN_FLIGHT_URGENT": in_flight,
+            **dict.fromkeys(map("REVOKER_GUARD__{}".format, UNLIMITED), "1000000"),
             "REVOKER_LOG_LEVEL": self.log_level,
         }
 

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     BUDGET_EXHAUSTED = "budget.exhausted"
     WORKER_LOST = "worker.lost"
     BROKER_DELIVERY_LIMIT = "broker.delivery_limit"
+    GUARD_FLOOD = "guard.flood"
     TASK_TOO_LARGE = "task.too_large"
     TASK_NOT_JSON = "task.not_json"
     TASK_MALFORMED_JSON = "task.malformed_json"

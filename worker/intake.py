@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import compress
 from typing import TYPE_CHECKING
 
-from tasks import records
 from tasks.events import InvalidEvent, parse_event
-from tasks.outcome import State, event_reason
+from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
-from tasks.records import DeadLetter, EventPlanned, PlannedUnit
+from tasks.records import EventPlanned, PlannedUnit
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
+from worker.admission import letters
 from worker.admission.alarm import Alarm
 from worker.admission.evidence import Evidence, Voucher
 from worker.admission.judging import Admission, Denied
 from worker.admission.memory import Arrival, Judged, Memory, Refused
 from worker.batch_consumer import BatchConsumer, Stop
+from worker.blast_radius.gate import PATIENCE, FloodGate
+from worker.ledger import Ledger
 from worker.ledger.desk import Desk
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
@@ -44,16 +46,17 @@ class Controls:
     voucher: Voucher  # what it proves
     admission: Admission  # who may say what
     memory: Memory  # what came before
+    gate: FloodGate  # how many people at once
 
 
 def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
-    connect = broker.connector(settings)
+    connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
     _say_who_is_believed(settings)
-    memory = Memory(Desk(settings.ledger_url.get_secret_value()), settings.max_ages())
-    controls = Controls(Voucher.of(settings), Admission.of(settings), memory)
-    with Publisher(connect) as publisher:
-        intake = Intake(settings.catalogue(), publisher, controls)
+    with closing(Ledger.open(url, PATIENCE)) as ledger, closing(Desk(url)) as desk, Publisher(connect) as publisher:
+        gate = FloodGate(ledger, settings.guard.limits(), catalogue.subjects)
+        memory = Memory(desk, settings.max_ages())
+        intake = Intake(catalogue, publisher, Controls(Voucher.of(settings), Admission.of(settings), memory, gate))
         BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
 
@@ -70,7 +73,11 @@ class Intake:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
         read = [self.read(message) for message in batch]
         judged = self._controls.memory.judge([found for _, found in read])
-        publications = [self.publications(each, evidence) for each, (evidence, _) in zip(judged, read, strict=True)]
+        held_back = self._controls.gate.held_back([_counted(each) for each in judged])
+        publications = [
+            self.publications(each, evidence, is_held)
+            for each, (evidence, _), is_held in zip(judged, read, held_back, strict=True)
+        ]
         results = iter(self._publisher.publish([each for several in publications for each in several]))
         outcomes = [[next(results) for _ in several] for several in publications]
         for failure in {str(result) for several in outcomes for result in several if isinstance(result, PublishError)}:
@@ -91,27 +98,31 @@ class Intake:
         told = (evidence.replays, evidence.only_provider, verdict.providers)
         return evidence, Arrival(event, *told, redelivered=bool(message.delivery_info.get("redelivered")))
 
-    def publications(self, judged: Judged, evidence: Evidence) -> list[Publication]:
+    def publications(self, judged: Judged, evidence: Evidence, is_held: bool = False) -> list[Publication]:  # noqa: FBT001, FBT002 - as the gate says it
         """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
-        now = datetime.now(UTC)
+        now, subjects = datetime.now(UTC), self._catalogue.subjects
         match judged:
             case None:
                 return []
             case InvalidEvent():
-                return [messages.dead_letter(_refused_event(judged, evidence, now))]
+                logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
+                return [messages.dead_letter(letters.of_refused(judged, evidence, now))]
             case Denied():
                 self._alarm.hear(judged)
-                return [messages.dead_letter(_denied_event(judged, evidence, now))]
+                return [messages.dead_letter(letters.of_denied(judged, evidence, now))]
+            case Arrival(event=event) if is_held:
+                logger.warning("event.held_back", extra=_names(event))
+                return [messages.dead_letter(letters.of_held_back(event, evidence, now, subjects))]
             case Arrival(event=event):
-                plan = _reached(plan_revocations(event, self._catalogue), judged)
+                return self._planned(event, _reached(plan_revocations(event, self._catalogue), judged), evidence)
+
+    def _planned(self, event: SessionEnded | UserDisabled, plan: Plan, evidence: Evidence) -> list[Publication]:
+        now, subjects = datetime.now(UTC), self._catalogue.subjects
         _log(event, plan)
         return [
             *(messages.call(call) for call in plan.calls),
-            *(
-                messages.dead_letter(each)
-                for each in _refused_units(event, plan, evidence, now, self._catalogue.subjects)
-            ),
-            messages.record(_planned(event, plan, self._catalogue, now)),
+            *map(messages.dead_letter, letters.of_units(event, plan.refused, evidence, now, subjects)),
+            messages.record(_record(event, plan, subjects, now)),
         ]
 
 
@@ -122,7 +133,12 @@ def _reached(plan: Plan, arrival: Arrival) -> Plan:
     return plan.only(*arrival.providers) if arrival.providers else plan
 
 
-def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogue, now: datetime) -> EventPlanned:
+def _counted(judged: Judged) -> SessionEnded | UserDisabled | None:
+    """The event, where it counts for the blast radius: what an operator sent again does not."""
+    return judged.event if isinstance(judged, Arrival) and not judged.replays else None
+
+
+def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:
     published = (
         PlannedUnit(call_id=call.call_id, provider=call.provider, operation=call.operation, state=State.PLANNED)
         for call in plan.calls
@@ -134,57 +150,9 @@ def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogu
         occurred_at=event.time,
         received_at=now,
         subject=masked_subject(event),
-        subject_keys=catalogue.subjects.keys(event),
+        subject_keys=subjects.keys(event),
         units=(*published, *plan.units),
     )
-
-
-def _refused_event(refusal: InvalidEvent, evidence: Evidence, now: datetime) -> DeadLetter:
-    logger.warning("event.refused", extra={"code": refusal.code.value, "pointer": refusal.pointer})
-    digest = hashlib.sha256(evidence.body).hexdigest()
-    return DeadLetter(
-        kind="event",
-        dead_letter_id=records.dead_letter_id("event", digest),
-        reason=event_reason(refusal.code.value),
-        replays=evidence.replays,
-        at=now,
-        detail={"pointer": refusal.pointer},
-        source=refusal.source,
-        event_id=refusal.event_id,
-        body_sha256=digest,
-        body_size=len(evidence.body),
-        **(evidence.carried if refusal.body_storable else {}),
-    )
-
-
-def _denied_event(denied: Denied, evidence: Evidence, now: datetime) -> DeadLetter:
-    """Its body is kept: once the settings are mended a replay has it judged again, on the same evidence."""
-    letter, event = _refused_event(denied.refusal, evidence, now), denied.event
-    detail = {**letter.detail, "rule": denied.rule.value}
-    return letter.model_copy(update={"detail": detail, "event_type": event.type, "occurred_at": event.time})
-
-
-def _refused_units(
-    event: SessionEnded | UserDisabled, plan: Plan, evidence: Evidence, now: datetime, subjects: SubjectIndex
-) -> list[DeadLetter]:
-    return [
-        DeadLetter(
-            kind="unit",
-            dead_letter_id=records.dead_letter_id("unit", event.source, event.id, unit.provider),
-            reason=unit.reason,
-            replays=evidence.replays,
-            at=now,
-            source=event.source,
-            event_id=event.id,
-            event_type=event.type,
-            provider=unit.provider,
-            subject=masked_subject(event),
-            subject_keys=subjects.keys(event),
-            occurred_at=event.time,
-            **evidence.carried,
-        )
-        for unit in plan.refused
-    ]
 
 
 def _say_who_is_believed(settings: Settings) -> None:
@@ -195,8 +163,12 @@ def _say_who_is_believed(settings: Settings) -> None:
         logger.warning("producers.none_listed", extra={"setting": "sources"})
 
 
+def _names(event: SessionEnded | UserDisabled) -> dict[str, object]:
+    return {"event_id": event.id, "source": event.source, "type": event.type}
+
+
 def _log(event: SessionEnded | UserDisabled, plan: Plan) -> None:
-    line = {"event_id": event.id, "source": event.source, "type": event.type, "calls": len(plan.calls)}
+    line = {**_names(event), "calls": len(plan.calls)}
     logger.info("event.planned", extra=line)
     for unit in plan.units:
         if unit.state is State.NO_SESSION_KNOWN:

@@ -41,6 +41,7 @@ from tasks.subject import SubjectIndex
 from tasks.tls import PRIVATE, SYSTEM_TRUST, TlsSettings
 from worker.addresses import BrokerUrl, LedgerUrl
 from worker.admission.sources import SourceSettings
+from worker.blast_radius.settings import GuardSettings
 
 PREFIX: Final = "REVOKER_"
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
@@ -145,6 +146,7 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
+    guard: GuardSettings = GuardSettings()
     worker: WorkerSettings = WorkerSettings()
     sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere")
     sentry_traces_sample_rate: float = Field(

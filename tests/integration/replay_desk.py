@@ -23,6 +23,8 @@ from worker.admission.evidence import Voucher
 from worker.admission.judging import Admission
 from worker.admission.memory import Memory
 from worker.admission.sources import SourceSettings
+from worker.blast_radius.gate import FloodGate
+from worker.blast_radius.window import Limits
 from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
 from worker.intake import Controls, Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
@@ -36,6 +38,9 @@ MAX_AGES = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(day
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
 VOUCHER = Voucher(b"subject-key-of-a-test-installation")
 TRUSTING = Admission({"tests": SourceSettings(source="urn:test", trusted=True)}, proves_users=True)
+SUBJECTS = SubjectIndex(b"subject-key-of-a-test-installation")
+MANY = {"session.ended": 1000, "user.disabled": 1000}
+LIMITS = Limits(600, MANY, MANY, {})
 FAST = Pace(rate=1000.0)
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState), newest_first=False)
 
@@ -123,13 +128,13 @@ class Desk:
             finally:
                 ledger.close()
 
-    def take_in(self, *outgoing: Message) -> None:
+    def take_in(self, *outgoing: Message, limits: Limits = LIMITS) -> None:
         """Publish *outgoing*; the intake takes what waits for it, the recorder what came of that."""
-        subjects = SubjectIndex(b"subject-key-of-a-test-installation")
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES))
-            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher, controls).handle(self.events())
+            gate = FloodGate(self.ledger, limits, SUBJECTS)
+            controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES), gate)
+            assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, controls).handle(self.events())
         for queue in topology.RECORDS:
             assert not Recorder(self.ledger, VOUCHER).handle(self.replayed(queue.name))
 

@@ -17,6 +17,7 @@ main = Commands(
         "explain": ("worker.cli.explain:explain", "Is this person out, everywhere?"),
         "dead-letter": ("worker.cli.dead_letter:dead_letter", "What was given up: list, show, replay, discard"),
         "dlq": ("worker.cli.dead_letter:dead_letter", "Short for dead-letter"),
+        "guard": ("worker.cli.guard:guard", "Floods of events that wait for you: list, release, discard"),
         "provider": ("worker.cli.provider:provider", "The configured providers: list, check, hold, release"),
         "genesys": ("worker.cli.genesys:genesys", "Ask Genesys Cloud about a token, or about its idle timeout"),
         "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export"),

@@ -26,6 +26,7 @@ class Refusal(StrEnum):
 
     NOT_OURS = "not_ours"  # a message that is no call and no event of ours: nobody knows what it would do
     NOT_STORED = "not_stored"  # it held, or may have held, a token in clear: the producer must send it anew
+    WITHHELD = "withheld"  # part of a flood: `revoker guard release` is what lets it go
     DISCARDED = "discarded"
     REPLAYED = "replayed"  # and neither settled nor dead since
     SETTLED = "settled"
@@ -34,13 +35,17 @@ class Refusal(StrEnum):
     SUPERSEDED = "superseded"  # a later user.disabled killed every token of the user at this provider
 
 
-_FINAL: Final = frozenset({Refusal.NOT_OURS, Refusal.NOT_STORED})  # no force helps
+_FINAL: Final = frozenset({Refusal.NOT_OURS, Refusal.NOT_STORED, Refusal.WITHHELD})  # no force helps
 # The intake does not look at it again: whoever replays it all the same has decided.
 _JUDGED: Final = {
     event_reason(RejectionCode.STALE): Refusal.TOO_OLD,
     event_reason(RejectionCode.ID_CONFLICT): Refusal.CONFLICT,
 }
-_STANDING: Final = {DeadLetterState.DISCARDED: Refusal.DISCARDED, DeadLetterState.REPLAYED: Refusal.REPLAYED}
+_STANDING: Final = {
+    DeadLetterState.WITHHELD: Refusal.WITHHELD,
+    DeadLetterState.DISCARDED: Refusal.DISCARDED,
+    DeadLetterState.REPLAYED: Refusal.REPLAYED,
+}
 
 
 class Calls(Protocol):

@@ -16,7 +16,8 @@ from worker.dead_letters.watching import Desk, Watch
 from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
 from worker.publisher import Message, PublishError
 
-CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED})  # opened again by force only
+# Opened by force only, and by `revoker guard release`.
+CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED, DeadLetterState.WITHHELD})
 CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate and still make up for
 INTERRUPTED: Final = "interrupted"
 LARGEST_STEP: Final = 100  # dead letters claimed together: what a kill half way leaves claimed until the lease ends

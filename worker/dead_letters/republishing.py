@@ -20,8 +20,9 @@ def replay_message(letter: DeadLetter, now: datetime, budgets: Mapping[Lane, tim
     """The message that gives what *letter* holds another try, with a fresh time budget counted from *now*.
 
     A call goes back to its provider's queue; a unit's event to the intake, for this provider alone; a refused event to
-    the intake, which judges it again. An event goes with *voucher*, on which the evidence it came with is believed.
-    Raises ValueError for a letter that holds neither call nor body.
+    the intake, which judges it again. An event goes with *voucher*, on which the intake believes the evidence it came
+    with, and that an operator sends it: it is part of no flood. Raises ValueError for a letter that holds neither call
+    nor body.
     """
     if letter.call is not None:
         return messages.call(letter.call.replayed(now, budgets[letter.call.lane]))

@@ -11,6 +11,7 @@ from worker.ledger.rows import (
     DeadLetterState,
     DeadLetterSummary,
     EventRow,
+    FloodRow,
     Totals,
 )
 
@@ -24,6 +25,7 @@ __all__ = [
     "DeadLetterState",
     "DeadLetterSummary",
     "EventRow",
+    "FloodRow",
     "Ledger",
     "LedgerRefused",
     "LedgerUnavailable",

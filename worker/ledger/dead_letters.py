@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
 
-from tasks.outcome import State
+from tasks.outcome import Reason, State
 from tasks.records import DeadLetter
 from worker.ledger import auditing
 from worker.ledger.queries import about
@@ -95,13 +95,16 @@ def mark_replayed(connection: Connection, dead_letter_id: str, replays: int) -> 
 def release(connection: Connection, dead_letter_id: str) -> None:
     """Give a claim back: the dead letter is free for the next replay."""
     take_changes(connection, 0)
-    free = update(dead_letters).values(state=DeadLetterState.DEAD, claimed_at=None, claimed_by=None)
+    before = case((_LETTER.reason == Reason.GUARD_FLOOD, DeadLetterState.WITHHELD), else_=DeadLetterState.DEAD)
+    free = update(dead_letters).values(state=before, claimed_at=None, claimed_by=None)
     mine = and_(_LETTER.dead_letter_id == dead_letter_id, _LETTER.state == DeadLetterState.CLAIMED)
     connection.execute(free.where(mine))
 
 
-def discard(connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: timedelta) -> AuditEntry:
-    """Give those of *ids* up that nobody is replaying: the tombstone stays, their calls are `discarded`."""
+def discard(
+    connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: timedelta, also: Sequence[DeadLetterState]
+) -> AuditEntry:
+    """Give those of *ids* up that are free, or *also*: the tombstone stays, their calls are `discarded`."""
     change = take_changes(connection, 1)
     now = datetime.now(UTC)
     discarded = update(dead_letters).values(
@@ -109,7 +112,9 @@ def discard(connection: Connection, ids: Sequence[str], audit: AuditEntry, lease
     )
     count = 0
     for some in _some(ids):
-        documents = connection.execute(discarded.where(_free(some, now - lease)).returning(_LETTER.document)).scalars()
+        documents = connection.execute(
+            discarded.where(_free(some, now - lease, also)).returning(_LETTER.document)
+        ).scalars()
         letters = [DeadLetter.model_validate_json(document) for document in documents]
         write_rows(connection, calls=[row for it in letters for row in call_row(it, State.DISCARDED, now)])
         count += len(letters)
@@ -122,14 +127,14 @@ def _some(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
 
 
-def _free(ids: Sequence[str], expired: datetime, also: Sequence[DeadLetterState] = ()) -> ColumnElement[bool]:
+def _free(ids: Sequence[str], expired: datetime, also: Sequence[DeadLetterState]) -> ColumnElement[bool]:
     lapsed = and_(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.claimed_at < expired)
     return and_(_LETTER.dead_letter_id.in_(ids), or_(_LETTER.state.in_((DeadLetterState.DEAD, *also)), lapsed))
 
 
 def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
     yield _LETTER.state.in_(where.states)
-    for name in ("provider", "event_type", "cause"):
+    for name in ("provider", "source", "event_type", "cause"):
         if getattr(where, name) is not None:
             yield _LETTER[name] == getattr(where, name)
     if where.reason is not None:

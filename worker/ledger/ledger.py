@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
 from worker.holds.hold import Hold
-from worker.ledger import auditing, dead_letters, holds, limits, migrating, queries, seen, writing
+from worker.ledger import auditing, dead_letters, floods, holds, limits, migrating, queries, seen, writing
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.engine import Database, open_database
 from worker.ledger.rows import (
@@ -18,6 +18,7 @@ from worker.ledger.rows import (
     DeadLetterState,
     DeadLetterSummary,
     EventRow,
+    FloodRow,
     Totals,
 )
 
@@ -97,10 +98,12 @@ class Ledger:
         with self._database.writing() as connection:
             dead_letters.release(connection, dead_letter_id)
 
-    def discard(self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE) -> AuditEntry:
+    def discard(
+        self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: Sequence[DeadLetterState] = ()
+    ) -> AuditEntry:
         """Give the dead letters with these whole ids up; returns the audit entry with their number."""
         with self._database.writing() as connection:
-            return dead_letters.discard(connection, ids, audit, lease)
+            return dead_letters.discard(connection, ids, audit, lease, also)
 
     def audit(self, entry: AuditEntry) -> str:
         """The id of *entry*, now written. Written again it takes the new result, and its count is added."""
@@ -193,3 +196,21 @@ class Ledger:
         with self._database.writing() as connection:
             seen.mark_published(connection, identities)
             seen.forget(connection, horizons)
+
+    def share_passed(self, seen: int, turn: floods.Turn[T]) -> T:
+        """Have *turn* learn whom the other intakes let through after number *seen*, and tell whom this one does.
+
+        Returns what it returns beside; no other intake takes its turn meanwhile.
+        """
+        with self._database.writing() as connection:
+            return floods.share(connection, seen, turn)
+
+    def floods(self) -> list[FloodRow]:
+        """What is held back, or would be, by source and type."""
+        with self._database.reading() as connection:
+            return floods.standing(connection)
+
+    def end_floods(self, keys: Collection[tuple[str, str]]) -> None:
+        """Hold no more back of these sources and types; what is held stays."""
+        with self._database.writing() as connection:
+            floods.end(connection, keys)

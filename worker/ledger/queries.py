@@ -143,10 +143,10 @@ def _call_lines(condition: ColumnElement[bool]) -> Select[Any]:
 def _letter_lines(condition: ColumnElement[bool]) -> Select[Any]:
     """Dead letters that are no call's: units and events that were refused, messages that were none."""
     letter = dead_letters.c
-    claimed_is_dead = case((letter.state == DeadLetterState.CLAIMED, State.DEAD), else_=letter.state).label("state")
+    states = {DeadLetterState.CLAIMED: State.DEAD, DeadLetterState.WITHHELD: State.HELD}
     return select(
         *(letter[name] for name in _ALIKE),
-        claimed_is_dead,
+        case(states, value=letter.state, else_=letter.state).label("state"),
         letter.tries.label("attempt"),
         *(null().label(name) for name in ("next_attempt_at", "duration_ms", "exposure_seconds")),
         letter.kind,

@@ -19,6 +19,7 @@ class DeadLetterState(StrEnum):
     CLAIMED = "claimed"  # somebody is replaying it
     REPLAYED = "replayed"
     DISCARDED = "discarded"  # the tombstone stays
+    WITHHELD = "withheld"  # not dead: part of a flood, waits for `revoker guard`
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class DeadLetterFilter:
     """Which dead letters; everything given must hold. Without anything: all that are dead or claimed."""
 
     provider: str | None = None
+    source: str | None = None
     event_type: str | None = None
     reason: str | None = None  # whole, or its leading parts: `http.4xx`, `event`
     cause: str | None = None
@@ -120,6 +122,17 @@ class DeadLetterSummary:
     count: int
     oldest_at: datetime | None
     causes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FloodRow:
+    """What is held back of one source and type, and whether more is being held back; *source* "": of all together."""
+
+    source: str
+    event_type: str
+    held: int
+    oldest_at: datetime | None  # of what is held
+    opened_at: datetime | None  # None: it was ended, or its events are held by the flood of all sources
 
 
 @dataclass(frozen=True, slots=True)

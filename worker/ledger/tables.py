@@ -12,6 +12,7 @@ from sqlalchemy import (
     DateTime,
     Float,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Table,
@@ -197,4 +198,26 @@ seen_events: Final = Table(
     Column("occurred_at", UtcTime, nullable=False),
     Column("published", Boolean, nullable=False),  # all that becomes of it was confirmed by the broker
     Index("seen_events_by_age", "event_type", "occurred_at"),
+)
+
+# Whom the blast-radius guard let through lately: a log that every intake follows by its number. Numbers are given in
+# the order of the commits, as writers take turns, and never twice (https://www.sqlite.org/autoinc.html).
+passed: Final = Table(
+    "passed",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("source", Words, nullable=False),
+    Column("event_type", Words, nullable=False),
+    Column("hash", Words, nullable=False),  # keyed, of the subject
+    Column("at", Float, nullable=False),  # seconds since 1970 by the database's clock
+    sqlite_autoincrement=True,
+)
+
+floods: Final = Table(
+    "floods",
+    metadata,
+    Column("source", Words, primary_key=True),  # "": all of them together
+    Column("event_type", Words, primary_key=True),
+    Column("opened_at", Float, nullable=False),  # seconds, likewise
+    Column("reserve_at", Float, nullable=False),
 )

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Table, and_, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import audits, calls, dead_letters, events, limits, seen_events, subjects
+from worker.ledger.tables import audits, calls, dead_letters, events, floods, limits, seen_events, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +111,14 @@ def seen_event(dialect: str) -> ReturningInsert[tuple[bytes, bytes, bool]]:
     same = {"identity": seen.identity}  # of a row that was left alone nothing would be told
     kept = insert.on_conflict_do_update(index_elements=[seen.identity], set_=same)
     return kept.returning(seen.identity, seen.content, seen.published)
+
+
+def flood(dialect: str) -> Insert:
+    """A flood is opened once; after that only its reserve changes."""
+    insert = _INSERT[dialect](floods)
+    return insert.on_conflict_do_update(
+        index_elements=[floods.c.source, floods.c.event_type], set_={"reserve_at": insert.excluded.reserve_at}
+    )
 
 
 def _where(condition: ColumnElement[bool], insert: Insert, table: Table, columns: set[str]) -> dict[str, Any]:

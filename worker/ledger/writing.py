@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import update
 
-from tasks.outcome import State
+from tasks.outcome import Reason, State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned
 from worker.ledger import upserts
 from worker.ledger.rows import DeadLetterState
@@ -160,7 +160,7 @@ def _dead_letter(told: DeadLetter) -> Row:
     names = ("dead_letter_id", "kind", "source", "event_id", "event_type", "provider", "operation", "subject")
     row = {name: getattr(told, name) for name in (*names, "occurred_at", "reason", "replays", "at")} | {
         "call_id": told.call.call_id if told.call else None,
-        "state": DeadLetterState.DEAD,
+        "state": DeadLetterState.WITHHELD if told.reason == Reason.GUARD_FLOOD else DeadLetterState.DEAD,
         "first_reason": told.reason,
         "first_at": told.at,
         "cause": cause(told),

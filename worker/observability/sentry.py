@@ -50,7 +50,7 @@ _KEPT_OF_TRANSACTIONS: Final = ("type", "transaction", "transaction_info", "star
 _KEPT_OF_SPANS: Final = (
     *("trace_id", "span_id", "parent_span_id", "op", "description", "origin", "status", "start_timestamp", "timestamp"),
 )
-_CAUSE: Final = ("provider", "reason")
+_CAUSE: Final = ("provider", "reason", "flood")
 
 
 def configure(settings: Settings) -> None:

@@ -108,7 +108,7 @@ _OPTIONS = (
 _DIED_OF: Final = "Reason of death: whole, or its leading parts (http.4xx, event)."
 _by_reason = click.option("--reason", "--died-of", "reason", help=_DIED_OF)
 _by_died_of = click.option("--died-of", "reason", help=_DIED_OF)
-_REASON: Final = re.compile(r"(http|net|auth|crypto|provider|route|budget|worker|broker|event)(\.\S+)?")
+_REASON: Final = re.compile(r"(http|net|auth|crypto|provider|route|budget|worker|broker|guard|event)(\.\S+)?")
 
 
 def selecting(command: Callable[..., None]) -> Callable[..., None]:

@@ -36,21 +36,24 @@ PATIENCE: Final = 30.0  # seconds a canary is waited for, where --wait says noth
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """A replay as it was asked for."""
+class Order:
+    """A replay as it was asked for; *name* is that of its result's JSON schema."""
 
     plan: ReplayPlan
     pace: Pace
     audit: AuditEntry
     form: Form
+    name: str = "replay"
 
     @property
     def is_json(self) -> bool:
+        """Whether the result is for a program."""
         return self.form in (Form.JSON, Form.JSONL)
 
 
+rate_option = click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h.")
 _PACE = (
-    click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h."),
+    rate_option,
     click.option("--canary", type=click.IntRange(1), metavar="N", help="Replay N first; go on when all have settled."),
     click.option("--stop-after-failures", type=click.IntRange(1), metavar="N", help="Stop when N have died again."),
     click.option(
@@ -100,10 +103,14 @@ def replay(  # noqa: PLR0913 - one for each option
         if not plan.ready and not plan.refused:
             finish(nothing_found(selection))
             return
-        order = _Order(plan, pace, AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why), form)
+        order = Order(plan, pace, AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why), form)
         _show_plan(order, dry_run=dry_run)
         say_held(ledger, {row.provider for row in plan.ready if row.provider})
-        finish(_nothing_to_do(plan) if dry_run or not plan.ready else _carry_out(settings, ledger, order, yes=yes))
+        if dry_run or not plan.ready:
+            finish(_nothing_to_do(plan))
+            return
+        require_consent(f"Replay {counted(len(plan.ready))}?", yes=yes)
+        finish(carry_out(settings, ledger, order))
 
 
 def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bool) -> ReplayPlan:
@@ -113,7 +120,7 @@ def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bo
     return plan_replay(rows, ledger, datetime.now(UTC), settings.max_ages(), force=force)
 
 
-def _show_plan(order: _Order, *, dry_run: bool) -> None:
+def _show_plan(order: Order, *, dry_run: bool) -> None:
     if not order.is_json and order.plan.ready:
         GROUPS.show(order.form, groups(order.plan.ready))
     elif order.is_json and (dry_run or not order.plan.ready):
@@ -125,9 +132,9 @@ def _nothing_to_do(plan: ReplayPlan) -> Exit:
     return Exit.DONE if plan.ready else Exit.REFUSED
 
 
-def _carry_out(settings: Settings, ledger: Ledger, order: _Order, *, yes: bool) -> Exit:
+def carry_out(settings: Settings, ledger: Ledger, order: Order) -> Exit:
+    """Replay what *order* says and tell what it came to. Ctrl-C ends it after the step it is in."""
     ready = order.plan.ready
-    require_consent(f"Replay {counted(len(ready))}?", yes=yes)
     with (
         open_publisher(settings) as publisher,
         progress(len(ready), "replaying") as advance,
@@ -140,10 +147,10 @@ def _carry_out(settings: Settings, ledger: Ledger, order: _Order, *, yes: bool) 
     return _exit_code(order.plan, result)
 
 
-def _show_result(order: _Order, result: ReplayResult) -> None:
+def _show_result(order: Order, result: ReplayResult) -> None:
     if order.is_json:
         told = asdict(result) | {"pending": result.pending, "refused": dict(order.plan.refusals)}
-        print_json("replay", {"audit_id": order.audit.audit_id, **told}, indent=None)
+        print_json(order.name, {"audit_id": order.audit.audit_id, **told}, indent=None)
     else:
         RESULT.show(order.form, result_rows(order.plan, result))
     if result.stopped:

@@ -1,0 +1,147 @@
+"""The gates of several intakes on one ledger: one limit, one alert, over restarts; and without a ledger."""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+
+import pytest
+
+from tasks.events import SessionEnded, UserDisabled, parse_event
+from tasks.subject import SubjectIndex
+from worker.blast_radius import gate as gates
+from worker.blast_radius.gate import FloodGate
+from worker.blast_radius.window import Changes, Limits
+from worker.ledger import Ledger
+from worker.ledger.floods import Answer
+
+pytest_plugins = ["ledger_fixtures"]
+
+DISABLED = "user.disabled"
+SOURCE = "urn:hr"
+LIMITS = Limits(span=600, of_source={DISABLED: 50}, of_all={DISABLED: 80}, reserve={DISABLED: 60})
+INDEX = SubjectIndex(b"subject-key-of-a-test-installation")
+Gate = Callable[[], FloodGate]
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[[str], Ledger]]:
+    """Opens ledgers, and closes them at the end."""
+    with ExitStack() as closing:
+
+        def open_one(url: str) -> Ledger:
+            ledger = Ledger.open(url, 2.0)
+            closing.callback(ledger.close)
+            return ledger
+
+        yield open_one
+
+
+@pytest.fixture
+def gate(ledger_url: str, opened: Callable[[str], Ledger]) -> Gate:
+    """Makes the gate of one more intake."""
+    return lambda: FloodGate(opened(ledger_url), LIMITS, INDEX)
+
+
+def disabled(number: int, source: str = SOURCE) -> SessionEnded | UserDisabled:
+    """Person *number* was disabled."""
+    told = {"specversion": "1.0", "id": f"e-{number}", "source": source, "type": DISABLED}
+    data = {"sub_id": {"format": "opaque", "id": f"person-{number}"}}
+    event = parse_event(
+        json.dumps({**told, "time": "2026-11-21T01:00:00Z", "data": data}).encode(), now=datetime.now(UTC)
+    )
+    assert isinstance(event, UserDisabled)
+    return event
+
+
+def passed(intake: FloodGate, *numbers: int, source: str = SOURCE) -> int:
+    """How many of these people's events the intake let through, in one batch."""
+    return intake.held_back([disabled(number, source) for number in numbers]).count(False)
+
+
+def alerts(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What was said of floods."""
+    return [record for record in caplog.records if record.message == "guard.opened"]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_two_intakes_share_one_limit_and_one_alert(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever takes which event: fifty pass, one alert at error level tells of the rest."""
+    one, two = gate(), gate()
+    assert [passed(one, *range(30)), passed(two, *range(30, 60)), passed(one, *range(60, 99))] == [30, 20, 0]
+    assert passed(two, *range(40)) == 40, "who was let through by the other may come again"
+    [alert] = alerts(caplog)
+    assert (alert.levelno, alert.__dict__["source"], alert.__dict__["limit"]) == (logging.ERROR, SOURCE, 50)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_intakes_that_count_at_once_let_no_more_through(gate: Gate) -> None:
+    """Four of them, each with batches of its own, at the same time."""
+    with ThreadPoolExecutor(4) as threads:
+        rounds = [(gate(), range(start, start + 100, 5)) for start in range(0, 400, 100)]
+        counts = threads.map(lambda one: sum(passed(one[0], n, n + 1, n + 2, n + 3, n + 4) for n in one[1]), rounds)
+    assert sum(counts) == 50
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_restart_forgets_nothing(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither whom it let through nor that a flood is held; nobody is told twice."""
+    assert passed(gate(), *range(60)) == 50
+    assert passed(gate(), *range(100, 160), 1) == 1
+    assert len(alerts(caplog)) == 1
+
+
+def test_a_flood_of_one_source_leaves_the_others_their_share(gate: Gate, ledger: Ledger) -> None:
+    """All together have a ceiling; an operator sees both floods and ends them, for every intake."""
+    intake, other = gate(), gate()
+    assert passed(intake, *range(60)) == 50
+    assert passed(intake, *range(60, 100), source="urn:other") == 30
+    floods = {(flood.source, flood.event_type) for flood in ledger.floods()}
+    assert floods == {(SOURCE, DISABLED), ("", DISABLED)}
+    assert passed(other, 200, source="urn:third") == 0
+    ledger.end_floods(floods)
+    assert ledger.floods() == []
+    assert passed(other, 3) == 1
+    assert passed(other, 201) == 0, "the window has not moved on: another flood"
+    assert len(ledger.floods()) == 1
+
+
+def test_what_is_over_is_cleared_away(ledger: Ledger) -> None:
+    """The log is as long as the window, here a moment, and not as the installation's life."""
+    intake = FloodGate(ledger, Limits(1e-6, {DISABLED: 50}, {DISABLED: 80}, {}), INDEX)
+    assert sum(passed(intake, *range(start, start + 10)) for start in range(0, 300, 10)) == 300
+    kept = ledger.share_passed(0, lambda told: (Answer(Changes()), len(told.passed)))
+    assert kept <= 10
+
+
+def test_without_a_ledger_an_intake_counts_by_itself(
+    gate: Gate,
+    ledger_url: str,
+    opened: Callable[[str], Ledger],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A flood is held back, an urgent event passes; afterwards the others know all of it."""
+    monkeypatch.setattr(gates, "ALONE", 0.0)
+    intake = gate()
+    assert passed(intake, *range(60)) == 50
+    assert passed(intake, 100, source="urn:other") == 1
+    with_schema = opened(ledger_url)
+    with_schema.upgrade()
+    assert passed(gate(), *range(200, 230)) == 30, "the other intake cannot know yet"
+    assert passed(intake, 101, source="urn:other") == 0
+    assert [flood.source for flood in with_schema.floods()] == [SOURCE, ""], "oldest first"
+    assert passed(gate(), 300) == 0
+    said = [record.message for record in caplog.records if record.message.startswith("guard.")]
+    assert said == ["guard.ledger_away", "guard.opened", "guard.opened", "guard.ledger_back"]
+
+
+def test_a_ledger_that_is_away_is_not_asked_for_every_batch(gate: Gate) -> None:
+    """It may take seconds to say so, and somebody who was dismissed waits behind the question."""
+    intake = gate()  # its ledger is not migrated
+    passed(intake, 1)
+    away = intake._alone_until
+    assert passed(intake, 2) == 1
+    assert intake._alone_until == away
