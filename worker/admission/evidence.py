@@ -78,7 +78,7 @@ class Voucher:
         headers = message.headers or {}
         ours = self._vouched(message, headers)
         if ours is None:
-            ours = {messages.USER: message.properties.get("user_id")}
+            ours = {messages.USER: _text(message.properties.get("user_id"))}
         replays, signature = ours.get(messages.REPLAYS), _text(headers.get(messages.SIGNATURE))
         proofs, attributes = {**ours, messages.SIGNATURE: signature}, attribute_headers(headers)
         return Evidence(

@@ -46,6 +46,12 @@ def refused(system: System, count: int) -> list[DeadLetterRow]:
     return system.ledger.dead_letters(every)
 
 
+def run(system: System, *arguments: str) -> None:
+    """`revoker` to its end, however it ends."""
+    command = system.processes.start("revoker", *arguments, env=system.env)
+    wait_until(lambda: not command.running, 60, f"revoker {arguments[0]}")
+
+
 def ended(system: System, provider: str = "finbourne") -> dict[str, Any]:
     """An event that ends a session."""
     return system.ended(system.session(provider, f"sbx-{uuid.uuid4()}"))
@@ -61,8 +67,7 @@ def test_forged_events_reach_no_provider_and_raise_an_alert_of_each_kind(system:
     system.publish_all(bad)
     letters = refused(system, len(bad))
     assert {letter.reason for letter in letters} == {"event.access_denied"}
-    replay = system.processes.start("revoker", "dlq", "replay", "--all", "--yes", env=system.env)
-    wait_until(lambda: not replay.running, 60, "the replay")
+    run(system, "dlq", "replay", "--all", "--yes")
     wait_until(lambda: all(letter.replays == 1 for letter in refused(system, len(bad))), 30, "the same refusals again")
     assert system.journal() == []
     alerts = [json.loads(line) for line in intake.output.splitlines() if '"event.access_denied"' in line]
@@ -78,8 +83,7 @@ def test_a_signed_event_kills_a_token_and_so_does_revoker_publish(system: System
     (tmp_path / "token").write_text(f"sbx-{uuid.uuid4()}")
     given = ("session.ended", "--provider", "finbourne", "--token-file", str(tmp_path / "token"))
     for options in ((), ("--sign", str(tmp_path / "signing.jwk"))):
-        command = ("revoker", "publish", *given, *options, "--id", f"e{len(options)}")
-        system.processes.start(*command, env=system.env).wait(30)
+        run(system, "publish", *given, *options, "--id", f"e{len(options)}")
     event = ended(system)
     system.publish_all([message(event, KEY)])
     system.wait_closed([event["id"]])
