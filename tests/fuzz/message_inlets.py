@@ -48,7 +48,7 @@ def _message(parts: Parts) -> Message:
 
 _INSTANCES = {name: Instance(name, kind, "https://idp.example.com/") for name, kind in KINDS.items()}
 _BUDGETS = dict.fromkeys(Lane, timedelta(days=3650))
-_CONTROLS = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Any", None))
+_CONTROLS = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Any", None), cast("Any", None))
 _INTAKE = Intake(Catalogue(_INSTANCES, _BUDGETS, SubjectIndex(b"k" * 32)), cast("Any", None), _CONTROLS)
 _EVENTS = [(resources.files("tasks") / "contracts" / f"{name}.json").read_bytes()
            for name in ("session.ended", "user.disabled")]  # fmt: skip

@@ -125,7 +125,7 @@ def test_both_brokers_say_what_they_deliver_again(broker_url: str) -> None:
         queue = topology.INTAKE_URGENT(connection.channel())
         first = wait_for_message(queue)
         first.reject(requeue=True)
-        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Memory", None))
+        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Any", None), cast("Any", None))
         intake = Intake(cast("Catalogue", None), publisher, controls)
         arrivals = [intake.read(message)[1] for message in (first, wait_for_message(queue))]
     assert [isinstance(each, Arrival) and each.redelivered for each in arrivals] == [False, True]

@@ -184,7 +184,7 @@ def test_an_event_reaches_no_provider_that_its_source_may_not_name() -> None:
     source = SourceSettings(source=SOURCE, trusted=True, providers=frozenset({"genesys"}))
     for sources, reached in (({"idp": source}, {"genesys"}), ({}, set(instances))):
         admission = Admission(sources, proves_users=False)
-        controls = Controls(VOUCHER, admission, cast("Any", None))
+        controls = Controls(VOUCHER, admission, cast("Any", None), cast("Any", None))
         intake = Intake(catalogue, Publisher(lambda: pytest.fail("nothing is published")), controls)
         evidence, found = intake.read(event)
         calls = [each for each in intake.publications(found, evidence) if each.exchange == topology.CALLS.name]
