@@ -14,6 +14,7 @@ from tasks.events import InvalidEvent, attribute_headers, parse_event
 from tasks.outcome import State, event_reason
 from tasks.plan import Plan, plan_revocations
 from tasks.records import DeadLetter, EventPlanned, PlannedUnit
+from tasks.sealing import kid_of
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
 from worker.batch_consumer import BatchConsumer, Stop, body_of
@@ -80,7 +81,13 @@ class Intake:
 
 def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogue, now: datetime) -> EventPlanned:
     published = (
-        PlannedUnit(call_id=call.call_id, provider=call.provider, operation=call.operation, state=State.PLANNED)
+        PlannedUnit(
+            call_id=call.call_id,
+            provider=call.provider,
+            operation=call.operation,
+            state=State.PLANNED,
+            kid=call.jwe and kid_of(call.jwe),
+        )
         for call in plan.calls
     )
     return EventPlanned(

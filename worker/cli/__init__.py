@@ -19,7 +19,7 @@ main = Commands(
         "dlq": ("worker.cli.dead_letter:dead_letter", "Short for dead-letter"),
         "provider": ("worker.cli.provider:provider", "The configured providers: list, check, hold, release"),
         "genesys": ("worker.cli.genesys:genesys", "Ask Genesys Cloud about a token, or about its idle timeout"),
-        "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export"),
+        "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export, retire, restore"),
         "config": ("worker.cli.config:config", "The settings in force"),
         "ledger": ("worker.cli.ledger:ledger", "The ledger's schema"),
     },

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
 from worker.holds.hold import Hold
-from worker.ledger import auditing, dead_letters, holds, limits, migrating, queries, writing
+from worker.ledger import auditing, dead_letters, holds, keys, limits, migrating, queries, writing
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.engine import Database, open_database
 from worker.ledger.rows import (
@@ -174,3 +174,13 @@ class Ledger:
         """
         with self._database.writing() as connection:
             return limits.change(connection, fingerprint, turn)
+
+    def note_key_uses(self, uses: Mapping[str, datetime]) -> None:
+        """Note when sealing keys were last used, by kid."""
+        with self._database.writing() as connection:
+            keys.note_uses(connection, uses)
+
+    def key_needs(self, lately: datetime) -> dict[str, keys.KeyNeed]:
+        """What still needs each sealing key, by kid; what was replayed since *lately* may be on its way."""
+        with self._database.reading() as connection:
+            return keys.needs(connection, lately)

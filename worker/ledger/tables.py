@@ -100,6 +100,7 @@ calls: Final = Table(
     Column("exposure_seconds", Float),  # event time → the first settled record
     Column("rank", Words, nullable=False),
     Column("change", BigInteger, nullable=False),
+    Column("kid", Words),  # of the sealing key that it needs; None: none, or nobody said yet
     Index("calls_by_event", "event_id", "source"),
     Index("calls_by_state", "state"),
     Index("calls_by_change", "change"),
@@ -173,4 +174,11 @@ limits: Final = Table(
     metadata,
     Column("fingerprint", Words, primary_key=True),  # of a credential
     Column("record", Words, nullable=False),  # JSON object: what was used of its rate limit, and by whom it is shared
+)
+
+key_uses: Final = Table(
+    "key_uses",
+    metadata,
+    Column("kid", Words, primary_key=True),
+    Column("last_used", UtcTime, nullable=False),  # when a worker opened something with it, to the minute
 )
