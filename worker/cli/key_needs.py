@@ -41,8 +41,8 @@ class KeyState:
         """Why it must stay, in words; empty where nothing needs it."""
         if self.need is None:
             return ["unknown: the ledger is away"]
-        found = {"dead letters": self.need.dead_letters, "calls under way": self.need.calls}
-        reasons = [f"{counted(number)} {what}" for what, number in found.items() if number]
+        found = {"dead letter": self.need.dead_letters, "call": self.need.calls}
+        reasons = [f"{counted(number)} {what}{'s' * (number > 1)}" for what, number in found.items() if number]
         left = self.quiet - self.idle
         return reasons + ([f"events, for {short_duration(left)}"] if left > timedelta() else [])
 
