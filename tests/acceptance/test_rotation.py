@@ -4,7 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ from system import System, digest
 
 from tasks.sealing import load_keys
 
-EVENTS = 100  # in each of the three parts of the stream
+PART = 80  # events, at least, before, between and after the two changes
 NEW_SECRET = "planted-new-client-secret-0123456789"
 CLOSED = {"accepted", "confirmed", "already_revoked", "no_session_known"}
 SECRET_FILES = tuple(f"providers__{name}__client_secret" for name in ("genesys", "genesys-eu"))
@@ -38,16 +42,31 @@ def put_secret(system: System, value: str) -> None:
 
 
 class Stream:
-    """Sealed sessions at two providers, and users whom only the worker's own credential can log out."""
+    """Sealed sessions at two providers, and users whom only the worker's own credential can log out; from a thread."""
 
     def __init__(self, system: System) -> None:
-        self.system = system
-        self.ids: list[str] = []
-        self.wanted: set[str] = set()
+        self.system, self.ids, self.wanted = system, list[str](), set[str]()
+        self._stop = threading.Event()
 
-    def flow(self) -> None:
-        """Publish another part of it."""
-        self.ids += self.system.publish([self._event(number) for number in range(EVENTS)])
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        """Publish all the while, and raise what went wrong."""
+        with ThreadPoolExecutor(1) as pool:
+            flow = pool.submit(self._flow)
+            try:
+                yield
+            finally:
+                self._stop.set()
+            flow.result()
+
+    def wait_for(self, more: int) -> None:
+        """Wait until *more* events were published."""
+        wanted = len(self.ids) + more
+        wait_until(lambda: len(self.ids) >= wanted, 40, "the stream to go on")
+
+    def _flow(self) -> None:
+        while not self._stop.wait(0.05):  # for a pace, not to be in step with anything
+            self.ids += self.system.publish([self._event(number) for number in range(8)])
 
     def _event(self, number: int) -> dict[str, Any]:
         if number % 4 == 0:
@@ -77,11 +96,12 @@ def test_rotation_under_load_loses_nothing(system: System) -> None:
     put_secret(system, "sandbox-client-secret")
     _, worker, _ = system.start()
     stream = Stream(system)
-    stream.flow()
-    add_key(system)
-    stream.flow()
-    change_secret(system, worker)
-    stream.flow()
+    with stream.flowing():
+        stream.wait_for(PART)
+        add_key(system)
+        stream.wait_for(PART)
+        change_secret(system, worker)
+        stream.wait_for(PART)
     system.wait_closed(stream.ids, 90)
     assert system.ledger.dead_letters() == []
     assert stream.wanted <= system.revoked().keys()

@@ -15,20 +15,22 @@ from sqlalchemy import func, or_, select
 from tasks.records import DeadLetter
 from tasks.sealing import named_kids
 from worker.ledger import upserts
-from worker.ledger.queries import OPEN, UNREPLAYED
+from worker.ledger.queries import OPEN
+from worker.ledger.rows import DeadLetterState
 from worker.ledger.tables import calls, dead_letters, key_uses
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 _AT_ONCE: Final = 500  # documents in memory
+_OFF_THE_DESK: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
 
 
 @dataclass(slots=True)
 class KeyNeed:
     """What needs a key."""
 
-    dead_letters: int = 0
+    dead_letters: int = 0  # and what else lies on the operators' desk
     calls: int = 0  # under way: planned, to be retried, held, replayed
     last_used: datetime | None = None  # None: never, since uses are recorded
 
@@ -55,9 +57,9 @@ def needs(connection: Connection, lately: datetime) -> dict[str, KeyNeed]:
 
 
 def _dead_letters(connection: Connection, lately: datetime) -> Iterator[str]:
-    """A replayed event is in no row of its own until it is planned again."""
+    """Whatever lies on the desk, held events included. A replayed event is in no other row until it is planned."""
     letter = dead_letters.c
-    wanted = select(letter.document).where(or_(letter.state.in_(UNREPLAYED), letter.claimed_at >= lately))
+    wanted = select(letter.document).where(or_(letter.state.not_in(_OFF_THE_DESK), letter.claimed_at >= lately))
     return connection.execute(wanted, execution_options={"yield_per": _AT_ONCE}).scalars()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tasks.providers import make_provider, open_session
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+_AT_START: Final = ("kind", "rate_limit", "subject_issuer")  # of a provider: what others than its instance go by
 
 
 class Instances:
@@ -45,9 +47,10 @@ class Instances:
     async def take_up(self, settings: Settings) -> None:
         """Replace those that *settings* configure otherwise; what else is new there needs a restart."""
         old, self._settings = self._settings, settings
-        for name in sorted(self._instances.keys() & settings.providers.keys()):
-            if settings.providers[name] != old.providers.get(name):
-                await self._replace(name, settings.providers[name])
+        for name, provider in settings.providers.items():
+            before = old.providers.get(name)
+            if before is not None and provider != before and provider.kind == before.kind:
+                await self._replace(name, provider)
         if needed := _needs_restart(old, settings):
             logger.warning("settings.need_restart", extra={"settings": needed})
 
@@ -67,5 +70,14 @@ class Instances:
 def _needs_restart(old: Settings, new: Settings) -> list[str]:
     """The settings that differ and are read at a start alone."""
     names = [name for name in type(new).model_fields if name != "providers"]
-    changed = [name for name in names if getattr(old, name) != getattr(new, name)]
-    return changed + sorted(f"providers.{name}" for name in old.providers.keys() ^ new.providers.keys())
+    both = sorted(old.providers.keys() & new.providers.keys())
+    return [
+        *(name for name in names if getattr(old, name) != getattr(new, name)),
+        *sorted(f"providers.{name}" for name in old.providers.keys() ^ new.providers.keys()),
+        *(
+            f"providers.{name}.{each}"
+            for name in both
+            for each in _AT_START
+            if getattr(old.providers[name], each) != getattr(new.providers[name], each)
+        ),
+    ]
