@@ -8,12 +8,14 @@ import logging
 import signal
 import socket
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from amqp.exceptions import AMQPError
 from celery import bootsteps
+from celery.exceptions import CPendingDeprecationWarning
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
@@ -37,6 +39,7 @@ class TaskConsumer(Consumer):
     def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
         self._waker = _SignalWaker()
+        self._is_away = False  # the broker, and it was said
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
     class Blueprint(Consumer.Blueprint):
@@ -70,20 +73,27 @@ class TaskConsumer(Consumer):
 
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
         """The connection, once there is one. A broker that is away is said once, and waited for without end."""
-        away = False
-
-        def say(error: Exception, _interval: float = 0) -> None:
-            nonlocal away
-            if not away:
-                logger.warning("broker.unreachable", extra={"error": type(error).__name__})
-            away = True
-
-        while (connected := _connected(conn, say)) is None:
+        while (connected := _connected(conn, self._say_away)) is None:
             _wait_before_asking_again()
-        if away:
-            logger.warning("broker.back")
         self.first_connection_attempt = False
         return connected
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Said once, until `say_back`: a broker may let us in again and again, and then serve nobody."""
+        self._say_away(exc)
+        with warnings.catch_warnings(action="ignore", category=CPendingDeprecationWarning):  # of a setting that is set
+            super().on_connection_error_after_connected(exc)
+
+    def say_back(self) -> None:
+        """The broker serves us."""
+        if self._is_away:
+            logger.warning("broker.back")
+        self._is_away = False
+
+    def _say_away(self, error: Exception, _interval: float = 0) -> None:
+        if not self._is_away:
+            logger.warning("broker.unreachable", extra={"error": type(error).__name__, "detail": str(error)})
+        self._is_away = True
 
     def create_task_handler(self, *args: object) -> Any:  # noqa: ANN401 - celery ships no types
         """What a message goes to: our check first, and only then Celery."""
@@ -147,6 +157,7 @@ class TopologyStep(bootsteps.StartStopStep):
         """Declare them."""
         host = consumer.app.runtime_host
         host.loop.aside(_declare, consumer.app, host.provider_names)
+        consumer.say_back()
 
 
 def _declare(app: Any, providers: Sequence[str]) -> None:  # noqa: ANN401 - celery ships no types

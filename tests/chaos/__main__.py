@@ -1,4 +1,4 @@
-"""`make chaos`: every row at full size, the table on stdout, `results.json` beside this file."""
+"""`make chaos`: every row at full size, the table on stdout, `results.json` and `results.md` beside this file."""
 
 import argparse
 import re
@@ -34,8 +34,8 @@ def main() -> None:
             results = list(pool.map(lambda each: _run(each[0], each[1], options, home), rows))
     finally:
         close_root()
-    print(report.table(results))
-    report.write(results, options.out, keep=options.rows != ALL)
+    print(report.table([report.as_json(result) for result in results]))
+    report.write(report.merge(results, options.out, keep=options.rows != ALL), options.out)
     sys.exit(not all(result.passed for result in results))
 
 

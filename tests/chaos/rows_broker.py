@@ -91,9 +91,10 @@ def broker_down_at_the_start(scene: Scene) -> None:
 def memory_alarm(scene: Scene) -> None:
     """A memory alarm under load: publishers fail clearly within 15 s, and all goes on when it clears."""
     scene.start()
-    with scene.publishing(over=2):
-        scene.wait_revoked(0.1)
-        scene.node.raise_memory_alarm()
+    scene.publish(len(scene.load.events) // 2)
+    scene.wait_revoked(0.1)
+    scene.node.raise_memory_alarm()
+    with scene.publishing():
         wait_until(lambda: scene.unknown, 20, "the publisher to give up")
         scene.node.clear_memory_alarm()
         scene.healed()

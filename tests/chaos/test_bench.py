@@ -40,10 +40,11 @@ def test_a_run_of_some_rows_keeps_what_is_known_of_the_others(tmp_path: Path) ->
     """One row mended and run again must not cost the table the rest."""
     file = tmp_path / "results.json"
     some = [Result(each, "rabbitmq", 9, None, (), 0.0, 1.0, tmp_path) for each in all_rows()[:3]]
-    report.write(some[:2], file)
-    report.write([replace(some[1], events=10), some[2]], file, keep=True)
+    report.write(report.merge(some[:2], file), file)
+    report.write(report.merge([replace(some[1], events=10), some[2]], file, keep=True), file)
     told = {each["row"]: each["events"] for each in json.loads(file.read_text())}
     assert told == {some[0].row.name: 9, some[1].row.name: 10, some[2].row.name: 9}
+    assert len(file.with_suffix(".md").read_text().splitlines()) > len(told)
 
 
 def test_a_clock_jumps_under_a_running_process(tmp_path: Path, processes: Processes) -> None:

@@ -129,7 +129,7 @@ class Session:
         try:
             self.durable.sign_off(tuple(self._settled))
         except BrokerUnavailable as error:
-            logger.warning("embedded.leases_left_to_lapse", extra={"error": str(error)})
+            logger.debug("embedded.not_signed_off", extra={"error": str(error)})
         for store in filter(None, (self._leasing, self.durable)):
             store.database.close()
 

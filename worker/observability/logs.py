@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Celery's lines for each message received and each task done: the wide line of an attempt says it better.
-_CHATTY: Final = ("celery.worker.strategy", "celery.app.trace")
+# Celery's lines for each message received and each task done, and for each try to reach the broker again: the wide line
+# of an attempt, and `broker.unreachable`, say it better.
+_CHATTY: Final = {
+    "celery.worker.strategy": logging.WARNING,
+    "celery.app.trace": logging.WARNING,
+    "celery.worker.consumer.connection": logging.WARNING,
+    "celery.worker.consumer.consumer": logging.ERROR,
+}
 
 
 def configure(level: str) -> None:
@@ -35,8 +41,8 @@ def configure(level: str) -> None:
     ours = logging.getLevelNamesMapping()[level]
     root.setLevel(max(logging.WARNING, ours))
     logging.getLogger("celery").setLevel(max(logging.INFO, ours))
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(logging.WARNING, ours))
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(least, ours))
     for name in telling.OURS:
         logging.getLogger(name).setLevel(ours)
     sys.excepthook = _process_crashed
