@@ -12,7 +12,7 @@ from typing import Any, Final
 from joserfc import jwe
 from pydantic import SecretStr
 
-from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, algorithm_of
+from tasks.sealing.keys import ALGORITHMS, KID, SealError, SealingKey, algorithm_of
 
 ENCRYPTION: Final = "A256GCM"
 MAX_JWE: Final = 16 * 1024  # bytes
@@ -62,10 +62,10 @@ def checked_header(compact: str) -> dict[str, Any]:
 
 
 def kid_of(compact: str) -> str | None:
-    """The key that *compact* says it is sealed for (its header is not checked); None where it names none."""
+    """The key that *compact* says it is sealed for, unchecked otherwise; None for a name that no key can have."""
     header = _json_object(_decoded(compact.partition(".")[0]))
     kid = header.get("kid") if header else None
-    return kid if isinstance(kid, str) else None
+    return kid if isinstance(kid, str) and KID.fullmatch(kid) else None
 
 
 def named_kids(document: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import traceback
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, load_keys, named_kids, save_key, seal
+from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, kid_of, load_keys, named_kids, save_key, seal
 
 TOKEN = "planted-marker-token-3f9a"
 AUDIENCE = "genesys-eu"
@@ -74,6 +75,13 @@ def test_the_keys_that_a_document_names_are_found(escape: Callable[[str], str]) 
     sealed = [escape(seal(TOKEN, AUDIENCE, key)) for key in KEYS.values()]
     document = f'{{"a": [{{"jwe": "{sealed[0]}"}}], "b": "{sealed[1]}", "c": "eyJ.e.e.e.e", "d": "eyJhIjoxfQ.a.b.c.d"}}'
     assert set(named_kids(document)) == set(RING.kids)
+
+
+@pytest.mark.parametrize("kid", ["", "\ud800", "k" * 129, "a\0b", 7, None, ["k"]])
+def test_a_name_that_no_key_can_have_is_none(kid: object) -> None:
+    """It goes into the plan's record and the ledger: half a surrogate pair would stop the intake."""
+    header = base64.urlsafe_b64encode(json.dumps({"kid": kid}).encode()).rstrip(b"=").decode()
+    assert kid_of(f"{header}.a.b.c.d") is None
 
 
 def test_a_document_that_is_no_json_names_its_keys_as_well() -> None:
