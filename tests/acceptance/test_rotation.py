@@ -98,6 +98,7 @@ def test_rotation_under_load_loses_nothing(system: System) -> None:
     stream = Stream(system)
     with stream.flowing():
         stream.wait_for(PART)
+        wait_until(system.revoked, 40, "the worker to be at work, with the keys it found")
         add_key(system)
         stream.wait_for(PART)
         change_secret(system, worker)
