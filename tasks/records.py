@@ -27,6 +27,7 @@ class PlannedUnit(_Record):
     operation: Operation | None
     state: State
     reason: str | None = None
+    kid: str | None = None  # of the sealing key that its call needs
 
 
 class EventPlanned(_Record):

@@ -67,7 +67,7 @@ class System:
     # -- events -----------------------------------------------------------------------------------
 
     def session(self, provider: str, token: str) -> dict[str, Any]:
-        """A session as a producer lists it: its token sealed for the provider."""
+        """A session as a producer lists it: its token sealed for the provider with `key`."""
         if provider == "wibmo":
             return {"provider": provider, "credential": {"token_reference_id": token}}
         return {"provider": provider, "credential": {"jwe": seal(token, provider, self.key)}}
@@ -107,6 +107,10 @@ class System:
     def heal(self) -> None:
         """Have the sandbox fail no more."""
         self._ask("DELETE", "faults")
+
+    def change_secret(self, secret: str) -> None:
+        """Have every Genesys organisation take *secret* from now on, and nothing that was bought with the old one."""
+        self._ask("PUT", "client-secret", {"client_secret": secret})
 
     def journal(self, since: int = 0) -> list[dict[str, Any]]:
         """Every request the providers saw after the first *since*, in order."""

@@ -14,6 +14,7 @@ from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
 from tasks.records import EventPlanned, PlannedUnit
+from tasks.sealing import kid_of
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
 from worker.admission import letters
@@ -140,7 +141,13 @@ def _counted(judged: Judged) -> SessionEnded | UserDisabled | None:
 
 def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:
     published = (
-        PlannedUnit(call_id=call.call_id, provider=call.provider, operation=call.operation, state=State.PLANNED)
+        PlannedUnit(
+            call_id=call.call_id,
+            provider=call.provider,
+            operation=call.operation,
+            state=State.PLANNED,
+            kid=call.jwe and kid_of(call.jwe),
+        )
         for call in plan.calls
     )
     return EventPlanned(

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tasks import records
 from tasks.base import Held
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
-from tasks.providers import KINDS, make_provider, open_session
-from tasks.sealing import Opener, SealError, load_keys
+from tasks.providers import KINDS
+from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker, messages
 from worker.admission.evidence import Voucher
 from worker.engine.outbox import LoopOutbox
@@ -25,6 +26,7 @@ from worker.ledger.desk import Desk
 from worker.limits import RateLimits
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
+from worker.rotation import Instances, KeyUses, Watch
 from worker.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -48,24 +50,28 @@ class WorkerRuntime:
         self._desk = Desk(settings.ledger_url.get_secret_value())
         self.holds = make_guard(settings, self._desk)
         self._limits = RateLimits(settings, self._desk)
-        self._providers: dict[str, Provider] = {}
-        self._opener = _open_keys(settings)
+        self._ring = _open_keys(settings)
+        self._providers = Instances(settings, self._ring, self.holds.credential_changed)
         self._resources = AsyncExitStack()
 
     async def open(self) -> None:
         """Open sessions and connections; must run on the event loop that the calls will run on."""
         self._resources.callback(self._desk.close)
-        limits = self._settings.worker
-        connections = limits.in_flight_routine + limits.in_flight_urgent  # fewer would be a second, hidden limit
-        for name, provider in self._settings.providers.items():
-            session = await self._resources.enter_async_context(open_session(connections=connections, tls=provider.tls))
-            self._providers[name] = make_provider(name, provider, session, self._opener)
+        await self._providers.open()
+        self._resources.push_async_callback(self._providers.close)
         self._outbox = self._open_outbox()
         self._resources.push_async_callback(self._outbox.close)
         await self.holds.start()
         self._resources.push_async_callback(self.holds.stop)
         self._limits.open()
         self._resources.push_async_callback(self._limits.close)
+        uses = KeyUses(self._ring, self._desk)
+        self._resources.push_async_callback(uses.close)
+        self._in_background(uses.keep())
+        self._in_background(Watch(self._settings.keys_dir, self._ring, self._providers.take_up).keep())
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        self._resources.callback(asyncio.create_task(work).cancel)
 
     def _open_outbox(self) -> Outbox | LoopOutbox:
         connect = broker.connector(self._settings)
@@ -165,7 +171,7 @@ async def _make(provider: Provider, call: ProviderCall) -> Outcome:
     return outcome
 
 
-def _open_keys(settings: Settings) -> Opener:
+def _open_keys(settings: Settings) -> KeyRing:
     try:
         return load_keys(settings.keys_dir)
     except (SealError, OSError) as error:

@@ -1,6 +1,6 @@
 """Sealed credentials: a token travels as a compact JWE (RFC 7516) for one provider, and only we can open it."""
 
-from tasks.sealing.envelope import ENCRYPTION, is_canonical_compact, seal
+from tasks.sealing.envelope import ENCRYPTION, is_canonical_compact, kid_of, named_kids, seal
 from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, generate_key, save_key
 from tasks.sealing.ring import KeyRing, Opener, load_keys
 
@@ -13,7 +13,9 @@ __all__ = [
     "SealingKey",
     "generate_key",
     "is_canonical_compact",
+    "kid_of",
     "load_keys",
+    "named_kids",
     "save_key",
     "seal",
 ]

@@ -6,12 +6,13 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from joserfc import jwe
 from pydantic import SecretStr
 
-from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, algorithm_of
+from tasks.sealing.keys import ALGORITHMS, KID, SealError, SealingKey, algorithm_of
 
 ENCRYPTION: Final = "A256GCM"
 MAX_JWE: Final = 16 * 1024  # bytes
@@ -26,6 +27,7 @@ _REQUIRED: Final = {
 }
 _OPTIONAL: Final = {"typ"}
 _TOKEN: Final = re.compile(rf"[!-~]{{1,{MAX_TOKEN}}}")
+_COMPACT: Final = re.compile(r"eyJ[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*){4}")  # `{"` in base64url, five segments
 _COORDINATE: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes, as RFC 7518 section 6.2.1.2 fixes it for P-256
 _REGISTRY: Final = jwe.JWERegistry(algorithms=[*ALGORITHMS, ENCRYPTION])
 
@@ -57,6 +59,22 @@ def checked_header(compact: str) -> dict[str, Any]:
     if objection := _objection_to(header):
         raise SealError(f"the sealed credential's {objection}")
     return header
+
+
+def kid_of(compact: str) -> str | None:
+    """The key that *compact* says it is sealed for, unchecked otherwise; None for a name that no key can have."""
+    header = _json_object(_decoded(compact.partition(".")[0]))
+    kid = header.get("kid") if header else None
+    return kid if isinstance(kid, str) and KID.fullmatch(kid) else None
+
+
+def named_kids(document: str) -> Iterator[str]:
+    """The key of each sealed credential that is anywhere in *document*, be it JSON, however escaped, or other text."""
+    try:
+        plain = json.dumps(json.loads(document))
+    except (ValueError, RecursionError):
+        plain = document
+    return (kid for compact in _COMPACT.findall(plain) if (kid := kid_of(compact)))
 
 
 def unseal(compact: str, key: SealingKey, audience: str) -> tuple[SecretStr, str]:

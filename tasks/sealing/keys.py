@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, RSAKey, import_key
 ALGORITHMS: Final = ("ECDH-ES+A256KW", "RSA-OAEP-256")
 MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
 SUFFIX: Final = ".jwk.json"
-_KID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")  # it is also the name of a file
+KID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")  # it is also the name of a file
 
 SealingKey = ECKey | RSAKey
 
@@ -26,7 +26,7 @@ class SealError(Exception):
 
 def generate_key(kid: str, algorithm: str = ALGORITHMS[0]) -> SealingKey:
     """Make a private key for *algorithm*: EC P-256, or RSA of 3072 bits. Raises SealError for another, or a bad kid."""
-    if not _KID.fullmatch(kid):
+    if not KID.fullmatch(kid):
         raise SealError("a kid is 1 to 128 letters, digits, dots, dashes or underscores, and starts with no dot")
     match algorithm:
         case "ECDH-ES+A256KW":
@@ -48,7 +48,7 @@ def algorithm_of(key: SealingKey) -> str:
             raise SealError("a sealing key is an EC key on P-256 or an RSA key of at least 2048 bits")
     if (key.alg or algorithm) != algorithm or key.get("use", "enc") != "enc":
         raise SealError(f"the sealing key's own alg or use forbids {algorithm}")
-    if not isinstance(key.kid, str) or not _KID.fullmatch(key.kid):
+    if not isinstance(key.kid, str) or not KID.fullmatch(key.kid):
         raise SealError("the sealing key has no fit kid")
     return algorithm
 

@@ -29,6 +29,7 @@ class KeyRing:
     def __init__(self, keys: Iterable[SealingKey], reload: Callable[[], Iterable[SealingKey]] | None = None) -> None:
         self._keys = _by_kid(keys)
         self._reload = reload
+        self._used: set[str] = set()
 
     @property
     def kids(self) -> tuple[str, ...]:
@@ -44,7 +45,23 @@ class KeyRing:
         token, objection = unseal(jwe, key, audience)
         if objection:
             raise SealError(objection)
+        self._used.add(str(key.kid))
         return token
+
+    def reload(self) -> bool:
+        """Read the keys anew; whether they are others now. Raises SealError, the old ones kept, for one that is unfit.
+
+        From any thread.
+        """
+        before = self.kids
+        if self._reload is not None:
+            self._keys = _by_kid(self._reload())
+        return self.kids != before
+
+    def take_used(self) -> set[str]:
+        """The key ids that opened something since this was asked last."""
+        used, self._used = self._used, set()
+        return used
 
     def public_jwks(self) -> dict[str, Any]:
         """Return the public halves as a JWK Set (RFC 7517 section 5): what producers seal with."""
@@ -52,8 +69,8 @@ class KeyRing:
 
     def _key_of(self, header: dict[str, Any]) -> SealingKey:
         kid = header["kid"]
-        if kid not in self._keys and self._reload is not None:
-            self._keys = _by_kid(self._reload())
+        if kid not in self._keys:
+            self.reload()
         if kid not in self._keys:
             raise SealError("the sealed credential names a key that is not in the key ring")
         if algorithm_of(self._keys[kid]) != header["alg"]:
@@ -67,10 +84,13 @@ def load_keys(folder: Path) -> KeyRing:
     Raises SealError, naming the file, for one that others than its owner may read or that is no private sealing key;
     and for a folder without any.
     """
-    ring = KeyRing(read_keys(folder), reload=lambda: read_keys(folder))
-    if not ring.kids:
+
+    def read() -> list[SealingKey]:
+        if keys := read_keys(folder):
+            return keys
         raise SealError(f"the key folder {folder.name} holds no *{SUFFIX} file")
-    return ring
+
+    return KeyRing(read(), reload=read)
 
 
 def _by_kid(keys: Iterable[SealingKey]) -> dict[str, SealingKey]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -248,3 +249,17 @@ async def test_without_a_ledger_a_worker_looks_after_itself(tmp_path: Path, capl
 
         await eventually(said)
     assert [len(told(caplog, what)) for what in ("holds.ledger_away", "provider.held")] == [1, 1]
+
+
+async def test_a_new_credential_is_probed_at_once(ledger: Ledger, ledger_url: str) -> None:
+    """Whoever replaced what was refused does not wait for the next probe."""
+    del ledger
+    desk = Desk(ledger_url)
+    guard = Guard(replace(TERMS, first=300, cap=300), desk, chance=lambda: 0.0)
+    await guard.start()
+    await Provider(FAULT).many(guard, 6)
+    assert isinstance(await guard.attempt(call(7), Provider(DONE), ours=True), Held)
+    guard.credential_changed("genesys")
+    assert await guard.attempt(call(8), Provider(DONE), ours=True) == DONE
+    await guard.stop()
+    desk.close()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, load_keys, save_key, seal
+from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, kid_of, load_keys, named_kids, save_key, seal
 
 TOKEN = "planted-marker-token-3f9a"
 AUDIENCE = "genesys-eu"
@@ -42,6 +44,49 @@ def test_a_new_key_serves_without_a_restart(tmp_path: Path) -> None:
     old.unlink()
     assert ring.open(seal(TOKEN, AUDIENCE, KEYS[EC]), AUDIENCE).get_secret_value() == TOKEN
     assert ring.kids == (KEYS[EC].kid,)
+
+
+def test_a_reload_that_finds_an_unfit_key_leaves_the_ring_as_it_was(tmp_path: Path) -> None:
+    """A botched deployment takes no key away from the messages that need it."""
+    old = save_key(tmp_path, KEYS[EC])
+    ring = load_keys(tmp_path)
+    old.unlink()
+    with pytest.raises(SealError, match="holds no"):
+        ring.reload()
+    save_key(tmp_path, KEYS[RSA]).chmod(0o644)
+    with pytest.raises(SealError, match=str(KEYS[RSA].kid)):
+        ring.reload()
+    assert ring.open(seal(TOKEN, AUDIENCE, KEYS[EC]), AUDIENCE).get_secret_value() == TOKEN
+
+
+def test_the_ring_knows_which_keys_opened_something() -> None:
+    """Each time it is asked: since the last time. What could not be opened is no use."""
+    ring = KeyRing(KEYS.values())
+    ring.open(seal(TOKEN, AUDIENCE, KEYS[EC]), AUDIENCE)
+    with pytest.raises(SealError):
+        ring.open(seal(TOKEN, "another", KEYS[RSA]), AUDIENCE)
+    assert ring.take_used() == {KEYS[EC].kid}
+    assert ring.take_used() == set()
+
+
+@pytest.mark.parametrize("escape", [str, lambda text: "".join(f"\\u{ord(each):04x}" for each in text)])
+def test_the_keys_that_a_document_names_are_found(escape: Callable[[str], str]) -> None:
+    """Wherever its sealed credentials stand, however they are escaped, and whatever else stands there."""
+    sealed = [escape(seal(TOKEN, AUDIENCE, key)) for key in KEYS.values()]
+    document = f'{{"a": [{{"jwe": "{sealed[0]}"}}], "b": "{sealed[1]}", "c": "eyJ.e.e.e.e", "d": "eyJhIjoxfQ.a.b.c.d"}}'
+    assert set(named_kids(document)) == set(RING.kids)
+
+
+@pytest.mark.parametrize("kid", ["", "\ud800", "k" * 129, "a\0b", 7, None, ["k"]])
+def test_a_name_that_no_key_can_have_is_none(kid: object) -> None:
+    """It goes into the plan's record and the ledger: half a surrogate pair would stop the intake."""
+    header = base64.urlsafe_b64encode(json.dumps({"kid": kid}).encode()).rstrip(b"=").decode()
+    assert kid_of(f"{header}.a.b.c.d") is None
+
+
+def test_a_document_that_is_no_json_names_its_keys_as_well() -> None:
+    """A message that was cut, or never was one, may still be replayed."""
+    assert set(named_kids(f'{{"jwe": "{seal(TOKEN, AUDIENCE, KEYS[EC])}')) == {KEYS[EC].kid}
 
 
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:

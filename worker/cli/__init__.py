@@ -20,7 +20,7 @@ main = Commands(
         "guard": ("worker.cli.guard:guard", "Floods of events that wait for you: list, release, discard"),
         "provider": ("worker.cli.provider:provider", "The configured providers: list, check, hold, release"),
         "genesys": ("worker.cli.genesys:genesys", "Ask Genesys Cloud about a token, or about its idle timeout"),
-        "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export"),
+        "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export, retire, restore"),
         "config": ("worker.cli.config:config", "The settings in force"),
         "ledger": ("worker.cli.ledger:ledger", "The ledger's schema"),
     },

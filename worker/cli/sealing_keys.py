@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from joserfc.jwk import ECKey, RSAKey, import_key
 
 from tasks.sealing import SealError, SealingKey
 from tasks.sealing.keys import SUFFIX, algorithm_of, read_keys
+
+RETIRED: Final = "retired"  # the folder below that of the keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,23 @@ class StoredKey:
     """A private sealing key of ours, and since when its file is there."""
 
     key: SealingKey
+    path: Path
     created: datetime
+
+    @property
+    def kid(self) -> str:
+        """Its name."""
+        return str(self.key.kid)
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it lies aside, where no worker reads it."""
+        return self.path.parent.name == RETIRED
+
+    @property
+    def idle_since(self) -> datetime:
+        """Since when it may have been without use: made, or moved aside or back (then its ctime changed)."""
+        return max(self.created, datetime.fromtimestamp(self.path.stat().st_ctime, UTC))
 
     @property
     def algorithm(self) -> str:
@@ -36,8 +54,23 @@ class StoredKey:
 def stored_keys(folder: Path) -> list[StoredKey]:
     """The keys of *folder*, newest first. Raises SealError, naming the file, for one that is no fit private key."""
     keys = zip(read_keys(folder), sorted(folder.glob(f"*{SUFFIX}")), strict=True)
-    stored = [StoredKey(key, datetime.fromtimestamp(path.stat().st_mtime, UTC)) for key, path in keys]
-    return sorted(stored, key=lambda each: (each.created, str(each.key.kid)), reverse=True)
+    stored = [StoredKey(key, path, datetime.fromtimestamp(path.stat().st_mtime, UTC)) for key, path in keys]
+    return sorted(stored, key=lambda each: (each.created, each.kid), reverse=True)
+
+
+def retired_keys(folder: Path) -> list[StoredKey]:
+    """Those that were moved aside, newest first. Raises SealError as `stored_keys` does."""
+    return stored_keys(folder / RETIRED)
+
+
+def move(key: StoredKey, folder: Path) -> None:
+    """Move the file of *key* to *folder*. Raises SealError where one of its name is there."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        (folder / key.path.name).hardlink_to(key.path)
+    except FileExistsError:
+        raise SealError(f"the key file {key.path.name} exists already in {folder}") from None
+    key.path.unlink()
 
 
 def public_jwks(keys: Sequence[StoredKey]) -> dict[str, Any]:

@@ -73,6 +73,12 @@ class Guard:
         self._learn(call.provider, seen, outcome, admitted)
         return await self._verdict(call.provider, seen, outcome, is_probe=bool(admitted))
 
+    def credential_changed(self, provider: str) -> None:
+        """Have what the worker's own credential was refused for probed at once: another one is in force."""
+        for standing in self._board.blocking(provider, ours=True):
+            if standing.hold.is_probed and behind(standing.hold.reason) is Symptom.REFUSED:
+                self._shared.alter(standing.hold, 0.0)
+
     async def _admit(self, provider: str, *, ours: bool) -> Sequence[Hold] | Held:
         """The holds that this call is to probe, most often none; or why it has to wait."""
         if ours and not (trial := self._trials[provider]).has_room:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
 from worker.holds.hold import Hold
-from worker.ledger import auditing, dead_letters, floods, holds, limits, migrating, queries, seen, writing
+from worker.ledger import auditing, dead_letters, floods, holds, keys, limits, migrating, queries, seen, writing
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.engine import Database, open_database
 from worker.ledger.rows import (
@@ -214,3 +214,13 @@ class Ledger:
         """Hold no more back of these sources and types; what is held stays."""
         with self._database.writing() as connection:
             floods.end(connection, keys)
+
+    def note_key_uses(self, uses: Mapping[str, datetime]) -> None:
+        """Note when sealing keys were last used, by kid."""
+        with self._database.writing() as connection:
+            keys.note_uses(connection, uses)
+
+    def key_needs(self, lately: datetime) -> dict[str, keys.KeyNeed]:
+        """What still needs each sealing key, by kid; what was replayed since *lately* may be on its way."""
+        with self._database.reading() as connection:
+            return keys.needs(connection, lately)

@@ -113,6 +113,7 @@ calls: Final = Table(
     Column("exposure_seconds", Float),  # event time → the first settled record
     Column("rank", Words, nullable=False),
     Column("change", BigInteger, nullable=False),
+    Column("kid", Words),  # of the sealing key that it needs; None: none, or nobody said yet
     Index("calls_by_event", "event_id", "source"),
     Index("calls_by_state", "state"),
     Index("calls_by_change", "change"),
@@ -220,4 +221,11 @@ floods: Final = Table(
     Column("event_type", Words, primary_key=True),
     Column("opened_at", Float, nullable=False),  # seconds, likewise
     Column("reserve_at", Float, nullable=False),
+)
+
+key_uses: Final = Table(
+    "key_uses",
+    metadata,
+    Column("kid", Words, primary_key=True),
+    Column("last_used", UtcTime, nullable=False),  # when a worker opened something with it, to the minute
 )

@@ -13,7 +13,17 @@ from sqlalchemy import ColumnElement, Table, and_, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import audits, calls, dead_letters, events, floods, limits, seen_events, subjects
+from worker.ledger.tables import (
+    audits,
+    calls,
+    dead_letters,
+    events,
+    floods,
+    key_uses,
+    limits,
+    seen_events,
+    subjects,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,20 +53,28 @@ def subject(dialect: str) -> Insert:
     return _INSERT[dialect](subjects).on_conflict_do_nothing()
 
 
+_TOLD_APART: Final = {"call_id", "exposure_seconds", "kid", "change"}
+
+
 @cache
 def call(dialect: str) -> Insert:
-    """The record of highest rank describes the call; its exposure ended with the first that settled it."""
+    """The record of highest rank describes the call; its exposure ended with the first that settled it.
+
+    Its sealing key is told by its plan and by its dead letter alone, and is the same in both.
+    """
     insert = _INSERT[dialect](calls)
     new = insert.excluded
     newer, sooner = new.rank > calls.c.rank, new.exposure_seconds < func.coalesce(calls.c.exposure_seconds, _NEVER)
+    names_key = and_(calls.c.kid.is_(None), new.kid.is_not(None))
     return insert.on_conflict_do_update(
         index_elements=[calls.c.call_id],
         set_={
-            **_where(newer, insert, calls, set(calls.c.keys()) - {"call_id", "exposure_seconds", "change"}),
+            **_where(newer, insert, calls, set(calls.c.keys()) - _TOLD_APART),
             **_where(sooner, insert, calls, {"exposure_seconds"}),
+            **_where(names_key, insert, calls, {"kid"}),
             "change": new.change,
         },
-        where=or_(newer, sooner),
+        where=or_(newer, sooner, names_key),
     )
 
 
@@ -95,6 +113,17 @@ def audit(dialect: str) -> Insert:
             "count": audits.c.count + insert.excluded.count,
             "result": func.coalesce(func.nullif(insert.excluded.result, ""), audits.c.result),
         },
+    )
+
+
+@cache
+def key_use(dialect: str) -> Insert:
+    """The latest use of a sealing key stays."""
+    insert = _INSERT[dialect](key_uses)
+    return insert.on_conflict_do_update(
+        index_elements=[key_uses.c.kid],
+        set_={"last_used": insert.excluded.last_used},
+        where=insert.excluded.last_used > key_uses.c.last_used,
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import update
 
 from tasks.outcome import Reason, State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned
+from tasks.sealing import kid_of
 from worker.ledger import upserts
 from worker.ledger.rows import DeadLetterState
 from worker.ledger.tables import clock
@@ -80,6 +81,7 @@ def call_row(letter: DeadLetter, state: State, at: datetime, replays: int | None
             attempt=0 if state is State.REPLAYED else len(letter.attempts),
             replays=generation,
             at=at,
+            kid=call.jwe and kid_of(call.jwe),
         )
     ]
 
@@ -127,6 +129,7 @@ def _unit(told: EventPlanned, unit: Any) -> Row:  # noqa: ANN401
         attempt=0,
         replays=0,
         at=None if unit.state is State.PLANNED else told.received_at,
+        kid=unit.kid,
     )
 
 
@@ -149,7 +152,7 @@ def _outcome(told: CallOutcome) -> Row:
 
 
 def _call(event: Any, **told: Any) -> Row:  # noqa: ANN401
-    nothing: Row = {"duration_ms": None, "next_attempt_at": None, "exposure_seconds": None}
+    nothing: Row = {"duration_ms": None, "next_attempt_at": None, "exposure_seconds": None, "kid": None}
     names = ("source", "event_id", "event_type", "subject", "occurred_at")
     row = nothing | {name: getattr(event, name) for name in names} | told
     news = [value for name, value in told.items() if name != "call_id"]

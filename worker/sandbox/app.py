@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
+from pydantic import SecretStr
 
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.control import Control
@@ -33,7 +35,8 @@ def make_app(config: SandboxConfig) -> web.Application:
     front = Front(journal, faults, config.latency_seconds)
     providers = _providers(config, front)
     app = web.Application(client_max_size=MAX_BODY)
-    app.add_routes(Control({each.name: each.store for each in providers}, faults, journal).routes())
+    stores = {each.name: each.store for each in providers}
+    app.add_routes(Control(stores, faults, journal, partial(_change_secret, providers)).routes())
     for provider in providers:
         app.add_routes([*provider.routes(), web.route("*", f"/{provider.name}/{{rest:.*}}", _other(front, provider))])
     app.cleanup_ctx.append(_closing(journal))
@@ -96,6 +99,12 @@ def _providers(config: SandboxConfig, front: Front) -> tuple[SandboxProvider, ..
         Finbourne("finbourne", config, front),
         Wibmo("wibmo", config, front),
     )
+
+
+def _change_secret(providers: Iterable[SandboxProvider], secret: SecretStr) -> None:
+    for provider in providers:
+        if isinstance(provider, Genesys):
+            provider.change_secret(secret)
 
 
 def _other(front: Front, provider: SandboxProvider) -> Callable[[web.Request], Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
 from worker.sandbox.faults import FAULTS, FaultScript
 from worker.sandbox.journal import Journal
@@ -35,15 +35,31 @@ class Seed(BaseModel):
         return self.token or self.token_reference_id or ""
 
 
+class NewSecret(BaseModel):
+    """The client secret that every Genesys organisation takes from now on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    client_secret: SecretStr = Field(min_length=1)
+
+
 T = TypeVar("T")
+_NEW_SECRET: Final = TypeAdapter(NewSecret)
 _SEEDS: Final = TypeAdapter(tuple[Seed, ...] | Seed)
 
 
 class Control:
     """What tests and people do with the sandbox. Nothing of this is a provider's request, so none is journaled."""
 
-    def __init__(self, stores: Mapping[str, TokenStore], faults: FaultScript, journal: Journal) -> None:
+    def __init__(
+        self,
+        stores: Mapping[str, TokenStore],
+        faults: FaultScript,
+        journal: Journal,
+        change_secret: Callable[[SecretStr], None],
+    ) -> None:
         self._stores = stores
+        self._change_secret = change_secret
         self._faults = faults
         self._journal = journal
 
@@ -54,6 +70,7 @@ class Control:
             web.post("/_sandbox/tokens", self._seed),
             web.post("/_sandbox/faults", self._script),
             web.delete("/_sandbox/faults", self._unscript),
+            web.put("/_sandbox/client-secret", self._rotate),
             web.get("/_sandbox/journal", self._read),
             web.delete("/_sandbox/journal", self._forget),
         ]
@@ -77,6 +94,10 @@ class Control:
 
     async def _unscript(self, _: web.Request) -> web.Response:
         self._faults.clear()
+        return web.Response(status=204)
+
+    async def _rotate(self, request: web.Request) -> web.Response:
+        self._change_secret(_valid(_NEW_SECRET, await request.read()).client_secret)
         return web.Response(status=204)
 
     async def _read(self, request: web.Request) -> web.Response:

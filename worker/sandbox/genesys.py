@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from tasks.call import Operation
 from worker.sandbox.config import SandboxConfig
@@ -67,6 +67,11 @@ class Genesys:
             web.put(f"{tokens}/timeout", self._put_timeout),
             web.delete(f"{tokens}/{{user_id}}", self._delete_user),
         ]
+
+    def change_secret(self, secret: SecretStr) -> None:
+        """Take no other client secret from now on; what was bought with the old one is worth nothing."""
+        self._config = self._config.model_copy(update={"client_secret": secret})
+        self._workers = WorkerTokens(self._config.token_ttl_seconds, self._config.rate_limit_per_minute)
 
     def refusal(self, status: int, request_id: str) -> Answer:
         """Return an error of that status in Genesys' shape."""

@@ -1,0 +1,71 @@
+"""What still needs each sealing key, and when it was last used."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import func, or_, select
+
+from tasks.records import DeadLetter
+from tasks.sealing import named_kids
+from worker.ledger import upserts
+from worker.ledger.queries import OPEN
+from worker.ledger.rows import DeadLetterState
+from worker.ledger.tables import calls, dead_letters, key_uses
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_AT_ONCE: Final = 500  # documents in memory
+_OFF_THE_DESK: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
+
+
+@dataclass(slots=True)
+class KeyNeed:
+    """What needs a key."""
+
+    dead_letters: int = 0  # and what else lies on the operators' desk
+    calls: int = 0  # under way: planned, to be retried, held, replayed
+    last_used: datetime | None = None  # None: never, since uses are recorded
+
+
+def note_uses(connection: Connection, uses: Mapping[str, datetime]) -> None:
+    """Note when keys were last used; an earlier time than the one on record changes nothing."""
+    rows = [{"kid": kid, "last_used": at} for kid, at in sorted(uses.items())]  # alike sorted, no two writers deadlock
+    if rows:
+        connection.execute(upserts.key_use(connection.dialect.name), rows)
+
+
+def needs(connection: Connection, lately: datetime) -> dict[str, KeyNeed]:
+    """What needs each key, by kid; of dead letters those count that may be replayed, or were since *lately*."""
+    found: defaultdict[str, KeyNeed] = defaultdict(KeyNeed)
+    for kid, last_used in connection.execute(select(key_uses.c.kid, key_uses.c.last_used)):
+        found[kid].last_used = last_used
+    by_kid = select(calls.c.kid, func.count()).where(calls.c.state.in_(OPEN), calls.c.kid.is_not(None))
+    for kid, count in connection.execute(by_kid.group_by(calls.c.kid)):
+        found[kid].calls = count
+    for document in _dead_letters(connection, lately):
+        for kid in _kids_of(DeadLetter.model_validate_json(document)):
+            found[kid].dead_letters += 1
+    return dict(found)
+
+
+def _dead_letters(connection: Connection, lately: datetime) -> Iterator[str]:
+    """Whatever lies on the desk, held events included. A replayed event is in no other row until it is planned."""
+    letter = dead_letters.c
+    wanted = select(letter.document).where(or_(letter.state.not_in(_OFF_THE_DESK), letter.claimed_at >= lately))
+    return connection.execute(wanted, execution_options={"yield_per": _AT_ONCE}).scalars()
+
+
+def _kids_of(letter: DeadLetter) -> set[str]:
+    try:
+        body = base64.b64decode(letter.body or "").decode(errors="replace")
+    except binascii.Error:
+        body = ""
+    return {*named_kids(letter.call.jwe or "" if letter.call else ""), *named_kids(body)}
