@@ -16,7 +16,9 @@ from tasks.plan import Plan, plan_revocations
 from tasks.records import DeadLetter, EventPlanned, PlannedUnit
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
+from worker.admission.memory import Arrival, Judged, Memory
 from worker.batch_consumer import BatchConsumer, Stop, body_of
+from worker.ledger.desk import Desk
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
 
@@ -33,39 +35,47 @@ logger = logging.getLogger(__name__)
 
 def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
-    url = settings.broker_url.get_secret_value()
-    with Publisher(lambda: broker.connect(url)) as publisher:
-        intake = Intake(settings.catalogue(), publisher)
-        BatchConsumer(url, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
+    connect = broker.connector(settings)
+    with Publisher(connect) as publisher:
+        memory = Memory(Desk(settings.ledger_url.get_secret_value()), settings.max_ages())
+        intake = Intake(settings.catalogue(), publisher, memory)
+        BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
 
 class Intake:
     """Turns a batch of events into published calls, records and dead letters."""
 
-    def __init__(self, catalogue: Catalogue, publisher: Publisher) -> None:
+    def __init__(self, catalogue: Catalogue, publisher: Publisher, memory: Memory) -> None:
         self._catalogue = catalogue
         self._publisher = publisher
+        self._memory = memory
 
     def handle(self, batch: Sequence[Message]) -> list[Message]:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
-        publications = [self.publications(message) for message in batch]
+        judged = self._memory.judge([_arrival(message) for message in batch])
+        publications = [self.publications(message, event) for message, event in zip(batch, judged, strict=True)]
         results = iter(self._publisher.publish([each for several in publications for each in several]))
         outcomes = [[next(results) for _ in several] for several in publications]
         for failure in {str(result) for several in outcomes for result in several if isinstance(result, PublishError)}:
             logger.warning("intake.not_published", extra={"error": failure})
+        self._memory.keep(
+            each
+            for each, several in zip(judged, outcomes, strict=True)
+            if isinstance(each, Arrival) and not any(several)
+        )
         return [message for message, several in zip(batch, outcomes, strict=True) if any(several)]
 
-    def publications(self, message: Message) -> list[Publication]:
-        """What one message becomes: calls and a record of the plan, or a dead letter."""
-        body, now = body_of(message), datetime.now(UTC)
-        headers = dict(message.headers or {})
-        only = headers.pop(messages.REPLAY_PROVIDER, None)
-        event = parse_event(body, now=now, content_type=message.content_type, headers=headers)
-        if isinstance(event, InvalidEvent):
-            logger.warning("event.refused", extra={"code": event.code.value, "pointer": event.pointer})
-            return [messages.dead_letter(_refused_event(event, message, now))]
+    def publications(self, message: Message, judged: Judged) -> list[Publication]:
+        """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
+        now = datetime.now(UTC)
+        if judged is None:
+            return []
+        if isinstance(judged, InvalidEvent):
+            logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
+            return [messages.dead_letter(_refused_event(judged, message, now))]
+        event, only = judged.event, judged.only_provider
         plan = plan_revocations(event, self._catalogue)
-        if isinstance(only, str):
+        if only is not None:
             plan = plan.only(only)
         _log(event, plan)
         return [
@@ -76,6 +86,15 @@ class Intake:
             ),
             messages.record(_planned(event, plan, self._catalogue, now)),
         ]
+
+
+def _arrival(message: Message) -> Arrival | InvalidEvent:
+    headers = message.headers or {}
+    event = parse_event(body_of(message), now=datetime.now(UTC), content_type=message.content_type, headers=headers)
+    if isinstance(event, InvalidEvent):
+        return event
+    only, again = headers.get(messages.REPLAY_PROVIDER), bool(message.delivery_info.get("redelivered"))
+    return Arrival(event, _replays(message), only if isinstance(only, str) else None, redelivered=again)
 
 
 def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogue, now: datetime) -> EventPlanned:

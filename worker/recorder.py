@@ -21,7 +21,7 @@ from tasks.call import ProviderCall
 from tasks.events import RejectionCode
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, ledger_record
-from worker import topology
+from worker import broker, topology
 from worker.batch_consumer import BatchConsumer, Stop, body_of
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from worker.unreadable import unreadable
@@ -42,9 +42,10 @@ def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is said once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
     recorder = Recorder(ledger)
-    url = settings.broker_url.get_secret_value()
     try:
-        BatchConsumer(url, topology.RECORDS, list(settings.providers), recorder.handle, stop).run()
+        BatchConsumer(
+            broker.connector(settings), topology.RECORDS, list(settings.providers), recorder.handle, stop
+        ).run()
     finally:
         ledger.close()
 

@@ -56,7 +56,7 @@ class WorkerRuntime:
         limits = self._settings.worker
         connections = limits.in_flight_routine + limits.in_flight_urgent  # fewer would be a second, hidden limit
         for name, provider in self._settings.providers.items():
-            session = await self._resources.enter_async_context(open_session(connections=connections))
+            session = await self._resources.enter_async_context(open_session(connections=connections, tls=provider.tls))
             self._providers[name] = make_provider(name, provider, session, self._opener)
         self._outbox = self._open_outbox()
         self._resources.push_async_callback(self._outbox.close)
@@ -66,9 +66,9 @@ class WorkerRuntime:
         self._resources.push_async_callback(self._limits.close)
 
     def _open_outbox(self) -> Outbox | LoopOutbox:
-        url = self._settings.broker_url.get_secret_value()
-        connect = partial(broker.connect, url)
-        if self._settings.worker.engine == "asyncio" and not broker.is_embedded(url):
+        connect = broker.connector(self._settings)
+        is_embedded = broker.is_embedded(self._settings.broker_url.get_secret_value())
+        if self._settings.worker.engine == "asyncio" and not is_embedded:
             return LoopOutbox(connect)
         return Outbox(Publisher(connect))
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -29,13 +29,14 @@ from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
 from tasks.retry import RetryPolicy
 from tasks.subject import SubjectIndex
+from tasks.tls import PRIVATE, SYSTEM_TRUST, TlsSettings
+from worker.addresses import BrokerUrl, LedgerUrl
 
 PREFIX: Final = "REVOKER_"
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
 SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"
 DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
-PRIVATE: Final = 0o077  # the mode bits a file of secrets must not have
 
 
 class SettingsError(Exception):
@@ -48,16 +49,11 @@ def _provider_name(name: str) -> str:
     return name
 
 
-def _broker_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("embedded:///", "amqp://", "amqps://")):
-        raise ValueError("must start with embedded:///, amqp:// or amqps://")
-    return url
-
-
-def _ledger_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("sqlite:///", "postgresql+psycopg://")):
-        raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
-    return url
+def _with_amqps(tls: TlsSettings, known: ValidationInfo) -> TlsSettings:
+    url = known.data.get("broker_url")
+    if tls != SYSTEM_TRUST and url is not None and not url.get_secret_value().startswith("amqps:"):
+        raise ValueError("needs a broker_url that starts with amqps://: nothing else is encrypted")
+    return tls
 
 
 class _Section(BaseModel):
@@ -73,6 +69,15 @@ class RetrySettings(_Section):
     max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
     routine_budget: float = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
     urgent_budget: float = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
+
+
+class MaxAgeSettings(_Section):
+    """How old an event may be, and how long it is remembered."""
+
+    session_ended: float = Field(
+        172_800.0, ge=3600, description="Seconds a session.ended may have happened before those that came before it"
+    )
+    user_disabled: float = Field(604_800.0, ge=3600, description="Seconds likewise, of a user.disabled")
 
 
 class HoldSettings(_Section):
@@ -110,11 +115,12 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    broker_url: Annotated[SecretStr, AfterValidator(_broker_url)] = Field(
+    broker_url: BrokerUrl = Field(
         SecretStr("embedded:///var/broker.sqlite3"),
         description="embedded:///FILE or amqp(s)://user:password@host/vhost",
     )
-    ledger_url: Annotated[SecretStr, AfterValidator(_ledger_url)] = Field(
+    broker_tls: Annotated[TlsSettings, AfterValidator(_with_amqps)] = SYSTEM_TRUST
+    ledger_url: LedgerUrl = Field(
         SecretStr("sqlite:///var/ledger.sqlite3"),
         description="sqlite:///FILE or postgresql+psycopg://user@host/database",
     )
@@ -126,6 +132,7 @@ class Settings(BaseSettings):
         default_factory=dict, description="Provider instances by name"
     )
     retry: RetrySettings = RetrySettings()
+    max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
     worker: WorkerSettings = WorkerSettings()
     sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere")
@@ -165,6 +172,13 @@ class Settings(BaseSettings):
         return {
             Lane.ROUTINE: timedelta(seconds=self.retry.routine_budget),
             Lane.URGENT: timedelta(seconds=self.retry.urgent_budget),
+        }
+
+    def max_ages(self) -> dict[str, timedelta]:
+        """How old an event of each type may be when it comes, or is replayed."""
+        return {
+            "session.ended": timedelta(seconds=self.max_age.session_ended),
+            "user.disabled": timedelta(seconds=self.max_age.user_disabled),
         }
 
     def catalogue(self) -> Catalogue:

@@ -79,9 +79,11 @@ def told(field: FieldInfo) -> str:
 def settings(model: type[BaseModel], skipped: set[str], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every single setting of *model* with its dotted name, those of its sections included."""
     for name, field in model.model_fields.items():
+        if name in skipped:
+            continue
         if isinstance(field.default, BaseModel):
             yield from settings(type(field.default), skipped, f"{path}{name}.")
-        elif name not in skipped:
+        else:
             yield f"{path}{name}", field
 
 

@@ -91,16 +91,17 @@ def broker_down_at_the_start(scene: Scene) -> None:
 def memory_alarm(scene: Scene) -> None:
     """A memory alarm under load: publishers fail clearly within 15 s, and all goes on when it clears."""
     scene.start()
-    with scene.publishing(over=2):
-        scene.wait_revoked(0.1)
-        scene.node.raise_memory_alarm()
+    scene.publish(len(scene.load.events) // 2)
+    scene.wait_revoked(0.1)
+    scene.node.raise_memory_alarm()
+    with scene.publishing():
         wait_until(lambda: scene.unknown, 20, "the publisher to give up")
         scene.node.clear_memory_alarm()
         scene.healed()
     assert scene.longest_try <= 15
 
 
-@row("B8", brokers=ON_RABBITMQ, private=True, fast=())
+@row("B8", private=True, fast=())
 def exchange_and_queues_deleted(scene: Scene) -> None:
     """The intake's exchange and empty queues are deleted: publishing fails until they are declared again."""
     scene.start()
@@ -142,18 +143,20 @@ def consumer_timeout(scene: Scene) -> None:
 
 
 @row("B11", brokers=ON_RABBITMQ)
-def wrong_password_and_no_such_vhost(scene: Scene) -> None:
-    """A wrong password, a virtual host that is gone: each process says so, without the password, and does nothing."""
+def wrong_password_vhost_or_certificate(scene: Scene) -> None:
+    """Wrong password, host gone, certificate of nobody trusted: each process says so, without password, and waits."""
     wrong = f"amqp://guest:{scene.load.marker}@127.0.0.1:{scene.node.port}/"
-    for url in (wrong, scene.node.url("gone")):
+    wrong_certificate = scene.node.tls_url().replace("guest:guest", f"guest:{scene.load.marker}")
+    told = {wrong: "ACCESS_REFUSED", scene.node.url("gone"): "vhost gone", wrong_certificate: "CERTIFICATE_VERIFY_FAILED"}
+    for url, words in told.items():
         for process in scene.start(env={"REVOKER_BROKER_URL": url}):
             wait_said(process, "broker.unreachable")
+            assert words in process.output, f"{process.name} does not say what is wrong"
     scene.stand_still(3)
     for process in scene.all_running():
         assert process.output.count("broker.unreachable") == 1, f"{process.name} does not say it once"
         assert "Traceback" not in process.output, f"{process.name} shows a stack trace"
-    for name in PROCESSES:
-        scene.stop(name)
+    for name in PROCESSES * len(told):
         scene.stop(name)
     scene.start()
     scene.publish()

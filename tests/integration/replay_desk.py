@@ -19,14 +19,17 @@ from tasks.plan import Catalogue
 from tasks.records import CallOutcome, DeadLetter
 from tasks.subject import SubjectIndex
 from worker import broker, topology
+from worker.admission.memory import Memory
 from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
 from worker.intake import Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
+from worker.ledger.desk import Desk as LedgerDesk
 from worker.publisher import Message, Publisher
 from worker.recorder import Recorder
 
 PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"
+MAX_AGES = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
 FAST = Pace(rate=1000.0)
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState), newest_first=False)
@@ -86,8 +89,14 @@ class Desk:
         self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
         self.ledger = Ledger.open(self.ledger_url)
         self.ledger.upgrade()
+        self.asked = LedgerDesk(self.ledger_url)
         with broker.connect(broker_url) as connection:
             topology.declare(connection, PROVIDERS)
+
+    def close(self) -> None:
+        """Let the ledger go."""
+        self.asked.close()
+        self.ledger.close()
 
     def fill(self, *letters: DeadLetter) -> list[DeadLetterRow]:
         """Put *letters* on the desk; every row there is, oldest death first."""
@@ -101,7 +110,7 @@ class Desk:
     def replay(self, rows: Sequence[DeadLetterRow], pace: Pace = FAST, **how: Any) -> ReplayResult:
         """Replay those of *rows* that the guards let through, with connections of its own."""
         ledger = Ledger.open(self.ledger_url)
-        ready = plan_replay(rows, ledger, datetime.now(UTC), force=how.pop("force", False)).ready
+        ready = plan_replay(rows, ledger, datetime.now(UTC), MAX_AGES, force=how.pop("force", False)).ready
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
                 return Replayer(ledger, publisher, BUDGETS, **how).run(ready, pace, audit())
@@ -113,7 +122,8 @@ class Desk:
         subjects = SubjectIndex(b"subject-key-of-a-test-installation")
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher).handle(self.events())
+            memory = Memory(self.asked, MAX_AGES)
+            assert not Intake(Catalogue({}, BUDGETS, subjects), publisher, memory).handle(self.events())
         for queue in topology.RECORDS:
             assert not Recorder(self.ledger).handle(self.replayed(queue.name))
 

@@ -28,7 +28,7 @@ def desk(tmp_path: Path, broker_url: str) -> Iterator[Desk]:
     """A desk on each broker in turn."""
     made = Desk(tmp_path, broker_url)
     yield made
-    made.ledger.close()
+    made.close()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def local_desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk on the embedded broker, for what does not depend on the broker."""
     made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
     yield made
-    made.ledger.close()
+    made.close()
 
 
 def test_a_replayed_call_is_back_in_its_own_queue_afresh(desk: Desk) -> None:

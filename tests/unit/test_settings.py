@@ -123,3 +123,19 @@ def test_a_provider_is_named_as_events_name_it(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "r.toml").write_text(f'[providers."{name}"]\nkind = "finbourne"\ndomain = "acme"\n')
     monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
     assert "provider's name" in faults()[0]
+
+
+@pytest.mark.parametrize("scheme", ["aes-ecb", "none"])
+@pytest.mark.parametrize("accepted", [None, "aes-ecb", "none"])
+def test_a_cipher_that_does_not_protect_starts_only_as_an_accepted_risk(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, accepted: str | None
+) -> None:
+    """Nobody runs ECB, or nothing at all, by leaving a setting out: `accept_risk` must name the very scheme."""
+    wibmo = {"kind": "wibmo", "base_url": "https://wibmo.test", "api_key": MARKER}
+    cipher = {"scheme": scheme, "key": "MDEyMzQ1Njc4OWFiY2RlZg==", **({"accept_risk": accepted} if accepted else {})}
+    for name, value in {**wibmo, **{f"cipher__{name}": value for name, value in cipher.items()}}.items():
+        monkeypatch.setenv(f"REVOKER_PROVIDERS__WIBMO__{name.upper()}", value)
+    if accepted == scheme:
+        assert Settings.load().providers["wibmo"].kind == "wibmo"
+    else:
+        assert [line for line in faults() if f"scheme {scheme} does not protect the body: accept_risk" in line]

@@ -82,7 +82,9 @@ def _paced(command: Callable[..., None]) -> Callable[..., None]:
 @selecting_for_change
 @why_option(required=False)
 @_paced
-@click.option("--force", is_flag=True, help="Also what is settled, superseded, too old, discarded or replayed.")
+@click.option(
+    "--force", is_flag=True, help="Also what is settled, superseded, too old, a conflict, discarded or replayed."
+)
 @dry_run_option
 @yes_option
 @output_option
@@ -107,7 +109,7 @@ def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bo
     """What an id names is looked at in any state, to be told why it is refused; filters find what is open."""
     states = tuple(DeadLetterState) if selection.ids else OPEN
     rows = ledger.dead_letters(selection.where(settings, ledger, states, newest_first=False))
-    return plan_replay(rows, ledger, datetime.now(UTC), force=force)
+    return plan_replay(rows, ledger, datetime.now(UTC), settings.max_ages(), force=force)
 
 
 def _show_plan(order: _Order, *, dry_run: bool) -> None:
