@@ -6,7 +6,7 @@ TEST_FOLDERS := $(sort $(dir $(wildcard tests/*/*.py)))
 UV_VERSION := 0.13.8
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help run test bench chaos fuzz lint types imports check servers lock format clean
+.PHONY: help run test bench chaos fuzz lint types imports check audit sbom servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -15,7 +15,7 @@ help: ## list the commands
 run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samples are settled)
 	@exec $(BIN)/revoker run $(if $(ONCE),--once)
 
-test: servers check ## lint, types, import contract and all tests
+test: servers check audit ## lint, types, import contract, known vulnerabilities and all tests
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
 bench: servers .venv/.dev benchmarks/.venv/.made ## measure the worker beside its peers, < 30 min (QUICK=1: < 5 min)
@@ -42,6 +42,13 @@ types: .venv/.dev ## mypy, strict; each test folder as pytest imports it
 imports: .venv/.dev ## the import contract
 	$(BIN)/lint-imports
 
+audit: .venv/.dev ## known vulnerabilities of all dependencies (offline: says so; AUDIT_REQUIRED=1: then fails)
+	@.ci/audit requirements.lock requirements-dev.lock benchmarks/requirements.lock
+
+sbom: .venv/.dev ## what the image is made of, with hashes: revoker.cdx.json (CycloneDX 1.6)
+	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --spec-version 1.6 \
+	  --output-reproducible --of JSON --output-file revoker.cdx.json requirements.lock
+
 format: .venv/.dev ## let ruff lay out the code
 	$(BIN)/ruff format $(SOURCES)
 
@@ -56,7 +63,7 @@ lock: ## resolve the dependencies anew
 	$(LOCK) --upgrade benchmarks/requirements.in -o benchmarks/requirements.lock
 
 clean: ## forget the virtualenv and all caches
-	rm -rf .venv .venv-lock benchmarks/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
+	rm -rf revoker.cdx.json .venv .venv-lock benchmarks/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: a second call finds them newer than what they were made from, and touches no network.

@@ -29,6 +29,8 @@ def bulkheads(settings: WorkerSettings, limited: Mapping[str, int]) -> type[Cons
     """
 
     class Bulkheads(Consumer):
+        auto_declare = False  # the topology declares, by the right of whoever has it
+
         def _basic_consume(self, queue: Any, **options: Any) -> Any:  # noqa: ANN401 - kombu ships no types
             most = in_flight(settings, queue.name)
             self.qos(prefetch_count=min(most, limited.get(queue.name, most)), apply_global=False)

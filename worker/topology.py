@@ -18,9 +18,10 @@ argument stands on an exchange of our own, behind the producers': an exchange ke
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from amqp.exceptions import AccessRefused
 from kombu import Exchange, Queue
 from kombu.transport.native_delayed_delivery import (
     bind_queue_to_native_delayed_delivery_exchange,
@@ -113,9 +114,26 @@ def all_queues(providers: Iterable[str]) -> list[Queue]:
 def declare(connection: Connection, providers: Iterable[str]) -> None:
     """Declare exchanges and queues, and on RabbitMQ the delay queues: all durable, all idempotent.
 
-    Raises the transport's channel error where a queue exists with other arguments.
+    A broker user who may not declare is content with what the operator declared. Raises the transport's channel error
+    where something is missing then, or where a queue exists with other arguments.
     """
     names = list(providers)
+    try:
+        _declare(connection, names)
+    except AccessRefused:
+        _look_for(connection, names)
+
+
+def _look_for(connection: Connection, names: Sequence[str]) -> None:
+    """Asking for what is there needs no permission (https://www.rabbitmq.com/docs/access-control#authorisation)."""
+    with connection.channel() as channel:
+        for exchange in (EVENTS, CALLS, OUTCOMES, OUTCOMES_URGENT, DEAD, Exchange(DELAY_ENTRY, type="topic")):
+            exchange(channel).declare(passive=True)
+        for queue in all_queues(names):
+            queue(channel).queue_declare(passive=True)
+
+
+def _declare(connection: Connection, names: Sequence[str]) -> None:
     with connection.channel() as channel:
         DEAD(channel).declare()
         for queue in all_queues(names):

@@ -1,15 +1,16 @@
 """Where a secret could have gone: logs, messages, broker files, ledger, command line, error reports, argv."""
 
 import json
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import sqlalchemy
 from canary_search import Kind, Place, leaks
 from canary_story import FAULTS, CanaryStory
+from celery.events.event import event_exchange
 from kombu import Exchange, Queue
 from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE
 from system import digest
@@ -17,6 +18,7 @@ from system import digest
 from worker import broker, topology
 
 COPIES = Queue("canary.copies", durable=True)
+NAMELESS = {topology.OUTCOMES.name, event_exchange.name}
 NAMES = frozenset({Kind.NAME})
 ALL_BUT_SECRETS = frozenset({Kind.NAME, Kind.SPILLED})
 
@@ -25,24 +27,26 @@ def bind_copies(story: CanaryStory) -> None:
     """Have the broker keep a copy of every message that goes through any exchange of ours."""
     exchanges = [topology.EVENTS, topology.CALLS, topology.OUTCOMES, topology.OUTCOMES_URGENT, topology.DEAD]
     if not broker.is_embedded(story.system.broker_url):
-        exchanges.append(Exchange(CELERY_DELAYED_DELIVERY_EXCHANGE, type="topic"))
+        exchanges += [Exchange(CELERY_DELAYED_DELIVERY_EXCHANGE, type="topic"), event_exchange]
     with broker.connect(story.system.broker_url) as connection:
         topology.declare(connection, story.system.providers)
         queue = COPIES(connection.channel())
         queue.declare()
         for exchange in exchanges:
+            exchange(queue.channel).declare()
             queue.bind_to(exchange.name, "#")
 
 
 def everywhere(story: CanaryStory, said: Path, broker_files: Path) -> list[Place]:
     """Every place there is: *said* holds what processes wrote, *broker_files* what the broker keeps on disk."""
-    argv = list(_argv(said))
+    argv = list(_processes(said))
     return [
         *argv,
         *(Place(f"log {file.name}", file.read_bytes()) for file in sorted(said.glob("*.log"))),
         *_copies(story),
         *_files("broker file", broker_files, ALL_BUT_SECRETS),
-        *_ledger(story.system.home / "ledger.sqlite3"),
+        *_ledger(story),
+        *(Place(f"inspect {name}", _bytes(answer), NAMES) for name, answer in story.inspected.items()),
         *_command_line(story),
         *(Place(f"error report {n}", envelope) for n, envelope in enumerate(story.inbox.envelopes)),
     ]
@@ -64,11 +68,13 @@ _SECRETS_OF_OURS = {
 }
 
 
-def _argv(said: Path) -> Iterator[Place]:
+def _processes(said: Path) -> Iterator[Place]:
+    """What everybody on the machine sees of a process, and what its owner does."""
     for file in sorted(said.glob("*.pid")):
-        process = Path("/proc", file.read_text().split()[0], "cmdline")
-        if process.exists():
-            yield Place(f"argv {file.name}", process.read_bytes())
+        for what in ("cmdline", "environ"):
+            found = Path("/proc", file.read_text().split()[0], what)
+            if found.exists():
+                yield Place(f"{what} {file.name}", found.read_bytes())
 
 
 def _copies(story: CanaryStory) -> Iterator[Place]:
@@ -79,7 +85,7 @@ def _copies(story: CanaryStory) -> Iterator[Place]:
             exchange = message.delivery_info["exchange"]
             where = f"{exchange} {message.delivery_info['routing_key']}"
             foreign = message.properties.get("message_id") in story.strangers
-            bodies = frozenset() if exchange == topology.OUTCOMES.name else ALL_BUT_SECRETS if foreign else NAMES
+            bodies = frozenset() if exchange in NAMELESS else ALL_BUT_SECRETS if foreign else NAMES
             yield Place(f"body of {where}", _bytes(message.body), bodies)
             yield Place(f"headers of {where}", _bytes([message.headers, message.properties, message.delivery_info]))
 
@@ -91,19 +97,17 @@ def _files(what: str, root: Path, may_hold: frozenset[Kind]) -> Iterator[Place]:
             yield Place(f"{what} {file.name}", file.read_bytes(), may_hold)
 
 
-def _ledger(file: Path) -> Iterator[Place]:
+def _ledger(story: CanaryStory) -> Iterator[Place]:
     """Every value of every column; the documents of dead letters hold the names that a replay needs."""
-    with sqlite3.connect(file) as connection:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        for table in tables:
-            rows = connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - the ledger's own table names
-            columns = [column[0] for column in rows.description]
-            for row in rows:
-                for column, value in zip(columns, row, strict=True):
+    engine = sqlalchemy.create_engine(story.system.document["ledger_url"])
+    with engine.connect() as connection:
+        for table in sqlalchemy.inspect(engine).get_table_names():
+            for row in connection.execute(sqlalchemy.text(f"SELECT * FROM {table}")).mappings():  # noqa: S608 - ours
+                for column, value in row.items():
                     may_hold = NAMES if (table, column) == ("dead_letters", "document") else frozenset()
                     yield Place(f"ledger {table}.{column}", _bytes(value), may_hold)
-    connection.close()
-    yield from _files("ledger file", file, NAMES)
+    engine.dispose()
+    yield from _files("ledger file", story.system.home / "ledger.sqlite3", NAMES)
 
 
 def _command_line(story: CanaryStory) -> Iterator[Place]:

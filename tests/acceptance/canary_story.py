@@ -5,10 +5,12 @@ import os
 import uuid
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from canary_search import Kind, Marker
+from celery import Celery
 from sentry_inbox import SentryInbox
-from servers import Processes, wait_until
+from servers import Daemon, Processes, RabbitNode, wait_until
 from system import System
 
 from tasks.sealing import generate_key, seal
@@ -37,11 +39,18 @@ REASONS = {
 class CanaryStory:
     """A system whose every secret and every name is a marker; `tell` has it live through everything."""
 
-    def __init__(self, home: Path, broker_url: str, processes: Processes) -> None:
+    def __init__(
+        self, home: Path, broker_url: str, processes: Processes, *, node: RabbitNode | None = None, **settings: Any
+    ) -> None:
+        """*node* is one of the story's own, to starve of memory; a password in a URL is a marker as well."""
         self.inbox = SentryInbox()
         self.markers: list[Marker] = []
         self.strangers: set[str] = set()  # ids of messages that hold a token in clear
         self.events: list[dict[str, Any]] = []
+        self.node = node
+        self.inspected: dict[str, Any] = {}  # question → answers
+        urls = (broker_url, settings.get("ledger_url", ""))
+        self.markers += [Marker("a password", password, Kind.SECRET) for password in map(_password, urls) if password]
         self.system = System(
             home,
             broker_url,
@@ -49,6 +58,7 @@ class CanaryStory:
             sentry_dsn=self.inbox.dsn,
             log_level="DEBUG",
             retry={"base": 1, "cap": 1, "max_attempts": 2},
+            **settings,
         )
         self.system.env |= {"REVOKER_PROVIDERS__FINBOURNE__TIMEOUT": "1", "REVOKER_SECRETS_DIR": str(self._secrets())}
         self.markers += [Marker(name, value, Kind.SECRET) for name, value in self.system.secrets().items()]
@@ -66,20 +76,59 @@ class CanaryStory:
     def tell(self) -> None:
         """Live through everything, and wait until nothing moves that can come to rest."""
         system = self.system
-        _, worker, _ = system.start()
+        _, worker = system.start("intake"), self._start_worker()
+        system.start("recorder")
         calls = [*self._good(), *self._faulty(), *self._unsealable(), self._unknown()]
         ids = system.publish(calls)
         system.publish_all([*self._spilled(), self._through_the_door()])
         held = system.publish([self._held() for _ in range(4)])
         wait_until(lambda: any(entry["fault"] == "slow" for entry in system.journal()), 30, "a call in flight")
         worker.kill9()
-        system.start("worker")
+        self._start_worker()
         system.wait_closed([*ids, self.door["id"]], 90)
         again = system.publish([system.ended(system.session("finbourne", self.spent))])
         system.wait_closed(again)
         wait_until(lambda: self._strangers_dead() == len(self.strangers), 30, "the strangers' dead letters")
         wait_until(lambda: "held" in {system.states(each).get("genesys-eu") for each in held}, 30, "a held provider")
         wait_until(lambda: len(self.inbox.events) > 3, 30, "error reports")
+        if self.node is not None:
+            self._starve(self.node)
+        self._crash()
+
+    def _start_worker(self) -> Daemon:
+        """With task events, where the broker is one that others could listen to."""
+        events = ("-E",) if self.node else ()
+        return self.system.processes.start("revoker", "worker", *events, env=self.system.env, name="worker")
+
+    def _starve(self, node: RabbitNode) -> None:
+        """A memory alarm, with calls on their way and a producer that is not taken."""
+        late = [self.system.ended(self._session(name, f"starved {name}")) for name in ("genesys", "finbourne")]
+        self.system.script({"fault": "slow", "seconds": 4, "match": self.markers[-1].value})
+        seen = len(self.system.journal())
+        ids = self.system.publish(late)
+        wait_until(lambda: len(self.system.journal()) >= seen + 2, 30, "calls on their way")
+        self.inspected = _inspected(self.system.broker_url)
+        assert "invalidate_token" in str(self.inspected["active"])
+        node.raise_memory_alarm()
+        event = self.system.home / "starved.json"
+        event.write_text(json.dumps(self.system.ended(self._session("genesys", "not taken"))))
+        assert self._command("publish", "--file", str(event)).wait(60) != 0
+        node.clear_memory_alarm()
+        self.system.wait_closed(ids, 60)
+
+    def _crash(self) -> None:
+        """A bug at the worst of moments, in each command that has a token in hand: a stack trace to people."""
+        token = self.system.home / "token"
+        token.touch(0o600)
+        token.write_text(self.plant("token of a crash"))
+        for bug in ("tasks.sealing.seal", "worker.publisher.Publisher.publish"):
+            done = self._command("publish", "session.ended", *_ONE_EVENT, "--token-file", str(token), bug=bug)
+            assert done.wait(30) == 1
+            assert "Traceback" in done.output
+
+    def _command(self, *arguments: str, bug: str = "") -> Daemon:
+        program = ("python", "-c", _WITH_A_BUG, bug) if bug else ("revoker",)
+        return self.system.processes.start(*program, *arguments, env=self.system.env, name=f"command-{arguments[0]}")
 
     def _strangers_dead(self) -> int:
         return sum(letter.kind in {"event", "message"} for letter in self.system.ledger.dead_letters())
@@ -160,6 +209,26 @@ class CanaryStory:
         """A user's id: a UUID, for Genesys takes nothing else."""
         self.markers.append(Marker("account", str(uuid.UUID(bytes=os.urandom(16), version=4)), Kind.NAME))
         return self.markers[-1].value
+
+
+_ONE_EVENT = ("--sub", "somebody", "--iss", "urn:somebody", "--provider", "genesys")
+_WITH_A_BUG = """
+import sys, unittest.mock, worker.cli
+with unittest.mock.patch(sys.argv.pop(1), side_effect=RuntimeError("a bug")):
+    worker.cli.main()
+"""
+_QUESTIONS = ("active", "reserved", "scheduled", "registered", "active_queues", "stats", "conf", "report")
+
+
+def _inspected(broker_url: str) -> dict[str, Any]:
+    """What a worker answers to each question of `celery inspect`, in Celery's own client."""
+    with Celery(broker=broker_url, set_as_current=False) as client:
+        inspect = client.control.inspect(timeout=1)
+        return {question: getattr(inspect, question)() for question in _QUESTIONS}
+
+
+def _password(url: str) -> str | None:
+    return urlsplit(url).password if "canary" in url else None
 
 
 def _task(name: str, body: bytes, key: str = "finbourne.routine") -> Message:

@@ -1,8 +1,10 @@
 """No secret leaves: markers planted everywhere, the whole story on both brokers, and none of them found."""
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from canary_places import bind_copies, everywhere, never_arrived
@@ -10,30 +12,49 @@ from canary_search import Kind, Marker, Place, forms, leaks
 from canary_story import REASONS, CanaryStory
 from servers import Processes, RabbitNode
 
+PASSWORD, LEDGER_PASSWORD = (f"sbx-canary-{uuid.uuid4().hex}" for _ in range(2))
+
+
+@pytest.fixture(params=["embedded", "rabbitmq"])
+def node(request: pytest.FixtureRequest) -> RabbitNode | None:
+    """A RabbitMQ to starve, with a user whose password is known to nobody; None for the embedded broker."""
+    if request.param == "embedded":
+        return None
+    made: RabbitNode = request.getfixturevalue("private_rabbitmq")
+    made.rabbitmqctl("add_user", "canary", PASSWORD)
+    made.rabbitmqctl("set_permissions", "canary", ".*", ".*", ".*")
+    return made
+
 
 @pytest.fixture
-def story(broker_url: str, tmp_path: Path, processes: Processes) -> Iterator[CanaryStory]:
-    """The story, about to begin, on each broker in turn."""
-    made = CanaryStory(tmp_path / "system", broker_url, processes)
+def story(
+    node: RabbitNode | None, tmp_path: Path, processes: Processes, request: pytest.FixtureRequest
+) -> Iterator[CanaryStory]:
+    """The story, about to begin: all embedded; and with both servers, remote control switched on."""
+    settings: dict[str, Any] = {}
+    url = f"embedded:///{tmp_path / 'broker.sqlite3'}"
+    if node is not None:
+        url = f"amqp://canary:{PASSWORD}@127.0.0.1:{node.port}//"
+        ledger = request.getfixturevalue("postgres_url").replace("postgres@", f"postgres:{LEDGER_PASSWORD}@")
+        settings = {"ledger_url": ledger, "worker": {"remote_control": True}}
+    made = CanaryStory(tmp_path / "system", url, processes, node=node, **settings)
     bind_copies(made)
     yield made
     made.close()
 
 
 @pytest.fixture
-def broker_files(broker_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+def broker_files(node: RabbitNode | None, tmp_path: Path) -> Path:
     """Where the broker keeps its messages: a file and its log, or a node's folder."""
-    if broker_url.startswith("embedded:"):
-        return tmp_path / "broker.sqlite3"
-    node: RabbitNode = request.getfixturevalue("rabbitmq")
-    return node.home
+    return tmp_path / "broker.sqlite3" if node is None else node.home
 
 
 @pytest.mark.timeout(300)
 def test_no_secret_is_found_anywhere(story: CanaryStory, tmp_path: Path, broker_files: Path) -> None:
-    """Not in logs, messages, headers, files, ledger, command line, error reports or argv; on no path.
+    """Not in logs, messages, task events, files, ledger, commands, stack traces, error reports, argv or environment.
 
-    Searched are the output of 30 commands and 1 300 other places at least; the providers did see the tokens.
+    On no path: a worker killed, a broker out of memory, a bug. Searched are the output of 30 commands and 1 300 other
+    places at least; the providers did see the tokens.
     """
     story.tell()
     places = everywhere(story, tmp_path / "processes", broker_files)
@@ -43,7 +64,20 @@ def test_no_secret_is_found_anywhere(story: CanaryStory, tmp_path: Path, broker_
     found = leaks(places, story.markers)
     assert not found, "\n".join(found)
     assert {letter.reason for letter in story.system.ledger.dead_letters()} >= REASONS
-    least = {"argv": 4, "log": 5, "body": 100, "headers": 100, "broker": 1, "ledger": 1100, "revoker": 30, "error": 4}
+    if story.node is not None:
+        assert counts["inspect"] == 8
+        assert any(place.name.startswith("body of celeryev task") for place in places)
+    least = {
+        "cmdline": 4,
+        "environ": 4,
+        "log": 5,
+        "body": 100,
+        "headers": 100,
+        "broker": 1,
+        "ledger": 1100,
+        "revoker": 30,
+        "error": 4,
+    }
     assert {name for name, count in least.items() if counts[name] < count} == set()
 
 
