@@ -15,7 +15,7 @@ from worker.blast_radius.window import flood_id
 
 LIMIT = 50
 TYPE = "user.disabled"
-NUMBERS = {digest(f"reference-{number}"): number for number in range(1, 3002)}
+NUMBERS = {digest(f"sbx-reference-{number}"): number for number in range(1, 3002)}
 FLOOD = flood_id((SOURCE, TYPE))
 
 
@@ -30,7 +30,7 @@ def guarded(broker_url: str, tmp_path: Path, processes: Processes) -> Iterator[S
 def disabled(system: System, number: int, source: str = SOURCE) -> dict[str, Any]:
     """User *number* was disabled, says *source*; one session of theirs is known, at a provider without a rate limit."""
     user = {"format": "opaque", "id": f"user-{number}"}
-    session = system.session("wibmo", f"reference-{number}")
+    session = system.session("wibmo", f"sbx-reference-{number}")
     return system.disabled(event_id=f"e-{number}", sub_id=user, sessions=[session]) | {"source": source}
 
 
