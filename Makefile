@@ -6,7 +6,7 @@ TEST_FOLDERS := $(sort $(dir $(wildcard tests/*/*.py)))
 UV_VERSION := 0.13.8
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help run test bench chaos lint types imports check servers lock format clean
+.PHONY: help run test bench chaos fuzz lint types imports check servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -23,6 +23,9 @@ bench: servers .venv/.dev benchmarks/.venv/.made ## measure the worker beside it
 
 chaos: servers .venv/.dev ## every fault of the matrix at full size, and the table (ROWS='W1|B.*': some)
 	PYTHONPATH=tests:. $(BIN)/python -m chaos $(if $(ROWS),--rows '$(ROWS)') $(CHAOS_ARGS)
+
+fuzz: .venv/.dev ## what strangers send, for 10 minutes (MINUTES=n: another time), and how many cases that was
+	$(BIN)/pytest tests/fuzz --timeout=0 --minutes $(or $(MINUTES),10) $(FUZZ_ARGS)
 
 check: lint types imports ## what needs no server: lint, types, import contract
 

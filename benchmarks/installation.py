@@ -54,6 +54,7 @@ class Installation:
             "REVOKER_KEYS_DIR": str(self.home / "keys"),
             "REVOKER_SUBJECT_KEY": "subject-key-of-a-benchmark-run-only",
             "REVOKER_PROVIDERS": json.dumps({name: self._provider(name) for name in self.names}),
+            "REVOKER_SOURCES": json.dumps({"benchmark": {"source": SOURCE, "trusted": True}}),
             "REVOKER_WORKER__ENGINE": self.engine,
             "REVOKER_WORKER__CONCURRENCY": in_flight,
             "REVOKER_WORKER__IN_FLIGHT_ROUTINE": in_flight,

@@ -54,12 +54,12 @@ class Plan:
     units: tuple[PlannedUnit, ...]  # covered, no_session_known
     refused: tuple[RefusedUnit, ...]
 
-    def only(self, provider: str) -> Plan:
-        """The part of the plan that concerns *provider*: what a replayed unit asks for."""
+    def only(self, *providers: str) -> Plan:
+        """The part of the plan that concerns *providers*: what a replayed unit asks for, or its source may reach."""
         return Plan(
-            tuple(call for call in self.calls if call.provider == provider),
-            tuple(unit for unit in self.units if unit.provider == provider),
-            tuple(unit for unit in self.refused if unit.provider == provider),
+            tuple(call for call in self.calls if call.provider in providers),
+            tuple(unit for unit in self.units if unit.provider in providers),
+            tuple(unit for unit in self.refused if unit.provider in providers),
         )
 
 

@@ -6,9 +6,10 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from tasks.call import Attempt, Operation, ProviderCall
+from tasks.events.plaintext import is_plaintext
 from tasks.outcome import State
 
 DEAD_LETTER_NAMESPACE: Final = uuid.UUID("d1f0a1b6-9a7e-5c53-8c0e-0b9f5a1c7e42")
@@ -70,6 +71,11 @@ class CallOutcome(_Record):
         return (self.at - self.occurred_at).total_seconds() if self.state.is_settled else None
 
 
+def _without_token(content_type: str | None) -> str | None:
+    """Producers write it as they like; with a token in clear it is no content type, and must not be kept."""
+    return None if content_type and is_plaintext(content_type) else content_type
+
+
 class DeadLetter(_Record):
     """Something that was given up, with its reason and all that is needed to replay it.
 
@@ -94,7 +100,7 @@ class DeadLetter(_Record):
     occurred_at: AwareDatetime | None = None
     call: ProviderCall | None = None
     body: str | None = Field(default=None, repr=False)  # base64
-    content_type: str | None = None
+    content_type: Annotated[str | None, AfterValidator(_without_token)] = None
     headers: dict[str, str | int | bool] = {}  # the CloudEvents headers of a binary-mode event
     body_sha256: str | None = None
     body_size: int | None = None

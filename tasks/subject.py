@@ -62,6 +62,19 @@ def issued_subjects(event: UserDisabled) -> tuple[IssSub, ...]:
     return tuple(each for each in _simple_subjects(event) if isinstance(each, IssSub))
 
 
+def issuers(event: SessionEnded | UserDisabled) -> frozenset[str]:
+    """Every issuer by whose name for them the event names somebody."""
+    return frozenset(each.iss for each in _simple_subjects(event) if isinstance(each, IssSub))
+
+
+def tenants(event: SessionEnded | UserDisabled) -> frozenset[str]:
+    """The tenant of a complex subject (Shared Signals Framework 1.0, section 3.2), if any."""
+    match event.data.sub_id:
+        case Complex(members={"tenant": tenant}):
+            return frozenset({_name(tenant)})
+    return frozenset()
+
+
 def _simple_subjects(event: SessionEnded | UserDisabled) -> tuple[SimpleSubject, ...]:
     match event.data.sub_id:
         case None:

@@ -92,32 +92,37 @@ class Unreadable(amqp.Message):  # type: ignore[misc] # py-amqp ships no types
 
 
 def unreadable() -> list[Unreadable]:
-    """Messages that RabbitMQ hands on and py-amqp cannot read (AMQP 0-9-1, 4.2.5.5 and 4.2.6.1)."""
+    """Messages that RabbitMQ hands on and nobody can read (AMQP 0-9-1, 4.2.5.5 and 4.2.6.1)."""
     headers = {
         "tables within tables": _table(_within(b"F", _KEY)),
         "arrays within arrays": _table(_within(b"A", b"")),
         "a time after the year 9999": _table(b"T" + pack(">Q", 10**15)),
+        "a name that is no text": _table(b"V", b"\x02\xff\xfe"),
+        "a name that is half a character": _table(b"V", b"\x06ce-" + _SURROGATE),
+        "half a character": _table(b"S" + pack(">I", 3) + _SURROGATE),
+        "half a character, deep inside": _table(_within(b"A", b"", 3, b"S" + pack(">I", 3) + _SURROGATE)),
     }
     told = {
         **{name: pack(">H", 0x2000) + table for name, table in headers.items()},
         "a content type that is no text": pack(">HB", 0x8000, 2) + b"\xff\xfe",
+        "a content type that is half a character": pack(">HB", 0x8000, 3) + _SURROGATE,
         "a message id that is no text": pack(">HB", 0x0080, 2) + b"\xff\xfe",
     }
     return [Unreadable(f"unreadable: {name}".encode(), properties) for name, properties in told.items()]
 
 
 _KEY: Final = b"\x01a"
+_SURROGATE: Final = b"\xed\xa0\x80"
 
 
-def _within(kind: bytes, key: bytes, levels: int = 3000) -> bytes:
-    value = b"V"
+def _within(kind: bytes, key: bytes, levels: int = 3000, value: bytes = b"V") -> bytes:
     for _ in range(levels):
         value = kind + pack(">I", len(key + value)) + key + value
     return value
 
 
-def _table(value: bytes) -> bytes:
-    return pack(">I", len(_KEY + value)) + _KEY + value
+def _table(value: bytes, key: bytes = _KEY) -> bytes:
+    return pack(">I", len(key + value)) + key + value
 
 
 def malformed(canary: Path) -> list[Malformed]:

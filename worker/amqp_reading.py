@@ -1,19 +1,23 @@
 """Reading of messages that py-amqp cannot read: nothing that a producer writes may end the process that reads it.
 
 RabbitMQ hands properties and routing keys on as they came. py-amqp raises in the middle of a read for tables within
-tables that are deeper than Python's stack, for a time after the year 9999, for text that is not UTF-8; and the message
+tables that are deeper than Python's stack, for a time after the year 9999, for text that is not UTF-8; a name that is
+not UTF-8 it hands on as bytes, and lone surrogates as they are, which no JSON and no database takes. Such a message
 would do the same to the next process, and from the dead letters to the recorder, for ever. So what cannot be read is
 as if it were not there: such a message has no content type, which everybody refuses, with a reason.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from amqp import abstract_channel, serialization
 from amqp.spec import Basic
 
 DEEPEST: Final = 8  # tables within tables; the broker's own `x-death` has three levels
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 Properties = dict[str, Any]
 
@@ -30,15 +34,18 @@ def _properties(frame: bytes, offset: int) -> tuple[Properties, int]:
         properties, end = serialization.decode_properties_basic(frame, offset)
     except Exception:  # noqa: BLE001 - whatever it is, it is the message's fault
         return {}, len(frame)
-    return (properties, end) if _is_shallow(properties, DEEPEST + 1) else ({}, end)
+    return (properties, end) if is_readable(properties) else ({}, end)
 
 
-def _is_shallow(value: object, levels: int) -> bool:
-    match value:
-        case dict():
-            return levels > 0 and all(_is_shallow(each, levels - 1) for each in value.values())
-        case list():
-            return levels > 0 and all(_is_shallow(each, levels - 1) for each in value)
+def is_readable(value: object, levels: int = DEEPEST + 1) -> bool:
+    """Whether *value* is at most *levels* deep, its names are text, and its text is Unicode."""
+    if isinstance(value, str):
+        return value.isascii() or not _SURROGATE.search(value)
+    if isinstance(value, dict):
+        named = all(isinstance(name, str) for name in value) and is_readable("".join(value))
+        return named and is_readable([*value.values()], levels)
+    if isinstance(value, list):
+        return levels > 0 and all(each is None or is_readable(each, levels - 1) for each in value)
     return True
 
 

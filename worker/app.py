@@ -75,7 +75,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     url = settings.broker_url.get_secret_value()
     return {
         "broker_url": url,
-        "broker_use_ssl": broker.tls(url),
+        "broker_use_ssl": broker.encryption(url, settings.broker_tls),
         "broker_transport_options": broker.patience(url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # the default gives up after about 46 minutes

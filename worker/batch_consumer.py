@@ -45,8 +45,15 @@ class BatchConsumer:
     nothing is lost while what it writes to is away, and no delivery count is spent.
     """
 
-    def __init__(self, url: str, queues: Sequence[Queue], providers: Sequence[str], handle: Handle, stop: Stop) -> None:
-        self._url, self._providers = url, providers
+    def __init__(
+        self,
+        connect: Callable[[], Connection],
+        queues: Sequence[Queue],
+        providers: Sequence[str],
+        handle: Handle,
+        stop: Stop,
+    ) -> None:
+        self._connect, self._providers = connect, providers
         self._stop = stop
         self._lanes = [_Lane(queue, handle) for queue in queues]
         self._lost_since: float | None = None
@@ -57,7 +64,7 @@ class BatchConsumer:
         pause = _Pause()
         while not self._stop.is_set():
             try:
-                with broker.connect(self._url) as connection:
+                with self._connect() as connection:
                     self._consume(connection, pause)
             except BROKER_ERRORS as error:
                 self._say_lost(error)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-import ssl
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from kombu import Connection, compression
+from kombu.utils.url import parse_url
 
+from tasks.tls import OLDEST, SYSTEM_TRUST, TlsSettings
 from worker import amqp_reading, embedded
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 HEARTBEAT: Final = 30.0  # seconds; a dead peer is noticed within two
@@ -29,12 +35,21 @@ def prepare() -> None:
         compression.register(_refuse, _refuse, method)
 
 
-def connect(url: str) -> Connection:
+def connect(url: str, tls: TlsSettings = SYSTEM_TRUST) -> Connection:
     """A connection to *url*, not yet opened. A broker that hangs fails what waits for it, in bounded time."""
     prepare()
     return Connection(
-        url, ssl=tls(url), connect_timeout=CONNECT_TIMEOUT, heartbeat=HEARTBEAT, transport_options=patience(url)
+        url,
+        ssl=encryption(url, tls),
+        connect_timeout=CONNECT_TIMEOUT,
+        heartbeat=HEARTBEAT,
+        transport_options=patience(url),
     )
+
+
+def connector(settings: Settings) -> Callable[[], Connection]:
+    """What makes fresh connections to the broker of *settings*, as `connect` does."""
+    return partial(connect, settings.broker_url.get_secret_value(), settings.broker_tls)
 
 
 def _refuse(_body: bytes) -> bytes:
@@ -57,17 +72,24 @@ def let_acks_arrive(connection: Connection) -> None:
         time.sleep(ACKS_UNDER_WAY)
 
 
-def tls(url: str) -> dict[str, Any] | bool:
+def encryption(url: str, tls: TlsSettings) -> dict[str, Any] | bool:
     """What kombu and Celery are told of TLS: `amqps://` alone checks the certificate's chain, but not whose it is."""
+    if not url.startswith("amqps:"):
+        return False
+    files = {"ca_certs": tls.ca_file, "certfile": tls.certificate_file, "keyfile": tls.key_file}
     # None stands for the URL's own host name; its presence is what turns the check on.
-    return (
-        {"server_hostname": None, "tls_minimum_version": ssl.TLSVersion.TLSv1_2} if url.startswith("amqps:") else False
-    )
+    checked = {"server_hostname": None, "tls_minimum_version": OLDEST}
+    return checked | {name: str(file) for name, file in files.items() if file}
 
 
 def is_embedded(url: str) -> bool:
     """Whether *url* names the embedded broker."""
     return url.startswith("embedded:")
+
+
+def user(url: str) -> str | None:
+    """The broker user of *url*, as RabbitMQ proves it to who asks; None where there is nobody to prove."""
+    return None if is_embedded(url) else str(parse_url(url)["userid"] or "guest")
 
 
 def masked(url: str) -> str:

@@ -1,27 +1,30 @@
-"""The intake: events in, provider calls out. Parse, plan, publish, and only then acknowledge."""
+"""The intake: events in, provider calls out. Parse, judge, plan, publish, and only then acknowledge."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from itertools import compress
+from typing import TYPE_CHECKING
 
-from tasks import records
-from tasks.events import InvalidEvent, attribute_headers, parse_event
-from tasks.outcome import Reason, State, event_reason
+from tasks.events import InvalidEvent, parse_event
+from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
-from tasks.records import DeadLetter, EventPlanned, PlannedUnit
+from tasks.records import EventPlanned, PlannedUnit
 from tasks.subject import masked_subject
 from worker import broker, messages, topology
-from worker.batch_consumer import BatchConsumer, Stop, body_of
+from worker.admission import letters
+from worker.admission.alarm import Alarm
+from worker.admission.evidence import Evidence, Voucher
+from worker.admission.judging import Admission, Denied
+from worker.admission.memory import Arrival, Judged, Memory, Refused
+from worker.batch_consumer import BatchConsumer, Stop
 from worker.blast_radius.gate import PATIENCE, FloodGate
-from worker.blast_radius.passport import Passports
 from worker.ledger import Ledger
+from worker.ledger.desk import Desk
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
 
@@ -36,84 +39,106 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What stands between a message and the plan of its event, in this order."""
+
+    voucher: Voucher  # what it proves
+    admission: Admission  # who may say what
+    memory: Memory  # what came before
+    gate: FloodGate  # how many people at once
+
+
 def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
-    url, catalogue = settings.broker_url.get_secret_value(), settings.catalogue()
-    with (
-        closing(Ledger.open(settings.ledger_url.get_secret_value(), PATIENCE)) as ledger,
-        Publisher(lambda: broker.connect(url)) as publisher,
-    ):
-        intake = Intake(catalogue, publisher, FloodGate(ledger, settings.guard.limits(), catalogue.subjects))
-        BatchConsumer(url, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
+    connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
+    _say_who_is_believed(settings)
+    with closing(Ledger.open(url, PATIENCE)) as ledger, closing(Desk(url)) as desk, Publisher(connect) as publisher:
+        gate = FloodGate(ledger, settings.guard.limits(), catalogue.subjects)
+        memory = Memory(desk, settings.max_ages())
+        intake = Intake(catalogue, publisher, Controls(Voucher.of(settings), Admission.of(settings), memory, gate))
+        BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
 
 class Intake:
     """Turns a batch of events into published calls, records and dead letters."""
 
-    def __init__(self, catalogue: Catalogue, publisher: Publisher, gate: FloodGate) -> None:
+    def __init__(self, catalogue: Catalogue, publisher: Publisher, controls: Controls) -> None:
         self._catalogue = catalogue
         self._publisher = publisher
-        self._gate, self._passports = gate, Passports.of(catalogue.subjects)
+        self._controls = controls
+        self._alarm = Alarm()
 
     def handle(self, batch: Sequence[Message]) -> list[Message]:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
-        arrivals = [self._read(message) for message in batch]
-        held_back = self._gate.held_back([arrival.counted for arrival in arrivals])
-        publications = [self._publications(*each) for each in zip(arrivals, held_back, strict=True)]
+        read = [self.read(message) for message in batch]
+        judged = self._controls.memory.judge([found for _, found in read])
+        held_back = self._controls.gate.held_back([_counted(each) for each in judged])
+        publications = [
+            self.publications(each, evidence, is_held)
+            for each, (evidence, _), is_held in zip(judged, read, held_back, strict=True)
+        ]
         results = iter(self._publisher.publish([each for several in publications for each in several]))
         outcomes = [[next(results) for _ in several] for several in publications]
         for failure in {str(result) for several in outcomes for result in several if isinstance(result, PublishError)}:
             logger.warning("intake.not_published", extra={"error": failure})
-        return [message for message, several in zip(batch, outcomes, strict=True) if any(several)]
+        done = [not any(several) for several in outcomes]
+        self._controls.memory.keep(each for each in compress(judged, done) if isinstance(each, Arrival))
+        return [message for message, is_done in zip(batch, done, strict=True) if not is_done]
 
-    def _read(self, message: Message) -> _Arrival:
-        body, now = body_of(message), datetime.now(UTC)
-        headers = dict(message.headers or {})
-        only = headers.pop(messages.REPLAY_PROVIDER, None)
-        is_sent = self._passports.is_valid(headers.get(messages.PASSPORT), body, message.content_type, headers)
-        event = parse_event(body, now=now, content_type=message.content_type, headers=headers)
-        return _Arrival(message, now, event, only if isinstance(only, str) else None, is_sent)
-
-    def _publications(self, arrival: _Arrival, held_back: bool) -> list[Publication]:  # noqa: FBT001 - zipped
-        """What one message becomes: calls and a record of the plan, or a dead letter."""
-        message, now, event = arrival.message, arrival.now, arrival.event
+    def read(self, message: Message) -> tuple[Evidence, Arrival | Refused]:
+        """What *message* proves, and the event in it, once it is known who says so; or why that is refused."""
+        evidence, now = self._controls.voucher.evidence(message), datetime.now(UTC)
+        event = parse_event(evidence.body, now=now, content_type=evidence.content_type, headers=message.headers or {})
         if isinstance(event, InvalidEvent):
-            logger.warning("event.refused", extra={"code": event.code.value, "pointer": event.pointer})
-            return [messages.dead_letter(_refused_event(event, message, now))]
-        if held_back:
-            logger.warning("event.held_back", extra={"event_id": event.id, "source": event.source, "type": event.type})
-            return [messages.dead_letter(_held_back(event, message, now, self._catalogue.subjects))]
-        plan = plan_revocations(event, self._catalogue)
-        if arrival.only is not None:
-            plan = plan.only(arrival.only)
+            return evidence, event
+        verdict = self._controls.admission.judge(event, evidence)
+        if isinstance(verdict, Denied):
+            return evidence, verdict
+        told = (evidence.replays, evidence.only_provider, verdict.providers)
+        return evidence, Arrival(event, *told, redelivered=bool(message.delivery_info.get("redelivered")))
+
+    def publications(self, judged: Judged, evidence: Evidence, is_held: bool = False) -> list[Publication]:  # noqa: FBT001, FBT002 - as the gate says it
+        """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
+        now, subjects = datetime.now(UTC), self._catalogue.subjects
+        match judged:
+            case None:
+                return []
+            case InvalidEvent():
+                logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
+                return [messages.dead_letter(letters.of_refused(judged, evidence, now))]
+            case Denied():
+                self._alarm.hear(judged)
+                return [messages.dead_letter(letters.of_denied(judged, evidence, now))]
+            case Arrival(event=event) if is_held:
+                logger.warning("event.held_back", extra=_names(event))
+                return [messages.dead_letter(letters.of_held_back(event, evidence, now, subjects))]
+            case Arrival(event=event):
+                return self._planned(event, _reached(plan_revocations(event, self._catalogue), judged), evidence)
+
+    def _planned(self, event: SessionEnded | UserDisabled, plan: Plan, evidence: Evidence) -> list[Publication]:
+        now, subjects = datetime.now(UTC), self._catalogue.subjects
         _log(event, plan)
         return [
             *(messages.call(call) for call in plan.calls),
-            *(
-                messages.dead_letter(each)
-                for each in _refused_units(event, plan, message, now, self._catalogue.subjects)
-            ),
-            messages.record(_planned(event, plan, self._catalogue, now)),
+            *map(messages.dead_letter, letters.of_units(event, plan.refused, evidence, now, subjects)),
+            messages.record(_record(event, plan, subjects, now)),
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Arrival:
-    """A message, read."""
-
-    message: Message
-    now: datetime
-    event: SessionEnded | UserDisabled | InvalidEvent
-    only: str | None  # the provider that a replay is for
-    is_sent: bool  # by an operator, on its way again
-
-    @property
-    def counted(self) -> SessionEnded | UserDisabled | None:
-        """The event, where it counts for the blast radius."""
-        return None if self.is_sent or isinstance(self.event, InvalidEvent) else self.event
+def _reached(plan: Plan, arrival: Arrival) -> Plan:
+    """What of *plan* its source may reach; of a replayed part, that part."""
+    if arrival.only_provider:
+        return plan.only(arrival.only_provider)
+    return plan.only(*arrival.providers) if arrival.providers else plan
 
 
-def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogue, now: datetime) -> EventPlanned:
+def _counted(judged: Judged) -> SessionEnded | UserDisabled | None:
+    """The event, where it counts for the blast radius: what an operator sent again does not."""
+    return judged.event if isinstance(judged, Arrival) and not judged.replays else None
+
+
+def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:
     published = (
         PlannedUnit(call_id=call.call_id, provider=call.provider, operation=call.operation, state=State.PLANNED)
         for call in plan.calls
@@ -125,90 +150,25 @@ def _planned(event: SessionEnded | UserDisabled, plan: Plan, catalogue: Catalogu
         occurred_at=event.time,
         received_at=now,
         subject=masked_subject(event),
-        subject_keys=catalogue.subjects.keys(event),
+        subject_keys=subjects.keys(event),
         units=(*published, *plan.units),
     )
 
 
-def _refused_event(refusal: InvalidEvent, message: Message, now: datetime) -> DeadLetter:
-    digest = _digest(message)
-    return DeadLetter(
-        kind="event",
-        dead_letter_id=records.dead_letter_id("event", digest),
-        reason=event_reason(refusal.code.value),
-        replays=_replays(message),
-        at=now,
-        detail={"pointer": refusal.pointer},
-        source=refusal.source,
-        event_id=refusal.event_id,
-        body_sha256=digest,
-        body_size=len(body_of(message)),
-        **(_carried(message) if refusal.body_storable else {}),
-    )
+def _say_who_is_believed(settings: Settings) -> None:
+    """Once, at the start: what operators would else find out from an incident."""
+    if broker.is_embedded(settings.broker_url.get_secret_value()):
+        logger.warning("producers.unproved", extra={"broker": "embedded", "sources": sorted(settings.sources)})
+    elif not settings.sources:
+        logger.warning("producers.none_listed", extra={"setting": "sources"})
 
 
-def _refused_units(
-    event: SessionEnded | UserDisabled, plan: Plan, message: Message, now: datetime, subjects: SubjectIndex
-) -> list[DeadLetter]:
-    return [
-        DeadLetter(
-            kind="unit",
-            dead_letter_id=records.dead_letter_id("unit", event.source, event.id, unit.provider),
-            reason=unit.reason,
-            at=now,
-            provider=unit.provider,
-            **_whole(event, message, subjects),
-        )
-        for unit in plan.refused
-    ]
-
-
-def _held_back(
-    event: SessionEnded | UserDisabled, message: Message, now: datetime, subjects: SubjectIndex
-) -> DeadLetter:
-    return DeadLetter(
-        kind="event",
-        dead_letter_id=records.dead_letter_id("flood", event.source, event.id, _digest(message)),
-        reason=Reason.GUARD_FLOOD,
-        at=now,
-        **_whole(event, message, subjects),
-    )
-
-
-def _whole(event: SessionEnded | UserDisabled, message: Message, subjects: SubjectIndex) -> dict[str, Any]:
-    return {
-        "source": event.source,
-        "event_id": event.id,
-        "event_type": event.type,
-        "subject": masked_subject(event),
-        "subject_keys": subjects.keys(event),
-        "occurred_at": event.time,
-        "replays": _replays(message),
-        **_carried(message),
-    }
-
-
-def _digest(message: Message) -> str:
-    return hashlib.sha256(body_of(message)).hexdigest()
-
-
-def _replays(message: Message) -> int:
-    """Which replay this is; a refusal of a replayed event must not be taken for the old one, delivered again."""
-    told = message.headers.get(messages.REPLAYS)
-    return told if isinstance(told, int) and told > 0 else 0
-
-
-def _carried(message: Message) -> dict[str, Any]:
-    """What a replay needs of the message: its body, how it is coded, and the attributes of a binary-mode event."""
-    return {
-        "body": base64.b64encode(body_of(message)).decode(),
-        "content_type": message.content_type,
-        "headers": attribute_headers(message.headers),
-    }
+def _names(event: SessionEnded | UserDisabled) -> dict[str, object]:
+    return {"event_id": event.id, "source": event.source, "type": event.type}
 
 
 def _log(event: SessionEnded | UserDisabled, plan: Plan) -> None:
-    line = {"event_id": event.id, "source": event.source, "type": event.type, "calls": len(plan.calls)}
+    line = {**_names(event), "calls": len(plan.calls)}
     logger.info("event.planned", extra=line)
     for unit in plan.units:
         if unit.state is State.NO_SESSION_KNOWN:

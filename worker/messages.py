@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
 REPLAY_PROVIDER: Final = "x-revocation-provider"  # a replayed event is planned for this provider alone
 REPLAYS: Final = "x-revocation-replays"  # how often an event, or one provider's part of it, was replayed
-PASSPORT: Final = "x-revocation-passport"  # an event that an operator sent on its way; see worker/blast_radius
+SIGNATURE: Final = "x-revocation-signature"  # a producer's detached JWS over an event's body
+USER: Final = "x-revocation-user"  # of a replayed event: the broker user that RabbitMQ vouched for at first
+DOOR: Final = "x-revocation-door"  # of an event that came through the Celery door
+VOUCHER: Final = "x-revocation-voucher"  # a MAC of ours, without which the others of ours are not believed
 SEALED: Final = "(sealed)"  # what Celery shows instead of a task's arguments
 _ORIGIN: Final = f"revoker@{socket.gethostname()}"
 

@@ -39,6 +39,7 @@ class Message:
     headers: Mapping[str, object] = field(default_factory=dict, repr=False)
     delay: int = 0  # whole seconds the broker keeps it back
     correlation_id: str | None = None
+    user_id: str | None = None  # RabbitMQ takes it from the user of that name alone
     message_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
 
@@ -214,9 +215,8 @@ class _ConfirmLine:
 
 def prepared(channel: Any, message: Message, headers: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
     """*message* as *channel* takes it; *headers* in place of its own."""
-    properties = {"delivery_mode": 2, "message_id": message.message_id}
-    if message.correlation_id:
-        properties["correlation_id"] = message.correlation_id
+    known = {"correlation_id": message.correlation_id, "user_id": message.user_id}
+    properties = {"delivery_mode": 2, "message_id": message.message_id, **{n: v for n, v in known.items() if v}}
     return channel.prepare_message(
         message.body,
         content_type=message.content_type,

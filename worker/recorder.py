@@ -6,7 +6,6 @@ ledger is away, everything waits in the broker.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import logging
@@ -21,7 +20,8 @@ from tasks.call import ProviderCall
 from tasks.events import RejectionCode
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, ledger_record
-from worker import topology
+from worker import broker, topology
+from worker.admission.evidence import Evidence, Voucher
 from worker.batch_consumer import BatchConsumer, Stop, body_of
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from worker.unreadable import unreadable
@@ -41,10 +41,11 @@ Record = records.EventPlanned | records.CallOutcome | DeadLetter
 def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is said once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
-    recorder = Recorder(ledger)
-    url = settings.broker_url.get_secret_value()
+    recorder = Recorder(ledger, Voucher.of(settings))
     try:
-        BatchConsumer(url, topology.RECORDS, list(settings.providers), recorder.handle, stop).run()
+        BatchConsumer(
+            broker.connector(settings), topology.RECORDS, list(settings.providers), recorder.handle, stop
+        ).run()
     finally:
         ledger.close()
 
@@ -52,8 +53,9 @@ def run(settings: Settings, stop: Stop) -> None:
 class Recorder:
     """Writes batches of messages into the ledger, each batch in one transaction."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, voucher: Voucher) -> None:
         self._ledger = ledger
+        self._voucher = voucher
         self._ready = False
         self._away = False
 
@@ -63,7 +65,7 @@ class Recorder:
             if not self._ready:
                 self._ledger.upgrade()
                 self._ready = True
-            self._write([read(message) for message in batch])
+            self._write([read(message, self._voucher) for message in batch])
         except LedgerUnavailable as error:
             if not self._away:
                 logger.warning("ledger.unavailable", extra={"error": str(error)})
@@ -87,12 +89,15 @@ class Recorder:
                 self._write([record])
 
 
-def read(message: Message) -> Record:
-    """The record that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped."""
+def read(message: Message, voucher: Voucher) -> Record:
+    """The record that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped.
+
+    *voucher* tells what of the evidence of an event counts that the broker gave up.
+    """
     body = body_of(message)
     match message.headers.get("x-death"):
         case [dict() as death, *_]:
-            return _given_up_by_broker(message, body, death)
+            return _given_up_by_broker(message, voucher, death)
     try:
         if message.delivery_info.get("exchange") == topology.DEAD.name:
             return DeadLetter.model_validate_json(body)
@@ -101,12 +106,12 @@ def read(message: Message) -> Record:
         return unreadable(message, NOT_OURS)
 
 
-def _given_up_by_broker(message: Message, body: bytes, death: Mapping[str, Any]) -> DeadLetter:
+def _given_up_by_broker(message: Message, voucher: Voucher, death: Mapping[str, Any]) -> DeadLetter:
     """A message that came through the net: it crashed its process too often, or its task raised."""
     limit = death.get("reason") == "delivery_limit"
     if death.get("queue") in {queue.name for queue in topology.INTAKES}:
-        return _crashing_event(message, body)
-    call = _call_in(body)
+        return _crashing_event(voucher.evidence(message))
+    call = _call_in(body_of(message))
     if call is None:
         return unreadable(message, Reason.BROKER_DELIVERY_LIMIT if limit else NOT_OURS)
     reason = Reason.BROKER_DELIVERY_LIMIT if limit else Reason.WORKER_LOST
@@ -133,16 +138,16 @@ def _refused(record: Record) -> DeadLetter:
     )
 
 
-def _crashing_event(message: Message, body: bytes) -> DeadLetter:
+def _crashing_event(evidence: Evidence) -> DeadLetter:
     """Whatever it is that crashes the intake: its body is kept, for a replay after the fix."""
-    digest = hashlib.sha256(body).hexdigest()
+    digest = hashlib.sha256(evidence.body).hexdigest()
     return DeadLetter(
         kind="event",
         dead_letter_id=records.dead_letter_id("event", digest),
         reason=Reason.BROKER_DELIVERY_LIMIT,
         at=datetime.now(UTC),
+        replays=evidence.replays,
         body_sha256=digest,
-        body_size=len(body),
-        body=base64.b64encode(body).decode(),
-        content_type=message.content_type,
+        body_size=len(evidence.body),
+        **evidence.carried,
     )

@@ -18,6 +18,7 @@ from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS, make_provider, open_session
 from tasks.sealing import Opener, SealError, load_keys
 from worker import broker, messages
+from worker.admission.evidence import Voucher
 from worker.engine.outbox import LoopOutbox
 from worker.holds.making import make_guard
 from worker.ledger.desk import Desk
@@ -43,6 +44,7 @@ class WorkerRuntime:
     def __init__(self, settings: Settings) -> None:
         self.policy = settings.retry_policy()
         self._settings = settings
+        self._voucher = Voucher.of(settings)
         self._desk = Desk(settings.ledger_url.get_secret_value())
         self.holds = make_guard(settings, self._desk)
         self._limits = RateLimits(settings, self._desk)
@@ -56,7 +58,7 @@ class WorkerRuntime:
         limits = self._settings.worker
         connections = limits.in_flight_routine + limits.in_flight_urgent  # fewer would be a second, hidden limit
         for name, provider in self._settings.providers.items():
-            session = await self._resources.enter_async_context(open_session(connections=connections))
+            session = await self._resources.enter_async_context(open_session(connections=connections, tls=provider.tls))
             self._providers[name] = make_provider(name, provider, session, self._opener)
         self._outbox = self._open_outbox()
         self._resources.push_async_callback(self._outbox.close)
@@ -66,9 +68,9 @@ class WorkerRuntime:
         self._resources.push_async_callback(self._limits.close)
 
     def _open_outbox(self) -> Outbox | LoopOutbox:
-        url = self._settings.broker_url.get_secret_value()
-        connect = partial(broker.connect, url)
-        if self._settings.worker.engine == "asyncio" and not broker.is_embedded(url):
+        connect = broker.connector(self._settings)
+        is_embedded = broker.is_embedded(self._settings.broker_url.get_secret_value())
+        if self._settings.worker.engine == "asyncio" and not is_embedded:
             return LoopOutbox(connect)
         return Outbox(Publisher(connect))
 
@@ -127,8 +129,9 @@ class WorkerRuntime:
         await self._outbox.publish(messages.dead_letter(letter))
 
     async def publish_event(self, document: Mapping[str, object]) -> None:
-        """Hand an event to the intake, which judges it."""
-        await self._outbox.publish(messages.event(json.dumps(document).encode(), str(document.get("type", "unknown"))))
+        """Hand an event that came through the door to the intake, which judges it."""
+        body, kind = json.dumps(document).encode(), str(document.get("type", "unknown"))
+        await self._outbox.publish(self._voucher.put_on(messages.event(body, kind, headers={messages.DOOR: True})))
 
     def _record(  # noqa: PLR0913 - a line of the ledger has this much to say
         self,

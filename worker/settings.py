@@ -15,7 +15,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -29,6 +38,9 @@ from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
 from tasks.retry import RetryPolicy
 from tasks.subject import SubjectIndex
+from tasks.tls import PRIVATE, SYSTEM_TRUST, TlsSettings
+from worker.addresses import BrokerUrl, LedgerUrl
+from worker.admission.sources import SourceSettings
 from worker.blast_radius.settings import GuardSettings
 
 PREFIX: Final = "REVOKER_"
@@ -36,7 +48,6 @@ CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
 SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"
 DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
-PRIVATE: Final = 0o077  # the mode bits a file of secrets must not have
 
 
 class SettingsError(Exception):
@@ -49,16 +60,11 @@ def _provider_name(name: str) -> str:
     return name
 
 
-def _broker_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("embedded:///", "amqp://", "amqps://")):
-        raise ValueError("must start with embedded:///, amqp:// or amqps://")
-    return url
-
-
-def _ledger_url(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("sqlite:///", "postgresql+psycopg://")):
-        raise ValueError("must start with sqlite:/// or postgresql+psycopg://")
-    return url
+def _with_amqps(tls: TlsSettings, known: ValidationInfo) -> TlsSettings:
+    url = known.data.get("broker_url")
+    if tls != SYSTEM_TRUST and url is not None and not url.get_secret_value().startswith("amqps:"):
+        raise ValueError("needs a broker_url that starts with amqps://: nothing else is encrypted")
+    return tls
 
 
 class _Section(BaseModel):
@@ -74,6 +80,15 @@ class RetrySettings(_Section):
     max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
     routine_budget: float = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
     urgent_budget: float = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
+
+
+class MaxAgeSettings(_Section):
+    """How old an event may be, and how long it is remembered."""
+
+    session_ended: float = Field(
+        172_800.0, ge=3600, description="Seconds a session.ended may have happened before those that came before it"
+    )
+    user_disabled: float = Field(604_800.0, ge=3600, description="Seconds likewise, of a user.disabled")
 
 
 class HoldSettings(_Section):
@@ -111,11 +126,12 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    broker_url: Annotated[SecretStr, AfterValidator(_broker_url)] = Field(
+    broker_url: BrokerUrl = Field(
         SecretStr("embedded:///var/broker.sqlite3"),
         description="embedded:///FILE or amqp(s)://user:password@host/vhost",
     )
-    ledger_url: Annotated[SecretStr, AfterValidator(_ledger_url)] = Field(
+    broker_tls: Annotated[TlsSettings, AfterValidator(_with_amqps)] = SYSTEM_TRUST
+    ledger_url: LedgerUrl = Field(
         SecretStr("sqlite:///var/ledger.sqlite3"),
         description="sqlite:///FILE or postgresql+psycopg://user@host/database",
     )
@@ -126,7 +142,9 @@ class Settings(BaseSettings):
     providers: dict[Annotated[str, AfterValidator(_provider_name)], ProviderSettings] = Field(
         default_factory=dict, description="Provider instances by name"
     )
+    sources: dict[str, SourceSettings] = Field(default_factory=dict, description="Who may say what, by any name")
     retry: RetrySettings = RetrySettings()
+    max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
     guard: GuardSettings = GuardSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -136,6 +154,16 @@ class Settings(BaseSettings):
     )
     environment: str = Field("production", max_length=64, description="Name of this installation in error reports")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """A source map that cannot mean what it says."""
+        if len({each.source for each in self.sources.values()}) < len(self.sources):
+            raise ValueError("sources: two of them have the same source")
+        for name, each in self.sources.items():
+            if not each.providers <= self.providers.keys():
+                raise ValueError(f"sources.{name}.providers: names a provider that is not configured")
+        return self
 
     @classmethod
     def settings_customise_sources(
@@ -167,6 +195,13 @@ class Settings(BaseSettings):
         return {
             Lane.ROUTINE: timedelta(seconds=self.retry.routine_budget),
             Lane.URGENT: timedelta(seconds=self.retry.urgent_budget),
+        }
+
+    def max_ages(self) -> dict[str, timedelta]:
+        """How old an event of each type may be when it comes, or is replayed."""
+        return {
+            "session.ended": timedelta(seconds=self.max_age.session_ended),
+            "user.disabled": timedelta(seconds=self.max_age.user_disabled),
         }
 
     def catalogue(self) -> Catalogue:
@@ -202,7 +237,7 @@ def config_file() -> Path | None:
 
 
 def _fault(location: tuple[int | str, ...], message: str) -> str:
-    return f"{'.'.join(str(part) for part in location)}: {message.removeprefix('Value error, ')}"
+    return ": ".join([*filter(None, [".".join(map(str, location))]), message.removeprefix("Value error, ")])
 
 
 def _unknown_variables(settings: type[Settings]) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tasks.events.json_body import MAX_DEPTH, MalformedJsonError, decode
+from tasks.events.plaintext import plaintext_path
 from tasks.events.rejection import Path, RejectionCode
 
 MAX_BODY: Final = 65536
@@ -44,9 +45,16 @@ def read_envelope(body: bytes, content_type: str | None, headers: Mapping[str, o
 
 
 def attribute_headers(headers: Mapping[str, object]) -> dict[str, str | int | bool]:
-    """Return those of *headers* that carry CloudEvents attributes, in JSON's types: what a replay must send again."""
+    """Return those of *headers* that carry CloudEvents attributes, in JSON's types: what a replay must send again.
+
+    One that holds a token in clear is left out: no event with such a one is ever taken, so no replay needs it.
+    """
     attributes = {name: _as_json(name[_end(name) :].lower(), value) for name, value in headers.items() if _end(name)}
-    return {name: value for name, value in attributes.items() if isinstance(value, str | int | bool)}
+    return {
+        name: value
+        for name, value in attributes.items()
+        if isinstance(value, str | int | bool) and plaintext_path({name[_end(name) :]: value}) is None
+    }
 
 
 def _structured(body: bytes, content_type: str) -> dict[str, object]:

@@ -175,7 +175,8 @@ def _wait(asked: str, sent: str, clock: Callable[[], float]) -> float | None:
 
 
 def _seconds(text: str) -> float | None:
-    return float(text) if _SECONDS.fullmatch(text.strip()) else None
+    bare = text.strip(" \t")  # the white space of RFC 9110 section 5.6.3: Python strips more than float() takes
+    return float(bare) if _SECONDS.fullmatch(bare) else None
 
 
 def _timestamp(text: str) -> float | None:

@@ -14,6 +14,7 @@ from yarl import URL
 from tasks.call import Operation, ProviderCall
 from tasks.outcome import Outcome, Permanent, Reason
 from tasks.sealing import Opener, SealError
+from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 MASK: Final = SecretStr("•••")  # stands in a preview where the secret stands in the request
 
@@ -98,6 +99,7 @@ class CommonSettings(ProviderModel):
         description="Calls in 60 s with its credential, all workers together; 0: any number; unset: what the vendor "
         "documents (Genesys: 300)",
     )
+    tls: TlsSettings = SYSTEM_TRUST
 
     @property
     @abstractmethod

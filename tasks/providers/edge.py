@@ -11,6 +11,7 @@ from aiohttp.http import HttpProcessingError
 from tasks.outcome import Reason, Transient
 from tasks.providers.answers import Answer
 from tasks.providers.base import Request
+from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 BODY_CAP: Final = 64 * 1024  # bytes of an answer's body
 HEADER_CAP: Final = 8 * 1024  # bytes of the status line, and of each header
@@ -27,11 +28,16 @@ class _ConnectionLostError(aiohttp.ClientConnectionError):
     """The connection ended after the request was sent. Its own class, because aiohttp re-sends on its own ones."""
 
 
+class _RefusedByTlsError(_ConnectionLostError):
+    """The server said no to our certificate, or to its absence: with TLS 1.3 after the request (RFC 8446, 4.4.2.4)."""
+
+
 FAILURES: Final[tuple[tuple[type[Exception], Reason], ...]] = (  # the first that fits
     (TimeoutError, Reason.NET_TIMEOUT),
     (aiohttp.ClientConnectorDNSError, Reason.NET_DNS),
     (aiohttp.ClientSSLError, Reason.NET_TLS),
     (aiohttp.ServerFingerprintMismatch, Reason.NET_TLS),
+    (_RefusedByTlsError, Reason.NET_TLS),
     (ssl.SSLError, Reason.NET_TLS),
     (aiohttp.ClientResponseError, Reason.PROVIDER_BAD_REPLY),
     (aiohttp.ClientPayloadError, Reason.PROVIDER_BAD_REPLY),
@@ -49,15 +55,16 @@ def failure_reason(error: Exception) -> Reason:
 
 
 def open_session(
-    *, connections: int = 100, keep_alive: float = 15.0, tls: ssl.SSLContext | None = None
+    *, connections: int = 100, keep_alive: float = 15.0, tls: TlsSettings = SYSTEM_TRUST
 ) -> aiohttp.ClientSession:
     """Return a session for one provider instance: no cookies, no proxy or netrc from the environment, verified TLS.
 
-    *connections* at once, each kept idle for *keep_alive* seconds; *tls* for a private certificate authority. Give
-    each instance its own, so that a provider that hangs uses up nobody else's connections. Close it when done.
+    *connections* at once, each kept idle for *keep_alive* seconds; *tls* of the instance. Give each instance its own,
+    so that a provider that hangs uses up nobody else's connections. Close it when done. Raises ValueError where a file
+    of *tls* is no longer fit.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=keep_alive, ssl=tls or True),
+        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=keep_alive, ssl=tls.context()),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
@@ -115,7 +122,8 @@ async def _sent_once(
     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
         if isinstance(error, aiohttp.ClientConnectorError):
             raise
-    raise _ConnectionLostError
+        lost = _RefusedByTlsError if isinstance(error.__cause__, ssl.SSLError) else _ConnectionLostError
+    raise lost
 
 
 async def _read(content: aiohttp.StreamReader) -> bytes:

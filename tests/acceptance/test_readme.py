@@ -25,6 +25,9 @@ from tasks.providers import FinbourneSettings, GenesysSettings, WibmoSettings
 from tasks.providers.base import CommonSettings
 from tasks.providers.ciphers import CipherConfig
 from tasks.retry import RetryPolicy
+from worker.admission.judging import Rule
+from worker.admission.signing import generate_signing_key, is_signed, save_signing_key
+from worker.admission.sources import SourceSettings
 from worker.cli import main
 from worker.cli.exits import Exit
 from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
@@ -34,6 +37,7 @@ README = (ROOT / "README.md").read_text()
 SCHEMA = json.loads((ROOT / "tasks/contracts/event.schema.json").read_text())
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`]+)`")
+KEY, KEY_FILE = generate_signing_key("sessions"), "sessions.jwk"
 KIND_ROWS = {*CommonSettings.model_fields, "kind", "cipher"}  # told in tables and a sentence of their own
 
 
@@ -79,16 +83,21 @@ def told(field: FieldInfo) -> str:
 def settings(model: type[BaseModel], skipped: set[str], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every single setting of *model* with its dotted name, those of its sections included."""
     for name, field in model.model_fields.items():
+        if name in skipped:
+            continue
         if isinstance(field.default, BaseModel):
             yield from settings(type(field.default), skipped, f"{path}{name}.")
-        elif name not in skipped:
+        else:
             yield f"{path}{name}", field
 
 
 @pytest.fixture
 def system(rabbitmq_url: str, tmp_path: Path, processes: Processes) -> Iterator[System]:
     """A running system on RabbitMQ, which is where producers in other programs are."""
-    made = System(tmp_path / "system", rabbitmq_url, processes)
+    save_signing_key(tmp_path / KEY_FILE, KEY)
+    (tmp_path / "sessions.jwks.json").write_text(json.dumps({"keys": [KEY.as_dict(private=False)]}))
+    signing = {"source": "urn:example:session-timeout-job", "keys": str(tmp_path / "sessions.jwks.json")}
+    made = System(tmp_path / "system", rabbitmq_url, processes, sources={"sessions": signing})
     intake, *_ = made.start()
     wait_until(lambda: "consumer.ready" in intake.output, 30, "the queues to be declared")
     yield made
@@ -102,7 +111,7 @@ def run_example(heading: str, given: str, folder: Path, broker_url: str, *argume
     program.write_text(code)
     environment = {"PATH": os.environ["PATH"], "BROKER_URL": broker_url}
     argv = [sys.executable, str(program), *arguments]
-    subprocess.run(argv, input=given, env=environment, text=True, timeout=60, check=True)
+    subprocess.run(argv, input=given, cwd=folder, env=environment, text=True, timeout=60, check=True)
 
 
 def wait_dead(system: System, secret: str) -> None:
@@ -120,8 +129,21 @@ def test_the_python_producer_kills_a_token(system: System, tmp_path: Path) -> No
     )
     jwks, secret = tmp_path / "jwks.json", f"sbx-{uuid4()}"
     jwks.write_bytes(exported.stdout)
-    run_example("A producer in Python", f"{secret}\n", tmp_path, system.broker_url, str(jwks), "genesys")
+    run_example("A producer in Python", f"{secret}\n", tmp_path, system.broker_url, str(jwks), "genesys", KEY_FILE)
     wait_dead(system, secret)
+
+
+def test_the_signature_made_in_node_is_one(tmp_path: Path) -> None:
+    """The module with nothing but Node.js's own library, on bytes that JSON writers differ about."""
+    [_, module] = blocks("js", section("The same in Node.js"))
+    (tmp_path / "sign.mjs").write_text(module)
+    save_signing_key(tmp_path / KEY_FILE, KEY)
+    program = """import { readFileSync } from "node:fs"; import { sign } from "./sign.mjs";
+        process.stdout.write(sign(readFileSync(0), JSON.parse(readFileSync("sessions.jwk"))));"""
+    body = '{"id": "é\u2028\\u00e9", "n":1.0}\n'.encode()
+    node = ["node", "--input-type=module", "--eval", program]
+    done = subprocess.run(node, input=body, cwd=tmp_path, capture_output=True, timeout=60, check=True)
+    assert is_signed(body, done.stdout.decode(), {"sessions": KEY})
 
 
 def test_an_event_through_the_celery_door_kills_a_token(system: System, tmp_path: Path) -> None:
@@ -197,6 +219,7 @@ def test_the_configuration_is_accepted(tmp_path: Path, monkeypatch: pytest.Monke
         ("state", State),
         ("reason", [*Reason, http_reason(400).replace("bad_request", "<name>"), event_reason("<code>")]),
         ("code", RejectionCode),
+        ("rule", Rule),
     ],
 )
 def test_a_table_lists_exactly_the_members(header: str, members: Iterable[str]) -> None:
@@ -229,7 +252,8 @@ def attempts(column: str) -> range:
 @pytest.mark.parametrize(
     ("header", "model", "skipped"),
     [
-        ("every process", Settings, {"providers"}),
+        ("every process", Settings, {"providers", "sources"}),
+        ("`sources.<name>.`", SourceSettings, set()),
         ("`providers.<name>.` of every kind", CommonSettings, set()),
         ("`providers.<name>.` of kind genesys", GenesysSettings, KIND_ROWS),
         ("`providers.<name>.` of kind finbourne", FinbourneSettings, KIND_ROWS),

@@ -22,8 +22,8 @@ asserts. What a row may need (`Row`): `brokers`; `fast`, those on which its smal
 `private`, a RabbitMQ node it may harm: `scene.node`; `links`, fault proxies:
 `scene.lines["worker-broker"].break_with(BLACK_HOLE)`; `settings`; `providers`; `duplicates`, with the reason why they
 are `harmless`; `reasons` of the dead letters it scripts; `within`, seconds from the heal to the first call; `full`, its
-events where they are not 2 000; `latency` of the providers; a `load` of its own; a `small_disk` for the ledger. What a
-row measured goes into `scene.remark`.
+events where they are not 2 000; `latency` of the providers; a `load` of its own; a `small_disk` for ledger or broker.
+What a row measured goes into `scene.remark`.
 Faults of providers, for any of `scene.load.units`: `scene.system.script({"fault": "reset", "match": unit.key})`.
 
 | module | what it is |

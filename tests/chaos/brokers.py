@@ -12,6 +12,7 @@ from uuid import uuid4
 from servers import RabbitNode
 from servers.shared import root, shared
 
+from chaos.disk import DISK
 from chaos.rows import EMBEDDED, Row
 from worker import broker, embedded
 
@@ -81,7 +82,7 @@ class InAFile:
 def open_broker(kind: str, row: Row, home: Path) -> Iterator[Broker]:
     """An empty broker for *row*: a file in *home*, a node of its own, or a virtual host of the shared node."""
     if kind == EMBEDDED:
-        yield InAFile(home / "broker.sqlite3")
+        yield InAFile((home / DISK if row.small_disk == "broker" else home) / "broker.sqlite3")
     elif row.private:
         node = RabbitNode(root() / f"private-{uuid4().hex[:8]}")
         node.start()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+DISK: Final = "disk"  # the folder's name in a row's home
 BALLAST: Final = "ballast"
 PAGE: Final = 4096  # bytes
 

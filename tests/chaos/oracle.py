@@ -75,7 +75,8 @@ def judge(evidence: Evidence, allowed: Allowance) -> Verdict:
     dead = {wanted[row.event_id or "", row.provider or ""] for row in known if row.state is State.DEAD}
     revoked = {entry["key"] for entry in evidence.journal if entry["revoked"]}
     done = {unit for unit in settled if unit.key in revoked}
-    missing = [unit for unit in evidence.units if unit.event_id in evidence.confirmed and unit not in done | dead]
+    closed = done | dead
+    missing = [unit for unit in evidence.units if unit.event_id in evidence.confirmed and unit not in closed]
     return Verdict(
         lost=[*map(_told, missing), *_lost_strangers(strange, evidence.strangers)],
         unexpected=[*_unexpected(evidence, known, revoked), *_invented(strange, evidence.strangers)],

@@ -35,7 +35,7 @@ class Row:
     fast: tuple[str, ...] = BROKERS  # on which its small form takes well under 20 s, and so is a part of `make test`
     links: tuple[str, ...] = ()  # fault proxies, "worker-broker": see Scene.links
     load: MakeLoad = make_load
-    small_disk: bool = False  # whether the ledger is on a disk of its own: SmallDisk(scene.system.home.parent / "disk")
+    small_disk: str = ""  # "ledger" or (embedded) "broker", on a SmallDisk(scene.system.home.parent / DISK)
     providers: tuple[str, ...] = PROVIDERS  # whose tokens the load ends
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the installation, beside the bench's own
     duplicates: int | Callable[[int], int] = 0  # the bound, or what it is for so many events

@@ -101,7 +101,7 @@ def memory_alarm(scene: Scene) -> None:
     assert scene.longest_try <= 15
 
 
-@row("B8", brokers=ON_RABBITMQ, private=True, fast=())
+@row("B8", private=True, fast=())
 def exchange_and_queues_deleted(scene: Scene) -> None:
     """The intake's exchange and empty queues are deleted: publishing fails until they are declared again."""
     scene.start()
@@ -143,18 +143,24 @@ def consumer_timeout(scene: Scene) -> None:
 
 
 @row("B11", brokers=ON_RABBITMQ)
-def wrong_password_and_no_such_vhost(scene: Scene) -> None:
-    """A wrong password, a virtual host that is gone: each process says so, without the password, and does nothing."""
+def wrong_password_vhost_or_certificate(scene: Scene) -> None:
+    """Wrong password, host gone, certificate of nobody trusted: each process says so, without password, and waits."""
     wrong = f"amqp://guest:{scene.load.marker}@127.0.0.1:{scene.node.port}/"
-    for url in (wrong, scene.node.url("gone")):
+    strange = scene.node.tls_url().replace("guest:guest", f"guest:{scene.load.marker}")
+    told = {
+        wrong: "ACCESS_REFUSED",
+        scene.node.url("gone"): "vhost gone",
+        strange: "CERTIFICATE_VERIFY_FAILED",
+    }
+    for url, words in told.items():
         for process in scene.start(env={"REVOKER_BROKER_URL": url}):
             wait_said(process, "broker.unreachable")
+            assert words in process.output, f"{process.name} does not say what is wrong"
     scene.stand_still(3)
     for process in scene.all_running():
         assert process.output.count("broker.unreachable") == 1, f"{process.name} does not say it once"
         assert "Traceback" not in process.output, f"{process.name} shows a stack trace"
-    for name in PROCESSES:
-        scene.stop(name)
+    for name in PROCESSES * len(told):
         scene.stop(name)
     scene.start()
     scene.publish()

@@ -13,31 +13,34 @@ from chaos.rows_worker import DEAD_TOKEN, ON_RABBITMQ
 from chaos.scene import Scene, wait_said
 from worker import topology
 from worker.broker import connect
+from worker.cli.exits import Exit
 from worker.ledger import DeadLetterState
 
 SHARE: Final = 0.2  # of the load is refused for good
-FEW: Final = 0.05  # likewise, where each keeps a place among the calls in flight
+FEW: Final = 0.02  # likewise, where each keeps a place among the calls in flight
 # While a dead letter finds no place its call is delivered again, and after 20 times the broker gives it up.
 DEAD: Final = frozenset({REFUSED, "broker.delivery_limit"})
+# RabbitMQ tries what found no place again after 180 s, `dead_letter_worker_publisher_confirm_timeout`.
+SECOND_TRY: Final = 300.0  # seconds
 LAPSED: Final = 16 * 60.0  # seconds: a claim is free again after 15 minutes
 STEP: Final = 10  # dead letters that a replay of 50 a second claims together
 
 
-@row("D1", brokers=ON_RABBITMQ, private=True, fast=(), reasons=DEAD)
+@row("D1", brokers=ON_RABBITMQ, private=True, fast=(), reasons=DEAD, patience=SECOND_TRY)
 def dead_letter_queue_full(scene: Scene) -> None:
-    """The dead letters' queue is full, the recorder away: the worker says so and keeps the calls."""
+    """The dead letters' queue is full, the recorder away: the worker says so, and the calls are kept."""
     doom(scene, FEW)
-    scene.node.rabbitmqctl("set_policy", "full", f"^{topology.DEAD_QUEUE.name}$", json.dumps({"max-length": 5}))
+    scene.node.rabbitmqctl("set_policy", "full", f"^{topology.DEAD_QUEUE.name}$", json.dumps({"max-length": 1}))
     worker, _ = scene.start("worker", "intake")
     scene.publish()
     wait_said(worker, "task.not_settled")
     scene.wait_revoked(1 - FEW, 240)
-    scene.node.rabbitmqctl("clear_policy", "full")
+    # The limit stays: RabbitMQ before 3.13.8 tells nobody that it was lifted, its own dead-lettering neither (#12206).
     scene.start("recorder")
     scene.healed()
 
 
-@row("D1 unbound", fast=(), reasons=DEAD)
+@row("D1 unbound", fast=(), reasons=DEAD, patience=SECOND_TRY)
 def dead_letter_queue_unbound(scene: Scene) -> None:
     """No queue takes dead letters: the worker says so and keeps the calls until the binding is declared again."""
     doom(scene, FEW)
@@ -102,7 +105,7 @@ def replay_killed_half_way(scene: Scene) -> None:
     scene.healed()
     clock = Clock(scene.system.home)
     clock.jump(LAPSED)
-    replay(scene, env=clock.env)
+    replay(scene, env=clock.env, codes=(0, Exit.PARTIAL))  # refused: what the first one published, and is settled
     scene.drain()
     assert Counter(scene.calls_of(doomed).values())[3] <= STEP
 

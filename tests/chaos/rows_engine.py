@@ -13,7 +13,7 @@ from worker import topology
 ROUTINE: Final = 225  # calls in flight, for each of two providers
 URGENT: Final = 50
 BUSY: Final[dict[str, Any]] = {
-    "brokers": ON_RABBITMQ,
+    "brokers": ON_RABBITMQ,  # the same engine on the embedded broker is ended in W1, W4 and W5
     "fast": (),
     "providers": ("finbourne", "genesys"),
     "settings": {"worker": {"in_flight_routine": ROUTINE, "in_flight_urgent": URGENT}},

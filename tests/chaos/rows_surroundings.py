@@ -12,7 +12,7 @@ from sentry_inbox import SentryInbox
 from servers import free_port
 from system import PROCESSES, SUBJECT_KEY
 
-from chaos.disk import SmallDisk
+from chaos.disk import DISK, SmallDisk
 from chaos.proxy import Fault
 from chaos.rows import row
 from chaos.rows_message import STRANGE
@@ -51,10 +51,10 @@ def ledger_locked(scene: Scene) -> None:
     scene.healed()
 
 
-@row("S1 full", fast=(), small_disk=True)
+@row("S1 full", fast=(), small_disk="ledger")
 def ledger_disk_full(scene: Scene) -> None:
     """The ledger's disk is full: likewise."""
-    disk = SmallDisk(scene.system.home.parent / "disk")
+    disk = SmallDisk(scene.system.home.parent / DISK)
     scene.start()
     scene.publish(len(scene.load.events) // 2)
     scene.wait_revoked(0.1)

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import random
+import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from servers.shared import shared
 from system import System
 
 from chaos.brokers import open_broker
-from chaos.disk import small_disk
+from chaos.disk import DISK, small_disk
 from chaos.lines import Lines
 from chaos.oracle import Verdict, judge
 from chaos.rows import Row
@@ -24,6 +25,7 @@ from chaos.scene import Scene
 
 SEED: Final = 20_261_121
 IN_FLIGHT: Final = {"in_flight_routine": 10, "in_flight_urgent": 5}  # calls, for each provider
+MIGRATING: Final = threading.Lock()  # of rows side by side one at a time: Alembic's context is the whole process's
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,16 @@ def run_row(row: Row, kind: str, events: int, seed: int, home: Path) -> Result:
 def open_scene(row: Row, kind: str, events: int, seed: int, home: Path) -> Iterator[Scene]:
     """The scene of *row*: its broker, sandbox and proxies run, its load is drawn; no process of ours is started."""
     with contextlib.ExitStack() as stack:
+        if row.small_disk:
+            stack.enter_context(small_disk(home / DISK, megabytes=64))
         broker = stack.enter_context(open_broker(kind, row, home))
         (home / "processes").mkdir()
         processes = Processes(home / "processes")
         stack.callback(processes.close)
         settings = {**stack.enter_context(_ledger(row, home)), **row.settings}
         settings["worker"] = {**IN_FLIGHT, **row.settings.get("worker", {})}
-        system = System(home / "system", broker.url, processes, latency=row.latency, **settings)
+        with MIGRATING:
+            system = System(home / "system", broker.url, processes, latency=row.latency, **settings)
         stack.callback(system.close)
         lines = stack.enter_context(Lines(row.links, system))
         load = row.load(system, events, random.Random(f"{seed} {row.name}"), row.providers)  # noqa: S311 - a load, no secret
@@ -85,9 +90,8 @@ def open_scene(row: Row, kind: str, events: int, seed: int, home: Path) -> Itera
 @contextlib.contextmanager
 def _ledger(row: Row, home: Path) -> Iterator[Mapping[str, Any]]:
     """A row with a line to the ledger has it on PostgreSQL; SQLite knows no lines."""
-    if row.small_disk:
-        with small_disk(home / "disk", megabytes=64) as disk:
-            yield {"ledger_url": f"sqlite:///{disk.folder / 'ledger.sqlite3'}"}
+    if row.small_disk == "ledger":
+        yield {"ledger_url": f"sqlite:///{home / DISK / 'ledger.sqlite3'}"}
         return
     if not any(link.endswith("-ledger") for link in row.links):
         yield {}

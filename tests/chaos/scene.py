@@ -90,7 +90,7 @@ class Scene:
         with Publisher(lambda: connect(self._publisher_url)) as publisher:
             while len(self._unsent) > left and time.monotonic() < until:
                 if not self._publish_some(publisher, min(AT_ONCE, len(self._unsent) - left)):
-                    self._declare()
+                    self.declare()
                     time.sleep(PAUSE)
                 time.sleep(pause)
 
@@ -122,7 +122,7 @@ class Scene:
             (self.unknown if isinstance(failure, Unconfirmed) else self.refused).add(event["id"])
         return results.count(None)
 
-    def _declare(self) -> None:
+    def declare(self) -> None:
         """A producer may be there before the first consumer has declared what it publishes to."""
         with contextlib.suppress(*BROKER_ERRORS), connect(self._publisher_url) as connection:
             topology.declare(connection, self.system.providers)
@@ -149,7 +149,7 @@ class Scene:
 
     def wait_asked(self, unit: Unit, times: int) -> None:
         """Wait until the provider was asked so often to revoke *unit*."""
-        wait_until(lambda: self.calls_of([unit])[unit.key] >= times, 30, f"call number {times} for {unit.event_id}")
+        wait_until(lambda: self.calls_of([unit])[unit.key] >= times, 90, f"call number {times} for {unit.event_id}")
 
     def wait_quiet(self, seconds: float = 0.5) -> None:
         """Wait until no provider was asked anything for so long: what can be answered has been."""

@@ -13,7 +13,7 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[In
     """An installation without any process running."""
     made = Installation(tmp_path, monkeypatch)
     yield made
-    made.desk.ledger.close()
+    made.desk.close()
 
 
 @pytest.fixture

@@ -19,18 +19,25 @@ from tasks.plan import Catalogue
 from tasks.records import CallOutcome, DeadLetter
 from tasks.subject import SubjectIndex
 from worker import broker, topology
+from worker.admission.evidence import Voucher
+from worker.admission.judging import Admission
+from worker.admission.memory import Memory
+from worker.admission.sources import SourceSettings
 from worker.blast_radius.gate import FloodGate
-from worker.blast_radius.passport import Passports
 from worker.blast_radius.window import Limits
 from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
-from worker.intake import Intake
+from worker.intake import Controls, Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
+from worker.ledger.desk import Desk as LedgerDesk
 from worker.publisher import Message, Publisher
 from worker.recorder import Recorder
 
 PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"
+MAX_AGES = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
+VOUCHER = Voucher(b"subject-key-of-a-test-installation")
+TRUSTING = Admission({"tests": SourceSettings(source="urn:test", trusted=True)}, proves_users=True)
 SUBJECTS = SubjectIndex(b"subject-key-of-a-test-installation")
 MANY = {"session.ended": 1000, "user.disabled": 1000}
 LIMITS = Limits(600, MANY, MANY, {})
@@ -89,11 +96,18 @@ class Desk:
 
     def __init__(self, home: Path, broker_url: str) -> None:
         self.broker_url = broker_url
+        self.admission = TRUSTING
         self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
         self.ledger = Ledger.open(self.ledger_url)
         self.ledger.upgrade()
+        self.asked = LedgerDesk(self.ledger_url)
         with broker.connect(broker_url) as connection:
             topology.declare(connection, PROVIDERS)
+
+    def close(self) -> None:
+        """Let the ledger go."""
+        self.asked.close()
+        self.ledger.close()
 
     def fill(self, *letters: DeadLetter) -> list[DeadLetterRow]:
         """Put *letters* on the desk; every row there is, oldest death first."""
@@ -107,10 +121,10 @@ class Desk:
     def replay(self, rows: Sequence[DeadLetterRow], pace: Pace = FAST, **how: Any) -> ReplayResult:
         """Replay those of *rows* that the guards let through, with connections of its own."""
         ledger = Ledger.open(self.ledger_url)
-        ready = plan_replay(rows, ledger, datetime.now(UTC), force=how.pop("force", False)).ready
+        ready = plan_replay(rows, ledger, datetime.now(UTC), MAX_AGES, force=how.pop("force", False)).ready
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
-                return Replayer(ledger, publisher, BUDGETS, Passports.of(SUBJECTS), **how).run(ready, pace, audit())
+                return Replayer(ledger, publisher, BUDGETS, VOUCHER, **how).run(ready, pace, audit())
             finally:
                 ledger.close()
 
@@ -119,9 +133,10 @@ class Desk:
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
             gate = FloodGate(self.ledger, limits, SUBJECTS)
-            assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, gate).handle(self.events())
+            controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES), gate)
+            assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, controls).handle(self.events())
         for queue in topology.RECORDS:
-            assert not Recorder(self.ledger).handle(self.replayed(queue.name))
+            assert not Recorder(self.ledger, VOUCHER).handle(self.replayed(queue.name))
 
     def events(self) -> list[Delivered]:
         """Every event that waits for the intake, taken out of its queue."""

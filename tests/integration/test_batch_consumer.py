@@ -21,7 +21,9 @@ AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
 def consuming(url: str, handle: Handle) -> Iterator[Publisher]:
     """Consume the intake's queues in a thread, which ends well; gives a publisher."""
     stop = Stop()
-    thread = threading.Thread(target=BatchConsumer(url, topology.INTAKES, ["genesys"], handle, stop).run)
+    thread = threading.Thread(
+        target=BatchConsumer(lambda: broker.connect(url), topology.INTAKES, ["genesys"], handle, stop).run
+    )
     with broker.connect(url) as connection:
         topology.declare(connection, ["genesys"])
     thread.start()

@@ -11,7 +11,7 @@ from cli_installation import Installation
 
 from tasks.records import DeadLetter
 from worker import messages
-from worker.blast_radius.passport import Passports
+from worker.admission.evidence import Voucher
 from worker.blast_radius.window import Changes, Flood, flood_id
 from worker.ledger import AuditEntry, DeadLetterState
 from worker.ledger.floods import Answer
@@ -51,12 +51,10 @@ def states(installation: Installation) -> list[DeadLetterState]:
 
 
 def waiting(installation: Installation) -> list[str]:
-    """The ids of the events that wait for the intake, in order; each carries its passport."""
+    """The ids of the events that wait for the intake, in order; each is vouched for as a replay."""
     found: list[Any] = installation.desk.events()
-    passports = Passports.of(Settings.load().subjects())
-    for each in found:
-        shown = each.headers.get(messages.PASSPORT)
-        assert passports.is_valid(shown, bytes(each.body), each.content_type, each.headers)
+    voucher = Voucher.of(Settings.load())
+    assert all(voucher.evidence(each).replays for each in found)
     return [json.loads(each.body)["id"] for each in found]
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from replay_desk import EVERY, Desk, audit, dead_call, dead_unit, told
+from replay_desk import EVERY, MAX_AGES, Desk, audit, dead_call, dead_unit, told
 
 from tasks.call import Operation
 from tasks.outcome import State
@@ -18,12 +18,12 @@ def local_desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk on the embedded broker: the guards ask the ledger alone."""
     made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
     yield made
-    made.ledger.close()
+    made.close()
 
 
 def refusal_of(desk: Desk, row: DeadLetterRow, *, force: bool = False) -> Refusal | None:
     """Why *row* is not replayed, None where it is."""
-    plan = plan_replay([row], desk.ledger, datetime.now(UTC), force=force)
+    plan = plan_replay([row], desk.ledger, datetime.now(UTC), MAX_AGES, force=force)
     return plan.refused[0][1] if plan.refused else None
 
 
@@ -76,10 +76,22 @@ def test_a_superseded_call_is_not_replayed(
     assert refusal_of(local_desk, local_desk.row(letter)) is expected
 
 
+@pytest.mark.parametrize(
+    ("reason", "expected"), [("event.stale", Refusal.TOO_OLD), ("event.id_conflict", Refusal.CONFLICT)]
+)
+def test_what_the_memory_refused_is_replayed_by_force_alone(local_desk: Desk, reason: str, expected: Refusal) -> None:
+    """The intake takes an operator's replay as decided, so a replay of everything must not bring these along."""
+    [row] = local_desk.fill(dead_unit(kind="event", provider=None, event_type=None, reason=reason))
+    assert refusal_of(local_desk, row) is expected
+    assert refusal_of(local_desk, row, force=True) is None
+
+
 def test_what_cannot_be_replayed_is_refused_even_by_force(local_desk: Desk) -> None:
     """A body that was not stored cannot be sent; a message that is none of ours nobody understands."""
     local_desk.fill(dead_unit(kind="event", body=None), dead_unit(kind="message", provider=None))
-    plan = plan_replay(local_desk.ledger.dead_letters(EVERY), local_desk.ledger, datetime.now(UTC), force=True)
+    plan = plan_replay(
+        local_desk.ledger.dead_letters(EVERY), local_desk.ledger, datetime.now(UTC), MAX_AGES, force=True
+    )
     assert plan.refusals == {Refusal.NOT_STORED: 1, Refusal.NOT_OURS: 1}
 
 

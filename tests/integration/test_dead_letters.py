@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from replay_desk import EVERY, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
+from replay_desk import EVERY, VOUCHER, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
 
 from tasks.call import Lane, Operation
 from tasks.outcome import State
@@ -28,7 +28,7 @@ def desk(tmp_path: Path, broker_url: str) -> Iterator[Desk]:
     """A desk on each broker in turn."""
     made = Desk(tmp_path, broker_url)
     yield made
-    made.ledger.close()
+    made.close()
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def local_desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk on the embedded broker, for what does not depend on the broker."""
     made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
     yield made
-    made.ledger.close()
+    made.close()
 
 
 def test_a_replayed_call_is_back_in_its_own_queue_afresh(desk: Desk) -> None:
@@ -130,7 +130,7 @@ def test_a_replayed_message_tells_nothing_of_its_deaths(tmp_path: Path, rabbitmq
         wait_for_message(queue).reject(requeue=False)
         died = wait_for_message(topology.DEAD_QUEUE(connection.channel()))
         assert died.headers["x-death"]
-        assert not Recorder(desk.ledger).handle([died])
+        assert not Recorder(desk.ledger, VOUCHER).handle([died])
         died.ack()
     desk.replay(desk.ledger.dead_letters(EVERY))
     [message] = desk.replayed()

@@ -6,17 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from replay_desk import BUDGETS, EVERY, FAST, SUBJECTS, Desk, audit
+from replay_desk import BUDGETS, EVERY, FAST, VOUCHER, Desk, audit
 
 from worker import broker, messages
-from worker.blast_radius.passport import Passports
 from worker.blast_radius.window import Limits
 from worker.dead_letters import Replayer
 from worker.publisher import Message, Publisher
 
 TYPE = "user.disabled"
 ONE = Limits(600, {TYPE: 1}, {TYPE: 9}, {TYPE: 60})
-PASSPORTS = Passports.of(SUBJECTS)
 
 
 @pytest.fixture
@@ -58,7 +56,7 @@ def test_a_released_event_is_planned(desk: Desk) -> None:
     assert states(desk) == {"e-2": "withheld", "e-3": "withheld"}
     rows = desk.ledger.dead_letters(EVERY)
     with Publisher(lambda: broker.connect(desk.broker_url)) as publisher:
-        result = Replayer(desk.ledger, publisher, BUDGETS, PASSPORTS).run(rows, FAST, audit())
+        result = Replayer(desk.ledger, publisher, BUDGETS, VOUCHER).run(rows, FAST, audit())
     assert result.replayed == 2
     desk.take_in(disabled(4), limits=ONE)
     assert states(desk) == {"e-2": "replayed", "e-3": "replayed", "e-4": "withheld"}
@@ -66,12 +64,12 @@ def test_a_released_event_is_planned(desk: Desk) -> None:
 
 
 def test_a_header_alone_releases_nothing(desk: Desk) -> None:
-    """Not one that says so, not the passport of another event, and not the count of a replay."""
-    copied = PASSPORTS.issue(body(2), messages.CLOUDEVENTS_JSON, {})
+    """Not the count of a replay, not with a voucher that says so, not with the voucher of another event."""
+    copied = VOUCHER.put_on(disabled(2, **{messages.REPLAYS: 1})).headers[messages.VOUCHER]
     shown: list[dict[str, object]] = [
-        {messages.PASSPORT: "true"},
-        {messages.PASSPORT: copied},
         {messages.REPLAYS: 1},
+        {messages.REPLAYS: 1, messages.VOUCHER: "true"},
+        {messages.REPLAYS: 1, messages.VOUCHER: copied},
     ]
     desk.take_in(*(disabled(10 + number, **headers) for number, headers in enumerate(shown)), limits=ONE)
     assert {states(desk)[f"e-{10 + number}"] for number in range(len(shown))} == {"withheld"}

@@ -109,6 +109,15 @@ def test_an_unreachable_database_is_said_in_one_line_without_its_password(query:
     assert raised.value.__suppress_context__
 
 
+@pytest.mark.parametrize("mode", ["require", "verify-full"])
+def test_what_the_url_tells_libpq_about_tls_reaches_it(postgres_url: str, mode: str) -> None:
+    """A server that cannot encrypt is refused where encryption is wanted."""
+    ledger = Ledger.open(f"{postgres_url}?sslmode={mode}")
+    with pytest.raises(LedgerUnavailable, match="does not support SSL"):
+        ledger.totals()
+    ledger.close()
+
+
 @pytest.mark.parametrize(
     "url", ["", "nonsense", f"mysql://root:{SECRET}@host/db", f"x+y://:{SECRET}@h", "sqlite://", "sqlite:///:memory:"]
 )

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
 import pytest
 from amqp.exceptions import MessageNacked
@@ -12,6 +13,7 @@ from outboxes import KINDS, Publishes, publishing
 from pausing_relay import PausingRelay
 from servers import RabbitNode, free_port, wait_until
 
+from tasks.call import Lane
 from worker import broker, topology
 from worker.publisher import CONFIRM_TIMEOUT, Disconnected, Message, Refused, Unconfirmed, Unroutable
 
@@ -163,6 +165,17 @@ def test_an_alarm_or_a_frozen_broker_fails_in_bounded_time(kind: str, private_ra
             assert {type(failure) for failure in filter(None, failures)} <= {Unconfirmed, Disconnected}
             end()
             wait_until(lambda: told(way, [good(), REFUSED]) == ["NoneType", "Refused"], 15, "the broker to be well")
+
+
+def test_a_queue_that_was_full_takes_messages_again(kind: str, rabbitmq: RabbitNode, declared: str) -> None:
+    """Once its limit is lifted, over whatever connection: RabbitMQ 3.10 refuses a channel for ever that it refused."""
+    vhost, queue = urlsplit(declared).path[1:], topology.calls_queue("genesys", Lane.ROUTINE).name
+    with publishing(kind, declared) as way:
+        assert told(way, [good()]) == ["NoneType"]
+        rabbitmq.rabbitmqctl("set_policy", "-p", vhost, "full", f"^{queue}$", '{"max-length": 1}')
+        wait_until(lambda: told(way, [good()]) == ["Refused"], 15, "the queue to be full")
+        rabbitmq.rabbitmqctl("clear_policy", "-p", vhost, "full")
+        wait_until(lambda: told(way, [good()]) == ["NoneType"], 15, "a good message to be taken")
 
 
 def test_the_time_for_confirms_leaves_room_below_the_limit() -> None:

@@ -1,6 +1,5 @@
 """The HTTP edge by itself: what it trusts, how much it takes, and what it leaves to others."""
 
-import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tasks.outcome import Reason, Transient
 from tasks.providers import Request, open_session
 from tasks.providers.answers import Answer
 from tasks.providers.edge import BODY_CAP, Edge
+from tasks.tls import TlsSettings
 
 
 def get(url: str) -> Request:
@@ -29,7 +29,7 @@ async def trusted(tmp_path: Path) -> AsyncIterator[tuple[FakeProvider, aiohttp.C
     """Return a TLS server, and a session that trusts its certificate."""
     pem = self_signed(tmp_path)
     server = await FakeProvider(silent, granting).start(server_side(pem))
-    async with open_session(tls=ssl.create_default_context(cafile=str(pem))) as session:
+    async with open_session(tls=TlsSettings(ca_file=pem)) as session:
         yield server, session
     await server.close()
 

@@ -1,6 +1,7 @@
 """The worker's own credential at Genesys Cloud: refreshed once, shared, never hammered."""
 
 import asyncio
+import math
 from itertools import count
 
 import aiohttp
@@ -169,7 +170,9 @@ async def test_a_login_without_a_usable_token_is_a_bad_reply(
     assert outcome == Transient(Reason.PROVIDER_BAD_REPLY, None, {"status": "200", "during": "login"})
 
 
-@pytest.mark.parametrize("expires_in", [1e-9, 86400, "soon", None, True, -5])
+@pytest.mark.parametrize(
+    "expires_in", [1e-9, 86400, "soon", None, True, -5, 10**400, math.inf], ids=lambda life: f"{life}"[:9]
+)
 async def test_a_token_is_renewed_before_it_ends(
     server: FakeProvider, session: aiohttp.ClientSession, expires_in: object
 ) -> None:

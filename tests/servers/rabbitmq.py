@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from certificates import Authority
+
+from servers import expressions
 from servers.daemon import Daemon, ServerMissingError
 from servers.ports import free_port
 from servers.waiting import wait_until
@@ -20,27 +23,14 @@ _CONTROL = Path(__file__).with_name("control.erl")
 _BOOT_SECONDS = 90.0  # 4.5 s on an idle machine
 _CONFIGURATION = """\
 listeners.tcp.1 = 127.0.0.1:{amqp}
+listeners.ssl.1 = 127.0.0.1:{amqps}
+ssl_options.cacertfile = {tls}/authority.pem
+ssl_options.certfile = {tls}/127.0.0.1.pem
+ssl_options.keyfile = {tls}/127.0.0.1.pem
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
 disk_free_limit.absolute = 10MB
 raft.wal_max_size_bytes = 16777216
-"""
-# queue_counts: the state machine of a quorum queue is asked itself, its metrics lag by up to five seconds.
-_COUNTS = """
-rabbit_json:encode(maps:from_list([
-  begin
-    {resource, _, queue, Name} = amqqueue:get_name(Queue),
-    Counts = case amqqueue:get_type(Queue) of
-      rabbit_quorum_queue ->
-        {ok, Overview, _} = ra:consistent_query(amqqueue:get_pid(Queue), fun(S) -> rabbit_fifo:overview(S) end),
-        [maps:get(Key, Overview, 0) || Key <- [num_ready_messages, num_checked_out, num_discarded]];
-      _ ->
-        [N || {_, N} <- rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged])] ++ [0]
-    end,
-    {Name, Counts}
-  end || Queue <- rabbit_amqqueue:list(<<"$VHOST">>)])).
-"""
-_ADD_VHOST = """
-ok = rabbit_vhost:add(<<"$VHOST">>, <<"tests">>),
-rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"$VHOST">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).
 """
 
 
@@ -92,6 +82,20 @@ class RabbitNode:
     def url(self, vhost: str = "/") -> str:
         """Return the AMQP URL of *vhost*, as guest."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/{'' if vhost == '/' else vhost}"
+
+    def tls_url(self, vhost: str = "/") -> str:
+        """Return the URL of *vhost*, as guest, on the listener that speaks TLS and wants a client's certificate."""
+        return self.url(vhost).replace("amqp:", "amqps:").replace(f":{self.port}/", f":{self._ports['amqps']}/")
+
+    @property
+    def authority(self) -> Path:
+        """The file of the authority that vouches for the node, and for its clients."""
+        return self.home / "tls/authority.pem"
+
+    @property
+    def client_certificate(self) -> Path:
+        """The file of a client's key and certificate."""
+        return self.home / "tls/client.pem"
 
     def start(self) -> None:
         """Start the node and return when it accepts clients; its data of an earlier run is kept."""
@@ -145,7 +149,7 @@ class RabbitNode:
     def new_vhost(self) -> str:
         """Make an empty virtual host (about 10 ms) and return its name."""
         vhost = f"test-{uuid4().hex[:12]}"
-        self.control(_ADD_VHOST.replace("$VHOST", vhost))
+        self.control(expressions.ADD_VHOST.replace("$VHOST", vhost))
         return vhost
 
     def delete_vhost(self, vhost: str) -> None:
@@ -154,8 +158,13 @@ class RabbitNode:
 
     def queue_counts(self, vhost: str) -> dict[str, QueueCount]:
         """Return the messages of every queue of *vhost*, exact at this moment, quorum queues included."""
-        counts: dict[str, list[int]] = json.loads(self.control(_COUNTS.replace("$VHOST", vhost)))
+        counts: dict[str, list[int]] = json.loads(self.control(expressions.COUNTS.replace("$VHOST", vhost)))
         return {name: QueueCount(*numbers) for name, numbers in counts.items()}
+
+    def connections(self, vhost: str) -> list[dict[str, Any]]:
+        """Return of every connection to *vhost* `ssl`, `ssl_protocol` and `peer_cert_subject`."""
+        found: list[dict[str, Any]] = json.loads(self.control(expressions.CONNECTIONS.replace("$VHOST", vhost)))
+        return found
 
     def raise_memory_alarm(self) -> None:
         """Block every publisher, as a node short of memory does. Only on a private node."""
@@ -175,7 +184,12 @@ class RabbitNode:
             return False  # the door opens at the end of the boot
 
     def _prepare(self) -> None:
-        (self.home / "rabbitmq.conf").write_text(_CONFIGURATION.format(**self._ports))
+        tls = self.home / "tls"
+        (self.home / "rabbitmq.conf").write_text(_CONFIGURATION.format(**self._ports, tls=tls))
+        if not tls.exists():
+            authority = Authority(tls)
+            for name in ("127.0.0.1", "client"):
+                authority.issue(name)
         (self.home / "control").unlink(missing_ok=True)
         cookie = self.home / ".erlang.cookie"
         if not cookie.exists():
@@ -224,7 +238,7 @@ def _which(program: str) -> str:
 
 def _ports(remembered: Path) -> dict[str, int]:
     if not remembered.exists():
-        remembered.write_text(json.dumps({name: free_port() for name in ("amqp", "dist", "epmd")}))
+        remembered.write_text(json.dumps({name: free_port() for name in ("amqp", "amqps", "dist", "epmd")}))
     ports: dict[str, int] = json.loads(remembered.read_text())
     return ports
 

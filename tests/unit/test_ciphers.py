@@ -28,6 +28,7 @@ KEYS = {bits: bytes(range(bits // 8)).hex() for bits in (128, 192, 256)}
 OUR_PEM, OUR_PUBLIC = rsa_pems()
 THEIR_PEM, THEIR_PUBLIC = rsa_pems()
 IV = "000102030405060708090a0b0c0d0e0f"
+MAC_KEY = "aa" * 32
 
 
 def cipher(scheme: str, bits: int = 256, **more: Any) -> Cipher:
@@ -43,11 +44,14 @@ ALL = {
 } | {
     "aes-cbc-zero": cipher("aes-cbc", 192, iv="zero"),
     "aes-cbc-fixed": cipher("aes-cbc", 192, iv="fixed", fixed_iv=IV),
+    "aes-cbc-mac": cipher("aes-cbc", 192, mac_key=MAC_KEY),
+    "aes-cbc-zero-mac": cipher("aes-cbc", 192, iv="zero", mac_key=MAC_KEY, encoding="hex"),
     "jwe-dir": cipher("jwe"),
     "jwe-rsa": cipher("jwe", key=OUR_PEM),
     "none": cipher("none", accept_risk="none"),
 }
-AUTHENTICATED = ["aes-gcm-256-base64", "aes-gcm-128-base64url", "aes-gcm-192-hex", "jwe-dir", "jwe-rsa"]
+AUTHENTICATED = ["aes-gcm-256-base64", "aes-gcm-128-base64url", "aes-gcm-192-hex", "aes-cbc-mac", "jwe-dir", "jwe-rsa"]
+WITHOUT_IV = ["aes-cbc-zero-mac"]
 
 
 def unreadable(reader: Cipher, data: bytes) -> CipherError:
@@ -102,13 +106,21 @@ def test_openssl_writes_the_same_ecb(bits: int) -> None:
     assert base64.b64decode(sent) == openssl([f"-aes-{bits}-ecb", "-K", KEYS[bits]], b"a body of two blocks")
 
 
+def test_openssl_makes_the_same_mac() -> None:
+    """Over the IV and the ciphertext, as they travel (encrypt-then-MAC)."""
+    raw = base64.b64decode(ALL["aes-cbc-mac"].encrypt(b"a body of two blocks"))
+    arguments = ["-sha256", "-mac", "HMAC", "-macopt", f"hexkey:{MAC_KEY}", "-binary"]
+    made = subprocess.run(["openssl", "dgst", *arguments], input=raw[:-32], capture_output=True, check=True).stdout
+    assert (len(raw), raw[-32:]) == (16 + 32 + 32, made)
+
+
 def test_a_published_gcm_vector_is_read() -> None:
     """Test case 14 of the GCM specification (McGrew and Viega): zero key of 256 bits, zero nonce, one zero block."""
     body = bytes(12) + bytes.fromhex("cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919")
     assert cipher("aes-gcm", key="00" * 32).decrypt(base64.b64encode(body)) == bytes(16)
 
 
-@pytest.mark.parametrize("name", AUTHENTICATED)
+@pytest.mark.parametrize("name", AUTHENTICATED + WITHOUT_IV)
 def test_every_flipped_bit_of_an_authenticated_body_gives_the_same_error(name: str) -> None:
     """Nothing is accepted that was changed on the way, and nobody learns which part was changed."""
     sent = ALL[name].encrypt(b'{"resCode":100}')
@@ -177,10 +189,14 @@ def test_white_space_around_a_body_is_forgiven(text: bytes) -> None:
         ({"scheme": "aes-cbc", "key": KEYS[256], "iv": "fixed"}, "fixed_iv"),
         ({"scheme": "aes-cbc", "key": KEYS[256], "fixed_iv": IV}, "fixed_iv"),
         ({"scheme": "aes-cbc", "key": KEYS[256], "iv": "fixed", "fixed_iv": MARKER}, "fixed_iv"),
+        ({"scheme": "aes-cbc", "key": KEYS[256], "mac_key": MARKER}, "mac_key"),
+        ({"scheme": "aes-cbc", "key": KEYS[256], "mac_key": "aa" * 31}, "mac_key"),
+        ({"scheme": "aes-cbc", "key": KEYS[256], "mac_key": KEYS[256]}, "another key"),
+        ({"scheme": "aes-gcm", "key": KEYS[256], "mac_key": MAC_KEY}, "mac_key"),
         ({"scheme": "rot13", "key": MARKER}, "scheme"),
         ({"scheme": "aes-gcm", "key": KEYS[256], "kay": MARKER}, "kay"),
     ],
-    ids=range(19),
+    ids=range(23),
 )
 def test_settings_that_do_not_fit_are_refused_by_field_and_never_by_value(chosen: dict[str, str], named: str) -> None:
     """A start with a wrong or a risky cipher fails, and the log of it may be read by anybody."""

@@ -238,3 +238,18 @@ def test_the_worker_is_celerys_own_with_our_flags() -> None:
     arguments = celery_arguments()
     assert {"--without-gossip", "--without-mingle", "--hostname"} <= set(arguments)
     assert not {"--concurrency", "--pool"} & set(arguments)
+
+
+@pytest.mark.parametrize("algorithm", ["Ed25519", "HS256"])
+def test_a_signing_key_is_made_for_its_owner_and_only_its_public_half_is_shown(tmp_path: Path, algorithm: str) -> None:
+    """What is printed goes into the source's keys; a shared secret is not printed at all, and none is overwritten."""
+    path = tmp_path / "sessions.jwk"
+    made = run("keys", "generate-signing", str(path), "--algorithm", algorithm)
+    assert path.stat().st_mode & 0o777 == 0o600
+    private = json.loads(path.read_text())
+    assert private.get("d", private.get("k")) not in made.output
+    if algorithm == "Ed25519":
+        [public] = json.loads(made.stdout)["keys"]
+        assert (public["kid"], public["x"]) == ("sessions", private["x"])
+    run("keys", "generate-signing", str(path), code=Exit.FAILED)
+    assert json.loads(path.read_text()) == private

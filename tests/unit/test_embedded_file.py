@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from embedded_probe import get, opened, put, taken
 from kombu import Connection, Exchange, Message, Queue
+from servers import wait_until
 
 from worker.embedded import BrokerUnavailable, register
 from worker.embedded.database import MIGRATIONS, Database
@@ -40,6 +41,19 @@ def raised_within(seconds: float, action: Callable[[], object]) -> BrokerUnavail
         except BrokerUnavailable as error:
             return error
     raise AssertionError("no connection error")
+
+
+def count_calls(monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> list[None]:
+    """A list that grows with each call of a method."""
+    calls: list[None] = []
+    method = getattr(owner, name)
+
+    def counted(self: object) -> object:
+        calls.append(None)
+        return method(self)
+
+    monkeypatch.setattr(owner, name, counted)
+    return calls
 
 
 def test_a_message_survives_a_restart(broker: Connection, path: Path) -> None:
@@ -100,6 +114,27 @@ def test_a_locked_file_is_a_connection_error_and_heals(
         writer.execute("ROLLBACK")
         other.drain_events(timeout=1)
     assert [message.body for message in got] == [b"1"]
+
+
+def test_leases_that_cannot_be_renewed_are_said_once(
+    broker: Connection, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However long the file is locked; who connects in vain meanwhile has no leases to leave, and says nothing."""
+    assert broker.connected  # and has declared the queue
+    monkeypatch.setattr("worker.embedded.session.PATIENCE", 0.05)
+    tries = count_calls(monkeypatch, Store, "keep")
+    with (
+        Connection(f"embedded:///{path}", transport_options={"lease_seconds": 0.2}) as idle,
+        idle.Consumer([Queue("work")], on_message=print),
+        closing(sqlite3.connect(path, isolation_level=None)) as writer,
+    ):
+        writer.execute("BEGIN IMMEDIATE")
+        before = len(tries)
+        wait_until(lambda: len(tries) > before + 4, 10, "some more tries")
+        with Connection(f"embedded:///{path}") as other, pytest.raises(BrokerUnavailable):
+            put(other, 1)
+        assert [record.message for record in caplog.records] == ["embedded.leases_not_renewed"]
+        writer.execute("ROLLBACK")
 
 
 def test_a_step_of_the_wall_clock_moves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from event_examples import JWS, MARKER, NOW, Edit, ended, example, fault, parts,
 from tasks.events import (
     InvalidEvent,
     RejectionCode,
+    attribute_headers,
     parse_event,
 )
 
@@ -99,3 +100,10 @@ def test_a_malformed_body_that_may_hold_a_token_is_not_kept(body: bytes) -> None
     """What cannot be parsed is judged by its words, in doubt against keeping it."""
     assert parse_event(body, now=NOW) == InvalidEvent(RejectionCode.MALFORMED_JSON, "", body_storable=False)
     assert refused(parse_event(b'{"reason":"x"', now=NOW)).body_storable
+
+
+@pytest.mark.parametrize("name", ["ce-note", "cloudEvents:note", "ce-access_token"])
+def test_an_attribute_with_a_token_in_clear_is_not_kept(name: str) -> None:
+    """Whatever else was wrong with the message, its dead letter must not carry the token along in the headers."""
+    token = MARKER if name == "ce-access_token" else f"Bearer {MARKER}"
+    assert attribute_headers({"ce-id": "1", name: token, "other": token}) == {"ce-id": "1"}

@@ -10,9 +10,11 @@ import pytest
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call
 from worker import messages, topology
+from worker.admission.evidence import Voucher
 from worker.ledger import LedgerRefused
 from worker.recorder import Record, Recorder, read
 
+VOUCHER = Voucher(b"subject-key-of-a-unit-test")
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 CALL = ProviderCall(
     call_id="c-1",
@@ -33,6 +35,7 @@ class Delivered:
 
     def __init__(self, body: bytes, exchange: str, **headers: Any) -> None:
         self.body, self.headers = body, headers
+        self.properties: dict[str, Any] = {}
         self.content_type, self.content_encoding = "application/json", "utf-8"
         self.delivery_info = {"exchange": exchange}
 
@@ -48,14 +51,16 @@ def died(queue: str, reason: str) -> list[dict[str, Any]]:
 def test_a_call_the_broker_gave_up_keeps_all_that_a_replay_needs(reason: str, expected: str) -> None:
     """It crashed its process too often, or its task raised: the call itself is in the dead letter."""
     message = Delivered(messages.call(CALL).body, topology.DEAD.name, **{"x-death": died("revocation.calls.x", reason)})
-    letter = read(message)
+    letter = read(message, VOUCHER)
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason, letter.call) == ("call", expected, CALL)
 
 
 def test_an_event_the_broker_gave_up_keeps_its_body() -> None:
     """It crashed the intake again and again: an operator can replay it after the fix."""
-    letter = read(Delivered(b"{}", topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")}))
+    letter = read(
+        Delivered(b"{}", topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")}), VOUCHER
+    )
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason, letter.body) == ("event", "broker.delivery_limit", "e30=")
 
@@ -64,7 +69,7 @@ def test_an_event_the_broker_gave_up_keeps_its_body() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"kind":"call"}', b'{"kind":"outcome","token":"x"}', b"\xff"])
 def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes, exchange: str) -> None:
     """Nobody knows what it holds: its hash and size are kept, nothing is dropped."""
-    letter = read(Delivered(body, exchange))
+    letter = read(Delivered(body, exchange), VOUCHER)
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason) == ("message", "event.invalid_request")
     assert (letter.body, letter.body_size) == (None, len(body))
@@ -74,13 +79,15 @@ def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes
 def test_a_history_that_is_none_is_not_believed(forged: object) -> None:
     """Whoever publishes can write `x-death`; the recorder reads what is a record, and lives."""
     letter = dead_letter_of_call(CALL, "http.5xx", NOW)
-    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name, **{"x-death": forged})) == letter
+    assert (
+        read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name, **{"x-death": forged}), VOUCHER) == letter
+    )
 
 
 def test_a_record_comes_back_as_it_was_published() -> None:
     """What the worker says is what the ledger is told."""
     letter = dead_letter_of_call(CALL, "http.5xx", NOW)
-    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name)) == letter
+    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name), VOUCHER) == letter
 
 
 class FussyLedger:
@@ -104,7 +111,7 @@ def test_a_row_the_database_refuses_does_not_keep_the_others_out() -> None:
     ledger = FussyLedger()
     bodies = [json.dumps({**_outcome(), "event_id": event_id}).encode() for event_id in ("a", "bad", "b")]
     batch = [Delivered(body, topology.OUTCOMES.name) for body in bodies]
-    assert Recorder(ledger).handle(batch) == []  # type: ignore[arg-type] # a stand-in for the ledger
+    assert Recorder(ledger, VOUCHER).handle(batch) == []  # type: ignore[arg-type] # a stand-in for the ledger
     assert [record.kind for record in ledger.taken] == ["outcome", "message", "outcome"]
 
 

@@ -123,3 +123,39 @@ def test_a_provider_is_named_as_events_name_it(monkeypatch: pytest.MonkeyPatch, 
     (tmp_path / "r.toml").write_text(f'[providers."{name}"]\nkind = "finbourne"\ndomain = "acme"\n')
     monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
     assert "provider's name" in faults()[0]
+
+
+@pytest.mark.parametrize("scheme", ["aes-ecb", "none"])
+@pytest.mark.parametrize("accepted", [None, "aes-ecb", "none"])
+def test_a_cipher_that_does_not_protect_starts_only_as_an_accepted_risk(
+    monkeypatch: pytest.MonkeyPatch, scheme: str, accepted: str | None
+) -> None:
+    """Nobody runs ECB, or nothing at all, by leaving a setting out: `accept_risk` must name the very scheme."""
+    wibmo = {"kind": "wibmo", "base_url": "https://wibmo.test", "api_key": MARKER}
+    cipher = {"scheme": scheme, "key": "MDEyMzQ1Njc4OWFiY2RlZg==", **({"accept_risk": accepted} if accepted else {})}
+    for name, value in {**wibmo, **{f"cipher__{name}": value for name, value in cipher.items()}}.items():
+        monkeypatch.setenv(f"REVOKER_PROVIDERS__WIBMO__{name.upper()}", value)
+    if accepted == scheme:
+        assert Settings.load().providers["wibmo"].kind == "wibmo"
+    else:
+        assert [line for line in faults() if f"scheme {scheme} does not protect the body: accept_risk" in line]
+
+
+@pytest.mark.parametrize(
+    ("sources", "fault"),
+    [
+        ('[sources.a]\nsource = "urn:a"\n', "sources.a"),
+        ('[sources.a]\nsource = "urn:a"\ntrusted = true\nusers = ["u"]\n', "sources.a"),
+        ('[sources.a]\nsource = "not a uri"\ntrusted = true\n', "sources.a.source"),
+        ('[sources.a]\nsource = "urn:a"\ntrusted = true\ntypes = ["user.deleted"]\n', "sources.a.types.0"),
+        ('[sources.a]\nsource = "urn:a"\ntrusted = true\nproviders = ["nobody"]\n', "sources.a.providers"),
+        ("".join(f'[sources.{name}]\nsource = "urn:a"\ntrusted = true\n' for name in "ab"), "sources"),
+    ],
+)
+def test_a_source_without_a_proof_or_a_limit_that_means_nothing_refuses_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, sources: str, fault: str
+) -> None:
+    """Listed, and proved or named as trusted, not both; each source once; nothing that no event could be."""
+    (tmp_path / "r.toml").write_text(sources)
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
+    assert [line.split(":")[0] for line in faults()] == [fault]

@@ -94,3 +94,10 @@ def test_a_dead_letter_of_a_malformed_message_keeps_nothing_of_it() -> None:
     made = unreadable(delivered(Envelope(b'{"token": "secret-of-somebody"}', {"task": "secret-task"})), "task.unknown")
     assert "secret" not in made.model_dump_json()
     assert made.body_size == 31
+
+
+def test_a_token_in_a_content_type_is_not_kept() -> None:
+    """A producer writes there what it likes; what stands there otherwise is kept."""
+    token, kept = (Envelope(b"[]", {}, kind) for kind in ("text/plain; x=eyJhbGciOiJub25lIn0.e30.c2ln", "text/plain"))
+    assert "eyJ" not in unreadable(delivered(token), "task.not_json").model_dump_json()
+    assert unreadable(delivered(kept), "task.not_json").content_type == "text/plain"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tasks.sealing import SealError
+from worker.admission.signing import SigningKeyError
 from worker.cli.exits import CommandError, Exit
 from worker.ledger import LedgerUnavailable
 from worker.publisher import PublishError
@@ -13,6 +14,7 @@ from worker.settings import SettingsError
 _CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
     (SettingsError, Exit.REFUSED),
     (SealError, Exit.FAILED),
+    (SigningKeyError, Exit.FAILED),
     (LedgerUnavailable, Exit.UNAVAILABLE),
     (PublishError, Exit.UNAVAILABLE),
 )

@@ -9,12 +9,13 @@ from pathlib import Path
 import click
 
 from tasks.sealing import ALGORITHMS, generate_key, save_key
+from worker.admission import signing
 from worker.cli.output import Column, Form, Listing, output_option, say, show_one
 from worker.cli.sealing_keys import StoredKey, public_jwks, stored_keys
 from worker.cli.tree import Commands
 from worker.settings import Settings
 
-keys = Commands("keys", help="Sealing keys: generate, list, export.")
+keys = Commands("keys", help="Sealing keys: generate, list, export. Producers' signing keys: generate-signing.")
 
 _folder = click.option(
     "--keys-dir",
@@ -76,3 +77,21 @@ def list_(keys_dir: Path, form: Form) -> None:
 def export(keys_dir: Path) -> None:
     """Print the public halves as a JWK Set, newest first: what producers seal with."""
     click.echo(json.dumps(public_jwks(stored_keys(keys_dir)), indent=2))
+
+
+@keys.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--kid", help="Its name; default: that of FILE up to its first dot.")
+@click.option("--algorithm", type=click.Choice(signing.ALGORITHMS), default=signing.ALGORITHMS[0], show_default=True)
+def generate_signing(file: Path, kid: str | None, algorithm: str) -> None:
+    """Make a producer's signing key in FILE, and print what goes into the `keys` of its source.
+
+    FILE is the producer's alone. An HS256 key is shared, so nothing is printed: intake and producer hold a copy each.
+    """
+    key = signing.generate_signing_key(kid or file.name.partition(".")[0], algorithm)
+    signing.save_signing_key(file, key)
+    if algorithm == "HS256":
+        say(f"written to {file}; name a copy of it, mode 0600, as the keys of its source")
+        return
+    click.echo(json.dumps({"keys": [key.as_dict(private=False)]}, indent=2))
+    say(f"written to {file}")

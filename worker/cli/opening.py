@@ -32,12 +32,12 @@ def open_publisher(settings: Settings) -> Iterator[Publisher]:
 
     Raises CommandError where the broker cannot be reached or has other queues of these names.
     """
-    url = settings.broker_url.get_secret_value()
+    connect = broker.connector(settings)
     try:
-        with broker.connect(url) as connection:
+        with connect() as connection:
             topology.declare(connection, settings.providers)
     except BROKER_ERRORS as error:
         place = masked(settings.broker_url)
         raise CommandError(f"broker {place}: not available ({type(error).__name__})", Exit.UNAVAILABLE) from None
-    with Publisher(lambda: broker.connect(url)) as publisher:
+    with Publisher(connect) as publisher:
         yield publisher

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
 import click
 
 from tasks.sealing import SealError, SealingKey, seal
-from worker import messages
+from worker import broker, messages
+from worker.admission.signing import SigningKey, read_signing_key, sign
 from worker.cli.drafts import SOURCE, Draft, DraftError, Finished, Seal, finish_draft, read_draft
 from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.one_event import Wanted, draft_of, wanted_options
@@ -19,7 +21,7 @@ from worker.cli.opening import open_publisher
 from worker.cli.output import Form, counted, output_option, print_json, say
 from worker.cli.progress import progress
 from worker.cli.sealing_keys import sealing_key
-from worker.publisher import PublishError
+from worker.publisher import Message, PublishError
 from worker.settings import Settings
 
 AT_ONCE = 200  # events confirmed together
@@ -36,6 +38,13 @@ TOLD = 20  # faulty lines named
     "--jwks", type=click.Path(dir_okay=False, path_type=Path), help="Public keys; default: our newest own key."
 )
 @click.option("--kid", help="The key to seal with; default: the first of them.")
+@click.option(
+    "--sign",
+    "signing",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Sign with the private key in FILE, of `revoker keys generate-signing`.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the sealed events, publish nothing.")
 @output_option
 def publish(  # noqa: PLR0913 - one for each option
@@ -45,6 +54,7 @@ def publish(  # noqa: PLR0913 - one for each option
     source: str,
     jwks: Path | None,
     kid: str | None,
+    signing: Path | None,
     form: Form,
     dry_run: bool,
 ) -> None:
@@ -55,13 +65,13 @@ def publish(  # noqa: PLR0913 - one for each option
     """
     if (file is None) == (wanted.event_type is None):
         raise click.UsageError("give an event type, or --file")
-    settings = Settings.load()
+    settings, signing_key = Settings.load(), read_signing_key(signing) if signing else None
     seal_ = _sealer(settings, jwks, kid)
     events = _of_file(file, seal_, source) if file else [_judged(draft_of(wanted, settings), seal_, source)]
     if dry_run:
         _show_drafts(events, form)
     else:
-        finish(_publish(settings, events, form))
+        finish(_publish(settings, events, signing_key, form))
 
 
 def _sealer(settings: Settings, jwks: Path | None, kid: str | None) -> Seal:
@@ -111,18 +121,25 @@ def _show_drafts(events: Sequence[Finished], form: Form) -> None:
                 click.echo(json.dumps(event.document, indent=indent))
 
 
-def _publish(settings: Settings, events: Sequence[Finished], form: Form) -> Exit:
+def _publish(settings: Settings, events: Sequence[Finished], key: SigningKey | None, form: Form) -> Exit:
+    user = broker.user(settings.broker_url.get_secret_value())
     results: list[PublishError | None] = []
     with open_publisher(settings) as publisher, progress(len(events), "publishing") as advance:
         for start in range(0, len(events), AT_ONCE):
             step = events[start : start + AT_ONCE]
-            results += publisher.publish([messages.event(each.body, each.event_type) for each in step])
+            results += publisher.publish([_message(each, key, user) for each in step])
             advance(len(step))
     failures = {event.event_id: str(why) for event, why in zip(events, results, strict=True) if why is not None}
     _show_published([event.event_id for event in events if event.event_id not in failures], failures, form)
     if not failures:
         return Exit.DONE
     return Exit.PARTIAL if len(failures) < len(events) else Exit.UNAVAILABLE
+
+
+def _message(event: Finished, key: SigningKey | None, user: str | None) -> Message:
+    """*event* with all the proof there is of who publishes it."""
+    headers = {messages.SIGNATURE: sign(event.body, key)} if key else {}
+    return replace(messages.event(event.body, event.event_type, headers=headers), user_id=user)
 
 
 def _show_published(published: Sequence[str], failures: dict[str, str], form: Form) -> None:

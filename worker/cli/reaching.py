@@ -30,7 +30,7 @@ async def opened_providers(settings: Settings, *names: str) -> AsyncIterator[Map
     async with AsyncExitStack() as stack:
         providers = {}
         for name in names or settings.providers:
-            session = await stack.enter_async_context(open_session())
+            session = await stack.enter_async_context(open_session(tls=settings.providers[name].tls))
             providers[name] = make_provider(name, settings.providers[name], session, _NoKeys())
         yield providers
 

@@ -3,13 +3,12 @@
 They are put by `worker.messages.dead_letter`, kept, found and discarded by `worker.ledger`.
 """
 
-from worker.dead_letters.guards import MAX_AGE, Refusal, ReplayPlan, plan_replay, supersedes
+from worker.dead_letters.guards import Refusal, ReplayPlan, plan_replay, supersedes
 from worker.dead_letters.replaying import INTERRUPTED, Pace, Replayer, ReplayResult
 from worker.dead_letters.republishing import replay_message
 
 __all__ = [
     "INTERRUPTED",
-    "MAX_AGE",
     "Pace",
     "Refusal",
     "ReplayPlan",

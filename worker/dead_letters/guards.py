@@ -10,13 +10,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
-from tasks.outcome import State
+from tasks.events import RejectionCode
+from tasks.outcome import State, event_reason
 from tasks.providers import KINDS
 from worker.ledger import CallRow, DeadLetterRow, DeadLetterState
-
-MAX_AGE: Final[Mapping[str, timedelta]] = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
-"""How old an event may be when it is replayed: twice and more of what its calls are tried for by themselves (by default
-24 h and 72 h, see the retry settings), and short enough that a captured event is soon worth nothing."""
 
 # Operations that kill every token of a user: whatever else was to be revoked for the user there is dead with them.
 _USER_WIDE: Final = frozenset(kind.user_operation for kind in KINDS.values() if kind.user_operation)
@@ -34,10 +31,16 @@ class Refusal(StrEnum):
     REPLAYED = "replayed"  # and neither settled nor dead since
     SETTLED = "settled"
     TOO_OLD = "too_old"
+    CONFLICT = "conflict"  # its id stands for something else that was done
     SUPERSEDED = "superseded"  # a later user.disabled killed every token of the user at this provider
 
 
 _FINAL: Final = frozenset({Refusal.NOT_OURS, Refusal.NOT_STORED, Refusal.WITHHELD})  # no force helps
+# The intake does not look at it again: whoever replays it all the same has decided.
+_JUDGED: Final = {
+    event_reason(RejectionCode.STALE): Refusal.TOO_OLD,
+    event_reason(RejectionCode.ID_CONFLICT): Refusal.CONFLICT,
+}
 _STANDING: Final = {
     DeadLetterState.WITHHELD: Refusal.WITHHELD,
     DeadLetterState.DISCARDED: Refusal.DISCARDED,
@@ -73,17 +76,29 @@ class ReplayPlan:
         return {why.value: count for why, count in Counter(why for _, why in self.refused).most_common()}
 
 
-def plan_replay(rows: Sequence[DeadLetterRow], calls: Calls, now: datetime, *, force: bool = False) -> ReplayPlan:
-    """Part *rows* into those to replay, in their order, and those refused. *force* overrules what it can."""
+def plan_replay(
+    rows: Sequence[DeadLetterRow],
+    calls: Calls,
+    now: datetime,
+    max_age: Mapping[str, timedelta],
+    *,
+    force: bool = False,
+) -> ReplayPlan:
+    """Part *rows* into those to replay, in their order, and those refused. *force* overrules what it can.
+
+    *max_age*, by event type, is twice and more of what calls are tried for by themselves (by default 24 h and 72 h),
+    and short enough that a captured event is soon worth nothing.
+    """
     wide = functools.cache(lambda key: tuple(call for call in calls.calls_of_subject(key) if _kills_all(call)))
-    judged = [(row, _refusal(row, wide, now, force=force)) for row in rows]
+    since = {kind: now - age for kind, age in max_age.items()}
+    judged = [(row, _refusal(row, wide, since, force=force)) for row in rows]
     return ReplayPlan(
         tuple(row for row, why in judged if why is None), tuple((row, why) for row, why in judged if why is not None)
     )
 
 
-def _refusal(row: DeadLetterRow, wide: WideCalls, now: datetime, *, force: bool) -> Refusal | None:
-    why = _impossible(row) or _unwise(row, now)
+def _refusal(row: DeadLetterRow, wide: WideCalls, since: Mapping[str, datetime], *, force: bool) -> Refusal | None:
+    why = _impossible(row) or _unwise(row, since.get(row.event_type or ""))
     if why is None and not force and _is_superseded(row, wide):
         why = Refusal.SUPERSEDED
     return None if force and why not in _FINAL else why
@@ -96,15 +111,14 @@ def _impossible(row: DeadLetterRow) -> Refusal | None:
     return None if letter.call or letter.body is not None else Refusal.NOT_STORED
 
 
-def _unwise(row: DeadLetterRow, now: datetime) -> Refusal | None:
+def _unwise(row: DeadLetterRow, since: datetime | None) -> Refusal | None:
     if row.state in _STANDING:
         return _STANDING[row.state]
     if row.call_state is not None and row.call_state.is_settled:
         return Refusal.SETTLED
-    age = MAX_AGE.get(row.event_type or "")
-    if age is not None and row.occurred_at is not None and now - row.occurred_at > age:
+    if since is not None and row.occurred_at is not None and row.occurred_at < since:
         return Refusal.TOO_OLD
-    return None
+    return _JUDGED.get(row.reason)
 
 
 def _is_superseded(row: DeadLetterRow, wide: WideCalls) -> bool:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from tasks.call import Lane
-from worker.blast_radius.passport import Passports
+from worker.admission.evidence import Voucher
 from worker.dead_letters.republishing import replay_message
 from worker.dead_letters.watching import Desk, Watch
 from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
@@ -93,7 +93,7 @@ class Replayer:
     ledger: ReplayDesk
     publisher: Publisher
     budgets: Mapping[Lane, timedelta]
-    passports: Passports
+    voucher: Voucher
     progress: Callable[[int], None] = lambda _: None
     is_stopping: Callable[[], bool] = lambda: False
     sleep: Callable[[float], object] = time.sleep
@@ -180,9 +180,7 @@ class Replayer:
     def _published(self, rows: Sequence[DeadLetterRow]) -> Sequence[PublishError | None]:
         now = datetime.now(UTC)
         try:
-            return self.publisher.publish(
-                [replay_message(row.letter, now, self.budgets, self.passports) for row in rows]
-            )
+            return self.publisher.publish([replay_message(row.letter, now, self.budgets, self.voucher) for row in rows])
         except BaseException:
             for row in rows:
                 self.ledger.release_claim(row.dead_letter_id)

@@ -12,29 +12,27 @@ from datetime import datetime, timedelta
 from tasks.call import Lane
 from tasks.records import DeadLetter
 from worker import messages
-from worker.blast_radius.passport import Passports
+from worker.admission.evidence import Voucher
 from worker.publisher import Message
 
 
-def replay_message(
-    letter: DeadLetter, now: datetime, budgets: Mapping[Lane, timedelta], passports: Passports
-) -> Message:
+def replay_message(letter: DeadLetter, now: datetime, budgets: Mapping[Lane, timedelta], voucher: Voucher) -> Message:
     """The message that gives what *letter* holds another try, with a fresh time budget counted from *now*.
 
     A call goes back to its provider's queue; a unit's event to the intake, for this provider alone; a refused event to
-    the intake, which judges it again. It is an operator who sends it, so it is part of no flood. Raises ValueError for
-    a letter that holds neither call nor body.
+    the intake, which judges it again. An event goes with *voucher*, on which the intake believes the evidence it came
+    with, and that an operator sends it: it is part of no flood. Raises ValueError for a letter that holds neither call
+    nor body.
     """
     if letter.call is not None:
         return messages.call(letter.call.replayed(now, budgets[letter.call.lane]))
     if letter.kind == "message" or letter.body is None:
         raise ValueError("the dead letter holds nothing to replay")
-    body, content_type = base64.b64decode(letter.body), letter.content_type or messages.CLOUDEVENTS_JSON
-    passport = passports.issue(body, content_type, letter.headers)
-    return messages.event(
-        body,
+    event = messages.event(
+        base64.b64decode(letter.body),
         letter.event_type or "replayed",
-        content_type=content_type,
-        headers={**letter.headers, messages.REPLAYS: letter.replays + 1, messages.PASSPORT: passport},
+        content_type=letter.content_type or messages.CLOUDEVENTS_JSON,
+        headers={**letter.headers, messages.REPLAYS: letter.replays + 1},
         only_provider=letter.provider if letter.kind == "unit" else None,
     )
+    return voucher.put_on(event)

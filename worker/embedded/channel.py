@@ -1,6 +1,5 @@
 """An AMQP channel over the store: kombu's vocabulary for what Session and Store do."""
 
-import logging
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,8 +18,6 @@ from worker.embedded.store import Delivery, Publication, Settlement, Verdict
 
 if TYPE_CHECKING:
     from worker.embedded.session import Session
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +192,7 @@ class Channel(DeclaringChannel):
             self.connection.give_back(held, untouched=False)
             self.connection.give_back(leased, untouched=True)
         except BrokerUnavailable as error:
-            logger.warning("embedded.leases_left_to_lapse", extra={"error": str(error)})
+            self.connection.leave_leases(error)
 
     def retire(self) -> None:
         """Take no part any more: no message is delivered, and late acks are refused."""

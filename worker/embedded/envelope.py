@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from worker.amqp_reading import DEEPEST, is_readable
+
 MAX_DELAY_MS: Final = 2**32 - 1  # as https://github.com/rabbitmq/rabbitmq-delayed-message-exchange
 
 
@@ -26,8 +28,9 @@ class Envelope:
 
     @classmethod
     def load(cls, text: str) -> "Envelope":
-        """Return the envelope stored as *text*."""
-        return cls(**json.loads(text, object_hook=_untagged))
+        """Return the envelope stored as *text*; an empty one where nobody can read it, as with RabbitMQ."""
+        stored = json.loads(text, object_hook=_untagged)
+        return cls(**stored) if is_readable(stored, DEEPEST + 2) else cls(None, None, {}, {})
 
 
 def delay_of(headers: Mapping[str, Any]) -> float:

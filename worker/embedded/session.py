@@ -43,6 +43,8 @@ class Session:
         self.timer: Any = None  # the event loop's entry that polls, if one does
         self.durable = Store(Database(path, durable=True, patience=PATIENCE), uuid4().hex, lease_seconds)
         self._leasing: Store | None = None
+        self._has_leased = False
+        self._leaves_leases = False  # said once, of all its channels
         self._settled: deque[Settlement] = deque()
         self._passing = threading.Lock()
         self._failing_since: float | None = None
@@ -89,6 +91,7 @@ class Session:
             settled = tuple(self._settled)
             if not settled and not store.has_ready(queues):
                 return []
+            self._has_leased = True
             found = store.lease(queues, limit, settled)
             self._forget(settled)
         return found
@@ -103,6 +106,12 @@ class Session:
         """Return leases early."""
         if message_ids:
             self.durable.give_back(message_ids, untouched=untouched)
+
+    def leave_leases(self, error: BrokerUnavailable) -> None:
+        """Say that they lapse alone: others wait until then for what is held here."""
+        if not self._leaves_leases:
+            logger.warning("embedded.leases_left_to_lapse", extra={"error": str(error)})
+        self._leaves_leases = True
 
     @contextmanager
     def tolerating_locks(self) -> Iterator[None]:
@@ -127,9 +136,10 @@ class Session:
         for channel in tuple(self.channels):
             channel.retire()
         try:
-            self.durable.sign_off(tuple(self._settled))
+            if self._has_leased or self._settled:
+                self.durable.sign_off(tuple(self._settled))
         except BrokerUnavailable as error:
-            logger.debug("embedded.not_signed_off", extra={"error": str(error)})
+            self.leave_leases(error)
         for store in filter(None, (self._leasing, self.durable)):
             store.database.close()
 
@@ -146,10 +156,14 @@ class Session:
 
 
 def _keep(store: Store, stop: threading.Event) -> None:
+    failing = False
     while not stop.is_set():
         try:
             store.keep()
         except BrokerUnavailable as error:
-            if not stop.is_set():
+            if not failing and not stop.is_set():
                 logger.warning("embedded.leases_not_renewed", extra={"error": str(error)})
+            failing = True
+        else:
+            failing = False
         stop.wait(store.lease_seconds / RENEWALS)

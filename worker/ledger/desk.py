@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final, TypeVar
 
 from worker.ledger.engine import LedgerRefused, LedgerUnavailable
 from worker.ledger.ledger import Ledger
 
 T = TypeVar("T")
+
+Answer = asyncio.Future[Any] | Future[Any]
 
 PATIENCE: Final = 2.0  # seconds for a lock in the database: whoever asks here would not wait longer for the answer
 
@@ -22,9 +26,7 @@ class Desk:
     def __init__(self, url: str) -> None:
         self._url = url
         self._ledger: Ledger | None = None
-        self._questions: queue.SimpleQueue[tuple[Callable[[Ledger], Any], asyncio.Future[Any]] | None] = (
-            queue.SimpleQueue()
-        )
+        self._questions: queue.SimpleQueue[tuple[Callable[[Ledger], Any], Answer] | None] = queue.SimpleQueue()
         threading.Thread(target=self._run, name="ledger", daemon=True).start()  # at the end nobody waits for it
 
     async def ask(self, question: Callable[[Ledger], T]) -> T:
@@ -32,6 +34,16 @@ class Desk:
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._questions.put((question, answer))
         return await answer
+
+    def wait(self, question: Callable[[Ledger], T], seconds: float) -> T:
+        """What the ledger answers, for a thread without a loop. Raises LedgerUnavailable, after *seconds* as well."""
+        answer: Future[T] = Future()
+        self._questions.put((question, answer))
+        try:
+            return answer.result(seconds)
+        except TimeoutError:
+            answer.cancel()
+            raise LedgerUnavailable("the ledger does not answer") from None
 
     def close(self) -> None:
         """Ask no more."""
@@ -43,7 +55,7 @@ class Desk:
         if self._ledger:
             self._ledger.close()
 
-    def _answer(self, question: Callable[[Ledger], T], answer: asyncio.Future[T]) -> None:
+    def _answer(self, question: Callable[[Ledger], T], answer: Answer) -> None:
         if answer.cancelled():
             return  # nobody waits for it any more, and what it would take nobody would use
         try:
@@ -57,7 +69,9 @@ class Desk:
             _resolve(answer, answer.set_result, result)
 
 
-def _resolve(answer: asyncio.Future[T], how: Callable[[Any], None], value: object) -> None:
-    loop = answer.get_loop()
-    if not loop.is_closed():
+def _resolve(answer: Answer, how: Callable[[Any], None], value: object) -> None:
+    if isinstance(answer, Future):
+        with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
+            how(value)
+    elif not (loop := answer.get_loop()).is_closed():
         loop.call_soon_threadsafe(lambda: None if answer.done() else how(value))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
 from worker.holds.hold import Hold
-from worker.ledger import auditing, dead_letters, floods, holds, limits, migrating, queries, writing
+from worker.ledger import auditing, dead_letters, floods, holds, limits, migrating, queries, seen, writing
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.engine import Database, open_database
 from worker.ledger.rows import (
@@ -177,6 +177,25 @@ class Ledger:
         """
         with self._database.writing() as connection:
             return limits.change(connection, fingerprint, turn)
+
+    def youngest_seen(self) -> dict[str, datetime]:
+        """Event type → when the youngest event that was taken in happened."""
+        with self._database.reading() as connection:
+            return seen.youngest(connection)
+
+    def claim_seen(self, sightings: Sequence[seen.Sighting], others: Collection[bytes] = ()) -> dict[bytes, seen.Known]:
+        """Remember those of *sightings* that are new, as not published; identity → what stands for it, of *others* too.
+
+        An identity of *others* that is not known stays so, and is left out.
+        """
+        with self._database.writing() as connection:
+            return seen.claim(connection, sightings, others)
+
+    def mark_seen_published(self, identities: Collection[bytes], horizons: Mapping[str, datetime]) -> None:
+        """Note that all of these events was confirmed; forget, some at a time, what lies behind its type's horizon."""
+        with self._database.writing() as connection:
+            seen.mark_published(connection, identities)
+            seen.forget(connection, horizons)
 
     def share_passed(self, seen: int, turn: floods.Turn[T]) -> T:
         """Have *turn* learn whom the other intakes let through after number *seen*, and tell whom this one does.

@@ -5,7 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Column, DateTime, Float, Index, Integer, MetaData, Table, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -173,6 +186,18 @@ limits: Final = Table(
     metadata,
     Column("fingerprint", Words, primary_key=True),  # of a credential
     Column("record", Words, nullable=False),  # JSON object: what was used of its rate limit, and by whom it is shared
+)
+
+# Digests, of 16 bytes each: however long a producer's ids are, a row stays small, and it tells nothing.
+seen_events: Final = Table(
+    "seen_events",
+    metadata,
+    Column("identity", LargeBinary, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("event_type", Words, nullable=False),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("published", Boolean, nullable=False),  # all that becomes of it was confirmed by the broker
+    Index("seen_events_by_age", "event_type", "occurred_at"),
 )
 
 # Whom the blast-radius guard let through lately: a log that every intake follows by its number. Numbers are given in

@@ -13,10 +13,12 @@ from sqlalchemy import ColumnElement, Table, and_, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import audits, calls, dead_letters, events, floods, limits, subjects
+from worker.ledger.tables import audits, calls, dead_letters, events, floods, limits, seen_events, subjects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy.sql.dml import ReturningInsert
 
 Insert = postgresql.Insert | sqlite.Insert
 _INSERT: Final[dict[str, Callable[[Table], Insert]]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -103,6 +105,14 @@ def limit(dialect: str) -> Insert:
 
 
 @cache
+def seen_event(dialect: str) -> ReturningInsert[tuple[bytes, bytes, bool]]:
+    """Whoever is first decides what an identity stands for, and everybody is told."""
+    insert, seen = _INSERT[dialect](seen_events), seen_events.c
+    same = {"identity": seen.identity}  # of a row that was left alone nothing would be told
+    kept = insert.on_conflict_do_update(index_elements=[seen.identity], set_=same)
+    return kept.returning(seen.identity, seen.content, seen.published)
+
+
 def flood(dialect: str) -> Insert:
     """A flood is opened once; after that only its reserve changes."""
     insert = _INSERT[dialect](floods)

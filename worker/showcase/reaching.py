@@ -39,7 +39,7 @@ class Reach:
         url = self.settings.broker_url.get_secret_value()
 
         def declare() -> None:
-            with broker.connect(url) as connection:
+            with broker.connector(self.settings)() as connection:
                 connection.connect()
                 topology.declare(connection, self.settings.providers)
 

@@ -116,8 +116,7 @@ class _Run:
         self.door.script(self.cast.faults)
         staged = self.progress.staged
         self.view.begin({each.event_id: each.sample.title for each in staged})
-        url = self.settings.broker_url.get_secret_value()
-        with Publisher(lambda: broker.connect(url)) as publisher:
+        with Publisher(broker.connector(self.settings)) as publisher:
             publisher.publish_all([messages.event(body, each.event_type) for each in staged for body in each.bodies])
 
     def _watch(self, is_over: Callable[[], bool]) -> None:

@@ -28,6 +28,16 @@ CONFIG: Final = "revoker.toml"
 LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"
 CLAIM_SECONDS: Final = 10.0  # a killed run's processes are gone by then
 MARK: Final = "# Written by `revoker run` at every start; REVOKER_... environment variables win over it."
+SOURCES: Final = """
+# On RabbitMQ nobody else is believed. Here the samples and `revoker publish` need no proof of who they are.
+[sources.samples]
+source = "urn:revoker:run"
+trusted = true
+
+[sources.cli]
+source = "urn:revoker:cli"
+trusted = true
+"""
 HEAD: Final = f"""{MARK}
 # For a configuration of your own, copy it and set REVOKER_CONFIG_FILE to the copy.
 """
@@ -143,7 +153,9 @@ def _configuration(folder: Path, subject_key: str, sandbox_url: str) -> str:
         "environment": "showcase",
     }
     providers = _toml(sandbox_providers(sandbox_url), "providers")
-    return "\n".join([HEAD, *_toml(places), RETRY, "# The sandbox: it stands for the providers.", *providers, ""])
+    return "\n".join(
+        [HEAD, *_toml(places), RETRY, SOURCES, "# The sandbox: it stands for the providers.", *providers, ""]
+    )
 
 
 def _toml(document: Mapping[str, Any], name: str = "") -> Iterator[str]:

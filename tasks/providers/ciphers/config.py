@@ -12,6 +12,7 @@ from tasks.providers.ciphers.coding import Encoding, decoded
 BLOCK: Final = 16  # bytes of an AES block, and of a CBC IV
 AES_KEYS: Final = frozenset({16, 24, 32})  # bytes
 JWE_KEY: Final = 32  # bytes: dir with A256GCM
+MAC_KEY: Final = 32  # bytes at least: as long as what HMAC-SHA-256 gives (RFC 2104 section 3)
 MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
 
 
@@ -20,9 +21,11 @@ class CipherConfig(BaseModel):
 
     *key* is coded as *key_encoding* says, or is a PEM (PKCS 8) RSA private key for scheme `jwe`; *peer_key* is then the
     provider's public PEM to encrypt to, where it is not the public half of *key* itself. *iv* and *fixed_iv* (16 bytes,
-    coded as the key is) describe `aes-cbc`; *encoding* describes the AES schemes: a compact JWE and a plain body have a
-    form of their own. `aes-ecb` shows equal blocks and `none` shows everything: either is refused unless *accept_risk*
-    names it.
+    coded as the key is) describe `aes-cbc`, and so does *mac_key* (another key of 32 bytes or more, coded likewise):
+    with it an HMAC-SHA-256 of IV and ciphertext stands behind them, checked before anything is decrypted; without it
+    only TLS keeps an answer from being changed on the way. *encoding* describes the AES schemes: a compact JWE and a
+    plain body have a form of their own. `aes-ecb` shows equal blocks and `none` shows everything: either is refused
+    unless *accept_risk* names it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -33,12 +36,13 @@ class CipherConfig(BaseModel):
     peer_key: SecretStr | None = None
     iv: Literal["prefix", "fixed", "zero"] = "prefix"
     fixed_iv: SecretStr | None = None
+    mac_key: SecretStr | None = None
     encoding: Encoding = "base64"
     accept_risk: Literal["aes-ecb", "none"] | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if objection := _risk_objection(self) or _iv_objection(self) or _key_objection(self):
+        if objection := _risk_objection(self) or _iv_objection(self) or _mac_objection(self) or _key_objection(self):
             raise ValueError(objection)
         return self
 
@@ -57,6 +61,11 @@ class CipherConfig(BaseModel):
                 return bytes(BLOCK)
             case _:
                 return None
+
+    @property
+    def mac_key_bytes(self) -> bytes | None:
+        """The key of the HMAC, or None where there is none; empty where it cannot be decoded."""
+        return self._bytes_of(self.mac_key) if self.mac_key else None
 
     @property
     def is_pem(self) -> bool:
@@ -92,6 +101,16 @@ def _iv_objection(config: CipherConfig) -> str | None:
         return "fixed_iv goes with iv = fixed, and only with it"
     if config.iv == "fixed" and len(config.iv_bytes or b"") != BLOCK:
         return "fixed_iv must be 16 bytes, coded as key_encoding says"
+    return None
+
+
+def _mac_objection(config: CipherConfig) -> str | None:
+    if config.mac_key is None:
+        return None
+    if config.scheme != "aes-cbc":
+        return "mac_key is a setting of aes-cbc alone"
+    if len(config.mac_key_bytes or b"") < MAC_KEY or config.mac_key_bytes == config.key_bytes:
+        return "mac_key must be 32 bytes or more, coded as key_encoding says, and another key than key"
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import os
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tasks.providers.ciphers.config import BLOCK, CipherConfig, rsa_key
 from tasks.sealing import is_canonical_compact
 
 NONCE: Final = 12  # bytes: NIST SP 800-38D section 8.2
+MAC: Final = 32  # bytes of an HMAC-SHA-256
 _JWE_ENCRYPTION: Final = "A256GCM"
 
 
@@ -48,7 +50,7 @@ def make_cipher(config: CipherConfig) -> Cipher:
         case "aes-gcm":
             return _Encoded(_Gcm(AESGCM(config.key_bytes)), config.encoding)
         case "aes-cbc":
-            return _Encoded(_Cbc(algorithms.AES(config.key_bytes), config.iv_bytes), config.encoding)
+            return _Encoded(_make_cbc(config), config.encoding)
         case "aes-ecb":
             return _Encoded(_Ecb(algorithms.AES(config.key_bytes)), config.encoding)
         case "jwe":
@@ -124,6 +126,27 @@ class _Cbc:
     def open(self, data: bytes) -> bytes | None:
         iv, body = (self.iv, data) if self.iv else (data[:BLOCK], data[BLOCK:])
         return _decrypted_and_unpadded(self.aes, modes.CBC(iv), body) if len(iv) == BLOCK else None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Authenticated:
+    """The HMAC-SHA-256 of what another scheme made behind it; decrypted is only what it vouches for (RFC 7366)."""
+
+    scheme: _Scheme
+    key: bytes
+
+    def close(self, plaintext: bytes) -> bytes:
+        sealed = self.scheme.close(plaintext)
+        return sealed + hmac.digest(self.key, sealed, "sha256")
+
+    def open(self, data: bytes) -> bytes | None:
+        sealed, tag = data[:-MAC], data[-MAC:]
+        return self.scheme.open(sealed) if hmac.compare_digest(hmac.digest(self.key, sealed, "sha256"), tag) else None
+
+
+def _make_cbc(config: CipherConfig) -> _Scheme:
+    cbc = _Cbc(algorithms.AES(config.key_bytes), config.iv_bytes)
+    return _Authenticated(cbc, config.mac_key_bytes) if config.mac_key_bytes else cbc
 
 
 @dataclass(frozen=True, slots=True, repr=False)

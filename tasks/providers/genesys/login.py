@@ -1,7 +1,6 @@
 """The worker's own credential at Genesys Cloud: logged in once, renewed early, shared by all calls."""
 
 import asyncio
-import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +17,7 @@ LOGIN: Final = status_table(
     {status: Verdict.FAULT for status, verdict in status_table().items() if verdict is Verdict.DEAD}
 )
 _SHORTEST_LIFE: Final = 300.0  # seconds; the vendor's lower bound, assumed where the answer names no life
+_LONGEST_LIFE: Final = 366 * 86_400.0  # seconds; far above the vendor's 48 hours, what claims more cannot be read
 _EARLIEST: Final = 300.0  # seconds before its end that a token is renewed, at most; a tenth of a shorter life
 _FORBIDDEN: Final = 403
 
@@ -81,7 +81,7 @@ def _granted(answer: Answer) -> _Grant | None:
 def _life(expires_in: object) -> float:
     if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
         return _SHORTEST_LIFE
-    return float(expires_in) if math.isfinite(expires_in) and expires_in > 0 else _SHORTEST_LIFE
+    return float(expires_in) if 0 < expires_in < _LONGEST_LIFE else _SHORTEST_LIFE
 
 
 def _refused(answer: Answer) -> Transient | CredentialFault:

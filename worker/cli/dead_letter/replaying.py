@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from worker.blast_radius.passport import Passports
+from worker.admission.evidence import Voucher
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.dead_letter.finding import (
     OPEN,
@@ -86,7 +86,9 @@ def _paced(command: Callable[..., None]) -> Callable[..., None]:
 @selecting_for_change
 @why_option(required=False)
 @_paced
-@click.option("--force", is_flag=True, help="Also what is settled, superseded, too old, discarded or replayed.")
+@click.option(
+    "--force", is_flag=True, help="Also what is settled, superseded, too old, a conflict, discarded or replayed."
+)
 @dry_run_option
 @yes_option
 @output_option
@@ -115,7 +117,7 @@ def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bo
     """What an id names is looked at in any state, to be told why it is refused; filters find what is open."""
     states = tuple(DeadLetterState) if selection.ids else OPEN
     rows = ledger.dead_letters(selection.where(settings, ledger, states, newest_first=False))
-    return plan_replay(rows, ledger, datetime.now(UTC), force=force)
+    return plan_replay(rows, ledger, datetime.now(UTC), settings.max_ages(), force=force)
 
 
 def _show_plan(order: Order, *, dry_run: bool) -> None:
@@ -132,13 +134,14 @@ def _nothing_to_do(plan: ReplayPlan) -> Exit:
 
 def carry_out(settings: Settings, ledger: Ledger, order: Order) -> Exit:
     """Replay what *order* says and tell what it came to. Ctrl-C ends it after the step it is in."""
-    ready, passports = order.plan.ready, Passports.of(settings.subjects())
+    ready = order.plan.ready
     with (
         open_publisher(settings) as publisher,
         progress(len(ready), "replaying") as advance,
         stop_wished() as stop,
     ):
-        replayer = Replayer(ledger, publisher, settings.budgets(), passports, advance, stop.is_set, stop.wait)
+        voucher = Voucher.of(settings)
+        replayer = Replayer(ledger, publisher, settings.budgets(), voucher, advance, stop.is_set, stop.wait)
         result = replayer.run(ready, order.pace, order.audit)
     _show_result(order, result)
     return _exit_code(order.plan, result)

@@ -1,0 +1,67 @@
+"""TLS as a client speaks it: who vouches for the server, and what proves to the server who we are."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, model_validator
+
+OLDEST: Final = ssl.TLSVersion.TLSv1_2  # RFC 8996 deprecates what is older
+PRIVATE: Final = 0o077  # the mode bits a file of secrets must not have
+
+
+class TlsSettings(BaseModel):
+    """Files in PEM form. That chain and host name of the server are checked is no setting: nothing turns it off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    ca_file: FilePath | None = Field(
+        None, description="Certificates of the authorities to trust, instead of the system's"
+    )
+    certificate_file: FilePath | None = Field(
+        None, description="Our certificate, and what leads to its authority, for a server that asks for one"
+    )
+    key_file: FilePath | None = Field(None, description="Its private key, without a passphrase, mode 0600")
+
+    @field_validator("key_file")
+    @classmethod
+    def _private(cls, file: Path | None) -> Path | None:
+        if file is not None and file.stat().st_mode & PRIVATE:
+            raise ValueError("the key's file is open to others; set its mode to 0600")
+        return file
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("set certificate_file and key_file, or neither")
+        self.context()
+        return self
+
+    def context(self) -> ssl.SSLContext:
+        """A client's context of these files as they are now. Raises ValueError, naming the setting that is unfit."""
+        context = ssl.create_default_context(cafile=None if self.ca_file is None else _readable(self.ca_file))
+        context.minimum_version = OLDEST
+        if self.certificate_file and self.key_file:
+            _present(context, self.certificate_file, self.key_file)
+        return context
+
+
+SYSTEM_TRUST: Final = TlsSettings()
+
+
+def _readable(authorities: Path) -> Path:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authorities)
+    except OSError:  # ssl.SSLError is one
+        raise ValueError("ca_file: no certificate can be read there") from None
+    return authorities
+
+
+def _present(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    try:
+        # An empty passphrase: for one that is needed OpenSSL would ask at the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except OSError:
+        raise ValueError("certificate_file and key_file: no pair without a passphrase can be read there") from None

@@ -1,0 +1,260 @@
+"""What the intake remembers: too old, seen before, another event under a known id; on both databases."""
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+from replay_desk import wait_for_message
+from servers import wait_until
+from sqlalchemy import func, select, text
+
+from tasks.events import InvalidEvent, UserDisabled
+from tasks.plan import Catalogue
+from worker import broker, messages, topology
+from worker.admission.evidence import Voucher
+from worker.admission.judging import Admission
+from worker.admission.memory import Arrival, Judged, Memory
+from worker.intake import Controls, Intake
+from worker.ledger import Ledger
+from worker.ledger.desk import Desk
+from worker.ledger.engine import Database, open_database
+from worker.ledger.tables import seen_events
+from worker.publisher import Publisher
+
+pytest_plugins = ["ledger_fixtures"]
+
+HOUR = timedelta(hours=1)
+DAY = 24 * HOUR
+MAX_AGES = {"session.ended": 2 * DAY, "user.disabled": 7 * DAY}
+DISABLED = "user.disabled"
+Start = Callable[[], Memory]
+
+
+@pytest.fixture
+def database(ledger_url: str) -> Iterator[Database]:
+    """The ledger's tables, to be looked into."""
+    opened = open_database(ledger_url)
+    yield opened
+    opened.engine.dispose()
+
+
+def event(event_id: str = "e1", age: timedelta = timedelta(), who: str = "alice", source: str = "urn:test") -> Any:
+    """A user was disabled so long ago."""
+    told = {"specversion": "1.0", "id": event_id, "source": source, "type": DISABLED}
+    data = {"sub_id": {"format": "opaque", "id": who}}
+    return UserDisabled.model_validate({**told, "time": (datetime.now(UTC) - age).isoformat(), "data": data})
+
+
+@pytest.fixture
+def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
+    """Make the memory of a process which was just started."""
+    assert ledger.youngest_seen() == {}
+    desks: list[Desk] = []
+
+    def started() -> Memory:
+        desks.append(Desk(ledger_url))
+        return Memory(desks[-1], MAX_AGES)
+
+    yield started
+    for desk in desks:
+        desk.close()
+    wait_until(lambda: all(each.name != "ledger" for each in threading.enumerate()), what="the desks to be closed")
+
+
+def taken(*arrivals: Arrival, by: Memory) -> list[str]:
+    """What became of *arrivals*; what was planned is published."""
+    judged = by.judge(arrivals)
+    by.keep(each for each in judged if isinstance(each, Arrival))
+    return words(judged)
+
+
+def words(judged: Sequence[Judged]) -> list[str]:
+    """`planned`, `done before`, or the code of a refusal."""
+    return [each.code if isinstance(each, InvalidEvent) else "planned" if each else "done before" for each in judged]
+
+
+def test_an_event_that_comes_after_much_younger_ones_is_too_old(start: Start) -> None:
+    """Seven days for a user.disabled, and what clocks may differ; so a captured event is worth nothing later."""
+    mine = start()
+    ages = [timedelta(), 7 * DAY, 7 * DAY + HOUR]
+    arrivals = [Arrival(event(f"e{n}", age)) for n, age in enumerate(ages)]
+    assert taken(*arrivals, by=mine) == ["planned", "planned", "stale"]
+
+
+def test_an_installation_without_a_past_was_not_slow(start: Start) -> None:
+    """Its very first event is judged by its age."""
+    assert taken(Arrival(event(age=8 * DAY)), by=start()) == ["stale"]
+
+
+def test_a_backlog_of_any_age_is_as_young_as_its_neighbours(start: Start, ledger: Ledger) -> None:
+    """A month of outage: nothing that waited for us is refused, neither before nor after a restart half way."""
+    assert taken(Arrival(event("before")), by=start()) == ["planned"]
+    with_past = start()
+    shift_past(ledger, 31 * DAY)
+    waiting = [Arrival(event(f"e{day}", day * DAY)) for day in range(30, 0, -1)]
+    assert taken(*waiting[:15], by=with_past) == ["planned"] * 15
+    assert taken(*waiting[15:], by=start()) == ["planned"] * 15
+
+
+def shift_past(ledger: Ledger, by: timedelta) -> None:
+    """Let everything that was seen have happened earlier."""
+    with ledger._database.writing() as connection:
+        rows = connection.execute(select(seen_events.c.identity, seen_events.c.occurred_at)).all()
+        for identity, at in rows:
+            connection.execute(
+                seen_events.update().where(seen_events.c.identity == identity).values(occurred_at=at - by)
+            )
+
+
+def test_what_the_broker_delivers_again_is_not_judged_by_its_age(start: Start) -> None:
+    """It was in order when it came first, and lay with a process that crashed; only the broker can say so."""
+    late = event("late", 9 * DAY)
+    assert taken(Arrival(event("young")), Arrival(late, redelivered=True), by=start()) == ["planned"] * 2
+
+
+def test_both_brokers_say_what_they_deliver_again(broker_url: str) -> None:
+    """It is theirs to say: no producer can."""
+    body = event().model_dump_json(exclude_unset=True).encode()
+    with broker.connect(broker_url) as connection, Publisher(lambda: broker.connect(broker_url)) as publisher:
+        topology.declare(connection, [])
+        publisher.publish_all([messages.event(body, DISABLED, headers={"redelivered": True})])
+        queue = topology.INTAKE_URGENT(connection.channel())
+        first = wait_for_message(queue)
+        first.reject(requeue=True)
+        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Memory", None))
+        intake = Intake(cast("Catalogue", None), publisher, controls)
+        arrivals = [intake.read(message)[1] for message in (first, wait_for_message(queue))]
+    assert [isinstance(each, Arrival) and each.redelivered for each in arrivals] == [False, True]
+
+
+def test_what_was_let_in_and_not_published_is_not_too_old_later(start: Start, ledger: Ledger) -> None:
+    """Whatever passed it meanwhile: it is our publishing that was slow."""
+    assert taken(Arrival(event("before")), by=start()) == ["planned"]
+    shift_past(ledger, 9 * DAY)
+    mine, waiting = start(), Arrival(event("waiting", 8 * DAY))
+    assert words(mine.judge([waiting])) == ["planned"]
+    assert taken(Arrival(event("young")), waiting, Arrival(event("old", 8 * DAY)), by=mine) == [
+        "planned",
+        "planned",
+        "stale",
+    ]
+
+
+def test_a_clock_of_ours_that_was_ahead_once_does_no_harm(start: Start) -> None:
+    """What came with a time of the future does not make the present old."""
+    mine = start()
+    mine._came(DISABLED, datetime.now(UTC) + 365 * DAY)
+    assert taken(Arrival(event()), by=mine) == ["planned"]
+
+
+def test_an_event_that_was_published_is_done_for_every_intake_and_after_every_restart(start: Start) -> None:
+    """Captured and sent again: no second call, whoever gets it."""
+    same = event()
+    assert [taken(Arrival(same), by=start()) for _ in range(3)] == [
+        ["planned"],
+        ["done before"],
+        ["done before"],
+    ]
+
+
+def test_an_event_whose_plan_was_not_confirmed_is_planned_again(start: Start) -> None:
+    """A lost plan is never taken for done: killed between the claim and the confirm, the next one plans it."""
+    same = Arrival(event())
+    assert words(start().judge([same])) == ["planned"]
+    assert taken(same, same, by=start()) == ["planned", "done before"]
+
+
+def test_another_event_under_a_known_id_is_a_conflict(start: Start) -> None:
+    """In the same batch, from another process, before and after it was published; another source has ids of its own."""
+    one, other = Arrival(event(who="alice")), Arrival(event(who="bob"))
+    assert words(start().judge([one, other])) == ["planned", "id_conflict"]
+    assert taken(other, one, by=start()) == ["id_conflict", "planned"]
+    assert taken(other, Arrival(event(source="urn:other")), by=start()) == ["id_conflict", "planned"]
+
+
+def test_of_events_with_one_id_at_once_only_one_passes(start: Start) -> None:
+    """Four intakes, each with another body under each of fifty ids, in different orders: one body for each id."""
+    batches = [
+        [Arrival(event(f"e{n}", who=f"user-{who}")) for n in range(50)][:: 1 - 2 * (who % 2)] for who in range(4)
+    ]
+    with ThreadPoolExecutor(4) as pool:
+        judged = [each for some in pool.map(lambda batch: start().judge(batch), batches) for each in some]
+    assert sorted(each.event.id for each in judged if isinstance(each, Arrival)) == sorted(f"e{n}" for n in range(50))
+    assert words(judged).count("id_conflict") == 150
+
+
+def test_how_an_event_is_written_makes_it_no_other(start: Start) -> None:
+    """The order of members, a trace context, an attribute of the content mode: what it asks for is the same."""
+    told = event().model_dump(mode="json", exclude_unset=True)
+    again = {
+        **dict(reversed(told.items())),
+        "traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-01",
+        "dataschema": "x",
+    }
+    rewritten = UserDisabled.model_validate(again)
+    arrivals = [Arrival(UserDisabled.model_validate(told)), Arrival(rewritten)]
+    assert taken(*arrivals, by=start()) == ["planned", "done before"]
+
+
+def test_an_operators_replay_is_an_event_of_its_own_that_passes_once(start: Start) -> None:
+    """Neither too old nor done before; a copy of the replay is."""
+    mine, old = start(), event("old", 9 * DAY)
+    assert taken(Arrival(event()), Arrival(old), by=mine) == ["planned", "stale"]
+    replays = [
+        Arrival(old, 1, "genesys"),
+        Arrival(old, 1, "genesys"),
+        Arrival(old, 1, "wibmo"),
+        Arrival(old, 2, "wibmo"),
+    ]
+    assert taken(*replays, by=mine) == ["planned", "done before", "planned", "planned"]
+
+
+def test_what_would_be_too_old_is_forgotten(start: Start, ledger: Ledger, database: Database) -> None:
+    """The table holds what may still come, and an hour: as many rows as events in the time of the limit."""
+    mine = start()
+    shift_past(ledger, DAY)
+    mine._knows_past, ages = True, itertools.chain(range(30, 0, -1), [0])
+    for age in ages:
+        mine._forget_at = 0.0
+        assert taken(Arrival(event(f"e{age}", age * DAY)), by=mine) == ["planned"]
+    with database.reading() as connection:
+        oldest, count = connection.execute(select(func.min(seen_events.c.occurred_at), func.count())).one()
+    assert (count, oldest > datetime.now(UTC) - 8 * DAY) == (8, True)
+
+
+def test_without_the_ledger_events_go_on_unremembered_and_it_is_said_once(
+    start: Start, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A living token is worse than a call too many. Age is still judged; what is back is said, and remembered again."""
+    mine, same = start(), Arrival(event())
+    assert taken(Arrival(event("before")), by=mine) == ["planned"]
+    rename(database, "seen_events", "away")
+    for _ in range(3):
+        mine._ask_at = 0.0
+        assert taken(same, Arrival(event("old", 8 * DAY)), by=mine) == ["planned", "stale"]
+    rename(database, "away", "seen_events")
+    mine._ask_at = 0.0
+    assert [taken(same, by=mine) for _ in range(2)] == [["planned"], ["done before"]]
+    assert [each.message for each in caplog.records if "memory" in each.message] == ["memory.away", "memory.back"]
+
+
+def rename(database: Database, old: str, new: str) -> None:
+    """Put a table out of reach, or back."""
+    with database.writing() as connection:
+        connection.execute(text(f"ALTER TABLE {old} RENAME TO {new}"))
+
+
+def test_a_ledger_that_does_not_answer_is_waited_for_once_and_then_left_alone(start: Start, database: Database) -> None:
+    """Its rows are locked by somebody: a batch waits for seconds, those after it do not wait at all."""
+    mine, same = start(), Arrival(event())
+    assert taken(same, by=mine) == ["planned"]
+    with database.writing() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("LOCK TABLE seen_events"))
+        began = datetime.now(UTC)
+        assert [taken(same, by=mine) for _ in range(100)] == [["planned"]] * 100
+        assert datetime.now(UTC) - began < timedelta(seconds=8)

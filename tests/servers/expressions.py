@@ -1,0 +1,26 @@
+"""What a RabbitMQ node is asked, in Erlang; `$VHOST` stands for the virtual host."""
+
+# The state machine of a quorum queue is asked itself, its metrics lag by up to five seconds.
+COUNTS = """
+rabbit_json:encode(maps:from_list([
+  begin
+    {resource, _, queue, Name} = amqqueue:get_name(Queue),
+    Counts = case amqqueue:get_type(Queue) of
+      rabbit_quorum_queue ->
+        {ok, Overview, _} = ra:consistent_query(amqqueue:get_pid(Queue), fun(S) -> rabbit_fifo:overview(S) end),
+        [maps:get(Key, Overview, 0) || Key <- [num_ready_messages, num_checked_out, num_discarded]];
+      _ ->
+        [N || {_, N} <- rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged])] ++ [0]
+    end,
+    {Name, Counts}
+  end || Queue <- rabbit_amqqueue:list(<<"$VHOST">>)])).
+"""
+CONNECTIONS = """
+rabbit_json:encode([maps:from_list(rabbit_networking:connection_info(Each, [ssl, ssl_protocol, peer_cert_subject]))
+  || Each <- rabbit_networking:connections(),
+     rabbit_networking:connection_info(Each, [vhost]) =:= [{vhost, <<"$VHOST">>}]]).
+"""
+ADD_VHOST = """
+ok = rabbit_vhost:add(<<"$VHOST">>, <<"tests">>),
+rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"$VHOST">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).
+"""

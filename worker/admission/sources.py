@@ -1,0 +1,43 @@
+"""The source map: who may say what, and how it is proved, as settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks.events.fields import Source
+
+
+class SourceSettings(BaseModel):
+    """One source of events: its proofs, all of which are asked for, and its limits. What has no limit may be all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    source: Source = Field(description="The `source` of its events")
+    users: frozenset[str] = Field(
+        frozenset(), description="RabbitMQ users, one of which the validated `user_id` must name"
+    )
+    keys: Path | None = Field(
+        None, description="JWK Set of its signing keys, read again when it changes; with HS256 mode 0600"
+    )
+    trusted: bool = Field(default=False, description="No proof is asked for: whoever may publish may use its name")
+    types: frozenset[Literal["session.ended", "user.disabled"]] = Field(
+        frozenset(), description="Types of its events; unset: both"
+    )
+    providers: frozenset[str] = Field(
+        frozenset(), description="Provider instances it may name, and that its events reach; unset: all"
+    )
+    tenants: frozenset[str] = Field(
+        frozenset(), description="Tenants, of whom each event must name one, as `tenant` of a complex `sub_id`"
+    )
+    issuers: frozenset[str] = Field(
+        frozenset(), description="Subject issuers, of whom each event must name one, as `iss` in `sub_id`"
+    )
+
+    @model_validator(mode="after")
+    def _is_proved(self) -> Self:
+        if self.trusted == bool(self.users or self.keys):
+            raise ValueError("needs a proof (users, keys or both), or trusted = true, and not both")
+        return self
