@@ -17,12 +17,14 @@ LIMIT = 50
 TYPE = "user.disabled"
 NUMBERS = {digest(f"sbx-reference-{number}"): number for number in range(1, 3002)}
 FLOOD = flood_id((SOURCE, TYPE))
+ANOTHER = "urn:test:another-directory"
+DIRECTORIES = {"one": {"source": SOURCE, "trusted": True}, "another": {"source": ANOTHER, "trusted": True}}
 
 
 @pytest.fixture
 def guarded(broker_url: str, tmp_path: Path, processes: Processes) -> Iterator[System]:
     """A system on each broker, its guard as by default."""
-    made = System(tmp_path / "system", broker_url, processes, guard={})
+    made = System(tmp_path / "system", broker_url, processes, guard={}, sources=DIRECTORIES)
     yield made
     made.close()
 
@@ -61,7 +63,7 @@ def test_a_flood_waits_for_an_operator(guarded: System) -> None:
     for process in (first, second, recorder):
         process.stop()
     guarded.start("intake", "recorder")
-    guarded.publish([disabled(guarded, 2001), disabled(guarded, 3001, "urn:test:another-directory")])
+    guarded.publish([disabled(guarded, 2001), disabled(guarded, 3001, ANOTHER)])
     wait_until(lambda: 3001 in hit(guarded), 20, "the urgent event of another source")
     wait_until(lambda: held(guarded) == 1001 - LIMIT, 10, "the flood to be held still")
     assert len(set(hit(guarded))) == LIMIT + 1

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
+from readme import BLOCK, README, ROOT, SPAN, blocks, names, section, table, tables_of
 from servers import Processes, wait_until
 from system import System, digest
 
@@ -32,42 +33,9 @@ from worker.cli import main
 from worker.cli.exits import Exit
 from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
 
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 SCHEMA = json.loads((ROOT / "tasks/contracts/event.schema.json").read_text())
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SPAN = re.compile(r"`([^`]+)`")
 KEY, KEY_FILE = generate_signing_key("sessions"), "sessions.jwk"
 KIND_ROWS = {*CommonSettings.model_fields, "kind", "cipher"}  # told in tables and a sentence of their own
-
-
-def section(heading: str) -> str:
-    """What stands below *heading*, up to the next heading of any level."""
-    match = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#+ |\Z)", README, re.MULTILINE | re.DOTALL)
-    assert match, heading
-    return match[1]
-
-
-def blocks(language: str, text: str = README) -> list[str]:
-    """The code blocks of *language* in *text*."""
-    return [code for name, code in BLOCK.findall(text) if name == language]
-
-
-def tables_of(header: str) -> list[list[list[str]]]:
-    """The tables whose first column is called *header*: their rows, cell by cell."""
-    found = re.findall(rf"^\| {re.escape(header)} \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", README, re.MULTILINE)
-    return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in body.splitlines()] for body in found]
-
-
-def table(header: str) -> list[list[str]]:
-    """The rows of the one table whose first column is called *header*."""
-    [rows] = tables_of(header)
-    return rows
-
-
-def names(rows: list[list[str]]) -> list[str]:
-    """The names in the first column of *rows*; a cell may hold several."""
-    return [unescape(name) for row in rows for name in SPAN.findall(row[0])]
 
 
 def told(field: FieldInfo) -> str:
@@ -267,15 +235,3 @@ def test_the_settings_are_those_of_the_models(header: str, model: type[BaseModel
     rows = [[unescape(cell) for cell in row] for row in table(header)]
     assert [row[:2] for row in rows] == [row[:2] for row in expected]
     assert all(mine == meaning for (_, _, mine), (_, _, meaning) in zip(rows, expected, strict=True) if meaning)
-
-
-def test_the_quoted_speed_is_the_measured_one() -> None:
-    """Each line of the speed table is a row of `benchmarks/results.json`, rounded."""
-    results = json.loads((ROOT / "benchmarks/results.json").read_text())
-    measured = {(each["row"], each["broker"]): each for each in results}
-    digits = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}
-    quoted = table("measured row")
-    assert quoted
-    for row, broker, *told in quoted:
-        figures = measured[row, broker]
-        assert told == ["–" if figures[name] is None else f"{figures[name]:.{n}f}" for name, n in digits.items()]

@@ -37,7 +37,9 @@ SEALED = "sealed-marker-0123456789"
 MAX_AGES = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
 VOUCHER = Voucher(b"subject-key-of-a-test-installation")
-TRUSTING = Admission({"tests": SourceSettings(source="urn:test", trusted=True)}, proves_users=True)
+TRUSTING = Admission(
+    {each: SourceSettings(source=f"urn:{each}", trusted=True) for each in ("test", "hr")}, proves_users=True
+)
 SUBJECTS = SubjectIndex(b"subject-key-of-a-test-installation")
 MANY = {"session.ended": 1000, "user.disabled": 1000}
 LIMITS = Limits(600, MANY, MANY, {})
