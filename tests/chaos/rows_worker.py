@@ -106,6 +106,7 @@ def sigterm_then_sigkill(scene: Scene) -> None:
     duplicates=DEATHS,
     harmless=DEAD_TOKEN,
     reasons=frozenset({"broker.delivery_limit"}),
+    patience=300.0,
 )
 def one_event_kills_its_process(scene: Scene) -> None:
     """One event crashes its process each time, a second after it began: a dead letter after 21; the others go on."""
