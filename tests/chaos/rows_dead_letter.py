@@ -34,7 +34,7 @@ def dead_letter_queue_full(scene: Scene) -> None:
     worker, _ = scene.start("worker", "intake")
     scene.publish()
     wait_said(worker, "task.not_settled")
-    scene.wait_revoked(1 - FEW, 240)
+    scene.wait_revoked(1 - FEW)
     # The limit stays: RabbitMQ before 3.13.8 tells nobody that it was lifted, its own dead-lettering neither (#12206).
     scene.start("recorder")
     scene.healed()
@@ -51,7 +51,7 @@ def dead_letter_queue_unbound(scene: Scene) -> None:
         topology.DEAD_QUEUE(connection.channel()).unbind_from(topology.DEAD, routing_key="#")
     scene.publish()
     wait_said(worker, "task.not_settled")
-    scene.wait_revoked(1 - FEW, 240)
+    scene.wait_revoked(1 - FEW)
     with connect(scene.system.broker_url) as connection:
         topology.declare(connection, scene.system.providers)
     scene.healed()

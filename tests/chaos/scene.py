@@ -142,10 +142,10 @@ class Scene:
         """How many tokens and users are dead."""
         return len({entry["key"] for entry in self.journal() if entry["revoked"]})
 
-    def wait_revoked(self, share: float, seconds: float = 60.0) -> None:
+    def wait_revoked(self, share: float) -> None:
         """Wait until that share of the load's tokens is dead."""
         wanted = int(share * len(self.load.units))
-        wait_until(lambda: self.revoked() >= wanted, seconds, f"{wanted} tokens to be dead")
+        wait_until(lambda: self.revoked() >= wanted, self.row.patience, f"{wanted} tokens to be dead")
 
     def wait_asked(self, unit: Unit, times: int) -> None:
         """Wait until the provider was asked so often to revoke *unit*."""
