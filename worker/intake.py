@@ -23,8 +23,7 @@ from worker.admission.evidence import Evidence, Voucher
 from worker.admission.judging import Admission, Denied
 from worker.admission.memory import Arrival, Judged, Memory, Refused
 from worker.batch_consumer import BatchConsumer, Stop
-from worker.blast_radius.gate import PATIENCE, FloodGate
-from worker.ledger import Ledger
+from worker.blast_radius.gate import FloodGate
 from worker.ledger.desk import Desk
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher, PublishError
@@ -54,8 +53,8 @@ def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
     connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
     _say_who_is_believed(settings)
-    with closing(Ledger.open(url, PATIENCE)) as ledger, closing(Desk(url)) as desk, Publisher(connect) as publisher:
-        gate = FloodGate(ledger, settings.guard.limits(), catalogue.subjects)
+    with closing(Desk(url)) as desk, Publisher(connect) as publisher:
+        gate = FloodGate(desk, settings.guard.limits(), catalogue.subjects)
         memory = Memory(desk, settings.max_ages())
         intake = Intake(catalogue, publisher, Controls(Voucher.of(settings), Admission.of(settings), memory, gate))
         BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()

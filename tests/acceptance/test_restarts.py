@@ -1,16 +1,16 @@
 """What is away is waited for: every process says so once and goes on by itself, whatever the fault that heals."""
 
 import resource
-import sqlite3
 import statistics
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chaos.doors import Name
+from locked_file import locked
 from sentry_inbox import SentryInbox
 from servers import Daemon, PostgresCluster, Processes, wait_until
 from servers.shared import root
@@ -49,15 +49,6 @@ def full_disk(*filling: Daemon) -> Iterator[None]:
     yield
     for process in filling:
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Somebody else writes to the SQLite file, and does not come to an end."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield
-        other.execute("ROLLBACK")
 
 
 def test_a_ledger_on_a_full_disk_is_waited_for(rabbitmq_url: str, tmp_path: Path, processes: Processes) -> None:

@@ -28,14 +28,16 @@ def main() -> None:
     if not rows:
         sys.exit(_usage(f"no row is called {options.rows}"))
     _say(f"seed {options.seed}, {len(rows)} rows")
+    results = list[Result]()
     open_root()
     try:
         with ThreadPoolExecutor(options.at_once) as pool:
-            results = list(pool.map(lambda each: _run(each[0], each[1], options, home), rows))
+            for result in pool.map(lambda each: _run(each[0], each[1], options, home), rows):
+                results.append(result)  # and written at once: a run that is stopped has not run for nothing
+                report.write(report.merge(results, options.out, keep=options.rows != ALL), options.out)
     finally:
         close_root()
     print(report.table([report.as_json(result) for result in results]))
-    report.write(report.merge(results, options.out, keep=options.rows != ALL), options.out)
     sys.exit(not all(result.passed for result in results))
 
 

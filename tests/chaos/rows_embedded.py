@@ -6,11 +6,12 @@ length (B9, D1), a password, virtual host or certificate (B11), tables in AMQP (
 
 import signal
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from locked_file import locked
 from servers import Daemon, wait_until
 
 from chaos.disk import DISK, SmallDisk
@@ -26,7 +27,7 @@ SAID: Final = (UNREACHABLE, "embedded.leases_not_renewed", "embedded.leases_left
 
 
 @row("B3", brokers=ON_EMBEDDED, fast=(), duplicates=AGAIN, harmless=DEAD_TOKEN, within=30.0)
-def file_locked(scene: Scene) -> None:
+def filelocked(scene: Scene) -> None:
     """The broker's file is locked by somebody for 60 s under load: each process says so once, and goes on."""
     running = scene.start()
     with scene.publishing(over=3):
@@ -56,11 +57,12 @@ def broker_disk_full(scene: Scene) -> None:
     """The broker's disk is full for 20 s under load: publishers fail within 15 s, each process waits and says so."""
     disk = SmallDisk(scene.system.home.parent / DISK)
     running = scene.start()
-    with scene.publishing(over=3):
-        scene.wait_revoked(0.2)
-        disk.fill()
-        _make_log_short(scene.broker.files)
-        disk.fill()
+    scene.publish(len(scene.load.events) // 2)
+    scene.wait_revoked(0.2)
+    disk.fill()
+    _make_log_short(scene.broker.files)
+    disk.fill()
+    with scene.publishing():
         scene.stand_still(20)
         assert scene.unknown, "the publisher did not notice"
         disk.empty()
@@ -80,15 +82,6 @@ def leases_lapse(scene: Scene) -> None:
         scene.stand_still(20)
         scene["worker"].send_signal(signal.SIGCONT)
         scene.healed()
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Somebody else writes to the SQLite file *path*, and does not come to an end."""
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield
-        other.execute("ROLLBACK")
 
 
 def _make_log_short(path: Path) -> None:

@@ -1,13 +1,12 @@
 """S: what is around: the ledger, Sentry, the files of secrets."""
 
-import sqlite3
 import statistics
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from locked_file import locked
 from sentry_inbox import SentryInbox
 from servers import free_port
 from system import PROCESSES, SUBJECT_KEY
@@ -41,12 +40,12 @@ def ledger_down(scene: Scene) -> None:
 
 
 @row("S1 locked", fast=())
-def ledger_locked(scene: Scene) -> None:
+def ledgerlocked(scene: Scene) -> None:
     """Somebody else has locked the SQLite file: likewise."""
     scene.start()
     scene.publish(len(scene.load.events) // 2)
     scene.wait_revoked(0.1)
-    with _locked(scene.system.home / "ledger.sqlite3"):
+    with locked(scene.system.home / "ledger.sqlite3"):
         _goes_on(scene)
     scene.healed()
 
@@ -107,14 +106,6 @@ def _goes_on(scene: Scene) -> None:
     scene.wait_revoked(1.0)
     wait_said(scene["recorder"], "ledger.unavailable")
     assert scene["recorder"].output.count("ledger.unavailable") == 1
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with closing(sqlite3.connect(path, isolation_level=None, timeout=30)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield
-        other.execute("ROLLBACK")
 
 
 def _without_and_with(scene: Scene, dsn: str) -> None:

@@ -109,9 +109,13 @@ def sigterm_then_sigkill(scene: Scene) -> None:
 )
 def one_event_kills_its_process(scene: Scene) -> None:
     """One event crashes its process each time, a second after it began: a dead letter after 21; the others go on."""
-    poison = next(unit for unit in scene.load.units if unit.provider == "finbourne")
+    poison = next(unit for unit in reversed(scene.load.units) if unit.provider == "finbourne")
     scene.system.script({"fault": "slow", "seconds": 60, "match": poison.key})
     scene.start()
+    scene.publish([event["id"] for event in scene.load.events].index(poison.event_id))
+    scene.system.wait_closed(
+        scene.confirmed, scene.row.patience
+    )  # a call that waits for too long is tried anew instead
     scene.publish()
     for death in range(1, DEATHS + 1):
         scene.wait_asked(poison, death)

@@ -2,9 +2,10 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from worker.blast_radius import gate as gates
 from worker.blast_radius.gate import FloodGate
 from worker.blast_radius.window import Changes, Limits
 from worker.ledger import Ledger
+from worker.ledger.desk import Desk
 from worker.ledger.floods import Answer
 
 pytest_plugins = ["ledger_fixtures"]
@@ -29,20 +31,21 @@ Gate = Callable[[], FloodGate]
 @pytest.fixture
 def opened() -> Iterator[Callable[[str], Ledger]]:
     """Opens ledgers, and closes them at the end."""
-    with ExitStack() as closing:
-
-        def open_one(url: str) -> Ledger:
-            ledger = Ledger.open(url, 2.0)
-            closing.callback(ledger.close)
-            return ledger
-
-        yield open_one
+    with ExitStack() as stack:
+        yield lambda url: stack.enter_context(closing(Ledger.open(url, 2.0)))
 
 
 @pytest.fixture
-def gate(ledger_url: str, opened: Callable[[str], Ledger]) -> Gate:
+def desk(ledger_url: str) -> Iterator[Callable[[], Desk]]:
+    """Makes desks at which that ledger is asked."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(closing(Desk(ledger_url)))
+
+
+@pytest.fixture
+def gate(desk: Callable[[], Desk]) -> Gate:
     """Makes the gate of one more intake."""
-    return lambda: FloodGate(opened(ledger_url), LIMITS, INDEX)
+    return lambda: FloodGate(desk(), LIMITS, INDEX)
 
 
 def disabled(number: int, source: str = SOURCE) -> SessionEnded | UserDisabled:
@@ -108,9 +111,9 @@ def test_a_flood_of_one_source_leaves_the_others_their_share(gate: Gate, ledger:
     assert len(ledger.floods()) == 1
 
 
-def test_what_is_over_is_cleared_away(ledger: Ledger) -> None:
+def test_what_is_over_is_cleared_away(ledger: Ledger, desk: Callable[[], Desk]) -> None:
     """The log is as long as the window, here a moment, and not as the installation's life."""
-    intake = FloodGate(ledger, Limits(1e-6, {DISABLED: 50}, {DISABLED: 80}, {}), INDEX)
+    intake = FloodGate(desk(), Limits(1e-6, {DISABLED: 50}, {DISABLED: 80}, {}), INDEX)
     assert sum(passed(intake, *range(start, start + 10)) for start in range(0, 300, 10)) == 300
     kept = ledger.share_passed(0, lambda told: (Answer(Changes()), len(told.passed)))
     assert kept <= 10
@@ -136,6 +139,24 @@ def test_without_a_ledger_an_intake_counts_by_itself(
     assert passed(gate(), 300) == 0
     said = [record.message for record in caplog.records if record.message.startswith("guard.")]
     assert said == ["guard.ledger_away", "guard.opened", "guard.opened", "guard.ledger_back"]
+
+
+def test_an_answer_that_comes_too_late_counts_nobody_twice(
+    gate: Gate, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody waits for it; what it would have counted was counted here meanwhile, and is told with the next visit."""
+    monkeypatch.setattr(gates, "ALONE", 0.0)
+    intake, over = gate(), threading.Event()
+    assert passed(intake, *range(10)) == 10
+    with ThreadPoolExecutor(1) as thread:
+        blocking = thread.submit(ledger.share_passed, 0, lambda _: (Answer(Changes()), over.wait()))
+        monkeypatch.setattr(gates, "PATIENCE", 0.1)
+        assert passed(intake, *range(10, 20)) == 10
+        over.set()
+        blocking.result(10)
+    monkeypatch.setattr(gates, "PATIENCE", 5.0)
+    assert passed(intake, *range(20, 99)) == 30
+    assert passed(gate(), *range(50, 99)) == 0
 
 
 def test_a_ledger_that_is_away_is_not_asked_for_every_batch(gate: Gate) -> None:

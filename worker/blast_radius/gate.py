@@ -8,13 +8,17 @@ itself, from what it last knew, and tells the others afterwards. What is held ba
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from worker.blast_radius.subject import Subject, subject_of
 from worker.blast_radius.window import Changes, Flood, Limits, Window, flood_id
-from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
+from worker.ledger import LedgerUnavailable
+from worker.ledger.desk import Desk
 from worker.ledger.floods import Answer, Told
 
 if TYPE_CHECKING:
@@ -23,7 +27,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 2.0  # seconds a visit waits for others' transactions: somebody who was dismissed waits behind it
+PATIENCE: Final = 2.0  # seconds a visit may take: somebody who was dismissed waits behind it
 ALONE: Final = 10.0  # seconds between two tries at a ledger that is away
 TIDY: Final = 10  # times in a window the log is cleared of what is older
 
@@ -31,14 +35,14 @@ TIDY: Final = 10  # times in a window the log is cleared of what is older
 class FloodGate:
     """The gate of one intake process."""
 
-    def __init__(self, ledger: Ledger, limits: Limits, index: SubjectIndex) -> None:
-        """*ledger* should be opened with a lock_seconds of PATIENCE."""
-        self._ledger, self._index = ledger, index
+    def __init__(self, desk: Desk, limits: Limits, index: SubjectIndex) -> None:
+        self._desk, self._index = desk, index
         self._window = Window(limits, _alert(limits))
         self._seen = 0
         self._ahead = time.time() - time.monotonic()  # of the database's clock over ours, which nobody sets
         self._tidied = 0.0
         self._alone_until: float | None = None
+        self._visit, self._turns = 0, threading.Lock()  # a visit that was given up may still get its turn, too late
 
     def held_back(self, events: Sequence[SessionEnded | UserDisabled | None]) -> list[bool]:
         """For each of *events* whether it must wait for an operator; None stands for what does not count."""
@@ -55,9 +59,12 @@ class FloodGate:
     def _judged(self, subjects: Sequence[Subject | None]) -> list[bool]:
         if self._alone_until is not None and time.monotonic() < self._alone_until:
             return self._judge(subjects)
+        turn = partial(self._turn, self._visit, subjects)
         try:
-            verdicts = self._ledger.share_passed(self._seen, lambda told: self._turn(told, subjects))
-        except (LedgerUnavailable, LedgerRefused) as error:
+            verdicts = self._desk.wait(lambda ledger: ledger.share_passed(self._seen, turn), PATIENCE)
+        except LedgerUnavailable as error:
+            with self._turns:
+                self._visit += 1
             self._go_alone(error)
             return self._judge(subjects)
         self._window.changes = Changes()
@@ -66,13 +73,18 @@ class FloodGate:
             logger.warning("guard.ledger_back")
         return verdicts
 
-    def _turn(self, told: Told, subjects: Sequence[Subject | None]) -> tuple[Answer, list[bool]]:
-        self._seen, self._ahead = told.seen, told.now - time.monotonic()
-        self._window.learn(told.passed)
-        self._window.set_floods(told.floods)
-        self._window.forget(told.now)
-        verdicts = self._judge(subjects)
-        return Answer(self._window.changes, self._over(told.now)), verdicts
+    def _turn(self, visit: int, subjects: Sequence[Subject | None], told: Told) -> tuple[Answer, list[bool]]:
+        """In the desk's thread, while `_judged` waits. Raises LedgerUnavailable where it waits no more."""
+        with self._turns:
+            if visit != self._visit:
+                raise LedgerUnavailable("the ledger answered too late")
+            self._seen, self._ahead = told.seen, told.now - time.monotonic()
+            self._window.learn(told.passed)
+            self._window.set_floods(told.floods)
+            self._window.forget(told.now)
+            verdicts = self._judge(subjects)
+            changes = self._window.changes  # as they are now: whoever waits no more goes on counting
+            return Answer(Changes(deque(changes.passed), dict(changes.floods)), self._over(told.now)), verdicts
 
     def _judge(self, subjects: Sequence[Subject | None]) -> list[bool]:
         now = self._now
