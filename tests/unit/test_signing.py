@@ -16,6 +16,7 @@ from worker.admission.signing import (
     KeyFile,
     SigningKey,
     SigningKeyError,
+    _named,
     generate_signing_key,
     is_signed,
     read_keys,
@@ -93,6 +94,8 @@ def test_a_public_key_is_never_taken_for_a_shared_secret() -> None:
     for secret in (str(x), json.dumps(ED.as_dict(private=False))):
         assert not is_signed(BODY, forged({"alg": "HS256", "kid": "ed"}, OctKey.import_key(secret)), KEYS)
     assert not is_signed(BODY, forged({"alg": "EdDSA", "kid": "hs"}), KEYS), "a MAC that calls itself a signature"
+    for header in ({"alg": "HS256", "kid": "ed"}, {"alg": "EdDSA", "kid": "hs"}):
+        assert _named(header, KEYS) is None, "such a key never meets such an algorithm, whatever the library would say"
 
 
 @pytest.mark.parametrize(
