@@ -197,7 +197,7 @@ def test_what_may_not_finish_is_given_back(controlled: Probe, signals: list[sign
         os.kill(worker.pid, number)
         if number != signals[-1]:
             wait_until(lambda: "Warm shutdown" in worker.output, 10, "the first signal to be heard")
-    worker.wait(12)
+    worker.wait(40)  # a busy machine takes its time; calls that were let finish would not be "cancelled"
     assert len(controlled.trail("cancelled")) == 10
     controlled.start()
     controlled.wait_for("ended", 10)
