@@ -110,7 +110,9 @@ def test_every_installation_asks_for_hashes() -> None:
 def test_the_bill_of_materials_names_every_dependency_with_its_hashes(tmp_path: Path) -> None:
     """CycloneDX, from the lock of the image."""
     file = tmp_path / "revoker.cdx.json"
-    recipe = subprocess.run(["make", "-n", "-o", ".venv/.dev", "sbom"], cwd=ROOT, capture_output=True, check=True)
+    # A make within `make test` would name the folders it enters among the commands.
+    dry = ["make", "--no-print-directory", "-n", "-o", ".venv/.dev", "sbom"]
+    recipe = subprocess.run(dry, cwd=ROOT, capture_output=True, check=True)
     command = recipe.stdout.decode().replace("\\\n", "").replace("revoker.cdx.json", str(file))
     subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, check=True, timeout=60)
     bill = json.loads(file.read_text())
