@@ -22,6 +22,7 @@ from worker import broker, messages
 from worker.admission.evidence import Voucher
 from worker.engine.outbox import LoopOutbox
 from worker.holds.making import make_guard
+from worker.insistence import InsistentOutbox
 from worker.ledger.desk import Desk
 from worker.limits import RateLimits
 from worker.outbox import Outbox
@@ -59,7 +60,7 @@ class WorkerRuntime:
         self._resources.callback(self._desk.close)
         await self._providers.open()
         self._resources.push_async_callback(self._providers.close)
-        self._outbox = self._open_outbox()
+        self._outbox = InsistentOutbox(self._open_outbox())
         self._resources.push_async_callback(self._outbox.close)
         await self.holds.start()
         self._resources.push_async_callback(self.holds.stop)
@@ -85,8 +86,9 @@ class WorkerRuntime:
         await self._resources.aclose()
 
     def give_back(self) -> None:
-        """Let no call wait any more for its turn: the worker stops."""
+        """Let no call wait any more, for its turn or for a queue that is full: the worker stops."""
         self._limits.stop()
+        self._outbox.stop()
 
     def now(self) -> datetime:
         """The time, aware and in UTC."""

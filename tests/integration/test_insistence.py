@@ -1,0 +1,140 @@
+"""What a task has to say when a queue is full or missing: it is asked again, and nothing else goes out twice."""
+
+import logging
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from unittest.mock import patch
+
+import pytest
+from kombu import Connection, Exchange, Producer, Queue
+from servers import wait_until
+
+from worker import broker, insistence, topology
+from worker.bridge import LoopThread
+from worker.engine.outbox import LoopOutbox
+from worker.insistence import InsistentOutbox
+from worker.outbox import Outbox
+from worker.publisher import Message, Publisher, Refused, Unroutable
+
+FULL = Queue(
+    "full", Exchange("full", type="topic"), "f", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+)
+REFUSED = Message("full", "f", b"one too many")
+GOOD = Message(topology.CALLS.name, "genesys.routine", b"x")
+CALLS = "revocation.calls.genesys.routine"
+
+
+class Insisting:
+    """The outbox on a loop of its own."""
+
+    def __init__(self, loop: LoopThread, outbox: InsistentOutbox) -> None:
+        self._loop, self._outbox = loop, outbox
+        self._threads = ThreadPoolExecutor(4)
+
+    def begin(self, *messages: Message) -> "Future[None]":
+        """Publish them, in the background."""
+        return self._threads.submit(self._loop.run, self._outbox.publish(*messages))
+
+    def stop(self) -> None:
+        """As a worker does that stops."""
+        self._loop.soon(self._outbox.stop)
+
+
+@pytest.fixture(params=["asyncio", "threads"])
+def insisting(request: pytest.FixtureRequest, rabbitmq_url: str) -> Iterator[Insisting]:
+    """Each engine's outbox in turn, on a broker with a queue that is full."""
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+        FULL(connection.channel()).declare()
+        Producer(connection).publish(b"1", exchange="full", routing_key="f")
+        wait_until(lambda: count(connection, "full") == 1)
+    quick = patch.multiple(insistence, FIRST_PAUSE=0.05, LONGEST_PAUSE=0.2)
+    with quick, insistent(request.param, lambda: broker.connect(rabbitmq_url)) as made:
+        yield made
+
+
+@contextmanager
+def insistent(engine: str, connect: Callable[[], Connection]) -> Iterator[Insisting]:
+    """The outbox of that engine."""
+    loop = LoopThread()
+    loop.start()
+
+    async def make() -> InsistentOutbox:
+        return InsistentOutbox(LoopOutbox(connect) if engine == "asyncio" else Outbox(Publisher(connect)))
+
+    outbox = loop.run(make())
+    try:
+        yield Insisting(loop, outbox)
+    finally:
+        loop.run(outbox.close())
+        loop.stop()
+
+
+def count(connection: Connection, queue: str) -> int:
+    """How many messages are ready in *queue*."""
+    ready: int = Queue(queue)(connection.channel()).queue_declare(passive=True).message_count
+    return ready
+
+
+def said(caplog: pytest.LogCaptureFixture, event: str) -> int:
+    """How often it was said."""
+    return sum(record.message == event for record in caplog.records)
+
+
+def test_a_full_queue_is_asked_until_it_takes_the_message(
+    insisting: Insisting, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message beside it goes out once; that it was refused is said once, and that it is taken again."""
+    caplog.set_level(logging.INFO)
+    first, second = insisting.begin(GOOD, REFUSED), insisting.begin(REFUSED)
+    with broker.connect(rabbitmq_url) as connection:
+        wait_until(lambda: count(connection, CALLS) == 1)
+        wait_until(lambda: said(caplog, "publish.refused") > 0)
+        with pytest.raises(TimeoutError):
+            second.result(1)
+        assert not first.done()
+        connection.channel().queue_purge("full")
+        wait_until(lambda: first.done() or second.done())
+        wait_until(lambda: connection.channel().queue_purge("full") >= 0 and first.done() and second.done())
+        assert first.exception() is None
+        assert second.exception() is None
+        assert count(connection, CALLS) == 1
+    assert said(caplog, "publish.taken_again") >= 1
+    assert said(caplog, "publish.refused") - said(caplog, "publish.taken_again") in (0, 1)
+
+
+def test_a_missing_queue_is_asked_for_likewise(insisting: Insisting, rabbitmq_url: str) -> None:
+    """It is declared again, and the message arrives."""
+    with broker.connect(rabbitmq_url) as connection:
+        connection.channel().queue_delete(CALLS)
+        waiting = insisting.begin(GOOD)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        topology.declare(connection, ["genesys"])
+        waiting.result(10)
+        wait_until(lambda: count(connection, CALLS) == 1)
+
+
+def test_a_worker_that_stops_insists_no_more(insisting: Insisting) -> None:
+    """What waits is told at once, and what comes later at its first refusal: the broker keeps the call."""
+    with patch.object(insistence, "FIRST_PAUSE", 60.0):
+        waiting = insisting.begin(REFUSED)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        insisting.stop()
+        with pytest.raises(Refused):
+            waiting.result(10)
+        with pytest.raises(Unroutable):
+            insisting.begin(Message("no.such.exchange", "x", b"x")).result(10)
+
+
+def test_nobody_insists_for_ever(insisting: Insisting) -> None:
+    """The broker would take back a message that stays unacknowledged for too long."""
+    with patch.object(insistence, "PATIENCE", 0.3), pytest.raises(Refused):
+        insisting.begin(REFUSED).result(10)
+
+
+def test_patience_ends_before_the_broker_takes_the_message_back() -> None:
+    """RabbitMQ's consumer timeout is 30 minutes."""
+    assert insistence.PATIENCE + insistence.LONGEST_PAUSE < 30 * 60
