@@ -14,6 +14,7 @@ from kombu import Consumer
 
 from worker import broker, topology
 from worker.publisher import BROKER_ERRORS
+from worker.reachability import Reachability
 
 if TYPE_CHECKING:
     from kombu import Connection, Queue
@@ -56,7 +57,7 @@ class BatchConsumer:
         self._connect, self._providers = connect, providers
         self._stop = stop
         self._lanes = [_Lane(queue, handle) for queue in queues]
-        self._lost_since: float | None = None
+        self._reachability = Reachability()
         self._is_ready = False
 
     def run(self) -> None:
@@ -67,7 +68,7 @@ class BatchConsumer:
                 with self._connect() as connection:
                     self._consume(connection, pause)
             except BROKER_ERRORS as error:
-                self._say_lost(error)
+                self._reachability.lost(error)
                 for lane in self._lanes:
                     lane.clear()  # the broker delivers again what was not acknowledged
                 pause.begin()
@@ -101,6 +102,7 @@ class BatchConsumer:
                 quiet = time.monotonic() + QUIET
             for lane in self._lanes:
                 lane.settle()
+            self._reachability.look()
 
     def _fill(self, connection: Connection) -> None:
         """Wait for a first message or the end of a pause, then take what is there already: nobody waits for company."""
@@ -122,20 +124,11 @@ class BatchConsumer:
     def _has_room(self) -> bool:
         return all(lane.is_pausing or lane.size < BATCH_BYTES for lane in self._lanes)
 
-    def _say_lost(self, error: Exception) -> None:
-        if self._lost_since is None:
-            self._lost_since = time.monotonic()
-            logger.warning("broker.unreachable", extra={"error": type(error).__name__, "detail": str(error)})
-
     def _say_consuming(self) -> None:
-        names = [lane.queue.name for lane in self._lanes]
+        self._reachability.found()
         if not self._is_ready:
             self._is_ready = True
-            logger.info("consumer.ready", extra={"queues": names})
-        if self._lost_since is not None:
-            away = round(time.monotonic() - self._lost_since, 1)
-            logger.warning("broker.back", extra={"queues": names, "away_seconds": away})
-            self._lost_since = None
+            logger.info("consumer.ready", extra={"queues": [lane.queue.name for lane in self._lanes]})
 
 
 def body_of(message: Message) -> bytes:

@@ -24,6 +24,7 @@ from tasks.records import DeadLetter
 from worker import broker, topology
 from worker.holds.valve import PULSE
 from worker.publisher import PublishError
+from worker.reachability import Reachability
 from worker.settling import PAUSE_BEFORE_REQUEUE, SettledTask
 from worker.task_envelope import Fault, TaskEnvelope
 from worker.unreadable import unreadable
@@ -39,7 +40,7 @@ class TaskConsumer(Consumer):
     def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
         self._waker = _SignalWaker()
-        self._is_away = False  # the broker, and it was said
+        self.reachability = Reachability()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
     class Blueprint(Consumer.Blueprint):
@@ -60,6 +61,7 @@ class TaskConsumer(Consumer):
         self._waker.register(hub)
         adjust = self.task_consumer.adjust
         hub.call_repeatedly(PULSE, adjust)
+        hub.call_repeatedly(PULSE, self.reachability.look)
         self.app.runtime_host.runtime.holds.on_opened = lambda: hub.call_soon(adjust)
 
     def shutdown(self) -> None:
@@ -79,21 +81,13 @@ class TaskConsumer(Consumer):
         return connected
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Said once, until `say_back`: a broker may let us in again and again, and then serve nobody."""
+        """Said once."""
         self._say_away(exc)
         with warnings.catch_warnings(action="ignore", category=CPendingDeprecationWarning):  # of a setting that is set
             super().on_connection_error_after_connected(exc)
 
-    def say_back(self) -> None:
-        """The broker serves us."""
-        if self._is_away:
-            logger.warning("broker.back")
-        self._is_away = False
-
     def _say_away(self, error: Exception, _interval: float = 0) -> None:
-        if not self._is_away:
-            logger.warning("broker.unreachable", extra={"error": type(error).__name__, "detail": str(error)})
-        self._is_away = True
+        self.reachability.lost(error)
 
     def create_task_handler(self, *args: object) -> Any:  # noqa: ANN401 - celery ships no types
         """What a message goes to: our check first, and only then Celery."""
@@ -157,7 +151,7 @@ class TopologyStep(bootsteps.StartStopStep):
         """Declare them."""
         host = consumer.app.runtime_host
         host.loop.aside(_declare, consumer.app, host.provider_names)
-        consumer.say_back()
+        consumer.reachability.found()
 
 
 def _declare(app: Any, providers: Sequence[str]) -> None:  # noqa: ANN401 - celery ships no types

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from sys import intern
 
 from tasks.events import SessionEnded, TokenReferenceCredential, UserDisabled
 from tasks.subject import SubjectIndex, identifiers
@@ -34,4 +35,4 @@ def subject_of(event: SessionEnded | UserDisabled, index: SubjectIndex) -> Subje
     credentials = (session.credential for session in event.data.sessions)
     references = (each.token_reference_id for each in credentials if isinstance(each, TokenReferenceCredential))
     told = sorted({*identifiers(event), *references}) or [event.id]
-    return Subject(event.source, event.type, index.lookup("\n".join(told)))
+    return Subject(intern(event.source), intern(event.type), index.lookup("\n".join(told)))

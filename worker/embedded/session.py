@@ -26,6 +26,8 @@ RENEWALS: Final = 4  # per lease
 
 logger = logging.getLogger(__name__)
 
+_unrenewed: set[Path] = set()  # files of which it was said: a new connection to the same finds the same
+
 
 class Session:
     """What `establish_connection` returns: channels, and one lease owner for all they hold.
@@ -58,10 +60,15 @@ class Session:
         return channel
 
     def start_consuming(self) -> None:
-        """Be ready to lease; from now on a daemon thread renews the leases while this process lives."""
+        """Be ready to lease; from now on a daemon thread renews the leases while this process lives.
+
+        Raises BrokerUnavailable where nothing can be written.
+        """
         if self._leasing is not None:
             return
         path, durable = self.durable.database.path, self.durable
+        self._has_leased = True
+        durable.keep()  # a file that can be read is not yet one that can be written
         self._leasing = Store(Database(path, durable=False, patience=GLANCE), durable.owner, durable.lease_seconds)
         threading.Thread(target=_keep, args=(durable, self._stop), name="embedded-leases", daemon=True).start()
 
@@ -156,14 +163,13 @@ class Session:
 
 
 def _keep(store: Store, stop: threading.Event) -> None:
-    failing = False
-    while not stop.is_set():
+    path = store.database.path
+    while not stop.wait(store.lease_seconds / RENEWALS):
         try:
             store.keep()
         except BrokerUnavailable as error:
-            if not failing and not stop.is_set():
+            if path not in _unrenewed and not stop.is_set():
                 logger.warning("embedded.leases_not_renewed", extra={"error": str(error)})
-            failing = True
+                _unrenewed.add(path)
         else:
-            failing = False
-        stop.wait(store.lease_seconds / RENEWALS)
+            _unrenewed.discard(path)

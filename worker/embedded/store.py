@@ -136,7 +136,7 @@ class Store:
         """Renew this owner's lease, free what dead owners held, try dead letters again that had nowhere to go."""
         now = self.database.now()
         with self.database.write() as db:
-            db.execute("UPDATE lease SET until = ? WHERE owner = ?", (now + self.lease_seconds, self.owner))
+            self._extend_lease(db, now)
             for (owner,) in db.execute("SELECT owner FROM lease WHERE until <= ?", (now,)).fetchall():
                 self._free(db, owner, now)
             bury_waiting(db, now)
