@@ -11,11 +11,12 @@ import contextlib
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from amqp.exceptions import AMQPError, NotFound
+from amqp import spec
+from amqp.exceptions import AMQPError, NotFound, RecoverableConnectionError
 from kombu.exceptions import KombuError
 
 from worker import embedded, topology
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from kombu import Connection
 
 CONFIRM_TIMEOUT: Final = 10.0  # seconds for the confirms of one batch
+AT_ONCE: Final = 25  # messages in one write
 QUICK: Final = 3.0  # seconds: a connection that is broken says so sooner; a broker that stood still gets no second try
 BROKER_ERRORS: Final = (OSError, KombuError, AMQPError)
 
@@ -147,7 +149,10 @@ class _TransactionLine:
             with self.channel.transaction():
                 for message in batch.values():
                     headers = {**message.headers, **({"x-delay": message.delay * 1000} if message.delay else {})}
-                    send(self.channel, message, (message.exchange, message.routing_key), headers)
+                    content = prepared(self.channel, message, headers)
+                    self.channel.basic_publish(
+                        content, exchange=message.exchange, routing_key=message.routing_key, mandatory=True
+                    )
         except (embedded.Unroutable, NotFound):
             if len(batch) == 1:
                 return {i: unroutable(message) for i, message in batch.items()}
@@ -188,10 +193,28 @@ class _ConfirmLine:
         return self._failures
 
     def _send(self, batch: Batch) -> None:
-        for i, message in batch.items():
-            self._last_tag += 1
-            self._open[self._last_tag] = i
-            send(self.channel, message, address(message), message.headers)
+        items = tuple(batch.items())
+        for start in range(0, len(items), AT_ONCE):
+            with self._one_write():
+                for i, message in items[start : start + AT_ONCE]:
+                    self._last_tag += 1
+                    self._open[self._last_tag] = i
+                    put(self.channel, message)
+            with contextlib.suppress(TimeoutError):  # a broker whose confirms nobody reads stops reading
+                self.connection.drain_events(timeout=0)
+
+    @contextlib.contextmanager
+    def _one_write(self) -> Iterator[None]:
+        """Send what is put on the channel meanwhile: a frame a system call is too many."""
+        if self.channel.connection is None:
+            raise RecoverableConnectionError("the connection was closed")
+        frames, transport = bytearray(), self.channel.connection.transport
+        write, transport._write = transport._write, frames.extend  # noqa: SLF001
+        try:
+            yield
+        finally:
+            transport._write = write  # noqa: SLF001
+        transport.write(frames)
 
     def _await_confirms(self, until: float) -> None:
         while self._open:
@@ -226,9 +249,13 @@ def prepared(channel: Any, message: Message, headers: Mapping[str, object] | Non
     )
 
 
-def send(channel: Any, message: Message, to: tuple[str, str], headers: Mapping[str, object]) -> None:  # noqa: ANN401
-    """Put *message* on *channel*, to be confirmed or returned."""
-    channel.basic_publish(prepared(channel, message, headers), exchange=to[0], routing_key=to[1], mandatory=True)
+def put(channel: Any, message: Message) -> None:  # noqa: ANN401
+    """Put *message* on the *channel* of a RabbitMQ, to be confirmed or returned.
+
+    Not by `basic_publish`: that reads from the socket before each message.
+    """
+    route = (0, *address(message), True, False)
+    channel.send_method(spec.Basic.Publish, "Bssbb", route, prepared(channel, message))
 
 
 def address(message: Message) -> tuple[str, str]:

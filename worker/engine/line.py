@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from amqp import spec
-
-from worker.publisher import BROKER_ERRORS, Message, PublishError, Refused, address, prepared, unroutable
+from worker.publisher import BROKER_ERRORS, Message, PublishError, Refused, put, unroutable
 
 if TYPE_CHECKING:
     from kombu import Connection
@@ -76,13 +74,7 @@ class Line:
             self._last_tag += 1
             self._open[self._last_tag] = entry
         for entry in entries:
-            # Not basic_publish: it reads from the socket before each message.
-            self._channel.send_method(
-                spec.Basic.Publish,
-                "Bssbb",
-                (0, *address(entry.message), True, False),
-                prepared(self._channel, entry.message),
-            )
+            put(self._channel, entry.message)
         self._send()
 
     def read_all(self) -> bool:
