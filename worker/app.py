@@ -15,7 +15,7 @@ from worker import broker, lanes, limits, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.engine.event_loop import EventLoop
 from worker.holds.valve import valved
-from worker.observability import logs, sentry
+from worker.observability import core_dumps, logs, sentry
 from worker.runtime import WorkerRuntime
 from worker.settling import SettledTask
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings) -> Celery:
     """The Celery application of *settings*: its tasks, its queues, and the runtime that opens with the worker."""
+    core_dumps.forbid()
     broker.prepare()
     logs.configure(settings.log_level)
     sentry.configure(settings)

@@ -1,6 +1,8 @@
 """Every way to stop a process: it ends with 0, loses nothing, burns no attempt, and a second signal hurries it."""
 
 import os
+import re
+import resource
 import signal
 import time
 from collections import Counter
@@ -112,3 +114,15 @@ def test_a_recorder_that_is_stopped_in_the_middle_misses_nothing(system: System)
     assert recorder.stop() == 0
     system.start("recorder")
     system.wait_closed(ids)
+
+
+def test_a_process_that_crashes_leaves_no_image_of_its_memory(system: System) -> None:
+    """No core file, whatever whoever started it allows."""
+    before = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
+    running = system.start()
+    resource.setrlimit(resource.RLIMIT_CORE, before)
+    for process in running:
+        wait_until(lambda: "ready" in process.output, 30, f"{process.name} to be ready")  # noqa: B023
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        assert re.search(r"^Max core file size\s+0\s+0\s", limits, re.MULTILINE), limits

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import click
 
 from worker.batch_consumer import Stop, stop_on_signals
-from worker.observability import logs, sentry
+from worker.observability import core_dumps, logs, sentry
 from worker.settings import Settings
 
 
@@ -48,6 +48,7 @@ def celery_arguments() -> list[str]:
 
 
 def _run(process: Callable[[Settings, Stop], None]) -> None:
+    core_dumps.forbid()
     settings = Settings.load()
     logs.configure(settings.log_level)
     sentry.configure(settings)
