@@ -13,7 +13,7 @@ import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -42,6 +42,9 @@ from tasks.tls import PRIVATE, SYSTEM_TRUST, TlsSettings
 from worker.addresses import BrokerUrl, LedgerUrl
 from worker.admission.sources import SourceSettings
 from worker.blast_radius.settings import GuardSettings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PREFIX: Final = "REVOKER_"
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
@@ -224,7 +227,7 @@ class Settings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError("\n".join(_fault(each["loc"], each["msg"]) for each in error.errors())) from None
+            raise SettingsError("\n".join(map(_fault, error.errors()))) from None
         except (OSError, ValueError) as error:
             raise SettingsError(f"{config_file() or CONFIG_FILE}: cannot be read ({type(error).__name__})") from None
 
@@ -236,8 +239,11 @@ def config_file() -> Path | None:
     return DEFAULT_CONFIG_FILE if DEFAULT_CONFIG_FILE.is_file() else None
 
 
-def _fault(location: tuple[int | str, ...], message: str) -> str:
-    return ": ".join([*filter(None, [".".join(map(str, location))]), message.removeprefix("Value error, ")])
+def _fault(error: ErrorDetails) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "union_tag_invalid":  # the one message of pydantic's that shows what was given
+        message = f"{error['ctx']['discriminator'].strip(chr(39))} must be one of {error['ctx']['expected_tags']}"
+    return ": ".join([*filter(None, [".".join(map(str, error["loc"]))]), message])
 
 
 def _unknown_variables(settings: type[Settings]) -> list[str]:

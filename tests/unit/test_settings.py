@@ -50,6 +50,12 @@ def test_a_misspelt_member_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(name.endswith("base_ulr") for name in named)
 
 
+def test_a_kind_that_does_not_exist_is_told_by_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that was put into the wrong line is not shown."""
+    monkeypatch.setenv("REVOKER_PROVIDERS__WIBMO__KIND", MARKER)
+    assert faults() == ["providers.wibmo: kind must be one of 'genesys', 'finbourne', 'wibmo'"]
+
+
 def test_a_missing_or_short_secret_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong and where, not what was given."""
     monkeypatch.setenv("REVOKER_SUBJECT_KEY", MARKER[:20])
