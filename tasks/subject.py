@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,7 +31,7 @@ class SubjectIndex:
 
     def lookup(self, identifier: str) -> str:
         """32 hex digits of HMAC-SHA256 over the identifier, trimmed and case-folded (addresses arrive in any case)."""
-        return hmac.new(self.key, identifier.strip().casefold().encode(), hashlib.sha256).hexdigest()[:32]
+        return hmac.digest(self.key, identifier.strip().casefold().encode(), "sha256").hex()[:32]
 
     def keys(self, event: SessionEnded | UserDisabled) -> tuple[str, ...]:
         """The hashes of every name the event gives the person."""

@@ -72,9 +72,12 @@ def broker_disk_full(scene: Scene) -> None:
     assert scene.longest_try <= 15
 
 
-@row("B10", brokers=ON_EMBEDDED, fast=(), duplicates=IN_FLIGHT, harmless=DEAD_TOKEN, within=30.0)
+@row("B10", brokers=ON_EMBEDDED, fast=(), duplicates=2 * IN_FLIGHT, harmless=DEAD_TOKEN, within=30.0)
 def leases_lapse(scene: Scene) -> None:
-    """One of two workers stands still for longer than its leases, and goes on: what it held was given to the other."""
+    """One of two workers stands still for longer than its leases, and goes on: what it held was given to the other.
+
+    So each call may be made by the other, and once more by itself: it finds that the first has timed out meanwhile.
+    """
     scene.start("worker", "worker", "intake", "recorder")
     with scene.publishing(over=3):
         scene.wait_revoked(0.2)
