@@ -1,9 +1,10 @@
 """The outbox of tasks: a queue that is full or missing is asked again, by the task that has something to say to it.
 
 To give the message back instead would make the call once more, at the provider, and bring it nearer to the broker's
-delivery limit: a dead letters' queue that stays full would drain every call into the broker's own dead-lettering. While
-a task insists it keeps its place among the calls in flight; only what leaves the message safe ends it, or the worker's
-stop, or a patience below RabbitMQ's consumer timeout (30 minutes, https://www.rabbitmq.com/docs/consumers).
+delivery limit: a dead letters' queue that stays full would drain every call into the broker's own dead-lettering. But a
+task that insists keeps its place among the calls in flight. So half of a lane's places at most are given to that, and
+the others go on revoking; and patience ends before RabbitMQ's consumer timeout (30 minutes,
+https://www.rabbitmq.com/docs/consumers).
 """
 
 from __future__ import annotations
@@ -12,11 +13,15 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from worker import topology
 from worker.publisher import Message, PublishError, Refused, Unroutable
 
 if TYPE_CHECKING:
+    from tasks.call import ProviderCall
     from worker.engine.outbox import LoopOutbox
     from worker.outbox import Outbox
 
@@ -27,18 +32,23 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 20.0  # seconds between two tries; each is twi
 
 
 class InsistentOutbox:
-    """Publishes over *outbox*. To be made and used on one event loop."""
+    """Publishes over *outbox*, on one event loop; *places* says how many calls of a queue are in flight at most."""
 
-    def __init__(self, outbox: Outbox | LoopOutbox) -> None:
-        self._outbox = outbox
+    def __init__(self, outbox: Outbox | LoopOutbox, places: Callable[[str], int]) -> None:
+        self._outbox, self._places = outbox, places
         self._stopping = asyncio.Event()
+        self._insisting: Counter[str] = Counter()
         self._refusing: set[tuple[str, str]] = set()  # exchange and routing key, each said once
 
-    async def publish(self, *messages: Message) -> None:
-        """Publish *messages*; returns once the broker confirmed all of them, else raises `PublishError`."""
+    async def publish(self, *messages: Message, of: ProviderCall | None = None) -> None:
+        """Publish *messages*; returns once the broker confirmed all of them, else raises `PublishError`.
+
+        They are what becomes *of* a call; nobody insists on others.
+        """
         if len(messages) == 1:
-            return await self._insist(messages[0])
-        await asyncio.gather(*map(self._insist, messages))  # each by itself: what is confirmed must not go out again
+            return await self._insist(messages[0], of)
+        # Each by itself: what is confirmed must not go out again.
+        await asyncio.gather(*(self._insist(message, of) for message in messages))
         return None
 
     def stop(self) -> None:
@@ -49,20 +59,40 @@ class InsistentOutbox:
         """Close the outbox."""
         await self._outbox.close()
 
-    async def _insist(self, message: Message) -> None:
+    async def _insist(self, message: Message, of: ProviderCall | None) -> None:
+        try:
+            await self._outbox.publish(message)
+        except (Refused, Unroutable) as error:
+            self._say(message, error)
+            if of is None:
+                raise
+            with self._place_of(of) as has_place:
+                if not has_place:
+                    raise
+                await self._again(message)
+        self._taken(message)
+
+    @contextlib.contextmanager
+    def _place_of(self, call: ProviderCall) -> Iterator[bool]:
+        queue = topology.calls_queue(call.provider, call.lane).name
+        has_place = 2 * self._insisting[queue] < self._places(queue)
+        self._insisting[queue] += has_place
+        try:
+            yield has_place
+        finally:
+            self._insisting[queue] -= has_place
+
+    async def _again(self, message: Message) -> None:
         until, pause = time.monotonic() + PATIENCE, FIRST_PAUSE
         while True:
-            try:
-                await self._outbox.publish(message)
-            except (Refused, Unroutable) as error:
-                self._say(message, error)
-                if self._stopping.is_set() or time.monotonic() + pause > until:
-                    raise
-            else:
-                return self._taken(message)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+            try:
+                return await self._outbox.publish(message)
+            except (Refused, Unroutable):
+                if self._stopping.is_set() or time.monotonic() + pause > until:
+                    raise
 
     def _say(self, message: Message, error: PublishError) -> None:
         if (way := _way(message)) not in self._refusing:

@@ -15,14 +15,15 @@ from worker import topology
 from worker.settings import WorkerSettings
 
 
-def in_flight(settings: WorkerSettings, queue_name: str) -> int:
-    """The most messages of *queue_name* that are being worked on at once in one process."""
+def in_flight(settings: WorkerSettings, limited: Mapping[str, int], queue_name: str) -> int:
+    """The most messages of a queue that are worked on at once in one process; *limited*: queue → by a rate as well."""
     urgent = queue_name.endswith(f".{Lane.URGENT}") or queue_name == topology.DOOR.name
-    return settings.in_flight_urgent if urgent else settings.in_flight_routine
+    most = settings.in_flight_urgent if urgent else settings.in_flight_routine
+    return min(most, limited.get(queue_name, most))
 
 
 def bulkheads(settings: WorkerSettings, limited: Mapping[str, int]) -> type[Consumer]:
-    """A kombu consumer that takes only so much from each of its queues; *limited* are bounded by a rate as well.
+    """A kombu consumer that takes only so much from each of its queues.
 
     A prefetch count holds for the consumers begun after it, each on its own
     (https://www.rabbitmq.com/docs/consumer-prefetch#independent-consumers).
@@ -32,8 +33,7 @@ def bulkheads(settings: WorkerSettings, limited: Mapping[str, int]) -> type[Cons
         auto_declare = False  # the topology declares, by the right of whoever has it
 
         def _basic_consume(self, queue: Any, **options: Any) -> Any:  # noqa: ANN401 - kombu ships no types
-            most = in_flight(settings, queue.name)
-            self.qos(prefetch_count=min(most, limited.get(queue.name, most)), apply_global=False)
+            self.qos(prefetch_count=in_flight(settings, limited, queue.name), apply_global=False)
             return super()._basic_consume(queue, **options)
 
     return Bulkheads

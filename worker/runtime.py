@@ -18,7 +18,7 @@ from tasks.base import Held
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS
 from tasks.sealing import KeyRing, SealError, load_keys
-from worker import broker, messages
+from worker import broker, lanes, limits, messages
 from worker.admission.evidence import Voucher
 from worker.engine.outbox import LoopOutbox
 from worker.holds.making import make_guard
@@ -60,7 +60,7 @@ class WorkerRuntime:
         self._resources.callback(self._desk.close)
         await self._providers.open()
         self._resources.push_async_callback(self._providers.close)
-        self._outbox = InsistentOutbox(self._open_outbox())
+        self._outbox = InsistentOutbox(self._open_outbox(), self._places)
         self._resources.push_async_callback(self._outbox.close)
         await self.holds.start()
         self._resources.push_async_callback(self.holds.stop)
@@ -70,6 +70,9 @@ class WorkerRuntime:
         self._resources.push_async_callback(uses.close)
         self._in_background(uses.keep())
         self._in_background(Watch(self._settings.keys_dir, self._ring, self._providers.take_up).keep())
+
+    def _places(self, queue_name: str) -> int:
+        return lanes.in_flight(self._settings.worker, limits.prefetch(self._settings.providers), queue_name)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         self._resources.callback(asyncio.create_task(work).cancel)
@@ -113,7 +116,7 @@ class WorkerRuntime:
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal."""
         detail = {"evidence": outcome.evidence, **outcome.detail}
-        await self._outbox.publish(self._record(call, outcome.state, call.attempt, detail=detail))
+        await self._outbox.publish(self._record(call, outcome.state, call.attempt, detail=detail), of=call)
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
@@ -121,19 +124,20 @@ class WorkerRuntime:
         record = self._record(
             call, State.RETRYING, len(call.attempts), reason=last.reason, detail=last.detail, delay=delay
         )
-        await self._outbox.publish(messages.call(call, delay=delay), record)
+        await self._outbox.publish(messages.call(call, delay=delay), record, of=call)
 
     async def hold(self, call: ProviderCall, held: Held) -> None:
         """Have the broker bring *call* back later, unattempted."""
         record = self._record(call, State.HELD, len(call.attempts), reason=held.reason, delay=held.delay)
-        await self._outbox.publish(messages.call(call, delay=held.delay), record)
+        await self._outbox.publish(messages.call(call, delay=held.delay), record, of=call)
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see."""
-        await self.bury(records.dead_letter_of_call(call, reason, self.now(), dict(detail)))
+        letter = records.dead_letter_of_call(call, reason, self.now(), dict(detail))
+        await self._outbox.publish(messages.dead_letter(letter), of=call)
 
     async def bury(self, letter: DeadLetter) -> None:
-        """Publish *letter*; returns once the broker confirmed it, else raises `PublishError`."""
+        """Publish *letter* of what is no call; returns once the broker confirmed it, else raises `PublishError`."""
         await self._outbox.publish(messages.dead_letter(letter))
 
     async def publish_event(self, document: Mapping[str, object]) -> None:

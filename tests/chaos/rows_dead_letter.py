@@ -19,12 +19,13 @@ from worker.cli.exits import Exit
 from worker.ledger import DeadLetterState
 
 SHARE: Final = 0.2  # of the load is refused for good
-FEW: Final = 0.02  # likewise, where each keeps a place among the calls in flight
+FEW: Final = 0.02  # likewise, where each keeps one of the places that calls in flight have, half of them at most
+ROOM: Final = {"worker": {"in_flight_routine": 100}}
 LAPSED: Final = 16 * 60.0  # seconds: a claim is free again after 15 minutes
 STEP: Final = 10  # dead letters that a replay of 50 a second claims together
 
 
-@row("D1", brokers=ON_RABBITMQ, private=True, fast=(), reasons=frozenset({REFUSED}))
+@row("D1", brokers=ON_RABBITMQ, private=True, fast=(), reasons=frozenset({REFUSED}), settings=ROOM)
 def dead_letter_queue_full(scene: Scene) -> None:
     """The dead letters' queue is full, the recorder away: the worker says so once, and keeps the calls meanwhile."""
     doomed = doom(scene, FEW)
@@ -37,7 +38,7 @@ def dead_letter_queue_full(scene: Scene) -> None:
     scene.healed()
 
 
-@row("D1 unbound", fast=(), reasons=frozenset({REFUSED}))
+@row("D1 unbound", fast=(), reasons=frozenset({REFUSED}), settings=ROOM)
 def dead_letter_queue_unbound(scene: Scene) -> None:
     """No queue takes dead letters: the worker says so once, and keeps the calls until the binding is there again."""
     doomed = doom(scene, FEW)

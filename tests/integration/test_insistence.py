@@ -8,8 +8,10 @@ from unittest.mock import patch
 
 import pytest
 from kombu import Connection, Exchange, Producer, Queue
+from provider_calls import session_call
 from servers import wait_until
 
+from tasks.call import ProviderCall
 from worker import broker, insistence, topology
 from worker.bridge import LoopThread
 from worker.engine.outbox import LoopOutbox
@@ -23,6 +25,8 @@ FULL = Queue(
 REFUSED = Message("full", "f", b"one too many")
 GOOD = Message(topology.CALLS.name, "genesys.routine", b"x")
 CALLS = "revocation.calls.genesys.routine"
+CALL = session_call("insistent", jwe="a.b.c.d.e")
+PLACES = 4  # calls in flight; so two may insist
 
 
 class Insisting:
@@ -32,9 +36,9 @@ class Insisting:
         self._loop, self._outbox = loop, outbox
         self._threads = ThreadPoolExecutor(4)
 
-    def begin(self, *messages: Message) -> "Future[None]":
+    def begin(self, *messages: Message, of: ProviderCall | None = CALL) -> "Future[None]":
         """Publish them, in the background."""
-        return self._threads.submit(self._loop.run, self._outbox.publish(*messages))
+        return self._threads.submit(self._loop.run, self._outbox.publish(*messages, of=of))
 
     def stop(self) -> None:
         """As a worker does that stops."""
@@ -61,7 +65,9 @@ def insistent(engine: str, connect: Callable[[], Connection]) -> Iterator[Insist
     loop.start()
 
     async def make() -> InsistentOutbox:
-        return InsistentOutbox(LoopOutbox(connect) if engine == "asyncio" else Outbox(Publisher(connect)))
+        return InsistentOutbox(
+            LoopOutbox(connect) if engine == "asyncio" else Outbox(Publisher(connect)), lambda _: PLACES
+        )
 
     outbox = loop.run(make())
     try:
@@ -133,6 +139,23 @@ def test_nobody_insists_for_ever(insisting: Insisting) -> None:
     """The broker would take back a message that stays unacknowledged for too long."""
     with patch.object(insistence, "PATIENCE", 0.3), pytest.raises(Refused):
         insisting.begin(REFUSED).result(10)
+
+
+def test_half_the_places_of_a_lane_go_on(insisting: Insisting) -> None:
+    """Whoever comes when half of them insist is told at once, and so is whoever tells of no call."""
+    with patch.object(insistence, "FIRST_PAUSE", 60.0):
+        waiting = [insisting.begin(REFUSED) for _ in range(2)]
+        with pytest.raises(TimeoutError):
+            waiting[0].result(1)
+        for told in (insisting.begin(REFUSED), insisting.begin(REFUSED, of=None)):
+            with pytest.raises(Refused):
+                told.result(10)
+        insisting.stop()
+        for each in waiting:
+            with pytest.raises(Refused):
+                each.result(10)
+        with pytest.raises(Refused):
+            insisting.begin(REFUSED).result(10)
 
 
 def test_patience_ends_before_the_broker_takes_the_message_back() -> None:
