@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -11,7 +10,7 @@ from celery.apps.worker import _shutdown_handler
 from celery.concurrency import get_implementation
 
 from tasks import revocations
-from worker import broker, lanes, limits, topology
+from worker import broker, garbage, lanes, limits, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.engine.event_loop import EventLoop
 from worker.holds.valve import valved
@@ -37,25 +36,13 @@ def create_app(settings: Settings) -> Celery:
     app.steps["worker"].add(RuntimeStep)
     bulkheads = lanes.bulkheads(settings.worker, limits.prefetch(settings.providers))
     app.amqp.Consumer = valved(bulkheads, lambda: host.runtime.holds)
-    signals.worker_ready.connect(_freeze)
+    signals.worker_ready.connect(garbage.freeze)
     revocations.register(app, _task_base(host.loop), lambda: host.runtime)
     return app
 
 
 def _logging_is_ours(**_: object) -> None:
     """A listener of `setup_logging` keeps Celery from configuring the root logger over ours."""
-
-
-# The default looks after every 700 new objects, in vain: what a call leaves behind is rarely in a circle. Seldom looks
-# took a fifth off the CPU of a call, and added nothing to the memory.
-OFTEN_ENOUGH: Final = (50_000, 20, 100)
-
-
-def _freeze(**_: object) -> None:
-    """What is here at the start is here to stay: the garbage collector need not look at it again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*OFTEN_ENOUGH)
 
 
 # Both by name: imported before sentry-sdk is set up, they would bind the tracer that reports no failing task.

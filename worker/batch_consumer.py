@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kombu import Consumer
 
-from worker import broker, topology
+from worker import broker, garbage, topology
 from worker.publisher import BROKER_ERRORS
 from worker.reachability import Reachability
 
@@ -128,6 +128,7 @@ class BatchConsumer:
         self._reachability.found()
         if not self._is_ready:
             self._is_ready = True
+            garbage.freeze()
             logger.info("consumer.ready", extra={"queues": [lane.queue.name for lane in self._lanes]})
 
 

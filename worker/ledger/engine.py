@@ -62,17 +62,19 @@ class Database:
             raise LedgerUnavailable(f"ledger {_place(self.engine.url)}: {_cause(error, self.engine.url)}") from None
 
 
-def open_database(url: str, lock_seconds: float | None = None) -> Database:
+def open_database(url: str, lock_seconds: float | None = None, *, durable: bool = True) -> Database:
     """The database at *url*: `sqlite:////path/file` or `postgresql+psycopg://…`. Connects at the first transaction.
 
-    A lock is waited for *lock_seconds* (10 by default). Raises LedgerUnavailable for any other URL.
+    A lock is waited for *lock_seconds* (10 by default). What is not *durable* is committed without a sync: a power cut,
+    or a crash of PostgreSQL, may take back its last moments, whole transactions only. Raises LedgerUnavailable for any
+    other URL.
     """
     parsed, patience = _parsed(url), lock_seconds or LOCK_SECONDS
     match parsed.get_backend_name(), parsed.database:
         case "sqlite", str(path) if path != ":memory:":
-            return Database(_sqlite(parsed, Path(path), patience))
+            return Database(_sqlite(parsed, Path(path), patience, durable=durable))
         case "postgresql", _:
-            return Database(_postgresql(parsed, patience))
+            return Database(_postgresql(parsed, patience, durable=durable))
         case _:
             raise LedgerUnavailable("the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…")
 
@@ -86,9 +88,14 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _postgresql(url: URL, patience: float) -> Engine:
-    milliseconds = {"lock_timeout": int(patience * 1000), "statement_timeout": STATEMENT_SECONDS * 1000}
-    options = " ".join(f"-c {name}={value}" for name, value in milliseconds.items())
+def _postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
+    settings = {
+        "lock_timeout": int(patience * 1000),
+        "statement_timeout": STATEMENT_SECONDS * 1000,
+        # https://www.postgresql.org/docs/current/wal-async-commit.html
+        "synchronous_commit": "on" if durable else "off",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # an error names no row, in a log neither
@@ -98,10 +105,10 @@ def _postgresql(url: URL, patience: float) -> Engine:
     )
 
 
-def _sqlite(url: URL, path: Path, patience: float) -> Engine:
+def _sqlite(url: URL, path: Path, patience: float, *, durable: bool) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": patience}, pool_timeout=patience)
     event.listen(engine, "do_connect", lambda *_: _make_private(path))  # not sooner: a full disk is waited for
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, durable=durable))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -115,12 +122,12 @@ def _make_private(path: Path) -> None:
         raise LedgerUnavailable(f"ledger {path}: {error.strerror}") from None
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 - a driver's connection
+def _prepare_sqlite(connection: Any, *, durable: bool) -> None:  # noqa: ANN401 - a driver's connection
     connection.isolation_level = None  # the transaction is ours to begin
     connection.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
     # FULL: a commit is on the disk before the message is acked to the broker. With NORMAL a power cut takes back
     # commits that were acked (https://www.sqlite.org/pragma.html#pragma_synchronous); one sync per batch is cheap.
-    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -34,13 +34,13 @@ class Ledger:
         self._database = database
 
     @classmethod
-    def open(cls, url: str, lock_seconds: float | None = None) -> Self:
+    def open(cls, url: str, lock_seconds: float | None = None, *, durable: bool = True) -> Self:
         """The ledger at `sqlite:////path/file` (made if missing, mode 0600) or `postgresql+psycopg://…`.
 
-        It is reached at the first use; others' transactions are waited for *lock_seconds*, 10 by default. Raises
-        LedgerUnavailable for other URLs.
+        It is reached at the first use; others' transactions are waited for *lock_seconds*, 10 by default. A power cut
+        may take back the last moments of what is not *durable*. Raises LedgerUnavailable for other URLs.
         """
-        return cls(open_database(url, lock_seconds))
+        return cls(open_database(url, lock_seconds, durable=durable))
 
     def close(self) -> None:
         """Give the connections back."""
