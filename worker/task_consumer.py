@@ -1,12 +1,9 @@
-"""Celery's consumer on the project's own topology: quiet between workers, and awake when a signal comes."""
+"""Celery's consumer on the project's own topology: quiet between workers, and stopped between two callbacks."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import signal
-import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +13,7 @@ from typing import Any, Final
 from amqp.exceptions import AMQPError
 from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
+from celery.worker import loops
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
@@ -26,6 +24,7 @@ from worker.holds.valve import PULSE
 from worker.publisher import PublishError
 from worker.reachability import Reachability
 from worker.settling import PAUSE_BEFORE_REQUEUE, SettledTask
+from worker.stop_signals import StopSignals
 from worker.task_envelope import Fault, TaskEnvelope
 from worker.unreadable import unreadable
 
@@ -39,7 +38,8 @@ class TaskConsumer(Consumer):
 
     def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
-        self._waker = _SignalWaker()
+        self.stop_signals = StopSignals(self.loop_runs)
+        self._in_hub = False
         self.reachability = Reachability()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
@@ -55,10 +55,28 @@ class TaskConsumer(Consumer):
             "celery.worker.consumer.consumer:Evloop",
         )
 
+    def loop(self, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Celery's own loop of a hub."""
+        self._in_hub = True
+        try:
+            loops.asynloop(*args)
+        finally:
+            self._in_hub = False
+            self.stop_signals.run()  # what came last: nobody else will
+
+    def loop_runs(self) -> bool:
+        """Whether signals can wait for the end of a callback."""
+        return self._in_hub
+
+    def watch(self, hub: Any, descriptor: int, handle: Callable[[], None]) -> None:  # noqa: ANN401 - kombu ships no types
+        """Call *handle* between two callbacks when *descriptor* is readable."""
+        hub.add_reader(descriptor, handle)
+
     def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Let signals wake the hub, and holds stop and start consumers; called again after every reconnect."""
+        """Hear of signals, and let holds stop and start consumers; called again after every reconnect."""
         super().register_with_event_loop(hub)
-        self._waker.register(hub)
+        self.stop_signals.adopt()
+        self.watch(hub, self.stop_signals.descriptor, self.stop_signals.run)
         adjust = self.task_consumer.adjust
         hub.call_repeatedly(PULSE, adjust)
         hub.call_repeatedly(PULSE, self.reachability.look)
@@ -157,20 +175,3 @@ class TopologyStep(bootsteps.StartStopStep):
 def _declare(app: Any, providers: Sequence[str]) -> None:  # noqa: ANN401 - celery ships no types
     with app.connection_for_write() as connection:  # of its own: declaring leaves channels behind
         topology.declare(connection, providers)
-
-
-class _SignalWaker:
-    """Lets a signal end the hub's wait. Python's handlers run, but the poll goes on: up to half a heartbeat."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = socket.socketpair()
-        for end in (self._reader, self._writer):
-            end.settimeout(0)
-
-    def register(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
-        hub.add_reader(self._reader.fileno(), self._drain)
-        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
-
-    def _drain(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._reader.recv(4096)

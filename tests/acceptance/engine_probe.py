@@ -6,11 +6,13 @@ Started as `celery -A engine_probe worker`: what is true of these tasks is true 
 import asyncio
 import json
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
 from celery import current_task, signals
 from celery.exceptions import Ignore, Reject
+from celery.worker import state
 
 from tasks.outcome import State
 from worker.celery import app
@@ -38,11 +40,17 @@ for each in ("prerun", "postrun", "success", "failure", "retry", "revoked", "int
     _listen(f"task_{each}")
 
 
-class Hooked(type(app.tasks["session.ended"])):  # type: ignore[misc]
-    """A task with each of Celery's hooks."""
+class Probing(type(app.tasks["session.ended"])):  # type: ignore[misc]
+    """What a task of ours is on this engine, with any argument."""
 
     abstract = True
     takes = SettledTask.takes
+
+
+class Hooked(Probing):
+    """A task with each of Celery's hooks."""
+
+    abstract = True
 
     def before_start(self, *_: object) -> None:
         """Celery's hook."""
@@ -75,7 +83,7 @@ async def end(_self: SettledTask, how: str) -> State | None:
     return State.RETRYING if how == "retry" else State.ACCEPTED
 
 
-@app.task(name="probe.look", base=SettledTask, bind=True)  # type: ignore[untyped-decorator] # celery has no types
+@app.task(name="probe.look", base=Probing, bind=True)  # type: ignore[untyped-decorator] # celery has no types
 async def look(self: SettledTask, number: int) -> None:
     """See whose request this is, before others run and after, also in a task of asyncio's own."""
 
@@ -101,4 +109,19 @@ async def wait(self: SettledTask, seconds: float) -> None:
 
 
 for name, limits in {"wait": {}, "wait_soft": {"soft_time_limit": 0.3}, "wait_hard": {"time_limit": 0.3}}.items():
-    app.task(wait, name=f"probe.{name}", base=SettledTask, bind=True, **limits)
+    app.task(wait, name=f"probe.{name}", base=Probing, bind=True, **limits)
+
+
+@app.task(name="probe.quit", base=Probing, bind=True)  # type: ignore[untyped-decorator] # celery has no types
+async def quit_amid(self: SettledTask, _: str) -> None:
+    """Let a SIGQUIT arrive in the middle of the next frame that the consumer's connection writes."""
+    [request] = [each for each in state.active_requests if each.id == self.request.id]
+    transport = request.message.channel.connection.transport
+    write = transport._write  # what is called while py-amqp holds its lock
+
+    def interrupted(data: object) -> None:
+        transport._write = write
+        write(data)
+        signal.raise_signal(signal.SIGQUIT)
+
+    transport._write = interrupted

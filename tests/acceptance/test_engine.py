@@ -197,11 +197,27 @@ def test_what_may_not_finish_is_given_back(controlled: Probe, signals: list[sign
         os.kill(worker.pid, number)
         if number != signals[-1]:
             wait_until(lambda: "Warm shutdown" in worker.output, 10, "the first signal to be heard")
-    worker.wait(40)  # a busy machine takes its time; calls that were let finish would not be "cancelled"
+    worker.wait(15)
     assert len(controlled.trail("cancelled")) == 10
     controlled.start()
     controlled.wait_for("ended", 10)
     assert {line["id"] for line in controlled.trail("ended")} == set(ids)
+
+
+@pytest.mark.parametrize("engine", ["asyncio", "threads"])
+def test_a_cold_stop_does_not_wait_for_what_it_interrupts(
+    engine: str, rabbitmq_url: str, tmp_path: Path, processes: Processes
+) -> None:
+    """SIGQUIT in the middle of a frame: its handler writes to the broker, and the frame has to end first."""
+    system = System(tmp_path / "system", rabbitmq_url, processes, worker={"engine": engine})
+    probe = Probe(system)
+    worker = probe.start()
+    probe.send("probe.wait", 30)
+    probe.wait_for("began")
+    probe.send("probe.quit", "in a frame")
+    assert worker.wait(10) == 0
+    assert "Traceback" not in worker.output
+    system.close()
 
 
 def test_each_task_has_a_sentry_scope_and_a_transaction_of_its_own(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
@@ -23,6 +23,20 @@ class EngineConsumer(TaskConsumer):
     def loop(self, _consumer: object, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Consume until the worker stops or the connection breaks; returns or raises as Celery's own loop does."""
         self.app.runtime_host.loop.run(self._consume(*args))
+
+    def loop_runs(self) -> bool:
+        """Also while the pool is stopped and while the broker is away."""
+        loop: asyncio.AbstractEventLoop = self.app.runtime_host.loop.asyncio
+        return loop.is_running()
+
+    def watch(self, hub: Any, descriptor: int, handle: Callable[[], None]) -> None:  # noqa: ANN401 - kombu ships no types
+        """Watched by the event loop itself, which runs when the hub is not stepped, too."""
+
+        def handle_and_tell() -> None:
+            handle()
+            hub.call_soon(_look_again)
+
+        self.app.runtime_host.loop.asyncio.add_reader(descriptor, handle_and_tell)
 
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
         """Connect, however long it takes; the calls in flight go on meanwhile."""
@@ -123,6 +137,10 @@ def _read_ahead(transport: Any) -> None:  # noqa: ANN401 - py-amqp ships no type
     """Take what the socket has: py-amqp asks for each frame three times, and keeps what is too much for the next."""
     if isinstance(transport, TCPTransport):
         transport._quick_recv = lambda _: transport.sock.recv(READ_AHEAD)  # noqa: SLF001
+
+
+def _look_again() -> None:
+    """Nothing: the step that it needs looks at what there is to do."""
 
 
 def _raise_first(broken: list[list[Exception | None]]) -> None:

@@ -70,7 +70,7 @@ class AsyncioPool(BasePool):
 
     def on_stop(self) -> None:
         """Let what is in flight finish, within the grace; the rest stays unacknowledged and is delivered again."""
-        if self._loop.is_running():  # a signal's handler asks for a cold shutdown, in the middle of something
+        if self._loop.is_running():  # a signal's handler, which the loop called, asks for a cold shutdown
             self._cancel_all()
         else:
             self._loop.run_until_complete(self._drain())

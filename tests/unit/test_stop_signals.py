@@ -1,0 +1,91 @@
+"""Signals to stop wait for the end of what they interrupt, and for nothing else."""
+
+import select
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from worker import stop_signals
+from worker.stop_signals import StopSignals
+
+
+@pytest.fixture
+def heard() -> Iterator[list[int]]:
+    """The signals that were handled, by handlers such as Celery sets up."""
+    before = {number: signal.getsignal(number) for number in stop_signals.STOPS}
+    numbers: list[int] = []
+    for number in stop_signals.STOPS:
+        signal.signal(number, lambda number, _: numbers.append(number))
+    yield numbers
+    signal.set_wakeup_fd(-1)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def readable(signals: StopSignals) -> bool:
+    """Whether a loop would be woken."""
+    return bool(select.select([signals.descriptor], [], [], 0)[0])
+
+
+@pytest.mark.parametrize("number", stop_signals.STOPS)
+def test_a_signal_wakes_the_loop_and_waits_for_it(number: signal.Signals, heard: list[int]) -> None:
+    """It is handled once, when the loop says so."""
+    signals = StopSignals(lambda: True)
+    signals.adopt()
+    signal.raise_signal(number)
+    assert (heard, readable(signals)) == ([], True)
+    signals.run()
+    assert (heard, readable(signals)) == ([number], False)
+    signals.run()
+    assert heard == [number]
+
+
+def test_signals_are_handled_in_their_order(heard: list[int]) -> None:
+    """A warm stop, and then a hurried one."""
+    signals = StopSignals(lambda: True)
+    signals.adopt()
+    signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGQUIT)
+    signals.run()
+    assert heard == [signal.SIGTERM, signal.SIGQUIT]
+
+
+def test_without_a_loop_a_signal_is_handled_at_once(heard: list[int]) -> None:
+    """While the worker starts, and at its end."""
+    StopSignals(lambda: False).adopt()
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == [signal.SIGTERM]
+
+
+def test_the_next_signal_does_not_wait_for_a_loop_that_is_stuck(
+    heard: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends one again means it."""
+    monkeypatch.setattr(stop_signals, "STUCK", 0.0)
+    StopSignals(lambda: True).adopt()
+    signal.raise_signal(signal.SIGQUIT)
+    assert heard == []
+    signal.raise_signal(signal.SIGQUIT)
+    assert heard == [signal.SIGQUIT]
+
+
+@pytest.mark.parametrize("listening", [True, False])
+def test_a_handler_that_is_replaced_is_kept_back_as_well(listening: bool, heard: list[int]) -> None:  # noqa: FBT001
+    """Celery's for a cold stop sets up the next one, which is harsher."""
+    signals = StopSignals(lambda: listening)
+
+    def harsher(number: int, _: object) -> None:
+        heard.append(-number)
+
+    def first(number: int, _: object) -> None:
+        heard.append(number)
+        signal.signal(number, harsher)
+
+    signal.signal(signal.SIGQUIT, first)
+    signals.adopt()
+    for handled in ([signal.SIGQUIT], [signal.SIGQUIT, -signal.SIGQUIT]):
+        signal.raise_signal(signal.SIGQUIT)
+        assert heard == (handled[:-1] if listening else handled)
+        signals.run()
+        assert heard == handled
