@@ -88,10 +88,6 @@ def _task_headers(name: str, task_id: str, *, retries: int) -> dict[str, object]
         "argsrepr": SEALED,
         "kwargsrepr": SEALED,
         "retries": retries,
-        "eta": None,
-        "expires": None,
-        "timelimit": [None, None],
-        "shadow": None,
         "ignore_result": True,
         "origin": _ORIGIN,
     }

@@ -186,6 +186,8 @@ def _open_keys(settings: Settings) -> KeyRing:
 
 def _log(call: ProviderCall, outcome: Outcome) -> None:
     """One wide line per attempt."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
     logger.info(
         "revocation.attempted",
         extra={

@@ -53,7 +53,7 @@ _DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finit
 
 def _refuse_lone_surrogates(text: str, value: object) -> None:
     # UTF-8 itself has no surrogates, so only an escape can bring one in.
-    if "\\u" in text:
+    if "\\ud" in text or "\\uD" in text:
         json.dumps(value, ensure_ascii=False).encode()
 
 

@@ -5,6 +5,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Final, Literal, Protocol
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -164,10 +165,15 @@ def endpoint(base_url: str, *segments: str, query: str = "") -> URL:
     """
     path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
     url = URL(f"{base_url}{path}{query and '?'}{query}", encoded=True)
-    expected = URL(base_url, encoded=True).raw_path.rstrip("/") + path
+    expected = _path_of(base_url) + path
     if url.raw_path != expected or {"", ".", ".."}.intersection(segments):
         raise ValueError("a path segment would reach another endpoint")
     return url
+
+
+@cache
+def _path_of(base_url: str) -> str:
+    return URL(base_url, encoded=True).raw_path.rstrip("/")
 
 
 def open_sealed(opener: Opener, jwe: str | None, audience: str) -> SecretStr | Permanent:

@@ -11,9 +11,9 @@ from amqp.transport import TCPTransport
 from celery import bootsteps
 from celery.worker import loops, state
 
+from worker.engine.frames import FrameReader
 from worker.task_consumer import TaskConsumer
 
-READ_AHEAD: Final = 8192  # bytes: a few messages; what is left over is copied with every frame
 STEPS_AT_ONCE: Final = 32  # of the hub, before the tasks get their turn
 
 
@@ -76,7 +76,7 @@ class EngineConsumer(TaskConsumer):
         tasks.consume()
         self.on_ready()
         if connection.transport.driver_type == "amqp":
-            _read_ahead(connection.connection.transport)
+            _read_at_once(connection.connection, hub)
             hub.call_soon(loops._quick_drain, connection)  # noqa: SLF001
         hub.propagate_errors = connection.connection_errors
         return broken
@@ -133,10 +133,10 @@ class _Pulse:
         return self._call_soon(*args)
 
 
-def _read_ahead(transport: Any) -> None:  # noqa: ANN401 - py-amqp ships no types
-    """Take what the socket has: py-amqp asks for each frame three times, and keeps what is too much for the next."""
-    if isinstance(transport, TCPTransport):
-        transport._quick_recv = lambda _: transport.sock.recv(READ_AHEAD)  # noqa: SLF001
+def _read_at_once(connection: Any, hub: Any) -> None:  # noqa: ANN401 - py-amqp and kombu ship no types
+    """In place of kombu's reader, but for TLS: what its layer keeps makes no socket readable."""
+    if isinstance(connection.transport, TCPTransport):
+        hub.add_reader(connection.sock, FrameReader(connection).read)
 
 
 def _look_again() -> None:

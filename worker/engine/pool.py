@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import time
@@ -19,6 +20,7 @@ from worker.engine.tracer import Tracer
 
 logger = logging.getLogger(__name__)
 
+_UNLIMITED: Final = contextlib.nullcontext()
 UNWINDING: Final = 2.0  # seconds that cancelled tasks get to let go of what they hold
 
 
@@ -83,7 +85,7 @@ class AsyncioPool(BasePool):
     async def _perform(self, job_id: int, job: _Job, name: str, task_id: str, request: dict[str, Any]) -> None:
         try:
             job.accepted(job_id, time.monotonic())
-            async with asyncio.timeout(job.hard_limit):
+            async with asyncio.timeout(job.hard_limit) if job.hard_limit else _UNLIMITED:
                 traced = await self._trace(name, task_id, request, job.soft_limit)
         except TimeoutError:
             job.timed_out(False, job.hard_limit or 0)  # noqa: FBT003 - celery's callback

@@ -45,8 +45,9 @@ class Valve(Consumer):
 
     def consume(self, no_ack: bool | None = None) -> None:  # noqa: FBT001 - kombu's signature
         """Begin to consume what may be consumed, and is not yet."""
-        open_ = [queue.name for queue in self.queues if not self._is_shut(queue.name)]
-        self._consume_queues(dict.fromkeys(open_, self.no_ack if no_ack is None else no_ack))
+        closed = [queue.name for queue in self.queues if not self.consuming_from(queue.name)]
+        may_open = [name for name in closed if not self._is_shut(name)]
+        self._consume_queues(dict.fromkeys(may_open, self.no_ack if no_ack is None else no_ack))
 
     def adjust(self) -> None:
         """Stop consuming what is held by now, go on with what is not; of what may be probed, take one message."""

@@ -1,0 +1,73 @@
+"""The valve on a real channel: what it says to the broker, and when."""
+
+from kombu import Connection
+from provider_calls import session_call
+
+from tasks.call import Lane
+from worker import broker, lanes, messages, topology
+from worker.holds.valve import Valve, valved
+from worker.publisher import Publisher
+from worker.settings import WorkerSettings
+
+LANES = [topology.calls_queue("genesys", lane) for lane in Lane]
+
+
+class Holds:
+    """What the valve asks, as told."""
+
+    shut = False
+
+    def shuts(self, _provider: str) -> bool:
+        """Whether no call may go."""
+        return self.shut
+
+    def may_probe(self, _provider: str) -> bool:
+        """No probe."""
+        return False
+
+
+def valve(connection: Connection, holds: Holds) -> tuple[Valve, list[object]]:
+    """A valve on both lanes of a provider, and the list of what it says to the broker."""
+    made = valved(lanes.bulkheads(WorkerSettings(), {}), lambda: holds)(connection.channel(), LANES)
+    said: list[object] = []
+    send = made.channel.send_method
+
+    def listen(method: object, *args: object, **options: object) -> object:
+        said.append(method)
+        return send(method, *args, **options)
+
+    made.channel.send_method = listen
+    return made, said
+
+
+def test_what_is_consumed_already_is_not_asked_for_again(rabbitmq_url: str) -> None:
+    """Four looks a second: each question would stop the worker until the broker has answered."""
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+        consumer, said = valve(connection, Holds())
+        consumer.consume()
+        assert len(said) == 2 * len(LANES)  # a prefetch count and a consumer for each
+        for _ in range(3):
+            consumer.adjust()
+        assert len(said) == 2 * len(LANES)
+
+
+def test_what_was_held_is_consumed_again_once_it_is_not(rabbitmq_url: str) -> None:
+    """Each queue by its own limit, and the others are left alone."""
+    holds = Holds()
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+        consumer, said = valve(connection, holds)
+        arrived: list[object] = []
+        consumer.on_message = arrived.append
+        consumer.consume()
+        holds.shut = True
+        consumer.adjust()
+        with Publisher(lambda: broker.connect(rabbitmq_url)) as publisher:
+            publisher.publish_all([messages.call(session_call("held", provider="genesys"))])
+        said.clear()
+        holds.shut = False
+        consumer.adjust()
+        assert len(said) == 2 * len(LANES)
+        connection.drain_events(timeout=5)
+        assert len(arrived) == 1
