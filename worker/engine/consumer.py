@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, Self
 
 from amqp.transport import TCPTransport
 from celery import bootsteps
 from celery.worker import loops, state
 
+from worker.engine.acks import Acks
 from worker.engine.frames import FrameReader
 from worker.task_consumer import TaskConsumer
 
@@ -19,6 +21,10 @@ STEPS_AT_ONCE: Final = 32  # of the hub, before the tasks get their turn
 
 class EngineConsumer(TaskConsumer):
     """Its `loop` takes the place of `celery.worker.loops.asynloop`."""
+
+    def __init__(self, *args: object, **kwargs: Any) -> None:  # noqa: ANN401 - celery's own
+        super().__init__(*args, **kwargs)
+        self._acks = Acks(self.app.runtime_host.loop.asyncio, self._amqp)
 
     def loop(self, _consumer: object, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Consume until the worker stops or the connection breaks; returns or raises as Celery's own loop does."""
@@ -43,8 +49,16 @@ class EngineConsumer(TaskConsumer):
         return self.app.runtime_host.loop.aside(super().ensure_connected, conn)
 
     def call_soon_ack(self, p: Any, *args: object, **kwargs: object) -> None:  # noqa: ANN401 - vine ships no types
-        """Acknowledge now: this is the consumer's own thread, and not the middle of a read."""
-        p(*args, **kwargs)
+        """Acknowledge at the end of this turn of the loop, which is the consumer's own, together with the others."""
+        self._acks.add(partial(p, *args, **kwargs))
+
+    def shutdown(self) -> None:
+        """The last acknowledgements first."""
+        self._acks.flush()
+        super().shutdown()
+
+    def _amqp(self) -> Any | None:  # noqa: ANN401 - py-amqp ships no types
+        return self.connection.connection if self.connection and self.connection.connected else None
 
     async def _consume(self, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
         """The body of `asynloop`, step by step; a test fails when that changes."""
