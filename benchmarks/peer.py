@@ -112,8 +112,8 @@ class PeerRow(Contestant):
         with running(self.start()) as daemons:
             try:
                 wait_until(lambda: wires.QUEUE in self._counts(), 60)
-            except AssertionError:
-                raise AssertionError(f"it declared no queue; it said: {daemons[0].tail}") from None
+            except AssertionError as error:
+                raise AssertionError(f"it declared no queue; it said: {daemons[0].tail}") from error
 
     def messages(self, count: int) -> list[Message]:
         """The calls that our own row is given, in this engine's wire format."""
