@@ -1,31 +1,30 @@
-"""The signals to stop, handled between two callbacks of a loop and never in the middle of one."""
+"""The signals to stop, handled between two steps of the worker and never in the middle of one."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
-import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-STUCK: Final = 5.0  # seconds: a loop that has not come back by then may never do so
+PATIENCE: Final = 5.0  # seconds: what has not ended by then may never do so, as a broker that is silent
 
 
 class StopSignals:
-    """Keeps Celery's handlers back until a loop has ended what the signal interrupted.
+    """Keeps Celery's handlers back until what the signal interrupted has ended.
 
-    For a cold stop they talk with the broker. In the middle of a frame that never ends well: py-amqp holds a lock
-    while it writes one, and has taken a part of it out of the socket while it reads one.
+    For a cold stop they talk with the broker. In the middle of a frame that does not end well: py-amqp holds a lock
+    while it writes one; and while it waits for an answer, whoever else reads takes that answer from it.
     """
 
     def __init__(self, listening: Callable[[], bool]) -> None:
-        """*listening* tells whether a loop runs that calls `run` once `descriptor` is readable."""
+        """*listening* tells whether somebody will call `run`: a loop once `descriptor` is readable, or who is busy."""
         self._listening = listening
-        self._heard: deque[tuple[float, Callable[[], object]]] = deque()
+        self._heard: deque[Callable[[], object]] = deque()
         # Readable when a signal came, also between the last look at the signals and the wait for descriptors.
         self.descriptor, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -36,22 +35,22 @@ class StopSignals:
             handler = signal.getsignal(number)
             if callable(handler) and getattr(handler, "func", None) != self._hear:
                 signal.signal(number, partial(self._hear, handler))
+        signal.signal(signal.SIGALRM, lambda *_: self.run())
 
     def run(self) -> None:
         """Do what Celery does at the signals that came."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
         with contextlib.suppress(BlockingIOError):
             os.read(self.descriptor, 4096)
         while self._heard:
-            _, handle = self._heard.popleft()
             try:
-                handle()
+                self._heard.popleft()()
             finally:
                 self.adopt()
 
     def _hear(self, handler: Callable[..., Any], number: int, frame: object) -> None:
-        now = time.monotonic()
-        if self._listening() and not (self._heard and now - self._heard[0][0] > STUCK):
-            self._heard.append((now, partial(handler, number, frame)))
+        self._heard.append(partial(handler, number, frame))
+        if self._listening():
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         else:
-            handler(number, frame)
-            self.adopt()
+            self.run()

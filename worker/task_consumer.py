@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
 
@@ -38,8 +39,8 @@ class TaskConsumer(Consumer):
 
     def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
-        self.stop_signals = StopSignals(self.loop_runs)
-        self._in_hub = False
+        self.stop_signals = StopSignals(self.is_busy)
+        self._busy = False
         self.reachability = Reachability()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
@@ -57,16 +58,26 @@ class TaskConsumer(Consumer):
 
     def loop(self, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Celery's own loop of a hub."""
-        self._in_hub = True
-        try:
+        with self._keeping_signals():
             loops.asynloop(*args)
-        finally:
-            self._in_hub = False
-            self.stop_signals.run()  # what came last: nobody else will
 
-    def loop_runs(self) -> bool:
-        """Whether signals can wait for the end of a callback."""
-        return self._in_hub
+    def stop(self) -> None:
+        """Consume no more, which the broker is told, and asked to confirm."""
+        with self._keeping_signals():
+            super().stop()
+
+    def is_busy(self) -> bool:
+        """Whether signals can wait: something else ends soon, and looks at them then."""
+        return self._busy
+
+    @contextmanager
+    def _keeping_signals(self) -> Iterator[None]:
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+            self.stop_signals.run()
 
     def watch(self, hub: Any, descriptor: int, handle: Callable[[], None]) -> None:  # noqa: ANN401 - kombu ships no types
         """Call *handle* between two callbacks when *descriptor* is readable."""

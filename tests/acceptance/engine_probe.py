@@ -113,15 +113,26 @@ for name, limits in {"wait": {}, "wait_soft": {"soft_time_limit": 0.3}, "wait_ha
 
 
 @app.task(name="probe.quit", base=Probing, bind=True)  # type: ignore[untyped-decorator] # celery has no types
-async def quit_amid(self: SettledTask, _: str) -> None:
-    """Let a SIGQUIT arrive in the middle of the next frame that the consumer's connection writes."""
+async def quit_amid(self: SettledTask, moment: str) -> None:
+    """Let a SIGQUIT arrive in the middle of the next frame on the consumer's connection.
+
+    Which is one that is written, or one that answers `basic.cancel` (class 60, method 30), which a warm stop asks.
+    """
     [request] = [each for each in state.active_requests if each.id == self.request.id]
     transport = request.message.channel.connection.transport
-    write = transport._write  # what is called while py-amqp holds its lock
+    read, write = transport._read, transport._write
 
-    def interrupted(data: object) -> None:
-        transport._write = write
-        write(data)
+    def interrupted_read(*args: object) -> object:
+        transport._read = read
         signal.raise_signal(signal.SIGQUIT)
+        return read(*args)
 
-    transport._write = interrupted
+    def interrupted_write(data: bytes) -> None:
+        write(data)
+        if moment == "written":
+            transport._write = write
+            signal.raise_signal(signal.SIGQUIT)
+        elif bytes(data[7:11]) == b"\x00\x3c\x00\x1e":
+            transport._write, transport._read = write, interrupted_read
+
+    transport._write = interrupted_write

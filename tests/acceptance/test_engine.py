@@ -205,17 +205,21 @@ def test_what_may_not_finish_is_given_back(controlled: Probe, signals: list[sign
 
 
 @pytest.mark.parametrize("engine", ["asyncio", "threads"])
+@pytest.mark.parametrize("moment", ["written", "answered"])
 def test_a_cold_stop_does_not_wait_for_what_it_interrupts(
-    engine: str, rabbitmq_url: str, tmp_path: Path, processes: Processes
+    engine: str, moment: str, rabbitmq_url: str, tmp_path: Path, processes: Processes
 ) -> None:
-    """SIGQUIT in the middle of a frame: its handler writes to the broker, and the frame has to end first."""
+    """SIGQUIT in the middle of a frame, or of a warm stop: its handler talks with the broker, when that has ended."""
     system = System(tmp_path / "system", rabbitmq_url, processes, worker={"engine": engine})
     probe = Probe(system)
     worker = probe.start()
     probe.send("probe.wait", 30)
     probe.wait_for("began")
-    probe.send("probe.quit", "in a frame")
-    assert worker.wait(10) == 0
+    probe.send("probe.quit", moment)
+    if moment == "answered":
+        wait_until(lambda: len(probe.trail("task_success")) == 1, 10, "the trap to be set")
+        worker.send_signal(signal.SIGTERM)
+    assert worker.wait(8) == 0
     assert "Traceback" not in worker.output
     system.close()
 

@@ -81,6 +81,7 @@ def test_a_broker_that_goes_away_is_an_error_of_the_connection(private_rabbitmq:
         private_rabbitmq.kill9()
         with pytest.raises(connection.connection_errors):
             read_until(connection, lambda: False)
+        connection.collect()
 
 
 def test_bytes_that_are_no_frame_are_an_error_of_the_connection(connection: Connection) -> None:
@@ -89,3 +90,4 @@ def test_bytes_that_are_no_frame_are_an_error_of_the_connection(connection: Conn
     connection.connection.transport._read_buffer = bytes(8)
     with pytest.raises(connection.connection_errors, match="without an end"):
         read_until(connection, lambda: False)
+    connection.collect()

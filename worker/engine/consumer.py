@@ -30,10 +30,9 @@ class EngineConsumer(TaskConsumer):
         """Consume until the worker stops or the connection breaks; returns or raises as Celery's own loop does."""
         self.app.runtime_host.loop.run(self._consume(*args))
 
-    def loop_runs(self) -> bool:
-        """Also while the pool is stopped and while the broker is away."""
-        loop: asyncio.AbstractEventLoop = self.app.runtime_host.loop.asyncio
-        return loop.is_running()
+    def is_busy(self) -> bool:
+        """Also while the loop runs without the hub: the pool is stopped, or the broker is away."""
+        return super().is_busy() or bool(self.app.runtime_host.loop.asyncio.is_running())
 
     def watch(self, hub: Any, descriptor: int, handle: Callable[[], None]) -> None:  # noqa: ANN401 - kombu ships no types
         """Watched by the event loop itself, which runs when the hub is not stepped, too."""
