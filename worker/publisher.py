@@ -20,6 +20,7 @@ from amqp.exceptions import AMQPError, NotFound, RecoverableConnectionError
 from kombu.exceptions import KombuError
 
 from worker import embedded, topology
+from worker.amqp_writing import one_write
 
 if TYPE_CHECKING:
     from kombu import Connection
@@ -205,16 +206,11 @@ class _ConfirmLine:
 
     @contextlib.contextmanager
     def _one_write(self) -> Iterator[None]:
-        """Send what is put on the channel meanwhile: a frame a system call is too many."""
+        """Send what is put on the channel meanwhile."""
         if self.channel.connection is None:
             raise RecoverableConnectionError("the connection was closed")
-        frames, transport = bytearray(), self.channel.connection.transport
-        write, transport._write = transport._write, frames.extend  # noqa: SLF001
-        try:
+        with one_write(self.channel.connection.transport):
             yield
-        finally:
-            transport._write = write  # noqa: SLF001
-        transport.write(frames)
 
     def _await_confirms(self, until: float) -> None:
         while self._open:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
+
+from worker.amqp_writing import one_write
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,24 +36,17 @@ class Acks:
         if not waiting:
             return
         transport = getattr(self._connection(), "transport", None)
-        if transport is None:
-            _settle(waiting)
-            return
-        write, frames = transport._write, bytearray()  # noqa: SLF001 - what py-amqp calls for each frame
-        transport._write = frames.extend  # noqa: SLF001 - for as long as nothing else can write, or wait for an answer
         try:
-            _settle(waiting)
-        finally:
-            transport._write = write  # noqa: SLF001 - as it was
-        try:
-            transport.write(frames)
+            with one_write(transport) if transport else nullcontext():
+                for settle in waiting:
+                    _try(settle)
         except OSError as error:
             logger.warning("acks.not_sent", extra={"count": len(waiting), "error": type(error).__name__})
 
 
-def _settle(waiting: list[Callable[[], object]]) -> None:
-    for settle in waiting:
-        try:
-            settle()
-        except Exception:
-            logger.exception("acks.fault")
+def _try(settle: Callable[[], object]) -> None:
+    """The others must not wait because of this one."""
+    try:
+        settle()
+    except Exception:
+        logger.exception("acks.fault")
