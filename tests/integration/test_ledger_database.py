@@ -3,6 +3,7 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,6 +58,32 @@ def test_several_processes_may_migrate_an_empty_database_at_once(ledger_url: str
     ledger = Ledger.open(ledger_url)
     ledger.record([planned()])
     ledger.close()
+
+
+def test_a_ledger_that_another_process_is_making_is_waited_for(sqlite_file: Path) -> None:
+    """SQLite refuses the switch to its write-ahead log at once while somebody writes the old way."""
+    other = sqlite3.connect(sqlite_file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(1) as threads:
+        upgrading = threads.submit(upgraded, sqlite_file)
+        time.sleep(0.3)
+        other.execute("COMMIT")
+        ledger = upgrading.result(30)
+    assert ledger.totals().events == 0
+    ledger.close()
+    other.close()
+
+
+def test_rows_survive_that_another_process_leaves_the_ledger(sqlite_file: Path) -> None:
+    """SQLite removes the log when it sees nobody else: a connection of ours must not take the locks of its siblings."""
+    ledger, sibling = upgraded(sqlite_file), upgraded(sqlite_file)
+    count = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM events').fetchone())"
+    argv = [sys.executable, "-c", count, str(sqlite_file)]
+    assert subprocess.run(argv, text=True, capture_output=True, check=True).stdout == "(0,)\n"
+    ledger.record([planned()])
+    assert subprocess.run(argv, text=True, capture_output=True, check=True).stdout == "(1,)\n"
+    ledger.close()
+    sibling.close()
 
 
 @pytest.mark.usefixtures("ledger")

@@ -1,8 +1,6 @@
 """One SQLite connection to the broker's file: private, in write-ahead mode, on the broker's own clock."""
 
 import itertools
-import os
-import random
 import sqlite3
 import threading
 import time
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from worker.embedded.errors import BrokerUnavailable
+from worker.sqlite_file import create_private, execute_patiently
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # AUTOINCREMENT: an id that was used again would let a late ack delete a message it never saw.
@@ -38,11 +37,6 @@ _EXCHANGES_LEAD_ON: Final = (
 MIGRATIONS: Final = (_FIRST, _EXCHANGES_LEAD_ON)  # each takes a file from the version that is its place to the next
 VERSION: Final = len(MIGRATIONS)
 
-# Closing any descriptor of a file drops all of the process's POSIX locks on it
-# (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_):
-# so nobody may connect while the file is being created.
-_OPENING: Final = threading.Lock()
-
 
 class Database:
     """A connection any thread may use, one transaction at a time; it waits *patience* seconds for other processes.
@@ -56,8 +50,9 @@ class Database:
         self.path = path
         self._patience = patience
         self._lock = threading.Lock()
-        with _OPENING, self._translated():
-            _create_private(path)
+        with self._translated():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            create_private(path)
             self._db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
         try:
             self._epoch = self._prepare("FULL" if durable else "NORMAL")
@@ -73,7 +68,7 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed at the end of the block, undone when the block raises."""
         with self._lock, self._translated():
-            self._patiently("BEGIN IMMEDIATE")
+            execute_patiently(self._db, "BEGIN IMMEDIATE", self._patience)
             try:
                 yield self._db
                 self._db.execute("COMMIT")
@@ -95,7 +90,7 @@ class Database:
 
     def _prepare(self, synchronous: str) -> float:
         with self._translated():
-            self._patiently("PRAGMA journal_mode = WAL")
+            execute_patiently(self._db, "PRAGMA journal_mode = WAL", self._patience)
             self._db.execute(f"PRAGMA synchronous = {synchronous}")
             self._db.execute("PRAGMA journal_size_limit = 67108864")
         return self._known_epoch() or self._migrate()
@@ -106,22 +101,6 @@ class Database:
             yield
         except (sqlite3.Error, OSError) as error:
             raise BrokerUnavailable(f"embedded broker {self.path}: {error}") from error
-
-    def _patiently(self, statement: str) -> None:
-        # SQLite's own waiting backs off to 100 ms a time: against a process that commits without a pause it loses for
-        # seconds, and the switch to WAL does not wait at all. Short waits of random length share the lock fairly.
-        deadline = time.monotonic() + self._patience
-        self._db.execute("PRAGMA busy_timeout = 0")
-        while True:
-            try:
-                self._db.execute(statement)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(random.uniform(0.0001, 0.0005))  # noqa: S311  # no secret
-            else:
-                break
-        self._db.execute(f"PRAGMA busy_timeout = {self._patience * 1000:.0f}")
 
     def _known_epoch(self) -> float | None:
         with self.read() as db:
@@ -137,12 +116,6 @@ class Database:
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
             return _epoch_of_boot(db) or _begin_boot(db)
-
-
-def _create_private(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _epoch_of_boot(db: sqlite3.Connection) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from typing import Any, Final
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from worker.sqlite_file import create_private, execute_patiently
 
 LOCK_SECONDS: Final = 10  # how long a writer waits for another one
 CONNECT_SECONDS: Final = 5
@@ -108,23 +110,22 @@ def _postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
 def _sqlite(url: URL, path: Path, patience: float, *, durable: bool) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": patience}, pool_timeout=patience)
     event.listen(engine, "do_connect", lambda *_: _make_private(path))  # not sooner: a full disk is waited for
-    event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, durable=durable))
+    event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, patience, durable=durable))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _make_private(path: Path) -> None:
-    """An empty file only its owner can read; SQLite gives its -wal and -shm files the same mode."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        create_private(path)
         path.chmod(0o600)
     except OSError as error:
         raise LedgerUnavailable(f"ledger {path}: {error.strerror}") from None
 
 
-def _prepare_sqlite(connection: Any, *, durable: bool) -> None:  # noqa: ANN401 - a driver's connection
+def _prepare_sqlite(connection: sqlite3.Connection, patience: float, *, durable: bool) -> None:
     connection.isolation_level = None  # the transaction is ours to begin
-    connection.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
+    execute_patiently(connection, "PRAGMA journal_mode=WAL", patience)  # readers and the writer do not meet
     # FULL: a commit is on the disk before the message is acked to the broker. With NORMAL a power cut takes back
     # commits that were acked (https://www.sqlite.org/pragma.html#pragma_synchronous); one sync per batch is cheap.
     connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
