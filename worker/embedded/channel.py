@@ -163,6 +163,11 @@ class Channel(DeclaringChannel):
         """The queues being consumed, each once."""
         return list(dict.fromkeys(subscription.queue for subscription in self._consumers.values()))
 
+    @property
+    def has_in_hand(self) -> bool:
+        """Whether it holds messages that are not settled."""
+        return bool(self._unacked or self._leased)
+
     def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
         """Forget a delivered message for good; *multiple* takes all earlier ones of this channel with it."""
         earlier = [tag for tag in list(self._unacked) if tag < delivery_tag] if multiple else []

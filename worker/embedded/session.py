@@ -9,16 +9,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from worker.embedded.channel import Channel
 from worker.embedded.database import Database
 from worker.embedded.errors import BrokerUnavailable
+from worker.embedded.news import News
 from worker.embedded.store import Delivery, Settlement, Store
 
 if TYPE_CHECKING:
     from kombu.connection import Connection
+
+    from worker.embedded.polling import HubPolling
 
 PATIENCE: Final = 5.0  # seconds a locked file is waited for before it is an error
 GLANCE: Final = 0.1  # seconds one pass may wait: it runs on the consumer's event loop
@@ -42,9 +45,10 @@ class Session:
         self.closed = False
         self.channels: set[Channel] = set()
         self.channel_ids = count(1)
-        self.timer: Any = None  # the event loop's entry that polls, if one does
+        self.polling: HubPolling | None = None  # on an event loop, if one does it
         self.durable = Store(Database(path, durable=True, patience=PATIENCE), uuid4().hex, lease_seconds)
         self._leasing: Store | None = None
+        self._news: News | None = None
         self._has_leased = False
         self._leaves_leases = False  # said once, of all its channels
         self._settled: deque[Settlement] = deque()
@@ -70,6 +74,7 @@ class Session:
         self._has_leased = True
         durable.keep()  # a file that can be read is not yet one that can be written
         self._leasing = Store(Database(path, durable=False, patience=GLANCE), durable.owner, durable.lease_seconds)
+        self._news = News.of(path)
         threading.Thread(target=_keep, args=(durable, self._stop), name="embedded-leases", daemon=True).start()
 
     def poll(self) -> int:
@@ -82,14 +87,11 @@ class Session:
                 self._flush(self._leasing)
         return delivered
 
-    def drain_events(self, timeout: float | None, interval: float) -> None:
-        """Poll every *interval* seconds until something is delivered; TimeoutError after *timeout* seconds."""
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not self.poll():
-            left = interval if deadline is None else deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("no message")
-            time.sleep(min(interval, left))
+    @property
+    def rests_on(self) -> News | None:
+        """What will tell of the next message; None while something is in hand, or where nobody could tell."""
+        in_hand = self._settled or any(channel.has_in_hand for channel in tuple(self.channels))
+        return None if in_hand else self._news
 
     def lease(self, queues: Mapping[str, int], limit: int) -> list[Delivery]:
         """Lease up to *limit* messages, and store what was settled since, in one commit; touches nothing when idle."""
@@ -138,8 +140,8 @@ class Session:
             return
         self.closed = True
         self._stop.set()
-        if self.timer is not None:
-            self.timer.cancel()
+        if self.polling:
+            self.polling.stop()
         for channel in tuple(self.channels):
             channel.retire()
         try:
@@ -149,6 +151,8 @@ class Session:
             self.leave_leases(error)
         for store in filter(None, (self._leasing, self.durable)):
             store.database.close()
+        if self._news:
+            self._news.close()
 
     def _flush(self, store: Store) -> None:
         with self._passing:

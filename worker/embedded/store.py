@@ -15,6 +15,7 @@ from worker.embedded import routing
 from worker.embedded.database import Database
 from worker.embedded.dead_letter import bury, bury_waiting, enqueue
 from worker.embedded.errors import Unroutable
+from worker.embedded.news import tell
 
 LARGEST_LEASE: Final = 4 * 1_048_576  # bytes of bodies: with this much in hand no further message is taken
 
@@ -89,6 +90,7 @@ class Store:
                     raise Unroutable(f"no queue for key {message.routing_key!r} of exchange {message.exchange!r}")
                 visible_at = self.database.now() + message.delay
                 enqueue(db, queues, (message.exchange, message.routing_key, visible_at, message.envelope, message.body))
+        tell(self.database.path)
 
     def has_ready(self, queues: Iterable[str]) -> bool:
         """Whether one of *queues* has a message to lease; takes no lock."""
@@ -131,6 +133,7 @@ class Store:
                 "UPDATE message SET owner = NULL, acquired = acquired - ? WHERE id = ? AND owner = ?",
                 [(untouched, message_id, self.owner) for message_id in message_ids],
             )
+        tell(self.database.path)
 
     def keep(self) -> None:
         """Renew this owner's lease, free what dead owners held, try dead letters again that had nowhere to go."""
@@ -147,6 +150,7 @@ class Store:
             self._settle(db, settlements, self.database.now())
             db.execute("UPDATE message SET owner = NULL WHERE owner = ?", (self.owner,))
             db.execute("DELETE FROM lease WHERE owner = ?", (self.owner,))
+        tell(self.database.path)
 
     def counts(self) -> dict[str, QueueCounts]:
         """Return the counts of every declared queue."""

@@ -10,6 +10,7 @@ from kombu.transport.base import Transport as BaseTransport
 
 from worker.embedded.channel import Channel
 from worker.embedded.errors import BrokerUnavailable
+from worker.embedded.polling import HubPolling, drain_events
 from worker.embedded.session import Session
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Transport(BaseTransport):
     """Brokers messages between processes of one machine through one SQLite file.
 
     Transport options: `lease_seconds` (15), after which a message of a dead consumer is delivered again;
-    `polling_interval` (0.01 seconds); `batch` (100), the most messages leased by one pass.
+    `polling_interval` (0.01 seconds), but for a consumer at rest; `batch` (100), the most messages leased by one pass.
     Priorities, expiry, auto-delete, exclusive queues and every other `x-` argument are accepted and ignored.
     A process must not fork while it is connected (https://www.sqlite.org/howtocorrupt.html section 2.6).
     """
@@ -71,17 +72,17 @@ class Transport(BaseTransport):
 
     def drain_events(self, connection: Session, timeout: float | None = None, **_: Any) -> None:  # noqa: ANN401  # kombu's signature
         """Deliver what can be leased now, or the first messages that come; TimeoutError after *timeout* seconds."""
-        connection.drain_events(timeout, self._interval)
+        drain_events(connection, timeout, self._interval)
 
     def register_with_event_loop(self, connection: Session, loop: "Hub") -> None:
         """Let *loop* do the polling, until the connection is closed."""
         self.unregister_from_event_loop(connection, loop)
-        connection.timer = loop.call_repeatedly(self._interval, connection.poll)
+        connection.polling = HubPolling(connection, loop, self._interval)
 
     def unregister_from_event_loop(self, connection: Session, loop: "Hub") -> None:  # noqa: ARG002  # kombu's signature
         """Stop polling."""
-        if connection.timer is not None:
-            connection.timer.cancel()
+        if connection.polling:
+            connection.polling.stop()
 
     @property
     def _interval(self) -> float:
