@@ -100,7 +100,7 @@ class _Pulse:
 
     def __init__(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
         self._hub = hub
-        self._steps = hub.create_loop()
+        self._steps = self._new_steps()
         self._poll = hub.poller.poll
         self._call_soon = hub.call_soon
         self._due = asyncio.Event()
@@ -135,7 +135,15 @@ class _Pulse:
         try:
             next(self._steps)
         except StopIteration:
-            self._steps = self._hub.create_loop()
+            self._steps = self._new_steps()
+
+    def _new_steps(self) -> Iterator[None]:
+        # A hub that watches no descriptor, as with the embedded broker, does not poll but sleep.
+        steps: Iterator[None] = self._hub.create_loop(sleep=self._wait_here)
+        return steps
+
+    def _wait_here(self, seconds: float) -> None:
+        self._patience = seconds
 
     def _peek(self, timeout: float) -> Any:  # noqa: ANN401 - kombu ships no types
         self._patience = timeout
