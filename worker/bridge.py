@@ -33,6 +33,7 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._calls: set[futures.Future[Any]] = set()
+        self._gives_back = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="provider-calls", daemon=True)
 
     def start(self) -> None:
@@ -47,6 +48,8 @@ class LoopThread:
         """As `run`, for the body of a task. Raises Reject, which gives its message back, where it may not finish."""
         future = asyncio.run_coroutine_threadsafe(body, self._loop)
         self._calls.add(future)
+        if self._gives_back:
+            future.cancel()
         try:
             return future.result()
         except futures.CancelledError:
@@ -62,7 +65,8 @@ class LoopThread:
             self.cancel_calls()
 
     def cancel_calls(self) -> None:
-        """Cancel every body that runs."""
+        """Cancel every body that runs, and those that a thread was about to begin."""
+        self._gives_back = True
         for future in tuple(self._calls):
             future.cancel()
 
