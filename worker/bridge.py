@@ -67,6 +67,9 @@ class LoopThread:
     def cancel_calls(self) -> None:
         """Cancel every body that runs, and those that a thread was about to begin."""
         self._gives_back = True
+        self._loop.call_soon_threadsafe(self._cancel_them)  # there no signal interrupts it
+
+    def _cancel_them(self) -> None:
         for future in tuple(self._calls):
             future.cancel()
 
@@ -124,8 +127,8 @@ class ThreadsPool(TaskPool):
     def terminate_job(self, pid: int, signal: object = None) -> None:
         """Leave a single call alone: a thread has no id of its own here, and a stop cancels all of them."""
 
-    def _on_signal(self, **_: object) -> None:
-        """The second signal to stop ends the grace."""
+    def _on_signal(self, how: str, **_: object) -> None:
+        """The second signal to stop ends the grace; a cold stop has none."""
         self._signals += 1
-        if self._signals > 1:
+        if self._signals > 1 or how == "Cold":
             self.app.runtime_host.loop.cancel_calls()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -70,6 +72,13 @@ def let_acks_arrive(connection: Connection) -> None:
     """
     if connection.transport.driver_type == "amqp":
         time.sleep(ACKS_UNDER_WAY)
+
+
+def cut(connection: Connection) -> None:
+    """End *connection* without a word, and have whoever reads or writes it fail at once."""
+    if connection.transport.driver_type == "amqp":
+        with suppress(OSError):  # it may be at its end already
+            connection.connection.transport.sock.shutdown(socket.SHUT_RDWR)
 
 
 def encryption(url: str, tls: TlsSettings) -> dict[str, Any] | bool:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from celery.exceptions import WorkerTerminate
+
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 PATIENCE: Final = 5.0  # seconds: what has not ended by then may never do so, as a broker that is silent
 
@@ -21,9 +23,13 @@ class StopSignals:
     while it writes one; and while it waits for an answer, whoever else reads takes that answer from it.
     """
 
-    def __init__(self, listening: Callable[[], bool]) -> None:
-        """*listening* tells whether somebody will call `run`: a loop once `descriptor` is readable, or who is busy."""
+    def __init__(self, listening: Callable[[], bool], at_the_last: Callable[[], object]) -> None:
+        """*listening* tells whether somebody will call `run`: a loop once `descriptor` is readable, or who is busy.
+
+        *at_the_last* is called for a signal that breaks off the stop itself, as Celery does at the third one.
+        """
         self._listening = listening
+        self._at_the_last = at_the_last
         self._heard: deque[Callable[[], object]] = deque()
         # Readable when a signal came, also between the last look at the signals and the wait for descriptors.
         self.descriptor, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -42,11 +48,15 @@ class StopSignals:
         signal.setitimer(signal.ITIMER_REAL, 0)
         with contextlib.suppress(BlockingIOError):
             os.read(self.descriptor, 4096)
-        while self._heard:
-            try:
-                self._heard.popleft()()
-            finally:
-                self.adopt()
+        try:
+            while self._heard:
+                try:
+                    self._heard.popleft()()
+                finally:
+                    self.adopt()
+        except WorkerTerminate:
+            self._at_the_last()
+            raise
 
     def _hear(self, handler: Callable[..., Any], number: int, frame: object) -> None:
         self._heard.append(partial(handler, number, frame))

@@ -14,7 +14,7 @@ from typing import Any, Final
 from amqp.exceptions import AMQPError
 from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
-from celery.worker import loops
+from celery.worker import loops, state
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
@@ -39,7 +39,7 @@ class TaskConsumer(Consumer):
 
     def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
-        self.stop_signals = StopSignals(self.is_busy)
+        self.stop_signals = StopSignals(self.is_busy, self.abandon)
         self._busy = False
         self.reachability = Reachability()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
@@ -67,8 +67,17 @@ class TaskConsumer(Consumer):
             super().stop()
 
     def is_busy(self) -> bool:
-        """Whether signals can wait: something else ends soon, and looks at them then."""
-        return self._busy
+        """Whether signals can wait: something else ends soon, and looks at them then.
+
+        A cold stop ends soon by itself. What Celery does at a further signal, it raises, would leave half a frame.
+        """
+        return self._busy or state.should_terminate is not None
+
+    def abandon(self) -> None:
+        """Have no call go on, and cut the connection, in which there may be half a frame: all is delivered again."""
+        self.app.runtime_host.loop.cancel_calls()
+        if self.connection and self.connection.connected:
+            broker.cut(self.connection)
 
     @contextmanager
     def _keeping_signals(self) -> Iterator[None]:
@@ -77,7 +86,8 @@ class TaskConsumer(Consumer):
             yield
         finally:
             self._busy = False
-            self.stop_signals.run()
+            if not self.is_busy():
+                self.stop_signals.run()
 
     def watch(self, hub: Any, descriptor: int, handle: Callable[[], None]) -> None:  # noqa: ANN401 - kombu ships no types
         """Call *handle* between two callbacks when *descriptor* is readable."""

@@ -1,8 +1,10 @@
 """Celery stays Celery on the engine: each promise against a real worker process."""
 
+import contextlib
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -221,6 +223,24 @@ def test_a_cold_stop_does_not_wait_for_what_it_interrupts(
         worker.send_signal(signal.SIGTERM)
     assert worker.wait(8) == 0
     assert "Traceback" not in worker.output
+    system.close()
+
+
+@pytest.mark.parametrize("engine", ["asyncio", "threads"])
+def test_many_signals_in_a_row_end_the_worker(
+    engine: str, rabbitmq_url: str, tmp_path: Path, processes: Processes
+) -> None:
+    """Whatever they interrupt; calls that would go on for long do not hold up the end."""
+    system = System(tmp_path / "system", rabbitmq_url, processes, worker={"engine": engine})
+    probe = Probe(system)
+    worker = probe.start()
+    probe.send_many([("probe.wait", (60,))] * 50)
+    probe.wait_for("began", 50)
+    for _ in range(6):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker.pid, signal.SIGQUIT)
+        time.sleep(0.001)
+    worker.wait(15)
     system.close()
 
 

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from celery.exceptions import WorkerTerminate
 from servers import wait_until
 
 from worker import stop_signals
@@ -25,6 +26,10 @@ def heard() -> Iterator[list[int]]:
         signal.signal(number, handler)
 
 
+def nothing() -> None:
+    """At the last."""
+
+
 def readable(signals: StopSignals) -> bool:
     """Whether a loop would be woken."""
     return bool(select.select([signals.descriptor], [], [], 0)[0])
@@ -33,7 +38,7 @@ def readable(signals: StopSignals) -> bool:
 @pytest.mark.parametrize("number", stop_signals.STOPS)
 def test_a_signal_wakes_the_loop_and_waits_for_it(number: signal.Signals, heard: list[int]) -> None:
     """It is handled once, when the loop says so."""
-    signals = StopSignals(lambda: True)
+    signals = StopSignals(lambda: True, nothing)
     signals.adopt()
     signal.raise_signal(number)
     assert (heard, readable(signals)) == ([], True)
@@ -45,7 +50,7 @@ def test_a_signal_wakes_the_loop_and_waits_for_it(number: signal.Signals, heard:
 
 def test_signals_are_handled_in_their_order(heard: list[int]) -> None:
     """A warm stop, and then a hurried one."""
-    signals = StopSignals(lambda: True)
+    signals = StopSignals(lambda: True, nothing)
     signals.adopt()
     signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGQUIT)
@@ -55,7 +60,7 @@ def test_signals_are_handled_in_their_order(heard: list[int]) -> None:
 
 def test_when_nobody_is_busy_a_signal_is_handled_at_once(heard: list[int]) -> None:
     """While the worker starts, and at its end."""
-    StopSignals(lambda: False).adopt()
+    StopSignals(lambda: False, nothing).adopt()
     signal.raise_signal(signal.SIGTERM)
     assert heard == [signal.SIGTERM]
 
@@ -63,16 +68,29 @@ def test_when_nobody_is_busy_a_signal_is_handled_at_once(heard: list[int]) -> No
 def test_a_signal_does_not_wait_for_ever(heard: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is busy may be stuck, with a broker that is silent."""
     monkeypatch.setattr(stop_signals, "PATIENCE", 0.1)
-    StopSignals(lambda: True).adopt()
+    StopSignals(lambda: True, nothing).adopt()
     signal.raise_signal(signal.SIGQUIT)
     assert heard == []
     wait_until(lambda: heard == [signal.SIGQUIT], 5)
 
 
+def test_a_signal_that_breaks_off_the_stop_leaves_nothing_running(heard: list[int]) -> None:
+    """Celery's third handler raises wherever the worker is: what that was about to end has to end all the same."""
+
+    def hard(_number: int, _frame: object) -> None:
+        raise WorkerTerminate(1)
+
+    signal.signal(signal.SIGQUIT, hard)
+    StopSignals(lambda: False, lambda: heard.append(0)).adopt()
+    with pytest.raises(WorkerTerminate):
+        signal.raise_signal(signal.SIGQUIT)
+    assert heard == [0]
+
+
 @pytest.mark.parametrize("listening", [True, False])
 def test_a_handler_that_is_replaced_is_kept_back_as_well(listening: bool, heard: list[int]) -> None:  # noqa: FBT001
     """Celery's for a cold stop sets up the next one, which is harsher."""
-    signals = StopSignals(lambda: listening)
+    signals = StopSignals(lambda: listening, nothing)
 
     def harsher(number: int, _: object) -> None:
         heard.append(-number)

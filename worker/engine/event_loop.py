@@ -43,6 +43,9 @@ class EventLoop:
         # In a task of its own: run_until_complete never ends for a bare future that holds a SystemExit.
         return await self.asyncio.run_in_executor(None, function, *args)
 
+    def cancel_calls(self) -> None:
+        """Nothing: none goes on where the loop does not."""
+
     def stop(self) -> None:
         """Close it; nothing may be running on it any more."""
         self.asyncio.run_until_complete(cancel_all())
