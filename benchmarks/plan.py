@@ -44,7 +44,7 @@ COMPLETE: Final = Plan(
 )
 QUICK: Final = Plan(
     rounds=1,
-    seconds=2.5,
+    seconds=2.0,
     pings=100,
     loaded_seconds=2.0,
     backlog=10_000,
@@ -53,7 +53,7 @@ QUICK: Final = Plan(
     records=5_000,
     events=4_000,
     publications=2_000,
-    scaling_seconds=1.5,
+    scaling_seconds=1.0,
     in_flight=(64, 1000),
     latencies=(0.005, 0.5),
     providers=(10, 50),
