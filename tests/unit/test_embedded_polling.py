@@ -34,14 +34,14 @@ def _looks_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("worker.embedded.polling.AT_REST", NEVER)
 
 
-@pytest.fixture
-def _nobody_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of the system's inotify instances are in use."""
+@pytest.fixture(params=[OSError(24, "Too many open files"), RuntimeError("inotify support was not found")])
+def _nobody_tells(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of the system's inotify instances are in use, or its C library has none."""
 
-    def none_left(*_: object) -> None:
-        raise OSError(24, "Too many open files")
+    def none(*_: object) -> None:
+        raise request.param
 
-    monkeypatch.setattr("worker.embedded.news.News.__init__", none_left)
+    monkeypatch.setattr("worker.embedded.news.News.__init__", none)
 
 
 def consumed_by_draining(connection: Connection, during: Callable[[], None]) -> bytes:

@@ -33,7 +33,7 @@ class News:
         """The same; None where there is no inotify."""
         try:
             return cls(path)
-        except (ImportError, OSError):
+        except (ImportError, OSError, RuntimeError):  # not Linux; all in use; a C library without it
             return None
 
     def wait(self, seconds: float) -> None:
