@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -53,8 +54,8 @@ def files(root: Path, but: Collection[str] = ()) -> Iterator[Place]:
 
     Folders, sockets, and what a server removes meanwhile are passed over.
     """
-    found = sorted(root.rglob("*")) if root.is_dir() else sorted(root.parent.glob(f"{root.name}*"))
-    for file in found:
+    below = [Path(folder, name) for folder, _, names in os.walk(root) for name in names]  # rglob fails at a lost folder
+    for file in sorted(below if root.is_dir() else root.parent.glob(f"{root.name}*")):
         if not any(each in file.name for each in but):
             with contextlib.suppress(OSError):
                 yield Place(str(file), file.read_bytes())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy
-from canary_search import Kind, Place, leaks
+from canary_search import Kind, Place, files, leaks
 from canary_story import FAULTS, CanaryStory
 from celery.events.event import event_exchange
 from kombu import Exchange, Queue
@@ -55,8 +55,8 @@ def everywhere(story: CanaryStory, said: Path, broker_files: Path) -> list[Place
 def never_arrived(story: CanaryStory) -> set[str]:
     """The markers that could not have leaked: no provider saw the token, no file of settings holds the secret."""
     seen = {entry["key"] for entry in story.system.journal()}
-    files = [file for file in story.system.home.glob("*/*") if file.is_file()]
-    settings = [Place(file.name, file.read_bytes()) for file in (story.system.home / "revoker.toml", *files)]
+    kept = [file for file in story.system.home.glob("*/*") if file.is_file()]
+    settings = [Place(file.name, file.read_bytes()) for file in (story.system.home / "revoker.toml", *kept)]
     found = {line.partition(": ")[2].partition(",")[0] for line in leaks(settings, story.markers)}
     tokens = {marker.name for marker in story.markers if digest(marker.value) in seen}
     return (_SEEN_BY_PROVIDERS - tokens) | (_SECRETS_OF_OURS - found)
@@ -91,10 +91,8 @@ def _copies(story: CanaryStory) -> Iterator[Place]:
 
 
 def _files(what: str, root: Path, may_hold: frozenset[Kind]) -> Iterator[Place]:
-    files = sorted(root.parent.glob(f"{root.name}*")) if not root.is_dir() else sorted(root.rglob("*"))
-    for file in files:
-        if file.is_file():
-            yield Place(f"{what} {file.name}", file.read_bytes(), may_hold)
+    for place in files(root):
+        yield Place(f"{what} {place.name}", place.content, may_hold)
 
 
 def _ledger(story: CanaryStory) -> Iterator[Place]:

@@ -3,9 +3,11 @@
 import contextlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +84,24 @@ def test_a_token_in_any_file_is_a_leak(tmp_path: Path) -> None:
     (tmp_path / "revoker.toml").write_text("sbx-chaos-ab")
     found = leaks(files(tmp_path, but=("revoker.toml",)), [Marker("a token", "sbx-chaos-ab", Kind.SECRET)])
     assert {leak.partition(": ")[0] for leak in found} == {str(tmp_path / "logs" / "worker.log")}
+
+
+def test_a_folder_that_goes_while_files_are_searched_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker at work removes a queue's folder between its listing and its opening; the rest is searched."""
+    (tmp_path / "queue").mkdir()
+    (tmp_path / "worker.log").write_text("sbx-chaos-ab")
+    scandir = os.scandir
+
+    def late(folder: str | Path) -> Iterator[os.DirEntry[str]]:
+        if Path(folder).name == "queue":
+            Path(folder).rmdir()
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert [place.content for place in files(tmp_path)] == [b"sbx-chaos-ab"]
+    assert not (tmp_path / "queue").exists()
 
 
 def test_make_chaos_lists_what_it_would_run() -> None:
