@@ -1,6 +1,7 @@
 """The servers behind the tests are real, fresh for each test, and gone afterwards."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from kombu.connection import Connection
 from kombu.entity import Queue
 from servers import NetworkIsOffError, Processes, QueueCount, RabbitNode, eventually, free_port, wait_until
 from servers.daemon import is_alive
+from servers.ports import PORTS
 
 QUORUM = {"x-queue-type": "quorum"}
 KILLED_RUN = """
@@ -122,6 +124,18 @@ def test_loopback_stays_open() -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", port)), socket.create_connection(("127.0.0.1", port)) as client:
         assert client.getpeername() == ("127.0.0.1", port)
+
+
+def test_a_port_is_given_once(processes: Processes) -> None:
+    """Not to this process again, nor to another one while this lives: servers that start meanwhile would collide."""
+    few = PORTS[:20]
+    ours = {free_port(few), free_port(few)}
+    code = f"from servers.ports import free_port\nwhile True: print(free_port({few!r}))"
+    other = processes.start("python", "-c", code, env={"PYTHONPATH": str(Path(__file__).parents[1])})
+    other.wait()
+    theirs = re.findall(r"^\d+$", other.output, re.MULTILINE)
+    assert f"no free port from {few[0]} to {few[-1]}" in other.output
+    assert len(ours | {int(port) for port in theirs}) == 2 + len(theirs) > 2
 
 
 def test_a_process_says_what_it_did(processes: Processes) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 HOST: Final = "127.0.0.1"
 SECONDS: Final = 5.0  # for one request to a neighbour
 # Below the range that outgoing connections take theirs from (ip_local_port_range): still free in a second.
-_PORTS: Final = range(15_000, 32_000)
+_PORTS: Final = range(15_000, 20_000)
 _chance: Final = SystemRandom()
 
 
