@@ -168,6 +168,20 @@ def test_no_process_outlives_its_test(tmp_path: Path) -> None:
     assert not parent.running
 
 
+def test_a_process_that_ends_while_it_is_looked_at_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file in /proc can be opened and no longer be read: ESRCH, where a file that is gone is ENOENT."""
+    with subprocess.Popen(["sleep", "600"]) as sleeping:
+
+        def late(path: Path) -> str:
+            with path.open() as file:
+                sleeping.kill()
+                sleeping.wait()
+                return file.read()
+
+        monkeypatch.setattr(Path, "read_text", late)
+        assert not is_alive(sleeping.pid)
+
+
 def test_a_server_dies_with_the_test_run(tmp_path: Path) -> None:
     """Even when the run itself was killed and could clean nothing up."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[1])}

@@ -127,7 +127,7 @@ def is_alive(pid: int) -> bool:
     """Whether the process runs; a zombie, which only waits to be waited for, does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it is opened, or before it is read
         return False
     return state != "Z"
 
