@@ -10,7 +10,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import TestServer
+from aiohttp.typedefs import Handler
 from provider_calls import session_call
 
 from tasks.call import Operation
@@ -31,8 +33,9 @@ USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
 class Rig:
     """The instances and keys of a worker whose secrets lie in *home*, and the watch over them."""
 
-    def __init__(self, home: Path, url: str) -> None:
-        self.home, self.url, self.replaced = home, url, list[str]()
+    def __init__(self, home: Path, url: str, answering: asyncio.Event) -> None:
+        self.home, self.url, self.answering, self.replaced = home, url, answering, list[str]()
+        answering.set()
         for folder in ("keys", "secrets"):
             (home / folder).mkdir()
         save_key(home / "keys", generate_key("old"))
@@ -84,11 +87,20 @@ def _bare(provider: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture
 async def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
-    """A rig at a sandbox that takes a fifth of a second for each answer."""
+    """A rig at a sandbox that answers while the rig has it `answering`."""
     monkeypatch.setenv("REVOKER_SECRETS_DIR", str(tmp_path / "secrets"))
     monkeypatch.chdir(tmp_path)
-    async with TestServer(make_app(SandboxConfig(auto_issue=True, latency_seconds=0.2))) as server:
-        made = Rig(tmp_path, str(server.make_url("")).rstrip("/"))
+    sandbox, answering = make_app(SandboxConfig(auto_issue=True)), asyncio.Event()
+
+    @web.middleware
+    async def when_told(request: web.Request, handler: Handler) -> web.StreamResponse:
+        answer = await handler(request)
+        await answering.wait()
+        return answer
+
+    sandbox.middlewares.append(when_told)
+    async with TestServer(sandbox) as server:
+        made = Rig(tmp_path, str(server.make_url("")).rstrip("/"), answering)
         await made.instances.open()
         await made.looks()
         yield made
@@ -117,12 +129,14 @@ async def test_a_call_in_flight_finishes_with_what_it_began(rig: Rig) -> None:
     """It keeps instance, session and token, whatever is put in their place."""
     await rig.disable()
     before = len(await rig.at_sandbox("GET", "journal"))
+    rig.answering.clear()
     in_flight = asyncio.create_task(rig.disable())
     await asyncio.sleep(0)
     rig.put(SECRET, "wrong-secret")
     await rig.looks()
     assert rig.replaced == ["genesys"]
     assert not in_flight.done()
+    rig.answering.set()
     assert isinstance(await in_flight, Settled)
     asked = (await rig.at_sandbox("GET", "journal"))[before:]
     assert [each["operation"] for each in asked] == ["genesys.delete_token"]
