@@ -12,6 +12,7 @@ from servers import Daemon
 from benchmarks.contestants import Contestant, running
 from benchmarks.counting import CountingProvider, Figures
 from benchmarks.resources import cpu_seconds, memory_mb
+from benchmarks.results import Result
 from worker.publisher import Message
 
 INTERVAL: Final = 0.05  # seconds between two looks
@@ -37,6 +38,20 @@ class Drained:
     lost: int
     duplicates: int
     provider_us_per_call: float
+
+    def result(self, row: str, broker: str, section: str, x: float | None = None) -> Result:
+        """The figures of *row*, which stands in the table *section*, at *x* of its plot."""
+        return Result(
+            row=row,
+            broker=broker,
+            calls_per_second=self.calls_per_second,
+            cpu_us_per_call=self.cpu_us_per_call,
+            memory_mb=self.memory_mb,
+            lost=self.lost,
+            duplicates=self.duplicates,
+            section=section,
+            x=x,
+        )
 
 
 def drain(row: Contestant, provider: CountingProvider, messages: list[Message], latency: float = 0.05) -> Drained:

@@ -1,4 +1,4 @@
-"""How much a run measures: the complete form, the quick form, and a tiny one that only shows that it works."""
+"""How much a run measures: the complete form and the quick form."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Plan:
     backlog: int  # routine events before the urgent ones
     urgent: int
     memory_calls: int
-    records: int  # of the recorder rows
-    events: int  # of the intake rows
-    publications: int
-    scaling_seconds: float
+    records: int  # of the recorder rows in each round
+    events: int  # of the intake rows in each round
+    publications: int  # likewise
+    scaling_seconds: float  # of each point in each round
     in_flight: tuple[int, ...]
     latencies: tuple[float, ...]  # of the provider, in seconds
     providers: tuple[int, ...]
@@ -34,10 +34,10 @@ COMPLETE: Final = Plan(
     backlog=100_000,
     urgent=200,
     memory_calls=100_000,
-    records=20_000,
-    events=15_000,
-    publications=10_000,
-    scaling_seconds=4.0,
+    records=10_000,
+    events=8_000,
+    publications=5_000,
+    scaling_seconds=3.0,
     in_flight=(16, 64, 250, 500, 1000),
     latencies=(0.005, 0.05, 0.5),
     providers=(1, 10, 50),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
+
+N = TypeVar("N", int, float)
 
 _KEPT: Final = ("row", "broker", "calls_per_second", "cpu_us_per_call", "memory_mb", "p50_ms", "p99_ms", "lost",
                 "duplicates", "rounds")  # fmt: skip
@@ -45,6 +47,21 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
+def together(rounds: Sequence[Result]) -> Result:
+    """The *rounds* of a row as one result: medians, and the sums of what was lost or made twice."""
+    rates = _known(each.calls_per_second for each in rounds)
+    return replace(
+        rounds[0],
+        calls_per_second=median(rates),
+        cpu_us_per_call=_median(each.cpu_us_per_call for each in rounds),
+        memory_mb=_median(each.memory_mb for each in rounds),
+        lost=_sum(each.lost for each in rounds),
+        duplicates=_sum(each.duplicates for each in rounds),
+        rounds=len(rounds),
+        spread=(min(rates), max(rates)),
+    )
+
+
 def find(results: Sequence[Result], row: str, broker: str | None = None) -> Result | None:
     """The result called *row*, if there is one."""
     return next((each for each in results if each.row == row and broker in (None, each.broker)), None)
@@ -54,6 +71,20 @@ def save(results: Sequence[Result], file: Path) -> None:
     """Write *results* as a JSON list, a line each."""
     lines = [json.dumps({name: _rounded(asdict(each)[name]) for name in _KEPT}, ensure_ascii=False) for each in results]
     file.write_text("[\n  " + ",\n  ".join(lines) + "\n]\n")
+
+
+def _known(figures: Iterable[N | None]) -> list[N]:
+    return [each for each in figures if each is not None]
+
+
+def _median(figures: Iterable[float | None]) -> float | None:
+    known = _known(figures)
+    return median(known) if known else None
+
+
+def _sum(figures: Iterable[int | None]) -> int | None:
+    known = _known(figures)
+    return sum(known) if known else None
 
 
 def _rounded(value: object) -> object:

@@ -16,6 +16,7 @@ from benchmarks.plan import QUICK, Plan
 from benchmarks.results import Result
 from benchmarks.say import say
 from benchmarks.stage import PEERS_BIN, Stage
+from benchmarks.throughput import Rounds
 
 PARTS: Final = ("throughput", "backlog", "isolation", "memory", "stations", "scaling")
 
@@ -60,7 +61,7 @@ class Run:
     def _main(self) -> Iterator[Result]:
         """Throughput in rounds, then latency; a row's unloaded latency stands beside its throughput."""
         rows = [row for row in self._rows() if self._chosen.search(row.name) and self._prepared(row)]
-        measured = throughput.measure(rows, self._stage, self._plan.rounds, self._plan.seconds)
+        measured = throughput.measure(map(Rounds, rows), self._stage, self._plan.rounds, self._plan.seconds)
         results = {id(run.row): run.result() for run in measured}
         loaded = list(self._latency(rows, results))
         self.provider_us_per_request = min((each.provider_us for each in measured), default=None)
@@ -117,14 +118,8 @@ class Run:
         yield from endurance.measure(self._stage, self._plan.memory_calls)
 
     def _stations(self) -> Iterator[Result]:
-        stage, plan = self._stage, self._plan
-        for broker in ("rabbitmq", "embedded"):
-            yield stations.publisher(stage, broker, plan.publications, 100)
-            yield stations.publisher(stage, broker, plan.publications // 10, 1)
-            yield stations.intake(stage, broker, plan.events)
-        for database in ("SQLite", "PostgreSQL"):
-            yield stations.recorder(stage, database, plan.records)
-        yield idle.measure(stage)
+        yield from stations.measure(self._stage, self._plan)
+        yield idle.measure(self._stage)
 
     def _scaling(self) -> Iterator[Result]:
         yield from scaling.measure(self._stage, self._plan)

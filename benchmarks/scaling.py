@@ -2,53 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from benchmarks import ours
 from benchmarks.ours import OurRow, Setup
 from benchmarks.plan import Plan
 from benchmarks.results import Result
-from benchmarks.say import say
 from benchmarks.stage import Stage
-from benchmarks.throughput import Rounds, measure_once
+from benchmarks.throughput import USUAL, Rounds
+from benchmarks.throughput import measure as drain_in_rounds
 
 IN_FLIGHT: Final = "calls/s by in-flight limit"
 LATENCY: Final = "calls/s by provider latency in ms"
 PROVIDERS: Final = "calls/s by number of providers"
-USUAL: Final = 0.05  # seconds of provider latency
 MOST: Final = 1000  # calls in flight: the highest the settings allow
+
+Points = Mapping[float, tuple[Setup, float]]  # of a curve, by x; the provider's latency in seconds with each
 
 
 def measure(stage: Stage, plan: Plan) -> Iterator[Result]:
-    """A result for every point of the three curves."""
-    point = _Point(stage, plan.scaling_seconds)
-    for limit in plan.in_flight:
-        setup = Setup(in_flight=limit, note=f"in flight {limit}")
-        yield point(setup, USUAL, IN_FLIGHT, limit)
-    for latency in plan.latencies:
-        setup = Setup(in_flight=MOST, note=f"provider {latency * 1000:g} ms")
-        yield point(setup, latency, LATENCY, latency * 1000)
-    for providers in plan.providers:
-        share = max(1, ours.IN_FLIGHT // providers)  # of what is in flight altogether, as in the other rows
-        setup = Setup(in_flight=share, providers=providers, note=f"{providers} provider{'s' * (providers > 1)}")
-        yield point(setup, USUAL, PROVIDERS, providers)
+    """A result for every point of the three curves; those of a curve are drained in rounds."""
+    for section, points in _curves(plan).items():
+        runs = [Rounds(_row(stage, setup, latency), latency) for setup, latency in points.values()]
+        drain_in_rounds(runs, stage, plan.rounds, plan.scaling_seconds)
+        for x, run in zip(points, runs, strict=True):
+            run.row.close()
+            yield run.result(section, x)
 
 
-@dataclass(frozen=True, slots=True)
-class _Point:
-    """Measures a point of a curve."""
+def _curves(plan: Plan) -> Mapping[str, Points]:
+    return {
+        IN_FLIGHT: {n: (Setup(in_flight=n, note=f"in flight {n}"), USUAL) for n in plan.in_flight},
+        LATENCY: {
+            seconds * 1000: (Setup(in_flight=MOST, note=f"provider {seconds * 1000:g} ms"), seconds)
+            for seconds in plan.latencies
+        },
+        PROVIDERS: {n: (_shared_by(n), USUAL) for n in plan.providers},
+    }
 
-    stage: Stage
-    seconds: float
 
-    def __call__(self, setup: Setup, latency: float, section: str, x: float) -> Result:
-        row = OurRow(setup, self.stage)
-        row.expected = int(min(row.expected, setup.concurrency * setup.providers / latency))
-        row.prepare()
-        run = Rounds(row)
-        measure_once(run, self.stage, self.seconds, latency)
-        row.close()
-        say(f"{row.name}: {run.drained[-1].calls_per_second:.0f} calls/s")
-        return run.result(section, x=x)
+def _shared_by(providers: int) -> Setup:
+    """What is in flight altogether is the same as in the other rows."""
+    note = f"{providers} provider{'s' * (providers > 1)}"
+    return Setup(in_flight=max(1, ours.IN_FLIGHT // providers), providers=providers, note=note)
+
+
+def _row(stage: Stage, setup: Setup, latency: float) -> OurRow:
+    row = OurRow(setup, stage)
+    row.expected = int(min(row.expected, setup.concurrency * setup.providers / latency))
+    row.prepare()
+    return row

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from servers import PostgresCluster
@@ -12,12 +14,27 @@ from benchmarks.contestants import running
 from benchmarks.counting import Figures
 from benchmarks.draining import Drained, drained, watch
 from benchmarks.ours import Kind, OurRow, Setup
-from benchmarks.results import Result
+from benchmarks.plan import Plan
+from benchmarks.results import Result, together
 from benchmarks.say import say
 from benchmarks.stage import Stage
 from worker.ledger import Ledger
 
 SECTION: Final = "stations, messages a second"
+
+
+def measure(stage: Stage, plan: Plan) -> Iterator[Result]:
+    """Every station, once in each round."""
+    stations: list[Callable[[], Result]] = []
+    for broker in ("rabbitmq", "embedded"):
+        stations += [
+            partial(publisher, stage, broker, plan.publications, 100),
+            partial(publisher, stage, broker, plan.publications // 10, 1),
+            partial(intake, stage, broker, plan.events),
+        ]
+    stations += [partial(recorder, stage, database, plan.records) for database in ("SQLite", "PostgreSQL")]
+    rounds = [[station() for station in stations] for _ in range(plan.rounds)]
+    yield from map(together, zip(*rounds, strict=True))
 
 
 def publisher(stage: Stage, kind: Kind, count: int, batch: int) -> Result:
@@ -49,7 +66,8 @@ def intake(stage: Stage, kind: Kind, count: int) -> Result:
     done = _emptied(row, "revocation.intake", "intake", count)
     calls = sum(n for name, n in row.counts().items() if name.startswith("revocation.calls"))
     row.close()
-    return _said(_result("intake", kind, done, lost=max(0, count - calls), duplicates=max(0, calls - count)))
+    result = done.result("intake", kind, SECTION)
+    return _said(replace(result, lost=max(0, count - calls), duplicates=max(0, calls - count)))
 
 
 def recorder(stage: Stage, database: str, count: int) -> Result:
@@ -72,7 +90,7 @@ def _recorded(stage: Stage, database: str, count: int, ledger_url: str | None) -
     rows = sum(ledger.totals().calls.values())
     ledger.close()
     row.close()
-    return _said(_result(f"recorder, {database}", "rabbitmq", done, lost=count - rows, duplicates=0))
+    return _said(replace(done.result(f"recorder, {database}", "rabbitmq", SECTION), lost=count - rows, duplicates=0))
 
 
 def _prepared(stage: Stage, kind: Kind, ledger_url: str | None = None) -> OurRow:
@@ -96,19 +114,6 @@ def _gone(row: OurRow, queues: str, count: int) -> Callable[[], Figures]:
         return Figures(now=time.monotonic(), requests=gone, ids=gone, cpu=0.0, hanging=0)
 
     return figures
-
-
-def _result(name: str, kind: Kind, done: Drained, *, lost: int, duplicates: int) -> Result:
-    return Result(
-        row=name,
-        broker=kind,
-        calls_per_second=done.calls_per_second,
-        cpu_us_per_call=done.cpu_us_per_call,
-        memory_mb=done.memory_mb,
-        lost=lost,
-        duplicates=duplicates,
-        section=SECTION,
-    )
 
 
 def _said(result: Result) -> Result:

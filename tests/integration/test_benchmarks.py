@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,7 +18,7 @@ from benchmarks.installation import ENGINES, Installation, user_id
 from benchmarks.ours import OurRow, Setup
 from benchmarks.peer import PEER_ROWS
 from benchmarks.publishing import publish
-from benchmarks.results import Result
+from benchmarks.results import Result, together
 from benchmarks.stage import Stage
 from benchmarks.targets import targets
 
@@ -71,6 +72,16 @@ def test_latency_is_measured_through_both_stages(stage: Stage) -> None:
     assert (unloaded.lost, unloaded.duplicates, loaded.lost) == (0, 0, 0)
     assert unloaded.p50 is not None
     assert unloaded.p50 > 0
+
+
+def test_rounds_become_one_row_of_medians_and_sums() -> None:
+    """What was lost in one round is lost, however fast the others were; a figure that no round has is none."""
+    rounds = [
+        Result("intake", "rabbitmq", rate, cpu, None, lost=lost, duplicates=1, section="stations")
+        for rate, cpu, lost in [(3000.0, 300.0, 0), (1000.0, 900.0, 2), (2900.0, 310.0, 0)]
+    ]
+    expected = Result("intake", "rabbitmq", 2900.0, 310.0, lost=2, duplicates=3, rounds=3, section="stations")
+    assert together(rounds) == replace(expected, spread=(1000.0, 3000.0))
 
 
 def test_the_files_of_a_run_can_be_read(tmp_path: Path) -> None:
