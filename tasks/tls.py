@@ -36,7 +36,8 @@ class TlsSettings(BaseModel):
     def _usable(self) -> Self:
         if (self.certificate_file is None) != (self.key_file is None):
             raise ValueError("set certificate_file and key_file, or neither")
-        self.context()
+        if self.ca_file or self.certificate_file:  # reading the system's certificates takes every start 20 ms
+            self.context()
         return self
 
     def context(self) -> ssl.SSLContext:
