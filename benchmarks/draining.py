@@ -54,8 +54,11 @@ class Drained:
         )
 
 
-def drain(row: Contestant, provider: CountingProvider, messages: list[Message], latency: float = 0.05) -> Drained:
-    """Queue *messages*, start *row*'s processes, and measure them until every call is made and acknowledged."""
+def drain(row: Contestant, provider: CountingProvider, messages: list[Message], latency: float) -> Drained:
+    """Queue *messages*, start *row*'s processes, and measure them until every call is made and acknowledged.
+
+    The provider answers each after *latency* seconds.
+    """
     row.fill(messages)
     provider.reset(latency)
     with running(row.start()) as daemons:
