@@ -21,11 +21,12 @@ from benchmarks.targets import targets
 def main() -> None:
     """Measure, print, write."""
     options = _options()
-    load = machine.wait_for_quiet(options.patience)
+    plan = QUICK if options.quick else COMPLETE
+    load = machine.wait_for_quiet(plan.patience if options.patience is None else options.patience)
     with open_stage() as stage:
         found = machine.describe(stage.rabbitmq, load, quick=options.quick)
         others = OtherWork([stage.rabbitmq.pid, stage.provider.pid])
-        run = Run(stage, QUICK if options.quick else COMPLETE, re.compile(options.rows))
+        run = Run(stage, plan, re.compile(options.rows))
         results = run.measure(options.parts)
         found["others_percent"] = round(others.percent())
         found["provider_us_per_request"] = run.provider_us_per_request
@@ -46,7 +47,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="only these parts")
     parser.add_argument("--rows", default="", help="regular expression: only these rows of the throughput part")
     parser.add_argument("--out", type=Path, default=HOME, help="folder for results.json, results.md and the plots")
-    parser.add_argument("--patience", type=float, default=machine.PATIENCE, help="seconds to wait for a quiet machine")
+    parser.add_argument("--patience", type=float, help="seconds to wait for a quiet machine at most")
     return parser.parse_args()
 
 

@@ -18,7 +18,6 @@ from benchmarks.say import say
 from benchmarks.stage import HOME, peers_python
 
 IDLE: Final = 0.6  # load average below which nobody else works here
-PATIENCE: Final = 120.0  # seconds waited for that
 _OURS: Final = ("celery", "kombu", "amqp", "aiohttp", "pydantic", "SQLAlchemy")
 _PEERS: Final = (
     *("aio-celery", "aio-pika", "aiohttp", "celery", "dramatiq", "faststream", "gevent", "requests"),
@@ -31,7 +30,7 @@ print(json.dumps({name: version(name) for name in sys.argv[1:]}))
 """
 
 
-def wait_for_quiet(patience: float = PATIENCE) -> float:
+def wait_for_quiet(patience: float) -> float:
     """Wait until the machine is quiet, at most *patience* seconds; returns its load of the last minute then."""
     deadline = time.monotonic() + patience
     while (load := os.getloadavg()[0]) > IDLE and time.monotonic() < deadline:

@@ -10,6 +10,7 @@ from typing import Final
 class Plan:
     """Amounts of work. Seconds are what a row should last; calls follow from what each engine is expected to do."""
 
+    patience: float  # with a machine on which others still work
     rounds: int
     seconds: float  # of each drained row in each round
     pings: int  # messages of an unloaded latency row
@@ -27,6 +28,7 @@ class Plan:
 
 
 COMPLETE: Final = Plan(
+    patience=120.0,
     rounds=3,
     seconds=4.0,
     pings=200,
@@ -43,8 +45,9 @@ COMPLETE: Final = Plan(
     providers=(1, 10, 50),
 )
 QUICK: Final = Plan(
+    patience=10.0,
     rounds=1,
-    seconds=2.0,
+    seconds=1.5,
     pings=100,
     loaded_seconds=2.0,
     backlog=10_000,
