@@ -5,12 +5,13 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from ledger_records import dead, outcome, planned
+from ledger_records import dead, outcome, planned, refused
 from servers import free_port
 from sqlalchemy import inspect
 
@@ -134,6 +135,22 @@ def test_an_unreachable_database_is_said_in_one_line_without_its_password(query:
     assert SECRET not in message
     assert "\n" not in message
     assert raised.value.__suppress_context__
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo", "Etc/GMT+12", "Etc/GMT-14", "UTC"])
+def test_times_at_both_ends_of_the_calendar_are_read_in_any_zone_of_the_server(postgres_url: str, zone: str) -> None:
+    """Nobody proved such an event's time, and one of them must not blind the operators' desk."""
+    database = open_database(postgres_url)
+    with database.writing() as connection:
+        connection.exec_driver_sql(f"ALTER DATABASE {database.engine.url.database} SET timezone = '{zone}'")
+    database.engine.dispose()
+    ledger = Ledger.open(postgres_url)
+    ledger.upgrade()
+    ends = [datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
+    ledger.record([refused(f"e{number}", occurred_at=end) for number, end in enumerate(ends)])
+    rows = [*ledger.dead_letters(), *ledger.calls_of_subject("key-1")]
+    ledger.close()
+    assert sorted(row.occurred_at for row in rows if row.occurred_at) == [ends[0]] * 2 + [ends[1]] * 2
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-full"])

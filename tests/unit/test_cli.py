@@ -18,7 +18,7 @@ from worker.cli.output import Column, Form, Listing, fitted, plain, short_durati
 from worker.cli.processes import celery_arguments
 from worker.cli.tree import Commands
 from worker.cli.values import Moment, Rate, Span
-from worker.ledger import LedgerUnavailable
+from worker.ledger import LedgerRefused, LedgerUnavailable
 from worker.publisher import Unconfirmed
 from worker.settings import SettingsError
 
@@ -74,6 +74,7 @@ def test_every_command_explains_itself(name: str) -> None:
     [
         (SettingsError("REVOKER_SUBJECT_KEY: missing"), Exit.REFUSED),
         (LedgerUnavailable("ledger /x: locked"), Exit.UNAVAILABLE),
+        (LedgerRefused("ledger /x: DataError"), Exit.FAILED),
         (Unconfirmed("the broker did not confirm in time"), Exit.UNAVAILABLE),
         (SealError("the key file x serves not"), Exit.FAILED),
         (PermissionError(13, "Permission denied", "/keys/k1.jwk.json"), Exit.NOT_PERMITTED),

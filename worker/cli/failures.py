@@ -7,7 +7,7 @@ from typing import Final
 from tasks.sealing import SealError
 from worker.admission.signing import SigningKeyError
 from worker.cli.exits import CommandError, Exit
-from worker.ledger import LedgerUnavailable
+from worker.ledger import LedgerRefused, LedgerUnavailable
 from worker.publisher import PublishError
 from worker.settings import SettingsError
 
@@ -16,6 +16,7 @@ _CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (
     (SealError, Exit.FAILED),
     (SigningKeyError, Exit.FAILED),
     (LedgerUnavailable, Exit.UNAVAILABLE),
+    (LedgerRefused, Exit.FAILED),
     (PublishError, Exit.UNAVAILABLE),
 )
 

@@ -98,13 +98,26 @@ def _postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
         "synchronous_commit": "on" if durable else "off",
     }
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # an error names no row, in a log neither
         pool_pre_ping=True,
         pool_timeout=patience,
         connect_args={"connect_timeout": CONNECT_SECONDS, "options": options, **_NOTICED},
     )
+    event.listen(engine, "connect", _speak_utc)
+    return engine
+
+
+def _speak_utc(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
+    """Have times read in UTC: in another zone the first hours of year 1, or the last of 9999, are no `datetime`.
+
+    As a statement, since PgBouncer takes no `options`; it keeps the zone for the client in either pooling, because
+    PostgreSQL reports its changes (https://www.pgbouncer.org/config.html, `track_extra_parameters`).
+    """
+    connection.autocommit = True
+    connection.execute("SET TIME ZONE 'UTC'")
+    connection.autocommit = False
 
 
 def _sqlite(url: URL, path: Path, patience: float, *, durable: bool) -> Engine:
