@@ -70,6 +70,7 @@ class Recorder:
             if not self._away:
                 logger.warning("ledger.unavailable", extra={"error": str(error)})
             self._away = True
+            self._ready = False  # whatever comes back may be another database, or an older state of this one
             return batch
         if self._away:
             logger.warning("ledger.back")

@@ -1,5 +1,6 @@
 """What SQLite does not do by itself for a file that several processes and threads share."""
 
+import errno
 import os
 import random
 import sqlite3
@@ -7,7 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 # Closing any descriptor of a file drops all of the process's POSIX locks on it
 # (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_):
@@ -15,13 +16,51 @@ from typing import Final
 _CREATING: Final = threading.Lock()
 
 
-def create_private(path: Path) -> None:
-    """An empty file only its owner can read, unless there is one; SQLite gives its -wal and -shm files the same mode.
+class FileIdentity(NamedTuple):
+    """What tells a file from another one that takes its path: SQLite itself goes on with what it opened.
 
-    To be called before every connection. Raises OSError.
+    A deleted file takes every commit until the last process closes it, and then they are gone; after a backup was put
+    in its place, they are where nobody looks (https://www.sqlite.org/howtocorrupt.html section 1.5).
+    """
+
+    device: int
+    inode: int
+
+    @classmethod
+    def at(cls, path: Path) -> "FileIdentity | None":
+        """The identity of the file at *path*; None where there is none. Nothing is opened: see _CREATING."""
+        try:
+            found = path.stat()
+        except OSError:
+            return None
+        return cls(found.st_dev, found.st_ino)
+
+
+def create_private(path: Path) -> bool:
+    """Make an empty file only its owner can read; False where there is one. Raises OSError.
+
+    SQLite gives its -wal and -shm files the same mode.
     """
     with _CREATING, suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        return True
+    return False
+
+
+def connect(path: Path, patience: float) -> tuple[sqlite3.Connection, FileIdentity]:
+    """A connection to the file at *path*, for any thread, without transactions of its own; and which file that is.
+
+    It waits *patience* seconds for locks. No file is made: FileNotFoundError where there is none; sqlite3.Error.
+    """
+    uri = f"{path.absolute().as_uri()}?mode=rw"  # every character of a path means itself there
+    while True:
+        before = FileIdentity.at(path)
+        if before is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
+        if FileIdentity.at(path) == before:
+            return connection, before
+        connection.close()  # replaced in this moment: nobody knows which of the two it is
 
 
 def execute_patiently(connection: sqlite3.Connection, statement: str, seconds: float) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from worker.embedded.errors import BrokerUnavailable
-from worker.sqlite_file import create_private, execute_patiently
+from worker.sqlite_file import FileIdentity, connect, create_private, execute_patiently
 
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # AUTOINCREMENT: an id that was used again would let a late ack delete a message it never saw.
@@ -43,6 +43,7 @@ class Database:
 
     *durable* commits survive a power cut (synchronous=FULL, https://www.sqlite.org/pragma.html#pragma_synchronous);
     the others survive kill -9 and may be undone, newest first, by a power cut.
+    Nothing is reported as written that went into a file which meanwhile was deleted or replaced.
     Everything raises BrokerUnavailable while the file cannot be used.
     """
 
@@ -53,7 +54,7 @@ class Database:
         with self._translated():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             create_private(path)
-            self._db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+            self._db, self._file = connect(path, patience)
         try:
             self._epoch = self._prepare("FULL" if durable else "NORMAL")
         except BrokerUnavailable:
@@ -76,11 +77,13 @@ class Database:
                 with suppress(sqlite3.Error):  # a full disk has already rolled back
                     self._db.execute("ROLLBACK")
                 raise
+            self._verify()  # after the commit: what was written is where others look
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Statements that change nothing, and therefore wait for nobody."""
         with self._lock, self._translated():
+            self._verify()
             yield self._db
 
     def close(self) -> None:
@@ -94,6 +97,10 @@ class Database:
             self._db.execute(f"PRAGMA synchronous = {synchronous}")
             self._db.execute("PRAGMA journal_size_limit = 67108864")
         return self._known_epoch() or self._migrate()
+
+    def _verify(self) -> None:
+        if FileIdentity.at(self.path) != self._file:
+            raise BrokerUnavailable(f"embedded broker {self.path}: the file was deleted or replaced")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The ledger: what became of every event and call, in SQL (SQLite or PostgreSQL), for people to ask."""
 
 from worker.ledger.dead_letters import DeadLetterAmbiguous, DeadLetterNotFound
-from worker.ledger.engine import LedgerRefused, LedgerUnavailable
+from worker.ledger.errors import LedgerRefused, LedgerUnavailable
 from worker.ledger.ledger import Ledger
 from worker.ledger.rows import (
     AuditEntry,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Final, TypeVar
 
-from worker.ledger.engine import LedgerRefused, LedgerUnavailable
+from worker.ledger.errors import LedgerRefused, LedgerUnavailable
 from worker.ledger.ledger import Ledger
 
 T = TypeVar("T")

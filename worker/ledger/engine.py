@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from worker.sqlite_file import create_private, execute_patiently
+from worker.ledger.errors import LedgerRefused, LedgerUnavailable
+from worker.ledger.postgresql import open_postgresql
+from worker.ledger.sqlite import LedgerFile, open_sqlite
 
 LOCK_SECONDS: Final = 10  # how long a writer waits for another one
-CONNECT_SECONDS: Final = 5
-STATEMENT_SECONDS: Final = 60
-
-
-# A server whose machine is gone answers nothing, not even that: without these TCP waits for a quarter of an hour
-# (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES).
-_NOTICED: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
 
 # SQLite's transactions read a snapshot by themselves (https://www.sqlite.org/isolation.html).
 _SNAPSHOT: Final[Mapping[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
-
-
-class LedgerUnavailable(Exception):  # noqa: N818 - the name says what is the case, as operators read it
-    """The ledger cannot serve now: unreachable, locked, full, not migrated. One line, without a password."""
-
-
-class LedgerRefused(Exception):  # noqa: N818 - likewise
-    """The database will never take these rows, however often it is asked. One line that names no value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +27,29 @@ class Database:
     """An engine whose transactions raise LedgerUnavailable when the database fails, LedgerRefused when a row does."""
 
     engine: Engine
+    file: LedgerFile | None = None  # of SQLite
+
+    def create(self) -> None:
+        """Make the database's file where it has one and that is missing."""
+        if self.file:
+            self.file.create()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One transaction that only reads, all of it from one moment: a cursor over several tables misses nothing."""
-        with self._translated(), self.engine.execution_options(**_SNAPSHOT[self.engine.name]).begin() as connection:
+        with self._transaction(**_SNAPSHOT[self.engine.name]) as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction that writes, committed at the end; on SQLite it holds the write lock from the start."""
-        with self._translated(), self.engine.execution_options(writing=True).begin() as connection:
+        with self._transaction(writing=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, **options: Any) -> Iterator[Connection]:  # noqa: ANN401 - as SQLAlchemy takes them
+        in_place = self.file.verified(self.engine) if self.file else nullcontext()
+        with self._translated(), in_place, self.engine.execution_options(**options).begin() as connection:
             yield connection
 
     @contextmanager
@@ -74,9 +72,9 @@ def open_database(url: str, lock_seconds: float | None = None, *, durable: bool 
     parsed, patience = _parsed(url), lock_seconds or LOCK_SECONDS
     match parsed.get_backend_name(), parsed.database:
         case "sqlite", str(path) if path != ":memory:":
-            return Database(_sqlite(parsed, Path(path), patience, durable=durable))
+            return Database(*open_sqlite(parsed, Path(path), patience, durable=durable))
         case "postgresql", _:
-            return Database(_postgresql(parsed, patience, durable=durable))
+            return Database(open_postgresql(parsed, patience, durable=durable))
         case _:
             raise LedgerUnavailable("the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…")
 
@@ -88,67 +86,6 @@ def _parsed(url: str) -> URL:
     except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
         raise LedgerUnavailable("the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…") from None
     return parsed
-
-
-def _postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
-    settings = {
-        "lock_timeout": int(patience * 1000),
-        "statement_timeout": STATEMENT_SECONDS * 1000,
-        # https://www.postgresql.org/docs/current/wal-async-commit.html
-        "synchronous_commit": "on" if durable else "off",
-    }
-    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    engine = create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        hide_parameters=True,  # an error names no row, in a log neither
-        pool_pre_ping=True,
-        pool_timeout=patience,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "options": options, **_NOTICED},
-    )
-    event.listen(engine, "connect", _speak_utc)
-    return engine
-
-
-def _speak_utc(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
-    """Have times read in UTC: in another zone the first hours of year 1, or the last of 9999, are no `datetime`.
-
-    As a statement, since PgBouncer takes no `options`; it keeps the zone for the client in either pooling, because
-    PostgreSQL reports its changes (https://www.pgbouncer.org/config.html, `track_extra_parameters`).
-    """
-    connection.autocommit = True
-    connection.execute("SET TIME ZONE 'UTC'")
-    connection.autocommit = False
-
-
-def _sqlite(url: URL, path: Path, patience: float, *, durable: bool) -> Engine:
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": patience}, pool_timeout=patience)
-    event.listen(engine, "do_connect", lambda *_: _make_private(path))  # not sooner: a full disk is waited for
-    event.listen(engine, "connect", lambda connection, _: _prepare_sqlite(connection, patience, durable=durable))
-    event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _make_private(path: Path) -> None:
-    try:
-        create_private(path)
-        path.chmod(0o600)
-    except OSError as error:
-        raise LedgerUnavailable(f"ledger {path}: {error.strerror}") from None
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, patience: float, *, durable: bool) -> None:
-    connection.isolation_level = None  # the transaction is ours to begin
-    execute_patiently(connection, "PRAGMA journal_mode=WAL", patience)  # readers and the writer do not meet
-    # FULL: a commit is on the disk before the message is acked to the broker. With NORMAL a power cut takes back
-    # commits that were acked (https://www.sqlite.org/pragma.html#pragma_synchronous); one sync per batch is cheap.
-    connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A reader that turns writer half way would be refused at once, busy or not: writers say so first
-    # (https://www.sqlite.org/lang_transaction.html).
-    writing = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 def _place(url: URL) -> str:

@@ -35,7 +35,7 @@ class Ledger:
 
     @classmethod
     def open(cls, url: str, lock_seconds: float | None = None, *, durable: bool = True) -> Self:
-        """The ledger at `sqlite:////path/file` (made if missing, mode 0600) or `postgresql+psycopg://…`.
+        """The ledger at `sqlite:////path/file` (mode 0600; `upgrade` makes it) or `postgresql+psycopg://…`.
 
         It is reached at the first use; others' transactions are waited for *lock_seconds*, 10 by default. A power cut
         may take back the last moments of what is not *durable*. Raises LedgerUnavailable for other URLs.
@@ -47,7 +47,11 @@ class Ledger:
         self._database.engine.dispose()
 
     def upgrade(self) -> None:
-        """Bring the schema to its newest revision; several processes may do so at once."""
+        """Bring the schema to its newest revision; several processes may do so at once.
+
+        A missing SQLite file is made, but not in place of one that this process has used.
+        """
+        self._database.create()
         with self._database.writing() as connection:
             migrating.upgrade(connection)
 

@@ -1,0 +1,9 @@
+"""What the ledger says when it cannot serve."""
+
+
+class LedgerUnavailable(Exception):  # noqa: N818 - the name says what is the case, as operators read it
+    """The ledger cannot serve now: unreachable, locked, full, not migrated. One line, without a password."""
+
+
+class LedgerRefused(Exception):  # noqa: N818 - likewise
+    """The database will never take these rows, however often it is asked. One line that names no value."""

@@ -1,0 +1,63 @@
+"""The ledger in PostgreSQL: every transaction under our own terms, on the server that may be written."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+
+CONNECT_SECONDS: Final = 5
+STATEMENT_SECONDS: Final = 60
+# A connection is used no longer than this. Where the address leads to another server by now (a name that resolves
+# anew, a proxy, a virtual address) who only reads would never notice that the old one is not the ledger any more.
+CONNECTION_SECONDS: Final = 20
+
+# A server whose machine is gone answers nothing, not even that: without these TCP waits for a quarter of an hour
+# (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES).
+_NOTICED: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+# What a server says that is the ledger no longer: it became a standby or read-only, recovers, or shuts down
+# (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_DEMOTED: Final = frozenset({"25006", "55000", "57P01", "57P02", "57P03", "57P04"})
+
+
+def open_postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
+    """An engine for the server at *url*, or that of its servers which may be written; locks are waited for *patience*.
+
+    It may be reached through PgBouncer, by sessions or by transactions: nothing is asked for in the start packet but
+    what every pooler knows, nothing is prepared, and the terms are set in each transaction, for that transaction.
+    """
+    where = {} if "target_session_attrs" in url.query else {"target_session_attrs": "read-write"}
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,  # an error names no row, in a log neither
+        pool_pre_ping=True,
+        pool_recycle=CONNECTION_SECONDS,
+        pool_timeout=patience,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": None, **where, **_NOTICED},
+    )
+    terms = _terms(patience, durable=durable)
+
+    @event.listens_for(engine, "begin")
+    def _set_terms(connection: Connection) -> None:
+        connection.exec_driver_sql(terms)
+
+    event.listen(engine, "handle_error", _leave_demoted)
+    return engine
+
+
+def _terms(patience: float, *, durable: bool) -> str:
+    settings: dict[str, Any] = {
+        "timezone": "'UTC'",  # in another one the first hours of year 1, or the last of 9999, are no `datetime`
+        "lock_timeout": int(patience * 1000),
+        "statement_timeout": STATEMENT_SECONDS * 1000,
+        # https://www.postgresql.org/docs/current/wal-async-commit.html
+        "synchronous_commit": "on" if durable else "off",
+    }
+    return "; ".join(f"SET LOCAL {name} = {value}" for name, value in settings.items())
+
+
+def _leave_demoted(context: ExceptionContext) -> None:
+    """Have the pool let go of all its connections: the next transaction connects anew."""
+    if getattr(context.original_exception, "sqlstate", None) in _DEMOTED:
+        context.is_disconnect = True
