@@ -2,6 +2,7 @@
 
 from servers.daemon import Daemon, ServerMissingError
 from servers.loopback import NetworkIsOffError, only_loopback
+from servers.pgbouncer import PgBouncer
 from servers.ports import free_port
 from servers.postgres import PostgresCluster
 from servers.processes import Processes
@@ -11,6 +12,7 @@ from servers.waiting import eventually, wait_until
 __all__ = [
     "Daemon",
     "NetworkIsOffError",
+    "PgBouncer",
     "PostgresCluster",
     "Processes",
     "QueueCount",

@@ -55,6 +55,16 @@ class PostgresCluster:
         """Shut it down; its databases stay for the next `start`."""
         self._server.stop(signal.SIGINT, timeout=30.0)
 
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self._port
+
+    def make_read_only(self) -> None:
+        """Have every session, those that are open too, refuse to write: as a server that another took over from."""
+        self._run("ALTER SYSTEM SET default_transaction_read_only = on")
+        self._run("SELECT pg_reload_conf()")
+
     def url(self, database: str) -> str:
         """Return the SQLAlchemy URL of *database*."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
