@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
+
+if TYPE_CHECKING:
+    import psycopg
 
 CONNECT_SECONDS: Final = 5
 STATEMENT_SECONDS: Final = 60
@@ -25,7 +28,7 @@ def open_postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
     """An engine for the server at *url*, or that of its servers which may be written; locks are waited for *patience*.
 
     It may be reached through PgBouncer, by sessions or by transactions: nothing is asked for in the start packet but
-    what every pooler knows, nothing is prepared, and the terms are set in each transaction, for that transaction.
+    what every pooler knows, nothing is prepared there, and the terms are set in each transaction, for that transaction.
     """
     where = {} if "target_session_attrs" in url.query else {"target_session_attrs": "read-write"}
     engine = create_engine(
@@ -34,8 +37,9 @@ def open_postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
         pool_pre_ping=True,
         pool_recycle=CONNECTION_SECONDS,
         pool_timeout=patience,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "prepare_threshold": None, **where, **_NOTICED},
+        connect_args={"connect_timeout": CONNECT_SECONDS, **where, **_NOTICED},
     )
+    event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
     terms = _terms(patience, durable=durable)
 
     @event.listens_for(engine, "begin")
@@ -44,6 +48,18 @@ def open_postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
 
     event.listen(engine, "handle_error", _leave_demoted)
     return engine
+
+
+def _prepare_nothing_behind_a_pooler(connection: psycopg.Connection, _entry: object) -> None:
+    """What is prepared stays with the server's connection, which a pooler hands to others, and others' to us.
+
+    A pooler answers for the server: the process that it names is not the one that serves us. Without a pooler
+    preparing is worth it: a batch of records takes a third of the time.
+    """
+    serving = connection.execute("SELECT pg_backend_pid()").fetchone()
+    connection.rollback()
+    if serving != (connection.info.backend_pid,):
+        connection.prepare_threshold = None
 
 
 def _terms(patience: float, *, durable: bool) -> str:
