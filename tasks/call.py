@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,6 +12,9 @@ from typing import Annotated, Final, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+
+Target = tuple[str, str, str]  # provider instance, "user" or "token", which one
 
 
 class Lane(StrEnum):
@@ -56,6 +60,8 @@ class ProviderCall(BaseModel):
     lane: Lane
     subject: str  # masked, for people
     subject_keys: tuple[str, ...] = ()  # keyed hashes, for looking up
+    person_key: str | None = None  # keyed hash of all names of the person together: equal where every name agrees
+    target_key: str | None = None  # keyed hash of `target`
     user_id: Annotated[str, StringConstraints(max_length=128)] | None = Field(default=None, repr=False)
     jwe: str | None = Field(default=None, repr=False)
     token_reference_id: str | None = Field(default=None, repr=False)
@@ -63,6 +69,18 @@ class ProviderCall(BaseModel):
     traceparent: str | None = None
     attempts: tuple[Attempt, ...] = ()
     replays: int = 0
+
+    @property
+    def target(self) -> Target | None:
+        """What the call hits: every token of the provider's user, or the one token of its credential.
+
+        Two calls with one target kill the same. None where the call holds neither a user id nor a credential. A UUID
+        is the same in either case (RFC 9562, section 4); other ids are compared as they are.
+        """
+        if self.user_id is not None:
+            return self.provider, "user", self.user_id.lower() if _UUID.fullmatch(self.user_id) else self.user_id
+        credential = self.jwe or self.token_reference_id
+        return (self.provider, "token", credential) if credential else None
 
     @property
     def attempt(self) -> int:

@@ -166,9 +166,9 @@ class _Planner:
         token_reference_id: str | None = None,
         user_id: str | None = None,
     ) -> ProviderCall:
-        event, lane = self.event, LANES[self.event.type]
+        event, lane, subjects = self.event, LANES[self.event.type], self.catalogue.subjects
         budget_ends = event.time + self.catalogue.budgets[lane]
-        return ProviderCall(
+        call = ProviderCall(
             call_id=call_id(event.source, event.id, instance.name, operation, unit),
             source=event.source,
             event_id=event.id,
@@ -179,13 +179,15 @@ class _Planner:
             operation=operation,
             lane=lane,
             subject=masked_subject(event),
-            subject_keys=self.catalogue.subjects.keys(event),
+            subject_keys=subjects.keys(event),
+            person_key=subjects.person(event),
             user_id=user_id,
             jwe=jwe,
             token_reference_id=token_reference_id,
             expires_at=session.expires_at if session else None,
             traceparent=event.traceparent,
         )
+        return call.model_copy(update={"target_key": subjects.target(call.target)})
 
     def _unit(self, instance: Instance, operation: Operation | None, unit: str, state: State) -> PlannedUnit:
         identity = call_id(self.event.source, self.event.id, instance.name, operation or "", unit)

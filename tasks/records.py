@@ -28,6 +28,7 @@ class PlannedUnit(_Record):
     state: State
     reason: str | None = None
     kid: str | None = None  # of the sealing key that its call needs
+    target_key: str | None = None  # of its call
 
 
 class EventPlanned(_Record):
@@ -41,6 +42,7 @@ class EventPlanned(_Record):
     received_at: AwareDatetime
     subject: str
     subject_keys: tuple[str, ...] = ()
+    person_key: str | None = None
     units: tuple[PlannedUnit, ...]
 
 
@@ -56,6 +58,8 @@ class CallOutcome(_Record):
     operation: Operation
     subject: str
     subject_keys: tuple[str, ...] = ()
+    person_key: str | None = None
+    target_key: str | None = None
     occurred_at: AwareDatetime
     at: AwareDatetime
     state: State
@@ -98,6 +102,8 @@ class DeadLetter(_Record):
     operation: Operation | None = None
     subject: str | None = None
     subject_keys: tuple[str, ...] = ()
+    person_key: str | None = None
+    target_key: str | None = None
     occurred_at: AwareDatetime | None = None
     call: ProviderCall | None = None
     body: str | None = Field(default=None, repr=False)  # base64
@@ -127,6 +133,8 @@ _OF_CALL: Final = (
     "operation",
     "subject",
     "subject_keys",
+    "person_key",
+    "target_key",
     "occurred_at",
     "replays",
 )

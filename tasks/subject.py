@@ -1,54 +1,104 @@
-"""Who an event is about: a masked form for people, keyed hashes for looking up. Never the identifier itself."""
+"""Who an event is about: a masked form for people, keyed hashes for looking up and deciding. Never the name itself.
+
+A name finds what may be meant; it decides nothing. What decides is what a call hits (`ProviderCall.target`), or every
+name of the person together, each with its issuer.
+"""
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tasks.events import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, Uri, UserDisabled
+from tasks.names import composed, mask, normalised
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tasks.call import Target
     from tasks.events import SessionEnded, SimpleSubject
 
+# Of the members of a complex subject this one names the person (Shared Signals Framework 1.0, section 3.2); `device`,
+# `session`, `application`, `tenant`, `org_unit`, `group` and members of one's own name something else.
+_THE_PERSON: Final = "user"
 
-def mask(value: str) -> str:
-    """*value* as people may see it: the first two characters and the last, e.g. `al…m`; short ones show one."""
-    short = 6
-    if len(value) <= short:
-        return f"{value[:1]}…"
-    if "@" in value:
-        local, _, domain = value.partition("@")
-        return f"{local[:2]}…@{domain}" if len(local) > len("ab") else f"{local[:1]}…@{domain}"
-    return f"{value[:2]}…{value[-2:]}"
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A name in an event, as it stands there."""
+
+    value: str
+    scheme: tuple[str, ...]  # what kind of name it is, and by whose word: ("iss_sub", issuer), ("opaque", source)
+    names_person: bool = True  # else a tenant, a device, the `subject` attribute: many people may share it
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectIndex:
-    """Turns an identifier into the keyed hash under which the ledger knows it."""
+    """Turns names into the keyed hashes under which the ledger knows them: 32 hex digits of HMAC-SHA256 each."""
 
     key: bytes = field(repr=False)
 
-    def lookup(self, identifier: str) -> str:
-        """32 hex digits of HMAC-SHA256 over the identifier, trimmed and case-folded (addresses arrive in any case)."""
-        return hmac.digest(self.key, identifier.strip().casefold().encode(), "sha256").hex()[:32]
+    def lookup(self, name: str) -> str:
+        """The hash by which *name* finds the people it names, however it is spelt."""
+        return self._hash("person", normalised(name))
+
+    def label(self, name: str) -> str:
+        """The hash by which *name* finds events that give it to a tenant, a device or any other than a person."""
+        return self._hash("label", normalised(name))
+
+    def earlier(self, name: str) -> str:
+        """The hash by which rows of version 1 know *name*, whomever or whatever it names there."""
+        return self._digest(name.strip().casefold().encode(errors="surrogatepass"))
+
+    def everywhere(self, name: str) -> tuple[str, ...]:
+        """Every hash by which something may be found by *name*."""
+        return self.lookup(name), self.label(name), self.earlier(name)
 
     def keys(self, event: SessionEnded | UserDisabled) -> tuple[str, ...]:
-        """The hashes of every name the event gives the person."""
-        return tuple(self.lookup(name) for name in identifiers(event))
+        """The hashes by which *event* is found."""
+        found = (self.lookup(it.value) if it.names_person else self.label(it.value) for it in identifiers(event))
+        return tuple(dict.fromkeys(found))
+
+    def person(self, event: SessionEnded | UserDisabled) -> str | None:
+        """One hash of every name that `sub_id` gives the person, each with its issuer; None where it gives none.
+
+        Two events have the same one where all names agree. Accounts are left out: they are what a call hits. An address
+        may be spelt otherwise; any other name is compared as it is, for an id may tell cases apart.
+        """
+        names = {
+            (*it.scheme, normalised(it.value) if it.scheme == ("email",) else composed(it.value))
+            for it in _names_in_sub_id(event)
+            if it.names_person
+        }
+        told = [part for name in sorted(names) for part in (str(len(name)), *name)]
+        return self._hash("names", *told) if names else None
+
+    def target(self, target: Target | None) -> str | None:
+        """The hash of what a call hits."""
+        return None if target is None else self._hash("target", *target)
+
+    def _hash(self, *parts: str) -> str:
+        """Each part goes with its length, so that no two lists of parts are hashed alike."""
+        coded = (part.encode(errors="surrogatepass") for part in parts)
+        return self._digest(b"".join(len(part).to_bytes(4, "big") + part for part in coded))
+
+    def _digest(self, told: bytes) -> str:
+        return hmac.digest(self.key, told, "sha256").hex()[:32]
 
 
 def masked_subject(event: SessionEnded | UserDisabled) -> str:
-    """The person's main name, masked; `-` where the event names nobody."""
-    names = identifiers(event)
-    return mask(names[0]) if names else "-"
+    """The person's main name, masked; where nobody is named that of the tenant or device, `-` where nothing is."""
+    names = sorted(identifiers(event), key=lambda each: not each.names_person)
+    return mask(names[0].value) if names else "-"
 
 
-def identifiers(event: SessionEnded | UserDisabled) -> tuple[str, ...]:
-    """Every name the event gives the person: what an operator may type to find them. The first is the main one."""
-    names = [_name(each) for each in _simple_subjects(event)]
-    accounts = [account.user_id for account in event.data.accounts.values()] if isinstance(event, UserDisabled) else []
-    return tuple(dict.fromkeys([*names, *accounts, *([event.subject] if event.subject else [])]))
+def identifiers(event: SessionEnded | UserDisabled) -> tuple[Identifier, ...]:
+    """Every name in the event by which an operator may look for it: those in `sub_id` first, as they stand there."""
+    accounts = event.data.accounts if isinstance(event, UserDisabled) else {}
+    own = [Identifier(account.user_id, ("account", provider)) for provider, account in accounts.items()]
+    label = [Identifier(event.subject, ("subject",), names_person=False)] if event.subject else []
+    return tuple(dict.fromkeys([*_names_in_sub_id(event), *own, *label]))
 
 
 def issued_subjects(event: UserDisabled) -> tuple[IssSub, ...]:
@@ -58,35 +108,52 @@ def issued_subjects(event: UserDisabled) -> tuple[IssSub, ...]:
     """
     if isinstance(event.data.sub_id, Complex):
         return ()
-    return tuple(each for each in _simple_subjects(event) if isinstance(each, IssSub))
+    return tuple(each for _, each in _simple_subjects(event) if isinstance(each, IssSub))
 
 
 def issuers(event: SessionEnded | UserDisabled) -> frozenset[str]:
     """Every issuer by whose name for them the event names somebody."""
-    return frozenset(each.iss for each in _simple_subjects(event) if isinstance(each, IssSub))
+    return frozenset(each.iss for _, each in _simple_subjects(event) if isinstance(each, IssSub))
 
 
 def tenants(event: SessionEnded | UserDisabled) -> frozenset[str]:
     """The tenant of a complex subject (Shared Signals Framework 1.0, section 3.2), if any."""
     match event.data.sub_id:
         case Complex(members={"tenant": tenant}):
-            return frozenset({_name(tenant)})
+            return frozenset({_value(tenant)})
     return frozenset()
 
 
-def _simple_subjects(event: SessionEnded | UserDisabled) -> tuple[SimpleSubject, ...]:
+def _names_in_sub_id(event: SessionEnded | UserDisabled) -> Iterator[Identifier]:
+    for part, each in _simple_subjects(event):
+        yield Identifier(_value(each), _scheme(each, event.source), names_person=part == _THE_PERSON)
+
+
+def _scheme(subject: SimpleSubject, source: str) -> tuple[str, ...]:
+    """An opaque id means something to whoever tells it alone (RFC 9493, section 3.2.5)."""
+    match subject:
+        case IssSub(iss=issuer):
+            return subject.format, issuer
+        case Opaque():
+            return subject.format, source
+        case _:
+            return (subject.format,)
+
+
+def _simple_subjects(event: SessionEnded | UserDisabled) -> Iterator[tuple[str, SimpleSubject]]:
+    """Each identifier in `sub_id`, with the part of the subject that it names."""
     match event.data.sub_id:
         case None:
-            return ()
+            return
         case Aliases(identifiers=several):
-            return several
+            yield from ((_THE_PERSON, each) for each in several)
         case Complex() as several_parts:
-            return tuple(several_parts.members.values())
+            yield from several_parts.members.items()
         case one:
-            return (one,)
+            yield _THE_PERSON, one
 
 
-def _name(subject: SimpleSubject) -> str:
+def _value(subject: SimpleSubject) -> str:
     match subject:
         case IssSub(sub=name) | Email(email=name) | Opaque(id=name) | Uri(uri=name) | Did(url=name):
             return name

@@ -146,6 +146,7 @@ def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectInd
             operation=call.operation,
             state=State.PLANNED,
             kid=call.jwe and kid_of(call.jwe),
+            target_key=call.target_key,
         )
         for call in plan.calls
     )
@@ -157,6 +158,7 @@ def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectInd
         received_at=now,
         subject=masked_subject(event),
         subject_keys=subjects.keys(event),
+        person_key=subjects.person(event),
         units=(*published, *plan.units),
     )
 

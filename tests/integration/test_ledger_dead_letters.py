@@ -211,7 +211,7 @@ def many(ledger: Ledger) -> None:
         (DeadLetterFilter(reason="http.4"), []),
         (DeadLetterFilter(reason="http."), ["e4", "e3", "e2", "e1"]),
         (DeadLetterFilter(reason="http%"), []),
-        (DeadLetterFilter(subject="key-of-e3"), ["e3"]),
+        (DeadLetterFilter(subject=("key-of-e3", "key-of-nobody")), ["e3"]),
         (DeadLetterFilter(since=after(2000), until=after(4000)), ["e3", "e2"]),
         (DeadLetterFilter(ids=(dead("e1").dead_letter_id[:13], dead("e4").dead_letter_id)), ["e4", "e1"]),
         (DeadLetterFilter(ids=("%",)), []),

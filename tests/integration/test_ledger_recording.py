@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_records import after, dead, outcome, planned
 
+from tasks.call import ProviderCall
 from tasks.outcome import State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned, PlannedUnit
 from worker.ledger import CallRow, EventRow, Ledger
@@ -121,6 +122,25 @@ def test_units_that_need_no_call_are_rows_without_exposure(ledger: Ledger) -> No
     ledger.record([planned(units=(unit,))])
     row = row_of(ledger, "e1")
     assert (row.state, row.operation, row.exposure_seconds, row.at) == (State.COVERED, None, None, after(1))
+
+
+TELLERS: Final[Mapping[str, Callable[[], Record]]] = {
+    "plan": lambda: planned(units=(planned().units[0].model_copy(update={"target_key": "t"}),), person_key="p"),
+    "outcome": lambda: outcome(State.RETRYING).model_copy(update={"target_key": "t", "person_key": "p"}),
+    "dead letter": lambda: dead(
+        call=ProviderCall.model_validate({**dict(dead().call or {}), "target_key": "t", "person_key": "p"})
+    ),
+}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("teller", TELLERS)
+def test_what_a_call_hits_and_whom_is_kept_whoever_tells_it(ledger: Ledger, teller: str, order: int) -> None:
+    """In either order; the records of an earlier version tell neither."""
+    for told in (TELLERS[teller](), outcome(State.ACCEPTED, at=99))[::order]:
+        ledger.record([told])
+    row = row_of(ledger, "e1")
+    assert (row.state, row.target, row.person) == (State.ACCEPTED, "t", "p")
 
 
 def test_an_event_told_twice_keeps_its_earliest_arrival(ledger: Ledger) -> None:

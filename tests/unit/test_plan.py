@@ -19,6 +19,7 @@ OTHER = "0a2f8f0e-1111-4b7e-9b0c-2a1f0d6c9e77"
 JWE = "e30.a.b.c.d"
 REFERENCE = "ref-1"
 ISSUER = "https://idp.example.com/"
+ALICE = {"format": "email", "email": "alice@example.com"}
 
 CATALOGUE = Catalogue(
     {
@@ -60,8 +61,7 @@ def json_bytes(document: dict[str, Any]) -> bytes:
 
 def disabled(**data: Any) -> Plan:
     """The plan of a disabled user's event."""
-    subject = {"format": "email", "email": "alice@example.com"}
-    return plan_revocations(event("user.disabled", {"sub_id": subject, **data}), CATALOGUE)
+    return plan_revocations(event("user.disabled", {"sub_id": ALICE, **data}), CATALOGUE)
 
 
 def ended(*sessions: dict[str, Any], **attributes: Any) -> Plan:
@@ -222,6 +222,14 @@ def test_a_plan_for_one_provider_leaves_the_others_out() -> None:
 def test_people_see_a_masked_subject_and_look_up_a_hash() -> None:
     """The identifier itself is nowhere in the call."""
     call = disabled(accounts={"genesys": {"user_id": USER}}).calls[0]
-    assert call.subject == "al…@example.com"
+    assert call.subject == "a…@example.com"
     assert CATALOGUE.subjects.lookup(" Alice@Example.com ") in call.subject_keys
     assert "alice" not in call.model_dump_json()
+
+
+def test_a_call_carries_the_hashes_by_which_it_is_compared() -> None:
+    """What it hits, and all the names of the person together; neither in clear."""
+    index = CATALOGUE.subjects
+    [call] = disabled(accounts={"genesys": {"user_id": USER}}).calls
+    assert (call.target, call.target_key) == (("genesys", "user", USER), index.target(call.target))
+    assert call.person_key == index.person(event("user.disabled", {"sub_id": ALICE})) is not None

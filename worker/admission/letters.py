@@ -86,6 +86,7 @@ def _whole(event: SessionEnded | UserDisabled, evidence: Evidence, subjects: Sub
         "event_type": event.type,
         "subject": masked_subject(event),
         "subject_keys": subjects.keys(event),
+        "person_key": subjects.person(event),
         "occurred_at": event.time,
         "replays": evidence.replays,
         **evidence.carried,

@@ -34,5 +34,5 @@ def subject_of(event: SessionEnded | UserDisabled, index: SubjectIndex) -> Subje
     """
     credentials = (session.credential for session in event.data.sessions)
     references = (each.token_reference_id for each in credentials if isinstance(each, TokenReferenceCredential))
-    told = sorted({*identifiers(event), *references}) or [event.id]
+    told = sorted({*(each.value for each in identifiers(event)), *references}) or [event.id]
     return Subject(intern(event.source), intern(event.type), index.lookup("\n".join(told)))

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import click
 
+from tasks.names import mask
 from tasks.outcome import State
-from tasks.subject import mask
 from worker.cli.exits import Exit, finish
 from worker.cli.holding import say_held
 from worker.cli.opening import open_ledger
@@ -132,7 +132,7 @@ def verdict_on(standings: Sequence[Standing]) -> str:
 def _find(ledger: Ledger, settings: Settings, whom: str) -> tuple[Document, list[CallRow]]:
     if rows := ledger.calls_of_event(whom):
         return {"event_id": whom}, rows
-    return {"subject": mask(whom)}, ledger.calls_of_subject(settings.subjects().lookup(whom))
+    return {"subject": mask(whom)}, ledger.calls_of_subject(*settings.subjects().everywhere(whom))
 
 
 def _is_out(standings: Sequence[Standing]) -> bool:

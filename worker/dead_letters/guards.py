@@ -51,8 +51,8 @@ _STANDING: Final = {
 class Calls(Protocol):
     """What the guards ask the ledger."""
 
-    def calls_of_subject(self, lookup_hash: str) -> list[CallRow]:
-        """Where everything about a subject stands."""
+    def calls_of_subject(self, *lookup_hashes: str) -> list[CallRow]:
+        """Where everything stands that a name finds."""
 
 
 WideCalls = Callable[[str], Sequence[CallRow]]  # a subject's key → the calls known to have killed all their tokens

@@ -140,7 +140,7 @@ def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
     if where.reason is not None:
         leading = where.reason.rstrip(".")
         yield or_(_LETTER.reason == leading, _LETTER.reason.startswith(f"{leading}.", autoescape=True))
-    if where.subject is not None:
+    if where.subject:
         yield about(where.subject, dead_letters)
     if where.ids:
         yield or_(*map(_starts, where.ids))

@@ -124,10 +124,10 @@ class Ledger:
         with self._database.reading() as connection:
             return queries.of_event(connection, event_id, source)
 
-    def calls_of_subject(self, lookup_hash: str) -> list[CallRow]:
-        """Where everything about a subject stands, oldest event first."""
+    def calls_of_subject(self, *lookup_hashes: str) -> list[CallRow]:
+        """Where everything stands that a name finds, by one of its hashes; oldest event first."""
         with self._database.reading() as connection:
-            return queries.of_subject(connection, lookup_hash)
+            return queries.of_subject(connection, lookup_hashes)
 
     def totals(self) -> Totals:
         """The ledger in figures."""

@@ -31,14 +31,14 @@ def of_event(connection: Connection, event_id: str, source: str | None) -> list[
     )
 
 
-def of_subject(connection: Connection, lookup_hash: str) -> list[CallRow]:
-    """Where everything about a subject stands, oldest event first."""
-    return _standing(connection, lambda table: about(lookup_hash, table))
+def of_subject(connection: Connection, lookup_hashes: Collection[str]) -> list[CallRow]:
+    """Where everything stands that one of *lookup_hashes* finds, oldest event first."""
+    return _standing(connection, lambda table: about(lookup_hashes, table))
 
 
-def about(lookup_hash: str, table: Table) -> ColumnElement[bool]:
-    """Whether a row of *table* is of an event about that subject: found from the subject, whatever the table's size."""
-    theirs = select(subjects.c.event_id, subjects.c.source).where(subjects.c.lookup_hash == lookup_hash)
+def about(lookup_hashes: Collection[str], table: Table) -> ColumnElement[bool]:
+    """Whether a row of *table* is of an event found by one of them: from the hash, whatever the table's size."""
+    theirs = select(subjects.c.event_id, subjects.c.source).where(subjects.c.lookup_hash.in_(lookup_hashes))
     return tuple_(table.c.event_id, table.c.source).in_(theirs)
 
 
@@ -123,7 +123,7 @@ def _lines(connection: Connection, condition: Condition, limit: int | None = Non
 
 
 _SAME: Final = ("source", "event_id", "event_type", "provider", "operation", "subject", "occurred_at", "reason")
-_ALIKE: Final = (*_SAME, "detail", "replays", "at", "call_id", "change")
+_ALIKE: Final = (*_SAME, "detail", "replays", "at", "call_id", "change", "target", "person")
 
 
 def _call_lines(condition: ColumnElement[bool]) -> Select[Any]:

@@ -59,6 +59,8 @@ class CallRow:
     exposure_seconds: float | None  # event time → settled; None while the token may live
     dead_letter_id: str | None
     change: int
+    target: str | None = None  # keyed hash of what it hits: equal, it is the same user or token
+    person: str | None = None  # keyed hash of all names of the person: equal, every one of them agrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ class DeadLetterRow:
     claimed_at: datetime | None
     claimed_by: str | None
     audit_id: str | None
+    target: str | None  # as of a call
+    person: str | None
     document: str = field(repr=False)
 
     @property
@@ -105,7 +109,7 @@ class DeadLetterFilter:
     event_type: str | None = None
     reason: str | None = None  # whole, or its leading parts: `http.4xx`, `event`
     cause: str | None = None
-    subject: str | None = None  # a lookup hash
+    subject: tuple[str, ...] = ()  # lookup hashes; one of them matches
     since: datetime | None = None  # of the last death
     until: datetime | None = None
     older_than: timedelta | None = None

@@ -114,7 +114,11 @@ calls: Final = Table(
     Column("rank", Words, nullable=False),
     Column("change", BigInteger, nullable=False),
     Column("kid", Words),  # of the sealing key that it needs; None: none, or nobody said yet
+    Column("target", Words),  # keyed hash of what it hits; None: of a version that did not tell
+    Column("person", Words),  # keyed hash of every name of the person together; None likewise, or nobody is named
     Index("calls_by_event", "event_id", "source"),
+    Index("calls_by_target", "target"),
+    Index("calls_by_person", "person"),
     Index("calls_by_state", "state"),
     Index("calls_by_change", "change"),
 )
@@ -148,6 +152,8 @@ dead_letters: Final = Table(
     Column("rank", Words, nullable=False),
     Column("first_rank", Words, nullable=False),
     Column("change", BigInteger, nullable=False),
+    Column("target", Words),  # as of a call
+    Column("person", Words),
     Index("dead_letters_by_call", "call_id"),
     Index("dead_letters_by_event", "event_id", "source"),
     Index("dead_letters_by_state", "state", "at"),

@@ -53,28 +53,29 @@ def subject(dialect: str) -> Insert:
     return _INSERT[dialect](subjects).on_conflict_do_nothing()
 
 
-_TOLD_APART: Final = {"call_id", "exposure_seconds", "kid", "change"}
+_CONSTANT: Final = ("kid", "target", "person")  # the same in every record that tells it
+_TOLD_APART: Final = {"call_id", "exposure_seconds", "change", *_CONSTANT}
 
 
 @cache
 def call(dialect: str) -> Insert:
     """The record of highest rank describes the call; its exposure ended with the first that settled it.
 
-    Its sealing key is told by its plan and by its dead letter alone, and is the same in both.
+    Not every record tells its sealing key, its target and its person: whoever tells them first is believed.
     """
     insert = _INSERT[dialect](calls)
     new = insert.excluded
     newer, sooner = new.rank > calls.c.rank, new.exposure_seconds < func.coalesce(calls.c.exposure_seconds, _NEVER)
-    names_key = and_(calls.c.kid.is_(None), new.kid.is_not(None))
+    completes = or_(*(and_(calls.c[name].is_(None), new[name].is_not(None)) for name in _CONSTANT))
     return insert.on_conflict_do_update(
         index_elements=[calls.c.call_id],
         set_={
             **_where(newer, insert, calls, set(calls.c.keys()) - _TOLD_APART),
             **_where(sooner, insert, calls, {"exposure_seconds"}),
-            **_where(names_key, insert, calls, {"kid"}),
+            **{name: func.coalesce(calls.c[name], new[name]) for name in _CONSTANT},
             "change": new.change,
         },
-        where=or_(newer, sooner, names_key),
+        where=or_(newer, sooner, completes),
     )
 
 

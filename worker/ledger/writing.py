@@ -82,6 +82,7 @@ def call_row(letter: DeadLetter, state: State, at: datetime, replays: int | None
             replays=generation,
             at=at,
             kid=call.jwe and kid_of(call.jwe),
+            target=call.target_key,
         )
     ]
 
@@ -130,6 +131,7 @@ def _unit(told: EventPlanned, unit: Any) -> Row:  # noqa: ANN401
         replays=0,
         at=None if unit.state is State.PLANNED else told.received_at,
         kid=unit.kid,
+        target=unit.target_key,
     )
 
 
@@ -148,14 +150,15 @@ def _outcome(told: CallOutcome) -> Row:
         duration_ms=told.duration_ms,
         next_attempt_at=told.next_attempt_at,
         exposure_seconds=told.exposure_seconds,
+        target=told.target_key,
     )
 
 
 def _call(event: Any, **told: Any) -> Row:  # noqa: ANN401
     nothing: Row = {"duration_ms": None, "next_attempt_at": None, "exposure_seconds": None, "kid": None}
     names = ("source", "event_id", "event_type", "subject", "occurred_at")
-    row = nothing | {name: getattr(event, name) for name in names} | told
-    news = [value for name, value in told.items() if name != "call_id"]
+    row = nothing | {name: getattr(event, name) for name in names} | {"person": event.person_key} | told
+    news = [value for name, value in told.items() if name not in ("call_id", "target")]
     return row | {"rank": _rank(told["replays"], _WEIGHT[told["state"]], told["attempt"], told["at"], news)}
 
 
@@ -172,6 +175,8 @@ def _dead_letter(told: DeadLetter) -> Row:
         "claimed_at": None,
         "claimed_by": None,
         "document": told.model_dump_json(exclude_defaults=True),
+        "target": told.target_key,
+        "person": told.person_key,
     }
     rank = _rank(told.replays, 0, 0, told.at, row["document"])
     return row | {"rank": rank, "first_rank": rank}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tasks.subject import mask
+from tasks.names import mask
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import rfc3339, say, short_duration
 from worker.cli.values import Moment, Span
@@ -64,7 +64,7 @@ class Selection:
             event_type=self.event_type,
             reason=self.reason,
             cause=self.cause,
-            subject=settings.subjects().lookup(self.subject) if self.subject else None,
+            subject=settings.subjects().everywhere(self.subject) if self.subject else (),
             since=self.since,
             until=self.until,
             older_than=self.older_than,

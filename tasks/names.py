@@ -1,0 +1,82 @@
+"""How a name of a person is spelt, and how much of it people may see."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_MOST_SHOWN: Final = 4  # characters of a name, however long
+_NO_SIGN: Final = frozenset({"Cc", "Cf", "Cs"})  # control, format and surrogate characters: none of them is seen
+# What is not seen either though it is of another category (Default_Ignorable_Code_Point, Unicode Standard 5.21).
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2060-\u206f\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+_LABEL: Final = re.compile(r"(?!-)[^\W_]([\w-]{0,61}[^\W_])?(?<!-)")  # of a host's name, once it is normalised
+_LONGEST_HOST: Final = 253  # characters (RFC 1035, section 2.3.4, without the root's dot)
+
+
+def normalised(name: str) -> str:
+    """*name* in the one spelling that all of its spellings share: this finds, and compares addresses.
+
+    Without white space around it and characters that nobody sees, composed (NFC) and case-folded; the domain of an
+    address as Unicode, whether it came so or as an A-label (RFC 5890, section 2.3.2.1).
+    """
+    seen = _seen(name)
+    local, at, domain = seen.rpartition("@")
+    if not at or not local or "@" in local:
+        return _folded(seen)
+    host = _host(domain)
+    return f"{_folded(local)}@{host}" if _is_host(host) else _folded(seen)
+
+
+def composed(name: str) -> str:
+    """*name* with every character in its composed form (NFC): else as it is, for an id may tell cases apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def mask(name: str) -> str:
+    """*name* as people may see it: at most a third of it, and at most four characters, e.g. `al…ce`.
+
+    Of an address at most two characters and a third of what stands before the `@`, and its domain, e.g.
+    `a…@example.com`; a domain is shown of nothing else.
+    """
+    seen = composed(_seen(name))
+    local, at, domain = seen.rpartition("@")
+    if at and local and "@" not in local and _is_host(_host(domain)):
+        return f"{local[: min(len(local) // 3, 2)]}…@{domain}"
+    shown = min(len(seen) // 3, _MOST_SHOWN)
+    tail = shown // 2
+    return f"{seen[: shown - tail]}…{seen[len(seen) - tail :]}"
+
+
+def _seen(name: str) -> str:
+    plain = "".join(each for each in name if unicodedata.category(each) not in _NO_SIGN)
+    return _UNSEEN.sub("", plain).strip()
+
+
+def _folded(name: str) -> str:
+    """Case-folded and composed: folding may take a composed character apart."""
+    return composed(composed(name).casefold())
+
+
+def _host(domain: str) -> str:
+    """A host's name as Unicode, mapped as before a look-up (UTS 46: NFKC, case, dots), without the root's dot."""
+    mapped = unicodedata.normalize("NFKC", domain).casefold().replace("\u3002", ".")
+    return composed(".".join(map(_u_label, mapped.removesuffix(".").split("."))))
+
+
+def _u_label(label: str) -> str:
+    if not label.startswith("xn--"):
+        return label
+    try:
+        return unicodedata.normalize("NFKC", label[4:].encode().decode("punycode")).casefold()
+    except UnicodeError:
+        return label
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is the name of a host with a domain above it, and no number."""
+    labels = host.split(".")
+    is_named = len(labels) > 1 and not labels[-1].isdigit() and len(host) <= _LONGEST_HOST
+    return is_named and all(_LABEL.fullmatch(label) for label in labels)
