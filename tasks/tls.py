@@ -8,8 +8,9 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, model_validator
 
+from tasks.private_files import WANTED, is_open_to_others
+
 OLDEST: Final = ssl.TLSVersion.TLSv1_2  # RFC 8996 deprecates what is older
-PRIVATE: Final = 0o077  # the mode bits a file of secrets must not have
 
 
 class TlsSettings(BaseModel):
@@ -28,8 +29,8 @@ class TlsSettings(BaseModel):
     @field_validator("key_file")
     @classmethod
     def _private(cls, file: Path | None) -> Path | None:
-        if file is not None and file.stat().st_mode & PRIVATE:
-            raise ValueError("the key's file is open to others; set its mode to 0600")
+        if file is not None and is_open_to_others(file, file.stat()):
+            raise ValueError(f"the key's file is open to others; {WANTED}")
         return file
 
     @model_validator(mode="after")

@@ -8,12 +8,10 @@ Sources, the first that names a value wins: `REVOKER_…` variables (`__` betwee
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -27,29 +25,35 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
-    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings.exceptions import SettingsError as UnreadableValueError
 
 from tasks.call import Lane
 from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
 from tasks.retry import RetryPolicy
 from tasks.subject import SubjectIndex
-from tasks.tls import PRIVATE, SYSTEM_TRUST, TlsSettings
+from tasks.tls import SYSTEM_TRUST, TlsSettings
 from worker.addresses import BrokerUrl, LedgerUrl
 from worker.admission.sources import SourceSettings
 from worker.blast_radius.settings import GuardSettings
+from worker.setting_faults import fault_of_json, faults_of_sources, faults_of_values
+from worker.setting_files import (
+    CONFIG_FILE,
+    DEFAULT_CONFIG_FILE,
+    SECRETS_DIR,
+    SecretFiles,
+    SecretFilesSource,
+    config_file,
+    secrets_folder,
+)
+from worker.setting_names import BETWEEN, PREFIX
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+__all__ = ["CONFIG_FILE", "DEFAULT_CONFIG_FILE", "PREFIX", "SECRETS_DIR", "Settings", "SettingsError", "config_file"]
 
-PREFIX: Final = "REVOKER_"
-CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
-SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"
-DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
 
 
@@ -123,7 +127,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_nested_delimiter="__",
+        env_nested_delimiter=BETWEEN,
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
@@ -175,15 +179,12 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a working directory's .env is nobody's decision
-        file_secret_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - it passes over links, and over what is unfit
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The order of the module's first lines."""
         sources = [init_settings, env_settings]
-        if folder := os.environ.get(SECRETS_DIR):
-            files = NestedSecretsSettingsSource(
-                file_secret_settings, secrets_dir=folder, secrets_prefix="", secrets_nested_delimiter="__"
-            )
-            sources.append(files)
+        if folder := secrets_folder():
+            sources.append(SecretFilesSource(settings_cls, SecretFiles.read(folder)))
         if config := config_file():
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
         return tuple(sources)
@@ -222,53 +223,13 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Self:
         """The settings in force; raises `SettingsError` naming every setting that is missing, unknown or ill-formed."""
-        if faults := [*_unknown_variables(cls), *_unfit_files()]:
+        if faults := faults_of_sources(cls):
             raise SettingsError("\n".join(faults))
         try:
             return cls()
         except ValidationError as error:
-            raise SettingsError("\n".join(map(_fault, error.errors()))) from None
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{config_file() or CONFIG_FILE}: cannot be read ({type(error).__name__})") from None
-
-
-def config_file() -> Path | None:
-    """The TOML file in force, if any."""
-    if named := os.environ.get(CONFIG_FILE):
-        return Path(named)
-    return DEFAULT_CONFIG_FILE if DEFAULT_CONFIG_FILE.is_file() else None
-
-
-def _fault(error: ErrorDetails) -> str:
-    message = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "union_tag_invalid":  # the one message of pydantic's that shows what was given
-        message = f"{error['ctx']['discriminator'].strip(chr(39))} must be one of {error['ctx']['expected_tags']}"
-    return ": ".join([*filter(None, [".".join(map(str, error["loc"]))]), message])
-
-
-def _unknown_variables(settings: type[Settings]) -> list[str]:
-    """pydantic-settings passes over a misspelt top-level variable in silence: a typo must not become a default."""
-    known = {f"{PREFIX}{name}".upper() for name in settings.model_fields} | {CONFIG_FILE, SECRETS_DIR}
-    faults = []
-    for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name.split("__")[0].upper() not in known:
-            near = difflib.get_close_matches(name.split("__")[0], known, 1)
-            faults.append(f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
-    return faults
-
-
-def _unfit_files() -> list[str]:
-    """A secret that everybody can read is none; an empty or missing one would be found too late."""
-    faults = []
-    config = config_file()
-    if config is not None and not config.is_file():
-        faults.append(f"{CONFIG_FILE}: there is no such file")
-    folder = os.environ.get(SECRETS_DIR)
-    if folder and not Path(folder).is_dir():
-        faults.append(f"{SECRETS_DIR}: there is no such folder")
-    for file in sorted(Path(folder).iterdir()) if folder and Path(folder).is_dir() else []:
-        if file.is_file() and file.stat().st_mode & PRIVATE:
-            faults.append(f"{file.name}: the secret's file is open to others; set its mode to 0600")
-        elif file.is_file() and not file.stat().st_size:
-            faults.append(f"{file.name}: the secret's file is empty")
-    return faults
+            raise SettingsError("\n".join(faults_of_values(cls, error))) from None
+        except UnreadableValueError as error:
+            raise SettingsError(fault_of_json(error)) from None
+        except OSError as error:  # it was readable just now
+            raise SettingsError(f"{error.filename}: cannot be read ({error.strerror})") from None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from joserfc.jwk import ECKey, RSAKey, import_key
+
+from tasks.private_files import is_open_to_others
 
 ALGORITHMS: Final = ("ECDH-ES+A256KW", "RSA-OAEP-256")
 MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
@@ -88,7 +89,7 @@ def save_key(folder: Path, key: SealingKey) -> Path:
 
 def _read_key(path: Path) -> SealingKey:
     with path.open("rb") as file:
-        if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+        if is_open_to_others(path, os.fstat(file.fileno())):
             raise SealError(f"the key file {path.name} may be read by others than its owner (wanted: mode 0600)")
         key = _imported(file.read())
     if key is None:

@@ -20,6 +20,7 @@ from joserfc.jwk import OctKey, OKPKey
 from joserfc.util import urlsafe_b64decode
 
 from tasks.events.json_body import decode
+from tasks.private_files import WANTED, is_open_to_others
 
 logger = logging.getLogger(__name__)
 
@@ -143,11 +144,11 @@ def read_keys(path: Path) -> Keys:
 
 def _read(path: Path) -> list[SigningKey]:
     with path.open("rb") as file:
-        mode, keys = os.fstat(file.fileno()).st_mode, _imported(file.read())
+        status, keys = os.fstat(file.fileno()), _imported(file.read())
     if keys is None:
         raise SigningKeyError(f"{path.name}: not a JWK Set of Ed25519 and HS256 keys, each with its kid")
-    if mode & 0o077 and any(key.is_private for key in keys):
-        raise SigningKeyError(f"{path.name}: holds a secret and is open to others; set its mode to 0600")
+    if is_open_to_others(path, status) and any(key.is_private for key in keys):
+        raise SigningKeyError(f"{path.name}: holds a secret and is open to others; {WANTED}")
     return keys
 
 

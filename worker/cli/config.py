@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from pydantic import BaseModel, SecretStr
 from worker.cli.masking import masked
 from worker.cli.output import Column, Form, Listing, output_option
 from worker.cli.tree import Commands
+from worker.setting_files import read_document
 from worker.settings import PREFIX, SECRETS_DIR, Settings, config_file
 
 config = Commands("config", help="The settings in force.")
@@ -90,7 +90,7 @@ class Origins:
         return cls(
             frozenset(name.upper() for name in os.environ if name.startswith(PREFIX)),
             frozenset(each.name.lower() for each in Path(folder).iterdir()) if folder else frozenset(),
-            tomllib.loads(file.read_text()) if file else {},
+            read_document(file) if file else {},
             str(file),
         )
 

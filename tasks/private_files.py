@@ -1,0 +1,36 @@
+"""Files of secrets: which of them others than the process can read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"  # systemd.exec(5): where LoadCredential= puts the files of a unit
+WANTED: Final = "set its mode to 0600"
+
+_OF_OTHERS: Final = 0o077
+_HANDED_OVER: Final = 0o440
+
+
+def is_open_to_others(path: Path, status: os.stat_result) -> bool:
+    """Whether others than its owner may touch the file *path*, whose state is *status*.
+
+    Mode 0440 is private where somebody else wrote the file for this process alone. A pod with `fsGroup` gets its
+    secrets as root's, readable by that group (kubernetes.io, "Configure a Security Context"); a systemd unit with
+    `User=` gets its credentials by an ACL, whose mask shows as the group's bits (systemd.exec(5), LoadCredential=).
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    if mode == _HANDED_OVER:
+        return not (_is_of_root_for_us(status) or _is_credential(path))
+    return bool(mode & _OF_OTHERS)
+
+
+def _is_of_root_for_us(status: os.stat_result) -> bool:
+    return status.st_uid == 0 and os.geteuid() != 0
+
+
+def _is_credential(path: Path) -> bool:
+    folder = os.environ.get(CREDENTIALS)
+    return bool(folder) and path.resolve().is_relative_to(Path(str(folder)).resolve())
