@@ -26,7 +26,8 @@ from worker.batch_consumer import BatchConsumer, Stop
 from worker.blast_radius.gate import FloodGate
 from worker.ledger.desk import Desk
 from worker.publisher import Message as Publication
-from worker.publisher import Publisher, PublishError
+from worker.publisher import Publisher
+from worker.unfinished import Unfinished
 
 if TYPE_CHECKING:
     from kombu.message import Message
@@ -68,23 +69,41 @@ class Intake:
         self._publisher = publisher
         self._controls = controls
         self._alarm = Alarm()
+        self._unfinished = Unfinished()
 
     def handle(self, batch: Sequence[Message]) -> list[Message]:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
         read = [self.read(message) for message in batch]
         judged = self._controls.memory.judge([found for _, found in read])
-        held_back = self._controls.gate.held_back([_counted(each) for each in judged])
+        held_back = self._controls.gate.held_back([self._counted(each) for each in judged])
         publications = [
             self.publications(each, evidence, is_held)
             for each, (evidence, _), is_held in zip(judged, read, held_back, strict=True)
         ]
-        results = iter(self._publisher.publish([each for several in publications for each in several]))
-        outcomes = [[next(results) for _ in several] for several in publications]
-        for failure in {str(result) for several in outcomes for result in several if isinstance(result, PublishError)}:
-            logger.warning("intake.not_published", extra={"error": failure})
-        done = [not any(several) for several in outcomes]
+        done = self._published(judged, publications)
         self._controls.memory.keep(each for each in compress(judged, done) if isinstance(each, Arrival))
         return [message for message, is_done in zip(batch, done, strict=True) if not is_done]
+
+    def _published(self, judged: Sequence[Judged], publications: Sequence[Sequence[Publication]]) -> list[bool]:
+        """Publish what of *publications* was not confirmed before; for each of *judged* whether all of it is now."""
+        left = [
+            self._unfinished.left(each, several) if isinstance(each, Arrival) else several
+            for each, several in zip(judged, publications, strict=True)
+        ]
+        results = iter(self._publisher.publish([each for several in left for each in several]))
+        outcomes = [[next(results) for _ in several] for several in left]
+        for failure in {str(result) for several in outcomes for result in several if result is not None}:
+            logger.warning("intake.not_published", extra={"error": failure})
+        for each, several, became in zip(judged, left, outcomes, strict=True):
+            if isinstance(each, Arrival):
+                self._unfinished.note(each, several, became)
+        return [not any(became) for became in outcomes]
+
+    def _counted(self, judged: Judged) -> SessionEnded | UserDisabled | None:
+        """The event, where it counts for the blast radius: what an operator sent again does not, nor what was begun."""
+        if not isinstance(judged, Arrival) or judged.replays or self._unfinished.has(judged):
+            return None
+        return judged.event
 
     def read(self, message: Message) -> tuple[Evidence, Arrival | Refused]:
         """What *message* proves, and the event in it, once it is known who says so; or why that is refused."""
@@ -131,11 +150,6 @@ def _reached(plan: Plan, arrival: Arrival) -> Plan:
     if arrival.only_provider:
         return plan.only(arrival.only_provider)
     return plan.only(*arrival.providers) if arrival.providers else plan
-
-
-def _counted(judged: Judged) -> SessionEnded | UserDisabled | None:
-    """The event, where it counts for the blast radius: what an operator sent again does not."""
-    return judged.event if isinstance(judged, Arrival) and not judged.replays else None
 
 
 def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:

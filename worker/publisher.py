@@ -16,7 +16,7 @@ from random import getrandbits
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from amqp import spec
-from amqp.exceptions import AMQPError, NotFound, RecoverableConnectionError
+from amqp.exceptions import AccessRefused, AMQPError, NotFound, RecoverableConnectionError
 from kombu.exceptions import KombuError
 
 from worker import embedded, topology
@@ -55,7 +55,7 @@ class Unroutable(PublishError):  # noqa: N818 - its base is named Error; these a
 
 
 class Refused(PublishError):  # noqa: N818
-    """The broker said no: the queue is full."""
+    """The broker said no: the queue is full, or this user may not write there."""
 
 
 class Unconfirmed(PublishError):  # noqa: N818
@@ -164,7 +164,11 @@ class _TransactionLine:
 
 
 class _ConfirmLine:
-    """RabbitMQ: a batch is sent at once and its confirms are matched to it by delivery tag, returns by message id."""
+    """RabbitMQ: a batch is sent at once and its confirms are matched to it by delivery tag, returns by message id.
+
+    An exchange that is missing or forbidden ends the channel, and with it the confirms on their way. So what goes to an
+    exchange that has not yet taken anything from this line is sent by itself, when all before it is confirmed.
+    """
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -178,12 +182,16 @@ class _ConfirmLine:
         self._waiting: set[int] = set()  # positions without a confirm
         self._returned: set[str] = set()  # message ids
         self._failures: Failures = {}
+        self._proven: set[str] = set()  # exchanges that took something
 
     def publish(self, batch: Batch, timeout: float) -> Failures:
         self._waiting, self._returned, self._failures = set(batch), set(), {}
+        until = time.monotonic() + timeout
         try:
-            self._send(batch)
-            self._await_confirms(time.monotonic() + timeout)
+            for part in self._parts(batch):
+                self._send(part)
+                self._await_confirms(until)
+                self._proven.update(address(message)[0] for message in part.values())
         except TimeoutError:
             self._failures |= dict.fromkeys(self._waiting, Unconfirmed("the broker did not confirm in time"))
         except BROKER_ERRORS as error:
@@ -192,6 +200,14 @@ class _ConfirmLine:
             if message.message_id in self._returned:
                 self._failures[i] = unroutable(message)
         return self._failures
+
+    def _parts(self, batch: Batch) -> list[Batch]:
+        """*batch* in parts that share their fate with nobody: the proven exchanges, then each of the others."""
+        parts: dict[str, dict[int, Message]] = {"": {}}
+        for i, message in batch.items():
+            exchange = address(message)[0]
+            parts.setdefault("" if exchange in self._proven else exchange, {})[i] = message
+        return [part for part in parts.values() if part]
 
     def _send(self, batch: Batch) -> None:
         items = tuple(batch.items())
@@ -267,7 +283,15 @@ def unroutable(message: Message) -> Unroutable:
 
 
 def broken(error: Exception, message: Message) -> PublishError:
-    """What *message* has of an *error* of the line: a missing exchange is its own fault, or that of a neighbour."""
-    if isinstance(error, NotFound) and f"'{address(message)[0]}'" in str(error):
+    """What *message* has of an *error* of the line: what the error names is its own fault, or that of a neighbour."""
+    said, exchange = str(error), f"'{address(message)[0]}'"
+    if isinstance(error, NotFound) and exchange in said:
         return Unroutable(f"the exchange {message.exchange} does not exist")
+    if isinstance(error, AccessRefused) and exchange in said and _is_of_topic(said, message):
+        return Refused(f"the broker's user may not write to {message.exchange} (AccessRefused)")
     return Disconnected(f"the connection to the broker broke ({type(error).__name__})")
+
+
+def _is_of_topic(said: str, message: Message) -> bool:
+    """Whether a refusal is about the routing key of *message*, where it is about one at all (a topic permission)."""
+    return "to topic '" not in said or f"to topic '{address(message)[1]}'" in said

@@ -1,0 +1,199 @@
+"""The intake's promise: an event is done once the broker has confirmed all that becomes of it, and not before."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from copy import copy
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.call import Lane
+from tasks.plan import Catalogue, Instance
+from tasks.providers import KINDS
+from tasks.subject import SubjectIndex
+from worker import topology
+from worker.admission.evidence import Voucher
+from worker.admission.judging import Admission
+from worker.admission.memory import Arrival, Memory
+from worker.blast_radius.gate import FloodGate
+from worker.blast_radius.window import Limits
+from worker.intake import Controls, Intake
+from worker.ledger import Ledger
+from worker.ledger.desk import Desk
+from worker.messages import CLOUDEVENTS_JSON
+from worker.publisher import Message, PublishError, Refused, Unconfirmed, Unroutable
+from worker.unfinished import Unfinished
+
+USER_ID = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
+SUBJECTS = SubjectIndex(b"k" * 32)
+FEW = {"user.disabled": 3, "session.ended": 3}
+CALLS, RECORDS, DEAD = topology.CALLS.name, topology.OUTCOMES_URGENT.name, topology.DEAD.name
+Fate = Callable[[Message], PublishError | None]
+Start = Callable[..., Intake]
+
+
+class Delivered:
+    """A user.disabled as it comes out of the urgent queue."""
+
+    def __init__(self, event_id: str, user_id: str = USER_ID, **data: Any) -> None:
+        told = {"specversion": "1.0", "id": event_id, "source": "urn:test", "type": "user.disabled"}
+        people = {"sub_id": {"format": "opaque", "id": user_id}, "accounts": {"genesys": {"user_id": user_id}}}
+        event = {**told, "time": datetime.now(UTC).isoformat(), "data": {**people, **data}}
+        self.body = json.dumps(event).encode()
+        self.content_type = CLOUDEVENTS_JSON
+        self.headers: dict[str, object] = {}
+        self.properties: dict[str, object] = {}
+        self.delivery_info = {"redelivered": False, "routing_key": "user.disabled"}
+
+
+class Broker:
+    """A publisher whose *fate* says what becomes of each message; what was confirmed is kept."""
+
+    def __init__(self) -> None:
+        self.fate: Fate = lambda _: None
+        self.confirmed: list[Message] = []
+
+    def publish(self, batch: Sequence[Message]) -> list[PublishError | None]:
+        """As a publisher does."""
+        results = [self.fate(message) for message in batch]
+        self.confirmed += [message for message, failure in zip(batch, results, strict=True) if failure is None]
+        return results
+
+    def count(self, exchange: str) -> int:
+        """How many messages it took for *exchange*."""
+        return sum(message.exchange == exchange for message in self.confirmed)
+
+
+@pytest.fixture
+def broker() -> Broker:
+    """A broker that confirms everything until told otherwise."""
+    return Broker()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """The ledger that every process in this test shares."""
+    with closing(Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")) as opened:
+        opened.upgrade()
+        yield opened
+
+
+@pytest.fixture
+def start(tmp_path: Path, ledger: Ledger, broker: Broker) -> Iterator[Start]:
+    """Start the intake of one more process on that ledger; *many*: how many people a source may hit."""
+    assert ledger.youngest_seen() == {}
+    desks: list[Desk] = []
+
+    def started(many: int = 1000) -> Intake:
+        desks.append(Desk(f"sqlite:///{tmp_path / 'ledger.sqlite3'}"))
+        ages = dict.fromkeys(FEW, timedelta(days=2))
+        limits = Limits(600, dict.fromkeys(FEW, many), dict.fromkeys(FEW, many), {})
+        gate = FloodGate(desks[-1], limits, SUBJECTS)
+        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), Memory(desks[-1], ages), gate)
+        instances = {"genesys": Instance("genesys", KINDS["genesys"])}
+        catalogue = Catalogue(instances, dict.fromkeys(Lane, timedelta(hours=1)), SUBJECTS)
+        publisher: Any = broker
+        return Intake(catalogue, publisher, controls)
+
+    yield started
+    for desk in desks:
+        desk.close()
+
+
+def handled(intake: Intake, *batch: Delivered) -> list[Any]:
+    """What of *batch* is not done, as the consuming loop hears it."""
+    messages: Any = batch
+    return list(intake.handle(messages))
+
+
+def failing(exchange: str, failure: PublishError, event_id: str = "") -> Fate:
+    """The fate of what goes to *exchange*, of one event if it is named."""
+    return lambda message: failure if message.exchange == exchange and event_id.encode() in message.body else None
+
+
+def is_remembered(ledger: Ledger, intake: Intake, delivered: Delivered) -> bool:
+    """Whether the event counts as published, for every process."""
+    message: Any = delivered
+    arrival = intake.read(message)[1]
+    assert isinstance(arrival, Arrival)
+    return ledger.claim_seen([], [arrival.identity])[arrival.identity].published
+
+
+FAILURES = [Unconfirmed("no confirm"), Refused("full"), Unroutable("nobody")]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+@pytest.mark.parametrize("exchange", [CALLS, RECORDS, DEAD])
+def test_an_event_is_done_once_all_of_it_is_confirmed(
+    start: Start, broker: Broker, ledger: Ledger, exchange: str, failure: PublishError
+) -> None:
+    """Be it a call, a record or a dead letter that fails: that event stays in the broker, its neighbours leave it."""
+    intake = start()
+    a, b, c = (Delivered(f"event-{name}", providers=["nobody"]) for name in "abc")
+    broker.fate = failing(exchange, failure, "event-b")
+    assert handled(intake, a, b, c) == [b]
+    assert [is_remembered(ledger, intake, each) for each in (a, b, c)] == [True, False, True]
+
+
+@pytest.mark.parametrize("exchange", [CALLS, RECORDS, DEAD])
+def test_what_was_not_wholly_confirmed_is_published_by_the_next_process(
+    start: Start, broker: Broker, exchange: str
+) -> None:
+    """It knows nothing of what the first one got through: at least once, and only then done."""
+    event = Delivered("event-b", providers=["nobody"])
+    broker.fate = failing(exchange, Unconfirmed("no confirm"))
+    assert handled(start(), event) == [event]
+    broker.fate, broker.confirmed = lambda _: None, []
+    second = start()
+    assert handled(second, event) == []
+    assert [broker.count(each) for each in (CALLS, RECORDS, DEAD)] == [1, 1, 1]
+    assert handled(second, event) == [], "done before"
+    assert broker.count(CALLS) == 1
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+@pytest.mark.parametrize("exchange", [CALLS, RECORDS, DEAD])
+def test_what_was_confirmed_is_not_published_again_for_what_was_refused_beside_it(
+    start: Start, broker: Broker, exchange: str, failure: PublishError
+) -> None:
+    """However often it is tried, in whatever company, and as another message after a new connection."""
+    intake, event = start(), Delivered("event-b", providers=["nobody"])
+    broker.fate = failing(exchange, failure)
+    for number in range(5):
+        handled(intake, Delivered(f"other-{number}", USER_ID[:-1] + str(number)))
+        assert len(handled(intake, copy(event))) == 1
+    broker.fate = lambda _: None
+    assert handled(intake, copy(event)) == []
+    taken = [message for message in broker.confirmed if b"event-b" in message.body]
+    assert sorted(message.exchange for message in taken) == sorted([CALLS, RECORDS, DEAD])
+
+
+def test_what_was_let_through_is_not_held_back_for_its_second_half(start: Start, broker: Broker) -> None:
+    """Its call is made already; a flood that opened meanwhile, or the window's end, changes nothing of that."""
+    intake = start(many=1)
+    event = Delivered("event-b")
+    broker.fate = failing(RECORDS, Refused("full"))
+    handled(intake, event)
+    broker.fate = lambda _: None
+    assert handled(intake, Delivered("other", USER_ID[:-1] + "0")) == []
+    assert [broker.count(each) for each in (CALLS, RECORDS, DEAD)] == [1, 0, 1], "the flood is open"
+    intake._controls.gate._window.forget(float("inf"))
+    assert handled(intake, event) == []
+    assert [broker.count(each) for each in (CALLS, RECORDS, DEAD)] == [1, 1, 1]
+
+
+def test_what_is_kept_of_unfinished_events_is_bounded(start: Start) -> None:
+    """A broker that refuses for days makes no process grow; the latest are kept."""
+    intake, unfinished = start(), Unfinished(most=10)
+    messages: list[Any] = [Delivered(f"event-{number}") for number in range(100)]
+    arrivals: list[Any] = [intake.read(message)[1] for message in messages]
+    sent = [Message(RECORDS, "planned", b"{}")]
+    for arrival in arrivals:
+        unfinished.note(arrival, sent, [Refused("full")])
+    assert [unfinished.has(arrival) for arrival in arrivals] == [False] * 90 + [True] * 10
+    for arrival in arrivals:
+        unfinished.note(arrival, sent, [None])
+    assert not unfinished._confirmed
