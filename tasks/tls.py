@@ -41,6 +41,11 @@ class TlsSettings(BaseModel):
             self.context()
         return self
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Those that are set."""
+        return tuple(filter(None, (self.ca_file, self.certificate_file, self.key_file)))
+
     def context(self) -> ssl.SSLContext:
         """A client's context of these files as they are now. Raises ValueError, naming the setting that is unfit."""
         context = ssl.create_default_context(cafile=None if self.ca_file is None else _readable(self.ca_file))

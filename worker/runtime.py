@@ -69,7 +69,8 @@ class WorkerRuntime:
         uses = KeyUses(self._ring, self._desk)
         self._resources.push_async_callback(uses.close)
         self._in_background(uses.keep())
-        self._in_background(Watch(self._settings.keys_dir, self._ring, self._providers.take_up).keep())
+        watch = Watch(self._settings.keys_dir, self._ring, self._providers.take_up, lambda: self._providers.files)
+        self._in_background(watch.keep())
 
     def _places(self, queue_name: str) -> int:
         return lanes.in_flight(self._settings.worker, limits.prefetch(self._settings.providers), queue_name)

@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from aiohttp.typedefs import Handler
+from certificates import Authority
 from provider_calls import session_call
 
 from tasks.call import Operation
@@ -48,7 +49,7 @@ class Rig:
         settings = Settings.load()
         self.ring = load_keys(settings.keys_dir)
         self.instances = Instances(settings, self.ring, self.replaced.append)
-        self.watch = Watch(settings.keys_dir, self.ring, self.instances.take_up)
+        self.watch = Watch(settings.keys_dir, self.ring, self.instances.take_up, lambda: self.instances.files)
 
     def put(self, name: str, value: str, mode: int = 0o600) -> None:
         """Write a secret file, as an operator does: not at once, but in place."""
@@ -183,6 +184,39 @@ async def test_api_keys_and_cipher_keys_are_replaced_as_well(rig: Rig, name: str
         rig.put("providers", json.dumps(document))
     await rig.looks()
     assert [each for each, old in before.items() if rig.instances.get(each) is not old] == ["wibmo"]
+
+
+async def test_a_renewed_certificate_is_shown_from_the_next_call_on(rig: Rig) -> None:
+    """Under the same path, as what renews certificates writes it; the others' instances stay."""
+    authority = Authority(rig.home / "authority")
+    mine = str(authority.issue("worker"))
+    document = json.loads((rig.home / "secrets/providers").read_text())
+    document["finbourne"]["tls"] = {"ca_file": str(authority.file), "certificate_file": mine, "key_file": mine}
+    rig.put("providers", json.dumps(document))
+    await rig.looks()
+    authority.issue("worker")
+    await rig.looks()
+    assert rig.replaced == ["finbourne", "finbourne"]
+
+
+async def test_a_certificate_that_fits_no_key_is_refused_and_the_old_one_serves(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told by the name of its setting; the pair that fits is taken up later."""
+    authority = Authority(rig.home / "authority")
+    mine = authority.issue("worker")
+    document = json.loads((rig.home / "secrets/providers").read_text())
+    document["finbourne"]["tls"] = {"certificate_file": str(mine), "key_file": str(mine)}
+    rig.put("providers", json.dumps(document))
+    await rig.looks()
+    good = mine.read_bytes()
+    mine.write_text("half a certificate")
+    await rig.looks()
+    [line] = said(caplog, "settings.refused")
+    assert "certificate_file" in line.__dict__["error"]
+    mine.write_bytes(good)
+    await rig.looks()
+    assert rig.replaced == ["finbourne", "finbourne"]
 
 
 async def test_what_needs_a_restart_is_named(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:

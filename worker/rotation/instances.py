@@ -8,8 +8,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from tasks.providers import make_provider, open_session
+from worker.rotation.marks import Mark, marks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tasks.providers import Provider, ProviderSettings
     from tasks.sealing import Opener
     from worker.settings import Settings
@@ -29,6 +32,7 @@ class Instances:
     def __init__(self, settings: Settings, opener: Opener, on_replaced: Callable[[str], object]) -> None:
         self._settings, self._opener, self._on_replaced = settings, opener, on_replaced
         self._instances: dict[str, Provider] = {}
+        self._certified: dict[str, list[Mark]] = {}  # the certificate files of each, as they were read
         self._sessions = AsyncExitStack()
 
     async def open(self) -> None:
@@ -44,12 +48,22 @@ class Instances:
         """The instance *name* as it is now; None where none is configured."""
         return self._instances.get(name)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The certificate files of all of them: renewed under their names, they are taken up as new settings are."""
+        return tuple(file for provider in self._settings.providers.values() for file in provider.tls.files)
+
     async def take_up(self, settings: Settings) -> None:
-        """Replace those that *settings* configure otherwise; what else is new there needs a restart."""
+        """Replace those that *settings* configure otherwise, or whose certificate files are others.
+
+        What else is new there needs a restart.
+        """
         old, self._settings = self._settings, settings
         for name, provider in settings.providers.items():
             before = old.providers.get(name)
-            if before is not None and provider != before and provider.kind == before.kind:
+            if before is None or provider.kind != before.kind:
+                continue  # needs a restart
+            if provider != before or marks(provider.tls.files) != self._certified[name]:
                 await self._replace(name, provider)
         if needed := _needs_restart(old, settings):
             logger.warning("settings.need_restart", extra={"settings": needed})
@@ -62,6 +76,7 @@ class Instances:
     async def _made(self, name: str, provider: ProviderSettings) -> Provider:
         limits = self._settings.worker
         connections = limits.in_flight_routine + limits.in_flight_urgent  # fewer would be a second, hidden limit
+        self._certified[name] = marks(provider.tls.files)
         # The old session stays open for the calls that began on it; its idle connections close by themselves.
         session = await self._sessions.enter_async_context(open_session(connections=connections, tls=provider.tls))
         return make_provider(name, provider, session, self._opener)
