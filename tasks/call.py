@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from tasks.bounds import Count, Detail, Moment, Name, SourceName, SubjectKey, Words
 
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
@@ -38,10 +40,10 @@ class Attempt(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    at: AwareDatetime
-    reason: str
-    detail: dict[str, str] = {}
-    delay: int | None = None  # seconds waited afterwards
+    at: Moment
+    reason: Name
+    detail: Detail = {}
+    delay: Count | None = None  # seconds waited afterwards
 
 
 class ProviderCall(BaseModel):
@@ -49,26 +51,28 @@ class ProviderCall(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    call_id: str
-    source: str
-    event_id: str
-    event_type: str
-    occurred_at: AwareDatetime
-    deadline: AwareDatetime  # no attempt is scheduled beyond it
-    provider: str  # the instance's name, e.g. "genesys-eu"
+    call_id: Name
+    source: SourceName
+    event_id: Name
+    event_type: Name
+    occurred_at: Moment
+    deadline: Moment  # no attempt is scheduled beyond it
+    provider: Name  # the instance's name, e.g. "genesys-eu"
     operation: Operation
     lane: Lane
-    subject: str  # masked, for people
-    subject_keys: tuple[str, ...] = ()  # keyed hashes, for looking up
-    person_key: str | None = None  # keyed hash of all names of the person together: equal where every name agrees
-    target_key: str | None = None  # keyed hash of `target`
+    subject: Words  # masked, for people
+    subject_keys: tuple[SubjectKey, ...] = ()  # keyed hashes, for looking up
+    person_key: SubjectKey | None = (
+        None  # keyed hash of all names of the person together: equal where every name agrees
+    )
+    target_key: SubjectKey | None = None  # keyed hash of `target`
     user_id: Annotated[str, StringConstraints(max_length=128)] | None = Field(default=None, repr=False)
     jwe: str | None = Field(default=None, repr=False)
     token_reference_id: str | None = Field(default=None, repr=False)
-    expires_at: AwareDatetime | None = None  # when the token dies by itself
+    expires_at: Moment | None = None  # when the token dies by itself
     traceparent: str | None = None
     attempts: tuple[Attempt, ...] = ()
-    replays: int = 0
+    replays: Count = 0
 
     @property
     def target(self) -> Target | None:

@@ -6,13 +6,17 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
+from tasks.bounds import Count, Detail, Integer64, Measure, Moment, Name, SourceName, SubjectKey, Words
 from tasks.call import Attempt, Operation, ProviderCall
+from tasks.events.envelope import MAX_BODY
 from tasks.events.plaintext import is_plaintext
 from tasks.outcome import State
 
 DEAD_LETTER_NAMESPACE: Final = uuid.UUID("d1f0a1b6-9a7e-5c53-8c0e-0b9f5a1c7e42")
+LONGEST_CONTENT_TYPE: Final = 255  # bytes: AMQP's short string
+LONGEST_BODY: Final = (MAX_BODY + 2) // 3 * 4  # of an event that could be taken in at all, in base64
 
 
 class _Record(BaseModel):
@@ -22,27 +26,27 @@ class _Record(BaseModel):
 class PlannedUnit(_Record):
     """One line of a plan: a call that was published (`planned`), or a unit that needs none (`covered`, …)."""
 
-    call_id: str
-    provider: str
+    call_id: Name
+    provider: Name
     operation: Operation | None
     state: State
-    reason: str | None = None
-    kid: str | None = None  # of the sealing key that its call needs
-    target_key: str | None = None  # of its call
+    reason: Name | None = None
+    kid: Name | None = None  # of the sealing key that its call needs
+    target_key: SubjectKey | None = None  # of its call
 
 
 class EventPlanned(_Record):
     """An event was taken in, and this is what becomes of it."""
 
     kind: Literal["planned"] = "planned"
-    source: str
-    event_id: str
-    event_type: str
-    occurred_at: AwareDatetime
-    received_at: AwareDatetime
-    subject: str
-    subject_keys: tuple[str, ...] = ()
-    person_key: str | None = None
+    source: SourceName
+    event_id: Name
+    event_type: Name
+    occurred_at: Moment
+    received_at: Moment
+    subject: Words
+    subject_keys: tuple[SubjectKey, ...] = ()
+    person_key: SubjectKey | None = None
     units: tuple[PlannedUnit, ...]
 
 
@@ -50,25 +54,25 @@ class CallOutcome(_Record):
     """What one attempt (or one hold) at a call came to."""
 
     kind: Literal["outcome"] = "outcome"
-    call_id: str
-    source: str
-    event_id: str
-    event_type: str
-    provider: str
+    call_id: Name
+    source: SourceName
+    event_id: Name
+    event_type: Name
+    provider: Name
     operation: Operation
-    subject: str
-    subject_keys: tuple[str, ...] = ()
-    person_key: str | None = None
-    target_key: str | None = None
-    occurred_at: AwareDatetime
-    at: AwareDatetime
+    subject: Words
+    subject_keys: tuple[SubjectKey, ...] = ()
+    person_key: SubjectKey | None = None
+    target_key: SubjectKey | None = None
+    occurred_at: Moment
+    at: Moment
     state: State
-    reason: str | None = None
-    detail: dict[str, str] = {}
-    attempt: int
-    replays: int
-    duration_ms: float | None = None  # of the provider call; None where none was made
-    next_attempt_at: AwareDatetime | None = None
+    reason: Name | None = None
+    detail: Detail = {}
+    attempt: Count
+    replays: Count
+    duration_ms: Measure | None = None  # of the provider call; None where none was made
+    next_attempt_at: Moment | None = None
 
     @property
     def exposure_seconds(self) -> float | None:
@@ -76,9 +80,12 @@ class CallOutcome(_Record):
         return (self.at - self.occurred_at).total_seconds() if self.state.is_settled else None
 
 
-def _without_token(content_type: str | None) -> str | None:
-    """Producers write it as they like; with a token in clear it is no content type, and must not be kept."""
-    return None if content_type and is_plaintext(content_type) else content_type
+def _tellable(content_type: object) -> str | None:
+    """Producers write it as they like: too long, no Unicode, or with a token in clear, it must not be kept."""
+    if not isinstance(content_type, str) or len(content_type) > LONGEST_CONTENT_TYPE:
+        return None
+    is_text = content_type.encode(errors="ignore").decode() == content_type
+    return content_type if is_text and not is_plaintext(content_type) else None
 
 
 class DeadLetter(_Record):
@@ -91,28 +98,28 @@ class DeadLetter(_Record):
     """
 
     kind: Literal["call", "unit", "event", "message"]
-    dead_letter_id: str
-    reason: str
-    at: AwareDatetime
-    detail: dict[str, str] = {}  # e.g. pointer, provider's error code: never a value of the input
-    source: str | None = None
-    event_id: str | None = None
-    event_type: str | None = None
-    provider: str | None = None
+    dead_letter_id: Name
+    reason: Name
+    at: Moment
+    detail: Detail = {}  # e.g. pointer, provider's error code: never a value of the input
+    source: SourceName | None = None
+    event_id: Name | None = None
+    event_type: Name | None = None
+    provider: Name | None = None
     operation: Operation | None = None
-    subject: str | None = None
-    subject_keys: tuple[str, ...] = ()
-    person_key: str | None = None
-    target_key: str | None = None
-    occurred_at: AwareDatetime | None = None
+    subject: Words | None = None
+    subject_keys: tuple[SubjectKey, ...] = ()
+    person_key: SubjectKey | None = None
+    target_key: SubjectKey | None = None
+    occurred_at: Moment | None = None
     call: ProviderCall | None = None
-    body: str | None = Field(default=None, repr=False)  # base64
-    content_type: Annotated[str | None, AfterValidator(_without_token)] = None
+    body: Annotated[str, Field(max_length=LONGEST_BODY)] | None = Field(default=None, repr=False)  # base64
+    content_type: Annotated[str | None, BeforeValidator(_tellable)] = None
     headers: dict[str, str | int | bool] = {}  # the CloudEvents headers of a binary-mode event
-    body_sha256: str | None = None
-    body_size: int | None = None
+    body_sha256: Name | None = None
+    body_size: Integer64 | None = None
     attempts: tuple[Attempt, ...] = ()
-    replays: int = 0
+    replays: Count = 0
 
 
 LedgerRecord = Annotated[EventPlanned | CallOutcome, Field(discriminator="kind")]

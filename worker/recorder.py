@@ -78,16 +78,22 @@ class Recorder:
         return []
 
     def _write(self, batch: Sequence[Record]) -> None:
-        """Write *batch*; a row the database will never take must not keep the others out for ever."""
+        """Write *batch*; a record the database will never take must not keep the others out for ever.
+
+        What fails while one record alone is written is the record's fault, whatever it is: it is buried.
+        """
         try:
             self._ledger.record(batch)
-        except LedgerRefused as error:
-            if len(batch) == 1:
-                logger.warning("ledger.refused", extra={"error": str(error), "kind": batch[0].kind})
-                self._ledger.record([_refused(batch[0])])
+        except LedgerUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - of a record that another process wrote
+            if len(batch) > 1:
+                for record in batch:
+                    self._write([record])
                 return
-            for record in batch:
-                self._write([record])
+            told = str(error) if isinstance(error, LedgerRefused) else type(error).__name__
+            logger.error("ledger.refused", extra={"error": told, "kind": batch[0].kind})  # noqa: TRY400 - it may tell a value
+            self._ledger.record([_refused(batch[0])])
 
 
 def read(message: Message, voucher: Voucher) -> Record:
@@ -95,16 +101,23 @@ def read(message: Message, voucher: Voucher) -> Record:
 
     *voucher* tells what of the evidence of an event counts that the broker gave up.
     """
+    try:
+        return _read(message, voucher)
+    except ValidationError:
+        return unreadable(message, NOT_OURS)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the message's fault
+        logger.error("record.unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - likewise
+        return unreadable(message, NOT_OURS)
+
+
+def _read(message: Message, voucher: Voucher) -> Record:
     body = body_of(message)
     match message.headers.get("x-death"):
         case [dict() as death, *_]:
             return _given_up_by_broker(message, voucher, death)
-    try:
-        if message.delivery_info.get("exchange") == topology.DEAD.name:
-            return DeadLetter.model_validate_json(body)
-        return ledger_record.validate_json(body)
-    except ValidationError:
-        return unreadable(message, NOT_OURS)
+    if message.delivery_info.get("exchange") == topology.DEAD.name:
+        return DeadLetter.model_validate_json(body)
+    return ledger_record.validate_json(body)
 
 
 def _given_up_by_broker(message: Message, voucher: Voucher, death: Mapping[str, Any]) -> DeadLetter:
@@ -127,7 +140,7 @@ def _call_in(body: bytes) -> ProviderCall | None:
 
 
 def _refused(record: Record) -> DeadLetter:
-    """What stands in the ledger for a record it would not take."""
+    """What stands in the ledger for a record it would not take: who asks for the event finds it."""
     digest = hashlib.sha256(record.model_dump_json().encode()).hexdigest()
     return DeadLetter(
         kind="message",
@@ -135,6 +148,9 @@ def _refused(record: Record) -> DeadLetter:
         reason=NOT_OURS,
         at=datetime.now(UTC),
         detail={"kind": record.kind},
+        source=record.source,
+        event_id=record.event_id,
+        event_type=record.event_type,
         body_sha256=digest,
     )
 

@@ -16,7 +16,7 @@ from servers import free_port
 from sqlalchemy import inspect
 
 from tasks.outcome import State
-from worker.ledger import Ledger, LedgerUnavailable
+from worker.ledger import CallRow, DeadLetterRow, Ledger, LedgerUnavailable
 from worker.ledger.engine import Database, open_database
 from worker.ledger.tables import metadata
 
@@ -148,7 +148,7 @@ def test_times_at_both_ends_of_the_calendar_are_read_in_any_zone_of_the_server(p
     ledger.upgrade()
     ends = [datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]
     ledger.record([refused(f"e{number}", occurred_at=end) for number, end in enumerate(ends)])
-    rows = [*ledger.dead_letters(), *ledger.calls_of_subject("key-1")]
+    rows: list[DeadLetterRow | CallRow] = [*ledger.dead_letters(), *ledger.calls_of_subject("key-1")]
     ledger.close()
     assert sorted(row.occurred_at for row in rows if row.occurred_at) == [ends[0]] * 2 + [ends[1]] * 2
 

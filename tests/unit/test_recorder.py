@@ -1,6 +1,7 @@
 """What the recorder reads out of a message: a record of ours, or a dead letter that says what it was."""
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 
 from tasks.call import Lane, Operation, ProviderCall
+from tasks.events import MAX_BODY
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call
 from worker import messages, topology
 from worker.admission.evidence import Voucher
-from worker.ledger import LedgerRefused
+from worker.ledger import LedgerRefused, LedgerUnavailable
 from worker.recorder import Record, Recorder, read
 
 VOUCHER = Voucher(b"subject-key-of-a-unit-test")
@@ -36,7 +38,8 @@ class Delivered:
     def __init__(self, body: bytes, exchange: str, **headers: Any) -> None:
         self.body, self.headers = body, headers
         self.properties: dict[str, Any] = {}
-        self.content_type, self.content_encoding = "application/json", "utf-8"
+        self.content_type: Any = "application/json"
+        self.content_encoding = "utf-8"
         self.delivery_info = {"exchange": exchange}
 
 
@@ -91,9 +94,10 @@ def test_a_record_comes_back_as_it_was_published() -> None:
 
 
 class FussyLedger:
-    """A ledger whose database never takes the record of one event."""
+    """A ledger whose database never takes the record of one event, and says so with *fault*."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault: Exception) -> None:
+        self.fault = fault
         self.taken: list[Record] = []
 
     def upgrade(self) -> None:
@@ -102,17 +106,61 @@ class FussyLedger:
     def record(self, batch: Sequence[Record]) -> None:
         """Take all or nothing."""
         if any(isinstance(record, CallOutcome) and record.event_id == "bad" for record in batch):
-            raise LedgerRefused("ledger: DataError")
+            raise self.fault
         self.taken += batch
 
 
-def test_a_row_the_database_refuses_does_not_keep_the_others_out() -> None:
-    """The good ones are written, the bad one is a dead letter, and the batch is done."""
-    ledger = FussyLedger()
+def _recorded(ledger: FussyLedger) -> tuple[list[Any], Sequence[Any]]:
+    """Three outcomes, the second of which is bad, and those that the recorder gives back."""
     bodies = [json.dumps({**_outcome(), "event_id": event_id}).encode() for event_id in ("a", "bad", "b")]
     batch = [Delivered(body, topology.OUTCOMES.name) for body in bodies]
-    assert Recorder(ledger, VOUCHER).handle(batch) == []  # type: ignore[arg-type] # a stand-in for the ledger
+    return batch, Recorder(ledger, VOUCHER).handle(batch)  # type: ignore[arg-type] # a stand-in for the ledger
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        LedgerRefused("ledger: DataError"),
+        OverflowError("Python int too large to convert to SQLite INTEGER"),
+        sqlite3.InterfaceError("Error binding parameter 3"),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+        *(kind("x") for kind in (ValueError, TypeError, LookupError, RecursionError, ZeroDivisionError)),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
+def test_a_row_the_database_refuses_does_not_keep_the_others_out(fault: Exception) -> None:
+    """The good ones are written, the bad one is a dead letter under its event's name, and the batch is done."""
+    ledger = FussyLedger(fault)
+    assert _recorded(ledger)[1] == []
     assert [record.kind for record in ledger.taken] == ["outcome", "message", "outcome"]
+    buried = ledger.taken[1]
+    assert (buried.source, buried.event_id, buried.event_type) == ("urn:test", "bad", "session.ended")
+
+
+def test_a_ledger_that_is_away_buries_nothing() -> None:
+    """All of the batch waits in the broker."""
+    ledger = FussyLedger(LedgerUnavailable("ledger: locked"))
+    batch, left = _recorded(ledger)
+    assert (left, ledger.taken) == (batch, [])
+
+
+@pytest.mark.parametrize("content_type", ["\ud800", "x" * 256, 7, {"a": 1}, None])
+def test_a_content_type_that_is_none_stops_nobody(content_type: Any) -> None:
+    """Whatever a message says of itself; the broker's own is at most 255 bytes of text."""
+    message = Delivered(b"{", topology.OUTCOMES.name)
+    message.content_type = content_type
+    letter = read(message, VOUCHER)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.content_type, letter.body_size) == (None, 1)
+
+
+def test_an_event_that_is_too_large_and_crashed_the_intake_is_told_of_without_its_body() -> None:
+    """No event of that size is ever taken, so no replay needs it."""
+    body = b" " * (MAX_BODY + 3)  # base64 counts in threes
+    message = Delivered(body, topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")})
+    letter = read(message, VOUCHER)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.body, letter.body_size) == (None, len(body))
 
 
 def _outcome() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -56,10 +57,20 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except (DataError, IntegrityError) as error:
-            raise LedgerRefused(f"ledger {_place(self.engine.url)}: {type(error.orig).__name__}") from None
         except (DBAPIError, PoolTimeoutError) as error:
+            if isinstance(error, DBAPIError) and _is_of_a_row(error):
+                raise LedgerRefused(f"ledger {_place(self.engine.url)}: {type(error.orig).__name__}") from None
             raise LedgerUnavailable(f"ledger {_place(self.engine.url)}: {_cause(error, self.engine.url)}") from None
+
+
+def _is_of_a_row(error: DBAPIError) -> bool:
+    """Whether the database will never take what it was given: no form for it, too long for an index, a broken rule.
+
+    SQLite's driver says InterfaceError of a value without a form, the one of PostgreSQL of a lost connection. Class 54
+    (https://www.postgresql.org/docs/current/errcodes-appendix.html) is of one statement, and not of the server.
+    """
+    limit = (getattr(error.orig, "sqlstate", None) or "").startswith("54")
+    return limit or isinstance(error, DataError | IntegrityError) or isinstance(error.orig, sqlite3.InterfaceError)
 
 
 def open_database(url: str, lock_seconds: float | None = None, *, durable: bool = True) -> Database:
