@@ -54,6 +54,7 @@ from worker.setting_names import BETWEEN, PREFIX
 
 __all__ = ["CONFIG_FILE", "DEFAULT_CONFIG_FILE", "PREFIX", "SECRETS_DIR", "Settings", "SettingsError", "config_file"]
 
+YEAR: Final = 31_622_400.0  # seconds, of 366 days: the longest span that a setting means; any date has room for it
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
 
 
@@ -75,7 +76,7 @@ def _with_amqps(tls: TlsSettings, known: ValidationInfo) -> TlsSettings:
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class RetrySettings(_Section):
@@ -85,17 +86,24 @@ class RetrySettings(_Section):
     cap: float = Field(300.0, ge=1, le=3600, description="Seconds: ceiling of every delay")
     retry_after_cap: float = Field(900.0, ge=1, le=86400, description="Seconds: longest Retry-After honoured")
     max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
-    routine_budget: float = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
-    urgent_budget: float = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
+    routine_budget: float = Field(
+        86_400.0, gt=0, le=YEAR, description="Seconds from a session.ended event's time to giving up"
+    )
+    urgent_budget: float = Field(
+        259_200.0, gt=0, le=YEAR, description="Seconds from a user.disabled event's time to giving up"
+    )
 
 
 class MaxAgeSettings(_Section):
     """How old an event may be, and how long it is remembered."""
 
     session_ended: float = Field(
-        172_800.0, ge=3600, description="Seconds a session.ended may have happened before those that came before it"
+        172_800.0,
+        ge=3600,
+        le=YEAR,
+        description="Seconds a session.ended may have happened before those that came before it",
     )
-    user_disabled: float = Field(604_800.0, ge=3600, description="Seconds likewise, of a user.disabled")
+    user_disabled: float = Field(604_800.0, ge=3600, le=YEAR, description="Seconds likewise, of a user.disabled")
 
 
 class HoldSettings(_Section):
@@ -131,6 +139,7 @@ class Settings(BaseSettings):
         extra="forbid",
         frozen=True,
         hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     broker_url: BrokerUrl = Field(

@@ -85,7 +85,7 @@ class Kind:
 class ProviderModel(BaseModel):
     """The base of settings and answers: frozen, strict about names, silent about values in its errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
 
 class CommonSettings(ProviderModel):

@@ -1,8 +1,12 @@
 """Settings: three sources, one reader; a typo refuses to start and names itself, never a value."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from starting import MARKER, faults, secret, without_settings
 
 from worker.settings import Settings
@@ -160,3 +164,52 @@ def test_a_fault_of_a_whole_provider_names_the_provider_once(monkeypatch: pytest
     """Also one that is called like its kind."""
     monkeypatch.setenv(f"REVOKER_PROVIDERS__{kind.upper()}__KIND", kind)
     assert all(not line.startswith(f"providers.{kind}.{kind}") for line in faults())
+
+
+@pytest.mark.parametrize("name", ["users", "types", "providers", "tenants", "issuers"])
+@pytest.mark.parametrize("value", ["[]", '[""]'])
+def test_a_limit_or_proof_that_names_nothing_refuses_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str
+) -> None:
+    """An empty variable in a template must not open a source to everything."""
+    (tmp_path / "r.toml").write_text(f'[sources.a]\nsource = "urn:a"\nkeys = "keys.json"\n{name} = {value}\n')
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
+    assert {line.split(":")[0] for line in faults()} & {f"sources.a.{name}", f"sources.a.{name}.0"}
+
+
+def numbers(model: type[BaseModel], above: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every number among the settings of *model*, by its variable; of a provider or source those of one called X."""
+    for name, field in model.model_fields.items():
+        variable = f"{above}{name.upper()}"
+        if {float, int} & {field.annotation, *get_args(field.annotation)}:
+            yield variable, field
+        for each in inner_models(field.annotation):
+            is_named = get_origin(field.annotation) is dict
+            yield from numbers(each, f"{variable}__X__" if is_named else f"{variable}__")
+
+
+def inner_models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models within an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for each in get_args(annotation):
+        yield from inner_models(each)
+
+
+NUMBERS = dict(numbers(Settings))
+
+
+def test_the_numbers_are_found() -> None:
+    """Those below a section and below a provider among them."""
+    assert {"RETRY__CAP", "MAX_AGE__USER_DISABLED", "GUARD__ENDED", "PROVIDERS__X__TIMEOUT"} <= NUMBERS.keys()
+
+
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300", "100000000000", "-1"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_out_of_bounds_refuses_the_start(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    """Each has an end on both sides: what is beyond would crash where it is first used."""
+    monkeypatch.setenv(f"REVOKER_{name}", value)
+    if name.startswith("PROVIDERS"):
+        monkeypatch.setenv("REVOKER_PROVIDERS__X__KIND", "finbourne")
+        monkeypatch.setenv("REVOKER_PROVIDERS__X__DOMAIN", "acme")
+    assert [line.split(":")[0] for line in faults()] == [name.lower().replace("__", ".")]

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from tasks.events.fields import Source
+
+Named = TypeVar("Named", bound=str)
+
+
+def _limit(names: frozenset[Named]) -> frozenset[Named]:
+    if not names:
+        raise ValueError("names nothing; leave it out where there is no limit")
+    return names
+
+
+# An empty list would mean what an unset one does: an empty variable in a template would let everything in.
+Limit = Annotated[frozenset[Named], AfterValidator(_limit)]
+Name = Annotated[str, StringConstraints(min_length=1)]
 
 
 class SourceSettings(BaseModel):
@@ -16,23 +29,23 @@ class SourceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     source: Source = Field(description="The `source` of its events")
-    users: frozenset[str] = Field(
+    users: Limit[Name] = Field(
         frozenset(), description="RabbitMQ users, one of which the validated `user_id` must name"
     )
     keys: Path | None = Field(
         None, description="JWK Set of its signing keys, read again when it changes; with HS256 mode 0600"
     )
     trusted: bool = Field(default=False, description="No proof is asked for: whoever may publish may use its name")
-    types: frozenset[Literal["session.ended", "user.disabled"]] = Field(
+    types: Limit[Literal["session.ended", "user.disabled"]] = Field(
         frozenset(), description="Types of its events; unset: both"
     )
-    providers: frozenset[str] = Field(
+    providers: Limit[Name] = Field(
         frozenset(), description="Provider instances it may name, and that its events reach; unset: all"
     )
-    tenants: frozenset[str] = Field(
+    tenants: Limit[Name] = Field(
         frozenset(), description="Tenants, of whom each event must name one, as `tenant` of a complex `sub_id`"
     )
-    issuers: frozenset[str] = Field(
+    issuers: Limit[Name] = Field(
         frozenset(), description="Subject issuers, of whom each event must name one, as `iss` in `sub_id`"
     )
 

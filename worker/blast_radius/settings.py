@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from worker.blast_radius.window import Limits
+
+MOST: Final = 1_000_000_000  # people: as good as no limit, and no more
 
 
 class GuardSettings(BaseModel):
@@ -14,15 +18,20 @@ class GuardSettings(BaseModel):
     and locks somebody out: directories disable people one by one, fifty of one source in ten minutes are a mistake.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
 
     window: float = Field(600.0, ge=1, le=86_400, description="Seconds in which distinct people are counted")
     disabled: int = Field(
-        50, ge=1, description="People a source may disable in the window; what is more is held back for an operator"
+        50,
+        ge=1,
+        le=MOST,
+        description="People a source may disable in the window; what is more is held back for an operator",
     )
-    disabled_of_all: int = Field(200, ge=1, description="The same, of all sources together")
-    ended: int = Field(20_000, ge=1, description="People whose sessions a source may end in the window, likewise")
-    ended_of_all: int = Field(50_000, ge=1, description="The same, of all sources together")
+    disabled_of_all: int = Field(200, ge=1, le=MOST, description="The same, of all sources together")
+    ended: int = Field(
+        20_000, ge=1, le=MOST, description="People whose sessions a source may end in the window, likewise"
+    )
+    ended_of_all: int = Field(50_000, ge=1, le=MOST, description="The same, of all sources together")
     reserve: float = Field(
         60.0, ge=1, le=86_400, description="Seconds between two user.disabled that pass while others are held back"
     )
