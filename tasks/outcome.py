@@ -67,6 +67,7 @@ class Reason(StrEnum):
     PROVIDER_RESCODE = "provider.rescode"
     PROVIDER_BAD_REPLY = "provider.bad_reply"
     PROVIDER_NOT_FOUND = "provider.not_found"
+    PROVIDER_NO_ENDPOINT = "provider.no_endpoint"
     ROUTE_UNRESOLVABLE = "route.unresolvable"
     ROUTE_UNKNOWN_PROVIDER = "route.unknown_provider"
     BUDGET_EXHAUSTED = "budget.exhausted"

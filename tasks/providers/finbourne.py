@@ -1,6 +1,7 @@
 """Finbourne (LUSID) identity: revoke one session with its own token. A user cannot be revoked by id."""
 
 import re
+from collections.abc import Mapping
 from typing import Final, Literal, Self
 
 import aiohttp
@@ -8,14 +9,15 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tasks.call import Operation, ProviderCall
 from tasks.outcome import Outcome, Permanent, Transient
+from tasks.providers import challenge
 from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.base import MASK, BaseUrl, CommonSettings, Kind, Request, endpoint, open_sealed
 from tasks.providers.edge import Edge
 from tasks.sealing import Opener
 
-# The vendor documents 204 and "error" (www.lusid.com/identity/swagger, InvalidateToken). The token is its own
-# credential, so a 401 says that it is dead.
-TOKENS: Final = status_table({401: Verdict.ALREADY_REVOKED, 409: Verdict.RETRY})
+# The vendor documents 204 and "error" (www.lusid.com/identity/swagger, InvalidateToken). A 401 is looked into first.
+_UNAUTHORIZED: Final = 401
+TOKENS: Final = status_table({_UNAUTHORIZED: Verdict.DOUBTED, 409: Verdict.RETRY}, success={204})
 
 _DOMAIN: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _APPLICATION: Final = re.compile(r"[!-~]{1,128}")
@@ -112,7 +114,28 @@ def meaning(answer: Answer) -> Outcome:
     """Return the outcome of an InvalidateToken, told with the names of LusidProblemDetails."""
     members = answer.members()
     told = {name: members.get(name) for name in ("name", "code", "instance")}
+    if _knows_the_token_for_dead(answer):
+        return answer.outcome(Verdict.ALREADY_REVOKED, told, "401 invalid_token")
     return answer.outcome(TOKENS.get(answer.status, Verdict.RETRY), told)
+
+
+def _knows_the_token_for_dead(answer: Answer) -> bool:
+    """Whether a 401 is the vendor's word about this very token.
+
+    The challenge must say so (RFC 6750 section 3.1); a body, if there is one, must be LusidProblemDetails that speak
+    of nothing else. A gateway's page, a gateway that takes the token off, an API that does not know who issued the
+    token: all of them answer 401 to a token that lives.
+    """
+    if answer.status != _UNAUTHORIZED or not challenge.names_dead_token(answer.headers):
+        return False
+    return answer.is_blank or _is_problem(answer.document())
+
+
+def _is_problem(members: Mapping[str, object]) -> bool:
+    texts = [members.get(name) for name in ("name", "title", "detail")]
+    named = isinstance(members.get("name"), str) and type(members.get("code")) is int
+    elsewhere = any(challenge.speaks_of_another_place(text) for text in texts if isinstance(text, str))
+    return named and members.get("status", _UNAUTHORIZED) == _UNAUTHORIZED and not elsewhere
 
 
 def _require(call: ProviderCall) -> None:

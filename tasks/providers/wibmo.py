@@ -12,9 +12,11 @@ from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.base import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, endpoint
 from tasks.providers.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from tasks.providers.edge import Edge
+from tasks.providers.wibmo_result import read_result
 
 # A 401 ("Invalid Token Passed") cannot be told from a refused API key: it must never pass for a revoked token.
-INVALIDATE: Final = status_table({401: Verdict.FAULT, 403: Verdict.FAULT})
+# Of the 2xx the vendor publishes 200 alone.
+INVALIDATE: Final = status_table({401: Verdict.FAULT, 403: Verdict.FAULT}, success={200})
 
 KIND: Final = Kind(
     name="wibmo",
@@ -83,34 +85,26 @@ class Wibmo:
         return Request("POST", url, headers, body, (api_key, *secrets))
 
     def _meaning(self, answer: Answer) -> Outcome:
-        if not answer.is_success:
-            return answer.outcome(INVALIDATE.get(answer.status, Verdict.RETRY), {})
-        return self._inside(answer)
+        verdict = INVALIDATE.get(answer.status, Verdict.RETRY)
+        return self._inside(answer) if verdict is Verdict.ACCEPTED else answer.outcome(verdict, {})
 
     def _inside(self, answer: Answer) -> Outcome:
-        """Success is inside: the resCode and, where there is one, the inner one. Whatever cannot be read is one case.
+        """Success is inside. Whatever cannot be read, or speaks of success and of failure, is one case: a bad reply.
 
         A readable refusal is a dead letter: the vendor publishes no codes, so none is known to heal.
         """
-        codes = self._res_codes(answer.body)
-        if not codes:
-            return answer.bad_reply({})
-        told = dict(zip(("res_code", "data_res_code"), codes, strict=False))
-        if all(self._is_success(code) for code in codes):
-            return answer.outcome(Verdict.ACCEPTED, told, f"{answer.status} resCode")
-        return Permanent(Reason.PROVIDER_RESCODE, answer.detail(told))
-
-    def _res_codes(self, body: bytes) -> tuple[object, ...]:
         try:
-            members = decrypt_json(self._cipher, body)
+            result = read_result(decrypt_json(self._cipher, answer.body), self._settings.success_codes)
         except CipherError:
-            return ()
-        data = members.get("data")
-        inner = (data["resCode"],) if isinstance(data, dict) and "resCode" in data else ()
-        return (members["resCode"], *inner) if "resCode" in members else ()
-
-    def _is_success(self, code: object) -> bool:
-        return type(code) in {int, str} and code in self._settings.success_codes
+            return answer.bad_reply({})
+        told = dict(zip(("res_code", "data_res_code"), result.codes, strict=False))
+        match result.verdict:
+            case Verdict.ACCEPTED:
+                return answer.outcome(Verdict.ACCEPTED, told, f"{answer.status} resCode")
+            case Verdict.DEAD:
+                return Permanent(Reason.PROVIDER_RESCODE, answer.detail(told))
+            case _:
+                return answer.bad_reply({})
 
 
 def _reference(call: ProviderCall) -> SecretStr | None:

@@ -14,10 +14,11 @@ from yarl import URL
 
 from tasks.outcome import Reason
 from tasks.providers import ProviderSettings, Request, finbourne, open_session
-from tasks.providers.answers import Answer, wait_asked
+from tasks.providers.answers import Answer
 from tasks.providers.ciphers import CipherConfig, make_cipher
 from tasks.providers.edge import BODY_CAP, Edge
 from tasks.providers.genesys import IdleTimeout, TokenInfo, login, meanings
+from tasks.providers.waits import wait_asked
 from tasks.providers.wibmo import Wibmo, WibmoSettings
 from tasks.retry import RetryPolicy
 

@@ -104,7 +104,7 @@ class NetworkContract(ProviderTrial):
         """A proxy of the environment would see the credentials; a cookie would tie calls together."""
         for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
-        server.will_answer(200, self.success(), {"Set-Cookie": "session=1"})
+        server.will_answer(self.success_status, self.success(), {"Set-Cookie": "session=1"})
         provider = self.make(server.url, session)
         assert [type(await provider.execute(self.call)) for _ in range(2)] == [Settled, Settled]
         assert not [heard for heard in server.heard if "Cookie" in heard.headers]

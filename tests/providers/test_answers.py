@@ -12,13 +12,15 @@ from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, Transient
-from tasks.providers.answers import Answer, Verdict, status_table, wait_asked
+from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.edge import failure_reason
 from tasks.providers.finbourne import TOKENS
 from tasks.providers.genesys.meanings import OWN_TOKEN, WORKER_TOKEN
+from tasks.providers.waits import wait_asked
 from tasks.providers.wibmo import INVALIDATE
 
 TABLES = {"usual": status_table(), "own": OWN_TOKEN, "worker": WORKER_TOKEN, "finbourne": TOKENS, "wibmo": INVALIDATE}
+SUCCESSES = {"usual": range(200, 300), "own": {200, 204}, "worker": {200, 204}, "finbourne": {204}, "wibmo": {200}}
 TELLABLE = "abcXYZ019._:/-"
 NETWORK_ERRORS = [
     kind
@@ -30,11 +32,11 @@ NETWORK_ERRORS = [
 @pytest.mark.parametrize("status", range(100, 600))
 @pytest.mark.parametrize("table", TABLES)
 def test_every_status_has_an_outcome(table: str, status: int) -> None:
-    """No answer of a provider is left without a meaning, and success is never anything but a 2xx."""
+    """No answer of a provider is left without a meaning, and success is what the vendor documents."""
     verdict = TABLES[table][status]
     outcome = Answer(status, {}, b"").outcome(verdict, {})
     assert isinstance(outcome, Settled | Transient | Permanent | CredentialFault)
-    assert (verdict is Verdict.ACCEPTED) == (200 <= status < 300)
+    assert (verdict is Verdict.ACCEPTED) == (status in SUCCESSES[table])
 
 
 @pytest.mark.parametrize("kind", [*NETWORK_ERRORS, OSError, TimeoutError, ConnectionResetError])
@@ -48,6 +50,29 @@ def test_any_retry_after_is_a_number_of_seconds_or_nothing(asked: str, reset: st
     """Two vendors' own libraries crash on a malformed one."""
     seconds = wait_asked(status, CIMultiDict({"Retry-After": asked, "inin-ratelimit-reset": reset, "Date": reset}))
     assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([("Retry-After", "5"), ("Retry-After", "120")], 120),
+        ([("Retry-After", "120"), ("retry-after", "5")], 120),
+        ([("Retry-After", "soon"), ("Retry-After", "5")], 5),
+        ([("Retry-After", "0"), ("inin-ratelimit-reset", "61")], 61),
+        ([("Retry-After", "90"), ("inin-ratelimit-reset", "61")], 90),
+        ([("inin-ratelimit-reset", "7"), ("inin-ratelimit-reset", "9")], 9),
+    ],
+)
+def test_who_asks_more_than_once_means_the_longest(headers: list[tuple[str, str]], seconds: float) -> None:
+    """A gateway adds its own header to the vendor's: the later of the two moments is the floor."""
+    assert wait_asked(429, CIMultiDict(headers)) == seconds
+
+
+@pytest.mark.parametrize("status", [status for status in range(100, 600) if status != 429])
+def test_the_rate_limit_header_says_something_of_a_rate_limit_only(status: int) -> None:
+    """Genesys Cloud sends it with every answer; a 503 does not mean the end of the minute."""
+    assert wait_asked(status, CIMultiDict({"inin-ratelimit-reset": "7"})) is None
+    assert wait_asked(status, CIMultiDict({"inin-ratelimit-reset": "7", "Retry-After": "3"})) == 3
 
 
 @given(st.integers(0, 9_999_999_999), st.integers(0, 999_999))
@@ -104,6 +129,21 @@ def test_only_short_plain_names_are_told(value: object) -> None:
 def test_a_long_name_is_cut() -> None:
     """64 characters are enough to search for."""
     assert Answer(400, {}, b"").detail({"code": "x" * 100})["code"] == "x" * 64
+
+
+def test_a_link_is_told_whole() -> None:
+    """A link to the vendor's log finds it only whole; beyond 256 characters it is not told at all."""
+    link = f"https://example.lusid.com/{'x' * 230}"
+    assert Answer(400, {}, b"").detail({"instance": link})["instance"] == link
+    assert Answer(400, {}, b"").detail({"instance": f"{link}x"}) == {"status": "400"}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_413_that_says_when_to_come_again_is_tried_again(table: str) -> None:
+    """RFC 9110 section 15.5.14; without it there is nothing to wait for."""
+    refused = Answer(413, {"Retry-After": "3"}, b"").outcome(TABLES[table][413], {})
+    assert refused == Transient("http.4xx.content_too_large", 3.0, {"status": "413"})
+    assert isinstance(Answer(413, {}, b"").outcome(TABLES[table][413], {}), Permanent)
 
 
 def test_an_answer_shows_its_status_only() -> None:

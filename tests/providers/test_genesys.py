@@ -35,6 +35,7 @@ class TestDeleteTokensMe(ProviderContract):
     call = DELETE_TOKENS_ME
     foreign = Operation.WIBMO_INVALIDATE_TOKEN
     statuses: ClassVar = {401: Transient}  # without an error code
+    successes: ClassVar = frozenset({200, 204})
 
     def make(self, url: str, session: aiohttp.ClientSession, timeout: float = TIMEOUT) -> Genesys:
         """Return the provider under test."""
@@ -47,6 +48,7 @@ class TestDeleteToken(ProviderContract):
     call = DELETE_TOKEN
     foreign = Operation.FINBOURNE_INVALIDATE_TOKEN
     statuses: ClassVar = {401: CredentialFault, 403: CredentialFault}
+    successes: ClassVar = frozenset({200, 204})
 
     def make(self, url: str, session: aiohttp.ClientSession, timeout: float = TIMEOUT) -> Genesys:
         """Return the provider under test."""
@@ -127,18 +129,26 @@ async def test_error_details_that_help_are_told(server: FakeProvider, session: a
     assert outcome == CredentialFault(Reason.AUTH_FORBIDDEN, detail)
 
 
+NOT_FOUND = {"code": "not.found", "status": 404}
+UNKNOWN_USER = Permanent(Reason.PROVIDER_NOT_FOUND, {"status": "404"})
+
+
 @pytest.mark.parametrize(
-    ("setting", "expected"),
+    ("setting", "body", "expected"),
     [
-        ("dead", Permanent(Reason.PROVIDER_NOT_FOUND, {"status": "404"})),
-        ("settled", Settled(State.ALREADY_REVOKED, "404", {"status": "404"})),
+        ("dead", NOT_FOUND, Permanent(Reason.PROVIDER_NOT_FOUND, {"status": "404", "code": "not.found"})),
+        ("settled", NOT_FOUND, Settled(State.ALREADY_REVOKED, "404", {"status": "404", "code": "not.found"})),
+        ("dead", None, UNKNOWN_USER),
+        ("settled", None, UNKNOWN_USER),
+        ("settled", b"<html>Not Found</html>", UNKNOWN_USER),
+        ("settled", {"message": "no Route matched with those values"}, UNKNOWN_USER),
     ],
 )
 async def test_an_unknown_user_is_what_the_setting_says(
-    server: FakeProvider, session: aiohttp.ClientSession, setting: str, expected: object
+    server: FakeProvider, session: aiohttp.ClientSession, setting: str, body: object, expected: object
 ) -> None:
-    """404: a wrong region, or a deleted user."""
-    server.will_answer(404)
+    """404: a wrong region, or a deleted user; and where it settles, only the vendor's own 404 does."""
+    server.will_answer(404, body)
     assert await genesys(server.url, session, not_found=setting).execute(DELETE_TOKEN) == expected
 
 

@@ -159,20 +159,25 @@ async def test_waiting_for_anothers_login_ends_with_ones_own_time(
 
 
 @pytest.mark.parametrize(
-    "members", [{"access_token": None}, {"access_token": ""}, {"access_token": "a\r\nb"}, {"access_token": 7}]
+    "members",
+    [
+        {"access_token": None},
+        {"access_token": ""},
+        {"access_token": "a\r\nb"},
+        {"access_token": 7},
+        {"expires_in": math.inf},
+    ],
 )
 async def test_a_login_without_a_usable_token_is_a_bad_reply(
     server: FakeProvider, session: aiohttp.ClientSession, members: dict[str, object]
 ) -> None:
-    """What cannot stand in a header is never sent."""
+    """What cannot stand in a header is never sent; and Infinity is no JSON."""
     server.login = grants(**members)
     outcome = await genesys(server, session).execute(DELETE_TOKEN)
     assert outcome == Transient(Reason.PROVIDER_BAD_REPLY, None, {"status": "200", "during": "login"})
 
 
-@pytest.mark.parametrize(
-    "expires_in", [1e-9, 86400, "soon", None, True, -5, 10**400, math.inf], ids=lambda life: f"{life}"[:9]
-)
+@pytest.mark.parametrize("expires_in", [1e-9, 86400, "soon", None, True, -5, 10**400], ids=lambda life: f"{life}"[:9])
 async def test_a_token_is_renewed_before_it_ends(
     server: FakeProvider, session: aiohttp.ClientSession, expires_in: object
 ) -> None:

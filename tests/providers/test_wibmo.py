@@ -40,7 +40,8 @@ class TestWibmo(ProviderContract):
 
     call = INVALIDATE
     foreign = Operation.GENESYS_DELETE_TOKENS_ME
-    statuses: ClassVar = {401: CredentialFault, 403: CredentialFault, 204: Transient, 205: Transient}
+    statuses: ClassVar = {401: CredentialFault, 403: CredentialFault}
+    successes: ClassVar = frozenset({200})
 
     def make(self, url: str, session: aiohttp.ClientSession, timeout: float = TIMEOUT) -> Wibmo:
         """Return the provider under test."""
@@ -110,6 +111,80 @@ async def test_a_refusal_inside_a_200_is_dead_lettered(
     assert outcome.reason == Reason.PROVIDER_RESCODE
 
 
+OTHERWISE: list[dict[str, object]] = [
+    {"resDesc": "FAILURE"},
+    {"resDesc": "not successful"},
+    {"resDesc": "UNSUCCESSFUL"},
+    {"resDesc": "Invalid Token Passed"},
+    {"resDesc": ""},
+    {"resDesc": ["SUCCESS"]},
+    {"resDesc": "SUCCESS", "data": {"resCode": 100, "resDesc": "FAILED"}},
+    {"data": [{"resCode": 500}]},
+    {"data": [{"resCode": 100}]},
+    {"data": []},
+    {"data": '{"resCode":500}'},
+    {"data": "OK"},
+    {"data": False},
+    {"data": {"data": {"resCode": 500}}},
+    {"data": {"resCode": 100, "items": [{"resCode": 500}]}},
+    {"data": {"resCode": 100, "inner": '{"resCode":500}'}},
+    {"response": {"resCode": 500}},
+    {"rescode": 500},
+    {"RESCODE": 100},
+    {"res_code": 500},
+    {"error": {"code": 1}},
+    {"errorCode": "E1"},
+    {"success": False},
+    {"status": "FAILURE"},
+    {"data": {"errors": ["x"]}},
+]
+TWO_MEANINGS = [
+    b'{"resCode":500,"resCode":100}',
+    b'{"resCode":100,"resCode":100}',
+    b'{"resCode":100,"data":{"resCode":500,"resCode":100}}',
+    *(json.dumps({"resCode": 100} | more).encode() for more in OTHERWISE),
+]
+
+
+@pytest.mark.parametrize("inside", TWO_MEANINGS, ids=bytes.decode)
+async def test_what_speaks_of_success_and_of_failure_is_a_bad_reply(
+    server: FakeProvider, session: aiohttp.ClientSession, inside: bytes
+) -> None:
+    """Success is read in exactly one meaning, at any depth, or not at all."""
+    server.will_answer(200, make_cipher(CIPHER).encrypt(inside))
+    assert await wibmo(server.url, session).execute(INVALIDATE) == BAD_REPLY
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 206, 226])
+async def test_a_success_comes_as_200(server: FakeProvider, session: aiohttp.ClientSession, status: int) -> None:
+    """The vendor publishes no other; a part of an answer (206) least of all."""
+    server.will_answer(status, encrypted(ENDED))
+    assert await wibmo(server.url, session).execute(INVALIDATE) == Transient(
+        Reason.PROVIDER_BAD_REPLY, None, {"status": str(status)}
+    )
+
+
+@pytest.mark.parametrize("place", [{"resCode": "REF-7731-abc"}, {"resCode": 200, "data": {"resCode": "REF-7731-abc"}}])
+async def test_the_token_reference_never_comes_back_in_a_detail(
+    server: FakeProvider, session: aiohttp.ClientSession, place: object
+) -> None:
+    """A short plain reference could be taken for a code."""
+    server.will_answer(200, encrypted(place))
+    outcome = await wibmo(server.url, session).execute(
+        INVALIDATE.model_copy(update={"token_reference_id": "REF-7731-abc"})
+    )
+    assert isinstance(outcome, Permanent)
+    assert "REF-7731-abc" not in repr(outcome)
+    assert not {"res_code", "data_res_code"} & {name for name, told in outcome.detail.items() if "REF" in told}
+
+
+async def test_a_404_tells_that_nothing_is_at_the_address(server: FakeProvider, session: aiohttp.ClientSession) -> None:
+    """No user id was asked for, so none can be unknown: the base URL is wrong."""
+    server.will_answer(404)
+    outcome = await wibmo(server.url, session).execute(INVALIDATE)
+    assert outcome == Permanent(Reason.PROVIDER_NO_ENDPOINT, {"status": "404"})
+
+
 UNREADABLE = {
     "empty": b"",
     "plain_json": json.dumps(ENDED).encode(),
@@ -122,6 +197,7 @@ UNREADABLE = {
     "brace": make_cipher(CIPHER).encrypt(b"{"),
     "cut": make_cipher(CIPHER).encrypt(b'{"resCode":100'),
     "not_utf8": make_cipher(CIPHER).encrypt(b"\xff"),
+    "nan": make_cipher(CIPHER).encrypt(b'{"resCode":100,"data":{"at":NaN}}'),
 }
 
 

@@ -1,6 +1,7 @@
 """A provider on trial: what the contracts must know of it."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import ClassVar
 
 import aiohttp
@@ -18,6 +19,12 @@ class ProviderTrial(ABC):
     """Says how to make the provider under test, what to call, and what a success looks like."""
 
     call: ClassVar[ProviderCall]
+    successes: ClassVar[Collection[int]]  # of the 2xx those that the vendor documents for the call
+
+    @property
+    def success_status(self) -> int:
+        """Return a status of success."""
+        return min(self.successes)
 
     @abstractmethod
     def make(self, url: str, session: aiohttp.ClientSession, timeout: float = TIMEOUT) -> Provider:

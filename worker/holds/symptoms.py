@@ -33,7 +33,7 @@ def symptom(outcome: Outcome) -> Symptom:
             return Symptom.PAUSE
         case Transient(reason=reason):
             return Symptom.OUTAGE if reason.startswith("net.") or reason == Reason.HTTP_5XX else Symptom.NOTHING
-        case Permanent(reason=Reason.PROVIDER_NOT_FOUND):
+        case Permanent(reason=Reason.PROVIDER_NOT_FOUND | Reason.PROVIDER_NO_ENDPOINT):
             return Symptom.NOT_FOUND
         case Permanent(reason=reason):
             return Symptom.WELL if reason.startswith(_JUDGED) else Symptom.NOTHING
@@ -51,6 +51,7 @@ _BEHIND: Final[Mapping[str, Symptom]] = {
     Reason.AUTH_UNAUTHORIZED: Symptom.REFUSED,
     Reason.AUTH_FORBIDDEN: Symptom.REFUSED,
     Reason.PROVIDER_NOT_FOUND: Symptom.NOT_FOUND,
+    Reason.PROVIDER_NO_ENDPOINT: Symptom.NOT_FOUND,
 }
 
 HEALED_BY: Final[Mapping[Symptom, frozenset[Symptom]]] = {

@@ -1,12 +1,14 @@
 """Finbourne (LUSID) identity as the sandbox plays it: one call, which kills the token it is made with.
 
-As https://www.lusid.com/identity/swagger documents it: 204, or LusidProblemDetails.
+As https://www.lusid.com/identity/swagger documents it: 204, or LusidProblemDetails. The challenge of a 401 is ours.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp import web
 
@@ -15,6 +17,9 @@ from worker.sandbox.config import SandboxConfig
 from worker.sandbox.front import Answer, Front
 from worker.sandbox.requests import bearer
 from worker.sandbox.store import TokenStore, digest
+
+# RFC 6750 section 3.1; of a request without a token the challenge names no error.
+_DEAD: Final = 'Bearer error="invalid_token", error_description="The token expired or was revoked"'
 
 
 class Finbourne:
@@ -42,7 +47,8 @@ class Finbourne:
             "detail": "",
             "instance": f"https://sandbox.lusid.com/app/insights/logs/{request_id}",
         }
-        return Answer(status, json.dumps(problem).encode(), "application/problem+json")
+        headers = {"WWW-Authenticate": _DEAD} if status == HTTPStatus.UNAUTHORIZED else {}
+        return Answer(status, json.dumps(problem).encode(), "application/problem+json", headers)
 
     def garbled(self, *, wrong_key: bool) -> Answer:
         """Return what should be JSON and is not, whatever the key."""
@@ -56,4 +62,7 @@ class Finbourne:
         )
 
     def _killed(self, token: str, request_id: str) -> Answer:
-        return Answer(204, revoked=True) if self.store.revoke(token) else self.refusal(401, request_id)
+        if self.store.revoke(token):
+            return Answer(204, revoked=True)
+        refused = self.refusal(401, request_id)
+        return refused if token else replace(refused, headers={"WWW-Authenticate": "Bearer"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import json
 import os
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from joserfc import jwe
 from joserfc.jwk import OctKey, RSAKey
 
+from tasks.events.json_body import MalformedJsonError, decode
 from tasks.providers.ciphers.coding import Encoding, decoded, encoded
 from tasks.providers.ciphers.config import BLOCK, CipherConfig, rsa_key
 from tasks.sealing import is_canonical_compact
@@ -60,10 +60,10 @@ def make_cipher(config: CipherConfig) -> Cipher:
 
 
 def decrypt_json(cipher: Cipher, data: bytes) -> dict[str, Any]:
-    """Return the JSON object inside an answer's body. Raises CipherError for anything else."""
+    """Return the JSON object inside an answer's body, read as strictly as an event. Raises CipherError for all else."""
     try:
-        value = json.loads(cipher.decrypt(data).decode())
-    except (CipherError, ValueError, RecursionError):
+        value = decode(cipher.decrypt(data))
+    except (CipherError, MalformedJsonError):
         value = None
     if not isinstance(value, dict):
         raise CipherError

@@ -5,7 +5,8 @@ from typing import Final, Literal, TypeVar
 
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, ValidationError
 
-from tasks.outcome import Outcome, Settled, State, Transient
+from tasks.outcome import Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.providers import challenge
 from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.base import ProviderModel
 
@@ -15,10 +16,14 @@ UNAUTHORIZED: Final = 401
 NOT_PRESENTED: Final = "authentication.required"  # the API saw no token at all
 REFUSED: Final = "bad.credentials"  # the API knows the token for dead
 
-# A 401 is decided by its error code first; here stands what is left of it.
-OWN_TOKEN: Final = status_table({UNAUTHORIZED: Verdict.DEAD})
-WORKER_TOKEN: Final = status_table({UNAUTHORIZED: Verdict.FAULT, 403: Verdict.FAULT})
-NOT_FOUND: Final[Mapping[str, Verdict]] = {"dead": Verdict.DEAD, "settled": Verdict.ALREADY_REVOKED}
+_NOT_FOUND: Final = 404
+_ERRORS: Final = ("code", "error", "errors", "message", "fault", "exception")  # names in the body of a failure
+
+# A 401 is decided by its error code first; here stands what is left of it. The vendor says "successful operation" and
+# no number: these two are what its SDKs take for a success without a document.
+_DELETED: Final = frozenset({200, 204})
+OWN_TOKEN: Final = status_table({UNAUTHORIZED: Verdict.DEAD}, _DELETED)
+WORKER_TOKEN: Final = status_table({UNAUTHORIZED: Verdict.FAULT, 403: Verdict.FAULT}, _DELETED)
 
 
 class TokenInfo(ProviderModel):
@@ -54,6 +59,26 @@ def refuses_bearer(answer: Answer) -> bool:
     return answer.status == UNAUTHORIZED and error_code(answer) != NOT_PRESENTED
 
 
+def knows_dead(answer: Answer) -> bool:
+    """Whether *answer* is the vendor's word that the token it was asked with is dead.
+
+    Its own error document with `bad.credentials`, sent as JSON, and no challenge that says otherwise: what a gateway
+    answers for itself says nothing of the token.
+    """
+    return (
+        _is_error(answer, UNAUTHORIZED)
+        and answer.document()["code"] == REFUSED
+        and not challenge.contradicts_dead_token(answer.headers)
+    )
+
+
+def _is_error(answer: Answer, status: int) -> bool:
+    """Whether *answer* is of *status* and holds the vendor's error document of that status."""
+    members = answer.document()
+    code = members.get("code")
+    return answer.status == status == members.get("status", status) and isinstance(code, str) and bool(code)
+
+
 def of_own_token(answer: Answer) -> Outcome:
     """Return the outcome of a call made with the user's token.
 
@@ -62,23 +87,40 @@ def of_own_token(answer: Answer) -> Outcome:
     nothing is claimed on a guess: a bad reply, asked again.
     """
     if answer.status != UNAUTHORIZED:
-        return answer.outcome(OWN_TOKEN.get(answer.status, Verdict.RETRY), told(answer))
-    match error_code(answer):
-        case None:
-            return answer.bad_reply(told(answer))
-        case code if code == REFUSED:
-            return answer.outcome(Verdict.ALREADY_REVOKED, told(answer), f"401 {REFUSED}")
-        case _:
-            return answer.outcome(Verdict.DEAD, told(answer))
+        return _of_status(answer, OWN_TOKEN)
+    if knows_dead(answer):
+        return answer.outcome(Verdict.ALREADY_REVOKED, told(answer), f"401 {REFUSED}")
+    is_named = _is_error(answer, UNAUTHORIZED) and error_code(answer) != REFUSED
+    return answer.outcome(Verdict.DEAD if is_named else Verdict.DOUBTED, told(answer))
 
 
-def of_worker_token(answer: Answer, not_found: Literal["dead", "settled"] = "dead") -> Outcome:
+def of_worker_token(answer: Answer) -> Outcome:
     """Return the outcome of a call made with the worker's token, after the one renewal a 401 gets."""
-    if answer.status == 404:  # noqa: PLR2004 - the number is the name
-        return answer.outcome(NOT_FOUND[not_found], told(answer))
     if answer.status == UNAUTHORIZED and not refuses_bearer(answer):
         return answer.outcome(Verdict.DEAD, told(answer))
-    return answer.outcome(WORKER_TOKEN.get(answer.status, Verdict.RETRY), told(answer))
+    return _of_status(answer, WORKER_TOKEN)
+
+
+def of_delete_token(answer: Answer, not_found: Literal["dead", "settled"]) -> Outcome:
+    """Return the outcome of a DeleteToken. That a user is not there settles it only in the vendor's own words."""
+    if answer.status != _NOT_FOUND:
+        return of_worker_token(answer)
+    if not_found == "settled" and _is_error(answer, _NOT_FOUND):
+        return answer.outcome(Verdict.ALREADY_REVOKED, told(answer))
+    return Permanent(Reason.PROVIDER_NOT_FOUND, answer.detail(told(answer)))
+
+
+def _of_status(answer: Answer, table: Mapping[int, Verdict]) -> Outcome:
+    verdict = table.get(answer.status, Verdict.RETRY)
+    if verdict is Verdict.ACCEPTED and not _holds_no_error(answer):
+        return answer.bad_reply(told(answer))
+    return answer.outcome(verdict, told(answer))
+
+
+def _holds_no_error(answer: Answer) -> bool:
+    """Whether a success holds nothing, or a JSON object that is no error document: a sign-in page is neither."""
+    members = answer.document()
+    return answer.is_blank or (bool(members) and not any(members.get(name) for name in _ERRORS))
 
 
 def told(answer: Answer) -> Mapping[str, object]:
@@ -92,11 +134,11 @@ def told(answer: Answer) -> Mapping[str, object]:
 
 
 def with_proof(accepted: Settled, probe: Answer | Transient) -> Settled:
-    """Return *accepted*, confirmed where the *probe* made with the same token was refused; its evidence tells both."""
+    """Return *accepted*, confirmed where the *probe* knows the same token for dead; its evidence tells both."""
     answered = probe.reason if isinstance(probe, Transient) else str(probe.status)
     evidence = f"{accepted.evidence}; probe {answered}"
-    is_refused = isinstance(probe, Answer) and refuses_bearer(probe)
-    return Settled(State.CONFIRMED if is_refused else State.ACCEPTED, evidence, accepted.detail)
+    is_dead = isinstance(probe, Answer) and knows_dead(probe)
+    return Settled(State.CONFIRMED if is_dead else State.ACCEPTED, evidence, accepted.detail)
 
 
 def document(answer: Answer, model: type[Model]) -> Model | Transient:

@@ -122,7 +122,7 @@ class Genesys:
         answer = await self._as_worker(
             lambda bearer: self._requests.delete_token(user_id, bearer), self._edge.deadline()
         )
-        return meanings.of_worker_token(answer, self._settings.not_found) if isinstance(answer, Answer) else answer
+        return meanings.of_delete_token(answer, self._settings.not_found) if isinstance(answer, Answer) else answer
 
     async def _idle_timeout(self, build: Callable[[SecretStr], Request], deadline: float) -> IdleTimeout | Outcome:
         answer = await self._as_worker(build, deadline)

@@ -1,0 +1,289 @@
+"""Dead already, and accepted: believed only of the vendor's own word about this very token."""
+
+import json
+from collections.abc import Mapping
+
+import aiohttp
+import pytest
+from aiohttp import web
+from calls import USER_ID, call, sealed_call
+from fake_provider import Answering, FakeProvider
+from test_finbourne import finbourne
+from test_genesys import genesys
+
+from tasks.call import Operation, ProviderCall
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.providers import Provider
+
+INVALIDATE = sealed_call(Operation.FINBOURNE_INVALIDATE_TOKEN, "finbourne")
+DELETE_TOKENS_ME = sealed_call(Operation.GENESYS_DELETE_TOKENS_ME, "genesys-eu")
+DELETE_TOKEN = call(Operation.GENESYS_DELETE_TOKEN, "genesys-eu", user_id=USER_ID)
+
+JSON, PROBLEM, HTML = "application/json", "application/problem+json", "text/html; charset=utf-8"
+DEAD = 'Bearer error="invalid_token"'
+RFC_SENTENCE = "The access token provided is expired, revoked, malformed, or invalid for other reasons."
+LUSID = {"name": "Unauthorized", "errorDetails": [], "code": 401, "title": "Unauthorized", "status": 401}
+GENESYS = {"code": "bad.credentials", "status": 401, "message": "Invalid login credentials.", "contextId": "c0ffee"}
+PAGE = b"<!doctype html><title>Sign in</title>"
+FOREIGN: Mapping[str, tuple[bytes, str]] = {
+    "nothing": (b"", ""),
+    "an empty page": (b"", HTML),
+    "a page": (PAGE, HTML),
+    "a page said to be JSON": (PAGE, JSON),
+    "null": (b"null", JSON),
+    "an array": (b"[]", JSON),
+    "an empty object": (b"{}", JSON),
+    "AWS": (b'{"message":"Unauthorized"}', JSON),
+    "OAuth": (b'{"error":"invalid_token","error_description":"expired"}', JSON),
+    "Apigee": (b'{"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"x"}}}', JSON),
+    "Azure": (b'{"statusCode":401,"message":"Access denied"}', JSON),
+    "text": (b"Unauthorized", "text/plain"),
+}
+
+
+def answers(status: int, body: bytes, media: str = "", *challenges: str) -> Answering:
+    """Return a provider that gives this very answer."""
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        response = web.Response(status=status, body=body)
+        if media:
+            response.headers["Content-Type"] = media
+        for challenge in challenges:
+            response.headers.add("WWW-Authenticate", challenge)
+        return response
+
+    return answer
+
+
+async def outcome(server: FakeProvider, provider: Provider, made: ProviderCall, answer: Answering) -> Outcome:
+    """Return what *answer* makes of the call."""
+    server.answering = answer
+    return await provider.execute(made)
+
+
+def lusid(**members: object) -> bytes:
+    """Return LusidProblemDetails with these members changed."""
+    return json.dumps(LUSID | members).encode()
+
+
+def error(**members: object) -> bytes:
+    """Return Genesys Cloud's error document with these members changed."""
+    return json.dumps(GENESYS | members).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "challenge"),
+    [
+        (lusid(), PROBLEM, DEAD),
+        (lusid(), f"{JSON}; charset=utf-8", DEAD),
+        (b"", "", DEAD),
+        (lusid(), PROBLEM, 'bearer realm="lusid", ERROR=invalid_token'),
+        (lusid(), PROBLEM, 'Bearer error="invalid_token", error_description="The access token expired"'),
+        (b"", "", 'Bearer error="invalid_token", error_description="The token expired at \'11/26/2026 10:00:00\'"'),
+        (b"", "", 'Bearer error="invalid_token", error_description="The token \\"x\\" was revoked"'),
+        (lusid(), PROBLEM, f'{DEAD}, error_description="{RFC_SENTENCE}"'),
+    ],
+)
+async def test_finbournes_own_word_that_the_token_is_dead_is_believed(
+    server: FakeProvider, session: aiohttp.ClientSession, body: bytes, media: str, challenge: str
+) -> None:
+    """401 with `invalid_token` (RFC 6750 section 3.1), and the vendor's problem document or none."""
+    got = await outcome(server, finbourne(server.url, session), INVALIDATE, answers(401, body, media, challenge))
+    assert isinstance(got, Settled)
+    assert (got.state, got.evidence) == (State.ALREADY_REVOKED, "401 invalid_token")
+
+
+CHALLENGES = {
+    "none": (),
+    "no token came": ("Bearer",),
+    "a realm": ('Bearer realm="lusid"',),
+    "Basic": ('Basic realm="proxy"',),
+    "Negotiate": ("Negotiate",),
+    "Basic beside it": (f'{DEAD}, Basic realm="proxy"',),
+    "Basic before it": ('Basic realm="proxy"', DEAD),
+    "two of them": (DEAD, DEAD),
+    "invalid_request": ('Bearer error="invalid_request"',),
+    "insufficient_scope": ('Bearer error="insufficient_scope"',),
+    "two errors": ('Bearer error="invalid_token", error="invalid_request"',),
+    "another error first": ('Bearer error="invalid_request", error="invalid_token"',),
+    "in a description": ('Bearer error_description="not invalid_token"',),
+    "without quotes closed": ('Bearer error="invalid_token',),
+    "longer name": ('Bearer error="invalid_token2"',),
+    "another scheme's error": ('DPoP error="invalid_token"',),
+}
+DESCRIPTIONS = [
+    "The audience 'https://other' is invalid",
+    "The issuer 'https://other' is invalid",
+    "IDX10205: Issuer validation failed",
+    "invalid_audience",
+    "aud mismatch",
+    "The iss claim is not valid",
+    "The signature key was not found",
+    "The signature is invalid",
+    "unknown kid",
+    "The token is not valid before '11/26/2027 10:00:00'",
+    "malformed token",
+    "no token",
+    "the token belongs to another organization",
+]
+
+
+@pytest.mark.parametrize("body", [b"", lusid()], ids=["blank", "problem"])
+@pytest.mark.parametrize(
+    "challenges",
+    [*CHALLENGES.values(), *((f'{DEAD}, error_description="{text}"',) for text in DESCRIPTIONS)],
+    ids=[*CHALLENGES, *DESCRIPTIONS],
+)
+async def test_finbournes_challenge_must_speak_of_the_life_of_the_token(
+    server: FakeProvider, session: aiohttp.ClientSession, challenges: tuple[str, ...], body: bytes
+) -> None:
+    """A token that lives is answered 401 as well: where none arrived, where it is not known, where it was mangled."""
+    answer = answers(401, body, PROBLEM if body else "", *challenges)
+    got = await outcome(server, finbourne(server.url, session), INVALIDATE, answer)
+    assert isinstance(got, Transient)
+    assert got.reason == Reason.PROVIDER_BAD_REPLY
+    assert len(server.heard) == 1
+
+
+NOT_LUSID = {name: given for name, given in FOREIGN.items() if name != "nothing"} | {
+    "another status": (lusid(status=403), PROBLEM),
+    "no name": (lusid(name=None), PROBLEM),
+    "no code": (lusid(code="401"), PROBLEM),
+    "of an audience": (lusid(detail="The audience is invalid"), PROBLEM),
+    "of an issuer": (lusid(title="Unknown issuer"), PROBLEM),
+    "as text": (lusid(), "text/plain"),
+    "as a page": (lusid(), HTML),
+    "a member twice": (lusid()[:-1] + b',"status":401}', PROBLEM),
+    "cut": (lusid()[:-1], PROBLEM),
+    "behind a byte order mark": (b"\xef\xbb\xbf" + lusid(), PROBLEM),
+}
+
+
+@pytest.mark.parametrize("foreign", NOT_LUSID)
+async def test_finbournes_body_must_be_its_own(
+    server: FakeProvider, session: aiohttp.ClientSession, foreign: str
+) -> None:
+    """The right challenge before somebody else's body: a gateway that judges tokens for itself."""
+    body, media = NOT_LUSID[foreign]
+    got = await outcome(server, finbourne(server.url, session), INVALIDATE, answers(401, body, media, DEAD))
+    assert isinstance(got, Transient)
+    assert got.reason == Reason.PROVIDER_BAD_REPLY
+
+
+NOT_GENESYS = dict(FOREIGN) | {
+    "as text": (error(), "text/plain"),
+    "as a page": (error(), HTML),
+    "of another status": (error(status=403), JSON),
+    "status as text": (error(status="401"), JSON),
+    "a code twice": (b'{"code":"authentication.required","code":"bad.credentials","status":401}', JSON),
+    "the same code twice": (b'{"code":"bad.credentials","code":"bad.credentials"}', JSON),
+    "a code in a list": (error(code=["bad.credentials"]), JSON),
+    "cut": (error()[:-1], JSON),
+}
+
+
+@pytest.mark.parametrize("foreign", NOT_GENESYS)
+async def test_genesys_says_dead_in_its_own_document_only(
+    server: FakeProvider, session: aiohttp.ClientSession, foreign: str
+) -> None:
+    """Neither does another 401 settle a call, nor does it confirm one that was accepted."""
+    body, media = NOT_GENESYS[foreign]
+    provider = genesys(server.url, session)
+    got = await outcome(server, provider, DELETE_TOKENS_ME, answers(401, body, media))
+    assert isinstance(got, Transient)
+    assert got.reason == Reason.PROVIDER_BAD_REPLY
+    proved = await outcome(server, provider, DELETE_TOKENS_ME, _accepted_then(answers(401, body, media)))
+    assert isinstance(proved, Settled)
+    assert (proved.state, proved.evidence) == (State.ACCEPTED, "204; probe 401")
+
+
+def _accepted_then(probe: Answering) -> Answering:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=204) if request.method == "DELETE" else await probe(request)
+
+    return answer
+
+
+CODES = ["authentication.required", "not.authorized", "bad.credentials.expired", "Bad.Credentials", " bad.credentials"]
+
+
+@pytest.mark.parametrize("code", CODES)
+async def test_another_code_of_genesys_proves_nothing(
+    server: FakeProvider, session: aiohttp.ClientSession, code: str
+) -> None:
+    """`authentication.required` says that no token arrived, so the one we meant may live."""
+    refusing = answers(401, error(code=code), JSON)
+    got = await outcome(server, genesys(server.url, session), DELETE_TOKENS_ME, refusing)
+    assert isinstance(got, Permanent)
+    proved = await outcome(server, genesys(server.url, session), DELETE_TOKENS_ME, _accepted_then(refusing))
+    assert isinstance(proved, Settled)
+    assert proved.state is State.ACCEPTED
+
+
+@pytest.mark.parametrize(
+    ("challenges", "state"),
+    [
+        ((), State.CONFIRMED),
+        (('Bearer realm="x"',), State.CONFIRMED),
+        ((DEAD,), State.CONFIRMED),
+        (('Basic realm="proxy"',), State.ACCEPTED),
+        ((f'{DEAD}, error_description="unknown issuer"',), State.ACCEPTED),
+        (('Bearer error="invalid_request"',), State.ACCEPTED),
+    ],
+)
+async def test_a_challenge_that_says_otherwise_takes_the_proof_away(
+    server: FakeProvider, session: aiohttp.ClientSession, challenges: tuple[str, ...], state: State
+) -> None:
+    """Genesys Cloud's document speaks for itself; a challenge is not needed, but it must not contradict."""
+    probe = answers(401, error(), JSON, *challenges)
+    proved = await outcome(server, genesys(server.url, session), DELETE_TOKENS_ME, _accepted_then(probe))
+    assert isinstance(proved, Settled)
+    assert proved.state is state
+
+
+NO_SUCCESS = {name: given for name, given in FOREIGN.items() if name != "nothing"} | {
+    "an error document": (error(status=500, code="internal.server.error"), JSON),
+    "only a message": (b'{"message":"try again"}', JSON),
+    "a member twice": (b'{"id":1,"id":2}', JSON),
+}
+
+
+@pytest.mark.parametrize("made", [DELETE_TOKENS_ME, DELETE_TOKEN], ids=["own token", "worker's token"])
+@pytest.mark.parametrize("foreign", NO_SUCCESS)
+async def test_a_success_with_a_page_or_an_error_in_it_is_a_bad_reply(
+    server: FakeProvider, session: aiohttp.ClientSession, foreign: str, made: ProviderCall
+) -> None:
+    """A sign-in page comes with 200."""
+    body, media = NO_SUCCESS[foreign]
+    got = await outcome(server, genesys(server.url, session), made, answers(200, body, media))
+    assert isinstance(got, Transient)
+    assert got.reason == Reason.PROVIDER_BAD_REPLY
+
+
+@pytest.mark.parametrize(("body", "media"), [(b"", ""), (b" \r\n", "text/plain"), (b'{"id":"x"}', JSON)])
+async def test_a_success_without_an_error_in_it_is_accepted(
+    server: FakeProvider, session: aiohttp.ClientSession, body: bytes, media: str
+) -> None:
+    """Blank, or a document that names none."""
+    got = await outcome(server, genesys(server.url, session), DELETE_TOKEN, answers(200, body, media))
+    assert isinstance(got, Settled)
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+async def test_a_gateways_401_to_the_worker_settles_nothing(
+    server: FakeProvider, session: aiohttp.ClientSession, foreign: str
+) -> None:
+    """Whoever refuses the worker's own credential says nothing of a user's tokens."""
+    body, media = FOREIGN[foreign]
+    got = await outcome(server, genesys(server.url, session), DELETE_TOKEN, answers(401, body, media))
+    assert isinstance(got, CredentialFault)
+
+
+async def test_a_404_tells_that_nothing_is_at_the_address(server: FakeProvider, session: aiohttp.ClientSession) -> None:
+    """Where no user id was asked for, none can be unknown: the base URL is wrong."""
+    for provider, made in (
+        (finbourne(server.url, session), INVALIDATE),
+        (genesys(server.url, session), DELETE_TOKENS_ME),
+    ):
+        got = await outcome(server, provider, made, answers(404, b""))
+        assert got == Permanent(Reason.PROVIDER_NO_ENDPOINT, {"status": "404"})
