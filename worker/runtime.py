@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from tasks import records
 from tasks.base import Held
+from tasks.doubt import explained
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS
 from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker, lanes, limits, messages
 from worker.admission.evidence import Voucher
+from worker.doubting import Doubts
 from worker.engine.outbox import LoopOutbox
 from worker.holds.making import make_guard
 from worker.insistence import InsistentOutbox
@@ -53,6 +55,7 @@ class WorkerRuntime:
         self._limits = RateLimits(settings, self._desk)
         self._ring = _open_keys(settings)
         self._providers = Instances(settings, self._ring, self.holds.credential_changed)
+        self._doubts = Doubts()
         self._resources = AsyncExitStack()
 
     async def open(self) -> None:
@@ -116,6 +119,8 @@ class WorkerRuntime:
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal."""
+        outcome = explained(call, outcome, self.now())
+        self._doubts.observe(call, outcome, self.now())
         detail = {"evidence": outcome.evidence, **outcome.detail}
         await self._outbox.publish(self._record(call, outcome.state, call.attempt, detail=detail), of=call)
 

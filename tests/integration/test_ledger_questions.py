@@ -1,6 +1,7 @@
 """What people and processes ask of the ledger."""
 
 from datetime import UTC
+from typing import Any
 
 import pytest
 from ledger_records import START, after, dead, entry, identity, outcome, planned, refused
@@ -133,3 +134,30 @@ def test_the_tail_read_in_small_steps_misses_nothing(ledger: Ledger) -> None:
     assert sorted(map(str, seen)) == sorted(
         [*(f"e{number}" for number in range(5)), *(f"e{n}" for n in range(5)), "e9"]
     )
+
+
+def said(state: State, person: str, at: float, **changed: Any) -> CallOutcome:
+    """What the provider said of *person*, *at* seconds after the event."""
+    return outcome(state, f"e-{person}", at=at, call_id=f"{person}-{at}", person_key=person, **changed)
+
+
+def test_what_an_instance_said_around_a_moment_is_told_between_its_proofs(ledger: Ledger) -> None:
+    """The last token that it accepted before, the first one after, and who was dead already between."""
+    dead_at = {"p1": 1, "p2": 11, "p3": 12, "p4": 31, "p5": 5000}
+    ledger.record([said(State.ALREADY_REVOKED, person, at) for person, at in dead_at.items()])
+    ledger.record([said(State.ACCEPTED, "x", 5), said(State.CONFIRMED, "y", 20), said(State.ACCEPTED, "z", 21)])
+    ledger.record([said(State.ALREADY_REVOKED, "other", 12, provider="finbourne"), said(State.DEAD, "dead", 12)])
+    answers = ledger.answers_around("genesys", after(12))
+    assert {each.at for each in answers if each.state is State.ACCEPTED} == {after(5), after(20)}
+    assert {each.person for each in answers if each.state is not State.ACCEPTED} == {"p2", "p3"}
+    assert {each.person for each in ledger.answers_around("genesys", after(40))} == {"", "p4"}
+    assert ledger.answers_around("wibmo", after(12)) == []
+
+
+def test_a_token_whose_death_is_explained_is_told_as_such(ledger: Ledger) -> None:
+    """It expired; the detail of its outcome says so."""
+    ledger.record(
+        [said(State.ALREADY_REVOKED, "p1", 1, detail={"died": "expired"}), said(State.ALREADY_REVOKED, "p2", 2)]
+    )
+    told = {each.person: each.explained for each in ledger.answers_around("genesys", after(1))}
+    assert told == {"p1": True, "p2": False}

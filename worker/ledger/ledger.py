@@ -6,8 +6,21 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Self, TypeVar
 
+from tasks.doubt import Answer
 from worker.holds.hold import Hold
-from worker.ledger import auditing, dead_letters, floods, holds, keys, limits, migrating, queries, seen, writing
+from worker.ledger import (
+    answers,
+    auditing,
+    dead_letters,
+    floods,
+    holds,
+    keys,
+    limits,
+    migrating,
+    queries,
+    seen,
+    writing,
+)
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.engine import Database, open_database
 from worker.ledger.rows import (
@@ -128,6 +141,11 @@ class Ledger:
         """Where everything stands that a name finds, by one of its hashes; oldest event first."""
         with self._database.reading() as connection:
             return queries.of_subject(connection, lookup_hashes)
+
+    def answers_around(self, provider: str, at: datetime) -> list[Answer]:
+        """What *provider* said of tokens around *at*: what is needed to tell whether it is in doubt."""
+        with self._database.reading() as connection:
+            return answers.around(connection, provider, at)
 
     def totals(self) -> Totals:
         """The ledger in figures."""

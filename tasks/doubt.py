@@ -1,0 +1,79 @@
+"""Doubt about a whole instance: it calls the tokens of many people dead already, and accepts none between.
+
+An instance that is configured for another organization or region, or that stands behind something which changes every
+token, answers so in the vendor's own words, and every token of these people may live. One rule, for the worker that
+sees the answers come in, and for `explain`, which finds them in the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from tasks.outcome import Reason, Settled, State
+
+if TYPE_CHECKING:
+    from tasks.call import ProviderCall
+
+PEOPLE: Final = 10
+"""Different people: one whose sessions all ended at once is no sign, nor is a team that went home. If an instance knows
+living tokens and every second one it is asked about lives, ten dead ones in a row come once in a thousand times."""
+
+WINDOW: Final = timedelta(hours=1)
+"""How far apart answers may be and still be of one kind: longer than a burst with its retries takes, and shorter than a
+quiet day on which a few sessions were over before anybody told us."""
+
+NEARLY: Final = timedelta(minutes=5)  # before its expiry that a token may be dead: clocks differ
+_UNANSWERED: Final = frozenset({Reason.NET_TIMEOUT, Reason.NET_CONNECT})  # the request may have arrived
+KNOWS_LIVING: Final = frozenset({State.ACCEPTED, State.CONFIRMED})
+DIED: Final = "died"  # the detail of an outcome by which the ledger knows why its token was dead already
+EXPIRED: Final = "expired"
+EARLIER_ATTEMPT: Final = "earlier_attempt"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an instance said of the token of *person*, and when; *explained*: we know why it was dead already."""
+
+    at: datetime
+    person: str
+    state: State
+    explained: bool = False
+
+
+def are_doubtful(answers: Iterable[Answer]) -> bool:
+    """Whether nobody is proved dead by these answers of one instance: none accepted, and PEOPLE people dead already.
+
+    Whose token is known to have died by itself, or perhaps by an attempt of ours that got no answer, does not count. A
+    token that was accepted proves that the instance knows the living ones: pass what was said since, until the next.
+    """
+    dead = set[str]()
+    for each in answers:
+        if each.state in KNOWS_LIVING:
+            return False
+        if each.state is State.ALREADY_REVOKED and not each.explained:
+            dead.add(each.person)
+    return len(dead) >= PEOPLE
+
+
+def between_proofs(at: datetime, answers: Sequence[Answer]) -> list[Answer]:
+    """Those of *answers* that were given around *at*, with no proof of a living token between them and that moment."""
+    proofs = [each.at for each in answers if each.state in KNOWS_LIVING]
+    before = max((proof for proof in proofs if proof <= at), default=at - WINDOW)
+    after = min((proof for proof in proofs if proof > at), default=at + WINDOW)
+    within = (each for each in answers if max(before, at - WINDOW) <= each.at <= min(after, at + WINDOW))
+    return [each for each in within if each.state not in KNOWS_LIVING]
+
+
+def explained(call: ProviderCall, outcome: Settled, now: datetime) -> Settled:
+    """*outcome*, which tells by `died` why the token was dead already, if that is known."""
+    cause = _cause(call, now) if outcome.state is State.ALREADY_REVOKED else None
+    return replace(outcome, detail={**outcome.detail, DIED: cause}) if cause else outcome
+
+
+def _cause(call: ProviderCall, now: datetime) -> str | None:
+    if call.expires_at is not None and call.expires_at - now <= NEARLY:
+        return EXPIRED
+    return EARLIER_ATTEMPT if any(each.reason in _UNANSWERED for each in call.attempts) else None
