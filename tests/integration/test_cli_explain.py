@@ -1,6 +1,7 @@
 """`revoker explain`: out everywhere, or where not and why."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import pytest
 from cli_installation import Installation
@@ -8,7 +9,7 @@ from replay_desk import dead_call, dead_unit, told
 
 from tasks.call import Operation
 from tasks.outcome import State
-from worker.cli.explain import verdict_on
+from worker.cli.verdicts import Verdict, verdict_on
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]
@@ -65,23 +66,103 @@ def test_a_refused_unit_that_was_replayed_is_told_by_its_calls(installation: Ins
     installation.desk.replay(rows)
     assert "genesys replayed" in installation.run("explain", "event-9", code=1).stdout
     installation.desk.ledger.record([told(letter, State.ACCEPTED)])
-    assert installation.json("explain", "event-9")["out"] is True
+    assert installation.json("explain", "--event", "event-9")["out"] is True
 
 
+WIDE: Final = {
+    "provider": "genesys",
+    "operation": Operation.GENESYS_DELETE_TOKEN,
+    "event_type": "user.disabled",
+    "target_key": "alices-id",
+    "person_key": "alices-names",
+}
+SESSION: Final = {**WIDE, "operation": Operation.GENESYS_DELETE_TOKENS_ME, "target_key": "alices-token"}
+
+
+@pytest.mark.parametrize("dead", [WIDE, SESSION])
+@pytest.mark.parametrize(
+    ("news", "is_out"),
+    [
+        ({}, True),
+        *(({"state": state}, False) for state in (State.PLANNED, State.RETRYING, State.HELD, State.DEAD)),
+        ({"provider": "genesys-eu"}, False),
+        ({"target_key": "bobs-id", "person_key": "bobs-names"}, False),
+    ],
+)
 def test_a_call_that_a_later_one_made_needless_counts_as_out(
+    installation: Installation, alice: tuple[str, ...], dead: dict[str, Any], news: dict[str, Any], *, is_out: bool
+) -> None:
+    """A revocation of the same user after it, proven; whoever shares a name with them is somebody else."""
+    installation.desk.fill(dead_call(**dead, subject_keys=alice))
+    assert installation.json("explain", "alice@example.com", code=1)["out"] is False
+    later = dead_call(**WIDE, subject_keys=alice, occurred_at=datetime.now(UTC) - timedelta(seconds=1))
+    installation.desk.ledger.record([told(later, State.ACCEPTED).model_copy(update=news)])
+    document = installation.json("explain", "alice@example.com", code=0 if is_out else 1)
+    assert document["out"] is is_out
+    assert is_out or "genesys dead (http.5xx)" in document["verdict"]
+
+
+def test_people_who_share_a_name_are_each_judged_by_themselves(installation: Installation) -> None:
+    """The tenant of two: one is out, the other is not, and the verdict says who."""
+    label = (Settings.load().subjects().label("acme"),)
+    victim = dead_call(**WIDE, subject_keys=label, subject="vi…")
+    other = dead_call(**WIDE | {"target_key": "o", "person_key": "o"}, subject_keys=label, subject="ot…")
+    installation.desk.fill(victim)
+    installation.desk.ledger.record([told(other, State.ACCEPTED, occurred_at=datetime.now(UTC))])
+    document = installation.json("explain", "acme", code=1)
+    assert document["verdict"] == "NOT YET OUT: vi… at genesys dead (http.5xx)"
+    assert {(item["subject"], item["out"]) for item in document["items"]} == {("vi…", False), ("ot…", True)}
+
+
+@pytest.mark.parametrize("known_as", ["lookup", "earlier"])
+@pytest.mark.parametrize("trap", ["event", "label"])
+def test_neither_an_events_id_nor_a_label_answers_for_a_person(
+    installation: Installation, known_as: str, trap: str
+) -> None:
+    """Anybody chooses them. Both are told, and the worse verdict counts, in either order of arrival."""
+    index = Settings.load().subjects()
+    keys = (index.label("alice@example.com"),) if trap == "label" else ()
+    strangers = dead_call(
+        event_id="alice@example.com" if trap == "event" else "e-1", source="urn:low", subject_keys=keys
+    )
+    installation.desk.ledger.record([told(strangers, State.CONFIRMED)])
+    unknown = installation.run("explain", "alice@example.com", code=4)
+    assert "OUT" not in unknown.stdout
+    assert unknown.stdout.splitlines()[-1] == "UNKNOWN: no event names such a person"
+    installation.desk.fill(dead_call(subject_keys=(getattr(index, known_as)("alice@example.com"),)))
+    document = installation.json("explain", "alice@example.com", code=1)
+    assert document["verdict"] == "NOT YET OUT: finbourne dead (http.5xx)"
+    assert [(each["out"], each["verdict"]) for each in document["answers"]] == [
+        (False, "NOT YET OUT: finbourne dead (http.5xx)"),
+        (True, "every part is settled"),
+    ]
+
+
+def test_an_event_that_is_not_settled_makes_the_verdict_worse(
     installation: Installation, alice: tuple[str, ...]
 ) -> None:
-    """A user-wide revocation after it killed that token as well."""
-    at_genesys = {"provider": "genesys", "subject_keys": alice}
-    wide = {
-        "operation": Operation.GENESYS_DELETE_TOKEN,
-        "event_type": "user.disabled",
-        "occurred_at": datetime.now(UTC),
-    }
-    installation.desk.fill(dead_call(**at_genesys, operation=Operation.GENESYS_DELETE_TOKENS_ME))
-    installation.run("explain", "alice@example.com", code=1)
-    installation.desk.ledger.record([told(dead_call(**at_genesys, **wide), State.ACCEPTED)])
-    assert installation.json("explain", "alice@example.com")["out"] is True
+    """Who is out by name is not, where an event of that very id is dead."""
+    out = dead_call(subject_keys=alice)
+    installation.desk.fill(dead_call(event_id="alice@example.com"))
+    installation.desk.ledger.record([told(out, State.CONFIRMED)])
+    lines = installation.run("explain", "alice@example.com", code=1).stdout.splitlines()
+    assert lines[-3:] == [
+        "as a person: OUT everywhere",
+        "as an event of urn:test: NOT YET OUT: finbourne dead (http.5xx)",
+        "NOT YET OUT: finbourne dead (http.5xx)",
+    ]
+
+
+def test_an_event_is_asked_for_by_its_id_alone(installation: Installation, alice: tuple[str, ...]) -> None:
+    """`--event` looks at no name, and `--source` tells whose event is meant: an id is its source's own."""
+    installation.desk.fill(dead_call(event_id="e-1"), dead_call(event_id="other", subject_keys=alice))
+    installation.desk.ledger.record([told(dead_call(event_id="e-1", source="urn:low"), State.CONFIRMED)])
+    assert "NOT YET OUT" in installation.run("explain", "--event", "e-1", code=1).stdout
+    assert installation.json("explain", "--event", "e-1", "--source", "urn:low")["verdict"] == "OUT everywhere"
+    nothing = installation.run("explain", "--event", "e-1", "--source", "urn:hr", code=4)
+    assert nothing.stdout.splitlines()[-1] == "UNKNOWN: no event has this id"
+    installation.run("explain", "--event", "alice@example.com", code=4)
+    assert "--event" in installation.run("explain", "e-1", "--source", "urn:low", code=2).stderr
 
 
 def test_a_stranger_is_unknown(installation: Installation) -> None:
@@ -91,4 +172,4 @@ def test_a_stranger_is_unknown(installation: Installation) -> None:
 
 def test_no_verdict_is_out_without_a_reason() -> None:
     """Nothing known is never 'out'."""
-    assert verdict_on([]).startswith("UNKNOWN")
+    assert verdict_on([]) == (Verdict.UNKNOWN, "UNKNOWN: no event names such a person")

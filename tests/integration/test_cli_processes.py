@@ -111,7 +111,7 @@ def test_an_operator_heals_a_dead_letter(installation: Installation, processes: 
     assert "NOT YET OUT" in installation.run("explain", event_id, code=1).stdout
     done = installation.json("dlq", "replay", "--died-of", "auth.forbidden", "--canary", "1", "--yes", code=0)
     assert (done["replayed"], done["settled"], done["stopped"]) == (1, 1, None)
-    assert "OUT everywhere" in installation.run("explain", event_id).stdout
+    assert "OUT everywhere" in installation.run("explain", "--event", event_id).stdout
 
 
 def _count(installation: Installation, state: DeadLetterState) -> int:

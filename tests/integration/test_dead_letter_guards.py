@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from replay_desk import EVERY, MAX_AGES, Desk, audit, dead_call, dead_unit, told
@@ -11,6 +12,8 @@ from tasks.call import Operation
 from tasks.outcome import State
 from worker.dead_letters import Refusal, plan_replay
 from worker.ledger import DeadLetterRow
+
+PROVEN: Final = {State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED}
 
 
 @pytest.fixture
@@ -53,27 +56,44 @@ def test_an_old_event_is_not_replayed(
     assert refusal_of(local_desk, row) is expected
 
 
+MOMENT: Final = datetime.now(UTC) - timedelta(hours=1)
+WIDE: Final[dict[str, Any]] = {
+    "provider": "genesys",
+    "operation": Operation.GENESYS_DELETE_TOKEN,
+    "event_type": "user.disabled",
+    "target_key": "alices-id",
+    "person_key": "alices-names",
+    "occurred_at": MOMENT,
+}
+SESSION: Final = {**WIDE, "operation": Operation.GENESYS_DELETE_TOKENS_ME, "target_key": "alices-token"}
+
+
+@pytest.mark.parametrize("dead", [WIDE, SESSION, {**SESSION, "target_key": None}])
 @pytest.mark.parametrize(
-    ("operation", "minutes", "expected"),
+    ("other", "expected"),
     [
-        (Operation.GENESYS_DELETE_TOKEN, 1, Refusal.SUPERSEDED),
-        (Operation.GENESYS_DELETE_TOKEN, -1, None),
-        (Operation.GENESYS_DELETE_TOKENS_ME, 1, None),
+        ({}, Refusal.SUPERSEDED),
+        ({"occurred_at": MOMENT}, None),
+        ({"occurred_at": MOMENT - timedelta(minutes=1)}, None),
+        ({"at": MOMENT - timedelta(seconds=1)}, None),
+        ({"provider": "genesys-eu"}, None),
+        ({"target_key": "bobs-id", "person_key": "bobs-names"}, None),
+        ({"target_key": "bobs-id", "person_key": None}, None),
+        ({"target_key": None, "person_key": None}, None),
+        *(({"state": state}, None) for state in sorted(set(State) - PROVEN)),
     ],
 )
 def test_a_superseded_call_is_not_replayed(
-    local_desk: Desk, operation: Operation, minutes: int, expected: Refusal | None
+    local_desk: Desk, dead: dict[str, Any], other: dict[str, Any], expected: Refusal | None
 ) -> None:
-    """A later user.disabled killed every token of the user there; one that ended single sessions proves nothing."""
-    moment = datetime.now(UTC) - timedelta(hours=1)
-    letter = dead_call(provider="genesys", operation=Operation.GENESYS_DELETE_TOKENS_ME, occurred_at=moment)
-    other = dead_call(provider="genesys", operation=operation, event_type="user.disabled")
-    later = told(
-        other, State.CONFIRMED, occurred_at=moment + timedelta(minutes=minutes), subject_keys=("key-of-alice",)
-    )
+    """A proven call of a later event, for the same user id or with all names the same; not what many people share."""
+    letter = dead_call(**dead)
+    later = WIDE | {"occurred_at": MOMENT + timedelta(minutes=1)} | other
+    news = {"state": later.pop("state", State.CONFIRMED), "at": later.pop("at", datetime.now(UTC))}
     local_desk.fill(letter)
-    local_desk.ledger.record([later])
+    local_desk.ledger.record([told(dead_call(**later), **news)])
     assert refusal_of(local_desk, local_desk.row(letter)) is expected
+    assert refusal_of(local_desk, local_desk.row(letter), force=True) is None
 
 
 @pytest.mark.parametrize(

@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 import click
 
 from tasks.names import mask
-from tasks.outcome import State
-from worker.cli.exits import Exit, finish
+from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.holding import say_held
 from worker.cli.opening import open_ledger
-from worker.cli.output import Column, Document, Form, Listing, output_option, plain, print_json, say, short_duration
-from worker.dead_letters import supersedes
+from worker.cli.output import Column, Document, Form, Listing, output_option, plain, print_json, say
+from worker.cli.verdicts import Standing, Verdict, judged, verdict_on
+from worker.dead_letters import superseding
 from worker.ledger import CallRow, Ledger
 from worker.settings import Settings
 
+_EXITS: Final = {Verdict.OUT: Exit.DONE, Verdict.UNKNOWN: Exit.EMPTY, Verdict.NOT_YET_OUT: Exit.FAILED}
+
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one part of one event stands, and whether the token it is about is known to be dead."""
+class Answer:
+    """What is known of the argument, taken for one thing that it may be."""
 
-    row: CallRow
-    is_out: bool
-
-    @property
-    def next_attempt(self) -> str:
-        """How soon the next attempt is; empty where none is to come."""
-        if self.is_out or self.row.next_attempt_at is None:
-            return ""
-        return f"in {short_duration(self.row.next_attempt_at - datetime.now(UTC))}"
-
-    @property
-    def evidence(self) -> str:
-        """How we know: what the provider answered, else why it is not done."""
-        return self.row.detail.get("evidence") or self.row.reason or ""
-
-    @property
-    def time_to_revoke(self) -> str:
-        """From the event's time to the settled state."""
-        seconds = self.row.exposure_seconds
-        return "" if seconds is None else f"{seconds:.2f}s"
+    about: Document
+    taken_for: str
+    standings: Sequence[Standing]
+    verdict: Verdict
+    text: str
 
 
 def _document(standing: Standing) -> Document:
@@ -82,6 +69,7 @@ _LISTING: Listing[Standing] = Listing(
         Column("OPERATION", lambda each: each.row.operation, wide_only=True),
         Column("SUBJECT", lambda each: each.row.subject, wide_only=True),
         Column("EVENT ID", lambda each: each.row.event_id, wide_only=True),
+        Column("SOURCE", lambda each: each.row.source, wide_only=True),
         Column("HAPPENED", lambda each: each.row.occurred_at, wide_only=True),
         Column("DEAD LETTER", lambda each: each.row.dead_letter_id, wide_only=True),
     ),
@@ -91,71 +79,83 @@ _LISTING: Listing[Standing] = Listing(
 
 @click.command()
 @click.argument("whom", metavar="SUBJECT|EVENT")
+@click.option("--event", "is_event", is_flag=True, help="It is an event's id, and no name.")
+@click.option("--source", help="With --event: the event of this source alone; ids are its own.")
 @click.option("--json", "as_json", is_flag=True, help="Short for -o json.")
 @output_option
-def explain(whom: str, form: Form, *, as_json: bool) -> None:
+def explain(whom: str, source: str | None, form: Form, *, is_event: bool, as_json: bool) -> None:
     """Is this person out, everywhere? SUBJECT is any name of theirs that events give, EVENT an event's id.
 
-    Ends with 0 where they are out everywhere, 1 where they are not, 4 where nothing is known of them.
+    Ends with 0 where they are out everywhere, 1 where they are not, 4 where nothing is known of them. Where a name is
+    also the id of an event, or the name of a tenant or device, both are told and the worse verdict counts.
     """
+    if source is not None and not is_event:
+        raise CommandError("--source tells whose event is meant: give --event as well", Exit.REFUSED)
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        about, rows = _find(ledger, settings, whom)
-        standings = judged(rows)
-        say_held(ledger, {str(each.row.provider) for each in standings if not each.is_out})
-    verdict = verdict_on(standings)
-    if form is Form.JSON or as_json:
-        told = {"about": about, "out": _is_out(standings), "verdict": verdict}
-        print_json("explanation", {**told, "items": [_document(each) for each in standings]})
-    elif standings:
-        _LISTING.show(form, standings)
-    _pronounce(verdict, form if not as_json else Form.JSON)
-    finish(Exit.EMPTY if not standings else Exit.DONE if _is_out(standings) else Exit.FAILED)
+        answers = _of_event(ledger, whom, source) if is_event else list(_of_anything(ledger, settings, whom))
+        shown = list({_key(each.row): each for answer in answers for each in answer.standings}.values())
+        say_held(ledger, {str(each.row.provider) for each in shown if not each.is_out})
+    worst = max(answers, key=lambda each: each.verdict)
+    _tell(answers, worst, shown, Form.JSON if as_json else form)
+    finish(_EXITS[worst.verdict])
 
 
-def judged(rows: Sequence[CallRow]) -> list[Standing]:
-    """Where each of *rows*, all of one subject or event, stands. A replayed part that became calls is told by these."""
-    return [Standing(row, _is_dead(row, rows)) for row in rows if not _lives_on(row, rows)]
+def _of_anything(ledger: Ledger, settings: Settings, whom: str) -> Iterator[Answer]:
+    """*whom* as the name of a person first; then as whatever else it is known for.
+
+    What is no person's name can make the verdict worse, and never OUT: anybody chooses an event's id.
+    """
+    index, told = settings.subjects(), mask(whom)
+    people = ledger.calls_of_subject(index.lookup(whom), index.earlier(whom))
+    yield _answer(ledger, {"subject": told}, "a person", people)
+    if labelled := ledger.calls_of_subject(index.label(whom)):
+        yield _no_answer(_answer(ledger, {"label": told}, "a tenant, device, group or `subject`", labelled))
+    yield from map(_no_answer, _of_events(ledger, whom))
 
 
-def verdict_on(standings: Sequence[Standing]) -> str:
-    """One line: out everywhere, or where not and why."""
-    if not standings:
-        return "UNKNOWN: no event tells of this subject, and none has this id"
-    left = [each for each in standings if not each.is_out]
-    if left:
-        return f"NOT YET OUT: {', '.join(dict.fromkeys(map(_why, left)))}"
-    unknown = sorted({str(each.row.provider) for each in standings if each.row.state is State.NO_SESSION_KNOWN})
-    return f"OUT everywhere (no session was known at {', '.join(unknown)})" if unknown else "OUT everywhere"
+def _of_event(ledger: Ledger, event_id: str, source: str | None) -> list[Answer]:
+    asked = {"event_id": event_id, **({"source": source} if source else {})}
+    nothing = Answer(asked, "an event's id", (), *verdict_on((), "no event has this id"))
+    return list(_of_events(ledger, event_id, source)) or [nothing]
 
 
-def _find(ledger: Ledger, settings: Settings, whom: str) -> tuple[Document, list[CallRow]]:
-    if rows := ledger.calls_of_event(whom):
-        return {"event_id": whom}, rows
-    return {"subject": mask(whom)}, ledger.calls_of_subject(*settings.subjects().everywhere(whom))
+def _of_events(ledger: Ledger, event_id: str, source: str | None = None) -> Iterator[Answer]:
+    """One for each source: an id is its source's own."""
+    rows = ledger.calls_of_event(event_id, source)
+    for each in dict.fromkeys(row.source for row in rows):
+        theirs = [row for row in rows if row.source == each]
+        yield _answer(
+            ledger, {"event_id": event_id, "source": each}, f"an event of {each or 'an unknown source'}", theirs
+        )
 
 
-def _is_out(standings: Sequence[Standing]) -> bool:
-    return bool(standings) and all(each.is_out for each in standings)
+def _answer(ledger: Ledger, about: Document, taken_for: str, rows: Sequence[CallRow]) -> Answer:
+    standings = judged(rows, superseding(ledger))
+    return Answer(about, taken_for, standings, *verdict_on(standings))
 
 
-def _is_dead(row: CallRow, rows: Sequence[CallRow]) -> bool:
-    return row.state.is_settled or any(supersedes(other, row) for other in rows)
+def _no_answer(answer: Answer) -> Answer:
+    """*answer* where a person was asked for: it never says that somebody is out."""
+    return replace(answer, text="every part is settled") if answer.verdict is Verdict.OUT else answer
 
 
-def _lives_on(row: CallRow, rows: Sequence[CallRow]) -> bool:
-    """Whether *row*, refused once, was replayed and became calls since."""
-    if row.kind == "call" or row.state is not State.REPLAYED:
-        return False
-    same_event = (other for other in rows if (other.source, other.event_id) == (row.source, row.event_id))
-    return any(other.kind == "call" and row.provider in (None, other.provider) for other in same_event)
+def _key(row: CallRow) -> tuple[str | None, str | None]:
+    return row.call_id, row.dead_letter_id
 
 
-def _why(standing: Standing) -> str:
-    row = standing.row
-    reason = f" ({row.reason})" if row.reason else ""
-    soon = f", next attempt {standing.next_attempt}" if standing.next_attempt else ""
-    return f"{row.provider or 'the whole event'} {row.state.value}{reason}{soon}"
+def _tell(answers: Sequence[Answer], worst: Answer, shown: Sequence[Standing], form: Form) -> None:
+    text = worst.text
+    if form is Form.JSON:
+        about = {name: value for answer in answers for name, value in answer.about.items()}
+        each = [{**answer.about, "out": answer.verdict is Verdict.OUT, "verdict": answer.text} for answer in answers]
+        told = {"about": about, "out": worst.verdict is Verdict.OUT, "verdict": text, "answers": each}
+        print_json("explanation", {**told, "items": [_document(standing) for standing in shown]})
+    elif shown:
+        _LISTING.show(form, shown)
+    told_apart = [f"as {answer.taken_for}: {answer.text}" for answer in answers] if len(answers) > 1 else []
+    for line in (*told_apart, text):
+        _pronounce(line, form)
 
 
 def _pronounce(verdict: str, form: Form) -> None:

@@ -3,9 +3,10 @@
 They are put by `worker.messages.dead_letter`, kept, found and discarded by `worker.ledger`.
 """
 
-from worker.dead_letters.guards import Refusal, ReplayPlan, plan_replay, supersedes
+from worker.dead_letters.guards import Refusal, ReplayPlan, plan_replay
 from worker.dead_letters.replaying import INTERRUPTED, Pace, Replayer, ReplayResult
 from worker.dead_letters.republishing import replay_message
+from worker.dead_letters.superseding import supersedes, superseding
 
 __all__ = [
     "INTERRUPTED",
@@ -17,4 +18,5 @@ __all__ = [
     "plan_replay",
     "replay_message",
     "supersedes",
+    "superseding",
 ]

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from tasks.events import RejectionCode
-from tasks.outcome import State, event_reason
-from tasks.providers import KINDS
-from worker.ledger import CallRow, DeadLetterRow, DeadLetterState
-
-# Operations that kill every token of a user: whatever else was to be revoked for the user there is dead with them.
-_USER_WIDE: Final = frozenset(kind.user_operation for kind in KINDS.values() if kind.user_operation)
-# Not `covered`, `no_session_known` or `expired`: those settle their own unit and kill nothing else.
-_PROVEN: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED})
+from tasks.outcome import event_reason
+from worker.dead_letters.superseding import Calls, superseding
+from worker.ledger import DeadLetterRow, DeadLetterState
 
 
 class Refusal(StrEnum):
@@ -32,7 +26,7 @@ class Refusal(StrEnum):
     SETTLED = "settled"
     TOO_OLD = "too_old"
     CONFLICT = "conflict"  # its id stands for something else that was done
-    SUPERSEDED = "superseded"  # a later user.disabled killed every token of the user at this provider
+    SUPERSEDED = "superseded"  # a later event's call killed the same
 
 
 _FINAL: Final = frozenset({Refusal.NOT_OURS, Refusal.NOT_STORED, Refusal.WITHHELD})  # no force helps
@@ -46,16 +40,6 @@ _STANDING: Final = {
     DeadLetterState.DISCARDED: Refusal.DISCARDED,
     DeadLetterState.REPLAYED: Refusal.REPLAYED,
 }
-
-
-class Calls(Protocol):
-    """What the guards ask the ledger."""
-
-    def calls_of_subject(self, *lookup_hashes: str) -> list[CallRow]:
-        """Where everything stands that a name finds."""
-
-
-WideCalls = Callable[[str], Sequence[CallRow]]  # a subject's key → the calls known to have killed all their tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,17 +73,18 @@ def plan_replay(
     *max_age*, by event type, is twice and more of what calls are tried for by themselves (by default 24 h and 72 h),
     and short enough that a captured event is soon worth nothing.
     """
-    wide = functools.cache(lambda key: tuple(call for call in calls.calls_of_subject(key) if _kills_all(call)))
-    since = {kind: now - age for kind, age in max_age.items()}
-    judged = [(row, _refusal(row, wide, since, force=force)) for row in rows]
+    is_superseded, since = superseding(calls), {kind: now - age for kind, age in max_age.items()}
+    judged = [(row, _refusal(row, is_superseded, since, force=force)) for row in rows]
     return ReplayPlan(
         tuple(row for row, why in judged if why is None), tuple((row, why) for row, why in judged if why is not None)
     )
 
 
-def _refusal(row: DeadLetterRow, wide: WideCalls, since: Mapping[str, datetime], *, force: bool) -> Refusal | None:
+def _refusal(
+    row: DeadLetterRow, is_superseded: Callable[[DeadLetterRow], bool], since: Mapping[str, datetime], *, force: bool
+) -> Refusal | None:
     why = _impossible(row) or _unwise(row, since.get(row.event_type or ""))
-    if why is None and not force and _is_superseded(row, wide):
+    if why is None and not force and is_superseded(row):
         why = Refusal.SUPERSEDED
     return None if force and why not in _FINAL else why
 
@@ -119,22 +104,3 @@ def _unwise(row: DeadLetterRow, since: datetime | None) -> Refusal | None:
     if since is not None and row.occurred_at is not None and row.occurred_at < since:
         return Refusal.TOO_OLD
     return _JUDGED.get(row.reason)
-
-
-def _is_superseded(row: DeadLetterRow, wide: WideCalls) -> bool:
-    keys = row.letter.subject_keys if row.provider else ()
-    return any(supersedes(call, row) for key in keys for call in wide(key))
-
-
-def supersedes(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
-    """Whether *call*, of the same subject, is known to have killed what *row* was to revoke.
-
-    Only a user-wide operation has: a later user.disabled that ended sessions one by one ended those it listed.
-    """
-    if call.provider != row.provider or not _kills_all(call):
-        return False
-    return bool(call.occurred_at and row.occurred_at and call.occurred_at > row.occurred_at)
-
-
-def _kills_all(call: CallRow) -> bool:
-    return call.operation in _USER_WIDE and call.state in _PROVEN

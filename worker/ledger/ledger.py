@@ -147,6 +147,11 @@ class Ledger:
         with self._database.reading() as connection:
             return answers.around(connection, provider, at)
 
+    def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
+        """Where the calls stand that hit *target*, or whose events give *person* exactly these names (keyed hashes)."""
+        with self._database.reading() as connection:
+            return queries.alike(connection, target, person)
+
     def totals(self) -> Totals:
         """The ledger in figures."""
         with self._database.reading() as connection:

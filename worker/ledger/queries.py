@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, case, exists, func, literal, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, case, exists, false, func, literal, null, or_, select, tuple_
 
 from tasks.outcome import State
 from worker.ledger.rows import CallRow, DeadLetterState, EventRow, Totals
@@ -40,6 +40,12 @@ def about(lookup_hashes: Collection[str], table: Table) -> ColumnElement[bool]:
     """Whether a row of *table* is of an event found by one of them: from the hash, whatever the table's size."""
     theirs = select(subjects.c.event_id, subjects.c.source).where(subjects.c.lookup_hash.in_(lookup_hashes))
     return tuple_(table.c.event_id, table.c.source).in_(theirs)
+
+
+def alike(connection: Connection, target: str | None, person: str | None) -> list[CallRow]:
+    """The calls that hit *target*, or whose events give *person* exactly these names."""
+    wanted = or_(false(), *(calls.c[name] == key for name, key in (("target", target), ("person", person)) if key))
+    return [_call_row(row._mapping) for row in connection.execute(_call_lines(wanted))]  # noqa: SLF001 - as below
 
 
 def unsettled(connection: Connection, limit: int | None) -> list[CallRow]:

@@ -1,0 +1,122 @@
+"""When a later call made another one needless: the same target, or a user-wide call and every name the same."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from itertools import product
+from typing import Any, Final
+
+import pytest
+
+from tasks.call import Operation
+from tasks.outcome import State
+from tasks.providers import KINDS
+from worker.dead_letters import supersedes, superseding
+from worker.ledger import CallRow
+
+NOON: Final = datetime(2026, 5, 4, 12, tzinfo=UTC)
+WIDE: Final = Operation.GENESYS_DELETE_TOKEN
+SESSION: Final = Operation.GENESYS_DELETE_TOKENS_ME
+PROVEN: Final = {State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED}
+USER, OTHER_USER, TOKEN, OTHER_TOKEN = "user-1", "user-2", "token-1", "token-2"
+ADA, BOB = "all-names-of-ada", "all-names-of-bob"
+
+
+def row(**told: Any) -> CallRow:
+    """A user-wide call at noon that is dead, but for what is told."""
+    nothing: dict[str, Any] = dict.fromkeys(CallRow.__dataclass_fields__)
+    known = {"kind": "call", "provider": "genesys", "operation": WIDE, "state": State.DEAD, "detail": {}}
+    return CallRow(**nothing | known | {"occurred_at": NOON, "at": NOON, "target": USER, "person": ADA} | told)
+
+
+def after(minutes: float) -> datetime:
+    """So many minutes after the dead call's event."""
+    return NOON + timedelta(minutes=minutes)
+
+
+# The same call for an event a minute later, confirmed a minute after that.
+LATER: Final = {"occurred_at": after(1), "at": after(2), "duration_ms": 100.0, "state": State.CONFIRMED}
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("dead", [{}, {"operation": SESSION, "target": TOKEN}])
+def test_only_a_proven_state_supersedes(state: State, dead: Mapping[str, Any]) -> None:
+    """Not what is tried, held or dead, nor what only settles a unit of its own.
+
+    A user-wide call that found nobody (`already_revoked`) killed no session.
+    """
+    killed = PROVEN - ({State.ALREADY_REVOKED} if dead else set())
+    assert supersedes(row(**LATER | {"state": state}), row(**dead)) is (state in killed)
+
+
+@pytest.mark.parametrize("provider", [*KINDS, "genesys-eu", None])
+@pytest.mark.parametrize("dead", [{}, {"operation": SESSION, "target": TOKEN}])
+def test_only_a_call_at_the_same_instance_supersedes(provider: str | None, dead: Mapping[str, Any]) -> None:
+    """The name decides, also between instances of a kind."""
+    assert supersedes(row(**LATER, provider=provider), row(**dead)) is (provider == "genesys")
+
+
+@pytest.mark.parametrize(
+    ("happened", "sent", "expected"),
+    [
+        (1, 2, True),
+        (0, 2, False),
+        (-1, 2, False),
+        (1, 0, False),
+        (1, -1, False),
+        (0.001, 0.001, True),
+        (None, 2, False),
+    ],
+)
+def test_only_a_call_of_a_later_event_supersedes(happened: float | None, sent: float, *, expected: bool) -> None:
+    """Later by the producers' word and by our own clock: a call sent before the event left a newer token alive."""
+    at = after(sent) + timedelta(milliseconds=100)
+    call = row(**LATER | {"occurred_at": None if happened is None else after(happened), "at": at})
+    assert supersedes(call, row()) is expected
+    assert not supersedes(row(**LATER | {"at": None}), row()), "nobody has spoken of it yet"
+    assert not supersedes(row(**LATER), row(occurred_at=None))
+
+
+TARGETS: Final = {
+    (WIDE, USER): "the user",
+    (WIDE, OTHER_USER): "another user",
+    (WIDE, None): "a user-wide call of an earlier version",
+    (SESSION, TOKEN): "a session",
+    (SESSION, OTHER_TOKEN): "another session",
+    (SESSION, None): "a session's call of an earlier version",
+    (None, None): "a unit that never became a call",
+}
+
+
+@pytest.mark.parametrize(("call", "dead"), list(product(TARGETS, TARGETS)), ids=lambda each: TARGETS[each])
+@pytest.mark.parametrize("persons", [(ADA, ADA), (ADA, BOB), (ADA, None), (None, ADA), (None, None)])
+def test_the_same_target_or_every_name(call: Any, dead: Any, persons: tuple[str | None, str | None]) -> None:
+    """A user's id outweighs all names; for a session they decide, and only where all of them agree."""
+    (operation, target), (dead_operation, dead_target) = call, dead
+    the_same = target is not None and target == dead_target
+    by_names = operation == WIDE and dead_operation != WIDE and persons == (ADA, ADA)
+    found = supersedes(
+        row(**LATER, operation=operation, target=target, person=persons[0]),
+        row(operation=dead_operation, target=dead_target, person=persons[1]),
+    )
+    assert found is (the_same or by_names)
+
+
+class Calls:
+    """A ledger that counts its questions."""
+
+    def __init__(self, *rows: CallRow) -> None:
+        self.rows, self.asked = rows, 0
+
+    def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
+        """As the ledger's."""
+        self.asked += 1
+        return [each for each in self.rows if each.target == target or each.person == person]
+
+
+def test_the_ledger_is_asked_once_for_each_target_and_person() -> None:
+    """A hundred dead letters of one person cost as much as one."""
+    calls = Calls(row(**LATER))
+    is_superseded = superseding(calls)
+    assert all(is_superseded(row(operation=operation)) for operation in [WIDE, SESSION] * 50)
+    assert not is_superseded(row(target=None, person=None))
+    assert calls.asked == 2

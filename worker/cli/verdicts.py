@@ -1,0 +1,102 @@
+"""What `revoker explain` concludes: where each part stands, and whether somebody is out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import IntEnum
+
+from tasks.outcome import State
+from worker.cli.output import short_duration
+from worker.ledger import CallRow
+
+
+class Verdict(IntEnum):
+    """From the best to the worst: of several the worst counts."""
+
+    OUT = 0
+    UNKNOWN = 1
+    NOT_YET_OUT = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one part of one event stands, and what that says of the token it is about."""
+
+    row: CallRow
+    verdict: Verdict
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the token is known to be dead, or known to need no call."""
+        return self.verdict is Verdict.OUT
+
+    @property
+    def next_attempt(self) -> str:
+        """How soon the next attempt is; empty where none is to come."""
+        if self.is_out or self.row.next_attempt_at is None:
+            return ""
+        return f"in {short_duration(self.row.next_attempt_at - datetime.now(UTC))}"
+
+    @property
+    def evidence(self) -> str:
+        """How we know: what the provider answered, else why it is not done."""
+        return self.row.detail.get("evidence") or self.row.reason or ""
+
+    @property
+    def time_to_revoke(self) -> str:
+        """From the event's time to the settled state."""
+        seconds = self.row.exposure_seconds
+        return "" if seconds is None else f"{seconds:.2f}s"
+
+
+def judged(rows: Sequence[CallRow], is_superseded: Callable[[CallRow], bool]) -> list[Standing]:
+    """Where each of *rows* stands, each judged by itself. A replayed part that became calls is told by these."""
+    became = {(row.source, row.event_id, provider) for row in rows if row.kind == "call" for provider in _of(row)}
+    left = (row for row in rows if not (_is_replayed(row) and (row.source, row.event_id, row.provider) in became))
+    return [Standing(row, _verdict(row, is_superseded)) for row in left]
+
+
+def verdict_on(standings: Sequence[Standing], unknown: str = "no event names such a person") -> tuple[Verdict, str]:
+    """What *standings*, all of one subject or event, come to: the worst of them, and a line that says where and why.
+
+    *unknown* is why nothing is known where there are none.
+    """
+    verdict = max((each.verdict for each in standings), default=Verdict.UNKNOWN)
+    match verdict:
+        case Verdict.OUT:
+            return verdict, f"OUT everywhere{_without_session(standings)}"
+        case Verdict.NOT_YET_OUT:
+            left = [each for each in standings if each.verdict is verdict]
+            several = len({each.row.subject for each in standings}) > 1
+            return verdict, f"NOT YET OUT: {', '.join(dict.fromkeys(_why(each, named=several) for each in left))}"
+        case _:
+            return verdict, f"UNKNOWN: {unknown}"
+
+
+def _verdict(row: CallRow, is_superseded: Callable[[CallRow], bool]) -> Verdict:
+    return Verdict.OUT if row.state.is_settled or is_superseded(row) else Verdict.NOT_YET_OUT
+
+
+def _is_replayed(row: CallRow) -> bool:
+    """Whether *row*, which never became a call, got another try."""
+    return row.kind != "call" and row.state is State.REPLAYED
+
+
+def _of(call: CallRow) -> tuple[str | None, ...]:
+    """The parts of its event that *call* tells of: its provider's, and the whole."""
+    return call.provider, None
+
+
+def _without_session(standings: Sequence[Standing]) -> str:
+    unknown = sorted({str(each.row.provider) for each in standings if each.row.state is State.NO_SESSION_KNOWN})
+    return f" (no session was known at {', '.join(unknown)})" if unknown else ""
+
+
+def _why(standing: Standing, *, named: bool) -> str:
+    row = standing.row
+    whom = f"{row.subject} at " if named else ""
+    reason = f" ({row.reason})" if row.reason else ""
+    soon = f", next attempt {standing.next_attempt}" if standing.next_attempt else ""
+    return f"{whom}{row.provider or 'the whole event'} {row.state.value}{reason}{soon}"
