@@ -24,6 +24,7 @@ from worker.admission.judging import Admission, Denied
 from worker.admission.memory import Arrival, Judged, Memory, Refused
 from worker.batch_consumer import BatchConsumer, Stop
 from worker.blast_radius.gate import FloodGate
+from worker.blast_radius.subject import subjects_of
 from worker.ledger.desk import Desk
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from tasks.events import SessionEnded, UserDisabled
     from tasks.plan import Catalogue
     from tasks.subject import SubjectIndex
+    from worker.blast_radius.subject import Subject
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ def run(settings: Settings, stop: Stop) -> None:
     connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
     _say_who_is_believed(settings)
     with closing(Desk(url)) as desk, Publisher(connect) as publisher:
-        gate = FloodGate(desk, settings.guard.limits(), catalogue.subjects)
+        gate = FloodGate(desk, settings.guard.limits())
         memory = Memory(desk, settings.max_ages())
         intake = Intake(catalogue, publisher, Controls(Voucher.of(settings), Admission.of(settings), memory, gate))
         BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
@@ -75,10 +77,11 @@ class Intake:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
         read = [self.read(message) for message in batch]
         judged = self._controls.memory.judge([found for _, found in read])
-        held_back = self._controls.gate.held_back([self._counted(each) for each in judged])
+        plans = [self.plan(each) for each in judged]
+        held_back = self._controls.gate.held_back(list(map(self._hit, judged, plans)))
         publications = [
-            self.publications(each, evidence, is_held)
-            for each, (evidence, _), is_held in zip(judged, read, held_back, strict=True)
+            self.publications(each, evidence, plan, is_held=is_held)
+            for each, (evidence, _), plan, is_held in zip(judged, read, plans, held_back, strict=True)
         ]
         done = self._published(judged, publications)
         self._controls.memory.keep(each for each in compress(judged, done) if isinstance(each, Arrival))
@@ -99,11 +102,11 @@ class Intake:
                 self._unfinished.note(each, several, became)
         return [not any(became) for became in outcomes]
 
-    def _counted(self, judged: Judged) -> SessionEnded | UserDisabled | None:
-        """The event, where it counts for the blast radius: what an operator sent again does not, nor what was begun."""
-        if not isinstance(judged, Arrival) or judged.replays or self._unfinished.has(judged):
-            return None
-        return judged.event
+    def _hit(self, judged: Judged, plan: Plan | None) -> tuple[Subject, ...]:
+        """Whom the event hits. What an operator sent again does not count, nor what was let through before."""
+        if plan is None or not isinstance(judged, Arrival) or judged.replays or self._unfinished.has(judged):
+            return ()
+        return subjects_of(judged.event, plan, self._catalogue.subjects)
 
     def read(self, message: Message) -> tuple[Evidence, Arrival | Refused]:
         """What *message* proves, and the event in it, once it is known who says so; or why that is refused."""
@@ -117,12 +120,21 @@ class Intake:
         told = (evidence.replays, evidence.only_provider, verdict.providers)
         return evidence, Arrival(event, *told, redelivered=bool(message.delivery_info.get("redelivered")))
 
-    def publications(self, judged: Judged, evidence: Evidence, is_held: bool = False) -> list[Publication]:  # noqa: FBT001, FBT002 - as the gate says it
+    def plan(self, judged: Judged) -> Plan | None:
+        """What is to be done about an event: what its source may reach; of a replayed part, that part."""
+        if not isinstance(judged, Arrival):
+            return None
+        plan = plan_revocations(judged.event, self._catalogue)
+        if judged.only_provider:
+            return plan.only(judged.only_provider)
+        return plan.only(*judged.providers) if judged.providers else plan
+
+    def publications(
+        self, judged: Judged, evidence: Evidence, plan: Plan | None, *, is_held: bool = False
+    ) -> list[Publication]:
         """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
         now, subjects = datetime.now(UTC), self._catalogue.subjects
         match judged:
-            case None:
-                return []
             case InvalidEvent():
                 logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
                 return [messages.dead_letter(letters.of_refused(judged, evidence, now))]
@@ -132,8 +144,9 @@ class Intake:
             case Arrival(event=event) if is_held:
                 logger.warning("event.held_back", extra=_names(event))
                 return [messages.dead_letter(letters.of_held_back(event, evidence, now, subjects))]
-            case Arrival(event=event):
-                return self._planned(event, _reached(plan_revocations(event, self._catalogue), judged), evidence)
+            case Arrival(event=event) if plan:
+                return self._planned(event, plan, evidence)
+        return []
 
     def _planned(self, event: SessionEnded | UserDisabled, plan: Plan, evidence: Evidence) -> list[Publication]:
         now, subjects = datetime.now(UTC), self._catalogue.subjects
@@ -143,13 +156,6 @@ class Intake:
             *map(messages.dead_letter, letters.of_units(event, plan.refused, evidence, now, subjects)),
             messages.record(_record(event, plan, subjects, now)),
         ]
-
-
-def _reached(plan: Plan, arrival: Arrival) -> Plan:
-    """What of *plan* its source may reach; of a replayed part, that part."""
-    if arrival.only_provider:
-        return plan.only(arrival.only_provider)
-    return plan.only(*arrival.providers) if arrival.providers else plan
 
 
 def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:

@@ -63,7 +63,7 @@ _CONTENT_TYPES = TEXT | st.sampled_from(["", "application/json", _PROPERTIES["co
 
 def _tell_event(parts: Parts) -> object:
     evidence, found = _INTAKE.read(_message(parts))
-    published = _INTAKE.publications(found, evidence)
+    published = _INTAKE.publications(found, evidence, _INTAKE.plan(found))
     return [(each.headers, each.body, json.loads(each.body)) for each in published]
 
 

@@ -134,7 +134,7 @@ class Desk:
         """Publish *outgoing*; the intake takes what waits for it, the recorder what came of that."""
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
-            gate = FloodGate(self.asked, limits, SUBJECTS)
+            gate = FloodGate(self.asked, limits)
             controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES), gate)
             assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, controls).handle(self.events())
         for queue in topology.RECORDS:

@@ -1,20 +1,17 @@
 """The gates of several intakes on one ledger: one limit, one alert, over restarts; and without a ledger."""
 
-import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
 
 import pytest
 
-from tasks.events import SessionEnded, UserDisabled, parse_event
-from tasks.subject import SubjectIndex
 from worker.blast_radius import gate as gates
 from worker.blast_radius.gate import FloodGate
+from worker.blast_radius.subject import Subject
 from worker.blast_radius.window import Changes, Limits
 from worker.ledger import Ledger
 from worker.ledger.desk import Desk
@@ -25,7 +22,6 @@ pytest_plugins = ["ledger_fixtures"]
 DISABLED = "user.disabled"
 SOURCE = "urn:hr"
 LIMITS = Limits(span=600, of_source={DISABLED: 50}, of_all={DISABLED: 80}, reserve={DISABLED: 60})
-INDEX = SubjectIndex(b"subject-key-of-a-test-installation")
 Gate = Callable[[], FloodGate]
 
 
@@ -46,23 +42,12 @@ def desk(ledger_url: str) -> Iterator[Callable[[], Desk]]:
 @pytest.fixture
 def gate(desk: Callable[[], Desk]) -> Gate:
     """Makes the gate of one more intake."""
-    return lambda: FloodGate(desk(), LIMITS, INDEX)
-
-
-def disabled(number: int, source: str = SOURCE) -> SessionEnded | UserDisabled:
-    """Person *number* was disabled."""
-    told = {"specversion": "1.0", "id": f"e-{number}", "source": source, "type": DISABLED}
-    data = {"sub_id": {"format": "opaque", "id": f"person-{number}"}}
-    event = parse_event(
-        json.dumps({**told, "time": "2026-11-21T01:00:00Z", "data": data}).encode(), now=datetime.now(UTC)
-    )
-    assert isinstance(event, UserDisabled)
-    return event
+    return lambda: FloodGate(desk(), LIMITS)
 
 
 def passed(intake: FloodGate, *numbers: int, source: str = SOURCE) -> int:
     """How many of these people's events the intake let through, in one batch."""
-    return intake.held_back([disabled(number, source) for number in numbers]).count(False)
+    return intake.held_back([[Subject(source, DISABLED, f"person-{number}")] for number in numbers]).count(False)
 
 
 def alerts(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
@@ -114,7 +99,7 @@ def test_a_flood_of_one_source_leaves_the_others_their_share(gate: Gate, ledger:
 
 def test_what_is_over_is_cleared_away(ledger: Ledger, desk: Callable[[], Desk]) -> None:
     """The log is as long as the window, here a moment, and not as the installation's life."""
-    intake = FloodGate(desk(), Limits(0.005, {DISABLED: 50}, {DISABLED: 80}, {}), INDEX)
+    intake = FloodGate(desk(), Limits(0.005, {DISABLED: 50}, {DISABLED: 80}, {}))
     for start in range(0, 300, 10):
         assert passed(intake, *range(start, start + 10)) == 10
         time.sleep(0.01)  # SQLite's clock tells milliseconds

@@ -69,7 +69,7 @@ def intake_runs(url: str, desk: Desk) -> Iterator[None]:
     """An intake process's loop, in a thread, as the broker user of *url*."""
     stop = Stop()
     with Publisher(lambda: broker.connect(url)) as publisher:
-        gate = FloodGate(desk, Limits(600, MANY, MANY, {}), CATALOGUE.subjects)
+        gate = FloodGate(desk, Limits(600, MANY, MANY, {}))
         memory = Memory(desk, dict.fromkeys(MANY, timedelta(days=1)))
         intake = Intake(CATALOGUE, publisher, Controls(Voucher(b"k" * 32), TRUSTING, memory, gate))
         loop = BatchConsumer(lambda: broker.connect(url), topology.INTAKES, ["genesys"], intake.handle, stop)

@@ -187,7 +187,11 @@ def test_an_event_reaches_no_provider_that_its_source_may_not_name() -> None:
         controls = Controls(VOUCHER, admission, cast("Any", None), cast("Any", None))
         intake = Intake(catalogue, Publisher(lambda: pytest.fail("nothing is published")), controls)
         evidence, found = intake.read(event)
-        calls = [each for each in intake.publications(found, evidence) if each.exchange == topology.CALLS.name]
+        calls = [
+            each
+            for each in intake.publications(found, evidence, intake.plan(found))
+            if each.exchange == topology.CALLS.name
+        ]
         assert {each.routing_key.partition(".")[0] for each in calls} == reached
 
 

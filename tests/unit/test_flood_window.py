@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.blast_radius.subject import Subject
+from worker.blast_radius.subject import Key, Subject
 from worker.blast_radius.window import ALL, Flood, Limits, Window
 
 DISABLED = "user.disabled"
@@ -24,12 +24,13 @@ class Watched(Window):
 
     def __init__(self) -> None:
         self.alerts: list[Flood] = []
-        super().__init__(LIMITS, self.alerts.append)
+        self.repeats: list[Key] = []
+        super().__init__(LIMITS, self.alerts.append, self.repeats.append)
 
     def all_pass(self, now: float, *subjects: Subject) -> list[bool]:
         """Whether each may pass."""
         self.forget(now)
-        return [self.let_pass(subject, now) for subject in subjects]
+        return [self.let_pass([subject], now) for subject in subjects]
 
 
 def test_one_too_many_opens_one_flood() -> None:
@@ -99,6 +100,49 @@ def test_what_others_let_through_counts() -> None:
     other.set_floods([Flood("urn:hr", DISABLED, 0.0, 0.0)])
     assert other.all_pass(1, person(1)) == [False]
     assert not other.alerts
+
+
+def test_an_event_counts_for_everybody_it_hits() -> None:
+    """It passes as a whole or waits as a whole; whom it hit before counts once."""
+    window = Watched()
+    assert window.let_pass([person(1), person(2)], 0)
+    assert not window.let_pass([person(3), person(4)], 0), "one of the two would be over"
+    assert window.let_pass([person(1), person(2)], 0), "nobody new"
+    assert not window.let_pass([person(1), person(5)], 0), "a flood is held"
+    assert [flood.key for flood in window.alerts] == [("urn:hr", DISABLED)]
+
+
+@pytest.mark.parametrize("people", [3, 4])
+def test_the_limit_is_the_most_that_passes(people: int) -> None:
+    """An event that alone hits more waits, however quiet it was before; one that hits as many does not."""
+    window = Watched()
+    assert window.let_pass([person(number) for number in range(people)], 0) == (people == 3)
+    assert len(window.alerts) == people - 3
+
+
+def test_several_people_use_the_reserve_for_as_many_turns() -> None:
+    """Else a flood would go on sixteen at a time."""
+    window = Watched()
+    window.all_pass(0, *map(person, range(4)))
+    assert window.let_pass([person(10), person(11), person(12)], 60)
+    assert window.all_pass(239, person(13)) == [False]
+    assert window.all_pass(240, person(14)) == [True]
+
+
+def test_repeats_pass_and_more_of_them_than_people_it_may_hit_are_told_of_once_a_window() -> None:
+    """Whoever was dismissed may be dismissed again; each source and type by itself, new people in between or not."""
+    window = Watched()
+    assert window.all_pass(0, *[person(1)] * 4, person(2)) == [True] * 5
+    assert not window.repeats
+    assert window.all_pass(1, *[person(1)] * 9, person(1, "urn:other")) == [True] * 10
+    assert window.repeats == [("urn:hr", DISABLED)]
+    window.all_pass(599, *[person(1)] * 9)
+    assert len(window.repeats) == 1
+    assert all(window.all_pass(1200, *[person(1)] * 5))
+    assert len(window.repeats) == 2
+    window.forget(100_000)
+    assert not window._repeats
+    assert not window.alerts
 
 
 @pytest.mark.parametrize("sources", [1, 1000])

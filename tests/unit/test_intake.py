@@ -91,7 +91,7 @@ def start(tmp_path: Path, ledger: Ledger, broker: Broker) -> Iterator[Start]:
         desks.append(Desk(f"sqlite:///{tmp_path / 'ledger.sqlite3'}"))
         ages = dict.fromkeys(FEW, timedelta(days=2))
         limits = Limits(600, dict.fromkeys(FEW, many), dict.fromkeys(FEW, many), {})
-        gate = FloodGate(desks[-1], limits, SUBJECTS)
+        gate = FloodGate(desks[-1], limits)
         controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), Memory(desks[-1], ages), gate)
         instances = {"genesys": Instance("genesys", KINDS["genesys"])}
         catalogue = Catalogue(instances, dict.fromkeys(Lane, timedelta(hours=1)), SUBJECTS)
@@ -183,6 +183,14 @@ def test_what_was_let_through_is_not_held_back_for_its_second_half(start: Start,
     intake._controls.gate._window.forget(float("inf"))
     assert handled(intake, event) == []
     assert [broker.count(each) for each in (CALLS, RECORDS, DEAD)] == [1, 1, 1]
+
+
+def test_the_guard_counts_whom_the_calls_hit(start: Start, broker: Broker) -> None:
+    """One name for everybody hits no more people than the limit; what is over waits for an operator."""
+    same = {"sub_id": {"format": "opaque", "id": "somebody"}}
+    events = [Delivered(f"e-{number}", USER_ID[:-1] + str(number), **same) for number in range(9)]
+    assert handled(start(many=3), *events) == []
+    assert [broker.count(each) for each in (CALLS, RECORDS, DEAD)] == [3, 3, 6]
 
 
 def test_what_is_kept_of_unfinished_events_is_bounded(start: Start) -> None:

@@ -16,6 +16,7 @@ class GuardSettings(BaseModel):
 
     Timeout jobs end thousands of sessions at once, each with the session's own credential. A user.disabled needs none
     and locks somebody out: directories disable people one by one, fifty of one source in ten minutes are a mistake.
+    Counted is what is hit: somebody with accounts at two instances is two.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from sys import intern
+from typing import TYPE_CHECKING, Final
 
-from tasks.events import SessionEnded, TokenReferenceCredential, UserDisabled
-from tasks.subject import SubjectIndex, identifiers
+if TYPE_CHECKING:
+    from tasks.events import SessionEnded, UserDisabled
+    from tasks.plan import Plan
+    from tasks.subject import SubjectIndex
 
 Key = tuple[str, str]  # source, event type
+
+DEAD_LETTERS: Final = 8  # of one event, for providers that nobody configured, which count for nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +30,16 @@ class Subject:
         return self.source, self.event_type
 
 
-def subject_of(event: SessionEnded | UserDisabled, index: SubjectIndex) -> Subject:
-    """The subject of *event*: everything it says of whom to hit, together.
+def subjects_of(event: SessionEnded | UserDisabled, plan: Plan, index: SubjectIndex) -> tuple[Subject, ...]:
+    """Whom *event* hits, by the *plan* of what is made of it: never fewer than it could log out.
 
-    Names, user ids and the references to tokens that anybody could write: a source that calls many people by one name
-    hits no more of them than one that tells them apart. A sealed token is left out (who has it could log its owner out
-    anyway, and sealed again it looks different); an event with nothing else counts by itself.
+    Each user id at each provider instance counts, and each reference to a token, which anybody could write: not what
+    they are called in the event. A sealed token is left out (who has it could log its owner out anyway, and sealed
+    again it looks different): where a plan hits nothing else, the person counts by all names together, and who has no
+    name by the event. What nobody can resolve hits no one, but each is a dead letter: beyond a few they count as well.
     """
-    credentials = (session.credential for session in event.data.sessions)
-    references = (each.token_reference_id for each in credentials if isinstance(each, TokenReferenceCredential))
-    told = sorted({*(each.value for each in identifiers(event)), *references}) or [event.id]
-    return Subject(intern(event.source), intern(event.type), index.lookup("\n".join(told)))
+    targets = [index.target(call.target) for call in plan.calls if call.jwe is None]
+    person = index.person(event) or index.target(("", "event", event.id))
+    beyond = [index.target((unit.provider, "unit", event.id)) for unit in plan.refused[DEAD_LETTERS:]]
+    told = dict.fromkeys(each for each in (*(targets or [person]), *beyond) if each)
+    return tuple(Subject(intern(event.source), intern(event.type), each) for each in told)

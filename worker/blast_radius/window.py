@@ -5,13 +5,16 @@ One too many opens a *flood*, which lasts until an operator ends it: a mistake d
 While it lasts, what was let through may come again, and of urgent events one a while passes: somebody who was dismissed
 is not kept in by a flood. That reserve is empty when a flood opens, so the limit is the most that passes in the window;
 under the ceiling it is one for all sources, whose names cost nothing where nobody proves them.
+
+A repeat hits nobody more, and whoever was dismissed may be dismissed again: it passes. But a source that goes on about
+the same people costs the others time, so more repeats in a window than people it may hit are told of.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -61,11 +64,16 @@ class Changes:
 class Window:
     """The last *limits.span* seconds; *opened* is told of every flood that begins here."""
 
-    def __init__(self, limits: Limits, opened: Callable[[Flood], object]) -> None:
-        self.limits, self._opened = limits, opened
+    def __init__(
+        self, limits: Limits, opened: Callable[[Flood], object], repeated: Callable[[Key], object] = lambda _: None
+    ) -> None:
+        """*repeated* is told, once a window, of a source and type with more repeats than it may hit people."""
+        self.limits, self._opened, self._repeated = limits, opened, repeated
         self.changes = Changes()
         self._passed: OrderedDict[Subject, float] = OrderedDict()
         self._counts: Counter[Key] = Counter()
+        self._repeats: Counter[Key] = Counter()
+        self._repeats_since = 0.0
         self._floods: Mapping[Key, Flood] = {}
 
     def knows(self, subject: Subject) -> bool:
@@ -86,6 +94,8 @@ class Window:
     def forget(self, now: float) -> None:
         """Let go of what is older than the window."""
         over, unsaid = now - self.limits.span, self.changes.passed
+        if self._repeats_since <= over:
+            self._repeats_since, self._repeats = now, Counter()
         while unsaid and unsaid[0][1] <= over:
             unsaid.popleft()
         while self._passed and next(iter(self._passed.values())) <= over:
@@ -95,26 +105,39 @@ class Window:
                 if not self._counts[key]:
                     del self._counts[key]  # of sources that are never heard of again nothing may stay
 
-    def let_pass(self, subject: Subject, now: float) -> bool:
-        """Whether an event about *subject* may pass; it is counted if so."""
-        if self.knows(subject):
+    def let_pass(self, subjects: Sequence[Subject], now: float) -> bool:
+        """Whether an event that hits *subjects*, all of one source and type, may pass; they are counted if so.
+
+        It passes as a whole or waits as a whole. Nobody new in it: a repeat, which passes and is counted as such.
+        """
+        new = [each for each in subjects if not self.knows(each)]
+        if not new:
+            self._repeat(subjects[0].key)
             return True
-        floods = [self._floods[key] for key in _keys(subject) if key in self._floods]
-        passes = self._reserve(floods, now) if floods else not self._opens(subject, now)
+        floods = [self._floods[key] for key in _keys(new[0]) if key in self._floods]
+        passes = self._reserve(floods, len(new), now) if floods else not self._opens(new, now)
         if passes:
-            self.learn([(subject, now)])
-            self.changes.passed.append((subject, now))
+            passed = [(each, now) for each in new]
+            self.learn(passed)
+            self.changes.passed.extend(passed)
         return passes
 
-    def _reserve(self, floods: list[Flood], now: float) -> bool:
-        pause = self.limits.reserve.get(floods[0].event_type)
-        free = pause is not None and all(now - flood.reserve_at >= pause for flood in floods)
-        for flood in floods if free else ():
-            self._note(replace(flood, reserve_at=now))
-        return free
+    def _repeat(self, key: Key) -> None:
+        self._repeats[key] += 1
+        if self._repeats[key] == self.limits.of(key) + 1:
+            self._repeated(key)
 
-    def _opens(self, subject: Subject, now: float) -> bool:
-        over = [key for key in _keys(subject) if self._counts[key] >= self.limits.of(key)]
+    def _reserve(self, floods: list[Flood], people: int, now: float) -> bool:
+        """Whether the reserve is free; an event that hits several uses it for as many turns."""
+        pause = self.limits.reserve.get(floods[0].event_type)
+        if pause is None or any(now - flood.reserve_at < pause for flood in floods):
+            return False
+        for flood in floods:
+            self._note(replace(flood, reserve_at=now + (people - 1) * pause))
+        return True
+
+    def _opens(self, new: Sequence[Subject], now: float) -> bool:
+        over = [key for key in _keys(new[0]) if self._counts[key] + len(new) > self.limits.of(key)]
         for key in over[:1]:
             flood = Flood(*key, opened_at=now, reserve_at=now)
             self._note(flood)
