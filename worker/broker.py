@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import time
 from collections.abc import Callable
@@ -99,8 +98,3 @@ def is_embedded(url: str) -> bool:
 def user(url: str) -> str | None:
     """The broker user of *url*, as RabbitMQ proves it to who asks; None where there is nobody to prove."""
     return None if is_embedded(url) else str(parse_url(url)["userid"] or "guest")
-
-
-def masked(url: str) -> str:
-    """*url* without its password, for people and logs."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/@]*@", r"\1:•••@", url)

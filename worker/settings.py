@@ -37,7 +37,7 @@ from tasks.providers import KINDS, ProviderSettings
 from tasks.retry import RetryPolicy
 from tasks.subject import SubjectIndex
 from tasks.tls import SYSTEM_TRUST, TlsSettings
-from worker.addresses import BrokerUrl, LedgerUrl
+from worker.addresses import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
 from worker.admission.sources import SourceSettings
 from worker.blast_radius.settings import GuardSettings
 from worker.setting_faults import fault_of_json, faults_of_sources, faults_of_values
@@ -146,6 +146,9 @@ class Settings(BaseSettings):
         SecretStr("embedded:///var/broker.sqlite3"),
         description="embedded:///FILE or amqp(s)://user:password@host/vhost",
     )
+    broker_accept_risk: Literal["plaintext"] | None = Field(
+        None, description="`plaintext` lets amqp:// lead to another machine, though all is read on the way"
+    )
     broker_tls: Annotated[TlsSettings, AfterValidator(_with_amqps)] = SYSTEM_TRUST
     ledger_url: LedgerUrl = Field(
         SecretStr("sqlite:///var/ledger.sqlite3"),
@@ -164,7 +167,7 @@ class Settings(BaseSettings):
     hold: HoldSettings = HoldSettings()
     guard: GuardSettings = GuardSettings()
     worker: WorkerSettings = WorkerSettings()
-    sentry_dsn: SecretStr | None = Field(None, description="Where errors are reported; unset: nowhere")
+    sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere")
     sentry_traces_sample_rate: float = Field(
         0.0, ge=0, le=1, description="Share of tasks whose time in queue and at work is reported to Sentry"
     )
@@ -173,7 +176,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        """A source map that cannot mean what it says."""
+        """Nobody sends a password in clear by accident, and no source map means what it cannot."""
+        if is_in_clear(self.broker_url.get_secret_value()) and self.broker_accept_risk != "plaintext":
+            raise ValueError(
+                "broker_url: amqp:// to another machine is not encrypted: use amqps://, or accept it by "
+                'broker_accept_risk = "plaintext"'
+            )
         if len({each.source for each in self.sources.values()}) < len(self.sources):
             raise ValueError("sources: two of them have the same source")
         for name, each in self.sources.items():

@@ -1,6 +1,5 @@
 """What every provider is made of: its protocol, the kind that planning reads, its requests, its base of settings."""
 
-import ipaddress
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from yarl import URL
 
 from tasks.call import Operation, ProviderCall
+from tasks.hosts import is_host, is_loopback
 from tasks.outcome import Outcome, Permanent, Reason
 from tasks.sealing import Opener, SealError
 from tasks.tls import SYSTEM_TRUST, TlsSettings
@@ -21,7 +21,6 @@ MASK: Final = SecretStr("•••")  # stands in a preview where the secret sta
 
 _EVERY_REQUEST: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "User-Agent": "revoker"}
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]{1,16384}")
-_HOST: Final = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-))*")
 _PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
 
 
@@ -109,38 +108,33 @@ class CommonSettings(ProviderModel):
 
 
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
+    parts = _split(value)
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ValueError("must be a plain base URL: no user name, query or fragment")
     host, port, path = parts.hostname or "", _port(parts), parts.path.rstrip("/")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ValueError("must start with https:// (http:// is for loopback hosts only)")
-    if not (_is_host(host) and _PATH.fullmatch(path)):
+    if not (is_host(host) and _PATH.fullmatch(path)):
         raise ValueError("must be a base URL with a host name and a plain path")
     return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{path}"
 
 
+def _split(value: str) -> SplitResult:
+    """Python's own refusals repeat what stands before the host."""
+    try:
+        return urlsplit(value)
+    except ValueError:
+        raise ValueError("must be a base URL with a host name and a plain path") from None
+
+
 def _port(parts: SplitResult) -> str:
     try:
-        return f":{parts.port}" if parts.port else ""
+        port = parts.port
     except ValueError:
-        raise ValueError("must have a port from 1 to 65535, or none") from None
-
-
-def _is_host(host: str) -> bool:
-    return _HOST.fullmatch(host) is not None or _address(host) is not None
-
-
-def _is_loopback(host: str) -> bool:
-    address = _address(host)
-    return host == "localhost" if address is None else address.is_loopback
-
-
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
+        port = 0
+    if port == 0:
+        raise ValueError("must have a port from 1 to 65535, or none")
+    return f":{port}" if port else ""
 
 
 def is_sendable(secret: SecretStr) -> bool:

@@ -138,7 +138,7 @@ def test_a_broker_that_restarts_loses_nothing(
 def test_a_broker_that_is_away_at_the_start_is_waited_for(tmp_path: Path, processes: Processes, host: str) -> None:
     """Down, or of a name that nobody resolves: one clear line, no stack trace; SIGTERM ends the waiting with 0."""
     url = f"amqp://guest:secret-password@{host}:{free_port()}//"
-    system = System(tmp_path / "system", url, processes)
+    system = System(tmp_path / "system", url, processes, broker_accept_risk="plaintext")
     running = system.start()
     for process in running:
         _says(process, "broker.unreachable")

@@ -78,7 +78,9 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(changes: dict[str, 
         "http://localhost.test", "http://127.0.0.1.test", "https://user:planted@wibmo.test", "https://wibmo.test?a=b",
         "https://wibmo.test#a", "https://wibmo.test:99999", "https://wibmo.test:planted", "https://a..b",
         "https://wibmo.test/../x", "https://wibmo.test/a/./b", "https://wibmo.test/%2e%2e", "https://wibmo.test//x",
-        "https://wib mo.test", "https://-a.test", "https://[::1", "http://[2001:db8::1]",
+        "https://wib mo.test", "https://-a.test", "https://[::1", "http://[2001:db8::1]", "https://wibmo.test:0",
+        "http://[::1%25evil]", "http://[::1%evil]", "https://[fe80::1%25eth0]", "https://planted\u2100@wibmo.test",
+        "https://user:1/planted@wibmo.test", "https://user:p#planted@wibmo.test", "https://user:[planted@wibmo.test",
     ],
 )  # fmt: skip
 def test_a_base_url_is_https_and_nothing_but_a_base(url: str) -> None:

@@ -190,9 +190,9 @@ def test_success_needs_no_ending() -> None:
 
 def test_the_settings_in_force_are_shown_with_their_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Secrets masked; of a URL the place stays readable, whatever its password is made of."""
-    monkeypatch.setenv("REVOKER_BROKER_URL", f"amqp://revoker:{MARKER}/@x@broker.example.com:5672/vhost")
+    monkeypatch.setenv("REVOKER_BROKER_URL", f"amqps://revoker:{MARKER}%2F%40x@broker.example.com:5671/vhost")
     shown = {each["name"]: each for each in json.loads(run("config", "show", "-o", "json").stdout)["items"]}
-    assert shown["broker_url"]["value"] == "amqp://•••@broker.example.com:5672/vhost"
+    assert shown["broker_url"]["value"] == "amqps://•••@broker.example.com:5671/vhost"
     assert shown["broker_url"]["from"] == "REVOKER_BROKER_URL"
     assert (shown["subject_key"]["value"], shown["retry.base"]["from"]) == ("•••", "default")
     assert MARKER not in run("config", "show").output

@@ -51,15 +51,15 @@ def test_the_environment_wins_over_secret_files_over_the_toml_file(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """One order, the same for every setting."""
-    (tmp_path / "r.toml").write_text('log_level = "DEBUG"\nenvironment = "toml"\nbroker_url = "amqp://toml"\n')
+    (tmp_path / "r.toml").write_text('log_level = "DEBUG"\nenvironment = "toml"\nbroker_url = "amqps://toml"\n')
     secret(tmp_path / "secrets", "environment", "file")
-    secret(tmp_path / "secrets", "broker_url", "amqp://file")
+    secret(tmp_path / "secrets", "broker_url", "amqps://file")
     monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
     monkeypatch.setenv("REVOKER_SECRETS_DIR", "secrets")
-    monkeypatch.setenv("REVOKER_BROKER_URL", "amqp://environment")
+    monkeypatch.setenv("REVOKER_BROKER_URL", "amqps://environment")
     settings = Settings.load()
     assert (settings.log_level, settings.environment) == ("DEBUG", "file")
-    assert settings.broker_url.get_secret_value() == "amqp://environment"
+    assert settings.broker_url.get_secret_value() == "amqps://environment"
 
 
 def test_a_providers_secret_comes_from_a_file_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, NoSuchModuleError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from worker.addresses import HIDDEN, fault_of_ledger_url, without_userinfo
 from worker.ledger.errors import LedgerRefused, LedgerUnavailable
 from worker.ledger.postgresql import open_postgresql
 from worker.ledger.sqlite import LedgerFile, open_sqlite
@@ -81,22 +82,15 @@ def open_database(url: str, lock_seconds: float | None = None, *, durable: bool 
     other URL.
     """
     parsed, patience = _parsed(url), lock_seconds or LOCK_SECONDS
-    match parsed.get_backend_name(), parsed.database:
-        case "sqlite", str(path) if path != ":memory:":
-            return Database(*open_sqlite(parsed, Path(path), patience, durable=durable))
-        case "postgresql", _:
-            return Database(open_postgresql(parsed, patience, durable=durable))
-        case _:
-            raise LedgerUnavailable("the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…")
+    if parsed.get_backend_name() == "sqlite":
+        return Database(*open_sqlite(parsed, Path(str(parsed.database)), patience, durable=durable))
+    return Database(open_postgresql(parsed, patience, durable=durable))
 
 
 def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-        parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ImportError, ValueError):
-        raise LedgerUnavailable("the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…") from None
-    return parsed
+    if fault := fault_of_ledger_url(url):
+        raise LedgerUnavailable(f"the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…; {fault}")
+    return make_url(url)
 
 
 def _place(url: URL) -> str:
@@ -113,4 +107,5 @@ def _cause(error: Exception, url: URL) -> str:
     line = (str(original).splitlines() or [type(original).__name__])[0]
     if "no such table" in line or type(original).__name__ == "UndefinedTable":
         return "not migrated: run `revoker ledger upgrade`"
-    return line.replace(str(url.password), "***") if url.password else line
+    line = without_userinfo(line)
+    return line.replace(str(url.password), HIDDEN) if url.password else line

@@ -14,7 +14,9 @@ from pathlib import PurePath
 from typing import Final
 from uuid import UUID
 
-REDACTED: Final = "•••"
+from worker.addresses import HIDDEN, USERINFO
+
+REDACTED: Final = HIDDEN
 CUT: Final = "…"  # stands for what is too deep, or holds itself
 DEEPEST: Final = 12
 LONGEST: Final = 8192  # characters of one text; it also bounds the time the patterns take
@@ -26,7 +28,7 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 _CREDENTIAL: Final = re.compile(
     r"(?i:\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}"
     r"|eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){2,4}"
-    r"""|(?<=://)[^\s"'<>]+(?=@)"""
+    rf"|{USERINFO.pattern}"
 )
 # `client_secret=…` and `"token": "…"` inside a text.
 _ASSIGNED: Final = re.compile(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from worker import broker, topology
+from worker.addresses import shown
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.publisher import BROKER_ERRORS
 
@@ -43,7 +44,7 @@ class Reach:
                 connection.connect()
                 topology.declare(connection, self.settings.providers)
 
-        self._awaited(declare, BROKER_ERRORS, lambda error: f"broker {broker.masked(url)}: {type(error).__name__}")
+        self._awaited(declare, BROKER_ERRORS, lambda error: f"broker {shown(url)}: {type(error).__name__}")
 
     def ledger(self) -> Ledger:
         """The ledger, its schema at the newest revision."""
