@@ -69,11 +69,6 @@ def test_whoever_waits_for_an_answer_amid_a_read_loses_nothing(connection: Conne
     assert sorted(arrived) == sorted(BODIES)
 
 
-def test_nothing_to_read_is_no_error(connection: Connection) -> None:
-    """A loop may be woken in vain."""
-    FrameReader(connection.connection).read()
-
-
 def test_a_broker_that_goes_away_is_an_error_of_the_connection(private_rabbitmq: RabbitNode) -> None:
     """Which the consumer knows how to end: it connects anew."""
     with broker.connect(private_rabbitmq.url()) as connection:
