@@ -11,6 +11,7 @@ from aiohttp.http import HttpProcessingError
 from tasks.outcome import Reason, Transient
 from tasks.providers.answers import Answer
 from tasks.providers.base import Request
+from tasks.providers.connections import CleanConnector
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 BODY_CAP: Final = 64 * 1024  # bytes of an answer's body
@@ -64,7 +65,7 @@ def open_session(
     of *tls* is no longer fit.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=keep_alive, ssl=tls.context()),
+        connector=CleanConnector(limit=connections, keepalive_timeout=keep_alive, ssl=tls.context()),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
         auto_decompress=False,
