@@ -156,11 +156,13 @@ class Permanent:
 class CredentialFault:
     """The provider refuses *our* credential, not the user's token: nobody's call can succeed until it is mended.
 
-    The call is kept and burns no attempt; calls with this credential are held and probed, never hammered.
+    The call is kept and burns no attempt; calls with this credential are held and probed, never hammered. Where
+    *is_ambiguous* the provider says the same of what this call names: only other calls tell which of the two it is.
     """
 
     reason: str
     detail: Mapping[str, str] = field(default_factory=dict)
+    is_ambiguous: bool = False
 
 
 Outcome = Settled | Transient | Permanent | CredentialFault

@@ -7,16 +7,17 @@ import aiohttp
 from pydantic import Field, SecretStr, StrictInt, StrictStr
 
 from tasks.call import Operation, ProviderCall
-from tasks.outcome import Outcome, Permanent, Reason, Transient
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Transient
 from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.base import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, endpoint
 from tasks.providers.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from tasks.providers.edge import Edge
 from tasks.providers.wibmo_result import read_result
 
-# A 401 ("Invalid Token Passed") cannot be told from a refused API key: it must never pass for a revoked token.
+# A 401 ("Invalid Token Passed") by itself cannot be told from a refused API key: other calls tell which of them it is.
 # Of the 2xx the vendor publishes 200 alone.
-INVALIDATE: Final = status_table({401: Verdict.FAULT, 403: Verdict.FAULT}, success={200})
+UNAUTHORIZED: Final = 401
+INVALIDATE: Final = status_table({UNAUTHORIZED: Verdict.FAULT, 403: Verdict.FAULT}, success={200})
 
 KIND: Final = Kind(
     name="wibmo",
@@ -85,6 +86,8 @@ class Wibmo:
         return Request("POST", url, headers, body, (api_key, *secrets))
 
     def _meaning(self, answer: Answer) -> Outcome:
+        if answer.status == UNAUTHORIZED:
+            return CredentialFault(answer.reason, answer.detail({}), is_ambiguous=True)
         verdict = INVALIDATE.get(answer.status, Verdict.RETRY)
         return self._inside(answer) if verdict is Verdict.ACCEPTED else answer.outcome(verdict, {})
 

@@ -9,11 +9,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from servers import eventually
 
 from tasks.base import Held
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from worker.holds import acceptance
 from worker.holds import guard as guarding
 from worker.holds.guard import BY_OPERATOR, Guard, Terms, Verdict
 from worker.holds.hold import Hold, Opener, Scope
@@ -24,6 +27,7 @@ pytest_plugins = ["ledger_fixtures"]
 
 DONE = Settled(State.ACCEPTED, "204")
 FAULT = CredentialFault(Reason.AUTH_FORBIDDEN)
+EITHER = CredentialFault(Reason.AUTH_UNAUTHORIZED, is_ambiguous=True)
 DOWN = Transient(Reason.HTTP_5XX)
 UNKNOWN = Permanent(Reason.PROVIDER_NOT_FOUND)
 TERMS = Terms(
@@ -31,12 +35,12 @@ TERMS = Terms(
 )
 
 
-def call(number: int, provider: str = "genesys") -> ProviderCall:
-    """Call *number*, about a user of its own."""
+def call(number: int, provider: str = "genesys", source: str = "urn:test") -> ProviderCall:
+    """Call *number* of *source*, about a user of its own."""
     now = datetime.now(UTC)
     return ProviderCall(
         call_id=f"call-{number}",
-        source="urn:test",
+        source=source,
         event_id=f"event-{number}",
         event_type="user.disabled",
         occurred_at=now,
@@ -47,6 +51,11 @@ def call(number: int, provider: str = "genesys") -> ProviderCall:
         subject="a***@example.com",
         subject_keys=(f"user-{number}",),
     )
+
+
+def tried(number: int) -> ProviderCall:
+    """Call *number* with an attempt behind it."""
+    return call(number).after(Attempt(at=datetime.now(UTC), reason=EITHER.reason))
 
 
 class Provider:
@@ -87,6 +96,11 @@ async def is_held(guard: Guard) -> bool:
     return bool(guard._board.blocking("genesys", ours=True))
 
 
+async def is_due(guard: Guard) -> bool:
+    """Whether the next call is the probe."""
+    return guard._is_due(guard._board.blocking("genesys", ours=True))
+
+
 async def is_free(guard: Guard) -> bool:
     """Whether a call goes, as the probe if need be."""
     return not isinstance(await guard.attempt(call(99), Provider(DONE), ours=True), Held)
@@ -102,7 +116,7 @@ async def test_a_refused_credential_meets_a_handful_of_calls(ledger_url: str, le
     }
     assert provider.asked <= 5
     [hold] = ledger.standing_holds()
-    assert hold.key == ("genesys", Scope.WORKER, Opener.BREAKER)
+    assert hold.key == ("genesys", Scope.WORKER, Opener.BREAKER, "")
 
 
 async def test_workers_that_find_out_together_say_so_once(
@@ -164,14 +178,135 @@ async def test_a_hold_outlives_the_worker_that_opened_it(ledger_url: str) -> Non
     assert provider.asked == 0
 
 
-@pytest.mark.parametrize("unknown", [UNKNOWN, Settled(State.ALREADY_REVOKED, "404")])
-async def test_a_provider_that_knows_nobody_is_held(ledger_url: str, ledger: Ledger, unknown: Outcome) -> None:
-    """The first nine are what they are; from the tenth on it is the wrong base URL, and calls wait."""
+async def test_a_source_whose_people_nobody_knows_waits_alone(ledger_url: str, ledger: Ledger) -> None:
+    """The first nine are what they are; from the tenth on its calls wait. Another's success shows: it is its data."""
     async with started(ledger_url) as guard:
-        verdicts = await Provider(unknown).many(guard, 12, ours=False)
-    assert verdicts[:9] == [unknown] * 9
-    assert {type(each) for each in verdicts[9:]} == {Held}
-    assert [hold.reason for hold in ledger.standing_holds()] == [Reason.PROVIDER_NOT_FOUND]
+        verdicts = await Provider(UNKNOWN).many(guard, 12, ours=False)
+        assert verdicts[:9] == [UNKNOWN] * 9
+        assert {type(each) for each in verdicts[9:]} == {Held}
+        await eventually(lambda: asyncio.to_thread(ledger.standing_holds))
+        [hold] = ledger.standing_holds()
+        assert (hold.reason, hold.source) == (Reason.PROVIDER_NOT_FOUND, "urn:test")
+        assert isinstance(await guard.attempt(call(20), Provider(DONE), ours=False), Held)
+        assert await guard.attempt(call(21, source="urn:other"), Provider(DONE), ours=False) == DONE
+        assert await guard.attempt(call(22), Provider(UNKNOWN), ours=False) == UNKNOWN
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_a_provider_where_several_sources_know_nobody_is_held(ledger_url: str) -> None:
+    """It is the wrong base URL, or the wrong organization: nobody's calls are made."""
+    async with started(ledger_url) as guard:
+        for number in range(10):
+            await guard.attempt(call(number, source=f"urn:{number % 2}"), Provider(UNKNOWN), ours=True)
+        assert isinstance(await guard.attempt(call(20, source="urn:c"), Provider(DONE), ours=True), Held)
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_an_unknown_person_that_settles_a_call_holds_nobody(ledger_url: str) -> None:
+    """Whoever says that a 404 will do has said that it is no symptom."""
+    settled = Settled(State.ALREADY_REVOKED, "404")
+    async with started(ledger_url) as guard:
+        assert await Provider(settled).many(guard, 30) == [settled] * 30
+        assert await is_free(guard)
+
+
+async def test_dead_references_hold_no_living_one(ledger_url: str, ledger: Ledger) -> None:
+    """Neither another source's nor, while it was not tried yet, one of the same; those refused before wait for it."""
+    async with started(ledger_url) as guard:
+        provider = Provider(EITHER)
+        verdicts = await provider.many(guard, 40)
+        assert sum(each == Transient(EITHER.reason) for each in verdicts) == provider.asked
+        assert all(isinstance(each, Held) and not each.tried for each in verdicts if not isinstance(each, Transient))
+        await eventually(lambda: asyncio.to_thread(ledger.standing_holds))
+        [hold] = ledger.standing_holds()
+        assert (hold.scope, hold.source) == (Scope.WORKER, "urn:test")
+        assert isinstance(await guard.attempt(tried(3), Provider(EITHER), ours=True), Held)
+        assert await guard.attempt(call(41, source="urn:other"), Provider(DONE), ours=True) == DONE
+        await eventually(lambda: is_free(guard))
+    assert ledger.standing_holds() == []
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_a_living_reference_of_the_same_source_goes_beside_its_dead_ones(ledger_url: str) -> None:
+    """A call that was never tried loses nothing by a try."""
+    async with started(ledger_url) as guard:
+        await Provider(EITHER).many(guard, 40)
+        assert await guard.attempt(call(41), Provider(DONE), ours=True) == DONE
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_a_reference_refused_twice_with_a_success_between_is_dead(ledger_url: str) -> None:
+    """Not one that was refused once, nor one that was refused twice after the last success: the key may be bad."""
+    async with started(ledger_url) as guard:
+        for number in (1, 2):
+            assert await guard.attempt(call(number), Provider(EITHER), ours=True) == Transient(EITHER.reason)
+            assert await guard.attempt(tried(number), Provider(EITHER), ours=True) == Transient(EITHER.reason)
+            await guard.attempt(call(number + 10, source="urn:other"), Provider(DONE), ours=True)
+            verdict = await guard.attempt(tried(number), Provider(EITHER), ours=True)
+            assert isinstance(verdict, Settled)
+            assert (verdict.state, verdict.detail["rule"]) == (State.ALREADY_REVOKED, acceptance.RULE)
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("between", [UNKNOWN, Permanent("http.4xx.bad_request"), Settled(State.ALREADY_REVOKED, "x")])
+async def test_only_a_success_shows_that_a_key_is_good(ledger_url: str, between: Outcome) -> None:
+    """What a gateway may say before it looks at the key shows nothing; nor does a success with the key before it."""
+    async with started(ledger_url) as guard:
+        await guard.attempt(call(1), Provider(EITHER), ours=True)
+        await guard.attempt(call(2), Provider(between), ours=True)
+        assert await guard.attempt(tried(1), Provider(EITHER), ours=True) == Transient(EITHER.reason)
+        await guard.attempt(call(3), Provider(DONE), ours=True)
+        guard.credential_changed("genesys")
+        assert await guard.attempt(tried(1), Provider(EITHER), ours=True) == Transient(EITHER.reason)
+
+
+async def test_a_probe_in_vain_burns_the_attempt_of_a_suspect(ledger_url: str, ledger: Ledger) -> None:
+    """So a dead reference, or a person nobody knows, ends in time; only one is tried each time."""
+    async with started(ledger_url) as guard:
+        await Provider(UNKNOWN).many(guard, 12)
+        await asyncio.sleep(TERMS.first)  # the time of the hold, which is the thing under test
+        verdicts = await Provider(UNKNOWN).many(guard, 3)
+        assert (verdicts[0], {type(each) for each in verdicts[1:]}) == (UNKNOWN, {Held})
+        await eventually(lambda: asyncio.to_thread(lambda: ledger.standing_holds()[0].strikes == 2))
+
+
+@pytest.mark.usefixtures("ledger")
+async def test_after_a_probe_in_vain_another_source_is_asked(ledger_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever's data keeps a hold alive does not keep the others from ending it."""
+    monkeypatch.setattr(guarding, "YIELDING", 0.05)
+    async with started(ledger_url) as guard:
+        await Provider(DOWN).many(guard, 5)
+        await eventually(lambda: is_due(guard))
+        assert isinstance(await guard.attempt(call(6), Provider(DOWN), ours=True), Held)
+        await eventually(lambda: is_due(guard))
+        mine, theirs = Provider(DOWN), Provider(DONE)
+        both = await asyncio.gather(
+            guard.attempt(call(7), mine, ours=True), guard.attempt(call(8, source="urn:other"), theirs, ours=True)
+        )
+    assert (theirs.asked, both[1]) == (1, DONE)
+    assert mine.asked == 0 or both[0] == DOWN  # it waited, and went once the hold was over
+
+
+BY_ONE_SOURCE = [UNKNOWN, Settled(State.ALREADY_REVOKED, "404"), Permanent("http.4xx.bad_request"), DONE]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@given(outcomes=st.lists(st.sampled_from(BY_ONE_SOURCE), max_size=40))
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_one_sources_calls_come_to_another_is_served(
+    tmp_path: Path,
+    ours: bool,  # noqa: FBT001 - a case
+    outcomes: list[Outcome],
+) -> None:
+    """At once, by a worker that has just begun and by one that has seen it all; ambiguous refusals included."""
+
+    async def story() -> None:
+        async with started(f"sqlite:///{tmp_path}/nowhere/ledger.sqlite3") as guard:
+            for number, outcome in enumerate([*outcomes, *([EITHER] * 4 if ours else [])]):
+                await guard.attempt(call(number), Provider(outcome), ours=ours)
+            assert await guard.attempt(call(99, source="urn:other"), Provider(DONE), ours=ours) == DONE
+
+    asyncio.run(story())
 
 
 @pytest.mark.usefixtures("ledger")

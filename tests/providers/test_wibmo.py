@@ -225,9 +225,11 @@ async def test_every_flipped_bit_is_the_same_bad_reply(server: FakeProvider, ses
 async def test_a_refused_key_is_our_fault_whatever_is_inside(
     server: FakeProvider, session: aiohttp.ClientSession, status: int
 ) -> None:
-    """401 "Invalid Token Passed" cannot be told from a refused API key: never a success."""
+    """401 "Invalid Token Passed" cannot be told from a refused API key: never a success. 403 is about the key."""
     server.will_answer(status, encrypted(ENDED))
-    assert isinstance(await wibmo(server.url, session).execute(INVALIDATE), CredentialFault)
+    outcome = await wibmo(server.url, session).execute(INVALIDATE)
+    assert isinstance(outcome, CredentialFault)
+    assert outcome.is_ambiguous is (status == 401)
 
 
 async def test_a_call_without_a_reference_is_dead(server: FakeProvider, session: aiohttp.ClientSession) -> None:

@@ -78,6 +78,7 @@ def document(standing: Hold) -> Document:
     return {
         "provider": standing.provider,
         "scope": standing.scope.value,
+        "source": standing.source or None,
         "opened_by": standing.opened_by.value,
         "owner": standing.owner,
         "reason": standing.reason,
@@ -99,7 +100,7 @@ def say_held(ledger: Ledger, providers: Iterable[str]) -> None:
     for each in standing_holds(ledger):
         if each.provider in wanted:
             who = each.owner if each.opened_by is Opener.OPERATOR else each.opened_by.value
-            say(f"{each.provider} is held by {who}: {_scope_in_words(each.scope)}, {each.reason}, {until(each)}")
+            say(f"{each.provider} is held by {who}: {_covered_in_words(each)}, {each.reason}, {until(each)}")
 
 
 def until(standing: Hold) -> str:
@@ -112,6 +113,11 @@ def until(standing: Hold) -> str:
 
 def _scope_in_words(scope: Scope) -> str:
     return "all calls" if scope is Scope.ALL else "calls with our own credential"
+
+
+def _covered_in_words(standing: Hold) -> str:
+    whose = f" of {standing.source}" if standing.source else ""
+    return f"{_scope_in_words(standing.scope)}{whose}"
 
 
 def _released(found: Sequence[Hold]) -> str:

@@ -44,7 +44,7 @@ class Configured:
             return "unknown"
         if not self.holds:
             return "serving"
-        return "held" if any(each.scope is Scope.ALL for each in self.holds) else "partly held"
+        return "held" if any(each.scope is Scope.ALL and not each.source for each in self.holds) else "partly held"
 
     def of_holds(self, told: Callable[[Hold], str]) -> list[str]:
         """A line about each hold."""

@@ -36,15 +36,15 @@ class Board:
         self._clock, self._now = clock, now
         self._standing: Mapping[Key, Standing] = {}  # replaced, never changed: other threads look at it
 
-    def blocking(self, provider: str, *, ours: bool) -> list[Standing]:
-        """What a call to *provider* has to wait for; *ours*: it is made with the worker's own credential."""
+    def blocking(self, provider: str, *, ours: bool, source: str = "") -> list[Standing]:
+        """What a call to *provider* that *source* asked for waits for; *ours*: with the worker's own credential."""
+        return [each for each in self.of(provider) if each.hold.covers(ours=ours, source=source)]
+
+    def of(self, provider: str) -> list[Standing]:
+        """Every hold of *provider*, whose calls ever it covers."""
         if not self._standing:
             return []
-        return [
-            each
-            for (name, *_), each in self._standing.items()
-            if name == provider and each.hold.covers(ours=ours) and not self._is_over(each)
-        ]
+        return [each for (name, *_), each in self._standing.items() if name == provider and not self._is_over(each)]
 
     def shuts(self, provider: str) -> bool:
         """Whether no call at all may go: then its queues need not be consumed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import random
@@ -12,16 +13,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tasks.base import Held
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, Transient
 from worker.holds.board import Board, Standing
-from worker.holds.breaker import Breaker, Sighting
+from worker.holds.breaker import Sighting, Trip
 from worker.holds.hold import Hold, Key, Opener, Scope
+from worker.holds.knowledge import Known
 from worker.holds.sharing import SharedBoard, utc_now
-from worker.holds.symptoms import HEALED_BY, Symptom, behind, symptom
-from worker.holds.trial import Trial
+from worker.holds.symptoms import HEALED_BY, OF_OUR_CREDENTIAL, Symptom, behind, symptom
 from worker.ledger.desk import Desk
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 Verdict = Settled | Transient | Permanent | Held
 
 DOUBT: Final = 3.0  # seconds a refused call waits to learn whether the others are refused as well
+YIELDING: Final = 0.5  # seconds a source whose call was a probe in vain leaves to those of others
 TO_QUEUE: Final = 2  # seconds after which a call in hand is back in its queue, where it waits for as long as it takes
 BY_OPERATOR: Final = "hold.operator"
 
@@ -54,45 +57,67 @@ class Guard:
         longest = max(terms.cap, terms.longest_pause, *terms.leases.values(), 0)
         self._board = Board(terms.worker_only, longest, time.monotonic, utc_now)
         self._shared = SharedBoard(self._board, desk, self._on_ended)
-        self._breakers: defaultdict[str, Breaker] = defaultdict(Breaker)
-        self._trials: defaultdict[str, Trial] = defaultdict(Trial)
+        self._known: defaultdict[str, Known] = defaultdict(Known)
+        self._failed: dict[Key, str] = {}  # hold → the source whose call was its last probe, in vain
         self.shuts, self.may_probe = self._board.shuts, self._board.may_probe
         self.start, self.stop = self._shared.start, self._shared.stop
         self.on_opened: Callable[[], object] = lambda: None  # called on the event loop, whenever a hold is opened here
 
     async def attempt(self, call: ProviderCall, make: Callable[[], Awaitable[Outcome]], *, ours: bool) -> Verdict:
         """What *make* makes of *call*, or why it has to wait; *ours*: it uses the worker's own credential."""
-        admitted = await self._admit(call.provider, ours=ours)
+        admitted = await self._admit(call, ours=ours)
         if isinstance(admitted, Held):
             return admitted
-        with self._trials[call.provider].inside() if ours else nullcontext():
+        known, sent = self._known[call.provider], time.monotonic()
+        era = known.era
+        with known.room(call.source, is_doubted=self._is_doubted(call)) if ours else nullcontext():
             outcome = await make()
         if isinstance(outcome, CredentialFault) and not ours:  # a contradiction: an operator must look
             return Permanent(outcome.reason, outcome.detail)
-        seen = Sighting(symptom(outcome), call.call_id, _subject(call), ours)
+        if isinstance(outcome, CredentialFault) and era != known.era:  # of the one that was in force before
+            return Transient(outcome.reason, detail=outcome.detail)
+        if era == known.era:
+            known.acceptance.accepted(outcome, sent)
+        seen = Sighting(symptom(outcome), call.call_id, _subject(call), ours, call.source)
         self._learn(call.provider, seen, outcome, admitted)
         return await self._verdict(call.provider, seen, outcome, is_probe=bool(admitted))
 
     def credential_changed(self, provider: str) -> None:
         """Have what the worker's own credential was refused for probed at once: another one is in force."""
-        for standing in self._board.blocking(provider, ours=True):
-            if standing.hold.is_probed and behind(standing.hold.reason) is Symptom.REFUSED:
+        self._known[provider].renew()
+        for standing in self._board.of(provider):
+            if standing.hold.is_probed and behind(standing.hold) in OF_OUR_CREDENTIAL:
                 self._shared.alter(standing.hold, 0.0)
 
-    async def _admit(self, provider: str, *, ours: bool) -> Sequence[Hold] | Held:
+    async def _admit(self, call: ProviderCall, *, ours: bool) -> Sequence[Hold] | Held:
         """The holds that this call is to probe, most often none; or why it has to wait."""
-        if ours and not (trial := self._trials[provider]).has_room:
-            await trial.until(lambda: trial.has_room or bool(self._board.blocking(provider, ours=True)))
-        blocking = self._board.blocking(provider, ours=ours)
-        return await self._claim(blocking) if blocking else ()
+        blocking = partial(self._board.blocking, call.provider, ours=ours, source=call.source)
+        if ours and not (trial := self._known[call.provider].trial).has_room:
+            await trial.until(lambda: trial.has_room or bool(blocking()))
+        if not (standing := blocking()):
+            return ()
+        if not call.attempts and all(behind(each.hold) is Symptom.AMBIGUOUS for each in standing):
+            wait = self._known[call.provider].pace(call.source).wait()
+            return Held(standing[0].hold.reason, wait) if wait else ()
+        if self._is_due(standing) and any(self._failed.get(each.hold.key) == call.source for each in standing):
+            await asyncio.sleep(YIELDING)  # to a call of another source, which would tell more
+            standing = blocking()
+        return await self._claim(standing) if standing else ()
 
     async def _claim(self, blocking: Sequence[Standing]) -> Sequence[Hold] | Held:
-        if not all(each.hold.is_probed and self._board.seconds_left(each) == 0 for each in blocking):
+        if not self._is_due(blocking):
             return self._held(blocking)
         lease = self._terms.leases[blocking[0].hold.provider]
         claimed = [await self._shared.claim(each.hold, lease) for each in blocking]
         granted = [hold for hold in claimed if hold is not None]
         return granted if len(granted) == len(blocking) else self._held(blocking)
+
+    def _is_due(self, blocking: Sequence[Standing]) -> bool:
+        return all(each.hold.is_probed and self._board.seconds_left(each) == 0 for each in blocking)
+
+    def _is_doubted(self, call: ProviderCall) -> bool:
+        standing = self._board.blocking(call.provider, ours=True, source=call.source)
+        return any(behind(each.hold) is Symptom.AMBIGUOUS for each in standing)
 
     def _held(self, blocking: Sequence[Standing], *, tried: bool = False) -> Held:
         """Where the whole queue waits the call goes back to it at once; else it comes again when the hold may be over.
@@ -107,42 +132,58 @@ class Guard:
         return Held(reason, max(1, math.ceil(left * (1 + 0.25 * self._chance()))), tried=tried)
 
     def _learn(self, provider: str, seen: Sighting, outcome: Outcome, probed: Sequence[Hold]) -> None:
-        if seen.symptom is Symptom.PAUSE:
-            self._pause(provider, _asked(outcome, self._terms.longest_pause))
+        known = self._known[provider]
         for hold in probed:
-            self._end_probe(hold, seen.symptom)
+            self._end_probe(hold, seen)
+        if seen.symptom is Symptom.WELL:
+            self._serve_all(provider, ours=seen.ours)
         if seen.ours:
-            self._trials[provider].learn(seen.symptom)
-        if scope := self._breakers[provider].observe(seen):
-            self._trip(provider, scope, outcome)
+            known.trial.learn(seen.symptom)
+        trip = known.breaker.observe(seen)
+        if seen.symptom is Symptom.PAUSE and (seen.ours or trip):
+            self._pause(provider, trip.source if trip else "", _asked(outcome, self._terms.longest_pause))
+        elif trip:
+            self._trip(provider, trip, outcome)
 
-    def _pause(self, provider: str, wait: float) -> None:
-        standing = self._board.get((provider, Scope.ALL, Opener.PROVIDER))
+    def _serve_all(self, provider: str, *, ours: bool) -> None:
+        """A success ends what stands for one source alone: the provider is where we ask, and takes our word."""
+        for standing in self._board.of(provider):
+            hold = standing.hold
+            if hold.source and hold.is_probed and hold.covers(ours=ours, source=hold.source):
+                self._shared.end(hold)
+                self._known[provider].forget_pace(hold.source)
+
+    def _pause(self, provider: str, source: str, wait: float) -> None:
+        standing = self._board.get((provider, Scope.ALL, Opener.PROVIDER, source))
         if standing is None and wait:
-            self._open((provider, Scope.ALL, Opener.PROVIDER), Reason.HTTP_429, wait)
+            self._open((provider, Scope.ALL, Opener.PROVIDER, source), Reason.HTTP_429, wait)
         elif standing and wait > self._board.seconds_left(standing):
             self._shared.alter(standing.hold, wait)
 
-    def _end_probe(self, hold: Hold, found: Symptom) -> None:
-        cause = behind(hold.reason)
+    def _end_probe(self, hold: Hold, seen: Sighting) -> None:
+        cause, found = behind(hold), seen.symptom
+        self._failed.pop(hold.key, None)
         if found in HEALED_BY[cause]:
             self._shared.end(hold)
-        elif found is cause:
-            self._shared.alter(replace(hold, strikes=hold.strikes + 1), self._wait(hold.strikes + 1))
-        else:  # nothing learnt of it
-            self._shared.alter(hold, self._wait(1))
-
-    def _trip(self, provider: str, scope: Scope, outcome: Outcome) -> None:
-        if any(self._board.get((provider, wide, Opener.BREAKER)) for wide in {scope, Scope.ALL}):
             return
-        reason = Reason.PROVIDER_NOT_FOUND if isinstance(outcome, Settled) else outcome.reason
+        if not hold.source:
+            self._failed[hold.key] = seen.source
+        strikes = hold.strikes + 1 if found is cause else hold.strikes
+        self._shared.alter(replace(hold, strikes=strikes), self._wait(strikes if found is cause else 1))
+
+    def _trip(self, provider: str, trip: Trip, outcome: Outcome) -> None:
+        covering = ((scope, source) for scope in {trip.scope, Scope.ALL} for source in {trip.source, ""})
+        if any(self._board.get((provider, scope, Opener.BREAKER, source)) for scope, source in covering):
+            return
         wait = max(self._wait(1), _asked(outcome, self._terms.longest_pause))
-        self._open((provider, scope, Opener.BREAKER), reason, wait, strikes=1)
-        self._trials[provider].tell()
+        self._open((provider, trip.scope, Opener.BREAKER, trip.source), _reason(outcome), wait, strikes=1)
+        self._known[provider].trial.tell()
 
     def _open(self, key: Key, reason: str, wait: float, strikes: int = 0) -> None:
+        provider, scope, opener, source = key
         now = utc_now()
-        self._shared.open(Hold(*key, _me(), reason, now, now + timedelta(seconds=wait), strikes), wait)
+        until = now + timedelta(seconds=wait)
+        self._shared.open(Hold(provider, scope, opener, _me(), reason, now, until, strikes, source=source), wait)
         self.on_opened()
 
     def _wait(self, strikes: int) -> float:
@@ -153,28 +194,38 @@ class Guard:
     async def _verdict(self, provider: str, seen: Sighting, outcome: Outcome, *, is_probe: bool) -> Verdict:
         """What the call came to; where its failure is the provider's or our credential's, it waits and burns nothing.
 
-        A refusal among successes may be about this call alone: it is tried again, and some day given up.
+        A failure that may be about this call alone burns its attempt: it is tried again, and some day given up.
         """
+        known = self._known[provider]
         if seen.symptom is Symptom.REFUSED:
-            await self._trials[provider].verdict(lambda: bool(self._behind(provider, seen)), DOUBT)
+            await known.trial.verdict(lambda: bool(self._behind(provider, seen)), DOUBT)
         blamed = self._behind(provider, seen)
-        if blamed and (is_probe or seen.symptom is not Symptom.OUTAGE):
+        if blamed and (seen.symptom is Symptom.REFUSED or is_probe is (seen.symptom is Symptom.OUTAGE)):
             return self._held(blamed, tried=True)
-        return Transient(outcome.reason, detail=outcome.detail) if isinstance(outcome, CredentialFault) else outcome
+        if not isinstance(outcome, CredentialFault):
+            return outcome
+        judged = known.acceptance.judged(seen.call_id, outcome, time.monotonic()) if outcome.is_ambiguous else None
+        return judged or Transient(outcome.reason, detail=outcome.detail)
 
     def _behind(self, provider: str, seen: Sighting) -> list[Standing]:
-        """The breaker's holds that stand for what was seen."""
-        blocking = self._board.blocking(provider, ours=seen.ours)
-        return [each for each in blocking if each.hold.is_probed and behind(each.hold.reason) is seen.symptom]
+        """The breaker's holds that stand for what was seen; none for what is ambiguous, which blames nobody yet."""
+        if seen.symptom is Symptom.AMBIGUOUS:
+            return []
+        blocking = self._board.blocking(provider, ours=seen.ours, source=seen.source)
+        return [each for each in blocking if each.hold.is_probed and behind(each.hold) is seen.symptom]
 
     def _on_ended(self, provider: str) -> None:
-        self._breakers[provider].reset()
-        self._trials[provider].tell()
+        self._known[provider].breaker.reset()
+        self._known[provider].trial.tell()
 
 
 def _asked(outcome: Outcome, longest: float) -> float:
     """Seconds the provider asked us to wait, within reason."""
     return min(outcome.retry_after or 0.0, longest) if isinstance(outcome, Transient) else 0.0
+
+
+def _reason(outcome: Outcome) -> str:
+    return Reason.HTTP_5XX if isinstance(outcome, Settled) else outcome.reason
 
 
 def _subject(call: ProviderCall) -> str:

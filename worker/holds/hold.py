@@ -22,12 +22,12 @@ class Opener(StrEnum):
     PROVIDER = "provider"  # asked for by a Retry-After: ends when that is over
 
 
-Key = tuple[str, Scope, Opener]
+Key = tuple[str, Scope, Opener, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Calls of *provider* wait. There is one hold at most for each provider, scope and opener."""
+    """Calls of *provider* wait. There is one hold at most for each provider, scope, opener and source."""
 
     provider: str
     scope: Scope
@@ -38,17 +38,18 @@ class Hold:
     until: datetime  # its end; of a breaker's: when the next call may go as the probe
     strikes: int = 0  # failed probes, the opening included
     turn: int = 0  # counts its changes: of two versions the higher one is true
+    source: str = ""  # of events: only the calls that it asked for wait; empty: everybody's
 
     @property
     def key(self) -> Key:
         """What there is only one hold of."""
-        return (self.provider, self.scope, self.opened_by)
+        return (self.provider, self.scope, self.opened_by, self.source)
 
     @property
     def is_probed(self) -> bool:
         """Whether it ends by a probe; the others end by themselves."""
         return self.opened_by is Opener.BREAKER
 
-    def covers(self, *, ours: bool) -> bool:
-        """Whether a call waits for it; *ours*: it is made with the worker's own credential."""
-        return ours or self.scope is Scope.ALL
+    def covers(self, *, ours: bool, source: str) -> bool:
+        """Whether a call that *source* asked for waits; *ours*: it is made with the worker's own credential."""
+        return (ours or self.scope is Scope.ALL) and self.source in {"", source}

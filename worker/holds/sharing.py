@@ -152,6 +152,8 @@ def _say(change: Change) -> None:
     hold = change.hold
     about = {"provider": hold.provider, "reason": hold.reason, "scope": hold.scope.value}
     about["opened_by"] = hold.opened_by.value
+    if hold.source:
+        about["source"] = hold.source
     if change.is_over:
         logger.warning("provider.released", extra=about)
     else:

@@ -99,7 +99,10 @@ def _apply(connection: Connection, change: Change) -> bool:
 
 def _is(hold: Hold) -> ColumnElement[bool]:
     return and_(
-        _HOLD.provider == hold.provider, _HOLD.scope == hold.scope.value, _HOLD.opened_by == hold.opened_by.value
+        _HOLD.provider == hold.provider,
+        _HOLD.scope == hold.scope.value,
+        _HOLD.opened_by == hold.opened_by.value,
+        _HOLD.source == hold.source,
     )
 
 

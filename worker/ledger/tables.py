@@ -180,6 +180,7 @@ holds: Final = Table(
     Column("provider", Words, primary_key=True),
     Column("scope", Words, primary_key=True),
     Column("opened_by", Words, primary_key=True),
+    Column("source", Words, primary_key=True),  # of events, whose calls wait; empty: everybody's
     Column("owner", Words, nullable=False),
     Column("reason", Words, nullable=False),
     Column("since", UtcTime, nullable=False),
