@@ -15,6 +15,7 @@ from servers import eventually
 
 from tasks.base import Held
 from tasks.call import Attempt, Lane, Operation, ProviderCall
+from tasks.doubt import DIED
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from worker.holds import acceptance
 from worker.holds import guard as guarding
@@ -244,7 +245,7 @@ async def test_a_reference_refused_twice_with_a_success_between_is_dead(ledger_u
             await guard.attempt(call(number + 10, source="urn:other"), Provider(DONE), ours=True)
             verdict = await guard.attempt(tried(number), Provider(EITHER), ours=True)
             assert isinstance(verdict, Settled)
-            assert (verdict.state, verdict.detail["rule"]) == (State.ALREADY_REVOKED, acceptance.RULE)
+            assert (verdict.state, verdict.detail[DIED]) == (State.ALREADY_REVOKED, acceptance.RULE)
 
 
 @pytest.mark.usefixtures("ledger")

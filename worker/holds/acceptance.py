@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from tasks.doubt import DIED
 from tasks.outcome import CredentialFault, Settled, State
 from worker.holds.breaker import LATELY
 
@@ -30,11 +31,14 @@ class Acceptance:
             self._accepted = max(self._accepted, sent)
 
     def judged(self, call_id: str, refusal: CredentialFault, now: float) -> Settled | None:
-        """The outcome of a call that is refused again, where it is known that the credential is not meant."""
+        """The outcome of a call that is refused again, where it is known that the credential is not meant.
+
+        Nor is the instance in doubt for it, which accepted another call meanwhile.
+        """
         first = self._refused.setdefault(call_id, now)
         if len(self._refused) > _REMEMBERED:
             self._refused.popitem(last=False)
         if not (first < self._accepted and now - self._accepted < LATELY):
             return None
         del self._refused[call_id]
-        return Settled(State.ALREADY_REVOKED, "401 twice, key accepted between", {**refusal.detail, "rule": RULE})
+        return Settled(State.ALREADY_REVOKED, "401 twice, key accepted between", {**refusal.detail, DIED: RULE})
