@@ -16,7 +16,7 @@ run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samp
 	@exec $(BIN)/revoker run $(if $(ONCE),--once)
 
 test: servers check audit ## lint, types, import contract, known vulnerabilities and all tests
-	$(BIN)/pytest -n 3 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 3 --maxschedchunk 1 $(PYTEST_ARGS)
 
 bench: servers .venv/.dev benchmarks/.venv/.made ## measure the worker beside its peers, < 30 min (QUICK=1: < 5 min)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
