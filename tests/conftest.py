@@ -8,7 +8,6 @@ import pytest
 from servers import PostgresCluster, Processes, RabbitNode, ServerMissingError, only_loopback
 from servers.shared import close_root, open_root, root, shared
 
-
 # What takes minutes begins first, what takes milliseconds fills the gaps at the end: both cores are busy to the last.
 _LONGEST_FIRST = ("acceptance/test_canary", "chaos/", "acceptance/", "fuzz/", "integration/", "providers/", "unit/")
 
