@@ -12,6 +12,7 @@ from tasks.outcome import Reason, Transient
 from tasks.providers.answers import Answer
 from tasks.providers.base import Request
 from tasks.providers.connections import CleanConnector
+from tasks.providers.content_coding import plain_body
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 BODY_CAP: Final = 64 * 1024  # bytes of an answer's body
@@ -110,8 +111,8 @@ class Edge:
             timeout=_NO_TIMEOUT,
             middlewares=(_sent_once,),
         ) as response:
-            body = await _read(response.content)
-            return Answer(response.status, response.headers, body, request.secrets)
+            body, unread = plain_body(await _read(response.content), response.headers, BODY_CAP)
+            return Answer(response.status, response.headers, body, request.secrets, unread)
 
 
 async def _sent_once(

@@ -109,10 +109,10 @@ class NetworkContract(ProviderTrial):
         assert [type(await provider.execute(self.call)) for _ in range(2)] == [Settled, Settled]
         assert not [heard for heard in server.heard if "Cookie" in heard.headers]
 
-    async def test_a_compressed_answer_is_never_unpacked(
+    async def test_a_compressed_answer_is_unpacked_within_the_cap_only(
         self, server: FakeProvider, session: aiohttp.ClientSession
     ) -> None:
-        """Nobody asked for compression, so a bomb of 30 MB stays the few bytes it came as."""
+        """Nobody asked for compression, and a bomb of 30 MB stays the few bytes it came as."""
         server.will_answer(422, gzip.compress(b'{"code":"unpacked"}' + b" " * 30_000_000), {"Content-Encoding": "gzip"})
         outcome = await self.outcome(server.url, session)
         assert outcome.detail == {"status": "422"}
