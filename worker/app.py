@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,6 +14,7 @@ from tasks import revocations
 from worker import broker, garbage, lanes, limits, topology
 from worker.bridge import BridgedTask, LoopThread
 from worker.engine.event_loop import EventLoop
+from worker.hangup import with_hangup
 from worker.holds.valve import valved
 from worker.observability import core_dumps, logs, sentry
 from worker.runtime import WorkerRuntime
@@ -100,6 +102,7 @@ class _RuntimeHost:
         self.loop = EventLoop() if settings.worker.engine == "asyncio" else LoopThread()
         self.pool = _ENGINES[settings.worker.engine]["worker_pool"]
         self.grace = settings.worker.shutdown_grace
+        self.stops = with_hangup(signal.SIGINT)  # Celery sets up a handler of its own for SIGHUP, even an ignored one
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
 
@@ -131,8 +134,13 @@ class RuntimeStep(bootsteps.StartStopStep):
             raise click.UsageError("--pool: the setting worker.engine decides how tasks are run")
 
     def start(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Open sessions and connections. From now on Ctrl-C is what SIGTERM is: Celery would end with exit code 1."""
-        _shutdown_handler(worker, sig="SIGINT")
+        """Open sessions and connections. From now on Ctrl-C and SIGHUP are what SIGTERM is.
+
+        Celery would end with exit code 1, or start its command anew, which cannot be done with ours.
+        """
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in worker.app.runtime_host.stops:
+            _shutdown_handler(worker, sig=number.name)
         worker.app.runtime_host.start()
 
     def close(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu import Consumer
 
 from worker import broker, garbage, topology
+from worker.hangup import with_hangup
 from worker.publisher import BROKER_ERRORS
 from worker.reachability import Reachability
 
@@ -139,14 +140,14 @@ def body_of(message: Message) -> bytes:
 
 
 def stop_on_signals() -> Stop:
-    """What SIGTERM and SIGINT set: what is in hand is finished first. The second signal, or SIGQUIT, hurries it."""
+    """What SIGTERM, SIGINT and SIGHUP set: what is in hand is finished first. A second one, or SIGQUIT, hurries it."""
     stop = Stop()
 
     def heard(number: int, _frame: object) -> None:
         stop.hurried = stop.is_set() or number == signal.SIGQUIT
         stop.set()
 
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+    for each in with_hangup(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(each, heard)
     return stop
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from celery.exceptions import WorkerTerminate
 
-STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 PATIENCE: Final = 5.0  # seconds: what has not ended by then may never do so, as a broker that is silent
 
 

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from worker.hangup import with_hangup
+
 
 @contextmanager
 def stop_wished() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set meanwhile, instead of ending the process on the spot."""
+    """An event that SIGINT, SIGTERM and SIGHUP set meanwhile, instead of ending the process on the spot."""
     stop = threading.Event()
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = with_hangup(signal.SIGINT, signal.SIGTERM)
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield stop

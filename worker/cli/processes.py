@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable
+from typing import Final
 
 import click
 
 from worker.batch_consumer import Stop, stop_on_signals
 from worker.observability import core_dumps, logs, sentry
 from worker.settings import Settings
+
+_CELERYS: Final = re.compile(r"CELERY_.*|APP|BROKER_URL|RESULT_BACKEND|LOADER|CONFIG_MODULE|SKIP_CHECKS")
 
 
 @click.command()
@@ -35,13 +39,20 @@ def recorder() -> None:
 def worker(arguments: tuple[str, ...]) -> None:
     """Make the provider calls: becomes `celery -A worker worker`, with any further options for it."""
     Settings.load()  # a fault in the settings is told here, in one line
-    os.execv(sys.executable, [sys.executable, "-m", "celery", *celery_arguments(), *arguments])  # noqa: S606 - our own interpreter
+    # -P: Python, and Celery where it looks for an application, import from the folder they are started in.
+    python = [sys.executable, "-P", "-m", "worker.celery"]
+    os.execve(sys.executable, [*python, *celery_arguments(), *arguments], _without_celerys())  # noqa: S606 - our own interpreter
+
+
+def _without_celerys() -> dict[str, str]:
+    """The environment without what Celery would listen to: another broker would come before that of the settings."""
+    return {name: value for name, value in os.environ.items() if not _CELERYS.fullmatch(name)}
 
 
 def celery_arguments() -> list[str]:
     """The command line of the Celery worker. Its node name is new at each start: the broker may still know the last."""
     return [
-        *("--app", "worker", "--quiet", "worker"),
+        *("--quiet", "worker"),
         *("--hostname", f"revoker-{os.getpid()}@{socket.gethostname()}"),
         *("--without-gossip", "--without-mingle"),
     ]

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import say
+from worker.hangup import with_hangup
 from worker.sandbox import SandboxConfig, serve
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -39,7 +40,7 @@ def sandbox(  # noqa: PLR0913 - one for each option
 
 async def _serve(config: SandboxConfig, host: str, port: int) -> None:
     task = asyncio.ensure_future(serve(config, host, port, on_ready=_ready))
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in with_hangup(signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await task

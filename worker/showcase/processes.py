@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-REVOKER: Final = ("-m", "worker.cli")
+REVOKER: Final = ("-P", "-m", "worker.cli")  # -P: nothing is imported from the folder this runs in
 READY_SECONDS: Final = 45.0  # until every process is ready, on a slow machine
 STOP_SECONDS: Final = 6.0  # until those who were asked to stop are killed
 SANDBOX_SECONDS: Final = 3.0  # likewise, for the sandbox, which holds nothing

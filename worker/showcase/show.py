@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from worker import broker, messages
+from worker.hangup import with_hangup
 from worker.ledger import LedgerUnavailable
 from worker.publisher import Publisher
 from worker.showcase import hints
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.showcase.progress import News
 
-ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK: Final = 0.05  # seconds between two looks at the ledger
 SETTLE_SECONDS: Final = 60.0  # until the samples must be settled or dead
 
@@ -164,7 +164,8 @@ def _programs(door: SandboxDoor) -> list[Program]:
 def _asked_to_stop() -> Iterator[threading.Event]:
     """An event that Ctrl-C, SIGTERM and a closed terminal set, until the end of the block."""
     stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in ENDINGS}
+    numbers = with_hangup(signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield stop
     finally:

@@ -1,0 +1,67 @@
+"""What surrounds a process: the folder it starts in, the variables of other programs, a terminal that closes."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_installation import Installation
+from servers import Daemon, Processes, wait_until
+
+pytest_plugins = ["cli_fixtures"]
+
+READY = {"intake": "consumer.ready", "recorder": "consumer.ready", "worker": " ready.", "sandbox": "Ctrl-C ends it."}
+FOREIGN = ("worker", "tasks", "celery", "kombu", "json", "secrets", "logging", "pydantic", "billiard", "celeryconfig")
+# What Celery's own command listens to: another application, another broker, other settings.
+CELERYS = {
+    "APP": "foreign",
+    "BROKER_URL": "redis://broker.invalid",
+    "CELERY_BROKER_URL": "redis://broker.invalid",
+    "CELERY_CONFIG_MODULE": "foreign",
+    "CONFIG_MODULE": "foreign",
+    "LOADER": "foreign",
+}
+
+
+@pytest.fixture
+def started_in(tmp_path: Path) -> Iterator[Processes]:
+    """Processes that start in a folder full of modules that say so when somebody imports them."""
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    for name in FOREIGN:
+        (folder / f"{name}.py").write_text(f"print('FOREIGN {name}', flush=True)")
+    processes = Processes(folder)
+    yield processes
+    processes.close()
+
+
+def start(installation: Installation, processes: Processes, name: str, *around: str) -> Daemon:
+    """The process *name*, once it is ready."""
+    names = ("broker_url", "ledger_url", "keys_dir", "subject_key", "providers")
+    env = {f"REVOKER_{each.upper()}": installation.setting(each) for each in names}
+    installation.run("ledger", "upgrade")
+    installation.run("keys", "generate", "--if-none")
+    arguments = ("sandbox", "--port", "0") if name == "sandbox" else (name,)
+    revoker = str(Path(sys.executable).with_name("revoker"))
+    process = processes.start(*around, revoker, *arguments, env={**env, **CELERYS}, name=name)
+    wait_until(lambda: READY[name] in process.output or not process.running, 30, f"{name} to be ready")
+    assert process.running, process.tail
+    return process
+
+
+@pytest.mark.parametrize("name", READY)
+def test_a_hangup_is_a_stop_in_order(installation: Installation, started_in: Processes, name: str) -> None:
+    """It ends with 0; nothing was imported from the folder it started in, and no other program's variable was heard."""
+    process = start(installation, started_in, name)
+    assert process.stop(signal.SIGHUP) == 0
+    assert not [word for word in ("FOREIGN", "Traceback", "redis") if word in process.output]
+
+
+@pytest.mark.parametrize("name", READY)
+def test_an_ignored_hangup_stays_ignored(installation: Installation, processes: Processes, name: str) -> None:
+    """As nohup(1) starts it; SIGTERM is heard as ever."""
+    process = start(installation, processes, name, "nohup")
+    [ignored] = [line for line in Path(f"/proc/{process.pid}/status").read_text().splitlines() if "SigIgn" in line]
+    assert int(ignored.split()[1], 16) & 1 << (signal.SIGHUP - 1)
+    assert process.stop() == 0
