@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from tasks.bounds import Count, Detail, Moment, Name, SourceName, SubjectKey, Words
 
+MAX_COVERED: Final = 16  # as many sessions as an event may list
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -46,6 +47,12 @@ class Attempt(BaseModel):
     delay: Count | None = None  # seconds waited afterwards
 
 
+def _covering_nothing(calls: tuple[ProviderCall, ...]) -> tuple[ProviderCall, ...]:
+    if any(call.covers for call in calls):
+        raise ValueError("a covered call covers nothing itself")
+    return calls
+
+
 class ProviderCall(BaseModel):
     """What travels to the worker as the one argument of a task. Holds no usable token: credentials stay sealed."""
 
@@ -62,9 +69,7 @@ class ProviderCall(BaseModel):
     lane: Lane
     subject: Words  # masked, for people
     subject_keys: tuple[SubjectKey, ...] = ()  # keyed hashes, for looking up
-    person_key: SubjectKey | None = (
-        None  # keyed hash of all names of the person together: equal where every name agrees
-    )
+    person_key: SubjectKey | None = None  # keyed hash of all names of the person together: equal where all agree
     target_key: SubjectKey | None = None  # keyed hash of `target`
     user_id: Annotated[str, StringConstraints(max_length=128)] | None = Field(default=None, repr=False)
     jwe: str | None = Field(default=None, repr=False)
@@ -73,6 +78,8 @@ class ProviderCall(BaseModel):
     traceparent: str | None = None
     attempts: tuple[Attempt, ...] = ()
     replays: Count = 0
+    covers: Annotated[tuple[ProviderCall, ...], Field(max_length=MAX_COVERED), AfterValidator(_covering_nothing)] = ()
+    """Of a call that kills every token of a user: the session calls it stands for until it is known what it came to."""
 
     @property
     def target(self) -> Target | None:
@@ -95,9 +102,17 @@ class ProviderCall(BaseModel):
         """The same call with one more failed attempt behind it."""
         return self.model_copy(update={"attempts": (*self.attempts, attempt)})
 
+    def alone(self) -> Self:
+        """The same call, standing for itself only: the session calls it covered are made on their own now."""
+        return self.model_copy(update={"covers": ()})
+
     def replayed(self, now: datetime, budget: timedelta) -> Self:
-        """The same call, to be tried afresh: its history is left behind in the dead letter, its identity is kept."""
-        return self.model_copy(update={"attempts": (), "replays": self.replays + 1, "deadline": now + budget})
+        """The same call, to be tried afresh: its history is left behind in the dead letter, its identity is kept.
+
+        So are the session calls that it covered: since it died they have been calls, or dead letters, of their own.
+        """
+        afresh = {"attempts": (), "covers": (), "replays": self.replays + 1, "deadline": now + budget}
+        return self.model_copy(update=afresh)
 
 
 def call_id(source: str, event_id: str, provider: str, operation: str, unit: str) -> str:

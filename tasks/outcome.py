@@ -47,6 +47,11 @@ SETTLED: Final = frozenset(
 )
 
 
+# A user-wide call that came to this killed every token of the user, so the listed sessions are `covered`. Not
+# `already_revoked`: then the provider knows no such user, and the sessions may be somebody's all the same.
+COVERING: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.COVERED})
+
+
 class Reason(StrEnum):
     """Why a call did not succeed, or an event, a unit or a task was refused: stable names, searched by operators.
 

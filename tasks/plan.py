@@ -51,7 +51,7 @@ class Plan:
     """All that becomes of an event. Nothing in it has happened yet."""
 
     calls: tuple[ProviderCall, ...]
-    units: tuple[PlannedUnit, ...]  # covered, no_session_known
+    units: tuple[PlannedUnit, ...]  # no_session_known
     refused: tuple[RefusedUnit, ...]
 
     def only(self, *providers: str) -> Plan:
@@ -67,8 +67,8 @@ def plan_revocations(event: SessionEnded | UserDisabled, catalogue: Catalogue) -
     """The plan of *event*: pure, complete, the same for the same event and catalogue.
 
     session.ended: DeleteTokensMe (genesys) or InvalidateToken (finbourne) with each session's own token, an encrypted
-    invalidate (wibmo) by each token reference. user.disabled: at genesys one DeleteToken for the user id, with the
-    listed sessions `covered` by it; at the others, and at genesys without a user id, the same as for session.ended.
+    invalidate (wibmo) by each token reference. user.disabled: at genesys one DeleteToken for the user id, which covers
+    the calls for the listed sessions; at the others, and at genesys without a user id, the same as for session.ended.
 
     Nothing to go by at a provider: refused as `route.unresolvable` where the event names the provider, else a
     `no_session_known` unit. session.ended never becomes a user-wide call. Units listed twice become one call.
@@ -90,6 +90,16 @@ def plan_revocations(event: SessionEnded | UserDisabled, catalogue: Catalogue) -
 def _unit_of(session: Session) -> str:
     """What tells a session from its siblings: its credential, by a name that tells nothing of it."""
     return fingerprint(session.credential.model_dump_json())
+
+
+def _credential(session: Session) -> dict[str, str]:
+    match session.credential:
+        case JweCredential(jwe=jwe):
+            return {"jwe": jwe}
+        case TokenReferenceCredential(token_reference_id=reference):
+            return {"token_reference_id": reference}
+        case _:
+            return {}
 
 
 def _identity(step: Step) -> object:
@@ -124,14 +134,14 @@ class _Planner:
         user_id = self._user_id(instance, event)
         operation = instance.kind.user_operation
         if operation and user_id and instance.kind.valid_user_id(user_id):
-            yield self._call(instance, operation, user_id, user_id=user_id)
-            yield from (self._covered(instance, session) for session in sessions)
+            call = self._call(instance, operation, user_id, user_id=user_id)
+            yield call.model_copy(update={"covers": self._covered(instance, sessions)})
             return
         yield from self.sessions(sessions)
         if (operation and user_id) or (named and not sessions):
             yield RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
         elif not sessions:
-            yield self._unit(instance, None, "", State.NO_SESSION_KNOWN)
+            yield self._without_session(instance)
 
     def _user_id(self, instance: Instance, event: UserDisabled) -> str | None:
         """The account's id where the event gives it, else the `sub` of the instance's own issuer; never a guess."""
@@ -143,17 +153,16 @@ class _Planner:
 
     def _session_call(self, instance: Instance, session: Session) -> Step:
         operation = instance.kind.session_operation
-        match session.credential, instance.kind.session_credential:
-            case JweCredential(jwe=jwe), "jwe":
-                return self._call(instance, operation, _unit_of(session), session, jwe=jwe)
-            case TokenReferenceCredential(token_reference_id=reference), "token_reference_id":
-                return self._call(instance, operation, _unit_of(session), session, token_reference_id=reference)
-            case _:
-                return RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
+        credential = _credential(session)
+        if instance.kind.session_credential not in credential:
+            return RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
+        return self._call(instance, operation, _unit_of(session), session, **credential)
 
-    def _covered(self, instance: Instance, session: Session) -> Step:
-        """Dead with the user's other tokens, even where its own credential would be of no use."""
-        return self._unit(instance, instance.kind.session_operation, _unit_of(session), State.COVERED)
+    def _covered(self, instance: Instance, sessions: tuple[Session, ...]) -> tuple[ProviderCall, ...]:
+        """Dead with the user's other tokens, also where a session's own credential is of no use at the provider."""
+        operation = instance.kind.session_operation
+        calls = (self._call(instance, operation, _unit_of(each), each, **_credential(each)) for each in sessions)
+        return tuple({call.call_id: call for call in calls}.values())
 
     def _call(  # noqa: PLR0913 - a call is made of this much
         self,
@@ -189,6 +198,6 @@ class _Planner:
         )
         return call.model_copy(update={"target_key": subjects.target(call.target)})
 
-    def _unit(self, instance: Instance, operation: Operation | None, unit: str, state: State) -> PlannedUnit:
-        identity = call_id(self.event.source, self.event.id, instance.name, operation or "", unit)
-        return PlannedUnit(call_id=identity, provider=instance.name, operation=operation, state=state)
+    def _without_session(self, instance: Instance) -> PlannedUnit:
+        identity = call_id(self.event.source, self.event.id, instance.name, "", "")
+        return PlannedUnit(call_id=identity, provider=instance.name, operation=None, state=State.NO_SESSION_KNOWN)

@@ -24,7 +24,7 @@ class _Record(BaseModel):
 
 
 class PlannedUnit(_Record):
-    """One line of a plan: a call that was published (`planned`), or a unit that needs none (`covered`, …)."""
+    """One line of a plan: a call (`planned`), published or awaiting the one that covers it, or a unit without one."""
 
     call_id: Name
     provider: Name
@@ -166,6 +166,21 @@ def dead_letter_of_call(
         attempts=call.attempts,
         **_about(call),
     )
+
+
+def covered_by(call: ProviderCall, outcome: CallOutcome) -> list[CallOutcome]:
+    """What is told of the session calls that *call* covers, once *outcome* says that it killed their tokens."""
+    detail = {"evidence": f"{call.operation} {outcome.detail.get('evidence', '')}".rstrip(), "covered_by": call.call_id}
+    return [outcome_of_call(each, State.COVERED, outcome.at, 0, detail=detail) for each in call.covers]
+
+
+def apart(letter: DeadLetter) -> list[DeadLetter]:
+    """*letter*, and one for each session call that its call was to cover: nobody else will make these any more."""
+    if letter.call is None or not letter.call.covers:
+        return [letter]
+    told = {**letter.detail, "covered_by": letter.call.call_id}
+    others = [dead_letter_of_call(each, letter.reason, letter.at, told) for each in letter.call.covers]
+    return [letter.model_copy(update={"call": letter.call.alone()}), *others]
 
 
 def _about(call: ProviderCall) -> dict[str, Any]:

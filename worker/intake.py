@@ -33,6 +33,7 @@ from worker.unfinished import Unfinished
 if TYPE_CHECKING:
     from kombu.message import Message
 
+    from tasks.call import ProviderCall
     from tasks.events import SessionEnded, UserDisabled
     from tasks.plan import Catalogue
     from tasks.subject import SubjectIndex
@@ -159,17 +160,7 @@ class Intake:
 
 
 def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:
-    published = (
-        PlannedUnit(
-            call_id=call.call_id,
-            provider=call.provider,
-            operation=call.operation,
-            state=State.PLANNED,
-            kid=call.jwe and kid_of(call.jwe),
-            target_key=call.target_key,
-        )
-        for call in plan.calls
-    )
+    calls = (_planned_unit(each, call) for call in plan.calls for each in (call, *call.covers))
     return EventPlanned(
         source=event.source,
         event_id=event.id,
@@ -179,7 +170,20 @@ def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectInd
         subject=masked_subject(event),
         subject_keys=subjects.keys(event),
         person_key=subjects.person(event),
-        units=(*published, *plan.units),
+        units=(*calls, *plan.units),
+    )
+
+
+def _planned_unit(call: ProviderCall, published: ProviderCall) -> PlannedUnit:
+    """The line of *call* in the plan; where another one was *published* in its place, it awaits what that comes to."""
+    return PlannedUnit(
+        call_id=call.call_id,
+        provider=call.provider,
+        operation=call.operation,
+        state=State.PLANNED,
+        reason=None if call is published else f"awaits {published.operation}",
+        kid=call.jwe and kid_of(call.jwe),
+        target_key=call.target_key,
     )
 
 

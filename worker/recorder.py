@@ -65,7 +65,7 @@ class Recorder:
             if not self._ready:
                 self._ledger.upgrade()
                 self._ready = True
-            self._write([read(message, self._voucher) for message in batch])
+            self._write([each for message in batch for each in _apart(read(message, self._voucher))])
         except LedgerUnavailable as error:
             if not self._away:
                 logger.warning("ledger.unavailable", extra={"error": str(error)})
@@ -130,6 +130,11 @@ def _given_up_by_broker(message: Message, voucher: Voucher, death: Mapping[str, 
         return unreadable(message, Reason.BROKER_DELIVERY_LIMIT if limit else NOT_OURS)
     reason = Reason.BROKER_DELIVERY_LIMIT if limit else Reason.WORKER_LOST
     return records.dead_letter_of_call(call, reason, datetime.now(UTC), {"queue": str(death.get("queue"))[:64]})
+
+
+def _apart(record: Record) -> Sequence[Record]:
+    """A call that the broker gave up takes the sessions it was to cover along: each is a dead letter of its own."""
+    return records.apart(record) if isinstance(record, DeadLetter) else [record]
 
 
 def _call_in(body: bytes) -> ProviderCall | None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tasks import records
 from tasks.base import Held
 from tasks.doubt import explained
-from tasks.outcome import Permanent, Reason, Settled, State, Transient
+from tasks.outcome import COVERING, Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS
 from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker, lanes, limits, messages
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tasks.call import ProviderCall
     from tasks.outcome import Outcome
     from tasks.providers import Provider
-    from tasks.records import DeadLetter
+    from tasks.records import CallOutcome, DeadLetter
 
 logger = logging.getLogger(__name__)
 
@@ -118,29 +118,31 @@ class WorkerRuntime:
         return verdict
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
-        """Record that *call* reached its goal."""
+        """Record that *call* reached its goal; the sessions it stood for died with it, or get calls of their own."""
         outcome = explained(call, outcome, self.now())
         self._doubts.observe(call, outcome, self.now())
         detail = {"evidence": outcome.evidence, **outcome.detail}
-        await self._outbox.publish(self._record(call, outcome.state, call.attempt, detail=detail), of=call)
+        told = self._outcome(call, outcome.state, call.attempt, detail=detail)
+        covered = map(messages.record, records.covered_by(call, told)) if outcome.state in COVERING else _alone(call)
+        await self._outbox.publish(messages.record(told), *covered, of=call)
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
         last = call.attempts[-1]
-        record = self._record(
+        told = self._outcome(
             call, State.RETRYING, len(call.attempts), reason=last.reason, detail=last.detail, delay=delay
         )
-        await self._outbox.publish(messages.call(call, delay=delay), record, of=call)
+        await self._outbox.publish(messages.call(call, delay=delay), messages.record(told), of=call)
 
     async def hold(self, call: ProviderCall, held: Held) -> None:
         """Have the broker bring *call* back later, unattempted."""
-        record = self._record(call, State.HELD, len(call.attempts), reason=held.reason, delay=held.delay)
-        await self._outbox.publish(messages.call(call, delay=held.delay), record, of=call)
+        told = self._outcome(call, State.HELD, len(call.attempts), reason=held.reason, delay=held.delay)
+        await self._outbox.publish(messages.call(call, delay=held.delay), messages.record(told), of=call)
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
-        """Give *call* up, for people to see."""
-        letter = records.dead_letter_of_call(call, reason, self.now(), dict(detail))
-        await self._outbox.publish(messages.dead_letter(letter), of=call)
+        """Give *call* up, for people to see; the sessions it stood for get calls of their own."""
+        letter = records.dead_letter_of_call(call.alone(), reason, self.now(), dict(detail))
+        await self._outbox.publish(messages.dead_letter(letter), *_alone(call), of=call)
 
     async def bury(self, letter: DeadLetter) -> None:
         """Publish *letter* of what is no call; returns once the broker confirmed it, else raises `PublishError`."""
@@ -151,7 +153,7 @@ class WorkerRuntime:
         body, kind = json.dumps(document).encode(), str(document.get("type", "unknown"))
         await self._outbox.publish(self._voucher.put_on(messages.event(body, kind, headers={messages.DOOR: True})))
 
-    def _record(  # noqa: PLR0913 - a line of the ledger has this much to say
+    def _outcome(  # noqa: PLR0913 - a line of the ledger has this much to say
         self,
         call: ProviderCall,
         state: State,
@@ -160,9 +162,9 @@ class WorkerRuntime:
         reason: str | None = None,
         detail: Mapping[str, str] | None = None,
         delay: int | None = None,
-    ) -> Message:
+    ) -> CallOutcome:
         now = self.now()
-        told = records.outcome_of_call(
+        return records.outcome_of_call(
             call,
             state,
             now,
@@ -172,7 +174,11 @@ class WorkerRuntime:
             duration_ms=_took.get(),
             next_attempt_at=now + timedelta(seconds=delay) if delay else None,
         )
-        return messages.record(told)
+
+
+def _alone(call: ProviderCall) -> list[Message]:
+    """The calls for the sessions that *call* stood for: confirmed before its own message is, so none is ever lost."""
+    return [messages.call(each) for each in call.covers]
 
 
 async def _make(provider: Provider, call: ProviderCall) -> Outcome:

@@ -1,6 +1,7 @@
 """Planning: every cell of the event × provider table, and nothing guessed."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -127,10 +128,37 @@ def test_a_disabled_user_with_an_account_is_one_urgent_call_that_covers_the_sess
     """DeleteToken kills every token of the user, so the listed sessions need no call of their own."""
     plan = disabled(accounts={"genesys": {"user_id": USER}}, sessions=[session("genesys", jwe=JWE)])
     assert operations(plan) == [("genesys", Operation.GENESYS_DELETE_TOKEN)]
-    assert (plan.calls[0].lane, plan.calls[0].user_id, plan.calls[0].jwe) == (Lane.URGENT, USER, None)
-    assert [(unit.provider, unit.state) for unit in plan.units if unit.provider == "genesys"] == [
-        ("genesys", State.COVERED)
+    [call] = plan.calls
+    assert (call.lane, call.user_id, call.jwe) == (Lane.URGENT, USER, None)
+    assert "genesys" not in {unit.provider for unit in plan.units}, "nothing is known of the session yet"
+    assert [(each.operation, each.lane, each.jwe) for each in call.covers] == [
+        (Operation.GENESYS_DELETE_TOKENS_ME, Lane.URGENT, JWE)
     ]
+
+
+def test_a_covered_call_is_the_one_that_would_be_made_by_itself() -> None:
+    """The same identity, target and end: only the way it is settled differs. Another instance's sessions are not."""
+    listed = [
+        {**session("genesys", jwe=JWE), "expires_at": "2026-11-22T00:00:00Z"},
+        session("genesys", jwe=JWE),
+        session("genesys-eu", jwe=JWE),
+        session("finbourne", jwe=JWE),
+    ]
+    alone, together = disabled(sessions=listed), disabled(accounts={"genesys": {"user_id": USER}}, sessions=listed)
+    [covering] = [call for call in together.calls if call.covers]
+    others = [call for call in together.calls if call is not covering]
+    found = {call.call_id: call.model_copy(update={"subject_keys": ()}) for call in (*covering.covers, *others)}
+    assert found == {call.call_id: call.model_copy(update={"subject_keys": ()}) for call in alone.calls}
+    assert {call.provider for call in covering.covers} == {"genesys"}
+
+
+@pytest.mark.parametrize("credential", [{"token_reference_id": REFERENCE}, {"ref": "vault:tokens/1"}])
+def test_a_covered_session_needs_no_usable_credential(credential: dict[str, str]) -> None:
+    """DeleteToken kills it all the same; by itself it would have nothing to go by."""
+    plan = disabled(accounts={"genesys": {"user_id": USER}}, sessions=[session("genesys", **credential)])
+    [covered] = plan.calls[0].covers
+    assert (covered.jwe, covered.token_reference_id) == (None, credential.get("token_reference_id"))
+    assert plan.refused == ()
 
 
 def test_a_disabled_user_without_an_id_is_called_per_listed_session() -> None:
@@ -200,8 +228,22 @@ def test_a_user_id_that_is_no_uuid_is_refused_and_the_sessions_are_called(user_i
 def test_the_same_event_has_the_same_call_ids() -> None:
     """Redelivery and replay meet the same rows; another event does not."""
     once, again = ended(session("finbourne", jwe=JWE)), ended(session("finbourne", jwe=JWE))
-    other = ended(session("finbourne", jwe=JWE), id="e-2")
-    assert once.calls[0].call_id == again.calls[0].call_id != other.calls[0].call_id
+    assert once.calls[0].call_id == again.calls[0].call_id
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda: ended(session("finbourne", jwe=JWE), id="e-2"),
+        lambda: ended(session("finbourne", jwe=JWE), source="urn:other"),
+        lambda: ended(session("finbourne", jwe=f"{JWE}x")),
+        lambda: ended(session("genesys", jwe=JWE)),
+    ],
+    ids=["event", "source", "credential", "provider"],
+)
+def test_another_event_source_provider_or_session_has_another_call_id(other: Callable[[], Plan]) -> None:
+    """Each part of the identity counts: two sources may give their events the same id."""
+    assert other().calls[0].call_id != ended(session("finbourne", jwe=JWE)).calls[0].call_id
 
 
 def test_the_deadline_is_the_budget_or_the_events_own_end() -> None:
@@ -214,9 +256,21 @@ def test_the_deadline_is_the_budget_or_the_events_own_end() -> None:
 
 def test_a_plan_for_one_provider_leaves_the_others_out() -> None:
     """What a replayed unit asks for."""
-    plan = disabled(accounts={"genesys": {"user_id": USER}}, providers=["wibmo"]).only("wibmo")
+    whole = disabled(accounts={"genesys": {"user_id": USER}}, providers=["wibmo", "nobody"])
+    plan = whole.only("wibmo")
     assert (plan.calls, plan.units) == ((), ())
     assert plan.refused == (RefusedUnit("wibmo", Reason.ROUTE_UNRESOLVABLE),)
+    assert whole.only("genesys") == Plan(whole.calls, (), ())
+    assert {unit.provider for unit in whole.only("finbourne").units} == {"finbourne"}
+    assert whole.only("wibmo", "nobody").refused == whole.refused
+    assert whole.only() == Plan((), (), ())
+
+
+def test_a_disabled_users_session_at_an_unknown_provider_is_refused() -> None:
+    """Somebody may still be logged in there: never dropped in silence."""
+    for data in ({}, {"accounts": {"genesys": {"user_id": USER}}}, {"providers": ["wibmo"]}):
+        refused = disabled(sessions=[session("nobody", jwe=JWE)], **data).refused
+        assert RefusedUnit("nobody", Reason.ROUTE_UNKNOWN_PROVIDER) in refused
 
 
 def test_people_see_a_masked_subject_and_look_up_a_hash() -> None:

@@ -59,6 +59,21 @@ def test_a_call_the_broker_gave_up_keeps_all_that_a_replay_needs(reason: str, ex
     assert (letter.kind, letter.reason, letter.call) == ("call", expected, CALL)
 
 
+def test_the_sessions_that_a_given_up_call_was_to_cover_die_with_it_each_by_itself() -> None:
+    """No worker will publish their calls any more; an operator replays them, with the call or without it."""
+    covered = [CALL.model_copy(update={"call_id": f"s-{number}", "event_type": "user.disabled"}) for number in (1, 2)]
+    call = CALL.model_copy(update={"covers": tuple(covered)})
+    ledger: Any = FussyLedger(ValueError())
+    history = died("revocation.calls.x", "delivery_limit")
+    message: Any = Delivered(messages.call(call).body, topology.DEAD.name, **{"x-death": history})
+    assert Recorder(ledger, VOUCHER).handle([message]) == []
+    assert [(letter.call, letter.reason) for letter in ledger.taken] == [
+        (each, "broker.delivery_limit") for each in (CALL, *covered)
+    ]
+    assert len({letter.dead_letter_id for letter in ledger.taken}) == len(ledger.taken)
+    assert {letter.detail.get("covered_by") for letter in ledger.taken[1:]} == {CALL.call_id}
+
+
 def test_an_event_the_broker_gave_up_keeps_its_body() -> None:
     """It crashed the intake again and again: an operator can replay it after the fix."""
     letter = read(

@@ -9,8 +9,9 @@ from typing import IO
 
 import click
 
-from tasks.call import ProviderCall
+from tasks.call import Operation, ProviderCall
 from tasks.events import InvalidEvent, SessionEnded, UserDisabled, parse_event
+from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
 from tasks.providers import Request
 from tasks.subject import masked_subject
@@ -74,11 +75,15 @@ def _document(event: SessionEnded | UserDisabled, planned: Plan, calls: list[Doc
         "subject": masked_subject(event),
         "calls": calls,
         "units": [
-            {"provider": unit.provider, "operation": unit.operation, "state": unit.state.value}
-            for unit in planned.units
+            *(_unit(each.provider, each.operation, State.COVERED) for call in planned.calls for each in call.covers),
+            *(_unit(unit.provider, unit.operation, unit.state) for unit in planned.units),
         ],
         "refused": [{"provider": unit.provider, "reason": unit.reason.value} for unit in planned.refused],
     }
+
+
+def _unit(provider: str, operation: Operation | None, state: State) -> Document:
+    return {"provider": provider, "operation": operation, "state": state.value}
 
 
 def _lines(call: Document) -> Iterator[str]:
@@ -90,5 +95,8 @@ def _lines(call: Document) -> Iterator[str]:
 
 
 def _unit_lines(planned: Plan) -> Iterator[str]:
+    for call in planned.calls:
+        told = f"covered: dead with {call.operation}; where that kills nothing, a call of its own"
+        yield from (f"{each.provider}  {told}" for each in call.covers)
     yield from (f"{unit.provider}  {unit.state.value}: no call is needed" for unit in planned.units)
     yield from (f"{unit.provider}  dead letter: {unit.reason.value}" for unit in planned.refused)

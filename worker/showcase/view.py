@@ -34,7 +34,7 @@ _STYLES: Final[Mapping[State, str]] = {
     State.NO_SESSION_KNOWN: "cyan",
 }
 
-_AT_REST: Final = frozenset({State.PLANNED, State.COVERED, State.NO_SESSION_KNOWN})
+_AT_REST: Final = frozenset({State.PLANNED, State.NO_SESSION_KNOWN})
 
 
 class View:
@@ -136,10 +136,10 @@ def _figures(summary: Summary) -> Sequence[tuple[str, str]]:
 def _plan(rows: Sequence[CallRow]) -> Text:
     """What becomes of an event: its calls, and where none is needed."""
     calls = [f"{plain(row.provider or '')} {_operation(row)}" for row in rows if _is_call(row)]
-    idle: dict[State, list[str]] = {}
+    idle: dict[str, list[str]] = {}
     for row in rows:
         if row.kind == "call" and not _is_call(row):
-            idle.setdefault(row.state, []).append(plain(row.provider or ""))
+            idle.setdefault(row.reason or row.state, []).append(plain(row.provider or ""))
     remarks = "".join(f" · {state}: {', '.join(providers)}" for state, providers in idle.items())
     return Text(f"{'':<11}→ {', '.join(calls) or 'no call'}{remarks}")
 
@@ -149,7 +149,9 @@ def _operation(row: CallRow) -> str:
 
 
 def _is_call(row: CallRow) -> bool:
-    return row.operation is not None and row.state is not State.COVERED
+    """Whether a call was published for *row*; one that awaits the call that covers it is none yet."""
+    awaits = row.state is State.PLANNED and row.reason is not None
+    return row.operation is not None and row.state is not State.COVERED and not awaits
 
 
 def _is_as_planned(row: CallRow) -> bool:
