@@ -12,6 +12,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from tasks.bounds import Count, Detail, Moment, Name, SourceName, SubjectKey, Words
+from tasks.instants import after
 
 MAX_COVERED: Final = 16  # as many sessions as an event may list
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
@@ -111,7 +112,7 @@ class ProviderCall(BaseModel):
 
         So are the session calls that it covered: since it died they have been calls, or dead letters, of their own.
         """
-        afresh = {"attempts": (), "covers": (), "replays": self.replays + 1, "deadline": now + budget}
+        afresh = {"attempts": (), "covers": (), "replays": self.replays + 1, "deadline": after(now, budget)}
         return self.model_copy(update=afresh)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
 from tasks.events import JweCredential, Session, SessionEnded, TokenReferenceCredential, UserDisabled
+from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
 from tasks.providers.base import Kind
 from tasks.records import PlannedUnit
@@ -176,14 +177,14 @@ class _Planner:
         user_id: str | None = None,
     ) -> ProviderCall:
         event, lane, subjects = self.event, LANES[self.event.type], self.catalogue.subjects
-        budget_ends = event.time + self.catalogue.budgets[lane]
+        budget_ends = after(event.time, self.catalogue.budgets[lane])
         call = ProviderCall(
             call_id=call_id(event.source, event.id, instance.name, operation, unit),
             source=event.source,
             event_id=event.id,
             event_type=event.type,
             occurred_at=event.time,
-            deadline=min(budget_ends, event.expirytime or budget_ends),
+            deadline=min(budget_ends, expiry_of(event.expirytime, event.time) or budget_ends),
             provider=instance.name,
             operation=operation,
             lane=lane,

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, TypeAdapter
 
 from tasks.base import Held, Runtime
 from tasks.call import Attempt, Operation, ProviderCall
+from tasks.instants import expiry_of
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ async def revoke(runtime: Runtime, call: ProviderCall) -> State:
 
 async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient | Permanent | Held:
     """A token that has safely outlived its own expiry needs no call; the margin is for clocks that differ."""
-    if call.expires_at is not None and runtime.now() > call.expires_at + EXPIRY_MARGIN:
+    expires_at = expiry_of(call.expires_at, call.occurred_at)
+    if expires_at is not None and runtime.now() - EXPIRY_MARGIN > expires_at:
         return Settled(State.EXPIRED, "expires_at")
     return await runtime.execute(call)
 

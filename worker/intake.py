@@ -59,7 +59,7 @@ def run(settings: Settings, stop: Stop) -> None:
     _say_who_is_believed(settings)
     with closing(Desk(url)) as desk, Publisher(connect) as publisher:
         gate = FloodGate(desk, settings.guard.limits())
-        memory = Memory(desk, settings.max_ages())
+        memory = Memory(desk, settings.max_ages(), settings.longest_outage())
         intake = Intake(catalogue, publisher, Controls(Voucher.of(settings), Admission.of(settings), memory, gate))
         BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
 
@@ -118,8 +118,7 @@ class Intake:
         verdict = self._controls.admission.judge(event, evidence)
         if isinstance(verdict, Denied):
             return evidence, verdict
-        told = (evidence.replays, evidence.only_provider, verdict.providers)
-        return evidence, Arrival(event, *told, redelivered=bool(message.delivery_info.get("redelivered")))
+        return evidence, Arrival(event, evidence.replays, evidence.only_provider, verdict.providers)
 
     def plan(self, judged: Judged) -> Plan | None:
         """What is to be done about an event: what its source may reach; of a replayed part, that part."""

@@ -104,6 +104,9 @@ class MaxAgeSettings(_Section):
         description="Seconds a session.ended may have happened before those that came before it",
     )
     user_disabled: float = Field(604_800.0, ge=3600, le=YEAR, description="Seconds likewise, of a user.disabled")
+    outage: float = Field(
+        2_592_000.0, ge=0, le=YEAR, description="Seconds an event may have waited for us on top, by our own clock"
+    )
 
 
 class HoldSettings(_Section):
@@ -224,6 +227,10 @@ class Settings(BaseSettings):
             "session.ended": timedelta(seconds=self.max_age.session_ended),
             "user.disabled": timedelta(seconds=self.max_age.user_disabled),
         }
+
+    def longest_outage(self) -> timedelta:
+        """For how long events may have waited for the intake, whatever those before them were."""
+        return timedelta(seconds=self.max_age.outage)
 
     def catalogue(self) -> Catalogue:
         """What planning must know."""

@@ -12,6 +12,7 @@ from tasks.events.model import Event, SessionEnded, UserDisabled
 from tasks.events.plaintext import is_plaintext, may_hold_plaintext, plaintext_path
 from tasks.events.rejection import InvalidEvent, Path, RejectionCode, json_pointer
 from tasks.events.subjects import UNKNOWN_FORMAT
+from tasks.instants import expiry_of
 
 MAX_AHEAD: Final = timedelta(seconds=300)
 """How far a producer's clock may run ahead of ours."""
@@ -84,9 +85,10 @@ def _first_fault(error: ValidationError) -> tuple[RejectionCode, Path]:
 def _timely(
     event: SessionEnded | UserDisabled, document: Mapping[str, object], now: datetime
 ) -> SessionEnded | UserDisabled | InvalidEvent:
-    if event.time > now + MAX_AHEAD:
+    if event.time - now > MAX_AHEAD:
         return _refused(RejectionCode.INVALID_TIME, ("time",), document)
-    if event.expirytime is not None and event.expirytime < now:
+    expirytime = expiry_of(event.expirytime, event.time)
+    if expirytime is not None and expirytime < now:
         return _refused(RejectionCode.STALE, ("expirytime",), document)
     return event
 

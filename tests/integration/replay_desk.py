@@ -135,7 +135,7 @@ class Desk:
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
             gate = FloodGate(self.asked, limits)
-            controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES), gate)
+            controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES, timedelta(days=30)), gate)
             assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, controls).handle(self.events())
         for queue in topology.RECORDS:
             assert not Recorder(self.ledger, VOUCHER).handle(self.replayed(queue.name))

@@ -1,6 +1,7 @@
 """What the intake remembers: too old, seen before, another event under a known id; on both databases."""
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,8 @@ from replay_desk import wait_for_message
 from servers import wait_until
 from sqlalchemy import func, select, text
 
-from tasks.events import InvalidEvent, UserDisabled
+from tasks.events import InvalidEvent, SessionEnded, UserDisabled
+from tasks.instants import FIRST, LAST
 from tasks.plan import Catalogue
 from worker import broker, messages, topology
 from worker.admission.evidence import Voucher
@@ -22,6 +24,7 @@ from worker.intake import Controls, Intake
 from worker.ledger import Ledger
 from worker.ledger.desk import Desk
 from worker.ledger.engine import Database, open_database
+from worker.ledger.seen import Known
 from worker.ledger.tables import seen_events
 from worker.publisher import Publisher
 
@@ -30,6 +33,7 @@ pytest_plugins = ["ledger_fixtures"]
 HOUR = timedelta(hours=1)
 DAY = 24 * HOUR
 MAX_AGES = {"session.ended": 2 * DAY, "user.disabled": 7 * DAY}
+OUTAGE = 30 * DAY
 DISABLED = "user.disabled"
 Start = Callable[[], Memory]
 
@@ -57,7 +61,7 @@ def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
 
     def started() -> Memory:
         desks.append(Desk(ledger_url))
-        return Memory(desks[-1], MAX_AGES)
+        return Memory(desks[-1], MAX_AGES, OUTAGE)
 
     yield started
     for desk in desks:
@@ -102,33 +106,55 @@ def test_a_backlog_of_any_age_is_as_young_as_its_neighbours(start: Start, ledger
 
 def shift_past(ledger: Ledger, by: timedelta) -> None:
     """Let everything that was seen have happened earlier."""
+    put_past(ledger, lambda at: at - by)
+
+
+def put_past(ledger: Ledger, move: Callable[[datetime], datetime]) -> None:
+    """Let everything that was seen have happened when *move* says."""
     with ledger._database.writing() as connection:
         rows = connection.execute(select(seen_events.c.identity, seen_events.c.occurred_at)).all()
         for identity, at in rows:
             connection.execute(
-                seen_events.update().where(seen_events.c.identity == identity).values(occurred_at=at - by)
+                seen_events.update().where(seen_events.c.identity == identity).values(occurred_at=move(at))
             )
 
 
-def test_what_the_broker_delivers_again_is_not_judged_by_its_age(start: Start) -> None:
-    """It was in order when it came first, and lay with a process that crashed; only the broker can say so."""
-    late = event("late", 9 * DAY)
-    assert taken(Arrival(event("young")), Arrival(late, redelivered=True), by=start()) == ["planned"] * 2
-
-
-def test_both_brokers_say_what_they_deliver_again(broker_url: str) -> None:
-    """It is theirs to say: no producer can."""
-    body = event().model_dump_json(exclude_unset=True).encode()
+def test_what_was_never_judged_is_too_old_however_often_it_is_delivered(start: Start, broker_url: str) -> None:
+    """Captured a year ago, published just before a connection ends: the broker's "again" is no word of ours."""
+    mine, body = start(), event("captured", 365 * DAY).model_dump_json(exclude_unset=True).encode()
+    assert taken(Arrival(event("young")), by=mine) == ["planned"]
     with broker.connect(broker_url) as connection, Publisher(lambda: broker.connect(broker_url)) as publisher:
         topology.declare(connection, [])
-        publisher.publish_all([messages.event(body, DISABLED, headers={"redelivered": True})])
+        publisher.publish_all([messages.event(body, DISABLED)])
         queue = topology.INTAKE_URGENT(connection.channel())
-        first = wait_for_message(queue)
-        first.reject(requeue=True)
-        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Any", None), cast("Any", None))
-        intake = Intake(cast("Catalogue", None), publisher, controls)
-        arrivals = [intake.read(message)[1] for message in (first, wait_for_message(queue))]
-    assert [isinstance(each, Arrival) and each.redelivered for each in arrivals] == [False, True]
+        wait_for_message(queue).reject(requeue=True)
+        again = wait_for_message(queue)
+        assert again.delivery_info["redelivered"]
+        admission = Admission({}, proves_users=False)
+        intake = Intake(cast("Catalogue", None), publisher, Controls(Voucher(b"k" * 32), admission, mine, None))  # type: ignore[arg-type]
+        judged = mine.judge([intake.read(again)[1]])
+    assert words(judged) == ["stale"]
+
+
+def test_no_outage_explains_more_than_the_longest_one(start: Start, ledger: Ledger) -> None:
+    """Whatever came before it, seven days and thirty by our own clock are the end; also while nobody knows the past."""
+    assert taken(Arrival(event("before")), by=start()) == ["planned"]
+    with_past, ages = start(), [38 * DAY, 36 * DAY]
+    shift_past(ledger, 365 * DAY)
+    assert taken(*(Arrival(event(f"e{age.days}", age)) for age in ages), by=with_past) == ["stale", "planned"]
+    forgetful = start()
+    forgetful._ask_at = math.inf
+    assert words(forgetful.judge([Arrival(event(f"f{age.days}", age)) for age in ages])) == ["stale", "planned"]
+
+
+@pytest.mark.parametrize("kept", [FIRST, LAST], ids=["the first day", "the last day"])
+def test_a_past_at_either_end_of_the_calendar_stops_nobody(start: Start, ledger: Ledger, kept: datetime) -> None:
+    """What an operator forced in with a zero for its time is remembered, and is all that a new process knows."""
+    assert taken(Arrival(event("odd"), 1), by=start()) == ["planned"]
+    put_past(ledger, lambda _: kept)
+    mine = start()
+    mine._forget_at = 0.0
+    assert taken(Arrival(event("new")), by=mine) == ["planned"]
 
 
 def test_what_was_let_in_and_not_published_is_not_too_old_later(start: Start, ledger: Ledger) -> None:
@@ -174,6 +200,39 @@ def test_another_event_under_a_known_id_is_a_conflict(start: Start) -> None:
     assert words(start().judge([one, other])) == ["planned", "id_conflict"]
     assert taken(other, one, by=start()) == ["id_conflict", "planned"]
     assert taken(other, Arrival(event(source="urn:other")), by=start()) == ["id_conflict", "planned"]
+
+
+# Data that both types of event may have.
+EITHER = {"sub_id": {"format": "opaque", "id": "x"}, "sessions": [{"provider": "p", "credential": {"ref": "ab:x"}}]}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"type": "session.ended"},
+        {"time": "2026-11-21T01:15:31Z"},
+        {"expirytime": "9999-12-31T23:59:58Z"},
+        {"data": {**EITHER, "reason": "left"}},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_each_part_of_what_an_event_says_makes_it_another(changed: dict[str, Any]) -> None:
+    """Of what the plan is made of, nothing can be said otherwise under an id that was used."""
+    told = {
+        **event().model_dump(mode="json", exclude_unset=True),
+        "data": EITHER,
+        "time": "2026-11-21T01:15:30Z",
+        "expirytime": "9999-12-31T23:59:59Z",
+    }
+    model = SessionEnded if changed.get("type") else UserDisabled
+    one, other = Arrival(UserDisabled.model_validate(told)), Arrival(model.model_validate({**told, **changed}))
+    assert one.identity == other.identity
+    assert one.content != other.content
+    memory, known = Memory(cast("Desk", None), MAX_AGES, OUTAGE), {one.identity: Known(one.content, published=False)}
+    assert words([memory._judged(each, dict(known), is_old=False) for each in (one, other)]) == [
+        "planned",
+        "id_conflict",
+    ]
 
 
 def test_of_events_with_one_id_at_once_only_one_passes(start: Start) -> None:

@@ -1,76 +1,14 @@
 """The story of a task: execute, one match, settle."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from recording_runtime import NOW, RecordingRuntime, call
 
 from tasks.base import Held
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Attempt
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
-from tasks.retry import RetryPolicy
 from tasks.revocations import revoke
-
-NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
-Verdict = Settled | Transient | Permanent | Held
-
-
-class RecordingRuntime:
-    """A runtime whose provider answers what the test says, and which remembers how each call was settled."""
-
-    def __init__(self, *answers: Verdict) -> None:
-        self.policy = RetryPolicy(chance=lambda: 1.0, max_attempts=3)
-        self.answers = list(answers)
-        self.settled: list[tuple[str, object]] = []
-        self.last: ProviderCall | None = None
-
-    def now(self) -> datetime:
-        """The time, which stands still."""
-        return NOW
-
-    async def execute(self, call: ProviderCall) -> Verdict:
-        """Answer as told."""
-        return self.answers.pop(0)
-
-    async def settle(self, call: ProviderCall, outcome: Settled) -> None:
-        """Note it."""
-        self.settled.append(("settle", outcome.state))
-
-    async def retry(self, call: ProviderCall, delay: int) -> None:
-        """Note it."""
-        self.last = call
-        self.settled.append(("retry", delay))
-
-    async def hold(self, call: ProviderCall, held: Held) -> None:
-        """Note it."""
-        self.last = call
-        self.settled.append(("hold", held.delay))
-
-    async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
-        """Note it."""
-        self.last = call
-        self.settled.append(("dead", reason))
-
-    async def publish_event(self, document: Mapping[str, object]) -> None:
-        """Note it."""
-        self.settled.append(("event", document))
-
-
-def call(**changes: object) -> ProviderCall:
-    """A routine call at its first attempt, but for *changes*."""
-    made = ProviderCall(
-        call_id="c-1",
-        source="urn:test",
-        event_id="e-1",
-        event_type="session.ended",
-        occurred_at=NOW,
-        deadline=NOW + timedelta(hours=24),
-        provider="finbourne",
-        operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
-        lane=Lane.ROUTINE,
-        subject="al…",
-    )
-    return made.model_copy(update=changes)
 
 
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED])
@@ -115,13 +53,17 @@ async def test_a_spent_budget_ends_as_a_dead_letter() -> None:
     runtime = RecordingRuntime(Transient(Reason.HTTP_5XX))
     assert await revoke(runtime, call(deadline=NOW)) is State.DEAD
     assert runtime.settled == [("dead", Reason.HTTP_5XX)]
+    assert runtime.last is not None
+    assert [each.reason for each in runtime.last.attempts] == [Reason.HTTP_5XX]
 
 
 async def test_a_permanent_failure_is_dead_at_once() -> None:
-    """Waiting does not help."""
-    runtime = RecordingRuntime(Permanent(Reason.AUTH_FORBIDDEN))
+    """Waiting does not help. The attempt that killed it is on record, with what the provider said."""
+    runtime = RecordingRuntime(Permanent(Reason.AUTH_FORBIDDEN, detail={"code": "missing.permission"}))
     assert await revoke(runtime, call()) is State.DEAD
-    assert runtime.settled == [("dead", Reason.AUTH_FORBIDDEN)]
+    assert (runtime.settled, runtime.detail) == ([("dead", Reason.AUTH_FORBIDDEN)], {"code": "missing.permission"})
+    assert runtime.last is not None
+    assert runtime.last.attempts == (Attempt(at=NOW, reason=Reason.AUTH_FORBIDDEN, detail=dict(runtime.detail)),)
 
 
 async def test_a_held_call_burns_no_attempt() -> None:
@@ -132,11 +74,29 @@ async def test_a_held_call_burns_no_attempt() -> None:
     assert (runtime.settled, runtime.last) == ([("hold", 15)], made)
 
 
-async def test_a_hold_that_outlives_the_budget_is_dead() -> None:
-    """A call is not kept for ever: an operator sees it, with what held it."""
-    runtime = RecordingRuntime(Held(Reason.AUTH_UNAUTHORIZED, 15, tried=True))
-    assert await revoke(runtime, call(deadline=NOW + timedelta(seconds=10))) is State.DEAD
-    assert runtime.settled == [("dead", Reason.BUDGET_EXHAUSTED)]
+ONCE = (Attempt(at=NOW, reason=Reason.HTTP_5XX),)
+
+
+@pytest.mark.parametrize(
+    ("tried", "attempts", "left", "expected"),
+    [
+        (True, (), 10, State.DEAD),
+        (False, ONCE, 10, State.DEAD),
+        (True, ONCE, 14, State.DEAD),
+        (True, ONCE, 15, State.HELD),
+        (False, (), 10, State.HELD),
+    ],
+)
+async def test_a_hold_that_outlives_the_budget_is_dead(
+    *, tried: bool, attempts: tuple[Attempt, ...], left: int, expected: State
+) -> None:
+    """Once it was tried, now or ever, a call is not kept for ever: an operator sees it, with what held it."""
+    runtime = RecordingRuntime(Held(Reason.AUTH_UNAUTHORIZED, 15, tried=tried))
+    late = call(attempts=attempts, deadline=NOW + timedelta(seconds=left))
+    assert await revoke(runtime, late) is expected
+    if expected is State.DEAD:
+        assert runtime.settled == [("dead", Reason.BUDGET_EXHAUSTED)]
+        assert runtime.detail == {"last": Reason.AUTH_UNAUTHORIZED}
 
 
 async def test_a_call_that_was_never_tried_outlives_its_budget_behind_a_hold() -> None:

@@ -3,8 +3,9 @@
 **Too old** is an event that comes after younger ones of its type: more than its limit after, plus what producers'
 clocks may differ. A queue keeps its order, so whatever is delivered after an event was taken by the broker after it.
 Our own clock says nothing of that: after an outage of ours a backlog is as young as its neighbours, however long it
-waited. Not judged are a message that the broker delivers again (it was in order the first time; only the broker can
-say so), and an operator's replay (the desk looks at its age).
+waited. By our own clock it is too old only where no outage explains its age: more than its limit and the longest outage
+together. That the broker delivers a message again excuses nothing: nobody may have looked at it the first time. Not
+judged is an operator's replay (the desk looks at its age).
 
 **Remembered** is an event for as long as it would not be too old. The first that came decides what its id stands for,
 before anything is published; what came already counts as done only once the broker has confirmed all of it.
@@ -25,6 +26,7 @@ from hashlib import blake2b
 from typing import Final, TypeVar
 
 from tasks.events import MAX_AHEAD, InvalidEvent, RejectionCode, SessionEnded, UserDisabled
+from tasks.instants import before
 from worker.admission.judging import Denied
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.ledger.desk import Desk
@@ -50,7 +52,6 @@ class Arrival:
     replays: int = 0  # which replay of an operator's this is
     only_provider: str | None = None  # a replay for one provider's part
     providers: frozenset[str] = frozenset()  # that its source may reach; all of them where none is named
-    redelivered: bool = False
 
     @cached_property
     def identity(self) -> bytes:
@@ -74,13 +75,14 @@ Judged = Arrival | Refused | None
 
 
 class Memory:
-    """Of one intake process; all of them share it in the ledger. *max_age* is by event type.
+    """Of one intake process; all of them share it in the ledger.
 
-    One transaction for a batch before it is published, and one after.
+    *max_age* is by event type, *outage* the longest one of ours that may have kept an event waiting. One transaction
+    for a batch before it is published, and one after.
     """
 
-    def __init__(self, ledger: Desk, max_age: Mapping[str, timedelta]) -> None:
-        self._ledger, self._max_age = ledger, max_age
+    def __init__(self, ledger: Desk, max_age: Mapping[str, timedelta], outage: timedelta) -> None:
+        self._ledger, self._max_age, self._outage = ledger, max_age, outage
         self._youngest: dict[str, datetime] = {}  # event type → the latest time of what came before
         self._knows_past = self._away = False
         self._ask_at = self._forget_at = 0.0
@@ -114,20 +116,21 @@ class Memory:
     def _came(self, kind: str, at: datetime) -> None:
         self._youngest[kind] = max(at, self._youngest.get(kind, at))
 
-    def _limit(self, kind: str) -> datetime | None:
+    def _limit(self, kind: str) -> datetime:
         """When the oldest event happened that is not too old. A clock of ours that was ahead once does no harm."""
-        youngest = self._youngest.get(kind)
-        return youngest and min(youngest, datetime.now(UTC)) - self._max_age[kind] - MAX_AHEAD
+        now = datetime.now(UTC)
+        waited = before(now, self._outage)
+        youngest = min(self._youngest.get(kind, waited), now)
+        return before(before(max(youngest, waited), self._max_age[kind]), MAX_AHEAD)
 
     def _is_old(self, arrival: Arrival) -> bool:
         kind, at = arrival.event.type, arrival.event.time
         if arrival.replays:
             return False
-        limit = self._limit(kind)
-        if limit is None or at >= limit:
-            self._came(kind, at)
-            return False
-        return not arrival.redelivered
+        if at < self._limit(kind):
+            return True
+        self._came(kind, at)
+        return False
 
     @staticmethod
     def _judged(arrival: Arrival, known: dict[bytes, Known], *, is_old: bool) -> Judged:
@@ -150,7 +153,7 @@ class Memory:
         if time.monotonic() < self._forget_at:
             return {}
         self._forget_at = time.monotonic() + FORGET_EVERY
-        return {kind: limit - OVERLAP for kind in self._youngest if (limit := self._limit(kind))}
+        return {kind: before(self._limit(kind), OVERLAP) for kind in self._youngest}
 
     def _asked(self, question: Callable[[Ledger], T]) -> T | None:
         """The ledger's answer; None while it is away. One that takes its time to fail is left alone the longer."""

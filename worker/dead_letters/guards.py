@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 from tasks.events import RejectionCode
+from tasks.instants import before
 from tasks.outcome import event_reason
 from worker.dead_letters.superseding import Calls, superseding
 from worker.ledger import DeadLetterRow, DeadLetterState
@@ -73,7 +74,7 @@ def plan_replay(
     *max_age*, by event type, is twice and more of what calls are tried for by themselves (by default 24 h and 72 h),
     and short enough that a captured event is soon worth nothing.
     """
-    is_superseded, since = superseding(calls), {kind: now - age for kind, age in max_age.items()}
+    is_superseded, since = superseding(calls), {kind: before(now, age) for kind, age in max_age.items()}
     judged = [(row, _refusal(row, is_superseded, since, force=force)) for row in rows]
     return ReplayPlan(
         tuple(row for row, why in judged if why is None), tuple((row, why) for row, why in judged if why is not None)
