@@ -37,6 +37,7 @@ CATALOGUE = Catalogue(
 OFFSETS = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 ENDS = [datetime.min, datetime.min + timedelta(minutes=5), datetime.max - timedelta(minutes=5), datetime.max]  # noqa: DTZ901 - made aware below
 INSTANTS = st.builds(datetime.replace, st.datetimes() | st.sampled_from(ENDS), tzinfo=OFFSETS | st.just(UTC))
+MOMENTS = st.builds(datetime.replace, st.datetimes() | st.sampled_from(ENDS), tzinfo=st.just(UTC))
 SPANS = st.timedeltas() | st.sampled_from([timedelta.min, timedelta(), timedelta.max])
 NEVER = ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59.9999999Z", "9999-12-31T22:59:59-00:59", "9999-12-31t23:55:00z",
          "9999-12-31T23:59:59.999999999+00:00", "9999-01-01T00:00:00+14:00"]  # fmt: skip
@@ -119,9 +120,9 @@ CALLS = st.builds(
         expires_at=expires_at,
         attempts=(Attempt(at=tried, reason=Reason.HTTP_5XX),),
     ),
-    *[INSTANTS] * 2,
-    INSTANTS | st.none(),
-    INSTANTS,
+    *[MOMENTS] * 2,
+    MOMENTS | st.none(),
+    MOMENTS,
 )
 
 
@@ -135,7 +136,7 @@ async def test_no_time_in_a_call_keeps_it_from_an_end(made: ProviderCall, answer
     assert len(runtime.settled) == 1
 
 
-@given(CALLS, INSTANTS, SPANS)
+@given(CALLS, MOMENTS, SPANS)
 @THOROUGH
 def test_no_time_in_a_record_a_letter_or_a_replay_raises(made: ProviderCall, at: datetime, budget: timedelta) -> None:
     """What is told of a call is written, read back and reckoned with; its replay has a budget, whatever that is."""
@@ -154,7 +155,7 @@ class _Nobody:
         return []
 
 
-@given(INSTANTS, INSTANTS, SPANS)
+@given(MOMENTS, MOMENTS, SPANS)
 @THOROUGH
 def test_no_time_of_an_event_and_no_limit_stops_who_judges_its_age(
     happened: datetime, now: datetime, limit: timedelta
