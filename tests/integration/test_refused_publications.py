@@ -70,7 +70,7 @@ def intake_runs(url: str, desk: Desk) -> Iterator[None]:
     stop = Stop()
     with Publisher(lambda: broker.connect(url)) as publisher:
         gate = FloodGate(desk, Limits(600, MANY, MANY, {}))
-        memory = Memory(desk, dict.fromkeys(MANY, timedelta(days=1)))
+        memory = Memory(desk, dict.fromkeys(MANY, timedelta(days=1)), timedelta(days=30))
         intake = Intake(CATALOGUE, publisher, Controls(Voucher(b"k" * 32), TRUSTING, memory, gate))
         loop = BatchConsumer(lambda: broker.connect(url), topology.INTAKES, ["genesys"], intake.handle, stop)
         thread = threading.Thread(target=loop.run)

@@ -92,7 +92,8 @@ def start(tmp_path: Path, ledger: Ledger, broker: Broker) -> Iterator[Start]:
         ages = dict.fromkeys(FEW, timedelta(days=2))
         limits = Limits(600, dict.fromkeys(FEW, many), dict.fromkeys(FEW, many), {})
         gate = FloodGate(desks[-1], limits)
-        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), Memory(desks[-1], ages), gate)
+        memory = Memory(desks[-1], ages, timedelta(days=30))
+        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), memory, gate)
         instances = {"genesys": Instance("genesys", KINDS["genesys"])}
         catalogue = Catalogue(instances, dict.fromkeys(Lane, timedelta(hours=1)), SUBJECTS)
         publisher: Any = broker
