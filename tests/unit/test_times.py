@@ -150,7 +150,7 @@ def test_no_time_in_a_record_a_letter_or_a_replay_raises(made: ProviderCall, at:
 class _Nobody:
     """A ledger that knows of no call."""
 
-    def calls_of_subject(self, lookup_hash: str) -> list[Any]:
+    def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[Any]:
         """None."""
         return []
 
