@@ -8,6 +8,7 @@ from cli_installation import Installation
 from replay_desk import dead_call, dead_unit, told
 
 from tasks.call import Operation
+from tasks.doubt import PEOPLE
 from tasks.outcome import State
 from worker.cli.verdicts import Verdict, verdict_on
 from worker.settings import Settings
@@ -163,6 +164,77 @@ def test_an_event_is_asked_for_by_its_id_alone(installation: Installation, alice
     assert nothing.stdout.splitlines()[-1] == "UNKNOWN: no event has this id"
     installation.run("explain", "--event", "alice@example.com", code=4)
     assert "--event" in installation.run("explain", "e-1", "--source", "urn:low", code=2).stderr
+
+
+def dead_already(installation: Installation, people: int, **changed: Any) -> None:
+    """Have the ledger know *people* other people whose tokens Finbourne called dead already, a minute ago."""
+    ago = datetime.now(UTC) - timedelta(minutes=1)
+    letters = [dead_call(person_key=f"person-{number}") for number in range(people)]
+    said: dict[str, Any] = {"at": ago, **changed}
+    installation.desk.ledger.record([told(letter, State.ALREADY_REVOKED, **said) for letter in letters])
+
+
+DEAD_ALREADY: Final = {"evidence": "401 invalid_token"}
+
+
+@pytest.mark.parametrize(
+    ("others", "theirs", "detail", "is_out"),
+    [
+        (PEOPLE - 1, {}, DEAD_ALREADY, False),
+        (PEOPLE - 2, {}, DEAD_ALREADY, True),
+        (PEOPLE, {"detail": {"died": "expired"}}, DEAD_ALREADY, True),
+        (PEOPLE, {"provider": "genesys"}, DEAD_ALREADY, True),
+        (PEOPLE, {"at": datetime.now(UTC) - timedelta(hours=2)}, DEAD_ALREADY, True),
+        (PEOPLE, {}, {**DEAD_ALREADY, "died": "expired"}, True),
+        (PEOPLE, {}, {**DEAD_ALREADY, "died": "earlier_attempt"}, False),
+    ],
+)
+def test_the_word_of_an_instance_that_calls_everybody_dead_is_unproved(  # noqa: PLR0913, PLR0917 - a case
+    installation: Installation,
+    alice: tuple[str, ...],
+    others: int,
+    theirs: dict[str, Any],
+    detail: dict[str, str],
+    is_out: bool,  # noqa: FBT001 - a case
+) -> None:
+    """Ten different people, alice among them, and nobody accepted between: exit 1, and never OUT."""
+    dead_already(installation, others, **theirs)
+    letter = dead_call(subject_keys=alice, person_key="alice")
+    installation.desk.ledger.record([told(letter, State.ALREADY_REVOKED, detail=detail)])
+    document = installation.json("explain", "alice@example.com", code=0 if is_out else 1)
+    assert document["out"] is is_out
+    assert document["verdict"].startswith("OUT" if is_out else "UNPROVED: finbourne called this token dead already")
+    assert document["items"][0]["out"] is is_out
+
+
+@pytest.mark.parametrize("seconds_ago", [90, 30])
+def test_a_success_between_proves_that_the_instance_knows_living_tokens(
+    installation: Installation, alice: tuple[str, ...], seconds_ago: int
+) -> None:
+    """What was said before the success is judged by itself, and what was said after it, too."""
+    dead_already(installation, PEOPLE)
+    accepted = told(
+        dead_call(), State.ACCEPTED, at=datetime.now(UTC) - timedelta(seconds=seconds_ago), detail={"evidence": "204"}
+    )
+    hers = told(dead_call(subject_keys=alice, person_key="alice"), State.ALREADY_REVOKED, detail=DEAD_ALREADY)
+    installation.desk.ledger.record([accepted, hers])
+    code = 0 if seconds_ago == 30 else 1
+    assert installation.json("explain", "alice@example.com", code=code)["out"] is (code == 0)
+
+
+def test_a_token_that_another_call_killed_is_out_whatever_an_instance_in_doubt_said(
+    installation: Installation, alice: tuple[str, ...]
+) -> None:
+    """The later call for the same token was accepted."""
+    dead_already(installation, PEOPLE)
+    hers = dead_call(subject_keys=alice, person_key="alice", target_key="alices-token")
+    installation.desk.ledger.record([told(hers, State.ALREADY_REVOKED, detail=DEAD_ALREADY)])
+    installation.run("explain", "alice@example.com", code=1)
+    later = dead_call(
+        subject_keys=alice, target_key="alices-token", occurred_at=datetime.now(UTC) - timedelta(seconds=1)
+    )
+    installation.desk.ledger.record([told(later, State.CONFIRMED)])
+    assert installation.json("explain", "alice@example.com")["out"] is True
 
 
 def test_a_stranger_is_unknown(installation: Installation) -> None:

@@ -1,6 +1,6 @@
 """When a later call made another one needless: the same target, or a user-wide call and every name the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any, Final
@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 
 from tasks.call import Operation
+from tasks.doubt import PEOPLE, Answer
 from tasks.outcome import State
 from tasks.providers import KINDS
 from worker.dead_letters import supersedes, superseding
@@ -104,13 +105,19 @@ def test_the_same_target_or_every_name(call: Any, dead: Any, persons: tuple[str 
 class Calls:
     """A ledger that counts its questions."""
 
-    def __init__(self, *rows: CallRow) -> None:
+    def __init__(self, *rows: CallRow, answers: Sequence[Answer] = ()) -> None:
         self.rows, self.asked = rows, 0
+        self.answers = answers
 
     def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
         """As the ledger's."""
         self.asked += 1
         return [each for each in self.rows if each.target == target or each.person == person]
+
+    def answers_around(self, provider: str, at: datetime) -> list[Answer]:
+        """As the ledger's."""
+        del provider, at
+        return list(self.answers)
 
 
 def test_the_ledger_is_asked_once_for_each_target_and_person() -> None:
@@ -120,3 +127,14 @@ def test_the_ledger_is_asked_once_for_each_target_and_person() -> None:
     assert all(is_superseded(row(operation=operation)) for operation in [WIDE, SESSION] * 50)
     assert not is_superseded(row(target=None, person=None))
     assert calls.asked == 2
+
+
+@pytest.mark.parametrize(("people", "expected"), [(PEOPLE - 1, True), (PEOPLE, False)])
+@pytest.mark.parametrize("state", [State.ALREADY_REVOKED, State.ACCEPTED])
+def test_the_word_of_an_instance_in_doubt_supersedes_nothing(state: State, people: int, *, expected: bool) -> None:
+    """A wrong organization calls every token dead already, this one as well; what it accepted is another thing."""
+    later = row(**LATER | {"state": state})
+    assert later.at is not None
+    dead = [Answer(later.at, f"p{number}", State.ALREADY_REVOKED) for number in range(people)]
+    is_superseded = superseding(Calls(later, answers=dead))
+    assert is_superseded(row()) is (expected or state is State.ACCEPTED)

@@ -14,11 +14,16 @@ from worker.cli.holding import say_held
 from worker.cli.opening import open_ledger
 from worker.cli.output import Column, Document, Form, Listing, output_option, plain, print_json, say
 from worker.cli.verdicts import Standing, Verdict, judged, verdict_on
-from worker.dead_letters import superseding
+from worker.dead_letters import superseding, unproved
 from worker.ledger import CallRow, Ledger
 from worker.settings import Settings
 
-_EXITS: Final = {Verdict.OUT: Exit.DONE, Verdict.UNKNOWN: Exit.EMPTY, Verdict.NOT_YET_OUT: Exit.FAILED}
+_EXITS: Final = {
+    Verdict.OUT: Exit.DONE,
+    Verdict.UNKNOWN: Exit.EMPTY,
+    Verdict.UNPROVED: Exit.FAILED,
+    Verdict.NOT_YET_OUT: Exit.FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +91,9 @@ _LISTING: Listing[Standing] = Listing(
 def explain(whom: str, source: str | None, form: Form, *, is_event: bool, as_json: bool) -> None:
     """Is this person out, everywhere? SUBJECT is any name of theirs that events give, EVENT an event's id.
 
-    Ends with 0 where they are out everywhere, 1 where they are not, 4 where nothing is known of them. Where a name is
-    also the id of an event, or the name of a tenant or device, both are told and the worse verdict counts.
+    Ends with 0 where they are out everywhere, 1 where they are not or where it is not proved, 4 where nothing is known
+    of them. Where a name is also the id of an event, or the name of a tenant or device, both are told and the worse
+    verdict counts.
     """
     if source is not None and not is_event:
         raise CommandError("--source tells whose event is meant: give --event as well", Exit.REFUSED)
@@ -131,7 +137,7 @@ def _of_events(ledger: Ledger, event_id: str, source: str | None = None) -> Iter
 
 
 def _answer(ledger: Ledger, about: Document, taken_for: str, rows: Sequence[CallRow]) -> Answer:
-    standings = judged(rows, superseding(ledger))
+    standings = judged(rows, superseding(ledger), unproved(ledger))
     return Answer(about, taken_for, standings, *verdict_on(standings))
 
 

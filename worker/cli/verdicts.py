@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
 
+from tasks.doubt import PEOPLE
 from tasks.outcome import State
 from worker.cli.output import short_duration
 from worker.ledger import CallRow
@@ -17,7 +18,8 @@ class Verdict(IntEnum):
 
     OUT = 0
     UNKNOWN = 1
-    NOT_YET_OUT = 2
+    UNPROVED = 2  # settled on the word of an instance that is in doubt
+    NOT_YET_OUT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,13 @@ class Standing:
         return "" if seconds is None else f"{seconds:.2f}s"
 
 
-def judged(rows: Sequence[CallRow], is_superseded: Callable[[CallRow], bool]) -> list[Standing]:
+def judged(
+    rows: Sequence[CallRow], is_superseded: Callable[[CallRow], bool], is_unproved: Callable[[CallRow], bool]
+) -> list[Standing]:
     """Where each of *rows* stands, each judged by itself. A replayed part that became calls is told by these."""
     became = {(row.source, row.event_id, provider) for row in rows if row.kind == "call" for provider in _of(row)}
     left = (row for row in rows if not (_is_replayed(row) and (row.source, row.event_id, row.provider) in became))
-    return [Standing(row, _verdict(row, is_superseded)) for row in left]
+    return [Standing(row, _verdict(row, is_superseded, is_unproved)) for row in left]
 
 
 def verdict_on(standings: Sequence[Standing], unknown: str = "no event names such a person") -> tuple[Verdict, str]:
@@ -67,6 +71,8 @@ def verdict_on(standings: Sequence[Standing], unknown: str = "no event names suc
     match verdict:
         case Verdict.OUT:
             return verdict, f"OUT everywhere{_without_session(standings)}"
+        case Verdict.UNPROVED:
+            return verdict, f"UNPROVED: {_whom_to_doubt(standings)}"
         case Verdict.NOT_YET_OUT:
             left = [each for each in standings if each.verdict is verdict]
             several = len({each.row.subject for each in standings}) > 1
@@ -75,8 +81,18 @@ def verdict_on(standings: Sequence[Standing], unknown: str = "no event names suc
             return verdict, f"UNKNOWN: {unknown}"
 
 
-def _verdict(row: CallRow, is_superseded: Callable[[CallRow], bool]) -> Verdict:
+def _verdict(row: CallRow, is_superseded: Callable[[CallRow], bool], is_unproved: Callable[[CallRow], bool]) -> Verdict:
+    if is_unproved(row):
+        return Verdict.OUT if is_superseded(row) else Verdict.UNPROVED
     return Verdict.OUT if row.state.is_settled or is_superseded(row) else Verdict.NOT_YET_OUT
+
+
+def _whom_to_doubt(standings: Sequence[Standing]) -> str:
+    names = sorted({str(each.row.provider) for each in standings if each.verdict is Verdict.UNPROVED})
+    return (
+        f"{', '.join(names)} called this token dead already, and those of at least {PEOPLE} people around that time, "
+        "and accepted none: is it the right organization and region, and does anything in between change tokens?"
+    )
 
 
 def _is_replayed(row: CallRow) -> bool:

@@ -7,6 +7,7 @@ from worker.dead_letters.guards import Refusal, ReplayPlan, plan_replay
 from worker.dead_letters.replaying import INTERRUPTED, Pace, Replayer, ReplayResult
 from worker.dead_letters.republishing import replay_message
 from worker.dead_letters.superseding import supersedes, superseding
+from worker.dead_letters.unproved import unproved
 
 __all__ = [
     "INTERRUPTED",
@@ -19,4 +20,5 @@ __all__ = [
     "replay_message",
     "supersedes",
     "superseding",
+    "unproved",
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from tasks.outcome import State
 from tasks.providers import KINDS
+from worker.dead_letters.unproved import Answers, unproved
 
 if TYPE_CHECKING:
     from worker.ledger import CallRow, DeadLetterRow
@@ -21,7 +22,7 @@ _PROVEN: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOK
 _KILLED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})
 
 
-class Calls(Protocol):
+class Calls(Answers, Protocol):
     """What is asked of the ledger."""
 
     def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
@@ -29,13 +30,17 @@ class Calls(Protocol):
 
 
 def superseding(calls: Calls) -> Callable[[CallRow | DeadLetterRow], bool]:
-    """What tells whether a later call superseded a row; it asks *calls* once for each target and person."""
+    """What tells whether a later call superseded a row; it asks *calls* once for each target and person.
+
+    A call that is itself not proved proves nothing of another.
+    """
+    is_unproved = unproved(calls)
     of_target = functools.cache(lambda key: _of_state(calls.calls_alike(target=key), _PROVEN))
     of_person = functools.cache(lambda key: _of_state(calls.calls_alike(person=key), _KILLED))
 
     def is_superseded(row: CallRow | DeadLetterRow) -> bool:
         later = (*(of_target(row.target) if row.target else ()), *(of_person(row.person) if row.person else ()))
-        return any(supersedes(call, row) for call in later)
+        return any(supersedes(call, row) and not is_unproved(call) for call in later)
 
     return is_superseded
 
