@@ -117,6 +117,11 @@ class System:
         entries: list[dict[str, Any]] = self._ask("GET", f"journal?since={since}")
         return entries
 
+    def dead(self) -> dict[str, list[str]]:
+        """By provider what opens no door there any more: tokens by digest, and users none of whose tokens lives."""
+        told: dict[str, dict[str, list[str]]] = self._ask("GET", "tokens")
+        return told["dead"]
+
     def revoked(self) -> Counter[str]:
         """How often each token, by its digest, or user was really revoked."""
         return Counter(entry["key"] for entry in self.journal() if entry["revoked"])

@@ -1,8 +1,8 @@
 """The oracle: what was lost, doubled, invented, buried without a word, or left behind.
 
 As Jepsen's total-queue checker asks (https://github.com/jepsen-io/jepsen, `checker/total-queue`): what was confirmed
-must come out, what comes out must have gone in. The judge is the *provider's* journal; the worker's own word, the
-ledger, is only held against it.
+must come out, what comes out must have gone in. The judge is the *provider's* journal, and who still lives in its
+token store; the worker's own words, the ledger and what `revoker explain` concludes, are only held against them.
 """
 
 from collections import Counter
@@ -30,6 +30,8 @@ class Evidence:
     journal: Sequence[Mapping[str, Any]] = ()  # every request the providers saw, in order
     ledger: Sequence[CallRow] = ()  # every call and every dead letter of none
     queues: Mapping[str, int] = field(default_factory=dict)  # messages, ready, held and delayed
+    told_out: frozenset[str] = frozenset()  # event ids of which `revoker explain` says that all is out
+    gone: frozenset[tuple[str, str]] = frozenset()  # provider and key of what opens no door there any more
     strangers: int = 0  # messages published that are no events of the load, each of which must be a dead letter
 
 
@@ -48,6 +50,7 @@ class Verdict:
 
     lost: Sequence[str]  # confirmed, and neither dead at the provider and settled, nor a dead letter
     unexpected: Sequence[str]  # settled or dead, and never published; or twice in the ledger
+    living: Sequence[str]  # told out, and the provider's store still opens a door for it
     contradicted: Sequence[str]  # both settled and dead, or the ledger says what the journal does not
     undead: Sequence[str]  # dead letters without a reason, or with one that the row does not script
     leftover: Sequence[str]  # queues that are not empty
@@ -60,6 +63,7 @@ class Verdict:
         """Every violation as a sentence; none: the row has passed."""
         names = ("lost", "unexpected", "contradicted", "undead", "leftover")
         lines = [f"{name}: {each}" for name in names for each in getattr(self, name)]
+        lines += [f"told out but living: {each}" for each in self.living]
         if self.duplicates > self.duplicates_bound:
             lines.append(f"duplicated: {self.duplicates} calls, at most {self.duplicates_bound} are allowed")
         return lines
@@ -80,6 +84,7 @@ def judge(evidence: Evidence, allowed: Allowance) -> Verdict:
     return Verdict(
         lost=[*map(_told, missing), *_lost_strangers(strange, evidence.strangers)],
         unexpected=[*_unexpected(evidence, known, revoked), *_invented(strange, evidence.strangers)],
+        living=[_told(unit) for unit in evidence.units if _is_told_out_but_living(unit, evidence)],
         contradicted=_contradictions(settled, dead, revoked),
         undead=[*_undead(known, allowed.reasons), *_undead(strange, allowed.strange_reasons)],
         leftover=[f"{count} in {queue}" for queue, count in sorted(evidence.queues.items()) if count],
@@ -99,6 +104,10 @@ def duplicates(journal: Iterable[Mapping[str, Any]]) -> int:
             if entry["revoked"]:
                 killed.add(entry["key"])
     return count
+
+
+def _is_told_out_but_living(unit: Unit, evidence: Evidence) -> bool:
+    return unit.event_id in evidence.told_out and (unit.provider, unit.key) not in evidence.gone
 
 
 def _unexpected(evidence: Evidence, known: Sequence[CallRow], revoked: set[str]) -> Iterable[str]:

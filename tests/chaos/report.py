@@ -10,7 +10,18 @@ from chaos.running import Result
 
 Told = dict[str, Any]  # a line of the list
 PUBLISHED_AGAIN: Final = "an event without a confirm was published again, with its id; a second call finds a dead token"
-HEAD: Final = ("row", "broker", "events", "lost", "duplicates", "dead", "recovery p95", "wall", "what is broken")
+HEAD: Final = (
+    "row",
+    "broker",
+    "events",
+    "lost",
+    "told out but living",
+    "duplicates",
+    "dead",
+    "recovery p95",
+    "wall",
+    "what is broken",
+)
 
 
 def as_json(result: Result) -> Told:
@@ -21,6 +32,7 @@ def as_json(result: Result) -> Told:
         "broker": result.broker,
         "events": result.events,
         "lost": len(verdict.lost) if verdict else result.events,
+        "living": len(verdict.living) if verdict else result.events,
         "duplicates": verdict.duplicates if verdict else 0,
         "duplicates_bound": verdict.duplicates_bound if verdict else 0,
         "dead": sum(verdict.dead.values()) if verdict else 0,
@@ -71,6 +83,7 @@ def _line(told: Told, about: str) -> str:
         told["broker"],
         told["events"],
         told["lost"],
+        told.get("living", "-"),
         f"{told['duplicates']} ≤ {told['duplicates_bound']}" if told["duplicates_bound"] else told["duplicates"],
         reasons or "0",
         f"{told['recovery_p95_s']:.1f} s",

@@ -20,6 +20,8 @@ from chaos.oracle import OPERATIONS, Evidence
 from chaos.rows import Row
 from worker import messages, topology
 from worker.broker import connect
+from worker.cli.verdicts import Verdict, judged, verdict_on
+from worker.dead_letters import superseding
 from worker.ledger import CallRow
 from worker.publisher import BROKER_ERRORS, Message, Publisher, Unconfirmed
 
@@ -206,8 +208,15 @@ class Scene:
             journal=self.journal(),
             ledger=self._ledger(),
             queues=self.queues(),
+            told_out=frozenset(filter(self._is_told_out, self.confirmed)),
+            gone=frozenset((name, key) for name, keys in self.system.dead().items() for key in keys),
             strangers=self.strangers,
         )
+
+    def _is_told_out(self, event_id: str) -> bool:
+        ledger = self.system.ledger
+        verdict, _ = verdict_on(judged(ledger.calls_of_event(event_id, SOURCE), superseding(ledger)))
+        return verdict is Verdict.OUT
 
     def _ledger(self) -> list[CallRow]:
         rows, cursor = list[CallRow](), 0

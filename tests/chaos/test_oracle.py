@@ -33,6 +33,8 @@ WELL = Evidence(
     confirmed=frozenset({"event-0", "event-1"}),
     journal=[call(unit) for unit in UNITS],
     ledger=[line(unit) for unit in UNITS],
+    told_out=frozenset({"event-0", "event-1"}),
+    gone=frozenset((unit.provider, unit.key) for unit in UNITS),
     queues={"revocation.intake": 0},
 )
 
@@ -60,6 +62,11 @@ def test_all_is_well() -> None:
         ({"ledger": [*WELL.ledger, line(UNITS[0])]}, "unexpected: event-0 has 2 rows for genesys"),
         ({"ledger": [*WELL.ledger, line(Unit("x", "genesys", "-"))]}, "unexpected: call x genesys is accepted"),
         ({"journal": [call(UNITS[0])]}, "contradicted: event-1 at finbourne is settled, and alive"),
+        ({"gone": frozenset({("genesys", "key-0")})}, "told out but living: event-1 at finbourne"),
+        (
+            {"gone": frozenset({("genesys", "key-0"), ("genesys", "key-1")})},
+            "told out but living: event-1 at finbourne",
+        ),
         ({"queues": {"revocation.dead": 2}}, "leftover: 2 in revocation.dead"),
         ({"journal": [*WELL.journal, call(UNITS[0], revoked=False)]}, "duplicated: 1 calls, at most 0"),
     ],
@@ -69,9 +76,20 @@ def test_each_violation_is_found_and_named(harm: dict[str, Any], found: str) -> 
     assert any(fault.startswith(found) for fault in faults(replace(WELL, **harm))), faults(replace(WELL, **harm))
 
 
+def test_a_living_token_of_which_nobody_says_that_it_is_out_is_no_lie() -> None:
+    """It is lost, or late, which is another fault."""
+    verdict = judge(replace(WELL, told_out=frozenset({"event-0"}), gone=frozenset({("genesys", "key-0")})), NOTHING)
+    assert verdict.living == []
+
+
 def dead(reason: str | None) -> Evidence:
     """The second event died, for *reason*."""
-    return replace(WELL, journal=[call(UNITS[0])], ledger=[line(UNITS[0]), line(UNITS[1], State.DEAD, reason=reason)])
+    return replace(
+        WELL,
+        told_out=frozenset({"event-0"}),
+        journal=[call(UNITS[0])],
+        ledger=[line(UNITS[0]), line(UNITS[1], State.DEAD, reason=reason)],
+    )
 
 
 def test_a_dead_letter_for_a_scripted_reason_is_no_loss() -> None:

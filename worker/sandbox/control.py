@@ -68,6 +68,7 @@ class Control:
         return [
             web.get("/_sandbox/health", self._health),
             web.post("/_sandbox/tokens", self._seed),
+            web.get("/_sandbox/tokens", self._tell_dead),
             web.post("/_sandbox/faults", self._script),
             web.delete("/_sandbox/faults", self._unscript),
             web.put("/_sandbox/client-secret", self._rotate),
@@ -86,6 +87,9 @@ class Control:
         for seed in seeds:
             self._stores[seed.provider].seed(seed.secret, seed.user_id)
         return web.json_response({"seeded": len(seeds)}, status=201)
+
+    async def _tell_dead(self, _: web.Request) -> web.Response:
+        return web.json_response({"dead": {name: store.dead() for name, store in self._stores.items()}})
 
     async def _script(self, request: web.Request) -> web.Response:
         faults = _valid(FAULTS, await request.read())

@@ -55,6 +55,11 @@ class TokenStore:
         self._live.update(dict.fromkeys(live, False))
         return len(live)
 
+    def dead(self) -> list[str]:
+        """What opens no door any more: the digests of dead tokens, and the users none of whose tokens lives."""
+        users = (user for user, tokens in self._of_user.items() if not any(self._live[name] for name in tokens))
+        return [*(name for name, is_live in self._live.items() if not is_live), *users]
+
     def _first_sight_of(self, user_id: str) -> int:
         self._of_user[user_id] = set()
         return 1
