@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
@@ -15,6 +16,7 @@ from tasks.events.plaintext import is_plaintext
 from tasks.outcome import State
 
 DEAD_LETTER_NAMESPACE: Final = uuid.UUID("d1f0a1b6-9a7e-5c53-8c0e-0b9f5a1c7e42")
+_ARRIVED: Final = {"body", "content_type", "headers"}
 LONGEST_CONTENT_TYPE: Final = 255  # bytes: AMQP's short string
 LONGEST_BODY: Final = (MAX_BODY + 2) // 3 * 4  # of an event that could be taken in at all, in base64
 
@@ -88,6 +90,12 @@ def _tellable(content_type: object) -> str | None:
     return content_type if is_text and not is_plaintext(content_type) else None
 
 
+Body = Annotated[str, Field(max_length=LONGEST_BODY)]
+"""Base64 of what arrived."""
+ContentType = Annotated[str | None, BeforeValidator(_tellable)]
+Headers = dict[str, str | int | bool]
+
+
 class DeadLetter(_Record):
     """Something that was given up, with its reason and all that is needed to replay it.
 
@@ -113,15 +121,55 @@ class DeadLetter(_Record):
     target_key: SubjectKey | None = None
     occurred_at: Moment | None = None
     call: ProviderCall | None = None
-    body: Annotated[str, Field(max_length=LONGEST_BODY)] | None = Field(default=None, repr=False)  # base64
-    content_type: Annotated[str | None, BeforeValidator(_tellable)] = None
-    headers: dict[str, str | int | bool] = {}  # the CloudEvents headers of a binary-mode event
+    body: Body | None = Field(default=None, repr=False)
+    content_type: ContentType = None
+    headers: Headers = {}  # the CloudEvents headers of a binary-mode event
     body_sha256: Name | None = None
     body_size: Integer64 | None = None
     attempts: tuple[Attempt, ...] = ()
     replays: Count = 0
+    unproved: bool = False  # nobody who is listed says it: it has a budget
+
+    @property
+    def arrived(self) -> str | None:
+        """The message it was made of, as JSON: alike in every letter made of that message. None where none is kept."""
+        return None if self.body is None else self.model_dump_json(include=_ARRIVED, exclude_defaults=True)
+
+    @property
+    def document(self) -> str:
+        """The rest of it, as JSON."""
+        return self.model_dump_json(exclude=None if self.body is None else _ARRIVED, exclude_defaults=True)
+
+    @classmethod
+    def of(cls, document: str, arrived: str | None) -> Self:
+        """The letter of these two parts."""
+        return cls.model_validate_json(document if arrived is None else f"{document[:-1]},{arrived[1:]}")
 
 
+class DeadLetters(_Record):
+    """Several dead letters of one message, which travels once: an event may name many providers that nobody has."""
+
+    kind: Literal["letters"]
+    body: Body = Field(repr=False)
+    content_type: ContentType = None
+    headers: Headers = {}
+    letters: Annotated[tuple[DeadLetter, ...], Field(min_length=1)]
+
+    @classmethod
+    def of(cls, letters: Sequence[DeadLetter]) -> Self:
+        """What tells of *letters*, all of which keep the same message."""
+        arrived = letters[0].model_dump(include=_ARRIVED)
+        nothing = {name: DeadLetter.model_fields[name].default for name in _ARRIVED}
+        return cls(kind="letters", **arrived, letters=tuple(letter.model_copy(update=nothing) for letter in letters))
+
+    def apart(self) -> list[DeadLetter]:
+        """Each letter, whole."""
+        arrived = {name: getattr(self, name) for name in _ARRIVED}
+        return [letter.model_copy(update=arrived) for letter in self.letters]
+
+
+DeadRecord = Annotated[DeadLetter | DeadLetters, Field(discriminator="kind")]
+dead_record: Final[TypeAdapter[DeadLetter | DeadLetters]] = TypeAdapter(DeadRecord)
 LedgerRecord = Annotated[EventPlanned | CallOutcome, Field(discriminator="kind")]
 ledger_record: Final[TypeAdapter[EventPlanned | CallOutcome]] = TypeAdapter(LedgerRecord)
 

@@ -153,7 +153,7 @@ class Intake:
         _log(event, plan)
         return [
             *(messages.call(call) for call in plan.calls),
-            *map(messages.dead_letter, letters.of_units(event, plan.refused, evidence, now, subjects)),
+            *messages.dead_letters(letters.of_units(event, plan.refused, evidence, now, subjects)),
             messages.record(_record(event, plan, subjects, now)),
         ]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
+from tasks.records import DeadLetters
 from worker import topology
 from worker.publisher import Message
 
@@ -57,6 +58,24 @@ def dead_letter(letter: DeadLetter) -> Message:
         headers={"x-dead-reason": letter.reason},
         correlation_id=letter.dead_letter_id,
     )
+
+
+def dead_letters(letters: Iterable[DeadLetter]) -> list[Message]:
+    """*letters* on their way to the desk: those that keep the same message travel together, and it travels once."""
+    alike: dict[str | None, list[DeadLetter]] = {}
+    for letter in letters:
+        alike.setdefault(letter.arrived, []).append(letter)
+    return [
+        message
+        for arrived, several in alike.items()
+        for message in (map(dead_letter, several) if arrived is None or len(several) == 1 else [_together(several)])
+    ]
+
+
+def _together(letters: Sequence[DeadLetter]) -> Message:
+    told = DeadLetters.of(letters)
+    headers = {"x-dead-reason": letters[0].reason}
+    return Message(topology.DEAD.name, told.kind, told.model_dump_json(exclude_defaults=True).encode(), headers=headers)
 
 
 def event(

@@ -19,7 +19,7 @@ from tasks import records
 from tasks.call import ProviderCall
 from tasks.events import RejectionCode
 from tasks.outcome import Reason, event_reason
-from tasks.records import DeadLetter, ledger_record
+from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
 from worker import broker, topology
 from worker.admission.evidence import Evidence, Voucher
 from worker.batch_consumer import BatchConsumer, Stop, body_of
@@ -65,7 +65,7 @@ class Recorder:
             if not self._ready:
                 self._ledger.upgrade()
                 self._ready = True
-            self._write([each for message in batch for each in _apart(read(message, self._voucher))])
+            self._write([record for message in batch for record in _all_in(message, self._voucher)])
         except LedgerUnavailable as error:
             if not self._away:
                 logger.warning("ledger.unavailable", extra={"error": str(error)})
@@ -96,7 +96,7 @@ class Recorder:
             self._ledger.record([_refused(batch[0])])
 
 
-def read(message: Message, voucher: Voucher) -> Record:
+def read(message: Message, voucher: Voucher) -> Record | DeadLetters:
     """The record that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped.
 
     *voucher* tells what of the evidence of an event counts that the broker gave up.
@@ -110,13 +110,13 @@ def read(message: Message, voucher: Voucher) -> Record:
         return unreadable(message, NOT_OURS)
 
 
-def _read(message: Message, voucher: Voucher) -> Record:
+def _read(message: Message, voucher: Voucher) -> Record | DeadLetters:
     body = body_of(message)
     match message.headers.get("x-death"):
         case [dict() as death, *_]:
             return _given_up_by_broker(message, voucher, death)
     if message.delivery_info.get("exchange") == topology.DEAD.name:
-        return DeadLetter.model_validate_json(body)
+        return dead_record.validate_json(body)
     return ledger_record.validate_json(body)
 
 
@@ -132,9 +132,21 @@ def _given_up_by_broker(message: Message, voucher: Voucher, death: Mapping[str, 
     return records.dead_letter_of_call(call, reason, datetime.now(UTC), {"queue": str(death.get("queue"))[:64]})
 
 
-def _apart(record: Record) -> Sequence[Record]:
+def _all_in(message: Message, voucher: Voucher) -> Sequence[Record]:
+    try:
+        return _apart(read(message, voucher))
+    except ValidationError:
+        return [unreadable(message, NOT_OURS)]
+
+
+def _apart(record: Record | DeadLetters) -> Sequence[Record]:
     """A call that the broker gave up takes the sessions it was to cover along: each is a dead letter of its own."""
-    return records.apart(record) if isinstance(record, DeadLetter) else [record]
+    match record:
+        case DeadLetters():
+            return record.apart()
+        case DeadLetter():
+            return records.apart(record)
+    return [record]
 
 
 def _call_in(body: bytes) -> ProviderCall | None:

@@ -16,7 +16,15 @@ from sqlalchemy import ColumnElement, literal, select
 
 from tasks.call import Operation
 from tasks.outcome import State
-from tasks.records import CallOutcome, DeadLetter, EventPlanned, PlannedUnit, dead_letter_of_call, outcome_of_call
+from tasks.records import (
+    CallOutcome,
+    DeadLetter,
+    DeadLetters,
+    EventPlanned,
+    PlannedUnit,
+    dead_letter_of_call,
+    outcome_of_call,
+)
 from worker import topology
 from worker.admission.evidence import Voucher
 from worker.ledger import Ledger
@@ -32,8 +40,23 @@ PLANNED = EventPlanned(
     received_at=OUTCOME.at,
     units=(UNIT,),
 )
-DEAD = dead_letter_of_call(CALL, "http.5xx", OUTCOME.at)
-EXCHANGES: Final[dict[str, list[Record]]] = {topology.OUTCOMES.name: [OUTCOME, PLANNED], topology.DEAD.name: [DEAD]}
+WIDE: Final = CALL.model_copy(update={"covers": (CALL.model_copy(update={"call_id": "c-2"}),)})
+DEAD: Final = dead_letter_of_call(WIDE, "http.5xx", OUTCOME.at)
+REFUSED: Final = DeadLetter(
+    kind="unit",
+    dead_letter_id="d",
+    reason="route.x",
+    at=OUTCOME.at,
+    source="s",
+    event_id="e",
+    body="e30=",
+    headers={"ce-id": "e"},
+)
+TOGETHER: Final = DeadLetters.of([REFUSED, REFUSED.model_copy(update={"dead_letter_id": "d-2"})])
+EXCHANGES: Final[dict[str, list[Record | DeadLetters]]] = {
+    topology.OUTCOMES.name: [OUTCOME, PLANNED],
+    topology.DEAD.name: [DEAD, REFUSED, TOGETHER],
+}
 ENDS: Final = [
     *("0001-01-01T00:00:00+14:00", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00-14:00"),
     *("9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.9999999Z", "9999-12-31T23:59:59+14:00"),
@@ -58,9 +81,11 @@ def delivered(body: bytes, exchange: str) -> Any:
     return Message(body, headers={}, content_type="application/json", delivery_info={"exchange": exchange})
 
 
-def is_told(ledger: Ledger, record: Record) -> bool:
+def is_told(ledger: Ledger, record: Record | DeadLetters) -> bool:
     """Whether the ledger knows of *record*, as what it is or as something that was buried."""
     match record:
+        case DeadLetters():
+            return all(is_told(ledger, letter) for letter in record.letters)
         case DeadLetter():
             return has(ledger, dead_letters.c.dead_letter_id == record.dead_letter_id)
         case CallOutcome():
@@ -117,3 +142,12 @@ def test_a_time_at_an_end_of_the_calendar_is_on_record_or_buried(ledger: Ledger,
     found = read(message, VOUCHER)
     assert is_told(ledger, found)
     assert isinstance(found, CallOutcome) == (end in ENDS[1:2] + ENDS[2:3] + ENDS[4:])
+
+
+def test_more_than_a_letter_can_tell_of_what_its_call_covered_is_buried(ledger: Ledger) -> None:
+    """A record that is fine by itself, and comes apart into one that is not."""
+    letter = DEAD.model_copy(update={"detail": dict.fromkeys(map(str, range(64)), "x")})
+    message = delivered(letter.model_dump_json().encode(), topology.DEAD.name)
+    assert Recorder(ledger, VOUCHER).handle([message]) == []
+    [buried] = ledger.dead_letters()
+    assert buried.kind == "message"

@@ -49,6 +49,24 @@ def test_jsonl_is_a_document_a_line(installation: Installation) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "listed", "said"),
+    [
+        ([], 100, "100 of 101 dead, oldest 0s, 1 cause; more with --limit"),
+        (["--limit", "100"], 100, "100 of 101 dead, oldest 0s, 1 cause; more with --limit"),
+        (["--limit", "101"], 101, "101 dead, oldest 0s, 1 cause"),
+        (["--provider", "nobody"], 0, "nothing matches"),
+    ],
+)
+def test_a_list_has_an_end_and_says_so(installation: Installation, options: list[str], listed: int, said: str) -> None:
+    """A hundred of a hundred thousand are shown, in every form; the newest ones."""
+    installation.desk.fill(*(dead_call() for _ in range(101)))
+    result = installation.run("dlq", "list", *options, "-o", "jsonl")
+    assert (len(result.stdout.splitlines()), result.stderr.strip()) == (listed, said)
+    document = installation.json("dlq", "list", *options)
+    assert (document["count"], document["matching"]) == (listed, 101 if listed else 0)
+
+
+@pytest.mark.parametrize(
     ("options", "found"),
     [
         (["--provider", "genesys"], ["genesys"]),

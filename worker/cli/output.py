@@ -68,8 +68,8 @@ class Listing(Generic[Row]):
     columns: Sequence[Column[Row]]
     document: Callable[[Row], Document]
 
-    def show(self, form: Form, rows: Sequence[Row], **extra: object) -> None:
-        """Print *rows*; *extra* are further members of the one JSON document."""
+    def show(self, form: Form, rows: Iterable[Row], **extra: object) -> None:
+        """Print *rows*, as JSONL one by one as they come; *extra* are further members of the one JSON document."""
         match form:
             case Form.JSON:
                 items = [self.document(row) for row in rows]

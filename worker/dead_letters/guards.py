@@ -93,8 +93,7 @@ def _refusal(
 def _impossible(row: DeadLetterRow) -> Refusal | None:
     if row.kind == "message":
         return Refusal.NOT_OURS
-    letter = row.letter
-    return None if letter.call or letter.body is not None else Refusal.NOT_STORED
+    return None if row.is_replayable else Refusal.NOT_STORED
 
 
 def _unwise(row: DeadLetterRow, since: datetime | None) -> Refusal | None:

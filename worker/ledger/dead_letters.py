@@ -6,16 +6,23 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_, update
 
 from tasks.outcome import Reason, State
 from tasks.records import DeadLetter
 from worker.ledger import auditing
 from worker.ledger.queries import about
-from worker.ledger.rows import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, DeadLetterSummary
-from worker.ledger.tables import calls, dead_letters
+from worker.ledger.rows import (
+    AuditEntry,
+    DeadLetterFilter,
+    DeadLetterHead,
+    DeadLetterRow,
+    DeadLetterState,
+    DeadLetterSummary,
+)
+from worker.ledger.tables import UtcTime, Words, bodies, calls, dead_letters
 from worker.ledger.writing import call_row, take_changes, write_rows
 
 if TYPE_CHECKING:
@@ -36,9 +43,12 @@ class DeadLetterAmbiguous(LookupError):  # noqa: N818 - likewise
 
 def find(connection: Connection, where: DeadLetterFilter) -> list[DeadLetterRow]:
     """The dead letters that *where* describes, by the time of their last death."""
-    order = (_LETTER.at.desc(), _LETTER.dead_letter_id) if where.newest_first else (_LETTER.at, _LETTER.dead_letter_id)
-    query = _rows().where(*_conditions(where)).order_by(*order).limit(where.limit)
-    return [_row(row) for row in connection.execute(query)]
+    return [_row(row) for row in connection.execute(_ordered(_rows(), where))]
+
+
+def heads(connection: Connection, where: DeadLetterFilter) -> list[DeadLetterHead]:
+    """As `find`, of each what a listing shows: what it holds is not read."""
+    return [DeadLetterHead(**_values(row)) for row in connection.execute(_ordered(_heads(), where))]
 
 
 def get(connection: Connection, prefix: str) -> DeadLetterRow:
@@ -145,6 +155,26 @@ def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
     if where.ids:
         yield or_(*map(_starts, where.ids))
     yield from _times(where)
+    yield from _beyond(where)
+
+
+def _ordered(rows: Select[Any], where: DeadLetterFilter) -> Select[Any]:
+    order = (
+        (_LETTER.at.desc(), _LETTER.dead_letter_id.desc())
+        if where.newest_first
+        else (_LETTER.at, _LETTER.dead_letter_id)
+    )
+    return rows.where(*_conditions(where)).order_by(*order).limit(where.limit)
+
+
+def _beyond(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
+    """What comes behind the last of the page before."""
+    if where.behind is not None:
+        place, last = (
+            tuple_(_LETTER.at, _LETTER.dead_letter_id),
+            tuple_(literal(where.behind[0], UtcTime), literal(where.behind[1], Words)),
+        )
+        yield place < last if where.newest_first else place > last
 
 
 def _times(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
@@ -162,14 +192,23 @@ def _starts(prefix: str) -> ColumnElement[bool]:
     return and_(_LETTER.dead_letter_id >= start, _LETTER.dead_letter_id < f"{start}~")
 
 
-def _rows() -> Select[*tuple[object, ...]]:
-    names = [name for name in DeadLetterRow.__dataclass_fields__ if name != "call_state"]
+def _heads() -> Select[Any]:
+    names = [name for name in DeadLetterHead.__dataclass_fields__ if name != "call_state"]
     joined = dead_letters.outerjoin(calls, calls.c.call_id == _LETTER.call_id)
     return select(*(_LETTER[name] for name in names), calls.c.state.label("call_state")).select_from(joined)
 
 
-def _row(row: Row[*tuple[object, ...]]) -> DeadLetterRow:
+def _rows() -> Select[Any]:
+    whole = _heads().outerjoin(bodies, bodies.c.digest == _LETTER.body)
+    return whole.add_columns(_LETTER.document, bodies.c.document.label("arrived"))
+
+
+def _row(row: Row[Any]) -> DeadLetterRow:
+    return DeadLetterRow(**_values(row))
+
+
+def _values(row: Row[Any]) -> dict[str, Any]:
     found = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a mapping
-    state = {"state": DeadLetterState(found["state"]), "detail": json.loads(found["detail"])}
     call_state = State(found["call_state"]) if found["call_state"] else None
-    return DeadLetterRow(**found | state | {"call_state": call_state})
+    stands = {"state": DeadLetterState(found["state"]), "detail": json.loads(found["detail"])}
+    return {**found, **stands, "call_state": call_state}

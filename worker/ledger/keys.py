@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -17,7 +17,7 @@ from tasks.sealing import named_kids
 from worker.ledger import upserts
 from worker.ledger.queries import OPEN
 from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import calls, dead_letters, key_uses
+from worker.ledger.tables import bodies, calls, dead_letters, key_uses
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -50,17 +50,18 @@ def needs(connection: Connection, lately: datetime) -> dict[str, KeyNeed]:
     by_kid = select(calls.c.kid, func.count()).where(calls.c.state.in_(OPEN), calls.c.kid.is_not(None))
     for kid, count in connection.execute(by_kid.group_by(calls.c.kid)):
         found[kid].calls = count
-    for document in _dead_letters(connection, lately):
-        for kid in _kids_of(DeadLetter.model_validate_json(document)):
+    for document, arrived in _dead_letters(connection, lately):
+        for kid in _kids_of(DeadLetter.of(document, arrived)):
             found[kid].dead_letters += 1
     return dict(found)
 
 
-def _dead_letters(connection: Connection, lately: datetime) -> Iterator[str]:
+def _dead_letters(connection: Connection, lately: datetime) -> Iterable[tuple[str, str | None]]:
     """Whatever lies on the desk, held events included. A replayed event is in no other row until it is planned."""
     letter = dead_letters.c
-    wanted = select(letter.document).where(or_(letter.state.not_in(_OFF_THE_DESK), letter.claimed_at >= lately))
-    return connection.execute(wanted, execution_options={"yield_per": _AT_ONCE}).scalars()
+    kept = select(letter.document, bodies.c.document).outerjoin(bodies, bodies.c.digest == letter.body)
+    wanted = kept.where(or_(letter.state.not_in(_OFF_THE_DESK), letter.claimed_at >= lately))
+    return connection.execute(wanted, execution_options={"yield_per": _AT_ONCE}).tuples()
 
 
 def _kids_of(letter: DeadLetter) -> set[str]:

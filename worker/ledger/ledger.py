@@ -27,6 +27,7 @@ from worker.ledger.rows import (
     AuditEntry,
     CallRow,
     DeadLetterFilter,
+    DeadLetterHead,
     DeadLetterRow,
     DeadLetterState,
     DeadLetterSummary,
@@ -77,6 +78,11 @@ class Ledger:
         """The dead letters that *where* describes."""
         with self._database.reading() as connection:
             return dead_letters.find(connection, where)
+
+    def dead_letter_heads(self, where: DeadLetterFilter = EVERYTHING) -> list[DeadLetterHead]:
+        """As `dead_letters`, of each what a listing shows."""
+        with self._database.reading() as connection:
+            return dead_letters.heads(connection, where)
 
     def dead_letter(self, id_prefix: str) -> DeadLetterRow:
         """The one dead letter whose id starts so. Raises DeadLetterNotFound or DeadLetterAmbiguous."""

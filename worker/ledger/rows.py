@@ -64,8 +64,8 @@ class CallRow:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetterRow:
-    """A dead letter as the desk knows it."""
+class DeadLetterHead:
+    """A dead letter as the desk knows it, without what a replay needs."""
 
     dead_letter_id: str
     kind: str
@@ -92,12 +92,20 @@ class DeadLetterRow:
     audit_id: str | None
     target: str | None  # as of a call
     person: str | None
+    is_replayable: bool  # whether it holds a call, or what arrived
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow(DeadLetterHead):
+    """A dead letter whole."""
+
     document: str = field(repr=False)
+    arrived: str | None = field(repr=False)
 
     @property
     def letter(self) -> DeadLetter:
         """The dead letter whole, as a replay needs it."""
-        return DeadLetter.model_validate_json(self.document)
+        return DeadLetter.of(self.document, self.arrived)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,7 @@ class DeadLetterFilter:
     states: tuple[DeadLetterState, ...] = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
     limit: int | None = None
     newest_first: bool = True
+    behind: tuple[datetime, str] | None = None  # time of death and id of the last that was told: those that follow it
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,14 @@ calls: Final = Table(
     Index("calls_by_change", "change"),
 )
 
+# The messages that dead letters were made of, each once, however many letters keep it.
+bodies: Final = Table(
+    "bodies",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),  # SHA-256 of the document
+    Column("document", Words, nullable=False),  # JSON: body, content type, attributes and proofs
+)
+
 dead_letters: Final = Table(
     "dead_letters",
     metadata,
@@ -148,12 +156,17 @@ dead_letters: Final = Table(
     Column("claimed_at", UtcTime),
     Column("claimed_by", Words),
     Column("audit_id", Words),  # of the last replay or discard
-    Column("document", Words, nullable=False),  # the DeadLetter as JSON: what a replay needs
+    Column("document", Words, nullable=False),  # the DeadLetter as JSON: what a replay needs, but for `bodies`
     Column("rank", Words, nullable=False),
     Column("first_rank", Words, nullable=False),
     Column("change", BigInteger, nullable=False),
     Column("target", Words),  # as of a call
     Column("person", Words),
+    Column("body", LargeBinary),  # of `bodies`; None: there is none, or it stands in the document, as it once did
+    Column("is_replayable", Boolean, nullable=False),  # whether it holds a call, or what arrived
+    Column("unproved", BigInteger),  # characters kept of what nobody proved, which has a budget; None: it is proved
+    Index("dead_letters_by_body", "body"),
+    Index("dead_letters_unproved", "unproved", "state"),
     Index("dead_letters_by_call", "call_id"),
     Index("dead_letters_by_event", "event_id", "source"),
     Index("dead_letters_by_state", "state", "at"),

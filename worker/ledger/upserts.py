@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from worker.ledger.rows import DeadLetterState
 from worker.ledger.tables import (
     audits,
+    bodies,
     calls,
     dead_letters,
     events,
@@ -102,6 +103,12 @@ def dead_letter(dialect: str) -> Insert:
         },
         where=or_(newer, earlier),
     )
+
+
+@cache
+def body(dialect: str) -> Insert:
+    """What arrived is the same however often it is told."""
+    return _INSERT[dialect](bodies).on_conflict_do_nothing()
 
 
 @cache

@@ -39,12 +39,14 @@ _WEIGHT: Final[Mapping[State, int]] = {
 
 def record(connection: Connection, records: Sequence[Record]) -> None:
     """Write *records*, in any order and any number of times: the rows come out the same."""
+    letters = [told for told in records if isinstance(told, DeadLetter)]
     write_rows(
         connection,
         events=[_event(told) for told in records if isinstance(told, EventPlanned)],
         calls=[row for told in records for row in _calls(told)],
-        dead_letters=[_dead_letter(told) for told in records if isinstance(told, DeadLetter)],
+        dead_letters=[_dead_letter(told) for told in letters],
     )
+    _execute(connection, upserts.body, [*{row["digest"]: row for told in letters for row in _body(told)}.values()])
     _execute(connection, upserts.subject, [*{_key(row): row for told in records for row in _subjects(told)}.values()])
 
 
@@ -174,12 +176,24 @@ def _dead_letter(told: DeadLetter) -> Row:
         "tries": len(told.attempts),
         "claimed_at": None,
         "claimed_by": None,
-        "document": told.model_dump_json(exclude_defaults=True),
+        "document": told.document,
+        "unproved": len(told.document) + len(told.arrived or "") if told.unproved else None,
+        "body": _digest(told),
+        "is_replayable": told.call is not None or told.body is not None,
         "target": told.target_key,
         "person": told.person_key,
     }
-    rank = _rank(told.replays, 0, 0, told.at, row["document"])
+    rank = _rank(told.replays, 0, 0, told.at, (row["document"], row["body"]))
     return row | {"rank": rank, "first_rank": rank}
+
+
+def _body(told: DeadLetter) -> Iterable[Row]:
+    if told.arrived is not None:
+        yield {"digest": _digest(told), "document": told.arrived}
+
+
+def _digest(told: DeadLetter) -> bytes | None:
+    return None if told.arrived is None else hashlib.sha256(told.arrived.encode()).digest()
 
 
 def cause(letter: DeadLetter) -> str:

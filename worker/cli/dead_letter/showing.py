@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from itertools import chain
+from typing import Final
 
 import click
 
@@ -12,13 +14,15 @@ from worker.cli.dead_letter.finding import OPEN, Selection, nothing_found, selec
 from worker.cli.exits import finish
 from worker.cli.opening import open_ledger
 from worker.cli.output import Column, Document, Form, Listing, counted, output_option, say, short_duration, show_one
-from worker.ledger import DeadLetterRow, DeadLetterState, DeadLetterSummary
+from worker.ledger import DeadLetterHead, DeadLetterRow, DeadLetterState, DeadLetterSummary
+from worker.ledger.paging import in_pages
 from worker.settings import Settings
 
-_INTERNAL = {"document"}
+_INTERNAL = {"document", "arrived"}
+LISTED: Final = 100  # where nothing is said of a limit
 
 
-def row_document(row: DeadLetterRow) -> Document:
+def row_document(row: DeadLetterHead) -> Document:
     """What JSON tells of a dead letter: all but the message itself."""
     return {each.name: getattr(row, each.name) for each in fields(row) if each.name not in _INTERNAL}
 
@@ -27,7 +31,7 @@ def _ago(at: datetime) -> str:
     return short_duration(datetime.now(UTC) - at)
 
 
-LISTING: Listing[DeadLetterRow] = Listing(
+LISTING: Listing[DeadLetterHead] = Listing(
     "dead_letter",
     (
         Column("ID", lambda row: row.dead_letter_id[:8]),
@@ -63,23 +67,27 @@ LISTING: Listing[DeadLetterRow] = Listing(
 )
 @output_option
 def list_(selection: Selection, states: tuple[DeadLetterState, ...], form: Form) -> None:
-    """List dead letters, the last to die first."""
+    """List dead letters, the last to die first: 100 of them, or as many as --limit says."""
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        where = selection.where(settings, ledger, states or OPEN)
-        rows, summary = ledger.dead_letters(where), ledger.dead_letter_summary(where)
-    if rows or form in (Form.JSON, Form.JSONL):
-        LISTING.show(form, rows, matching=summary.count, oldest_at=summary.oldest_at, causes=summary.causes)
-    if not rows:
+        where = replace(selection.where(settings, ledger, states or OPEN), limit=selection.limit or LISTED)
+        summary = ledger.dead_letter_summary(where)
+        if summary.count or form in (Form.JSON, Form.JSONL):
+            rows = chain.from_iterable(in_pages(ledger.dead_letter_heads, where))
+            LISTING.show(form, rows, matching=summary.count, oldest_at=summary.oldest_at, causes=summary.causes)
+    if not summary.count:
         finish(nothing_found(selection))
         return
-    say(_in_words(summary, states))
+    say(_in_words(summary, states, where.limit))
 
 
-def _in_words(summary: DeadLetterSummary, states: tuple[DeadLetterState, ...]) -> str:
+def _in_words(summary: DeadLetterSummary, states: tuple[DeadLetterState, ...], limit: int | None) -> str:
+    of = f"{counted(limit)} of " if limit is not None and limit < summary.count else ""
+    more = "; more with --limit" if of else ""
     what = ", ".join(state.value for state in states) or "dead"
     oldest = short_duration(datetime.now(UTC) - summary.oldest_at) if summary.oldest_at else "-"
-    return f"{counted(summary.count)} {what}, oldest {oldest}, {summary.causes} cause{'s' * (summary.causes != 1)}"
+    causes = f"{summary.causes} cause{'s' * (summary.causes != 1)}"
+    return f"{of}{counted(summary.count)} {what}, oldest {oldest}, {causes}{more}"
 
 
 @click.command()
