@@ -65,6 +65,7 @@ class ProviderCall(BaseModel):
     event_type: Name
     occurred_at: Moment
     deadline: Moment  # no attempt is scheduled beyond it
+    planned_at: Moment | None = None  # by our own clock; None: by a version that did not tell
     provider: Name  # the instance's name, e.g. "genesys-eu"
     operation: Operation
     lane: Lane
@@ -112,8 +113,8 @@ class ProviderCall(BaseModel):
 
         So are the session calls that it covered: since it died they have been calls, or dead letters, of their own.
         """
-        afresh = {"attempts": (), "covers": (), "replays": self.replays + 1, "deadline": after(now, budget)}
-        return self.model_copy(update=afresh)
+        told = {"replays": self.replays + 1, "deadline": after(now, budget), "planned_at": now}
+        return self.model_copy(update={"attempts": (), "covers": (), **told})
 
 
 def call_id(source: str, event_id: str, provider: str, operation: str, unit: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
@@ -64,8 +64,10 @@ class Plan:
         )
 
 
-def plan_revocations(event: SessionEnded | UserDisabled, catalogue: Catalogue) -> Plan:
-    """The plan of *event*: pure, complete, the same for the same event and catalogue.
+def plan_revocations(
+    event: SessionEnded | UserDisabled, catalogue: Catalogue, planned_at: datetime | None = None
+) -> Plan:
+    """The plan of *event*: pure, complete, the same for the same event, catalogue and time by our clock.
 
     session.ended: DeleteTokensMe (genesys) or InvalidateToken (finbourne) with each session's own token, an encrypted
     invalidate (wibmo) by each token reference. user.disabled: at genesys one DeleteToken for the user id, which covers
@@ -74,7 +76,7 @@ def plan_revocations(event: SessionEnded | UserDisabled, catalogue: Catalogue) -
     Nothing to go by at a provider: refused as `route.unresolvable` where the event names the provider, else a
     `no_session_known` unit. session.ended never becomes a user-wide call. Units listed twice become one call.
     """
-    planner = _Planner(event, catalogue)
+    planner = _Planner(event, catalogue, planned_at)
     match event:
         case SessionEnded():
             steps = planner.sessions(event.data.sessions)
@@ -111,6 +113,7 @@ def _identity(step: Step) -> object:
 class _Planner:
     event: SessionEnded | UserDisabled
     catalogue: Catalogue
+    planned_at: datetime | None
 
     def sessions(self, sessions: tuple[Session, ...]) -> Iterator[Step]:
         for session in sessions:
@@ -184,6 +187,7 @@ class _Planner:
             event_id=event.id,
             event_type=event.type,
             occurred_at=event.time,
+            planned_at=self.planned_at,
             deadline=min(budget_ends, expiry_of(event.expirytime, event.time) or budget_ends),
             provider=instance.name,
             operation=operation,

@@ -124,7 +124,7 @@ class Intake:
         """What is to be done about an event: what its source may reach; of a replayed part, that part."""
         if not isinstance(judged, Arrival):
             return None
-        plan = plan_revocations(judged.event, self._catalogue)
+        plan = plan_revocations(judged.event, self._catalogue, datetime.now(UTC))
         if judged.only_provider:
             return plan.only(judged.only_provider)
         return plan.only(*judged.providers) if judged.providers else plan

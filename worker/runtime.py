@@ -21,6 +21,7 @@ from tasks.providers import KINDS
 from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker, lanes, limits, messages
 from worker.admission.evidence import Voucher
+from worker.coverage import Coverage
 from worker.doubting import Doubts
 from worker.engine.outbox import LoopOutbox
 from worker.holds.making import make_guard
@@ -53,6 +54,7 @@ class WorkerRuntime:
         self._desk = Desk(settings.ledger_url.get_secret_value())
         self.holds = make_guard(settings, self._desk)
         self._limits = RateLimits(settings, self._desk)
+        self._coverage = Coverage(time.monotonic)
         self._ring = _open_keys(settings)
         self._providers = Instances(settings, self._ring, self.holds.credential_changed)
         self._doubts = Doubts()
@@ -102,20 +104,32 @@ class WorkerRuntime:
         return datetime.now(UTC)
 
     async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-        """Make *call* at its provider once, in its turn, unless it is held.
+        """Make *call* at its provider once, in its turn, unless it is held or another call stands for it.
 
         Raises GivenBack where the worker stops before its turn has come.
         """
         provider = self._providers.get(call.provider)
         if provider is None:
             return Permanent(Reason.ROUTE_UNKNOWN_PROVIDER)
+        if known := self._coverage.known_of(call):
+            return known
+        with self._coverage.asking(call):
+            return await self._in_turn(call, provider)
+
+    async def _in_turn(self, call: ProviderCall, provider: Provider) -> Settled | Transient | Permanent | Held:
         ours = KINDS[self._settings.providers[call.provider].kind].uses_worker_credential(call.operation)
         limiter = self._limits.of(call)
         permit = await limiter.permit(call.lane) if limiter else None
-        verdict = await self.holds.attempt(call, partial(_make, provider, call), ours=ours)
+        verdict = await self.holds.attempt(call, partial(self._make, provider, call), ours=ours)
         if limiter and isinstance(verdict, Held) and not verdict.tried:
             limiter.give_back(permit)
         return verdict
+
+    async def _make(self, provider: Provider, call: ProviderCall) -> Outcome:
+        sent = self.now()
+        outcome = await _timed(provider, call)
+        self._coverage.learn(call, outcome, sent)
+        return outcome
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal; the sessions it stood for died with it, or get calls of their own."""
@@ -181,7 +195,7 @@ def _alone(call: ProviderCall) -> list[Message]:
     return [messages.call(each) for each in call.covers]
 
 
-async def _make(provider: Provider, call: ProviderCall) -> Outcome:
+async def _timed(provider: Provider, call: ProviderCall) -> Outcome:
     started = time.perf_counter()
     outcome = await provider.execute(call)
     _took.set(round((time.perf_counter() - started) * 1000, 1))

@@ -206,3 +206,11 @@ def test_what_is_kept_of_unfinished_events_is_bounded(start: Start) -> None:
     for arrival in arrivals:
         unfinished.note(arrival, sent, [None])
     assert not unfinished._confirmed
+
+
+def test_a_call_tells_when_it_was_planned_by_our_own_clock(start: Start, broker: Broker) -> None:
+    """By which a worker knows whether a success came later; the producer's clock alone decides nothing."""
+    before = datetime.now(UTC)
+    handled(start(), Delivered("a"))
+    [call] = [json.loads(each.body)[0][0] for each in broker.confirmed if each.exchange == CALLS]
+    assert before <= datetime.fromisoformat(call["planned_at"]) <= datetime.now(UTC)
