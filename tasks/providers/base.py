@@ -13,11 +13,13 @@ from yarl import URL
 
 from tasks.call import Operation, ProviderCall
 from tasks.hosts import is_host, is_loopback
-from tasks.outcome import Outcome, Permanent, Reason
-from tasks.sealing import Opener, SealError
+from tasks.outcome import Outcome, Permanent, Reason, Transient
+from tasks.sealing import Opener, SealError, UnknownKeyError
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 MASK: Final = SecretStr("•••")  # stands in a preview where the secret stands in the request
+KEY_TRIES: Final = 3  # at a call whose sealing key is not there; the folder of keys is looked at every second
+KEY_PAUSE: Final = 1.5  # seconds between two of them, at least
 
 _EVERY_REQUEST: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "User-Agent": "revoker"}
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]{1,16384}")
@@ -170,15 +172,21 @@ def _path_of(base_url: str) -> str:
     return URL(base_url, encoded=True).raw_path.rstrip("/")
 
 
-def open_sealed(opener: Opener, jwe: str | None, audience: str) -> SecretStr | Permanent:
-    """Return the bearer token in *jwe*, sealed for *audience*; call it in the frame that makes the HTTP call.
+def open_sealed(opener: Opener, call: ProviderCall, audience: str) -> SecretStr | Permanent | Transient:
+    """Return the bearer token of *call*, sealed for *audience*; call it in the frame that makes the HTTP call.
 
-    `crypto.seal` where it cannot be opened or is no bearer token (RFC 6750 section 2.1: it goes into a header).
+    `crypto.seal` where it cannot be opened or is no bearer token (RFC 6750 section 2.1: it goes into a header). A key
+    that is not there may have been put there this second: the call is tried again, as often as KEY_TRIES says.
     """
-    if jwe is None:
+    if call.jwe is None:
         return Permanent(Reason.ROUTE_UNRESOLVABLE, {"missing": "jwe"})
     try:
-        token = opener.open(jwe, audience)
+        token = opener.open(call.jwe, audience)
+    except UnknownKeyError:
+        missing = {"problem": "unknown_key"}
+        if call.attempt < KEY_TRIES:
+            return Transient(Reason.CRYPTO_SEAL, KEY_PAUSE, missing)
+        return Permanent(Reason.CRYPTO_SEAL, missing)
     except SealError:
         return Permanent(Reason.CRYPTO_SEAL)
     return token if is_sendable(token) else Permanent(Reason.CRYPTO_SEAL, {"problem": "not_a_bearer_token"})

@@ -8,7 +8,7 @@ import aiohttp
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tasks.call import Operation, ProviderCall
-from tasks.outcome import Outcome, Permanent, Transient
+from tasks.outcome import Outcome, Transient
 from tasks.providers import challenge
 from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.base import MASK, BaseUrl, CommonSettings, Kind, Request, endpoint, open_sealed
@@ -83,8 +83,8 @@ class Finbourne:
     async def execute(self, call: ProviderCall) -> Outcome:
         """Make *call* once. Raises ValueError for an operation of another kind."""
         _require(call)
-        token = open_sealed(self._opener, call.jwe, self.name)
-        if isinstance(token, Permanent):
+        token = open_sealed(self._opener, call, self.name)
+        if not isinstance(token, SecretStr):
             return token
         answer = await self._edge.send(self._delete_tokens(token), self._edge.deadline())
         return answer if isinstance(answer, Transient) else meaning(answer)

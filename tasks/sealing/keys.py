@@ -25,6 +25,10 @@ class SealError(Exception):
     """A credential cannot be sealed or opened, or a key is unfit. One sentence; no value, no key material."""
 
 
+class UnknownKeyError(SealError):
+    """The key that a credential is sealed for is not in the key ring, and may be put there any moment."""
+
+
 def generate_key(kid: str, algorithm: str = ALGORITHMS[0]) -> SealingKey:
     """Make a private key for *algorithm*: EC P-256, or RSA of 3072 bits. Raises SealError for another, or a bad kid."""
     if not KID.fullmatch(kid):

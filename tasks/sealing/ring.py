@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import SecretStr
 
 from tasks.sealing.envelope import checked_header, unseal
-from tasks.sealing.keys import SUFFIX, SealError, SealingKey, algorithm_of, check_private, read_keys
+from tasks.sealing.keys import SUFFIX, SealError, SealingKey, UnknownKeyError, algorithm_of, check_private, read_keys
 
 
 class Opener(Protocol):
@@ -22,7 +22,8 @@ class Opener(Protocol):
 class KeyRing:
     """Private keys found by their kid: an old key serves until no message needs it any more.
 
-    *reload*, if given, is asked once for all keys when a kid is unknown: a new key serves without a restart.
+    *reload* reads all keys anew, for whoever notices that they have changed. Opening reads nothing: a kid that nobody
+    has costs a look at the ring, however often it is asked for.
     Raises SealError for a key without a kid, with a kid twice, without its private half, or of a weak kind.
     """
 
@@ -39,7 +40,8 @@ class KeyRing:
     def open(self, jwe: str, audience: str) -> SecretStr:
         """Return the token sealed in *jwe* for the provider instance *audience*.
 
-        Raises SealError, with nothing of the token in it, in its chain, or in the frames of its traceback.
+        Raises SealError, with nothing of the token in it, in its chain, or in the frames of its traceback; where the
+        key is not there UnknownKeyError.
         """
         key = self._key_of(checked_header(jwe))
         token, objection = unseal(jwe, key, audience)
@@ -69,17 +71,16 @@ class KeyRing:
 
     def _key_of(self, header: dict[str, Any]) -> SealingKey:
         kid = header["kid"]
-        if kid not in self._keys:
-            self.reload()
-        if kid not in self._keys:
-            raise SealError("the sealed credential names a key that is not in the key ring")
-        if algorithm_of(self._keys[kid]) != header["alg"]:
+        key = self._keys.get(kid)
+        if key is None:
+            raise UnknownKeyError("the sealed credential names a key that is not in the key ring")
+        if algorithm_of(key) != header["alg"]:
             raise SealError("the sealed credential's alg is not that of the key it names")
-        return self._keys[kid]
+        return key
 
 
 def load_keys(folder: Path) -> KeyRing:
-    """Load the private keys `*.jwk.json` of *folder*, which is read again when a message names a kid not yet known.
+    """Load the private keys `*.jwk.json` of *folder*, which its `reload` reads again.
 
     Raises SealError, naming the file, for one that others than its owner may read or that is no private sealing key;
     and for a folder without any.

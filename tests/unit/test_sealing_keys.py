@@ -10,13 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, kid_of, load_keys, named_kids, save_key, seal
+from tasks.sealing import (
+    ALGORITHMS,
+    KeyRing,
+    SealError,
+    UnknownKeyError,
+    generate_key,
+    kid_of,
+    load_keys,
+    named_kids,
+    save_key,
+    seal,
+)
 
 TOKEN = "planted-marker-token-3f9a"
 AUDIENCE = "genesys-eu"
 KEYS = {algorithm: generate_key(f"key-{algorithm[:3]}", algorithm) for algorithm in ALGORITHMS}
 RING = KeyRing(KEYS.values())
 EC, RSA = ALGORITHMS
+STRANGERS = [generate_key(f"nobodys-{number}") for number in range(3)]
 
 
 def test_the_published_set_holds_no_private_half() -> None:
@@ -37,13 +49,24 @@ def test_keys_are_saved_for_their_owner_alone_and_loaded_again(tmp_path: Path) -
 
 
 def test_a_new_key_serves_without_a_restart(tmp_path: Path) -> None:
-    """An unknown kid makes the ring read its folder once more; a removed key is then gone."""
+    """Once the ring was told to read its folder again; a removed key is then gone."""
     old = save_key(tmp_path, KEYS[RSA])
     ring = load_keys(tmp_path)
     save_key(tmp_path, KEYS[EC])
     old.unlink()
+    with pytest.raises(UnknownKeyError):
+        ring.open(seal(TOKEN, AUDIENCE, KEYS[EC]), AUDIENCE)
+    assert ring.reload()
     assert ring.open(seal(TOKEN, AUDIENCE, KEYS[EC]), AUDIENCE).get_secret_value() == TOKEN
     assert ring.kids == (KEYS[EC].kid,)
+
+
+def test_opening_reads_no_file() -> None:
+    """Whatever a credential names, a thousand times over: it is done on the loop that makes everybody's calls."""
+    ring = KeyRing([KEYS[RSA]], reload=lambda: pytest.fail("the folder is read"))
+    for number in range(1000):
+        with pytest.raises(UnknownKeyError):
+            ring.open(seal(TOKEN, AUDIENCE, STRANGERS[number % 3]), AUDIENCE)
 
 
 def test_a_reload_that_finds_an_unfit_key_leaves_the_ring_as_it_was(tmp_path: Path) -> None:
@@ -107,8 +130,32 @@ def test_a_key_that_others_may_read_is_refused_by_name(tmp_path: Path, mode: int
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", '{"kty":"oct","k":"c2VjcmV0LW1hcmtlcg","kid":"k"}', json.dumps(KEYS[EC].as_dict(private=False))],
-    ids=["empty", "broken", "list", "symmetric", "public"],
+    [
+        "",
+        "{",
+        "[]",
+        '{"kty":"oct","k":"c2VjcmV0LW1hcmtlcg","kid":"k"}',
+        json.dumps(KEYS[EC].as_dict(private=False)),
+        json.dumps(
+            {
+                "kty": "OKP",
+                "crv": "X25519",
+                "x": "A" * 43,
+                "d": "c2VjcmV0LW1hcmtlci1vZi1hLWtleS1vZi0zMi1ieXQ",
+                "kid": "k",
+            }
+        ),
+        json.dumps(KEYS[EC].as_dict(private=True) | {"x": "A" * 43, "y": "A" * 43}),
+    ],
+    ids=[
+        "empty",
+        "broken",
+        "list",
+        "symmetric",
+        "public",
+        "a point of small order",
+        "a point that is not on the curve",
+    ],
 )
 def test_a_file_that_is_no_private_key_is_refused_by_name(tmp_path: Path, content: str) -> None:
     """A broken deployment is told at the start, without the file's content."""

@@ -1,13 +1,15 @@
 """Detached signatures: over the exact bytes, by a key of the kind that its algorithm asks for, or not at all."""
 
 import json
+import os
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc import jws
-from joserfc.jwk import OctKey
+from joserfc.jwk import OctKey, OKPKey
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
@@ -52,7 +54,7 @@ def jwks(path: Path, *keys: dict[str, Any], mode: int = 0o600) -> Path:
 
 def public(key: SigningKey) -> dict[str, Any]:
     """What the worker gets of *key*."""
-    return dict(key.as_dict(private=key is HS))
+    return dict(key.as_dict(private=isinstance(key, OctKey)))
 
 
 @pytest.mark.parametrize("key", [ED, HS])
@@ -176,12 +178,133 @@ def test_a_shared_secret_open_to_others_or_a_kid_twice_is_refused(tmp_path: Path
 def test_a_new_key_serves_and_an_old_one_ends_without_a_restart(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The file is read again when it changes; what cannot be read leaves the keys of before, and is told once."""
+    """The file is read again when it changes, and nothing is said of that."""
     path = jwks(tmp_path / "keys.json", public(ED))
     file = KeyFile(path)
     assert list(file.keys()) == ["ed"]
     jwks(path, public(HS), public(generate_signing_key("new")))
     assert list(file.keys()) == ["hs", "new"]
+    assert not caplog.records
+
+
+def removed(path: Path) -> None:
+    """The file is gone."""
+    path.unlink()
+
+
+def dangling(path: Path) -> None:
+    """A mount that is not there."""
+    path.unlink()
+    path.symlink_to(path.with_name("nowhere"))
+
+
+def a_folder(path: Path) -> None:
+    """What a container runtime makes of a missing file."""
+    path.unlink()
+    path.mkdir()
+
+
+def opened(path: Path) -> None:
+    """Anybody may read the secret in it."""
+    path.chmod(0o644)
+
+
+def broken(path: Path) -> None:
+    """Written by hand."""
     path.write_text("{")
-    assert [list(file.keys()), list(file.keys())] == [["hs", "new"]] * 2
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [*((key, change) for key in (ED, HS) for change in (removed, dangling, a_folder, broken)), (HS, opened)],
+)
+def test_a_file_that_can_serve_no_more_is_no_key(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, key: SigningKey, change: Callable[[Path], None]
+) -> None:
+    """Whoever takes a key away must not be believed by it; told once, however many events come; back, it serves."""
+    path = jwks(tmp_path / "keys.json", public(key))
+    file = KeyFile(path)
+    assert is_signed(BODY, sign(BODY, key), file.keys())
+    change(path)
+    assert not any(is_signed(BODY, sign(BODY, key), file.keys()) for _ in range(50))
     assert [record.msg for record in caplog.records] == ["source.keys_unreadable"]
+    _put_back(path, key)
+    assert is_signed(BODY, sign(BODY, key), file.keys())
+    change(path)
+    assert file.keys() == {}
+    assert [record.msg for record in caplog.records] == ["source.keys_unreadable"] * 2
+
+
+def _put_back(path: Path, key: SigningKey) -> None:
+    jwks(path.with_name("new.json"), public(key))
+    if path.is_dir():
+        path.rmdir()
+    path.with_name("new.json").replace(path)
+
+
+def by_another_file(path: Path, key: SigningKey) -> None:
+    """Renamed onto it."""
+    jwks(path.with_name("new.json"), public(key)).replace(path)
+
+
+def in_place(path: Path, key: SigningKey) -> None:
+    """The same file, written anew."""
+    jwks(path, public(key))
+
+
+def as_old_as_before(how: Callable[[Path, SigningKey], None]) -> Callable[[Path, SigningKey], None]:
+    """Then its time is put back, as `cp -p`, `rsync -t` and deployments do."""
+
+    def change(path: Path, key: SigningKey) -> None:
+        before = path.stat()
+        how(path, key)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+
+    return change
+
+
+@pytest.mark.parametrize("how", [by_another_file, in_place])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_file_of_the_same_size_and_time_is_read_again(
+    tmp_path: Path, algorithm: str, how: Callable[[Path, SigningKey], None]
+) -> None:
+    """The old key's signature is refused from then on, the new one's taken."""
+    old, new = (generate_signing_key(f"key-{number}", algorithm) for number in (1, 2))
+    path = tmp_path / "keys.json"
+    file = KeyFile(jwks(path, public(old)))
+    assert is_signed(BODY, sign(BODY, old), file.keys())
+    as_old_as_before(how)(path, new)
+    assert not is_signed(BODY, sign(BODY, old), file.keys())
+    assert is_signed(BODY, sign(BODY, new), file.keys())
+
+
+P = 2**255 - 19
+Y_OF_ORDER_8 = int.from_bytes(
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"
+)
+SMALL = [
+    (y + again * P | sign << 255).to_bytes(32, "little")
+    for y in (0, 1, P - 1, Y_OF_ORDER_8, P - Y_OF_ORDER_8)
+    for again in (0, 1)
+    for sign in (0, 1)
+    if y + again * P < 2**255
+]
+
+
+@pytest.mark.parametrize("point", SMALL, ids=bytes.hex)
+def test_a_key_that_fits_any_signature_is_refused_by_name(tmp_path: Path, point: bytes) -> None:
+    """All fourteen encodings of a point of small order (https://eprint.iacr.org/2020/1244), in whatever company."""
+    weak = {"kty": "OKP", "crv": "Ed25519", "x": b64(point), "kid": "weak"}
+    with pytest.raises(SigningKeyError, match=r"^keys\.json: the key weak fits any signature"):
+        read_keys(jwks(tmp_path / "keys.json", public(ED), weak))
+
+
+def test_a_point_of_small_order_fits_any_signature() -> None:
+    """Why such a key is refused: nobody's secret is in this signature, and it is good for every text."""
+    point = (1).to_bytes(32, "little")
+    assert point in SMALL
+    assert len(SMALL) == 14
+    weak = OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": b64(point), "kid": "weak"})
+    header = b64(json.dumps({"alg": "EdDSA", "kid": "weak"}).encode())
+    assert is_signed(BODY, f"{header}..{b64(point + bytes(32))}", {"weak": weak})

@@ -28,6 +28,10 @@ ALGORITHMS: Final = ("Ed25519", "HS256")
 MIN_SECRET: Final = 32  # bytes of an HS256 key, RFC 7518 section 3.2
 _KID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _DETACHED: Final = re.compile(r"([A-Za-z0-9_-]{1,512})\.\.[A-Za-z0-9_-]{43,128}")
+_P: Final = 2**255 - 19  # the field of Curve25519
+# The y of every point whose order divides 8, the cofactor: of order 4 (0), 1 (1), 2 (-1), and 8, which add up to y = 0.
+_Y8: Final = 0x5FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_SMALL_ORDERS: Final = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
 _NAMES: Final = {"OKP": frozenset({"EdDSA", "Ed25519"}), "oct": frozenset({"HS256"})}
 
 SigningKey = OKPKey | OctKey
@@ -104,8 +108,8 @@ def _named(header: object, keys: Keys) -> SigningKey | None:
 class KeyFile:
     """The keys of a source, read again when their file changes, so that rotation needs no restart.
 
-    Raises SigningKeyError or OSError where the file cannot serve at the start; later what was read last stays in
-    force, and an error is logged, once for each change.
+    Raises SigningKeyError or OSError where the file cannot serve at the start. A file that cannot serve later, or is
+    gone, is no key: whoever takes a key away must not be believed by it. An error is logged, once for each change.
     """
 
     def __init__(self, path: Path) -> None:
@@ -115,17 +119,24 @@ class KeyFile:
 
     def keys(self) -> Keys:
         """The keys in force now."""
-        try:
-            if self._stamp != (stamp := self._stamped()):
-                self._stamp = stamp
-                self._keys = read_keys(self._path)
-        except (SigningKeyError, OSError) as error:
-            logger.error("source.keys_unreadable", extra={"file": self._path.name, "error": type(error).__name__})  # noqa: TRY400 - its text adds nothing, its trace less
+        if self._stamp != (stamp := self._stamped()):
+            self._stamp, self._keys = stamp, self._read()
         return self._keys
 
-    def _stamped(self) -> tuple[int, int, int]:
-        status = self._path.stat()
-        return status.st_mtime_ns, status.st_ino, status.st_size
+    def _read(self) -> Keys:
+        try:
+            return read_keys(self._path)
+        except (SigningKeyError, OSError) as error:
+            logger.error("source.keys_unreadable", extra={"file": self._path.name, "error": type(error).__name__})  # noqa: TRY400 - its text adds nothing, its trace less
+            return {}
+
+    def _stamped(self) -> tuple[int, ...] | None:
+        """What tells one state of the file from another; None for one that is not there. ctime: nobody can set it."""
+        try:
+            it = self._path.stat()
+        except OSError:
+            return None
+        return it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns
 
 
 def read_keys(path: Path) -> Keys:
@@ -149,6 +160,9 @@ def _read(path: Path) -> list[SigningKey]:
         raise SigningKeyError(f"{path.name}: not a JWK Set of Ed25519 and HS256 keys, each with its kid")
     if is_open_to_others(path, status) and any(key.is_private for key in keys):
         raise SigningKeyError(f"{path.name}: holds a secret and is open to others; {WANTED}")
+    for key in keys:
+        if isinstance(key, OKPKey) and _is_of_small_order(key):
+            raise SigningKeyError(f"{path.name}: the key {key.kid} fits any signature (a point of small order)")
     return keys
 
 
@@ -169,6 +183,12 @@ def _key(jwk: Mapping[str, Any]) -> SigningKey:
     if not fits or not _KID.fullmatch(jwk["kid"]):
         raise ValueError("too short, of another curve, or without a fit kid")
     return key
+
+
+def _is_of_small_order(key: OKPKey) -> bool:
+    """Whether a signature for any text can be made up for *key*: the checks of RFC 8032, section 5.1.7, let it pass."""
+    y = int.from_bytes(key.public_key.public_bytes_raw(), "little") & ((1 << 255) - 1)  # its highest bit is x's sign
+    return y % _P in _SMALL_ORDERS
 
 
 def _header(segment: str) -> object:

@@ -102,8 +102,8 @@ class Genesys:
         return await self._idle_timeout(lambda bearer: self._requests.put_timeout(bearer, wanted), deadline)
 
     async def _delete_tokens_me(self, call: ProviderCall) -> Outcome:
-        token = open_sealed(self._opener, call.jwe, self.name)
-        if isinstance(token, Permanent):
+        token = open_sealed(self._opener, call, self.name)
+        if not isinstance(token, SecretStr):
             return token
         deadline = self._edge.deadline()
         answer = await self._edge.send(self._requests.delete_tokens_me(token), deadline)
