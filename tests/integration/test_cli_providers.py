@@ -77,6 +77,23 @@ def test_the_idle_timeout_is_set_with_consent_and_on_record(live: Installation) 
     assert entry.audit_id in result.stderr
 
 
+def test_the_idle_timeout_is_switched_with_consent_and_on_record(live: Installation) -> None:
+    """PutTokensTimeout: "Update or Enable/Disable". The time that is set stays."""
+    live.run("genesys", "idle-timeout", "set", "900", *GENESYS, "--yes")
+    for verb, is_on in (("disable", False), ("enable", True)):
+        live.run("genesys", "idle-timeout", verb, *GENESYS, code=2)
+        plan = live.run("genesys", "idle-timeout", verb, *GENESYS, "--dry-run").stderr
+        assert live.json("genesys", "idle-timeout", "get", *GENESYS)["enabled"] is not is_on
+        done = live.run("genesys", "idle-timeout", verb, *GENESYS, "--yes", "--reason", "policy 8")
+        shown = live.json("genesys", "idle-timeout", "get", *GENESYS)
+        assert (shown["seconds"], shown["enabled"]) == (900, is_on)
+        entry = live.desk.ledger.audits()[0]
+        assert (entry.action, entry.scope, entry.reason) == (f"genesys.idle-timeout.{verb}", "genesys", "policy 8")
+        assert entry.audit_id in done.stderr
+        assert ("on, after 900 s" if is_on else "off, 900 s if it were on") in plan
+        assert entry.result == ("was off, 900 s if it were on" if is_on else "was on, after 900 s")
+
+
 def test_a_refused_credential_is_not_permitted(live: Installation) -> None:
     """Exit code 77."""
     providers = json.loads(live.setting("providers"))

@@ -104,12 +104,23 @@ async def test_a_login_tells_how_long_its_token_lives_and_keeps_to_it() -> None:
 
 
 async def test_the_idle_timeout_can_be_read_and_set_within_its_bounds(caller: Caller) -> None:
-    """300 to 28800 seconds; anything else is 400 and changes nothing."""
+    """300 to 28800 seconds, anything else is 400 and changes nothing; what is not named stays."""
     worker, path = await caller.login(), "/genesys/api/v2/tokens/timeout"
     wanted = {"idleTokenTimeoutSeconds": 900, "enableIdleTokenTimeout": True}
     assert (await caller.ask("PUT", path, worker, json=wanted)).status == 200
     assert (await caller.ask("PUT", path, worker, json={"idleTokenTimeoutSeconds": 299})).status == 400
     assert await (await caller.ask("GET", path, worker)).json() == wanted
+    assert (await caller.ask("PUT", path, worker, json={"enableIdleTokenTimeout": False})).status == 200
+    assert await (await caller.ask("GET", path, worker)).json() == wanted | {"enableIdleTokenTimeout": False}
+
+
+@pytest.mark.parametrize("path", [ME, FINBOURNE])
+async def test_the_longest_token_that_an_event_may_carry_is_taken(caller: Caller, path: str) -> None:
+    """8192 characters, in one header."""
+    token = "t" * 8192
+    await caller.seed("genesys" if path == ME else "finbourne", token)
+    assert (await caller.ask("DELETE", path, token)).status in {200, 204}
+    assert (await caller.ask("DELETE", path, token)).status == 401
 
 
 async def test_a_worker_beyond_its_rate_limit_is_told_when_to_come_back() -> None:

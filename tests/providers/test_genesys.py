@@ -1,6 +1,7 @@
 """Genesys Cloud: one session by its own token, every token of a user by the worker's."""
 
 import asyncio
+import json
 from typing import ClassVar
 
 import aiohttp
@@ -199,6 +200,58 @@ async def test_setting_the_idle_timeout_keeps_what_it_does_not_know(
     assert put.body == wanted
     with pytest.raises(ValueError, match="300 to 28800"):
         await provider.set_idle_timeout(299)
+
+
+@pytest.mark.parametrize(
+    "current",
+    [
+        {"enableIdleTokenTimeout": True},
+        {"idleTokenTimeoutSeconds": None, "enableIdleTokenTimeout": True},
+        {"idleTokenTimeoutSeconds": 900},
+        {"idleTokenTimeoutSeconds": 900, "enableIdleTokenTimeout": None, "inactivityTimeoutUnit": "MINUTES"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("enabled", [True, False])
+async def test_the_idle_timeout_is_switched_whatever_else_is_told_of_it(
+    server: FakeProvider, session: aiohttp.ClientSession, current: dict[str, object], *, enabled: bool
+) -> None:
+    """Both members are optional; what is not there is not made up, and what is there goes back."""
+    server.will_answer(200, current)
+    provider = genesys(server.url, session)
+    idle = await provider.idle_timeout()
+    assert isinstance(idle, IdleTimeout)
+    assert idle.seconds == current.get("idleTokenTimeoutSeconds")
+    assert isinstance(await provider.set_idle_timeout(enabled=enabled), IdleTimeout)
+    kept = {name: value for name, value in current.items() if value is not None}
+    assert json.loads(server.heard[-1].body) == kept | {"enableIdleTokenTimeout": enabled}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"code": "internal.server.error", "message": "x", "idleTokenTimeoutSeconds": 900},
+        {"idleTokenTimeoutSeconds": "900"},
+        {"idleTokenTimeoutSeconds": True},
+        {"idleTokenTimeoutSeconds": 900.5},
+        {"enableIdleTokenTimeout": "false"},
+        b'{"idleTokenTimeoutSeconds":900,"idleTokenTimeoutSeconds":300}',
+        b"",
+    ],
+    ids=str,
+)
+async def test_what_is_no_idle_timeout_is_never_sent_back(
+    server: FakeProvider, session: aiohttp.ClientSession, body: object
+) -> None:
+    """PUT would make it the organization's setting."""
+    server.will_answer(200, body, {"Content-Type": "application/json"} if isinstance(body, bytes) else None)
+    provider = genesys(server.url, session)
+    for outcome in (await provider.idle_timeout(), await provider.set_idle_timeout(enabled=False)):
+        assert isinstance(outcome, Transient)
+        assert outcome.reason == Reason.PROVIDER_BAD_REPLY
+    assert {heard.method for heard in server.heard} == {"GET"}
 
 
 async def test_idle_timeouts_answer_with_the_outcome_where_there_is_none(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from typing import IO, TYPE_CHECKING, TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import IO, Any, TypeVar, cast
 
 import click
 from pydantic import BaseModel, SecretStr
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
-from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.one_event import secret_of
@@ -22,13 +22,10 @@ from worker.cli.tree import Commands
 from worker.ledger import AuditEntry
 from worker.settings import Settings
 
-if TYPE_CHECKING:
-    from tasks.providers.genesys import IdleTimeout
-
 T = TypeVar("T")
 
 genesys = Commands("genesys", help="Ask Genesys Cloud about a token, or about its idle timeout.")
-idle_timeout = Commands("idle-timeout", help="After how long without use an organization's tokens die: get, set.")
+idle_timeout = Commands("idle-timeout", help="After how long without use tokens die, if they do.")
 genesys.add_command(idle_timeout)
 
 _instance = click.option("--instance", metavar="NAME", help="The provider instance; needed where there are several.")
@@ -66,36 +63,85 @@ def get(instance: str | None, form: Form) -> None:
     show_one(form, "genesys_idle_timeout", _members(_ask(instance, lambda provider: provider.idle_timeout())))
 
 
+def _changing(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of whatever changes the idle timeout."""
+    why = click.option("--reason", "why", default="", metavar="TEXT", help="Why you do it; kept in the audit.")
+    for option in (output_option, yes_option, dry_run_option, why, _instance):
+        command = option(command)
+    return command
+
+
 @idle_timeout.command("set")
 @click.argument("seconds", type=click.IntRange(300, 28_800))
-@_instance
-@click.option("--reason", "why", default="", metavar="TEXT", help="Why you do it; kept in the audit.")
-@dry_run_option
-@yes_option
-@output_option
-def set_(seconds: int, instance: str | None, why: str, form: Form, *, dry_run: bool, yes: bool) -> None:  # noqa: PLR0913 - one for each option
+@_changing
+def set_(seconds: int, **asked: Any) -> None:  # noqa: ANN401 - as _Change names them
     """Have tokens die after SECONDS without use (PutTokensTimeout). It concerns every user of the organization."""
-    settings = Settings.load()
-    name = _name(settings, instance)
-    now = _ask(name, lambda provider: provider.idle_timeout())
-    say(f"{name}: the idle timeout is {_in_words(now)}; it would be {seconds} s")
-    if dry_run:
-        return
-    require_consent(f"Set it to {seconds} s?", yes=yes)
-    audit = AuditEntry(operator(), "genesys.idle-timeout.set", f"{name} {seconds}", why, count=1)
-    with open_ledger(settings) as ledger:
-        ledger.audit(audit)  # first: what cannot be accounted for is not done
-        try:
-            show_one(form, "genesys_idle_timeout", _members(_ask(name, lambda each: each.set_idle_timeout(seconds))))
-        except CommandError as failure:
-            ledger.audit(replace(audit, count=0, result=failure.message))
-            raise
-        ledger.audit(replace(audit, count=0, result=f"was {_in_words(now)}"))
-    say(f"audit {audit.audit_id}")
+    _Change("set", enabled=True, seconds=seconds, **asked).make()
+
+
+@idle_timeout.command()
+@_changing
+def enable(**asked: Any) -> None:  # noqa: ANN401 - as _Change names them
+    """Have tokens die without use, after the time that is set. It concerns every user of the organization."""
+    _Change("enable", enabled=True, **asked).make()
+
+
+@idle_timeout.command()
+@_changing
+def disable(**asked: Any) -> None:  # noqa: ANN401 - as _Change names them
+    """Have no token die for not being used; the time that is set stays. It concerns every user of the organization."""
+    _Change("disable", enabled=False, **asked).make()
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A change of the idle timeout, as an operator asks for it."""
+
+    verb: str
+    enabled: bool
+    instance: str | None
+    why: str
+    form: Form
+    dry_run: bool
+    yes: bool
+    seconds: int | None = None
+
+    def make(self) -> None:
+        """Tell what would be, ask, and do it, with a line in the audit before and after."""
+        settings = Settings.load()
+        name = _name(settings, self.instance)
+        now = _ask(name, lambda provider: provider.idle_timeout())
+        wanted = _in_words(IdleTimeout.model_validate(now.changed(enabled=self.enabled, seconds=self.seconds)))
+        say(f"{name}: the idle timeout is {_in_words(now)}; it would be {wanted}")
+        if self.dry_run:
+            return
+        require_consent(f"Change it to {wanted}?", yes=self.yes)
+        scope = f"{name} {self.seconds}" if self.seconds else name
+        audit = AuditEntry(operator(), f"genesys.idle-timeout.{self.verb}", scope, self.why, count=1)
+        with open_ledger(settings) as ledger:
+            ledger.audit(audit)  # first: what cannot be accounted for is not done
+            try:
+                changed = _ask(name, self._ask_for)
+            except CommandError as failure:
+                ledger.audit(replace(audit, count=0, result=failure.message))
+                raise
+            ledger.audit(replace(audit, count=0, result=f"was {_in_words(now)}"))
+        show_one(self.form, "genesys_idle_timeout", _members(changed))
+        say(f"audit {audit.audit_id}")
+
+    async def _ask_for(self, provider: Genesys) -> IdleTimeout | Outcome:
+        return await provider.set_idle_timeout(self.seconds, enabled=self.enabled)
 
 
 def _in_words(timeout: IdleTimeout) -> str:
-    return f"{timeout.seconds} s" if timeout.enabled else "off"
+    time = "a time that is not told" if timeout.seconds is None else f"{timeout.seconds} s"
+    match timeout.enabled:
+        case True:
+            return f"on, after {time}"
+        case False:
+            return f"off, {time} if it were on"
+        case _:
+            return f"{time}, on or off is not told"
 
 
 def _name(settings: Settings, instance: str | None) -> str:

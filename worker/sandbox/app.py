@@ -20,6 +20,7 @@ from worker.sandbox.journal import Journal
 from worker.sandbox.wibmo import Wibmo
 
 MAX_BODY: Final = 16 * 1024 * 1024  # bytes; a test seeds many tokens at once
+MAX_HEADER: Final = 32 * 1024  # bytes; a token may have 8192, and stands behind a word
 GRACE: Final = 1.0  # seconds for answers on their way when the sandbox stops
 
 SandboxProvider = Genesys | Finbourne | Wibmo
@@ -34,7 +35,7 @@ def make_app(config: SandboxConfig) -> web.Application:
     faults = FaultScript((*config.faults, *(load_faults(config.faults_file) if config.faults_file else ())))
     front = Front(journal, faults, config.latency_seconds)
     providers = _providers(config, front)
-    app = web.Application(client_max_size=MAX_BODY)
+    app = web.Application(client_max_size=MAX_BODY, handler_args={"max_field_size": MAX_HEADER})
     stores = {each.name: each.store for each in providers}
     app.add_routes(Control(stores, faults, journal, partial(_change_secret, providers)).routes())
     for provider in providers:

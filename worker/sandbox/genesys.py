@@ -153,9 +153,10 @@ class Genesys:
 
     def _set_timeout(self, body: bytes, request_id: str) -> Answer:
         try:
-            self._idle = IdleTimeout.model_validate_json(body)
+            told = IdleTimeout.model_validate_json(body).model_dump(exclude_unset=True)
         except ValidationError:
             return self.refusal(400, request_id)
+        self._idle = self._idle.model_copy(update=told)
         return self._idle_timeout(request_id)
 
     def _killed(self, user_id: str, request_id: str) -> Answer:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, Literal, TypeVar
 
-from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StrictBool, StrictInt, ValidationError
 
 from tasks.outcome import Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import challenge
@@ -40,12 +40,21 @@ class TokenInfo(ProviderModel):
 
 
 class IdleTimeout(ProviderModel):
-    """After how long without use a token dies: GetTokensTimeout. Members we do not know are kept as they are."""
+    """After how long without use a token dies: GetTokensTimeout. Members we do not know are kept as they are.
+
+    The vendor's definition (IdleTokenTimeout) has both members optional.
+    """
 
     model_config = ConfigDict(extra="allow")
 
-    seconds: int = Field(alias="idleTokenTimeoutSeconds")
-    enabled: bool = Field(alias="enableIdleTokenTimeout")
+    seconds: StrictInt | None = Field(None, alias="idleTokenTimeoutSeconds")
+    enabled: StrictBool | None = Field(None, alias="enableIdleTokenTimeout")
+
+    def changed(self, *, enabled: bool, seconds: int | None = None) -> Mapping[str, JsonValue]:
+        """Return the document that PutTokensTimeout takes: as it is but for *enabled*, and *seconds* where given."""
+        known = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        wanted = {"idleTokenTimeoutSeconds": seconds} if seconds is not None else {}
+        return {**known, **wanted, "enableIdleTokenTimeout": enabled}
 
 
 def error_code(answer: Answer) -> str | None:
@@ -120,7 +129,11 @@ def _of_status(answer: Answer, table: Mapping[int, Verdict]) -> Outcome:
 def _holds_no_error(answer: Answer) -> bool:
     """Whether a success holds nothing, or a JSON object that is no error document: a sign-in page is neither."""
     members = answer.document()
-    return answer.is_blank or (bool(members) and not any(members.get(name) for name in _ERRORS))
+    return answer.is_blank or (bool(members) and not _names_error(members))
+
+
+def _names_error(members: Mapping[str, object]) -> bool:
+    return any(members.get(name) for name in _ERRORS)
 
 
 def told(answer: Answer) -> Mapping[str, object]:
@@ -143,7 +156,10 @@ def with_proof(accepted: Settled, probe: Answer | Transient) -> Settled:
 
 def document(answer: Answer, model: type[Model]) -> Model | Transient:
     """Return the *model* in the body of a success; a bad reply where it is not there."""
+    members = answer.document()
+    if not members or _names_error(members):
+        return answer.bad_reply(told(answer))
     try:
-        return model.model_validate_json(answer.body)
+        return model.model_validate(members)
     except ValidationError:
         return answer.bad_reply(told(answer))

@@ -87,18 +87,18 @@ class Genesys:
         """Return after how long without use the organization's tokens die; the outcome where it is not told."""
         return await self._idle_timeout(self._requests.get_timeout, self._edge.deadline())
 
-    async def set_idle_timeout(self, seconds: int) -> IdleTimeout | Outcome:
-        """Have unused tokens die after *seconds* (300..28800, else ValueError), every other setting kept as it is.
+    async def set_idle_timeout(self, seconds: int | None = None, *, enabled: bool = True) -> IdleTimeout | Outcome:
+        """Have unused tokens die, or not; after *seconds* (300..28800, else ValueError) where given.
 
-        The worker's client needs directory:organization:admin for it.
+        Every other setting is kept as it is. The worker's client needs directory:organization:admin for it.
         """
-        if seconds not in IDLE_SECONDS:
+        if seconds is not None and seconds not in IDLE_SECONDS:
             raise ValueError("seconds must be from 300 to 28800")
         deadline = self._edge.deadline()
         current = await self._idle_timeout(self._requests.get_timeout, deadline)
         if not isinstance(current, IdleTimeout):
             return current
-        wanted = current.model_copy(update={"seconds": seconds, "enabled": True}).model_dump(mode="json", by_alias=True)
+        wanted = current.changed(enabled=enabled, seconds=seconds)
         return await self._idle_timeout(lambda bearer: self._requests.put_timeout(bearer, wanted), deadline)
 
     async def _delete_tokens_me(self, call: ProviderCall) -> Outcome:
