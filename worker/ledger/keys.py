@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, or_, select
 
@@ -20,7 +20,7 @@ from worker.ledger.rows import DeadLetterState
 from worker.ledger.tables import bodies, calls, dead_letters, key_uses
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 _AT_ONCE: Final = 500  # documents in memory
 _OFF_THE_DESK: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
@@ -50,18 +50,18 @@ def needs(connection: Connection, lately: datetime) -> dict[str, KeyNeed]:
     by_kid = select(calls.c.kid, func.count()).where(calls.c.state.in_(OPEN), calls.c.kid.is_not(None))
     for kid, count in connection.execute(by_kid.group_by(calls.c.kid)):
         found[kid].calls = count
-    for document, arrived in _dead_letters(connection, lately):
-        for kid in _kids_of(DeadLetter.of(document, arrived)):
+    for row in _dead_letters(connection, lately):
+        for kid in _kids_of(DeadLetter.of(row.document, row.arrived)):
             found[kid].dead_letters += 1
     return dict(found)
 
 
-def _dead_letters(connection: Connection, lately: datetime) -> Iterable[tuple[str, str | None]]:
+def _dead_letters(connection: Connection, lately: datetime) -> Iterable[Row[Any]]:
     """Whatever lies on the desk, held events included. A replayed event is in no other row until it is planned."""
     letter = dead_letters.c
-    kept = select(letter.document, bodies.c.document).outerjoin(bodies, bodies.c.digest == letter.body)
+    kept = select(letter.document, bodies.c.document.label("arrived")).outerjoin(bodies, bodies.c.digest == letter.body)
     wanted = kept.where(or_(letter.state.not_in(_OFF_THE_DESK), letter.claimed_at >= lately))
-    return connection.execute(wanted, execution_options={"yield_per": _AT_ONCE}).tuples()
+    return connection.execute(wanted, execution_options={"yield_per": _AT_ONCE})
 
 
 def _kids_of(letter: DeadLetter) -> set[str]:
