@@ -112,8 +112,10 @@ def issued_subjects(event: UserDisabled) -> tuple[IssSub, ...]:
 
 
 def issuers(event: SessionEnded | UserDisabled) -> frozenset[str]:
-    """Every issuer by whose name for them the event names somebody."""
-    return frozenset(each.iss for _, each in _simple_subjects(event) if isinstance(each, IssSub))
+    """Every issuer by whose word the event names anything; none where it names the person by no issuer's."""
+    named = [(part, each.iss) for part, each in _simple_subjects(event) if isinstance(each, IssSub)]
+    names_person = any(part == _THE_PERSON for part, _ in named)
+    return frozenset(issuer for _, issuer in named) if names_person else frozenset()
 
 
 def tenants(event: SessionEnded | UserDisabled) -> frozenset[str]:

@@ -82,8 +82,8 @@ class Scene:
         event = {"specversion": "1.0", "id": "e-1", "source": "urn:hr", "type": "user.disabled"}
         body = json.dumps({**event, "time": _minute_ago(), "data": {**people, "sessions": sessions}}).encode()
         settings, desk, publisher = Settings.load(), self.installation.desk, cast("Any", self.broker)
-        gate = FloodGate(desk.asked, LIMITS, settings.subjects())
-        controls = Controls(VOUCHER, TRUSTING, Memory(desk.asked, MAX_AGES), gate)
+        gate = FloodGate(desk.asked, LIMITS)
+        controls = Controls(VOUCHER, TRUSTING, Memory(desk.asked, MAX_AGES, timedelta(days=30)), gate)
         intake = Intake(settings.catalogue(), publisher, controls)
         assert not intake.handle([cast("Any", _Delivered(body))])
         [call] = self.broker.calls()

@@ -158,6 +158,11 @@ def test_a_signature_does_not_cover_the_attributes_of_binary_mode(keys: Path) ->
         ({"issuers": {"https://idp.example.com"}}, {"sub_id": {"format": "opaque", "id": "ada"}}, Rule.ISSUER),
         (
             {"issuers": {"https://idp.example.com"}},
+            {"sub_id": {"format": "complex", "user": {"format": "opaque", "id": "ada"}, "device": ISSUED}},
+            Rule.ISSUER,
+        ),
+        (
+            {"issuers": {"https://idp.example.com"}},
             {"sub_id": {"format": "aliases", "identifiers": [ISSUED, {**ISSUED, "iss": "https://other"}]}},
             Rule.ISSUER,
         ),
