@@ -66,7 +66,7 @@ async def seen(server: FakeProvider, provider: Wibmo, replies: Iterator[bytes]) 
     outcomes = []
     for reply in replies:
         server.will_answer(200, reply)
-        outcomes.append(await runtime._make(provider, INVALIDATE))
+        outcomes.append(await runtime._timed(provider, INVALIDATE))
     return outcomes
 
 

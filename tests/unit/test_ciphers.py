@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
+from codecs import BOM_UTF8
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -159,6 +162,68 @@ def test_an_answer_of_the_peers_rsa_key_is_read() -> None:
     assert theirs.decrypt(ours.encrypt(b"question")) == b"question"
     assert ours.decrypt(theirs.encrypt(b"answer")) == b"answer"
     unreadable(ours, ours.encrypt(b"question"))
+
+
+def in_lines(body: bytes, size: int = 76, end: bytes = b"\n") -> bytes:
+    """Break *body* into lines, as MIME does (RFC 2045 section 6.8)."""
+    return end.join(body[start : start + size] for start in range(0, len(body), size))
+
+
+WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+    "lines of 76": in_lines,
+    "lines of 64, CR LF": lambda body: in_lines(body, 64, b"\r\n") + b"\r\n",
+    "JSON quotes": lambda body: json.dumps(body.decode()).encode(),
+    "JSON quotes, slashes escaped": lambda body: json.dumps(body.decode()).replace("/", "\\/").encode(),
+    "JSON quotes around lines": lambda body: json.dumps(in_lines(body, 76, b"\r\n").decode()).encode(),
+    "a byte order mark": lambda body: BOM_UTF8 + body,
+    "a byte order mark and quotes": lambda body: BOM_UTF8 + json.dumps(body.decode()).encode() + b"\n",
+    "an object": lambda body: json.dumps({"data": body.decode()}).encode(),
+    "an object around lines": lambda body: b" " + json.dumps({"data": in_lines(body).decode()}, indent=1).encode(),
+}
+NO_WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
+    "more than data": lambda body: json.dumps({"data": body.decode(), "resCode": 500}).encode(),
+    "data twice": lambda body: b'{"data":"","data":"%s"}' % body,
+    "another member": lambda body: json.dumps({"Data": body.decode()}).encode(),
+    "an object in an object": lambda body: json.dumps({"data": {"data": body.decode()}}).encode(),
+    "an array": lambda body: json.dumps([body.decode()]).encode(),
+    "quotes in quotes": lambda body: json.dumps(json.dumps(body.decode())).encode(),
+    "half a quote": lambda body: b'"' + body,
+    "two messages": lambda body: body + b"\n" + body,
+    "a mark behind it": lambda body: body + BOM_UTF8,
+    "spaces in it": lambda body: body[:8] + b"  " + body[8:],
+}
+CODED = [name for name in ALL if name != "none"]
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS)
+@pytest.mark.parametrize("name", CODED)
+def test_what_services_put_around_a_message_is_taken_off(name: str, wrapping: str) -> None:
+    """Line breaks, JSON quotes, a byte order mark, `{"data": …}`: none of it changes what the message says."""
+    message = json.dumps({"resCode": 100, "resDesc": "SUCCESS " * 20}).encode()
+    assert ALL[name].decrypt(WRAPPINGS[wrapping](ALL[name].encrypt(message))) == message
+
+
+@pytest.mark.parametrize("wrapping", NO_WRAPPINGS)
+@pytest.mark.parametrize("name", AUTHENTICATED)
+def test_what_says_more_than_the_message_is_unreadable(name: str, wrapping: str) -> None:
+    """An object that holds a code beside the data may mean something else; so may whatever is not plain."""
+    unreadable(ALL[name], NO_WRAPPINGS[wrapping](ALL[name].encrypt(b"x" * 40)))
+
+
+def test_a_byte_order_mark_inside_is_forgiven() -> None:
+    """Some libraries write one before every text."""
+    for name in ALL:
+        assert decrypt_json(ALL[name], ALL[name].encrypt(BOM_UTF8 + b'{"resCode":100}')) == {"resCode": 100}
+
+
+@pytest.mark.parametrize(
+    "inside", [b'{"a":1,"a":1}', b'{"a":NaN}', b'{"a":"\\ud800"}', b'{"a":1}{}', BOM_UTF8 * 2 + b"{}"]
+)
+def test_what_is_inside_is_read_as_strictly_as_an_event(inside: bytes) -> None:
+    """One meaning, or none."""
+    reader = cipher("aes-gcm")
+    with pytest.raises(CipherError):
+        decrypt_json(reader, reader.encrypt(inside))
 
 
 @pytest.mark.parametrize("text", [b"QUJD\n", b" QUJD ", b"QUJD\r\n"])

@@ -154,6 +154,10 @@ class _Nobody:
         """None."""
         return []
 
+    def answers_around(self, provider: str, at: datetime) -> list[Any]:
+        """None."""
+        return []
+
 
 @given(MOMENTS, MOMENTS, SPANS)
 @THOROUGH

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -17,6 +18,7 @@ from joserfc.jwk import OctKey, RSAKey
 from tasks.events.json_body import MalformedJsonError, decode
 from tasks.providers.ciphers.coding import Encoding, decoded, encoded
 from tasks.providers.ciphers.config import BLOCK, CipherConfig, rsa_key
+from tasks.providers.ciphers.wrapping import unwrapped
 from tasks.sealing import is_canonical_compact
 
 NONCE: Final = 12  # bytes: NIST SP 800-38D section 8.2
@@ -62,7 +64,7 @@ def make_cipher(config: CipherConfig) -> Cipher:
 def decrypt_json(cipher: Cipher, data: bytes) -> dict[str, Any]:
     """Return the JSON object inside an answer's body, read as strictly as an event. Raises CipherError for all else."""
     try:
-        value = decode(cipher.decrypt(data))
+        value = decode(cipher.decrypt(data).removeprefix(BOM_UTF8))
     except (CipherError, MalformedJsonError):
         value = None
     if not isinstance(value, dict):
@@ -87,7 +89,7 @@ class _Encoded:
         return encoded(self.scheme.close(plaintext), self.encoding)
 
     def decrypt(self, data: bytes) -> bytes:
-        raw = decoded(data.strip(), self.encoding)
+        raw = decoded(unwrapped(data), self.encoding)
         plaintext = None if raw is None else self.scheme.open(raw)
         if plaintext is None:
             raise CipherError
@@ -191,7 +193,7 @@ class _Jwe:
         return jwe.encrypt_compact(header, plaintext, self.theirs, registry=self._registry).encode()
 
     def decrypt(self, data: bytes) -> bytes:
-        plaintext = self._open(data.strip())
+        plaintext = self._open(unwrapped(data))
         if plaintext is None:
             raise CipherError
         return plaintext
