@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -103,6 +104,8 @@ class DeadLetter(_Record):
     kind `unit`: one provider's part of an event that cannot be resolved; *body* is the event, replayed for this
     provider alone. kind `event`: a refused event; *body* is what arrived, None where it held a token in clear.
     kind `message`: something in a task queue that is no call of ours; *body* is what arrived.
+
+    An event that was to reach one provider alone names it in *provider*.
     """
 
     kind: Literal["call", "unit", "event", "message"]
@@ -129,6 +132,8 @@ class DeadLetter(_Record):
     attempts: tuple[Attempt, ...] = ()
     replays: Count = 0
     unproved: bool = False  # nobody who is listed says it: it has a budget
+    redelivered: bool = False  # the broker delivered its message before: a letter of it may have been made already
+    mac: str | None = Field(default=None, repr=False)  # of the process that made it: a replay vouches for no other
 
     @property
     def arrived(self) -> str | None:
@@ -174,8 +179,17 @@ LedgerRecord = Annotated[EventPlanned | CallOutcome, Field(discriminator="kind")
 ledger_record: Final[TypeAdapter[EventPlanned | CallOutcome]] = TypeAdapter(LedgerRecord)
 
 
+def digest(*parts: bytes) -> str:
+    """SHA-256 in hex over *parts*, each behind its length: no two sequences of parts run into the same bytes."""
+    prefixed = (len(part).to_bytes(8, "big") + part for part in parts)
+    return hashlib.sha256(b"".join(prefixed)).hexdigest()
+
+
 def dead_letter_id(*parts: str) -> str:
-    """The identity of a dead letter: of a call's, its call id; of the rest, what arrived. Redelivery keeps one row."""
+    """The identity of a dead letter: of a call's, its call id; of the rest, the digest of all that a replay would use.
+
+    So a redelivery keeps one row, and nobody's message takes the place of another one's.
+    """
     return str(uuid.uuid5(DEAD_LETTER_NAMESPACE, "\n".join(parts)))
 
 

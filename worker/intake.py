@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tasks.call import ProviderCall
     from tasks.events import SessionEnded, UserDisabled
     from tasks.plan import Catalogue
+    from tasks.records import DeadLetter
     from tasks.subject import SubjectIndex
     from worker.blast_radius.subject import Subject
     from worker.settings import Settings
@@ -118,7 +119,8 @@ class Intake:
         verdict = self._controls.admission.judge(event, evidence)
         if isinstance(verdict, Denied):
             return evidence, verdict
-        return evidence, Arrival(event, evidence.replays, evidence.only_provider, verdict.providers)
+        told = (evidence.replays, evidence.only_provider, verdict.providers, evidence.letter, evidence.vouched_at)
+        return evidence, Arrival(event, *told)
 
     def plan(self, judged: Judged) -> Plan | None:
         """What is to be done about an event: what its source may reach; of a replayed part, that part."""
@@ -137,23 +139,29 @@ class Intake:
         match judged:
             case InvalidEvent():
                 logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
-                return [messages.dead_letter(letters.of_refused(judged, evidence, now))]
+                return [self._dead(letters.of_refused(judged, evidence, now))]
             case Denied():
                 self._alarm.hear(judged)
-                return [messages.dead_letter(letters.of_denied(judged, evidence, now))]
+                return [self._dead(letters.of_denied(judged, evidence, now))]
             case Arrival(event=event) if is_held:
                 logger.warning("event.held_back", extra=_names(event))
-                return [messages.dead_letter(letters.of_held_back(event, evidence, now, subjects))]
+                return [self._dead(letters.of_held_back(event, evidence, now, subjects))]
             case Arrival(event=event) if plan:
                 return self._planned(event, plan, evidence)
         return []
+
+    def _dead(self, letter: DeadLetter) -> Publication:
+        return messages.dead_letter(self._vouched(letter))
+
+    def _vouched(self, letter: DeadLetter) -> DeadLetter:
+        return self._controls.voucher.letters.put_on(letter)
 
     def _planned(self, event: SessionEnded | UserDisabled, plan: Plan, evidence: Evidence) -> list[Publication]:
         now, subjects = datetime.now(UTC), self._catalogue.subjects
         _log(event, plan)
         return [
             *(messages.call(call) for call in plan.calls),
-            *messages.dead_letters(letters.of_units(event, plan.refused, evidence, now, subjects)),
+            *messages.dead_letters(map(self._vouched, letters.of_units(event, plan.refused, evidence, now, subjects))),
             messages.record(_record(event, plan, subjects, now)),
         ]
 

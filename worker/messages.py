@@ -21,6 +21,8 @@ REPLAYS: Final = "x-revocation-replays"  # how often an event, or one provider's
 SIGNATURE: Final = "x-revocation-signature"  # a producer's detached JWS over an event's body
 USER: Final = "x-revocation-user"  # of a replayed event: the broker user that RabbitMQ vouched for at first
 DOOR: Final = "x-revocation-door"  # of an event that came through the Celery door
+LETTER: Final = "x-revocation-letter"  # the id of the dead letter that an event is replayed from
+VOUCHED_AT: Final = "x-revocation-vouched-at"  # when the voucher was made, in milliseconds since 1970
 VOUCHER: Final = "x-revocation-voucher"  # a MAC of ours, without which the others of ours are not believed
 SEALED: Final = "(sealed)"  # what Celery shows instead of a task's arguments
 _ORIGIN: Final = f"revoker@{socket.gethostname()}"
@@ -82,7 +84,7 @@ def event(
     body: bytes,
     event_type: str,
     *,
-    content_type: str = CLOUDEVENTS_JSON,
+    content_type: str | None = CLOUDEVENTS_JSON,
     headers: Mapping[str, object] | None = None,
     only_provider: str | None = None,
 ) -> Message:

@@ -38,7 +38,7 @@ class Message:
     exchange: str
     routing_key: str
     body: bytes = field(repr=False)
-    content_type: str = "application/json"
+    content_type: str | None = "application/json"
     headers: Mapping[str, object] = field(default_factory=dict, repr=False)
     delay: int = 0  # whole seconds the broker keeps it back
     correlation_id: str | None = None

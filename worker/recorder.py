@@ -10,17 +10,19 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from tasks import records
 from tasks.call import ProviderCall
-from tasks.events import RejectionCode
+from tasks.events import InvalidEvent, RejectionCode, SessionEnded, UserDisabled, parse_event
+from tasks.events.plaintext import may_hold_plaintext
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
 from worker import broker, topology
+from worker.admission import letters
 from worker.admission.evidence import Evidence, Voucher
 from worker.batch_consumer import BatchConsumer, Stop, body_of
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NOT_OURS: Final = event_reason(RejectionCode.INVALID_REQUEST)
+LONGEST_IN_QUEUE: Final = timedelta(days=365)  # a death longer ago is a clock that was wrong, or invented
+# What the broker calls a death (https://www.rabbitmq.com/docs/dlx#effects).
+_REASONS: Final[Mapping[str, str]] = {
+    "delivery_limit": Reason.BROKER_DELIVERY_LIMIT,
+    "expired": Reason.BROKER_EXPIRED,
+    "maxlen": Reason.BROKER_MAXLEN,
+}
 
 Record = records.EventPlanned | records.CallOutcome | DeadLetter
 
@@ -121,15 +130,42 @@ def _read(message: Message, voucher: Voucher) -> Record | DeadLetters:
 
 
 def _given_up_by_broker(message: Message, voucher: Voucher, death: Mapping[str, Any]) -> DeadLetter:
-    """A message that came through the net: it crashed its process too often, or its task raised."""
-    limit = death.get("reason") == "delivery_limit"
+    """A message that came through the net: it crashed its process too often, its task raised, or its time ran out."""
+    at, detail = _time_of(death), {"queue": str(death.get("queue"))[:64]}
     if death.get("queue") in {queue.name for queue in topology.INTAKES}:
-        return _crashing_event(voucher.evidence(message))
+        evidence = voucher.evidence(message)
+        found, reason = _event_in(message, evidence), _reason_of(death, Reason.BROKER_REJECTED)
+        return voucher.letters.put_on(letters.of_given_up(found, evidence, reason, at, detail))
     call = _call_in(body_of(message))
     if call is None:
-        return unreadable(message, Reason.BROKER_DELIVERY_LIMIT if limit else NOT_OURS)
-    reason = Reason.BROKER_DELIVERY_LIMIT if limit else Reason.WORKER_LOST
-    return records.dead_letter_of_call(call, reason, datetime.now(UTC), {"queue": str(death.get("queue"))[:64]})
+        return unreadable(message, _reason_of(death, NOT_OURS))
+    reason = _reason_of(death, Reason.WORKER_LOST)
+    return voucher.letters.put_on(records.dead_letter_of_call(call, reason, at, detail))
+
+
+def _reason_of(death: Mapping[str, Any], rejected: str) -> str:
+    """*rejected*: what it means that a consumer gave the message up itself."""
+    return _REASONS.get(str(death.get("reason")), rejected)
+
+
+def _time_of(death: Mapping[str, Any]) -> datetime:
+    """When the broker gave it up: the same however often it is delivered since. Now, where it tells no such time."""
+    told, now = death.get("time"), datetime.now(UTC)
+    if not isinstance(told, datetime):
+        return now
+    at = told if told.tzinfo else told.replace(tzinfo=UTC)  # py-amqp reads timestamps as naive times in UTC
+    return at if now - LONGEST_IN_QUEUE <= at <= now else now
+
+
+def _event_in(message: Message, evidence: Evidence) -> SessionEnded | UserDisabled | InvalidEvent:
+    """The event, or why it is none. What crashed the intake must not crash the recorder."""
+    try:
+        return parse_event(
+            evidence.body, now=datetime.now(UTC), content_type=evidence.content_type, headers=message.headers
+        )
+    except Exception:  # noqa: BLE001 - whatever it is, it is the message's fault
+        is_storable = not may_hold_plaintext(evidence.body)
+        return InvalidEvent(RejectionCode.INVALID_REQUEST, "", body_storable=is_storable)
 
 
 def _all_in(message: Message, voucher: Voucher) -> Sequence[Record]:
@@ -169,19 +205,4 @@ def _refused(record: Record) -> DeadLetter:
         event_id=record.event_id,
         event_type=record.event_type,
         body_sha256=digest,
-    )
-
-
-def _crashing_event(evidence: Evidence) -> DeadLetter:
-    """Whatever it is that crashes the intake: its body is kept, for a replay after the fix."""
-    digest = hashlib.sha256(evidence.body).hexdigest()
-    return DeadLetter(
-        kind="event",
-        dead_letter_id=records.dead_letter_id("event", digest),
-        reason=Reason.BROKER_DELIVERY_LIMIT,
-        at=datetime.now(UTC),
-        replays=evidence.replays,
-        body_sha256=digest,
-        body_size=len(evidence.body),
-        **evidence.carried,
     )

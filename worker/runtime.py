@@ -156,7 +156,8 @@ class WorkerRuntime:
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see; the sessions it stood for get calls of their own."""
         letter = records.dead_letter_of_call(call.alone(), reason, self.now(), dict(detail))
-        await self._outbox.publish(messages.dead_letter(letter), *_alone(call), of=call)
+        told = messages.dead_letter(self._voucher.letters.put_on(letter))
+        await self._outbox.publish(told, *_alone(call), of=call)
 
     async def bury(self, letter: DeadLetter) -> None:
         """Publish *letter* of what is no call; returns once the broker confirmed it, else raises `PublishError`."""

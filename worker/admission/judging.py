@@ -27,6 +27,7 @@ Fault = tuple["Rule", str]  # and the place in the event, as an RFC 6901 pointer
 class Rule(StrEnum):
     """What a refused event fell foul of; in the order they are looked at."""
 
+    VOUCHER = "voucher"
     NOT_LISTED = "not_listed"
     USER = "user"
     BINARY_MODE = "binary_mode"
@@ -81,8 +82,13 @@ class Admission:
         return cls(settings.sources, proves_users=not broker.is_embedded(settings.broker_url.get_secret_value()))
 
     def judge(self, event: SessionEnded | UserDisabled, evidence: Evidence) -> Granted | Denied:
-        """Whether *event* is let in on *evidence*. What came through the Celery door is proved by that."""
+        """Whether *event* is let in on *evidence*. What came through the Celery door is proved by that.
+
+        On what a process of ours vouched for too long ago nothing is let in: its dead letter keeps the evidence.
+        """
         name, source = self._sources.get(event.source, (None, None))
+        if evidence.voucher_expired:
+            return Denied(Rule.VOUCHER, "", name, event)
         if source is None:
             is_let_in = evidence.through_door or not self._proves_users
             return Granted() if is_let_in else Denied(Rule.NOT_LISTED, "/source", None, event)

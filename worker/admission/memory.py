@@ -7,8 +7,9 @@ waited. By our own clock it is too old only where no outage explains its age: mo
 together. That the broker delivers a message again excuses nothing: nobody may have looked at it the first time. Not
 judged is an operator's replay (the desk looks at its age).
 
-**Remembered** is an event for as long as it would not be too old. The first that came decides what its id stands for,
-before anything is published; what came already counts as done only once the broker has confirmed all of it.
+**Remembered** is an event for as long as it would not be too old, a replay for as long as its voucher is good. The
+first that came decides what its id stands for, before anything is published; what came already counts as done only once
+the broker has confirmed all of it.
 
 While the ledger is away events go on, unremembered: to revoke a dead token again does no harm, a living one does.
 """
@@ -27,6 +28,7 @@ from typing import Final, TypeVar
 
 from tasks.events import MAX_AHEAD, InvalidEvent, RejectionCode, SessionEnded, UserDisabled
 from tasks.instants import before
+from worker.admission.evidence import VOUCHER_LIFE
 from worker.admission.judging import Denied
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.ledger.desk import Desk
@@ -40,6 +42,7 @@ PATIENCE: Final = 3.0  # seconds that a batch waits for the ledger
 SHORTEST_PAUSE: Final = 1.0  # seconds until a ledger that was away is asked again
 OVERLAP: Final = timedelta(hours=1)  # kept longer: of several intakes, one may not have got as far as the other
 FORGET_EVERY: Final = 1.0  # seconds
+REPLAY: Final = "replay"  # in place of the type of an event that an operator sent again
 # What the plan is made of. A hop on the way may write trace contexts, and each content mode has attributes of its own.
 _SAID: Final = {"type", "time", "expirytime", "data"}
 
@@ -52,12 +55,14 @@ class Arrival:
     replays: int = 0  # which replay of an operator's this is
     only_provider: str | None = None  # a replay for one provider's part
     providers: frozenset[str] = frozenset()  # that its source may reach; all of them where none is named
+    letter: str | None = None  # of a replay: the id of its dead letter
+    replayed_at: datetime | None = None
 
     @cached_property
     def identity(self) -> bytes:
         """What names it. Each replay is an event of its own: it can neither be taken for the first, nor come twice."""
-        named = [self.event.source, self.event.id, *([self.replays, self.only_provider] if self.replays else [])]
-        return _digest(named)
+        replay = [self.replays, self.only_provider, self.letter, self.replayed_at and self.replayed_at.isoformat()]
+        return _digest([self.event.source, self.event.id, *(replay if self.replays else [])])
 
     @cached_property
     def content(self) -> bytes:
@@ -153,7 +158,8 @@ class Memory:
         if time.monotonic() < self._forget_at:
             return {}
         self._forget_at = time.monotonic() + FORGET_EVERY
-        return {kind: before(self._limit(kind), OVERLAP) for kind in self._youngest}
+        limits = {kind: before(self._limit(kind), OVERLAP) for kind in self._youngest}
+        return limits | {REPLAY: datetime.now(UTC) - VOUCHER_LIFE - OVERLAP}
 
     def _asked(self, question: Callable[[Ledger], T]) -> T | None:
         """The ledger's answer; None while it is away. One that takes its time to fail is left alone the longer."""
@@ -178,6 +184,9 @@ class Memory:
 
 
 def _sighting(arrival: Arrival) -> Sighting:
+    """A replay is kept by its own time, for longer than its voucher lives: its event may be as old as it likes."""
+    if arrival.replays:
+        return Sighting(arrival.identity, arrival.content, REPLAY, arrival.replayed_at or datetime.now(UTC))
     return Sighting(arrival.identity, arrival.content, arrival.event.type, arrival.event.time)
 
 

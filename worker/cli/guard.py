@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 import click
 
 from tasks.outcome import Reason
+from worker.admission.evidence import Voucher
 from worker.blast_radius.window import flood_id
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.dead_letter.finding import why_option
-from worker.cli.dead_letter.replaying import Order, carry_out, rate_option
+from worker.cli.dead_letter.replaying import Order, carry_out, note_altered, rate_option
 from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.opening import open_ledger
 from worker.cli.output import Column, Form, Listing, counted, output_option, print_json, say, short_duration
 from worker.cli.tree import Commands
-from worker.dead_letters import Pace, ReplayPlan
+from worker.dead_letters import Pace, ReplayPlan, only_vouched
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, FloodRow, Ledger
 from worker.ledger.floods import HELD_BACK
 from worker.settings import Settings
@@ -103,7 +104,8 @@ def release(  # noqa: PLR0913 - one for each option
         if limit is None:
             ledger.end_floods(_keys(floods))
         audit = AuditEntry(operator(), "guard.release", _scope(floods), why)
-        plan = ReplayPlan(tuple(rows), ())
+        plan = only_vouched(ReplayPlan(tuple(rows), ()), Voucher.of(settings).letters)
+        note_altered(ledger, plan, audit)
         finish(carry_out(settings, ledger, Order(plan, Pace(rate), audit, form, "guard_release")))
 
 

@@ -8,6 +8,7 @@ from worker.dead_letters.replaying import INTERRUPTED, Pace, Replayer, ReplayRes
 from worker.dead_letters.republishing import replay_message
 from worker.dead_letters.superseding import supersedes, superseding
 from worker.dead_letters.unproved import unproved
+from worker.dead_letters.vouching import only_vouched
 
 __all__ = [
     "INTERRUPTED",
@@ -16,6 +17,7 @@ __all__ = [
     "ReplayPlan",
     "ReplayResult",
     "Replayer",
+    "only_vouched",
     "plan_replay",
     "replay_message",
     "supersedes",

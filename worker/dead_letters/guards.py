@@ -12,6 +12,7 @@ from typing import Final
 from tasks.events import RejectionCode
 from tasks.instants import before
 from tasks.outcome import event_reason
+from tasks.records import DeadLetter
 from worker.dead_letters.superseding import Calls, superseding
 from worker.ledger import DeadLetterRow, DeadLetterState
 
@@ -27,6 +28,8 @@ class Refusal(StrEnum):
     SETTLED = "settled"
     TOO_OLD = "too_old"
     CONFLICT = "conflict"  # its id stands for something else that was done
+    NOT_VOUCHED = "not_vouched"  # without the MAC of the process that made it: of an older version, or of a stranger
+    ALTERED = "altered"  # with a MAC that is not of this letter: somebody wrote into the ledger
     SUPERSEDED = "superseded"  # a later event's call killed the same
 
 
@@ -84,23 +87,25 @@ def plan_replay(
 def _refusal(
     row: DeadLetterRow, is_superseded: Callable[[DeadLetterRow], bool], since: Mapping[str, datetime], *, force: bool
 ) -> Refusal | None:
-    why = _impossible(row) or _unwise(row, since.get(row.event_type or ""))
+    letter = row.letter
+    why = _impossible(letter) or _unwise(row, letter, since.get(letter.event_type or ""))
     if why is None and not force and is_superseded(row):
         why = Refusal.SUPERSEDED
     return None if force and why not in _FINAL else why
 
 
-def _impossible(row: DeadLetterRow) -> Refusal | None:
-    if row.kind == "message":
+def _impossible(letter: DeadLetter) -> Refusal | None:
+    if letter.kind == "message":
         return Refusal.NOT_OURS
-    return None if row.is_replayable else Refusal.NOT_STORED
+    return None if letter.call or letter.body is not None else Refusal.NOT_STORED
 
 
-def _unwise(row: DeadLetterRow, since: datetime | None) -> Refusal | None:
+def _unwise(row: DeadLetterRow, letter: DeadLetter, since: datetime | None) -> Refusal | None:
+    """What the letter says of itself is under its MAC, the other columns of its row are not."""
     if row.state in _STANDING:
         return _STANDING[row.state]
     if row.call_state is not None and row.call_state.is_settled:
         return Refusal.SETTLED
-    if since is not None and row.occurred_at is not None and row.occurred_at < since:
+    if since is not None and letter.occurred_at is not None and letter.occurred_at < since:
         return Refusal.TOO_OLD
-    return _JUDGED.get(row.reason)
+    return _JUDGED.get(letter.reason)

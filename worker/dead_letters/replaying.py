@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from tasks.call import Lane
 from worker.admission.evidence import Voucher
 from worker.dead_letters.republishing import replay_message
+from worker.dead_letters.vouching import doubt_about
 from worker.dead_letters.watching import Desk, Watch
 from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
 from worker.publisher import Message, PublishError
@@ -97,6 +98,7 @@ class Replayer:
     progress: Callable[[int], None] = lambda _: None
     is_stopping: Callable[[], bool] = lambda: False
     sleep: Callable[[float], object] = time.sleep
+    claims: bool = False  # whether what nobody vouches for goes as a claim
     _count: _Count = field(default_factory=_Count, init=False)
 
     def run(self, rows: Sequence[DeadLetterRow], pace: Pace, audit: AuditEntry) -> ReplayResult:
@@ -166,25 +168,34 @@ class Replayer:
             self._count.stopped = str(failures[0])
 
     def _claimed(self, rows: Sequence[DeadLetterRow], audit: AuditEntry) -> list[DeadLetterRow]:
-        """Those of *rows* that are ours now. One that was replayed and died meanwhile is another death: given back."""
+        """Those of *rows* that are ours now; given back is what has changed since the plan.
+
+        One that was replayed and died meanwhile is another death, and what is not vouched for is nobody's.
+        """
         planned = {row.dead_letter_id: row.replays for row in rows}
         claimed = []
         for state in {row.state for row in rows}:
             ids = [row.dead_letter_id for row in rows if row.state is state]
             claimed += self.ledger.claim(ids, audit=audit, also=[state] if state in CLOSED else [])
-        for row in claimed:
-            if row.replays != planned[row.dead_letter_id]:
-                self.ledger.release_claim(row.dead_letter_id)
-        return [row for row in claimed if row.replays == planned[row.dead_letter_id]]
+        sound = [row for row in claimed if row.replays == planned[row.dead_letter_id] and self._is_vouched(row)]
+        for other in {row.dead_letter_id for row in claimed} - {row.dead_letter_id for row in sound}:
+            self.ledger.release_claim(other)
+        return sound
+
+    def _is_vouched(self, row: DeadLetterRow) -> bool:
+        return doubt_about(row, self.voucher.letters, claims=self.claims) is None
 
     def _published(self, rows: Sequence[DeadLetterRow]) -> Sequence[PublishError | None]:
         now = datetime.now(UTC)
         try:
-            return self.publisher.publish([replay_message(row.letter, now, self.budgets, self.voucher) for row in rows])
+            return self.publisher.publish([self._message(row, now) for row in rows])
         except BaseException:
             for row in rows:
                 self.ledger.release_claim(row.dead_letter_id)
             raise
+
+    def _message(self, row: DeadLetterRow, now: datetime) -> Message:
+        return replay_message(row.letter, now, self.budgets, self.voucher, row.replays)
 
     def _result(self, watch: Watch) -> ReplayResult:
         count = self._count

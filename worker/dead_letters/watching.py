@@ -80,7 +80,7 @@ class Watch:
         """What the intake made of a replayed event, or of one provider's part of it."""
         parts = self._ledger.calls_of_event(row.event_id or "", row.source)
         mine = [part for part in parts if part.dead_letter_id != row.dead_letter_id]
-        return [part for part in mine if row.kind == "event" or part.provider == row.provider]
+        return [part for part in mine if row.provider is None or part.provider == row.provider]
 
     def _move(self, row: DeadLetterRow, to: set[str]) -> None:
         del self.pending[row.dead_letter_id]

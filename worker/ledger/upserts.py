@@ -9,11 +9,13 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, case, func, or_
+from sqlalchemy import ColumnElement, Table, and_, bindparam, case, func, not_, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.ledger.rows import DeadLetterState
 from worker.ledger.tables import (
+    UtcTime,
+    Words,
     audits,
     bodies,
     calls,
@@ -82,23 +84,37 @@ def call(dialect: str) -> Insert:
 
 _FIRST: Final = {"first_reason", "first_at", "first_rank"}
 _IDENTITY: Final = {"dead_letter_id", "audit_id", "change"}  # the audit id tells who acted last, and stays
+_GENERATION: Final = {"replays", "rank"}
+_CLOSED: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
+DIED_BEFORE: Final = "died_before"
+GENERATION_DIGITS: Final = 8  # a rank begins with them
 
 
 @cache
 def dead_letter(dialect: str) -> Insert:
     """The last death describes the dead letter, the first one is kept beside it.
 
-    An operator's claim, replay or discard gives way to a later generation only: an old copy changes nothing.
+    An operator's claim, replay or discard gives way to a later generation. What is closed (replayed or discarded) is
+    opened by a new message that is the same as before, too: its sender said it once more, which must not go without a
+    trace. The parameter DIED_BEFORE tells a new message from a late copy: its letter opens what last died before that.
+    The generation stays the highest, so that no death of an earlier replay describes what was opened again.
     """
     insert = _INSERT[dialect](dead_letters)
     new, old = insert.excluded, dead_letters.c
-    open_to = or_(old.state == DeadLetterState.DEAD, new.replays > old.replays)
-    newer, earlier = and_(new.rank > old.rank, open_to), new.first_rank < old.first_rank
+    outranks, is_later = new.rank > old.rank, new.replays > old.replays
+    is_closed = or_(*(old.state == state for state in _CLOSED))  # IN cannot be prepared for many rows
+    opens = and_(is_closed, old.at < bindparam(DIED_BEFORE, type_=UtcTime))
+    newer = or_(and_(outranks, or_(old.state == DeadLetterState.DEAD, is_later)), opens)
+    earlier = new.first_rank < old.first_rank
+    generation = func.substr(old.rank, 1, GENERATION_DIGITS, type_=Words())
+    rank = generation.concat(func.substr(new.rank, GENERATION_DIGITS + 1))
     return insert.on_conflict_do_update(
         index_elements=[old.dead_letter_id],
         set_={
-            **_where(newer, insert, dead_letters, set(old.keys()) - _FIRST - _IDENTITY),
+            **_where(newer, insert, dead_letters, set(old.keys()) - _FIRST - _IDENTITY - _GENERATION),
             **_where(earlier, insert, dead_letters, _FIRST),
+            "replays": case((and_(newer, is_later), new.replays), else_=old.replays),
+            "rank": case((not_(newer), old.rank), (outranks, new.rank), else_=rank),
             "change": new.change,
         },
         where=or_(newer, earlier),

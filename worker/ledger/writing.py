@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import update
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Connection
+
+NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+AGAIN: Final = timedelta(minutes=10)  # in which an intake that ended is back, and gets what it had in hand
 
 Record = EventPlanned | CallOutcome | DeadLetter
 Row = dict[str, Any]
@@ -184,7 +187,20 @@ def _dead_letter(told: DeadLetter) -> Row:
         "person": told.person_key,
     }
     rank = _rank(told.replays, 0, 0, told.at, (row["document"], row["body"]))
-    return row | {"rank": rank, "first_rank": rank}
+    return row | {"rank": rank, "first_rank": rank, upserts.DIED_BEFORE: _opens_from(told)}
+
+
+def _opens_from(told: DeadLetter) -> datetime:
+    """The letter opens what was closed, and had last died before this time.
+
+    A message that the broker delivers for the first time is a new one, whatever it is like. One that it delivers again
+    may be the very message of which the closed letter was made, its acknowledgement lost: within AGAIN it is taken for
+    that. A call is never new: its id is of an event that was taken in once.
+    """
+    if told.kind == "call":
+        return NEVER
+    at = max(told.at, NEVER + AGAIN)
+    return at - AGAIN if told.redelivered else at
 
 
 def _body(told: DeadLetter) -> Iterable[Row]:
@@ -206,7 +222,7 @@ def _rank(replays: int, weight: int, attempt: int, at: datetime | None, news: ob
     """A text that sorts as (replays, weight, attempt, time); the digest decides ties, alike in any order of arrival."""
     moment = at.astimezone(UTC).isoformat(timespec="microseconds") if at else "0"
     digest = hashlib.blake2s(repr(news).encode(), digest_size=4).hexdigest()
-    return f"{replays:08d}.{weight}.{attempt:08d}.{moment}.{digest}"
+    return f"{replays:0{upserts.GENERATION_DIGITS}d}.{weight}.{attempt:08d}.{moment}.{digest}"
 
 
 def _json(detail: Mapping[str, str]) -> str:

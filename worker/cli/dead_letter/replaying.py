@@ -28,7 +28,16 @@ from worker.cli.opening import open_ledger, open_publisher
 from worker.cli.output import Form, counted, output_option, print_json, say
 from worker.cli.progress import progress
 from worker.cli.values import Rate
-from worker.dead_letters import INTERRUPTED, Pace, Replayer, ReplayPlan, ReplayResult, plan_replay
+from worker.dead_letters import (
+    INTERRUPTED,
+    Pace,
+    Refusal,
+    Replayer,
+    ReplayPlan,
+    ReplayResult,
+    only_vouched,
+    plan_replay,
+)
 from worker.ledger import AuditEntry, DeadLetterState, Ledger
 from worker.settings import Settings
 
@@ -44,6 +53,7 @@ class Order:
     audit: AuditEntry
     form: Form
     name: str = "replay"
+    claims: bool = False  # what nobody vouches for goes as a claim
 
     @property
     def is_json(self) -> bool:
@@ -87,24 +97,41 @@ def _paced(command: Callable[..., None]) -> Callable[..., None]:
 @why_option(required=False)
 @_paced
 @click.option(
+    "--unvouched", is_flag=True, help="Also refused events kept by an older version: as claims, to be proved anew."
+)
+@click.option(
     "--force", is_flag=True, help="Also what is settled, superseded, too old, a conflict, discarded or replayed."
 )
 @dry_run_option
 @yes_option
 @output_option
 def replay(  # noqa: PLR0913 - one for each option
-    *, selection: Selection, why: str, pace: Pace, form: Form, everything: bool, force: bool, dry_run: bool, yes: bool
+    *,
+    selection: Selection,
+    why: str,
+    pace: Pace,
+    form: Form,
+    everything: bool,
+    unvouched: bool,
+    force: bool,
+    dry_run: bool,
+    yes: bool,
 ) -> None:
     """Give dead letters another try, oldest first, each with a fresh time budget. Shows the plan and asks first."""
     require_narrowing(selection, everything=everything)
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        plan = _plan(settings, ledger, selection, force=force)
+        plan = only_vouched(
+            _plan(settings, ledger, selection, force=force), Voucher.of(settings).letters, claims=unvouched
+        )
         if not plan.ready and not plan.refused:
             finish(nothing_found(selection))
             return
-        order = Order(plan, pace, AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why), form)
+        audit = AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why)
+        order = Order(plan, pace, audit, form, claims=unvouched)
         _show_plan(order, dry_run=dry_run)
+        if not dry_run:
+            note_altered(ledger, plan, audit)
         say_held(ledger, {row.provider for row in plan.ready if row.provider})
         if dry_run or not plan.ready:
             finish(_nothing_to_do(plan))
@@ -132,6 +159,14 @@ def _nothing_to_do(plan: ReplayPlan) -> Exit:
     return Exit.DONE if plan.ready else Exit.REFUSED
 
 
+def note_altered(ledger: Ledger, plan: ReplayPlan, audit: AuditEntry) -> None:
+    """Put on record what somebody wrote into the ledger, as *audit*'s operator came upon it."""
+    ids = [row.dead_letter_id for row, why in plan.refused if why is Refusal.ALTERED]
+    if ids:
+        found = AuditEntry(audit.actor, "dead-letter.altered", audit.scope, audit.reason, len(ids), ", ".join(ids[:10]))
+        ledger.audit(found)
+
+
 def carry_out(settings: Settings, ledger: Ledger, order: Order) -> Exit:
     """Replay what *order* says and tell what it came to. Ctrl-C ends it after the step it is in."""
     ready = order.plan.ready
@@ -141,7 +176,8 @@ def carry_out(settings: Settings, ledger: Ledger, order: Order) -> Exit:
         stop_wished() as stop,
     ):
         voucher = Voucher.of(settings)
-        replayer = Replayer(ledger, publisher, settings.budgets(), voucher, advance, stop.is_set, stop.wait)
+        told = (advance, stop.is_set, stop.wait)
+        replayer = Replayer(ledger, publisher, settings.budgets(), voucher, *told, claims=order.claims)
         result = replayer.run(ready, order.pace, order.audit)
     _show_result(order, result)
     return _exit_code(order.plan, result)
