@@ -133,7 +133,7 @@ class DeadLetter(_Record):
     replays: Count = 0
     unproved: bool = False  # nobody who is listed says it: it has a budget
     redelivered: bool = False  # the broker delivered its message before: a letter of it may have been made already
-    mac: str | None = Field(default=None, repr=False)  # of the process that made it: a replay vouches for no other
+    mac: Name | None = Field(default=None, repr=False)  # of the process that made it: a replay vouches for no other
 
     @property
     def arrived(self) -> str | None:

@@ -26,7 +26,7 @@ from worker.admission.memory import Memory
 from worker.admission.sources import SourceSettings
 from worker.blast_radius.gate import FloodGate
 from worker.blast_radius.window import Limits
-from worker.dead_letters import Pace, Replayer, ReplayResult, plan_replay
+from worker.dead_letters import Pace, Replayer, ReplayResult, only_vouched, plan_replay
 from worker.intake import Controls, Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
 from worker.ledger.desk import Desk as LedgerDesk
@@ -130,7 +130,8 @@ class Desk:
     def replay(self, rows: Sequence[DeadLetterRow], pace: Pace = FAST, **how: Any) -> ReplayResult:
         """Replay those of *rows* that the guards let through, with connections of its own."""
         ledger = Ledger.open(self.ledger_url)
-        ready = plan_replay(rows, ledger, datetime.now(UTC), MAX_AGES, force=how.pop("force", False)).ready
+        plan = plan_replay(rows, ledger, datetime.now(UTC), MAX_AGES, force=how.pop("force", False))
+        ready = only_vouched(plan, VOUCHER.letters, claims=how.get("claims", False)).ready
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
                 return Replayer(ledger, publisher, BUDGETS, VOUCHER, **how).run(ready, pace, audit())

@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from ledger_records import after, dead, entry, outcome, planned, refused
@@ -139,6 +139,82 @@ def test_an_old_copy_changes_nothing_of_what_an_operator_did(ledger: Ledger, sta
     ledger.record([dead(), dead(at=99, reason="net.tls")])
     assert before.state is state
     assert desk(ledger) == before
+
+
+KINDS: Final = ("event", "unit", "message")
+
+
+def closed(ledger: Ledger, letter: DeadLetter, state: DeadLetterState, generation: int = 1) -> None:
+    """Have an operator discard or replay *letter*."""
+    if state is DeadLetterState.DISCARDED:
+        ledger.discard([letter.dead_letter_id], audit=entry("discard"))
+    else:
+        replayed(ledger, letter, generation)
+    assert desk(ledger).state is state
+
+
+CLOSED: Final = pytest.mark.parametrize("state", [DeadLetterState.REPLAYED, DeadLetterState.DISCARDED])
+
+
+@CLOSED
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_message_opens_what_was_closed(ledger: Ledger, state: DeadLetterState, kind: str) -> None:
+    """Its producer said it once more: that is never gone without a trace, whatever became of the first."""
+    ledger.record([refused("e1", kind)])
+    closed(ledger, refused("e1", kind), state)
+    again = refused("e1", kind, at=after(3.000001), reason="event.access_denied")
+    ledger.record([again])
+    row = desk(ledger)
+    assert (row.state, row.at, row.reason, row.letter) == (DeadLetterState.DEAD, again.at, again.reason, again)
+    assert (row.first_at, row.first_reason, row.claimed_by) == (after(3), "event.invalid_time", None)
+
+
+@CLOSED
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("late", "is_open"),
+    [
+        ({}, False),
+        ({"at": after(2)}, False),
+        ({"at": after(4), "redelivered": True}, False),
+        ({"at": after(603), "redelivered": True}, False),
+        ({"at": after(604), "redelivered": True}, True),
+        ({"at": after(9999), "replays": 1}, False),
+    ],
+)
+def test_a_late_copy_of_the_same_message_opens_nothing(
+    ledger: Ledger, state: DeadLetterState, kind: str, late: dict[str, Any], *, is_open: bool
+) -> None:
+    """The letter delivered again; the message, soon after; a captured replay. Later on one too many is shown."""
+    replays = late.get("replays", 0)
+    ledger.record([refused("e1", kind, replays=replays)])
+    closed(ledger, refused("e1", kind), state, replays + 1)
+    ledger.record([refused("e1", kind, **late)])
+    assert (desk(ledger).state is DeadLetterState.DEAD) == is_open
+
+
+def test_a_generation_never_goes_back(ledger: Ledger) -> None:
+    """A letter that was replayed, died and was discarded, opened by a new message: its next replay is the third."""
+    ledger.record([refused("e1")])
+    replayed(ledger, refused("e1"))
+    ledger.record([refused("e1", at=after(5), replays=1)])
+    closed(ledger, refused("e1"), DeadLetterState.DISCARDED)
+    new = refused("e1", at=after(9))
+    ledger.record([new])
+    assert (desk(ledger).state, desk(ledger).replays, desk(ledger).letter) == (DeadLetterState.DEAD, 1, new)
+    closed(ledger, refused("e1"), DeadLetterState.REPLAYED, generation=2)
+    ledger.record([refused("e1", at=after(5), replays=1)])
+    assert desk(ledger).state is DeadLetterState.REPLAYED
+    ledger.record([refused("e1", at=after(12), replays=2)])
+    assert (desk(ledger).state, desk(ledger).replays) == (DeadLetterState.DEAD, 2)
+
+
+def test_a_new_message_leaves_a_claim_alone(ledger: Ledger) -> None:
+    """Somebody is replaying the same; what comes of that is the trace of both."""
+    ledger.record([refused("e1")])
+    ledger.claim([refused("e1").dead_letter_id], audit=entry())
+    ledger.record([refused("e1", at=after(9))])
+    assert desk(ledger).state is DeadLetterState.CLAIMED
 
 
 def test_deaths_in_any_order_keep_the_first_reason_and_the_last(ledger: Ledger) -> None:

@@ -13,6 +13,7 @@ from tasks.events import MAX_BODY
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call
 from worker import messages, topology
 from worker.admission.evidence import Voucher
+from worker.dead_letters import replay_message
 from worker.ledger import LedgerRefused, LedgerUnavailable
 from worker.recorder import Record, Recorder, read
 
@@ -49,7 +50,13 @@ def died(queue: str, reason: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("reason", "expected"), [("delivery_limit", "broker.delivery_limit"), ("rejected", "worker.lost")]
+    ("reason", "expected"),
+    [
+        ("delivery_limit", "broker.delivery_limit"),
+        ("rejected", "worker.lost"),
+        ("expired", "broker.expired"),
+        ("maxlen", "broker.maxlen"),
+    ],
 )
 def test_a_call_the_broker_gave_up_keeps_all_that_a_replay_needs(reason: str, expected: str) -> None:
     """It crashed its process too often, or its task raised: the call itself is in the dead letter."""
@@ -72,6 +79,95 @@ def test_the_sessions_that_a_given_up_call_was_to_cover_die_with_it_each_by_itse
     ]
     assert len({letter.dead_letter_id for letter in ledger.taken}) == len(ledger.taken)
     assert {letter.detail.get("covered_by") for letter in ledger.taken[1:]} == {CALL.call_id}
+
+
+EVENT = {
+    "specversion": "1.0",
+    "id": "e-1",
+    "source": "urn:hr",
+    "type": "user.disabled",
+    "time": NOW.isoformat(),
+    "data": {"sub_id": {"format": "opaque", "id": "ada"}},
+}
+BINARY = {f"ce-{name}": value for name, value in EVENT.items() if name != "data"}
+
+
+def lost_event(reason: str = "expired", body: object = EVENT, **headers: Any) -> DeadLetter:
+    """What the recorder makes of an event that the broker gave up in the intake's queue."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    letter = read(
+        Delivered(content, topology.DEAD.name, **{"x-death": died("revocation.intake", reason), **headers}), VOUCHER
+    )
+    assert isinstance(letter, DeadLetter)
+    return letter
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("expired", "broker.expired"),
+        ("maxlen", "broker.maxlen"),
+        ("delivery_limit", "broker.delivery_limit"),
+        ("rejected", "broker.rejected"),
+        ("whatever comes next", "broker.rejected"),
+    ],
+)
+@pytest.mark.parametrize(("body", "headers"), [(EVENT, {}), (EVENT["data"], BINARY)])
+def test_an_event_the_broker_gave_up_tells_why_and_which_it_was(
+    reason: str, expected: str, body: object, headers: dict[str, Any]
+) -> None:
+    """An operator who reads `delivered 20 times` of a message whose time ran out looks in the wrong place."""
+    letter = lost_event(reason, body, **headers)
+    assert (letter.kind, letter.reason, letter.detail) == ("event", expected, {"queue": "revocation.intake"})
+    assert (letter.source, letter.event_id, letter.event_type) == ("urn:hr", "e-1", "user.disabled")
+    assert letter.occurred_at == NOW
+    assert VOUCHER.letters.covers(letter)
+    assert replay_message(letter, NOW, {}, VOUCHER).body == json.dumps(body).encode()
+
+
+def test_an_event_that_was_replayed_and_given_up_is_a_death_of_that_replay() -> None:
+    """Else it stays `replayed` in the ledger for ever, and nobody sees it."""
+    first = lost_event()
+    again = replay_message(first.model_copy(update={"replays": 1, "mac": None}), NOW, {}, VOUCHER)
+    assert messages.REPLAYS not in again.headers, "nobody vouches for it"
+    signed = VOUCHER.letters.put_on(first.model_copy(update={"replays": 1}))
+    letter = lost_event("delivery_limit", **replay_message(signed, NOW, {}, VOUCHER).headers)
+    assert (letter.replays, letter.dead_letter_id) == (2, first.dead_letter_id)
+
+
+@pytest.mark.parametrize("body", [{**EVENT, "access_token": "x"}, {**EVENT, "note": "Bearer abcdef"}, b"x" * 70_000])
+def test_an_event_with_a_token_in_clear_is_not_kept_because_the_broker_gave_it_up(body: object) -> None:
+    """Nobody looked into it before."""
+    letter = lost_event(body=body)
+    assert (letter.body, letter.headers, letter.reason) == (None, {}, "broker.expired")
+    assert letter.body_sha256
+
+
+def test_what_crashes_even_the_reading_of_events_is_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It came here because it ends the intake; the recorder lives, and keeps the body where it holds no token."""
+
+    def crash(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("worker.recorder.parse_event", crash)
+    assert lost_event().body
+    assert lost_event(body=b"Bearer abcdef").body is None
+
+
+@pytest.mark.parametrize(
+    ("queue", "body"), [("revocation.intake", b"{}"), ("revocation.calls.x", messages.call(CALL).body)]
+)
+def test_the_broker_tells_when_a_message_died(queue: str, body: bytes) -> None:
+    """The same however late, and however often, the recorder gets it: so a copy is known for one."""
+    told = NOW.replace(tzinfo=None)
+    for time, expected in ((told, NOW), (NOW, NOW), (None, None), ("x", None), (datetime(1, 1, 1), None)):  # noqa: DTZ001 - as py-amqp reads it
+        death = {"queue": queue, "reason": "expired", "count": 1, "time": time}
+        letter = read(Delivered(body, topology.DEAD.name, **{"x-death": [death]}), VOUCHER)
+        assert isinstance(letter, DeadLetter)
+        if expected:
+            assert letter.at == expected
+        else:
+            assert datetime.now(UTC) - letter.at < timedelta(minutes=1)
 
 
 def test_an_event_the_broker_gave_up_keeps_its_body() -> None:

@@ -108,6 +108,9 @@ def of_units(
 
 
 def _event_id(evidence: Evidence) -> str:
+    """A replay that came too late may be a stranger's copy of one: it opens no letter that is closed."""
+    if evidence.voucher_expired:
+        return records.dead_letter_id("expired", evidence.digest)
     return evidence.letter or records.dead_letter_id("event", evidence.digest)
 
 

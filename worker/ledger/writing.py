@@ -195,9 +195,9 @@ def _opens_from(told: DeadLetter) -> datetime:
 
     A message that the broker delivers for the first time is a new one, whatever it is like. One that it delivers again
     may be the very message of which the closed letter was made, its acknowledgement lost: within AGAIN it is taken for
-    that. A call is never new: its id is of an event that was taken in once.
+    that. A call is never new, as its id is of an event that was taken in once; nor is a replay, which has a generation.
     """
-    if told.kind == "call":
+    if told.kind == "call" or told.replays:
         return NEVER
     at = max(told.at, NEVER + AGAIN)
     return at - AGAIN if told.redelivered else at
