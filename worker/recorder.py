@@ -31,6 +31,7 @@ from worker.unreadable import unreadable
 if TYPE_CHECKING:
     from kombu.message import Message
 
+    from worker.admission.letter_mac import LetterMac
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -170,18 +171,19 @@ def _event_in(message: Message, evidence: Evidence) -> SessionEnded | UserDisabl
 
 def _all_in(message: Message, voucher: Voucher) -> Sequence[Record]:
     try:
-        return _apart(read(message, voucher))
+        return _apart(read(message, voucher), voucher.letters)
     except ValidationError:
         return [unreadable(message, NOT_OURS)]
 
 
-def _apart(record: Record | DeadLetters) -> Sequence[Record]:
+def _apart(record: Record | DeadLetters, mac: LetterMac) -> Sequence[Record]:
     """A call that the broker gave up takes the sessions it was to cover along: each is a dead letter of its own."""
     match record:
         case DeadLetters():
             return record.apart()
-        case DeadLetter():
-            return records.apart(record)
+        case DeadLetter(call=ProviderCall(covers=covers)) if covers:
+            parts = records.apart(record)
+            return [mac.put_on(each) for each in parts] if mac.covers(record) else parts
     return [record]
 
 

@@ -79,6 +79,7 @@ def test_the_sessions_that_a_given_up_call_was_to_cover_die_with_it_each_by_itse
     ]
     assert len({letter.dead_letter_id for letter in ledger.taken}) == len(ledger.taken)
     assert {letter.detail.get("covered_by") for letter in ledger.taken[1:]} == {CALL.call_id}
+    assert all(VOUCHER.letters.covers(letter) for letter in ledger.taken)
 
 
 EVENT = {
