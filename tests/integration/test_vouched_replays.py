@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+from uuid import uuid4
 
 import pytest
 from replay_desk import BUDGETS, EVERY, FAST, MAX_AGES, VOUCHER, Desk, as_made, audit, dead_call, dead_unit
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from tasks.records import DeadLetter
 from worker import broker, messages
@@ -19,7 +20,7 @@ from worker.batch_consumer import body_of
 from worker.blast_radius.window import Limits
 from worker.dead_letters import Refusal, Replayer, ReplayPlan, only_vouched, plan_replay
 from worker.ledger import DeadLetterRow, DeadLetterState
-from worker.ledger.tables import dead_letters
+from worker.ledger.tables import bodies, dead_letters
 from worker.publisher import Message, Publisher
 
 TYPE = "user.disabled"
@@ -216,7 +217,10 @@ def write(desk: Desk, letter: DeadLetter, document: DeadLetter) -> None:
     """Put *document* in the place of *letter*'s, as whoever may write to the database can."""
     with desk.ledger._database.writing() as connection:
         row = dead_letters.c.dead_letter_id == letter.dead_letter_id
-        connection.execute(update(dead_letters).where(row).values(document=document.model_dump_json()))
+        kept = uuid4().bytes
+        connection.execute(insert(bodies).values(digest=kept, document=document.arrived or "{}"))
+        told = {"document": document.document, "body": None if document.arrived is None else kept}
+        connection.execute(update(dead_letters).where(row).values(told))
 
 
 @every_kind
