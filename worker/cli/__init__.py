@@ -1,8 +1,8 @@
 """The command line `revoker`: one tree, whose parts are imported when they are used, so that `--help` is fast."""
 
-from worker.cli.tree import Commands
+from worker.cli.tree import Program
 
-main = Commands(
+main = Program(
     "revoker",
     help="Session ended or user disabled: revoke the tokens at every provider, and prove it.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

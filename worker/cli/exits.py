@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from enum import IntEnum
 
 import click
@@ -26,6 +28,11 @@ class CommandError(click.ClickException):
     def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(message)
         self.exit_code = code  # type: ignore[misc] # click declares it for the class, and reads it from the instance
+
+    def format_message(self) -> str:
+        """The message with nothing in it that acts on a terminal: it may name a file, or hold what a server said."""
+        plain: Callable[[str], str] = importlib.import_module("worker.cli.output").plain  # on failure only
+        return "\n".join(map(plain, self.message.splitlines()))
 
 
 def finish(code: Exit) -> None:

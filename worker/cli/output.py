@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from worker.cli import terminal
+
 Row = TypeVar("Row")
 Document = dict[str, Any]
 
@@ -23,8 +25,9 @@ NARROW: Final = 80  # columns, where no terminal says otherwise
 WIDE: Final = 10_000
 LEAST: Final = 8  # characters a column keeps that is cut
 GAP: Final = 2  # characters between two columns
-# Escapes, line and direction changes: what a producer put into a name must not act on an operator's terminal.
-_ACTIVE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+# Escapes, changes of line and direction, characters without a width, tags, halves and those of private use: what a
+# producer put into a name must not act on an operator's terminal, nor pass for another name.
+_ACTIVE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # general categories of the Unicode standard
 
 
 class Form(StrEnum):
@@ -83,8 +86,9 @@ class Listing(Generic[Row]):
 
 def print_json(name: str, document: Mapping[str, Any], indent: int | None = 2) -> None:
     """Print *document* as JSON of schema `revoker.<name>/1`: times in UTC after RFC 3339."""
-    text = json.dumps({"schema": f"revoker.{name}/1", **document}, ensure_ascii=False, indent=indent, default=_plain)
-    click.echo(re.sub(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]", lambda each: f"\\u{ord(each[0]):04x}", text))
+    is_ascii = not terminal.has_every_character()
+    text = json.dumps({"schema": f"revoker.{name}/1", **document}, ensure_ascii=is_ascii, indent=indent, default=_plain)
+    click.echo("\n".join(_replaced(line, lambda each: json.dumps(each)[1:-1]) for line in text.split("\n")))
 
 
 def show_one(form: Form, name: str, document: Document) -> None:
@@ -107,7 +111,13 @@ def say(message: str) -> None:
 
 def plain(value: str) -> str:
     """*value* with a � for each character that would act on a terminal."""
-    return _ACTIVE.sub("�", value)
+    return _replaced(value, lambda _: "�")
+
+
+def _replaced(text: str, stand_in: Callable[[str], str]) -> str:
+    if text.isprintable():
+        return text
+    return "".join(stand_in(each) if unicodedata.category(each) in _ACTIVE else each for each in text)
 
 
 def rfc3339(at: datetime) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from worker.cli import terminal
 from worker.cli.exits import CommandError, Exit
 
 
@@ -48,6 +49,15 @@ class Commands(click.Group):
             raise
         except Exception as error:  # noqa: BLE001 - a bug is raised again as it is
             raise _clear(error) from None
+
+
+class Program(Commands):
+    """The whole tree, as a program of its own."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own
+        """Run it, whatever stdout and stderr are."""
+        terminal.prepare()
+        return super().main(*args, **kwargs)
 
 
 def _clear(error: Exception) -> Exception:
