@@ -269,6 +269,7 @@ OTHERWISE: Final[Mapping[str, Any]] = {
     "attempts": (Attempt(at=NOW, reason="http.429"),),
     "replays": 7,
     "redelivered": True,
+    "unproved": True,
     "mac": "0" * 64,
 }
 
