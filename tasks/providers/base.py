@@ -14,7 +14,7 @@ from yarl import URL
 from tasks.call import Operation, ProviderCall
 from tasks.hosts import is_host, is_loopback
 from tasks.outcome import Outcome, Permanent, Reason, Transient
-from tasks.sealing import Opener, SealError, UnknownKeyError
+from tasks.sealing import Opener, SealError, UnknownKeyError, kid_of
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 MASK: Final = SecretStr("•••")  # stands in a preview where the secret stands in the request
@@ -182,11 +182,14 @@ def open_sealed(opener: Opener, call: ProviderCall, audience: str) -> SecretStr 
         return Permanent(Reason.ROUTE_UNRESOLVABLE, {"missing": "jwe"})
     try:
         token = opener.open(call.jwe, audience)
-    except UnknownKeyError:
-        missing = {"problem": "unknown_key"}
-        if call.attempt < KEY_TRIES:
-            return Transient(Reason.CRYPTO_SEAL, KEY_PAUSE, missing)
-        return Permanent(Reason.CRYPTO_SEAL, missing)
-    except SealError:
-        return Permanent(Reason.CRYPTO_SEAL)
-    return token if is_sendable(token) else Permanent(Reason.CRYPTO_SEAL, {"problem": "not_a_bearer_token"})
+    except SealError as error:
+        problem = _told(error.problem, call.jwe)
+        may_come = isinstance(error, UnknownKeyError) and call.attempt < KEY_TRIES
+        return Transient(Reason.CRYPTO_SEAL, KEY_PAUSE, problem) if may_come else Permanent(Reason.CRYPTO_SEAL, problem)
+    return token if is_sendable(token) else Permanent(Reason.CRYPTO_SEAL, _told("not_a_bearer_token", call.jwe))
+
+
+def _told(problem: str, jwe: str) -> Mapping[str, str]:
+    """What is the matter with a sealed credential, and which key it is sealed for, as far as its header tells."""
+    kid = kid_of(jwe)
+    return {"problem": problem, **({"kid": kid} if kid else {})}

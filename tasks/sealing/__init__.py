@@ -1,7 +1,7 @@
 """Sealed credentials: a token travels as a compact JWE (RFC 7516) for one provider, and only we can open it."""
 
 from tasks.sealing.envelope import ENCRYPTION, is_canonical_compact, kid_of, named_kids, seal
-from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, UnknownKeyError, generate_key, save_key
+from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, SealProblem, UnknownKeyError, generate_key, save_key
 from tasks.sealing.ring import KeyRing, Opener, load_keys
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "KeyRing",
     "Opener",
     "SealError",
+    "SealProblem",
     "SealingKey",
     "UnknownKeyError",
     "generate_key",

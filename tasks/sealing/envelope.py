@@ -12,7 +12,7 @@ from typing import Any, Final
 from joserfc import jwe
 from pydantic import SecretStr
 
-from tasks.sealing.keys import ALGORITHMS, KID, SealError, SealingKey, algorithm_of
+from tasks.sealing.keys import ALGORITHMS, KID, SealError, SealingKey, SealProblem, algorithm_of
 
 ENCRYPTION: Final = "A256GCM"
 MAX_JWE: Final = 16 * 1024  # bytes
@@ -51,13 +51,13 @@ def seal(token: str, audience: str, public_key: SealingKey) -> str:
 def checked_header(compact: str) -> dict[str, Any]:
     """Return the protected header of *compact*, every member of it allowed. Raises SealError for any other."""
     if len(compact) > MAX_JWE or not is_canonical_compact(compact):
-        raise SealError("the sealed credential is not a compact JWE of at most 16 KiB")
+        raise SealError("the sealed credential is not a compact JWE of at most 16 KiB", SealProblem.FORM)
     encoded = compact.partition(".")[0]
     header = _json_object(_decoded(encoded)) if len(encoded) <= MAX_HEADER else None
     if header is None:
-        raise SealError("the sealed credential's header is not a small JSON object")
+        raise SealError("the sealed credential's header is not a small JSON object", SealProblem.HEADER)
     if objection := _objection_to(header):
-        raise SealError(f"the sealed credential's {objection}")
+        raise objection
     return header
 
 
@@ -77,20 +77,26 @@ def named_kids(document: str) -> Iterator[str]:
     return (kid for compact in _COMPACT.findall(plain) if (kid := kid_of(compact)))
 
 
-def unseal(compact: str, key: SealingKey, audience: str) -> tuple[SecretStr, str]:
-    """Return the token in *compact* and an objection to it, which is empty where the token may be used.
+def unseal(compact: str, key: SealingKey, audience: str) -> tuple[SecretStr, SealError | None]:
+    """Return the token in *compact* and an objection to it, None where the token may be used.
 
-    A value and not an exception, whose traceback would hold the plaintext. The header is to be checked before.
+    The objection is returned and not raised, because a traceback would hold the plaintext. The header is to be checked
+    before.
     """
     try:
         plaintext = jwe.decrypt_compact(compact, key, registry=_REGISTRY).plaintext
     except Exception:  # noqa: BLE001 - whatever a hostile envelope provokes in the library is one answer outside
-        return SecretStr(""), "the sealed credential cannot be decrypted"
+        return SecretStr(""), SealError("the sealed credential cannot be decrypted", SealProblem.TAMPERED)
     match _json_object(plaintext):
         case {"aud": str(aud), "token": str(token), **others} if not others and _TOKEN.fullmatch(token):
-            return SecretStr(token), "" if aud == audience else "the sealed credential is for another provider"
+            return SecretStr(token), None if aud == audience else _for_another_provider()
         case _:
-            return SecretStr(""), "the sealed credential does not hold exactly an aud and a token"
+            sentence = "the sealed credential does not hold exactly an aud and a token"
+            return SecretStr(""), SealError(sentence, SealProblem.CONTENT)
+
+
+def _for_another_provider() -> SealError:
+    return SealError("the sealed credential is for another provider", SealProblem.OTHER_PROVIDER)
 
 
 def is_canonical_compact(value: str) -> bool:
@@ -110,12 +116,17 @@ def _decoded(segment: str) -> bytes | None:
     return raw if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() == segment else None
 
 
-def _objection_to(header: dict[str, Any]) -> str | None:
+def _objection_to(header: dict[str, Any]) -> SealError | None:
     alg = header.get("alg")
     if not isinstance(alg, str) or alg not in _REQUIRED:
-        return "alg is not allowed"
+        return SealError("the sealed credential's alg is not allowed", SealProblem.ALGORITHM)
     if header.get("enc") != ENCRYPTION:
-        return "enc is not allowed"
+        return SealError("the sealed credential's enc is not allowed", SealProblem.ALGORITHM)
+    text = _objection_to_members(header, alg)
+    return SealError(f"the sealed credential's {text}", SealProblem.HEADER) if text else None
+
+
+def _objection_to_members(header: dict[str, Any], alg: str) -> str | None:
     if not _REQUIRED[alg] <= header.keys() <= _REQUIRED[alg] | _OPTIONAL:
         return "header lacks a required member or has one that is not allowed"
     if not isinstance(header["kid"], str) or not isinstance(header.get("typ", ""), str):

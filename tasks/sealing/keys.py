@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +22,32 @@ KID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")  # it is also the
 SealingKey = ECKey | RSAKey
 
 
+class SealProblem(StrEnum):
+    """Why a credential cannot be opened: stable names, told to operators and counted."""
+
+    FORM = "form"  # no compact JWE, or too long
+    HEADER = "header"  # not a small JSON object of the allowed members
+    ALGORITHM = "algorithm"  # alg or enc is not allowed, or not that of the key
+    UNKNOWN_KEY = "unknown_key"
+    TAMPERED = "tampered"  # it does not decrypt: changed on its way, or sealed with another key of that name
+    CONTENT = "content"  # what it holds is not exactly an aud and a token
+    OTHER_PROVIDER = "other_provider"
+    UNFIT = "unfit"  # a key or a file, not a credential
+
+
 class SealError(Exception):
     """A credential cannot be sealed or opened, or a key is unfit. One sentence; no value, no key material."""
+
+    def __init__(self, sentence: str, problem: SealProblem = SealProblem.UNFIT) -> None:
+        super().__init__(sentence)
+        self.problem = problem
 
 
 class UnknownKeyError(SealError):
     """The key that a credential is sealed for is not in the key ring, and may be put there any moment."""
+
+    def __init__(self) -> None:
+        super().__init__("the sealed credential names a key that is not in the key ring", SealProblem.UNKNOWN_KEY)
 
 
 def generate_key(kid: str, algorithm: str = ALGORITHMS[0]) -> SealingKey:

@@ -9,7 +9,16 @@ from typing import Any, Protocol
 from pydantic import SecretStr
 
 from tasks.sealing.envelope import checked_header, unseal
-from tasks.sealing.keys import SUFFIX, SealError, SealingKey, UnknownKeyError, algorithm_of, check_private, read_keys
+from tasks.sealing.keys import (
+    SUFFIX,
+    SealError,
+    SealingKey,
+    SealProblem,
+    UnknownKeyError,
+    algorithm_of,
+    check_private,
+    read_keys,
+)
 
 
 class Opener(Protocol):
@@ -46,7 +55,7 @@ class KeyRing:
         key = self._key_of(checked_header(jwe))
         token, objection = unseal(jwe, key, audience)
         if objection:
-            raise SealError(objection)
+            raise objection
         self._used.add(str(key.kid))
         return token
 
@@ -73,9 +82,9 @@ class KeyRing:
         kid = header["kid"]
         key = self._keys.get(kid)
         if key is None:
-            raise UnknownKeyError("the sealed credential names a key that is not in the key ring")
+            raise UnknownKeyError
         if algorithm_of(key) != header["alg"]:
-            raise SealError("the sealed credential's alg is not that of the key it names")
+            raise SealError("the sealed credential's alg is not that of the key it names", SealProblem.ALGORITHM)
         return key
 
 

@@ -320,6 +320,18 @@ def test_a_cause_groups_the_same_kind_provider_operation_and_reason(ledger: Ledg
     assert (summary.count, summary.oldest_at, summary.causes) == (4, after(9), 3)
 
 
+def test_a_cause_tells_the_problems_of_one_reason_apart(ledger: Ledger) -> None:
+    """A key that is missing is put back, a credential for another provider is not; each missing key is its own case."""
+    problems = [("unknown_key", "k1"), ("unknown_key", "k2"), ("tampered", "k1"), ("tampered", "k2"), ("content", "k1")]
+    details = [{"problem": problem, "kid": kid} for problem, kid in problems]
+    letters = [dead(f"e{n}", "crypto.seal", detail=detail) for n, detail in enumerate([*details, details[0], {}])]
+    ledger.record(letters)
+    causes = [ledger.dead_letter(letter.dead_letter_id).cause for letter in letters]
+    assert causes[0] == causes[5]
+    assert causes[2] == causes[3]
+    assert len(set(causes)) == 5
+
+
 def test_a_unique_prefix_names_a_dead_letter(ledger: Ledger) -> None:
     """As with commits: enough of the id is the id, in either case."""
     ledger.record([dead("e1", dead_letter_id=PREFIX + "0001"), dead("e2", dead_letter_id=PREFIX + "0002")])

@@ -57,15 +57,6 @@ async def test_problem_details_that_help_are_told(server: FakeProvider, session:
     assert await finbourne(server.url, session).execute(INVALIDATE) == Permanent(Reason.AUTH_FORBIDDEN, detail)
 
 
-async def test_a_token_that_cannot_be_opened_is_dead(server: FakeProvider, session: aiohttp.ClientSession) -> None:
-    """Sealed for another instance, or not sealed at all: no request."""
-    provider = finbourne(server.url, session)
-    for jwe in (sealed_call(Operation.FINBOURNE_INVALIDATE_TOKEN, "genesys").jwe, TOKEN):
-        outcome = await provider.execute(INVALIDATE.model_copy(update={"jwe": jwe}))
-        assert outcome == Permanent(Reason.CRYPTO_SEAL)
-    assert server.heard == []
-
-
 async def test_a_check_says_that_a_broken_server_is_not_there(
     server: FakeProvider, session: aiohttp.ClientSession
 ) -> None:

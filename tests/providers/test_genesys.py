@@ -159,7 +159,8 @@ async def test_a_call_without_its_sealed_token_or_with_anothers_is_dead(
     """Only a token sealed for this instance is used."""
     provider = genesys(server.url, session)
     foreign = sealed_call(Operation.GENESYS_DELETE_TOKENS_ME, "finbourne")
-    assert await provider.execute(foreign) == Permanent(Reason.CRYPTO_SEAL)
+    detail = {"problem": "other_provider", "kid": "test-2026"}
+    assert await provider.execute(foreign) == Permanent(Reason.CRYPTO_SEAL, detail)
     missing = foreign.model_copy(update={"jwe": None})
     assert await provider.execute(missing) == Permanent(Reason.ROUTE_UNRESOLVABLE, {"missing": "jwe"})
     assert server.heard == []

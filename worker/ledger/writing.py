@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from tasks.outcome import Reason, State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned
-from tasks.sealing import kid_of
+from tasks.sealing import SealProblem, kid_of
 from worker.ledger import upserts
 from worker.ledger.rows import DeadLetterState
 from worker.ledger.tables import clock
@@ -213,8 +213,14 @@ def _digest(told: DeadLetter) -> bytes | None:
 
 
 def cause(letter: DeadLetter) -> str:
-    """Six hex digits that group the dead letters of one kind, provider, operation and reason."""
-    parts = (letter.kind, letter.provider or "", letter.operation or "", letter.reason)
+    """Six hex digits that group the dead letters of one kind, provider, operation and reason.
+
+    Where the detail names a problem (`crypto.seal` has several), it makes a group of its own; so does each missing key.
+    """
+    problem = letter.detail.get("problem")
+    kid = letter.detail.get("kid", "") if problem == SealProblem.UNKNOWN_KEY else ""
+    known = (letter.kind, letter.provider or "", letter.operation or "", letter.reason)
+    parts = (*known, problem, kid) if problem else known
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:6]
 
 
