@@ -26,12 +26,18 @@ REVOKED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})  # by a call of ou
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of the published events. Exposure: seconds from an event's time to revoked, None without any."""
+    """What came of the published events.
+
+    Exposure: seconds from an event's time to revoked, None without any. Calls that failed at first are counted apart:
+    how long they take is what their samples provoke, and says nothing of how fast a call is.
+    """
 
     events: int
     calls: Mapping[str, int]  # by outcome
     dead_letters: Mapping[str, int]  # by reason
-    exposure_seconds: Mapping[str, float | None]  # p50, p95, p99, nearest rank
+    exposure_seconds: Mapping[str, float | None]  # p50, p95, p99 (nearest rank) of those revoked at the first attempt
+    healed_by_retry: int  # those revoked at a later attempt
+    healed_seconds: float | None  # the exposure of the slowest of them
     lost: int  # published, and neither settled nor dead
 
     def document(self) -> dict[str, Any]:
@@ -42,12 +48,15 @@ class Summary:
 def summarised(published: Collection[str], closed: Collection[str], rows: Iterable[CallRow]) -> Summary:
     """The figures of the events *published*, of which those in *closed* are settled or dead, as *rows* tell."""
     lines = list(rows)
-    exposures = sorted(row.exposure_seconds for row in lines if row.exposure_seconds is not None)
+    done = [row for row in lines if row.exposure_seconds is not None and row.state is not State.EXPIRED]
+    at_once, healed = _exposures(done, first=True), _exposures(done, first=False)
     return Summary(
         events=len(published),
         calls=_counted(row.state.value for row in lines if row.kind == "call"),
         dead_letters=_counted(row.reason or "unknown" for row in lines if row.state is State.DEAD),
-        exposure_seconds={f"p{rank}": _percentile(exposures, rank) for rank in (50, 95, 99)},
+        exposure_seconds={f"p{rank}": _percentile(at_once, rank) for rank in (50, 95, 99)},
+        healed_by_retry=len(healed),
+        healed_seconds=_percentile(healed, 100),
         lost=len(set(published) - set(closed)),
     )
 
@@ -81,6 +90,10 @@ def _key(call: ProviderCall, cast: Cast) -> str:
 
 def _counted(names: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(names).items()))
+
+
+def _exposures(rows: Iterable[CallRow], *, first: bool) -> list[float]:
+    return sorted(row.exposure_seconds or 0.0 for row in rows if (row.attempt <= 1) is first)
 
 
 def _percentile(ordered: Sequence[float], rank: int) -> float | None:

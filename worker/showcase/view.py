@@ -123,12 +123,14 @@ def _table(summary: Summary) -> Table:
 def _figures(summary: Summary) -> Sequence[tuple[str, str]]:
     p50, p95, p99 = (summary.exposure_seconds[name] for name in ("p50", "p95", "p99"))
     exposure = f"p50 {p50} s, p95 {p95} s, p99 {p99} s" if p50 is not None else "nothing was revoked"
+    healed = f"{summary.healed_by_retry}, the slowest after {summary.healed_seconds} s"
     return [
         ("events", str(summary.events)),
         *((f"  {outcome}", str(number)) for outcome, number in summary.calls.items()),
         ("dead letters", str(sum(summary.dead_letters.values()))),
         *((f"  {reason}", str(number)) for reason, number in summary.dead_letters.items()),
         ("time to revoke", exposure),
+        *([("  left out: retried", healed)] if summary.healed_by_retry else []),
         ("lost", str(summary.lost)),
     ]
 
