@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Callable
 from itertools import count
 
 import aiohttp
@@ -177,16 +178,54 @@ async def test_a_login_without_a_usable_token_is_a_bad_reply(
     assert outcome == Transient(Reason.PROVIDER_BAD_REPLY, None, {"status": "200", "during": "login"})
 
 
-@pytest.mark.parametrize("expires_in", [1e-9, 86400, "soon", None, True, -5, 10**400], ids=lambda life: f"{life}"[:9])
+@pytest.mark.parametrize(
+    ("expires_in", "renewed_after"),
+    [
+        (3600, 3300),
+        (86_400, 86_100),
+        (3000, 2700),
+        (600, 540),
+        (100, 90),
+        *((unreadable, 270) for unreadable in ("soon", None, True, -5, 0, 10**400, 366 * 86_400)),
+    ],
+    ids=lambda life: f"{life}"[:9],
+)
 async def test_a_token_is_renewed_before_it_ends(
-    server: FakeProvider, session: aiohttp.ClientSession, expires_in: object
+    server: FakeProvider,
+    session: aiohttp.ClientSession,
+    monkeypatch: pytest.MonkeyPatch,
+    expires_in: object,
+    renewed_after: float,
 ) -> None:
-    """A token at its end is not sent; a life that cannot be read is taken for the vendor's shortest."""
+    """Five minutes before its end, or a tenth of a shorter life; an unreadable life is the vendor's shortest, 300 s."""
     server.login, server.answering = grants(expires_in=expires_in), accepts("bearer-1", "bearer-2")
-    provider = genesys(server, session)
-    await provider.execute(DELETE_TOKEN)
-    assert isinstance(await provider.execute(DELETE_TOKEN), Settled)
-    assert len(server.logins) == (2 if expires_in == 1e-9 else 1)
+    step, provider = stepped(monkeypatch), genesys(server, session)
+    for seconds, logins in ((0, 1), (renewed_after - 5, 1), (10, 2), (0, 2)):
+        step(seconds)
+        assert isinstance(await provider.execute(DELETE_TOKEN), Settled)
+        assert len(server.logins) == logins, seconds
+        assert server.heard[-1].headers["Authorization"] == f"Bearer bearer-{logins}"
+
+
+async def test_the_life_of_a_token_begins_with_its_login(
+    server: FakeProvider, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is refused is replaced at once, and its successor is not renewed when it would have been itself."""
+    server.login, server.answering = grants(expires_in=600), accepts("bearer-2", "bearer-3")
+    step, provider = stepped(monkeypatch), genesys(server, session)
+    await provider._login.bearer(asyncio.get_running_loop().time() + TIMEOUT)
+    for seconds, logins in ((300, 2), (245, 2), (290, 2), (10, 3)):
+        step(seconds)
+        await provider.execute(DELETE_TOKEN)
+        assert len(server.logins) == logins, seconds
+
+
+def stepped(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Return what puts the event loop's clock forward by some seconds."""
+    loop, ahead = asyncio.get_running_loop(), [0.0]
+    real = loop.time
+    monkeypatch.setattr(loop, "time", lambda: real() + sum(ahead))
+    return ahead.append
 
 
 async def test_a_check_logs_in_anew(server: FakeProvider, session: aiohttp.ClientSession) -> None:
