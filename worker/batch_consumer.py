@@ -47,6 +47,8 @@ class BatchConsumer:
     nothing is lost while what it writes to is away, and no delivery count is spent.
     """
 
+    head_start = 0.0  # seconds that each queue is worked on, if it holds as much, before the next one gets its batch
+
     def __init__(
         self,
         connect: Callable[[], Connection],
@@ -101,9 +103,18 @@ class BatchConsumer:
             self._fill(connection)
             if any(lane.inbox for lane in self._lanes):
                 quiet = time.monotonic() + QUIET
+            for lane in self._lanes[:-1]:
+                self._lead(lane, connection)
             for lane in self._lanes:
                 lane.settle()
             self._reachability.look()
+
+    def _lead(self, lane: _Lane, connection: Connection) -> None:
+        """Settle what a lane holds, but for its last batch, for as long as it has a head start of those after it."""
+        until = time.monotonic() + self.head_start
+        while len(lane.inbox) > BATCH and not lane.is_pausing and time.monotonic() < until:
+            lane.settle()
+            self._fill(connection)
 
     def _fill(self, connection: Connection) -> None:
         """Wait for a first message or the end of a pause, then take what is there already: nobody waits for company."""

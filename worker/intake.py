@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
@@ -26,6 +26,7 @@ from worker.batch_consumer import BatchConsumer, Stop
 from worker.blast_radius.gate import FloodGate
 from worker.blast_radius.subject import subjects_of
 from worker.ledger.desk import Desk
+from worker.misplaced import Misplaced, Opened
 from worker.publisher import Message as Publication
 from worker.publisher import Publisher
 from worker.unfinished import Unfinished
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+HEAD_START: Final = 0.25  # seconds that the urgent queue is worked on before the routine queue gets a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,9 @@ def run(settings: Settings, stop: Stop) -> None:
         gate = FloodGate(desk, settings.guard.limits())
         memory = Memory(desk, settings.max_ages(), settings.longest_outage())
         intake = Intake(catalogue, publisher, Controls(Voucher.of(settings), Admission.of(settings), memory, gate))
-        BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop).run()
+        consumer = BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop)
+        consumer.head_start = HEAD_START
+        consumer.run()
 
 
 class Intake:
@@ -74,10 +79,17 @@ class Intake:
         self._controls = controls
         self._alarm = Alarm()
         self._unfinished = Unfinished()
+        self._misplaced = Misplaced(publisher, controls.voucher)
 
     def handle(self, batch: Sequence[Message]) -> list[Message]:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
-        read = [self.read(message) for message in batch]
+        opened = [self._open(message) for message in batch]
+        moved = self._misplaced.move(opened)
+        waiting = [opened[i].message for i, is_safe in moved.items() if not is_safe]
+        return waiting + self._take_in([each for i, each in enumerate(opened) if i not in moved])
+
+    def _take_in(self, opened: Sequence[Opened]) -> list[Message]:
+        read = [self._judged(each) for each in opened]
         judged = self._controls.memory.judge([found for _, found in read])
         plans = [self.plan(each) for each in judged]
         held_back = self._controls.gate.held_back(list(map(self._hit, judged, plans)))
@@ -87,7 +99,7 @@ class Intake:
         ]
         done = self._published(judged, publications)
         self._controls.memory.keep(each for each in compress(judged, done) if isinstance(each, Arrival))
-        return [message for message, is_done in zip(batch, done, strict=True) if not is_done]
+        return [each.message for each, is_done in zip(opened, done, strict=True) if not is_done]
 
     def _published(self, judged: Sequence[Judged], publications: Sequence[Sequence[Publication]]) -> list[bool]:
         """Publish what of *publications* was not confirmed before; for each of *judged* whether all of it is now."""
@@ -112,8 +124,16 @@ class Intake:
 
     def read(self, message: Message) -> tuple[Evidence, Arrival | Refused]:
         """What *message* proves, and the event in it, once it is known who says so; or why that is refused."""
+        return self._judged(self._open(message))
+
+    def _open(self, message: Message) -> Opened:
         evidence, now = self._controls.voucher.evidence(message), datetime.now(UTC)
-        event = parse_event(evidence.body, now=now, content_type=evidence.content_type, headers=message.headers or {})
+        headers = message.headers or {}
+        event = parse_event(evidence.body, now=now, content_type=evidence.content_type, headers=headers)
+        return Opened(message, evidence, event)
+
+    def _judged(self, opened: Opened) -> tuple[Evidence, Arrival | Refused]:
+        evidence, event = opened.evidence, opened.event
         if isinstance(event, InvalidEvent):
             return evidence, event
         verdict = self._controls.admission.judge(event, evidence)

@@ -12,8 +12,9 @@ revocation.dead    ─▶ revocation.dead                            dead letter
 ```
 
 What no binding of `revocation.events.lanes` takes goes to its alternate exchange (https://www.rabbitmq.com/docs/ae): no
-event is in two queues, and a wrong routing key is a dead letter that somebody sees, not a message that nobody gets. The
-argument stands on an exchange of our own, behind the producers': an exchange keeps what it was first declared with.
+event is in two queues, and a wrong routing key is a dead letter that somebody sees, not a message that nobody gets.
+What is urgent by its key alone the intake moves to `revocation.events.routine`. The argument stands on an exchange of
+our own, behind the producers': an exchange keeps what it was first declared with.
 """
 
 from __future__ import annotations
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 URGENT_EVENT: Final = "user.disabled"
 
 EVENTS: Final = Exchange("revocation.events", type="topic", durable=True)
-_ROUTINE: Final = Exchange("revocation.events.routine", type="fanout", durable=True)
+ROUTINE_EVENTS: Final = Exchange("revocation.events.routine", type="fanout", durable=True)
 _LANES: Final = Exchange(
-    "revocation.events.lanes", type="direct", durable=True, arguments={"alternate-exchange": _ROUTINE.name}
+    "revocation.events.lanes", type="direct", durable=True, arguments={"alternate-exchange": ROUTINE_EVENTS.name}
 )
 CALLS: Final = Exchange("revocation.calls", type="topic", durable=True)
 OUTCOMES: Final = Exchange("revocation.outcomes", type="topic", durable=True)
@@ -69,7 +70,7 @@ _LAST: Final = {"x-queue-type": "quorum", "x-delivery-limit": NEVER, "x-overflow
 INTAKE_URGENT: Final = Queue(
     "revocation.intake.urgent", _LANES, routing_key=URGENT_EVENT, durable=True, queue_arguments=_NET
 )
-INTAKE: Final = Queue("revocation.intake", _ROUTINE, durable=True, queue_arguments=_NET)
+INTAKE: Final = Queue("revocation.intake", ROUTINE_EVENTS, durable=True, queue_arguments=_NET)
 INTAKES: Final = (INTAKE_URGENT, INTAKE)  # in the order of their consumer
 DOOR: Final = Queue("revocation.door", CALLS, routing_key="door", durable=True, queue_arguments=_NET)
 OUTCOMES_QUEUE: Final = Queue("revocation.outcomes", OUTCOMES, routing_key="#", durable=True, queue_arguments=_LAST)

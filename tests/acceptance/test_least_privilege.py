@@ -30,7 +30,7 @@ OURS = {*EVENTS, *SETTLING, *INTAKES, *TASKS, *RECORDS, *DELAYS, "revocation.eve
 FOREIGN = {"", "amq.default", "amq.topic", "celery", "celeryev", "another.revocation.events", "revocation"}
 RIGHTS: dict[tuple[str, str], set[str]] = {
     ("producer", "write"): EVENTS,
-    ("intake", "write"): SETTLING,
+    ("intake", "write"): SETTLING | {topology.ROUTINE_EVENTS.name},
     ("intake", "read"): INTAKES,
     ("worker", "write"): SETTLING | EVENTS | {topology.DELAY_ENTRY},
     ("worker", "read"): TASKS,
@@ -49,7 +49,16 @@ def test_the_shipped_permissions_are_in_step_with_the_topology(user: str, right:
 
 def test_the_shipped_file_holds_no_user_and_no_password() -> None:
     """So it can be imported again without locking anybody out."""
-    assert set(json.loads(FILE.read_text())) == {"permissions"}
+    assert set(json.loads(FILE.read_text())) == {"permissions", "topic_permissions"}
+
+
+def test_a_producers_routing_keys_are_the_types_of_its_events() -> None:
+    """And nothing that is only like one."""
+    [topic] = json.loads(FILE.read_text())["topic_permissions"]
+    assert (topic["user"], topic["exchange"]) == ("producer", topology.EVENTS.name)
+    types = {"session.ended", "user.disabled"}
+    others = {"", "#", "door", "sessionXended", "session.ended.x", "x.user.disabled", "genesys.urgent"}
+    assert {key for key in types | others if re.search(topic["write"], key)} == types
 
 
 @pytest.fixture
@@ -116,6 +125,8 @@ def test_each_process_does_its_whole_job_with_its_own_rights(installation: Syste
 NO_PUBLISHING = [
     ("producer", topology.CALLS.name, "finbourne.routine"),
     ("producer", "", "revocation.calls.finbourne.routine"),  # the default exchange leads to every queue
+    ("producer", topology.EVENTS.name, "another.key"),
+    ("producer", topology.ROUTINE_EVENTS.name, "session.ended"),
     ("producer", topology.DEAD.name, "call"),
     ("producer", "revocation.events.lanes", "user.disabled"),
     ("intake", topology.EVENTS.name, "session.ended"),

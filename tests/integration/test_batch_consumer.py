@@ -56,6 +56,27 @@ def test_a_queue_that_fails_holds_up_no_other(broker_url: str) -> None:
         assert tries[1] - tries[0] > 0.4
 
 
+def test_a_long_urgent_queue_has_a_head_start(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is urgent by its key alone is moved before the routine queue's slow batches get their turns."""
+    monkeypatch.setattr(BatchConsumer, "head_start", 30.0)
+    handled: list[str] = []
+    go = threading.Event()
+
+    def handle(batch: Sequence[Delivered]) -> Sequence[Delivered]:
+        if not go.is_set():
+            return batch
+        handled.extend(message.delivery_info["routing_key"] for message in batch)
+        return ()
+
+    with consuming(broker_url, handle) as publisher:
+        for key, count in (("session.ended", 300), ("user.disabled", 1000)):
+            publisher.publish_all([Message(topology.EVENTS.name, key, b"{}")] * count)
+        go.set()
+        wait_until(lambda: len(handled) == 1300, 30, "all of them")
+    last = max(place for place, key in enumerate(handled) if key == "user.disabled")
+    assert handled[:last].count("session.ended") <= 200
+
+
 def bodies(seen: list[bytes]) -> Handle:
     """Makes every message safe, and keeps its body in *seen*."""
 

@@ -58,6 +58,20 @@ def disabled(user: str | None) -> Message:
     return replace(messages.event(body, "user.disabled"), user_id=user)
 
 
+def ended(user: str) -> Message:
+    """A session.ended with a dead letter in it, likewise."""
+    sessions = [{"provider": "nobody", "credential": {"token_reference_id": "r"}}]
+    event = {
+        "specversion": "1.0",
+        "id": "e2",
+        "source": SOURCE,
+        "type": "session.ended",
+        "data": {"sessions": sessions},
+    }
+    body = json.dumps(event | {"time": datetime.now(UTC).isoformat()}).encode()
+    return replace(messages.event(body, "session.ended"), user_id=user)
+
+
 def publish(url: str, message: Message) -> PublishError | None:
     """What became of *message*, published by the user of *url*."""
     with Publisher(lambda: broker.connect(url)) as publisher:
@@ -147,6 +161,27 @@ def test_an_event_that_crashed_the_intake_keeps_its_proof(users: dict[str, str],
     assert crashed.letter.headers == {messages.USER: idp}
     desk.replay([crashed])
     assert "route.unknown_provider" in {each.reason for each in taken_in(desk)}
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_an_event_that_is_moved_to_its_lane_keeps_its_proof(
+    users: dict[str, str],
+    desk: Desk,
+    honest: bool,  # noqa: FBT001 - a table
+) -> None:
+    """It is published again by the intake's user; it is let in, or refused, as if it had come to its queue at once."""
+    idp, mallory = users
+    wrong = replace(ended(idp if honest else mallory), routing_key="user.disabled", headers={messages.USER: idp})
+    assert publish(users[idp if honest else mallory], wrong) is None
+    desk.take_in()
+    [moved] = desk.replayed(topology.INTAKE.name)
+    assert moved.properties.get("user_id") is None
+    assert not desk.ledger.dead_letters(EVERY), "it is not judged before"
+    again = Message("", topology.INTAKE.name, moved.body, content_type=moved.content_type, headers=moved.headers)
+    assert publish(desk.broker_url, again) is None
+    expected = ("unit", "route.unknown_provider") if honest else ("event", "event.access_denied")
+    found = row(desk)
+    assert (found.kind, found.reason) == expected
 
 
 def test_the_user_of_a_url_is_the_one_that_rabbitmq_sees(users: dict[str, str]) -> None:

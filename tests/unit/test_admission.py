@@ -256,6 +256,42 @@ def test_a_voucher_is_good_for_one_message_only(change: dict[str, Any]) -> None:
     assert Voucher(b"another installation").evidence(good).user is None
 
 
+def moved(arrived: Any) -> Message:
+    """Its copy for another queue."""
+    copy = Message("revocation.events.routine", "session.ended", arrived.body, content_type=arrived.content_type)
+    return VOUCHER.moved(arrived, copy)
+
+
+@pytest.mark.parametrize("headers", [{}, FORGERIES, FORGERIES | {messages.VOUCHER: "0" * 64}])
+def test_a_message_that_we_move_proves_as_much_as_before_and_no_more(headers: dict[str, Any]) -> None:
+    """Its user and its signature go along; what its producer claimed does not become true by our voucher."""
+    proofs = {messages.SIGNATURE: "a..b", "ce-note": "n", "x-other": 7}
+    before: Any = Arrived(said(body(), **headers, **proofs), user="mallory")
+    copy: Any = Arrived(moved(before), user="intake")
+    told, now = VOUCHER.evidence(before), VOUCHER.evidence(copy)
+    assert (now.user, now.signature, now.is_binary) == ("mallory", "a..b", True)
+    assert (now.through_door, now.replays, now.only_provider) == (False, 0, None)
+    assert now.headers == told.headers
+    assert copy.headers["x-other"] == 7
+
+
+def test_a_message_without_a_user_has_none_after_it_was_moved() -> None:
+    """Nor that of the process which moves it; no voucher is spent on nobody."""
+    before: Any = Arrived(said(body(), **FORGERIES))
+    copy: Any = Arrived(moved(before))
+    assert VOUCHER.evidence(copy).user is None
+    assert not any(name.startswith("x-revocation") for name in copy.headers)
+
+
+def test_a_replay_that_we_move_is_still_that_replay() -> None:
+    """Its voucher speaks for it as it is."""
+    replay = VOUCHER.put_on(said(body(), **FORGERIES))
+    copy: Any = Arrived(moved(Arrived(replay, user="operator")), user="intake")
+    evidence = VOUCHER.evidence(copy)
+    assert (evidence.user, evidence.through_door, evidence.replays) == ("idp", True, 1)
+    assert evidence.only_provider == "genesys"
+
+
 def test_the_user_who_replays_is_not_who_said_it() -> None:
     """An operator's own broker user makes nobody's event true."""
     vouched: Any = Arrived(VOUCHER.put_on(said(body(), **{messages.REPLAYS: 1})), user="idp")

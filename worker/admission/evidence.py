@@ -103,6 +103,16 @@ class Voucher:
         mac = self._mac(message.body, message.content_type, headers)
         return replace(message, headers={**headers, messages.VOUCHER: mac})
 
+    def moved(self, message: Message, to: Publication) -> Publication:
+        """*to*, a copy of *message* that this process publishes, with headers that prove as much as it does now."""
+        headers = message.headers or {}
+        kept = _scalars(headers) | attribute_headers(headers)
+        if self._vouched(message, headers) is not None:
+            return replace(to, headers=kept)
+        told = {name: value for name, value in kept.items() if name not in {*_OURS, messages.VOUCHER}}
+        user = _text(message.properties.get("user_id"))
+        return self.put_on(replace(to, headers={**told, messages.USER: user})) if user else replace(to, headers=told)
+
     def evidence(self, message: Message) -> Evidence:
         """What *message* brings along; headers of ours count under a voucher only."""
         headers = message.headers or {}
