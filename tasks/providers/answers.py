@@ -100,7 +100,17 @@ class Answer:
     @property
     def is_blank(self) -> bool:
         """Whether the body holds nothing, and does not claim to be a page."""
-        return not self.body.strip() and not _HTML.fullmatch(self._media_type)
+        return not self.body.strip() and not self.is_page
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is meant for people: HTML, by its media type or its first character."""
+        return bool(_HTML.fullmatch(self._media_type)) or self.body.lstrip()[:1] == b"<"
+
+    @property
+    def has_challenge(self) -> bool:
+        """Whether a scheme of authentication is asked for (RFC 9110 section 11.6.1)."""
+        return any(name.lower() == "www-authenticate" for name in self.headers)
 
     def members(self) -> Mapping[str, object]:
         """Return the members of the JSON object in the body; none where it is anything else.

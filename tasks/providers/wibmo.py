@@ -86,6 +86,8 @@ class Wibmo:
         return Request("POST", url, headers, body, (api_key, *secrets))
 
     def _meaning(self, answer: Answer) -> Outcome:
+        if answer.status == UNAUTHORIZED and (answer.is_page or answer.has_challenge):
+            return answer.bad_reply({})  # a gateway's: the vendor knows us by a header, and asks for no scheme
         if answer.status == UNAUTHORIZED:
             return CredentialFault(answer.reason, answer.detail({}), is_ambiguous=True)
         verdict = INVALIDATE.get(answer.status, Verdict.RETRY)

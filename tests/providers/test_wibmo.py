@@ -232,6 +232,25 @@ async def test_a_refused_key_is_our_fault_whatever_is_inside(
     assert outcome.is_ambiguous is (status == 401)
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        (b"<html>401</html>", {}),
+        (b"", {"Content-Type": "text/html"}),
+        (b"\n <!DOCTYPE html>", {"Content-Type": "text/plain"}),
+        (b"Invalid Token Passed", {"WWW-Authenticate": 'Basic realm="proxy"'}),
+        (b"", {"www-authenticate": "Bearer"}),
+    ],
+)
+async def test_a_gateways_401_says_nothing_of_key_and_reference(
+    server: FakeProvider, session: aiohttp.ClientSession, body: bytes, headers: dict[str, str]
+) -> None:
+    """It would have a reference called dead that lives, or everybody's calls held."""
+    server.will_answer(401, body, headers)
+    outcome = await wibmo(server.url, session).execute(INVALIDATE)
+    assert outcome == Transient(Reason.PROVIDER_BAD_REPLY, None, {"status": "401"})
+
+
 async def test_a_call_without_a_reference_is_dead(server: FakeProvider, session: aiohttp.ClientSession) -> None:
     """There is nothing to ask for."""
     outcome = await wibmo(server.url, session).execute(INVALIDATE.model_copy(update={"token_reference_id": None}))
