@@ -63,7 +63,7 @@ def answers_for(installation: Installation, dead: ProviderCall, later: ProviderC
     desk.ledger.record([outcome_of_call(later, State.ACCEPTED, now, 1)])
     is_refused = len(plan_replay([row], desk.ledger, now, MAX_AGES).refused) == 1
     told = installation.json("explain", "--event", dead.event_id, code=0 if is_refused else 1)
-    assert told["out"] is is_refused
+    assert told["out"] == is_refused
     return is_refused
 
 
