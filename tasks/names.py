@@ -70,7 +70,7 @@ def _u_label(label: str) -> str:
     if not label.startswith("xn--"):
         return label
     try:
-        return unicodedata.normalize("NFKC", label[4:].encode().decode("punycode")).casefold()
+        return unicodedata.normalize("NFKC", _seen(label[4:].encode().decode("punycode"))).casefold()
     except UnicodeError:
         return label
 

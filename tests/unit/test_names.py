@@ -33,6 +33,7 @@ NAMES: Final = st.text(max_size=60) | st.emails() | st.builds("{}@{}".format, st
         ("ada@example.com", "ada@example\u3002com"),
         ("ada@example.com", "ada@\uff45xample\uff0ecom"),
         ("ada@stra\u00dfe.example", "ada@xn--strae-oqa.example"),
+        ("ada@\u0646\u0627\u0645\u0647\u200c\u0627\u06cc.example", "ada@xn--mgba3gch31f060k.example"),
         ("\u1e9e-1", "\u00df-1"),
         ("\u0390", "\u03b9\u0308\u0301"),
         ("Ada.Byron", "  ada.byron\n"),
