@@ -12,7 +12,10 @@ from fake_provider import FakeProvider
 
 from tasks.call import Operation
 from tasks.outcome import Outcome, Reason, Settled, Transient
+from tasks.providers import Request
+from tasks.providers.answers import Answer
 from tasks.providers.ciphers import CipherConfig, make_cipher
+from tasks.providers.edge import Edge
 from tasks.providers.wibmo import Wibmo, WibmoSettings
 from worker import runtime
 from worker.observability.logs import JsonLines
@@ -61,13 +64,24 @@ def changed(reply: bytes, encoding: str | None) -> Iterator[bytes]:
         yield from (base64.b64encode(raw) for raw in flips(base64.b64decode(reply)))
 
 
-async def seen(server: FakeProvider, provider: Wibmo, replies: Iterator[bytes]) -> list[Outcome]:
+class Wire(Edge):
+    """Answers with each of *replies* in turn: thousands of them need no socket."""
+
+    def __init__(self, session: aiohttp.ClientSession, replies: Iterator[bytes]) -> None:
+        super().__init__(session, 5.0)
+        self._replies = replies
+
+    async def send(self, request: Request, deadline: float) -> Answer:
+        """Return the next reply, as if it had come over a connection."""
+        del deadline
+        return Answer(200, {}, next(self._replies), request.secrets)
+
+
+async def seen(session: aiohttp.ClientSession, provider: Wibmo, replies: Iterator[bytes]) -> list[Outcome]:
     """Return what the worker makes of each of *replies*."""
-    outcomes = []
-    for reply in replies:
-        server.will_answer(200, reply)
-        outcomes.append(await runtime._timed(provider, INVALIDATE))
-    return outcomes
+    given = list(replies)
+    provider._edge = Wire(session, iter(given))
+    return [await runtime._timed(provider, INVALIDATE) for _ in given]
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> set[str]:
@@ -86,7 +100,7 @@ async def test_every_flipped_bit_of_a_reply_is_one_outcome_and_one_log_line(
     chosen = AUTHENTICATED[scheme]
     reply = make_cipher(config(chosen)).encrypt(json.dumps({"resCode": code}).encode())
     encoding = "jwe" if chosen["scheme"] == "jwe" else chosen.get("encoding")
-    outcomes = await seen(server, wibmo(server, session, chosen), changed(reply, encoding))
+    outcomes = await seen(session, wibmo(server, session, chosen), changed(reply, encoding))
     assert len(outcomes) > 8 * 60
     assert {repr(outcome) for outcome in outcomes} == {repr(BAD_REPLY)}
     assert len(lines(caplog)) == 1
@@ -98,7 +112,7 @@ async def test_a_flipped_bit_that_makes_a_reply_unreadable_is_one_outcome_and_on
 ) -> None:
     """Without a MAC a changed reply may still read, as another refusal; wrong padding and wrong JSON are one thing."""
     reply = make_cipher(config(CHANGEABLE[scheme])).encrypt(b'{"resCode":999,"resDesc":"REFUSED"}')
-    outcomes = await seen(server, wibmo(server, session, CHANGEABLE[scheme]), changed(reply, None))
+    outcomes = await seen(session, wibmo(server, session, CHANGEABLE[scheme]), changed(reply, None))
     assert not [outcome for outcome in outcomes if isinstance(outcome, Settled)]
     unreadable = [outcome for outcome in outcomes if str(getattr(outcome, "reason", "")) != Reason.PROVIDER_RESCODE]
     assert {repr(outcome) for outcome in unreadable} == {repr(BAD_REPLY)}
