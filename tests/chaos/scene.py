@@ -21,7 +21,7 @@ from chaos.rows import Row
 from worker import messages, topology
 from worker.broker import connect
 from worker.cli.verdicts import Verdict, judged, verdict_on
-from worker.dead_letters import superseding
+from worker.dead_letters import superseding, unproved
 from worker.ledger import CallRow
 from worker.publisher import BROKER_ERRORS, Message, Publisher, Unconfirmed
 
@@ -215,7 +215,8 @@ class Scene:
 
     def _is_told_out(self, event_id: str) -> bool:
         ledger = self.system.ledger
-        verdict, _ = verdict_on(judged(ledger.calls_of_event(event_id, SOURCE), superseding(ledger)))
+        rows = ledger.calls_of_event(event_id, SOURCE)
+        verdict, _ = verdict_on(judged(rows, superseding(ledger), unproved(ledger)))
         return verdict is Verdict.OUT
 
     def _ledger(self) -> list[CallRow]:
