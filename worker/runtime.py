@@ -19,7 +19,7 @@ from tasks.doubt import explained
 from tasks.outcome import COVERING, Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS
 from tasks.sealing import KeyRing, SealError, load_keys
-from worker import broker, lanes, limits, messages
+from worker import broker, lanes, limits, messages, topology
 from worker.admission.evidence import Voucher
 from worker.coverage import Coverage
 from worker.doubting import Doubts
@@ -27,7 +27,7 @@ from worker.engine.outbox import LoopOutbox
 from worker.holds.making import make_guard
 from worker.insistence import InsistentOutbox
 from worker.ledger.desk import Desk
-from worker.limits import RateLimits
+from worker.limits import RateLimits, shares
 from worker.outbox import Outbox
 from worker.publisher import Message, Publisher
 from worker.rotation import Instances, KeyUses, Watch
@@ -53,7 +53,7 @@ class WorkerRuntime:
         self._voucher = Voucher.of(settings)
         self._desk = Desk(settings.ledger_url.get_secret_value())
         self.holds = make_guard(settings, self._desk)
-        self._limits = RateLimits(settings, self._desk)
+        self._limits, self._prefetch = RateLimits(settings, self._desk), limits.prefetch(settings.providers)
         self._coverage = Coverage(time.monotonic)
         self._ring = _open_keys(settings)
         self._providers = Instances(settings, self._ring, self.holds.credential_changed)
@@ -78,7 +78,10 @@ class WorkerRuntime:
         self._in_background(watch.keep())
 
     def _places(self, queue_name: str) -> int:
-        return lanes.in_flight(self._settings.worker, limits.prefetch(self._settings.providers), queue_name)
+        return lanes.in_flight(self._settings.worker, self._prefetch, queue_name)
+
+    def _places_of(self, call: ProviderCall) -> int:
+        return self._places(topology.calls_queue(call.provider, call.lane).name)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         self._resources.callback(asyncio.create_task(work).cancel)
@@ -118,8 +121,12 @@ class WorkerRuntime:
 
     async def _in_turn(self, call: ProviderCall, provider: Provider) -> Settled | Transient | Permanent | Held:
         ours = KINDS[self._settings.providers[call.provider].kind].uses_worker_credential(call.operation)
+        if held := self.holds.waits(call, ours=ours):
+            return held
         limiter = self._limits.of(call)
-        permit = await limiter.permit(call.lane) if limiter else None
+        if limiter and (wait := limiter.put_back(call.lane, call.source, self._places_of(call))):
+            return Held(shares.REASON, wait)
+        permit = await limiter.permit(call.lane, call.source) if limiter else None
         verdict = await self.holds.attempt(call, partial(self._make, provider, call), ours=ours)
         if limiter and isinstance(verdict, Held) and not verdict.tried:
             limiter.give_back(permit)

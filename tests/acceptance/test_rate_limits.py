@@ -48,17 +48,14 @@ def test_three_workers_keep_one_limit_and_use_it(limited: Limited) -> None:
 
 @pytest.mark.parametrize("engine", ["asyncio", "threads"])
 def test_a_stop_gives_back_what_waits_for_its_turn(limited: Limited, engine: str) -> None:
-    """At once and unattempted; the rest never left the broker."""
+    """Long before its turn, which is in a minute, and unattempted."""
     limited.calls, limited.window = 1, 50.0
-    limited.publish(6)
+    limited.publish(2)
     [worker] = limited.start(1, engine)
     wait_until(limited.arrivals, 20, "the one call")
-    time.sleep(0.3)
-    began = time.monotonic()
     os.kill(worker.pid, signal.SIGTERM)
     assert worker.wait(15) == 0
-    assert time.monotonic() - began < 8
-    assert limited.system.queued()[QUEUE[Lane.ROUTINE]] == 5
+    assert limited.system.queued()[QUEUE[Lane.ROUTINE]] == 1
     assert len(limited.arrivals()) == 1
     assert "retrying" not in worker.output
 

@@ -2,8 +2,10 @@
 
 import random
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -27,12 +29,14 @@ class World:
     eras: dict[str, int] = field(default_factory=dict)
     arrivals: list[float] = field(default_factory=list)
 
-    def ask(self, worker: str, urgent: int = 0, routine: int = 0, unused: Mapping[int, int] | None = None) -> Grant:
+    def ask(
+        self, worker: str, urgent: int = 0, routine: int = 0, unused: Mapping[int, int] | None = None, **ahead: Any
+    ) -> Grant:
         """What *worker* gets; the record goes through its text, as in the database."""
         sight = Sight.of(self.now, self.now + self.set_by, self.now)
         steady = worker not in self.sights or self.sights[worker].agrees(sight)
         self.sights[worker] = sight
-        ask = Ask(worker, urgent, routine, unused or {}, steady=steady, era=self.eras.get(worker))
+        ask = Ask(worker, urgent, routine, unused or {}, steady=steady, era=self.eras.get(worker), **ahead)
         record, grant = lease(self.limit, Record.load(self.record.dump()), ask, self.now + self.set_by)
         self.record, self.eras[worker] = record, grant.era
         return grant
@@ -75,6 +79,84 @@ def test_no_window_is_ever_above_the_limit(
         world.now += pause
         world.set_by += step
     assert world.worst() <= calls
+
+
+@dataclass
+class Ahead:
+    """A worker that leases ahead: the permits it has, each as (slot, good until)."""
+
+    name: str
+    permits: list[tuple[int, float]] = field(default_factory=list)
+    unused: Counter[int] = field(default_factory=Counter)
+
+    def look(self, world: World, wanted: int, routine: int) -> None:
+        """Tell what ran out, have the rest booked anew, and get more."""
+        self.sort_out(world.now)
+        kept, unused = Counter(slot for slot, _ in self.permits), self.unused
+        self.unused = Counter()
+        missing = max(0, wanted - kept.total())
+        grant = world.ask(self.name, routine=routine, ahead=missing, unused_ahead=unused, kept_ahead=kept)
+        world.call(grant.permits, 2.0)
+        until = world.now + world.limit.lasting
+        if grant.kept_ahead == kept.total():
+            self.permits = [(grant.slot, until)] * kept.total()
+        else:
+            self.permits = []  # booked, and never used
+        self.permits += [(grant.slot, until)] * grant.ahead
+
+    def use(self, world: World, count: int, late: float) -> None:
+        """Make *count* calls with permits that are good, the oldest first; each arrives *late*."""
+        self.sort_out(world.now)
+        used, self.permits = self.permits[:count], self.permits[count:]
+        world.call(len(used), late)
+
+    def sort_out(self, now: float) -> None:
+        """Put what ran out aside."""
+        self.unused.update(slot for slot, until in self.permits if until < now)
+        self.permits = [(slot, until) for slot, until in self.permits if until >= now]
+
+
+AHEAD = st.tuples(
+    st.sampled_from("abc"),
+    st.booleans(),  # whether it looks, or uses
+    st.integers(0, 20),  # wanted, or used
+    st.integers(0, 20),  # routine
+    st.floats(0, 1),  # how late what is used arrives: spread
+    st.one_of(st.floats(0, 1), st.floats(0, 12), st.floats(0, 90)),  # seconds until the next move
+    st.sampled_from([0.0] * 9 + [0.5, -0.5, 7.0, -7.0, 65.0, -3600.0]),  # a step of the clock
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 60), st.lists(AHEAD, max_size=60))
+def test_no_window_is_above_the_limit_by_what_is_leased_ahead(
+    calls: int, moves: list[tuple[str, bool, int, int, float, float, float]]
+) -> None:
+    """Whether it is used at once or at the last moment, booked anew, or runs out unused; whoever else calls."""
+    world, workers = World(Limit(calls)), {name: Ahead(name) for name in "abc"}
+    for worker in workers.values():
+        worker.look(world, 0, 0)
+    for name, looks, count, routine, late, pause, step in moves:
+        if looks:
+            workers[name].look(world, count, routine)
+        else:
+            workers[name].use(world, count, late)
+        world.now += pause
+        world.set_by += step
+    assert world.worst() <= calls
+
+
+def test_what_is_leased_ahead_and_never_used_takes_nothing_from_routine_calls() -> None:
+    """It lies in the part of the limit that they leave to urgent calls, however long it lies there."""
+    world, worker = World(Limit(300)), Ahead("a")
+    for _ in range(200):
+        worker.look(world, 15, 0)
+        world.call(world.ask("b", routine=50).permits, 0.0)
+        world.now += 0.6
+    arrived = [at for at in world.arrivals if at > world.now - MINUTE]
+    assert len(arrived) >= 0.9 * 300
+    assert len(worker.permits) == 15
+    assert world.ask("b", urgent=400).permits + 15 + len(arrived) <= 300
 
 
 def busy(world: World, seconds: float, *, urgent: int = 0, routine: int = 0, seed: int = 1) -> int:

@@ -1,16 +1,18 @@
 """Whose rate limit is whose: by credential, told by nothing that gives it away."""
 
 import time
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+from provider_calls import session_call
 from pydantic import SecretStr
 
-from tasks.call import Lane
+from tasks.call import Lane, Operation
 from tasks.providers import FinbourneSettings, GenesysSettings, ProviderSettings, WibmoSettings
 from tasks.providers.ciphers import CipherConfig
 from worker import lanes
-from worker.limits import Limit, Limiter, per_minute, prefetch
+from worker.limits import Limit, Limiter, RateLimits, per_minute, prefetch, rates
 from worker.limits.rates import fingerprint
 from worker.limits.window import Ask, Grant
 from worker.settings import WorkerSettings
@@ -68,12 +70,12 @@ def test_a_fingerprint_tells_nothing_without_the_key() -> None:
 
 
 def test_limited_queues_are_taken_from_two_seconds_ahead() -> None:
-    """Those that hold limited calls: users' own tokens at Genesys are not, and come in the routine lane."""
+    """With as many places again for calls that are put back. Users' own tokens at Genesys are not limited."""
     bounds = prefetch({"g": genesys(), "w": wibmo(rate_limit=6), "f": FINBOURNE, "u": genesys(rate_limit=0)})
     assert bounds == {
-        "revocation.calls.g.urgent": 10,
-        "revocation.calls.w.urgent": 1,
-        "revocation.calls.w.routine": 1,
+        "revocation.calls.g.urgent": 20,
+        "revocation.calls.w.urgent": 2,
+        "revocation.calls.w.routine": 2,
     }
 
 
@@ -93,6 +95,29 @@ def test_a_bulkhead_is_never_wider_than_its_setting() -> None:
         with pytest.raises(StopIteration):
             Recording()._basic_consume(type("Queue", (), {"name": name}))
     assert taken == [10, 50, 250]
+
+
+@pytest.mark.parametrize("higher_first", [True, False])
+async def test_of_two_limits_of_one_credential_the_lower_holds(
+    *, higher_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two instances with one account share one limiter, whatever each of them says."""
+    limits: list[Limit] = []
+
+    class Recording:
+        def __init__(self, _name: str, limit: Limit, *_: object) -> None:
+            limits.append(limit)
+
+    both = {"g1": genesys(rate_limit=300), "g2": genesys(rate_limit=100)}
+    told = dict(sorted(both.items(), reverse=higher_first))
+    monkeypatch.setattr(rates, "Limiter", Recording)
+    settings: Any = SimpleNamespace(providers=told, subject_key=SecretStr("k" * 32))
+    shared, call = RateLimits(settings, cast("Any", None)), session_call("e", "genesys", lane=Lane.URGENT)
+    shared.open()
+    assert limits == [Limit(100)]
+    wide = {"operation": Operation.GENESYS_DELETE_TOKEN}
+    calls = [call.model_copy(update={"provider": name, **wide}) for name in both]
+    assert len({id(shared.of(each)) for each in calls} - {id(None)}) == 1
 
 
 async def test_a_fault_in_asking_stops_no_call(caplog: pytest.LogCaptureFixture) -> None:

@@ -89,6 +89,13 @@ class Guard:
             if standing.hold.is_probed and behind(standing.hold) in OF_OUR_CREDENTIAL:
                 self._shared.alter(standing.hold, 0.0)
 
+    def waits(self, call: ProviderCall, *, ours: bool) -> Held | None:
+        """Why *call* has to wait, where that is known before it has waited for anything else."""
+        standing = self._board.blocking(call.provider, ours=ours, source=call.source)
+        if not standing or self._is_due(standing) or _goes_in_doubt(call, standing):
+            return None
+        return self._held(standing)
+
     async def _admit(self, call: ProviderCall, *, ours: bool) -> Sequence[Hold] | Held:
         """The holds that this call is to probe, most often none; or why it has to wait."""
         blocking = partial(self._board.blocking, call.provider, ours=ours, source=call.source)
@@ -96,7 +103,7 @@ class Guard:
             await trial.until(lambda: trial.has_room or bool(blocking()))
         if not (standing := blocking()):
             return ()
-        if not call.attempts and all(behind(each.hold) is Symptom.AMBIGUOUS for each in standing):
+        if _goes_in_doubt(call, standing):
             wait = self._known[call.provider].pace(call.source).wait()
             return Held(standing[0].hold.reason, wait) if wait else ()
         if self._is_due(standing) and any(self._failed.get(each.hold.key) == call.source for each in standing):
@@ -217,6 +224,11 @@ class Guard:
     def _on_ended(self, provider: str) -> None:
         self._known[provider].breaker.reset()
         self._known[provider].trial.tell()
+
+
+def _goes_in_doubt(call: ProviderCall, standing: Sequence[Standing]) -> bool:
+    """Whether a try costs *call* nothing: it was never tried, and it may well be that only others are refused."""
+    return not call.attempts and all(behind(each.hold) is Symptom.AMBIGUOUS for each in standing)
 
 
 def _asked(outcome: Outcome, longest: float) -> float:

@@ -34,13 +34,16 @@ def per_minute(provider: ProviderSettings) -> int | None:
 
 
 def prefetch(providers: Mapping[str, ProviderSettings]) -> dict[str, int]:
-    """Queue → how many messages a worker takes from it at once, for the queues that hold limited calls."""
+    """Queue → how many messages a worker takes from it at once, for the queues that hold limited calls.
+
+    Half of them wait for a permit; the other places are for calls under way, and for those that are put back.
+    """
     bounds = {}
     for name, provider in providers.items():
         calls, kind = per_minute(provider), KINDS[provider.kind]
         for lane, operations in ((Lane.ROUTINE, {kind.session_operation}), (Lane.URGENT, kind.limited_operations)):
             if calls and operations & kind.limited_operations:
-                bounds[topology.calls_queue(name, lane).name] = Limit(calls).ahead
+                bounds[topology.calls_queue(name, lane).name] = 2 * Limit(calls).ahead
     return bounds
 
 
@@ -66,10 +69,17 @@ class RateLimits:
             calls = min(per_minute(self._settings.providers[name]) or 0 for name in names)
             limit = Limit(calls)
             leasing = Leasing(self._desk, fingerprint_, limit)
-            self._limiters[fingerprint_] = limiter = Limiter(names[0], limit, worker, leasing)
+            spare = max([self._spare(limit, name) for name in names])
+            self._limiters[fingerprint_] = limiter = Limiter(names[0], limit, worker, leasing, spare)
             for name in names:
                 operations = KINDS[self._settings.providers[name].kind].limited_operations
                 self._of.update({(name, operation): limiter for operation in operations})
+
+    def _spare(self, limit: Limit, name: str) -> int:
+        """A tenth where no routine call counts, else the part of the limit that routine calls leave to urgent ones."""
+        kind = KINDS[self._settings.providers[name].kind]
+        has_routine = kind.session_operation in kind.limited_operations
+        return limit.reserve if has_routine else max(limit.reserve, limit.calls // 10)
 
     def of(self, call: ProviderCall) -> Limiter | None:
         """The limiter whose permit *call* needs; None where it needs none."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
+
+NOWHERE: Final = -1  # the slot of a permit of which it is not known any more where it is booked
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,7 @@ class Permit:
 
     slot: int
     until: float
+    is_ahead: bool = False  # leased before anybody waited for it
 
 
 class Stock:
@@ -31,6 +35,27 @@ class Stock:
         self._sort_out(self._clock())
         return bool(self._permits)
 
+    def slots(self) -> Mapping[int, int]:
+        """How many are good, by the slot where they are booked."""
+        self._sort_out(self._clock())
+        return Counter(permit.slot for permit in self._permits if permit.slot != NOWHERE)
+
+    def rebook(self, permit: Permit) -> None:
+        """All that are here, and those that ran out since `unused` was asked for, are booked as *permit* is."""
+        self._permits = deque(each if each.slot == NOWHERE else permit for each in self._permits)
+        lost = self._unused.pop(NOWHERE, 0)
+        self._unused = Counter({permit.slot: self._unused.total(), NOWHERE: lost})
+
+    def shed(self, most: int) -> None:
+        """Put all but *most* of them aside as unused."""
+        while len(self._permits) > most:
+            self._unused[self._permits.popleft().slot] += 1
+
+    def disown(self) -> None:
+        """They stay good, but of none it is known any more where it is booked."""
+        self._permits = deque(replace(each, slot=NOWHERE) for each in self._permits)
+        self._unused.clear()
+
     def take(self) -> Permit:
         """The oldest that is good. Raises IndexError where there is none: ask first."""
         return self._permits.popleft()
@@ -39,6 +64,7 @@ class Stock:
         """What has run out at the moment *at*, by slot; it is not here any more."""
         self._sort_out(at)
         unused, self._unused = self._unused, Counter()
+        del unused[NOWHERE]
         return unused
 
     def _sort_out(self, now: float) -> None:

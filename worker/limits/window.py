@@ -8,7 +8,10 @@ only afterwards), and its request arrives within another `spread` seconds. So tw
 `window` apart were leased less than D = window + usable + spread apart, and D / slot slots at most lie from one to the
 other. Each lease adds to its slot no more than `calls` less what was taken in its own slot and the D / slot before it.
 A permit is handed back only unused, once, and by a worker for whom the clock has not been set since. What a worker
-takes with it when it dies is never used.
+takes with it when it dies is never used. **Ahead** of need a few permits are leased for urgent calls, which are good
+for `lasting` seconds instead of `usable`, and are taken into account for as much longer: the same proof with another D.
+While they lie unused they are booked anew with each look, at its own time; used meanwhile, one is remembered for longer
+than it must be.
 
 **What it costs.** A full queue gets window / (D + slot) of the limit, 96 %. One call in twenty (at least 1) is kept for
 urgent ones, so routine ones alone get 91 %; a tenth would leave them 86 %. More is not needed, since routine calls give
@@ -53,6 +56,16 @@ class Limit:
         return self.window / _SLOTS
 
     @property
+    def lasting(self) -> float:
+        """How long a permit that is leased ahead is good for: a few looks at the ledger, slow ones included."""
+        return max(self.usable, self.window / 6)
+
+    @property
+    def deferred(self) -> int:
+        """For how many slots more than others those leased ahead are taken into account."""
+        return math.ceil((self.lasting - self.usable) / self.slot)
+
+    @property
     def remembered(self) -> int:
         """How many slots before its own a lease looks at."""
         return math.ceil((self.window + self.usable + self.spread) / self.slot)
@@ -79,7 +92,7 @@ class Limit:
 
     @property
     def ahead(self) -> int:
-        """How many calls a worker takes from a limited queue: two seconds' worth, the others wait in the broker."""
+        """How many calls wait in a worker: two seconds' worth, the others stay in the broker."""
         return max(1, round(2 * self.calls / self.window))
 
     @property
@@ -96,17 +109,19 @@ class Record:
     paced: float = 0.0  # when the next routine call is due
     seen: Mapping[str, float] = field(default_factory=dict)  # worker → when it was here last
     era: int = 0  # how often the clock was found to have been set
+    ahead: Mapping[int, int] = field(default_factory=dict)  # slot → permits leased before anybody waited for them
 
     def dump(self) -> str:
         """As text."""
-        told = {"paced": self.paced, "seen": dict(self.seen), "era": self.era}
+        told = {"paced": self.paced, "seen": dict(self.seen), "era": self.era, "ahead": sorted(self.ahead.items())}
         return json.dumps({"taken": sorted(self.taken.items()), **told})
 
     @classmethod
     def load(cls, text: str) -> Self:
         """From text; an empty one is a fresh record."""
         kept = json.loads(text) if text else {}
-        return cls(dict(kept.get("taken", ())), kept.get("paced", 0.0), kept.get("seen", {}), kept.get("era", 0))
+        taken, ahead = dict(kept.get("taken", ())), dict(kept.get("ahead", ()))
+        return cls(taken, kept.get("paced", 0.0), kept.get("seen", {}), kept.get("era", 0), ahead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +136,9 @@ class Ask:
     steady: bool = True  # the database's clock went on evenly since this worker's last look
     era: int | None = None  # that it was told of then
     leaves: bool = False
+    ahead: int = 0  # permits that no call waits for yet
+    unused_ahead: Mapping[int, int] = field(default_factory=dict)  # as `unused`
+    kept_ahead: Mapping[int, int] = field(default_factory=dict)  # slot → those that are good, to be booked anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +150,8 @@ class Grant:
     workers: int  # that share the limit
     wait: float  # seconds until there may be more; 0 where nothing was refused
     era: int = 0
+    ahead: int = 0  # permits that are good for longer, in the same slot
+    kept_ahead: int = 0  # that were booked anew, likewise
 
 
 def lease(limit: Limit, kept: Record, ask: Ask, now: float) -> tuple[Record, Grant]:
@@ -141,17 +161,24 @@ def lease(limit: Limit, kept: Record, ask: Ask, now: float) -> tuple[Record, Gra
     was_set = not ask.steady or any(at > slot for at in kept.taken)
     era, steady = kept.era + was_set, not was_set and ask.era in {None, kept.era}
     taken = _taken(limit, kept, replace(ask, steady=steady), now)
-    used, budget = sum(taken.values()), limit.calls - _left_to_absent(limit, seen, now)
+    early, kept_ahead = _taken_ahead(limit, kept, replace(ask, steady=steady), slot)
+    used, budget = taken.total() + early.total(), limit.calls - _left_to_absent(limit, seen, now)
     urgent = max(0, min(ask.urgent, budget - used))
+    lying = sum(count for at, count in early.items() if at > slot - limit.lasting / limit.slot)
+    reserve = max(0, limit.reserve - lying)  # what is leased ahead is a part of it
     due = max(now - limit.burst, kept.paced) if kept.paced <= now + limit.period else now
     paced = math.floor((now - due) / limit.pace) + 1 if due <= now else 0
-    routine = max(0, min(ask.routine, budget - limit.reserve - used - urgent, paced))
+    routine = max(0, min(ask.routine, budget - reserve - used - urgent, paced))
     permits, due = urgent + routine, due + routine * limit.pace
+    ahead = max(0, min(ask.ahead, budget - used - permits))
     if permits:
         taken[slot] += permits
+    if ahead:
+        early[slot] += ahead
     refused = permits < ask.urgent + ask.routine
-    wait = _wait(limit, taken, now, due if ask.routine and not ask.urgent else now) if refused else 0.0
-    return Record(dict(taken), due, seen, era), Grant(slot, permits, max(1, len(seen)), wait, era)
+    wait = _wait(limit, taken + early, now, due if ask.routine and not ask.urgent else now) if refused else 0.0
+    record = Record(dict(taken), due, seen, era, dict(early))
+    return record, Grant(slot, permits, max(1, len(seen)), wait, era, ahead, kept_ahead)
 
 
 def _seen(limit: Limit, kept: Record, ask: Ask, now: float) -> dict[str, float]:
@@ -168,12 +195,26 @@ def _taken(limit: Limit, kept: Record, ask: Ask, now: float) -> Counter[int]:
     """What counts at *now*, slot by slot."""
     slot = math.floor(now / limit.slot)
     taken = Counter(kept.taken)
-    if ask.steady:
-        taken = Counter({at: count - min(count, ask.unused.get(at, 0)) for at, count in taken.items()})
-    else:
-        taken = Counter({slot: min(limit.calls, taken.total())})
+    taken = _less(taken, ask.unused) if ask.steady else Counter({slot: min(limit.calls, taken.total())})
     taken.update(math.floor((now - age) / limit.slot) for age in ask.alone)
     return Counter({at: count for at, count in taken.items() if at >= slot - limit.remembered and count})
+
+
+def _taken_ahead(limit: Limit, kept: Record, ask: Ask, slot: int) -> tuple[Counter[int], int]:
+    """What counts of the permits leased ahead, and how many of them are booked anew."""
+    early = Counter(kept.ahead)
+    if not ask.steady:
+        return Counter({slot: min(limit.calls, early.total())} if early else {}), 0
+    early = _less(early, ask.unused_ahead)
+    moved = sum(min(early[at], count) for at, count in ask.kept_ahead.items())
+    early = _less(early, ask.kept_ahead)
+    early[slot] += moved
+    oldest = slot - limit.remembered - limit.deferred
+    return Counter({at: count for at, count in early.items() if at >= oldest and count}), moved
+
+
+def _less(taken: Counter[int], given_back: Mapping[int, int]) -> Counter[int]:
+    return Counter({at: count - min(count, given_back.get(at, 0)) for at, count in taken.items()})
 
 
 def _wait(limit: Limit, taken: Mapping[int, int], now: float, due: float) -> float:
