@@ -67,14 +67,13 @@ def answers_for(installation: Installation, dead: ProviderCall, later: ProviderC
     return is_refused
 
 
-SAME: Final = [
+SAME: Final[list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]]] = [
     (EMAIL, EMAIL, {}),
     (EMAIL, SPELT, {}),
-    (EMAIL, EMAIL, {"source": "urn:other"}),
     (aliases(EMAIL, ISSUED), aliases(ISSUED, SPELT), {}),
     (parts(user=ADA, tenant=SHARED), parts(user=ADA), {}),
 ]
-OTHERS: Final = [
+OTHERS: Final[list[tuple[dict[str, Any], dict[str, Any], dict[str, str]]]] = [
     (parts(user=ADA, tenant=SHARED), parts(user=BOB, tenant=SHARED), {}),
     (parts(tenant=SHARED), parts(tenant=SHARED), {}),
     *((parts(user=ADA, **{part: SHARED}), parts(user=BOB, **{part: SHARED}), {}) for part in ("device", "group")),
@@ -82,7 +81,7 @@ OTHERS: Final = [
     (aliases(SHARED, ADA), aliases(SHARED, BOB), {}),
     (SHARED, aliases(SHARED, BOB), {}),
     (ISSUED, {**ISSUED, "iss": "https://two.example/"}, {}),
-    (ADA, ADA, {"source": "urn:other"}),
+    *((name, name, {"source": "urn:other"}) for name in (EMAIL, ADA, ISSUED)),
     (parts(user=ADA, device=EMAIL), EMAIL, {}),
 ]
 
@@ -100,7 +99,7 @@ def test_a_session_is_dead_with_a_later_call_for_the_user_of_all_its_names(
 def test_nobody_answers_for_whom_they_share_a_name_with(
     installation: Installation, one: dict[str, Any], other: dict[str, Any], attributes: dict[str, str]
 ) -> None:
-    """A tenant, a device, a group, a label, one of several names, a number at another issuer."""
+    """A tenant, a device, a group, a label, one of several names, a number at another issuer; another source's word."""
     shown = {"subject": attributes["subject"]} if "subject" in attributes else {}
     later = event_of("user.disabled", other, 5, **attributes)
     assert not answers_for(installation, event_of("session.ended", one, 0, **shown), later)
@@ -110,11 +109,13 @@ def test_nobody_answers_for_whom_they_share_a_name_with(
     ("user_id", "names", "expected"),
     [(ADAS, ADA, True), (ADAS.upper(), BOB, True), (BOBS, ADA, False), (BOBS, BOB, False)],
 )
+@pytest.mark.parametrize("source", ["urn:hr", "urn:other"])
 def test_a_users_call_is_answered_for_by_one_for_the_same_user_id(
-    installation: Installation, user_id: str, names: dict[str, Any], *, expected: bool
+    installation: Installation, user_id: str, names: dict[str, Any], source: str, *, expected: bool
 ) -> None:
-    """Whatever the names say: the id is what was hit."""
-    dead, later = event_of("user.disabled", ADA, 0), event_of("user.disabled", names, 5, user_id=user_id)
+    """Whatever the names say, and whoever says it: the id is what was hit."""
+    dead = event_of("user.disabled", ADA, 0)
+    later = event_of("user.disabled", names, 5, user_id=user_id, source=source)
     assert answers_for(installation, dead, later) is expected
 
 

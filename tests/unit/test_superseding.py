@@ -102,6 +102,13 @@ def test_the_same_target_or_every_name(call: Any, dead: Any, persons: tuple[str 
     assert found is (the_same or by_names)
 
 
+@pytest.mark.parametrize(("dead", "expected"), [({}, True), ({"operation": SESSION, "target": TOKEN}, False)])
+def test_another_sources_names_supersede_nothing(dead: Mapping[str, Any], *, expected: bool) -> None:
+    """Its call for the same user id does: that is what was hit, whoever asked for it."""
+    assert supersedes(row(**LATER, source="urn:other"), row(**dead, source="urn:hr")) is expected
+    assert supersedes(row(**LATER, source="urn:hr"), row(**dead, source="urn:hr"))
+
+
 class Calls:
     """A ledger that counts its questions."""
 

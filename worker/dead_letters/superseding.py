@@ -49,14 +49,19 @@ def supersedes(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
     """Whether *call*, of a later event, is known to have killed what *row* was to revoke.
 
     It has where both hit the same user or token. Where *row* was to revoke a session, a user-wide call at its provider
-    has as well, if each name that either event gives the person is in the other one, too.
+    has as well, if each name that either event gives the person is in the other one, too, and both are of one source:
+    whose names they are is its word alone, and nobody else's event may keep a session alive by them.
     """
     if call.provider != row.provider or not _is_later(call, row):
         return False
     if call.target is not None and call.target == row.target:
         return call.state in _PROVEN
     killed_all = call.operation in _USER_WIDE and call.state in _KILLED
-    return killed_all and row.operation not in _USER_WIDE and row.person is not None and call.person == row.person
+    return killed_all and row.operation not in _USER_WIDE and _is_same_person(call, row)
+
+
+def _is_same_person(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
+    return row.person is not None and (call.person, call.source) == (row.person, row.source)
 
 
 def _is_later(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
