@@ -48,6 +48,7 @@ class BatchConsumer:
     """
 
     head_start = 0.0  # seconds that each queue is worked on, if it holds as much, before the next one gets its batch
+    between: Callable[[Connection], None] | None = None  # what is done between two rounds; it is quick
 
     def __init__(
         self,
@@ -107,6 +108,8 @@ class BatchConsumer:
                 self._lead(lane, connection)
             for lane in self._lanes:
                 lane.settle()
+            if self.between is not None:
+                self.between(connection)
             self._reachability.look()
 
     def _lead(self, lane: _Lane, connection: Connection) -> None:

@@ -159,16 +159,20 @@ class Intake:
         match judged:
             case InvalidEvent():
                 logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
-                return [self._dead(letters.of_refused(judged, evidence, now))]
+                return [self._refused(letters.of_refused(judged, evidence, now), evidence)]
             case Denied():
                 self._alarm.hear(judged)
-                return [self._dead(letters.of_denied(judged, evidence, now))]
+                return [self._refused(letters.of_denied(judged, evidence, now), evidence)]
             case Arrival(event=event) if is_held:
                 logger.warning("event.held_back", extra=_names(event))
                 return [self._dead(letters.of_held_back(event, evidence, now, subjects))]
             case Arrival(event=event) if plan:
                 return self._planned(event, plan, evidence)
         return []
+
+    def _refused(self, letter: DeadLetter, evidence: Evidence) -> Publication:
+        is_proved = self._controls.admission.proves(letter.source, evidence)
+        return self._dead(letter.model_copy(update={"unproved": not is_proved}))
 
     def _dead(self, letter: DeadLetter) -> Publication:
         return messages.dead_letter(self._vouched(letter))

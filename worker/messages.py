@@ -52,9 +52,10 @@ def record(record: EventPlanned | CallOutcome) -> Message:
 
 
 def dead_letter(letter: DeadLetter) -> Message:
-    """A dead letter, on its way to the desk."""
+    """A dead letter, on its way to the desk; what nobody proved, and no operator sent, waits for room there."""
+    waits = letter.unproved and not letter.replays
     return Message(
-        topology.DEAD.name,
+        (topology.UNPROVED if waits else topology.DEAD).name,
         letter.kind,
         letter.model_dump_json().encode(),
         headers={"x-dead-reason": letter.reason},

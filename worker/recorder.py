@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,9 +27,12 @@ from worker.admission import letters
 from worker.admission.evidence import Evidence, Voucher
 from worker.batch_consumer import BatchConsumer, Stop, body_of
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
+from worker.storage import Tidying
+from worker.unproved import Waiting
 from worker.unreadable import unreadable
 
 if TYPE_CHECKING:
+    from kombu import Connection
     from kombu.message import Message
 
     from worker.admission.letter_mac import LetterMac
@@ -51,11 +55,19 @@ Record = records.EventPlanned | records.CallOutcome | DeadLetter
 def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is said once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
-    recorder = Recorder(ledger, Voucher.of(settings))
+    recorder, tidying = Recorder(ledger, Voucher.of(settings)), Tidying(ledger, settings.storage)
+    waiting = Waiting(ledger, recorder.handle, settings.storage)
+
+    def between(connection: Connection) -> None:
+        with suppress(LedgerUnavailable):  # whatever is to be written says so
+            waiting.take(connection)
+            tidying.step()
+
+    connect, providers = broker.connector(settings), list(settings.providers)
+    consumer = BatchConsumer(connect, topology.RECORDS, providers, recorder.handle, stop)
+    consumer.between = between
     try:
-        BatchConsumer(
-            broker.connector(settings), topology.RECORDS, list(settings.providers), recorder.handle, stop
-        ).run()
+        consumer.run()
     finally:
         ledger.close()
 
@@ -125,7 +137,7 @@ def _read(message: Message, voucher: Voucher) -> Record | DeadLetters:
     match message.headers.get("x-death"):
         case [dict() as death, *_]:
             return _given_up_by_broker(message, voucher, death)
-    if message.delivery_info.get("exchange") == topology.DEAD.name:
+    if message.delivery_info.get("exchange") in {topology.DEAD.name, topology.UNPROVED.name}:
         return dead_record.validate_json(body)
     return ledger_record.validate_json(body)
 

@@ -51,6 +51,7 @@ from worker.setting_files import (
     secrets_folder,
 )
 from worker.setting_names import BETWEEN, PREFIX
+from worker.storage import StorageSettings
 
 __all__ = ["CONFIG_FILE", "DEFAULT_CONFIG_FILE", "PREFIX", "SECRETS_DIR", "Settings", "SettingsError", "config_file"]
 
@@ -170,6 +171,7 @@ class Settings(BaseSettings):
     hold: HoldSettings = HoldSettings()
     guard: GuardSettings = GuardSettings()
     worker: WorkerSettings = WorkerSettings()
+    storage: StorageSettings = StorageSettings()
     sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere")
     sentry_traces_sample_rate: float = Field(
         0.0, ge=0, le=1, description="Share of tasks whose time in queue and at work is reported to Sentry"

@@ -9,6 +9,7 @@ revocation.calls   ─▶ revocation.calls.<provider>.<lane>         provider ca
 revocation.outcomes─▶ revocation.outcomes                        what became of each call, for the recorder
    …outcomes.urgent─▶ revocation.outcomes.urgent                 likewise, of user.disabled
 revocation.dead    ─▶ revocation.dead                            dead letters, for the recorder; every queue's net
+   ….dead.unproved ─▶ revocation.dead.unproved                   of events that nobody proved, while there is room
 ```
 
 What no binding of `revocation.events.lanes` takes goes to its alternate exchange (https://www.rabbitmq.com/docs/ae): no
@@ -47,6 +48,7 @@ CALLS: Final = Exchange("revocation.calls", type="topic", durable=True)
 OUTCOMES: Final = Exchange("revocation.outcomes", type="topic", durable=True)
 OUTCOMES_URGENT: Final = Exchange("revocation.outcomes.urgent", type="topic", durable=True)
 DEAD: Final = Exchange("revocation.dead", type="topic", durable=True)
+UNPROVED: Final = Exchange("revocation.dead.unproved", type="topic", durable=True)
 
 # The longest delay's exchange: a delayed publish enters here and falls through the delay queues, a bit at a time.
 DELAY_ENTRY: Final = level_name(27)
@@ -57,6 +59,9 @@ DELIVERY_LIMIT: Final = 20
 # The recorder's own queues have no net below them, so they must never give a message up; RabbitMQ 4 would drop
 # one at its default limit of 20.
 NEVER: Final = 1_000_000_000
+UNPROVED_BYTES: Final = (
+    4 * 1_073_741_824
+)  # of letters that wait for room on the desk; an operator's policy may say less
 
 _NET: Final = {
     "x-queue-type": "quorum",
@@ -78,6 +83,14 @@ OUTCOMES_URGENT_QUEUE: Final = Queue(
     OUTCOMES_URGENT.name, OUTCOMES_URGENT, routing_key="#", durable=True, queue_arguments=_LAST
 )
 DEAD_QUEUE: Final = Queue("revocation.dead", DEAD, routing_key="#", durable=True, queue_arguments=_LAST)
+# What nobody proved may be as much as anybody cares to send: it waits apart from what is proved.
+UNPROVED_QUEUE: Final = Queue(
+    UNPROVED.name,
+    UNPROVED,
+    routing_key="#",
+    durable=True,
+    queue_arguments=_LAST | {"x-max-length-bytes": UNPROVED_BYTES},
+)
 # What people wait for first: what was given up, then whether somebody who was disabled is out.
 RECORDS: Final = (DEAD_QUEUE, OUTCOMES_URGENT_QUEUE, OUTCOMES_QUEUE)
 
@@ -109,7 +122,7 @@ def task_queues(providers: Iterable[str]) -> list[Queue]:
 
 def all_queues(providers: Iterable[str]) -> list[Queue]:
     """Every queue of the project."""
-    return [*INTAKES, *task_queues(providers), *RECORDS]
+    return [*INTAKES, *task_queues(providers), *RECORDS, UNPROVED_QUEUE]
 
 
 def declare(connection: Connection, providers: Iterable[str]) -> None:
@@ -128,7 +141,7 @@ def declare(connection: Connection, providers: Iterable[str]) -> None:
 def _look_for(connection: Connection, names: Sequence[str]) -> None:
     """Asking for what is there needs no permission (https://www.rabbitmq.com/docs/access-control#authorisation)."""
     with connection.channel() as channel:
-        for exchange in (EVENTS, CALLS, OUTCOMES, OUTCOMES_URGENT, DEAD, Exchange(DELAY_ENTRY, type="topic")):
+        for exchange in (EVENTS, CALLS, OUTCOMES, OUTCOMES_URGENT, DEAD, UNPROVED, Exchange(DELAY_ENTRY, type="topic")):
             exchange(channel).declare(passive=True)
         for queue in all_queues(names):
             queue(channel).queue_declare(passive=True)

@@ -25,7 +25,14 @@ ALL_BUT_SECRETS = frozenset({Kind.NAME, Kind.SPILLED})
 
 def bind_copies(story: CanaryStory) -> None:
     """Have the broker keep a copy of every message that goes through any exchange of ours."""
-    exchanges = [topology.EVENTS, topology.CALLS, topology.OUTCOMES, topology.OUTCOMES_URGENT, topology.DEAD]
+    exchanges = [
+        topology.EVENTS,
+        topology.CALLS,
+        topology.OUTCOMES,
+        topology.OUTCOMES_URGENT,
+        topology.DEAD,
+        topology.UNPROVED,
+    ]
     if not broker.is_embedded(story.system.broker_url):
         exchanges += [Exchange(CELERY_DELAYED_DELIVERY_EXCHANGE, type="topic"), event_exchange]
     with broker.connect(story.system.broker_url) as connection:

@@ -21,16 +21,27 @@ PASSWORD = uuid.uuid4().hex
 
 EVENTS = {topology.EVENTS.name}
 OUTCOMES = {topology.OUTCOMES.name, topology.OUTCOMES_URGENT.name}
+UNPROVED = {topology.UNPROVED.name}
 SETTLING = {topology.CALLS.name, topology.DEAD.name, *OUTCOMES}
 INTAKES = {queue.name for queue in topology.INTAKES}
 TASKS = {queue.name for queue in topology.task_queues(["genesys", "genesys-eu", "of_another_kind"])}
-RECORDS = {queue.name for queue in topology.RECORDS}
+RECORDS = {queue.name for queue in (*topology.RECORDS, topology.UNPROVED_QUEUE)}
 DELAYS = {f"celery_delayed_{name}" for name in ("delivery", *range(28))}
-OURS = {*EVENTS, *SETTLING, *INTAKES, *TASKS, *RECORDS, *DELAYS, "revocation.events.lanes", "revocation.events.routine"}
+OURS = {
+    *EVENTS,
+    *SETTLING,
+    *UNPROVED,
+    *INTAKES,
+    *TASKS,
+    *RECORDS,
+    *DELAYS,
+    "revocation.events.lanes",
+    "revocation.events.routine",
+}
 FOREIGN = {"", "amq.default", "amq.topic", "celery", "celeryev", "another.revocation.events", "revocation"}
 RIGHTS: dict[tuple[str, str], set[str]] = {
     ("producer", "write"): EVENTS,
-    ("intake", "write"): SETTLING | {topology.ROUTINE_EVENTS.name},
+    ("intake", "write"): SETTLING | UNPROVED | {topology.ROUTINE_EVENTS.name},
     ("intake", "read"): INTAKES,
     ("worker", "write"): SETTLING | EVENTS | {topology.DELAY_ENTRY},
     ("worker", "read"): TASKS,
@@ -128,6 +139,8 @@ NO_PUBLISHING = [
     ("producer", topology.EVENTS.name, "another.key"),
     ("producer", topology.ROUTINE_EVENTS.name, "session.ended"),
     ("producer", topology.DEAD.name, "call"),
+    ("producer", topology.UNPROVED.name, "event"),
+    ("worker", topology.UNPROVED.name, "event"),
     ("producer", "revocation.events.lanes", "user.disabled"),
     ("intake", topology.EVENTS.name, "session.ended"),
     ("recorder", topology.EVENTS.name, "session.ended"),
@@ -138,6 +151,7 @@ NO_READING = [
     *((user, name) for user in ("producer", "worker", "recorder") for name in sorted(INTAKES)),
     *((user, "revocation.calls.finbourne.routine") for user in ("producer", "intake", "recorder")),
     *((user, "revocation.dead") for user in ("producer", "intake", "worker")),
+    *((user, topology.UNPROVED_QUEUE.name) for user in ("producer", "intake", "worker")),
 ]
 
 

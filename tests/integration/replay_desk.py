@@ -145,7 +145,7 @@ class Desk:
             gate = FloodGate(self.asked, limits)
             controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES, timedelta(days=30)), gate)
             assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, controls).handle(self.events())
-        for queue in topology.RECORDS:
+        for queue in (*topology.RECORDS, topology.UNPROVED_QUEUE):
             assert not Recorder(self.ledger, VOUCHER).handle(self.replayed(queue.name))
 
     def events(self) -> list[Delivered]:

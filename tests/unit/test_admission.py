@@ -94,6 +94,34 @@ def test_a_trusted_source_needs_no_proof() -> None:
     assert judged(said(body()), SourceSettings(source=SOURCE, trusted=True)) == Granted()
 
 
+@pytest.mark.parametrize("type_", ["user.disabled", "no.such.type"])
+@pytest.mark.parametrize(
+    ("proof", "user", "is_proved"),
+    [
+        ({"trusted": True}, None, True),
+        ({"users": frozenset({"idp"})}, "idp", True),
+        ({"users": frozenset({"idp"})}, "mallory", False),
+        ({"users": frozenset({"idp"})}, None, False),
+        ({"source": "urn:other", "trusted": True}, "idp", False),
+    ],
+)
+def test_who_said_what_is_refused_is_proved_or_not(
+    proof: Mapping[str, Any], user: str | None, type_: str, *, is_proved: bool
+) -> None:
+    """Whatever was wrong with it: a stranger's letters have a budget, a listed source's do not wait for room."""
+    arrived: Any = Arrived(said(body(type_)), user)
+    source = SourceSettings(**{"source": SOURCE, "types": frozenset({"session.ended"}), **proof})
+    admission = Admission({"it": source}, proves_users=True)
+    intake = Intake(
+        Catalogue({}, {}, SubjectIndex(b"k" * 32)),
+        Publisher(lambda: pytest.fail("nothing is published")),
+        Controls(VOUCHER, admission, cast("Any", None), cast("Any", None)),
+    )
+    evidence, found = intake.read(arrived)
+    [told] = intake.publications(cast("Any", found), evidence, None)
+    assert told.exchange == (topology.DEAD if is_proved else topology.UNPROVED).name
+
+
 @pytest.mark.parametrize(("user", "is_let_in"), [("idp", True), ("idp2", True), ("mallory", False), (None, False)])
 def test_a_broker_user_proves_a_source(user: str | None, is_let_in: bool) -> None:  # noqa: FBT001 - a table
     """Any of those listed, nobody else."""

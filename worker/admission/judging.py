@@ -96,6 +96,13 @@ class Admission:
         fault = next(chain(proofs, _beyond(source, event, evidence)), None)
         return Denied(*fault, name, event) if fault else Granted(source.providers)
 
+    def proves(self, source: str | None, evidence: Evidence) -> bool:
+        """Whether *evidence* proves that *source* says it, whatever is said, and it is one that is listed."""
+        _, known = self._sources.get(source or "", (None, None))
+        if known is None or known.trusted or evidence.through_door:
+            return known is not None or evidence.through_door
+        return next(self._unproved(known, evidence), None) is None
+
     def _unproved(self, source: SourceSettings, evidence: Evidence) -> Iterator[Fault]:
         if source.users and not (self._proves_users and evidence.user in source.users):
             yield Rule.USER, "/source"

@@ -21,6 +21,7 @@ from worker.ledger.rows import (
     DeadLetterRow,
     DeadLetterState,
     DeadLetterSummary,
+    Unproved,
 )
 from worker.ledger.tables import UtcTime, Words, bodies, calls, dead_letters
 from worker.ledger.writing import call_row, take_changes, write_rows
@@ -66,6 +67,15 @@ def summarise(connection: Connection, where: DeadLetterFilter) -> DeadLetterSumm
     columns = (func.count(), func.min(_LETTER.at), func.count(_LETTER.cause.distinct()))
     count, oldest, causes = connection.execute(select(*columns).where(*_conditions(where))).one()
     return DeadLetterSummary(count, oldest, causes)
+
+
+def unproved(connection: Connection) -> Unproved:
+    """What is on the desk that nobody proved; what was replayed or discarded made room."""
+    columns = func.count(), func.coalesce(func.sum(_LETTER.unproved), 0)
+    open_ones = _LETTER.state.not_in((DeadLetterState.REPLAYED, DeadLetterState.DISCARDED))
+    return Unproved(
+        *map(int, connection.execute(select(*columns).where(_LETTER.unproved.is_not(None), open_ones)).one())
+    )
 
 
 def claim(

@@ -18,6 +18,7 @@ from worker.ledger import (
     limits,
     migrating,
     queries,
+    retention,
     seen,
     writing,
 )
@@ -34,6 +35,7 @@ from worker.ledger.rows import (
     EventRow,
     FloodRow,
     Totals,
+    Unproved,
 )
 
 T = TypeVar("T")
@@ -162,6 +164,16 @@ class Ledger:
         """The ledger in figures."""
         with self._database.reading() as connection:
             return queries.totals(connection)
+
+    def forget(self, horizons: retention.Horizons) -> int:
+        """Remove some of what is over since before *horizons*; how many rows that were, 0 where none is left."""
+        with self._database.writing() as connection:
+            return retention.forget(connection, horizons)
+
+    def unproved(self) -> Unproved:
+        """How much is on the desk that nobody proved."""
+        with self._database.reading() as connection:
+            return dead_letters.unproved(connection)
 
     def settled_or_dead(self, source: str, event_ids: Collection[str]) -> set[str]:
         """Those of *event_ids* that are done; the rest is still under way, or lost."""

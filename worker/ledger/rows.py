@@ -138,6 +138,14 @@ class DeadLetterSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Unproved:
+    """How much is on the desk that nobody proved: it has a budget."""
+
+    letters: int
+    size: int  # characters
+
+
+@dataclass(frozen=True, slots=True)
 class FloodRow:
     """What is held back of one source and type, and whether more is being held back; *source* "": of all together."""
 

@@ -81,6 +81,7 @@ events: Final = Table(
     Column("change", BigInteger, nullable=False),
     Index("events_by_event_id", "event_id"),
     Index("events_by_change", "change"),
+    Index("events_by_age", "received_at"),
 )
 
 subjects: Final = Table(
@@ -89,6 +90,7 @@ subjects: Final = Table(
     Column("lookup_hash", Words, primary_key=True),
     Column("source", Words, primary_key=True),
     Column("event_id", Words, primary_key=True),
+    Index("subjects_by_event", "event_id", "source"),
 )
 
 calls: Final = Table(
@@ -119,7 +121,7 @@ calls: Final = Table(
     Index("calls_by_event", "event_id", "source"),
     Index("calls_by_target", "target"),
     Index("calls_by_person", "person"),
-    Index("calls_by_state", "state"),
+    Index("calls_by_state", "state", "at"),
     Index("calls_by_change", "change"),
 )
 

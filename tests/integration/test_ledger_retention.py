@@ -1,0 +1,158 @@
+"""What the ledger forgets: what is over and old, a step at a time, and never what somebody has yet to look at."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from ledger_records import after, dead, entry, outcome, planned, refused
+from sqlalchemy import func, select
+
+from tasks.outcome import State
+from tasks.records import DeadLetter, EventPlanned
+from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger
+from worker.ledger.retention import AT_ONCE, Horizons
+from worker.ledger.tables import metadata
+
+pytest_plugins = ["ledger_fixtures"]
+
+SOON, LATER = after(3600), after(86_400 * 40_000)
+ALL = Horizons(LATER, LATER, LATER)
+NOTHING = Horizons(after(-1), after(-1), after(-1))
+EVERY = DeadLetterFilter(states=tuple(DeadLetterState))
+TOLD = ("events", "calls", "subjects", "dead_letters", "bodies", "audits")
+
+
+def counts(ledger: Ledger) -> dict[str, int]:
+    """How many rows each table has that anything is told in."""
+    with ledger._database.reading() as connection:
+        tables = (metadata.tables[name] for name in TOLD)
+        rows = {each.name: connection.execute(select(func.count()).select_from(each)).scalar_one() for each in tables}
+    return {name: count for name, count in rows.items() if count}
+
+
+def forget(ledger: Ledger, horizons: Horizons = ALL) -> None:
+    """Everything that is old."""
+    while ledger.forget(horizons):
+        pass
+
+
+def close(ledger: Ledger, letter: DeadLetter, how: str) -> None:
+    """Have an operator replay or discard *letter*."""
+    if how == "discarded":
+        ledger.discard([letter.dead_letter_id], audit=entry("discard"))
+    else:
+        ledger.claim([letter.dead_letter_id], audit=entry())
+        ledger.mark_replayed(letter.dead_letter_id, 1)
+
+
+def test_an_event_whose_calls_are_settled_is_forgotten_with_all_that_tells_of_it(ledger: Ledger) -> None:
+    """Calls, and the names by which it is found."""
+    ledger.record([planned(), outcome(State.ACCEPTED)])
+    forget(ledger)
+    assert counts(ledger) == {}
+
+
+@pytest.mark.parametrize("state", [state for state in State if not state.is_settled and state is not State.DISCARDED])
+def test_an_event_with_a_call_that_is_open_is_kept_whole(ledger: Ledger, state: State) -> None:
+    """However old it is: its token may live."""
+    both = planned().units[0], planned("e2").units[0]
+    ledger.record([planned(units=both), outcome(State.ACCEPTED), outcome(state, call_id=both[1].call_id)])
+    before = counts(ledger)
+    forget(ledger)
+    assert counts(ledger) == before
+
+
+@pytest.mark.parametrize("how", ["event", "call"])
+def test_an_event_is_young_as_long_as_the_last_word_of_it_is(ledger: Ledger, how: str) -> None:
+    """A call may be tried for days; its last second counts, and the last second before the horizon does not."""
+    arrived, settled = (10, 5) if how == "event" else (5, 10)
+    ledger.record([planned(received_at=after(arrived)), outcome(State.ACCEPTED, at=settled)])
+    forget(ledger, replace(ALL, events=after(10)))
+    assert counts(ledger)["calls"] == 1
+    forget(ledger, replace(ALL, events=after(10.000001)))
+    assert counts(ledger) == {}
+
+
+@pytest.mark.parametrize("how", ["replayed", "discarded"])
+def test_a_letter_that_an_operator_closed_is_forgotten_with_what_arrived(ledger: Ledger, how: str) -> None:
+    """Its tombstone as well."""
+    close_me = refused("e1")
+    ledger.record([close_me])
+    close(ledger, close_me, how)
+    forget(ledger, replace(ALL, letters=after(-1)))
+    assert counts(ledger)["dead_letters"] == 1
+    forget(ledger)
+    assert counts(ledger) == {}
+
+
+@pytest.mark.parametrize("how", ["replayed", "discarded"])
+def test_a_letter_is_kept_from_the_day_it_was_closed(ledger: Ledger, how: str) -> None:
+    """One that died long ago and was discarded today can be had back tomorrow."""
+    letter = dead()
+    ledger.record([letter])
+    close(ledger, letter, how)
+    forget(ledger, replace(ALL, letters=after(3600), audits=after(-1)))
+    assert [row.state for row in ledger.dead_letters(EVERY)] == [how]
+
+
+def test_what_lies_on_the_desk_is_never_forgotten(ledger: Ledger) -> None:
+    """Dead, claimed, held back: with the event and the names it is found by."""
+    held = refused("e3", reason="guard.flood")
+    ledger.record([planned(), dead(), refused("e2"), held, planned("e4"), dead("e4")])
+    ledger.claim([dead("e4").dead_letter_id], audit=entry())
+    before = counts(ledger)
+    forget(ledger, replace(ALL, audits=after(-1)))
+    assert counts(ledger) == before
+
+
+def test_a_body_stays_as_long_as_a_letter_keeps_it(ledger: Ledger) -> None:
+    """Two letters of one message; the one that is left can be replayed."""
+    first, second = refused("e1", "unit", provider="a"), refused("e2", "unit", provider="b")
+    ledger.record([first, second])
+    close(ledger, first, "discarded")
+    forget(ledger)
+    [row] = ledger.dead_letters(EVERY)
+    assert row.letter == second
+
+
+def test_a_step_is_small_and_the_next_one_goes_on(ledger: Ledger) -> None:
+    """Whoever has something to write waits for one step."""
+    unit = planned().units[0]
+    many: list[EventPlanned] = [
+        planned(f"e{number}", units=(unit.model_copy(update={"call_id": f"c{number}", "state": State.COVERED}),))
+        for number in range(AT_ONCE + 1)
+    ]
+    ledger.record(many)
+    assert ledger.forget(ALL) <= 2 * AT_ONCE
+    forget(ledger)
+    assert counts(ledger) == {}
+
+
+def test_nothing_that_is_young_is_forgotten(ledger: Ledger) -> None:
+    """Of each kind."""
+    ledger.record([planned(), outcome(State.ACCEPTED), dead("e2")])
+    close(ledger, dead("e2"), "discarded")
+    before = counts(ledger)
+    assert ledger.forget(NOTHING) == 0
+    assert counts(ledger) == before
+
+
+@pytest.mark.parametrize(("microseconds", "left"), [(0, 1), (1, 0)])
+def test_the_audit_is_forgotten_by_its_own_age(ledger: Ledger, microseconds: int, left: int) -> None:
+    """To the moment."""
+    ledger.audit(replace(entry(), at=after(1)))
+    forget(ledger, replace(NOTHING, audits=after(1) + timedelta(microseconds=microseconds)))
+    assert len(ledger.audits()) == left
+
+
+def test_what_is_on_the_desk_and_nobody_proved_is_counted(ledger: Ledger) -> None:
+    """What arrived included; what was replayed or discarded made room."""
+    assert (ledger.unproved().letters, ledger.unproved().size) == (0, 0)
+    letters = [refused(f"e{number}", body="QUJD" * 1000, unproved=True) for number in range(3)]
+    ledger.record([*letters, refused("e4"), dead()])
+    known = ledger.unproved()
+    assert known.letters == 3
+    assert 3 * 4000 < known.size < 3 * 5000
+    close(ledger, letters[0], "discarded")
+    close(ledger, letters[1], "replayed")
+    assert ledger.unproved().letters == 1

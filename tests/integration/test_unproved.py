@@ -1,0 +1,147 @@
+"""What nobody proved: it has a budget on the desk, waits in the broker beyond it, and holds up nothing else."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from amqp.exceptions import AccessRefused
+from kombu import Connection
+from kombu.message import Message as Delivered
+from ledger_records import dead, entry, refused
+
+from worker import broker, messages, topology, unproved
+from worker.admission.evidence import Voucher
+from worker.ledger import Ledger, LedgerUnavailable
+from worker.publisher import Publisher
+from worker.recorder import Recorder
+from worker.storage import StorageSettings
+from worker.unproved import AT_ONCE, MEGABYTE, Waiting
+
+VOUCHER = Voucher(b"subject-key-of-a-test-installation")
+BODY = "QUJD" * 15_000
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    """An empty ledger."""
+    opened = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    opened.upgrade()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def connection(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
+    """A broker of each kind whose queues are declared; the queue is looked at whenever it is asked for."""
+    for pause in ("EMPTY", "FULL"):
+        monkeypatch.setattr(unproved, pause, 1e-9)
+    monkeypatch.setattr(unproved, "TURN", 60.0)
+    with broker.connect(broker_url) as opened:
+        topology.declare(opened, ["genesys"])
+        yield opened
+
+
+def publish(url: str, count: int, **changed: Any) -> list[str]:
+    """Have so many letters wait that nobody proved; their ids."""
+    letters = [refused(f"e{number}", body=BODY, unproved=True, **changed) for number in range(count)]
+    with Publisher(lambda: broker.connect(url)) as publisher:
+        publisher.publish_all([messages.dead_letter(letter) for letter in letters])
+    return [letter.dead_letter_id for letter in letters]
+
+
+def waiting(connection: Connection, queue: Any = topology.UNPROVED_QUEUE) -> int:
+    """How many messages wait in *queue*."""
+    return int(queue(connection.channel()).queue_declare(passive=True).message_count)
+
+
+def taking(ledger: Ledger, **limits: int) -> Waiting:
+    """What takes them to *ledger*, within *limits*."""
+    return Waiting(ledger, Recorder(ledger, VOUCHER).handle, StorageSettings(**limits))
+
+
+def test_what_nobody_proved_waits_once_its_budget_is_spent(
+    ledger: Ledger, connection: Connection, broker_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told once as an alert, and none is lost: what an operator replays or discards makes room for the next."""
+    caplog.set_level(logging.WARNING)
+    publish(broker_url, 7)
+    take = taking(ledger, unproved_letters=4)
+    for _ in range(3):
+        take.take(connection)
+    assert (ledger.unproved().letters, waiting(connection)) == (4, 3)
+    assert [(line.levelname, line.message) for line in caplog.records] == [("ERROR", "desk.full_of_unproved")]
+    ledger.discard([head.dead_letter_id for head in ledger.dead_letter_heads()], audit=entry("discard"))
+    take.take(connection)
+    assert (ledger.unproved().letters, waiting(connection)) == (3, 0)
+    assert caplog.records[-1].message == "desk.has_room_again"
+
+
+def test_its_bytes_have_a_budget_as_well(ledger: Ledger, connection: Connection, broker_url: str) -> None:
+    """Few letters may be large; the last step may go over it, and no other."""
+    publish(broker_url, 3 * AT_ONCE)
+    take = taking(ledger, unproved_megabytes=1)
+    for _ in range(3):
+        take.take(connection)
+    known = ledger.unproved()
+    assert known.letters == AT_ONCE
+    assert MEGABYTE <= known.size < MEGABYTE + AT_ONCE * len(BODY) * 2
+    assert waiting(connection) == 2 * AT_ONCE
+
+
+def test_a_budget_that_lasts_takes_everything_and_says_nothing(
+    ledger: Ledger, connection: Connection, broker_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An honest source that nobody has listed yet is on the desk at once."""
+    ids = publish(broker_url, AT_ONCE + 1)
+    taking(ledger).take(connection)
+    assert {head.dead_letter_id for head in ledger.dead_letter_heads()} == set(ids)
+    assert not [line for line in caplog.records if line.name.startswith("worker")]
+
+
+def test_only_what_nobody_proved_waits_there(connection: Connection, broker_url: str) -> None:
+    """Proved letters, and what an operator has replayed, go the way they always went."""
+    publish(broker_url, 1)
+    publish(broker_url, 1, replays=1)
+    with Publisher(lambda: broker.connect(broker_url)) as publisher:
+        publisher.publish_all([messages.dead_letter(refused("e9")), messages.dead_letter(dead())])
+    assert (waiting(connection), waiting(connection, topology.DEAD_QUEUE)) == (1, 3)
+
+
+def test_what_cannot_be_written_goes_back(ledger: Ledger, connection: Connection, broker_url: str) -> None:
+    """A ledger that fails between the question and the answer costs no letter."""
+    publish(broker_url, 2)
+
+    def unsafe(batch: Sequence[Delivered]) -> Sequence[Delivered]:
+        return batch
+
+    Waiting(ledger, unsafe, StorageSettings()).take(connection)
+    taking(ledger).take(connection)
+    assert (ledger.unproved().letters, waiting(connection)) == (2, 0)
+
+
+def test_a_ledger_that_is_away_takes_nothing(connection: Connection, broker_url: str, tmp_path: Path) -> None:
+    """It is not asked for more than whether there is room."""
+    publish(broker_url, 1)
+    away = Ledger.open(f"sqlite:///{tmp_path / 'nowhere' / 'ledger.sqlite3'}")
+    with pytest.raises(LedgerUnavailable):
+        taking(away).take(connection)
+    away.close()
+    assert waiting(connection) == 1
+
+
+def test_a_missing_permission_is_said_once_and_stops_nothing_else(
+    ledger: Ledger, connection: Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After an upgrade, until the operator has granted it: the recorder's other queues are consumed all the same."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AccessRefused("no read")
+
+    channel = connection.channel()
+    monkeypatch.setattr(type(channel), "basic_get", refuse)
+    take = taking(ledger)
+    for _ in range(3):
+        take.take(connection)
+    assert [line.message for line in caplog.records if line.levelname == "ERROR"] == ["desk.unproved_forbidden"]

@@ -1,0 +1,95 @@
+"""How long what is kept, and who sees to it."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from worker.ledger import LedgerUnavailable
+from worker.ledger.retention import Horizons
+from worker.storage import REST, TRY_AGAIN, StorageSettings, Tidying
+
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+def test_each_time_goes_where_it_says() -> None:
+    """Three days that differ, three horizons."""
+    kept = StorageSettings(events_days=2, letters_days=3, audit_days=5)
+    assert kept.horizons(NOW) == Horizons(*(NOW - timedelta(days=days) for days in (2, 3, 5)))
+
+
+@pytest.mark.parametrize(
+    "name", ["events_days", "letters_days", "audit_days", "unproved_letters", "unproved_megabytes"]
+)
+@pytest.mark.parametrize("worth", [0, -1, float("nan"), float("inf"), 1e12])
+def test_a_limit_has_two_ends(name: str, worth: float) -> None:
+    """No limit is none, and no number crashes a process later."""
+    with pytest.raises(ValidationError):
+        StorageSettings(**{name: worth})
+
+
+@pytest.mark.parametrize("name", ["events_days", "letters_days"])
+def test_the_audit_outlives_what_it_tells_of(name: str) -> None:
+    """Who did what is known for as long as what it was done to."""
+    StorageSettings(**{name: 730.0, "audit_days": 730.0})
+    with pytest.raises(ValidationError, match="audit_days must not be less"):
+        StorageSettings(**{name: 730.1, "audit_days": 730.0})
+
+
+class Pages:
+    """A ledger of which so much is old, step by step; None: it is away."""
+
+    def __init__(self, *steps: int | None) -> None:
+        self.steps, self.asked = list(steps), 0
+
+    def forget(self, horizons: Horizons) -> int:
+        """Remove the next step's rows."""
+        assert horizons.events < datetime.now(UTC)
+        self.asked += 1
+        if (step := self.steps.pop(0)) is None:
+            raise LedgerUnavailable("ledger: locked")
+        return step
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A clock that stands."""
+
+    class Clock:
+        now = 1000.0
+
+        def monotonic(self) -> float:
+            return self.now
+
+    made = Clock()
+    monkeypatch.setattr("worker.storage.time", made)
+    return made
+
+
+def test_tidying_goes_on_until_nothing_is_old_and_then_rests(clock: Any) -> None:
+    """A step a time, so that what is to be written waits for one at most."""
+    ledger = Pages(500, 7, 0, 0)
+    tidying = Tidying(ledger, StorageSettings())
+    for _ in range(10):
+        tidying.step()
+    assert ledger.asked == 3
+    clock.now += REST - 1
+    tidying.step()
+    assert ledger.asked == 3
+    clock.now += 1
+    tidying.step()
+    assert ledger.asked == 4
+
+
+def test_a_ledger_that_is_away_is_asked_again_a_minute_later(clock: Any) -> None:
+    """Nobody who has something to write waits for that."""
+    ledger = Pages(None, 0)
+    tidying = Tidying(ledger, StorageSettings())
+    with pytest.raises(LedgerUnavailable):
+        tidying.step()
+    tidying.step()
+    assert ledger.asked == 1
+    clock.now += TRY_AGAIN
+    tidying.step()
+    assert ledger.asked == 2

@@ -1,0 +1,102 @@
+"""What the ledger forgets, and when: what is over, in small steps. What an operator has yet to look at is never old."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_, union
+
+from tasks.outcome import SETTLED, State
+from worker.ledger.rows import DeadLetterState
+from worker.ledger.tables import audits, bodies, calls, dead_letters, events, subjects
+from worker.ledger.writing import take_changes
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+AT_ONCE: Final = 500  # of each kind: some hundredths of a second, in which nobody else writes
+_CLOSED: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
+_OVER: Final = (*sorted(SETTLED), State.DISCARDED)
+Pair = tuple[str | None, str | None]  # source and id of an event, where they are known
+
+
+@dataclass(frozen=True, slots=True)
+class Horizons:
+    """What is over since before these times is forgotten."""
+
+    events: datetime  # with their calls, since the last of them was settled or discarded
+    letters: datetime  # replayed or discarded
+    audits: datetime
+
+
+def forget(connection: Connection, horizons: Horizons) -> int:
+    """Remove some of what is old; how many rows that were. 0: nothing is left to be removed."""
+    take_changes(connection, 0)
+    letters = _letters(connection, horizons.letters)
+    over = _events(connection, horizons.events)
+    _subjects(connection, [*letters, *over])
+    return len(letters) + len(over) + _audits(connection, horizons.audits)
+
+
+def _letters(connection: Connection, horizon: datetime) -> list[Pair]:
+    """Those that died, and were closed by an operator, before *horizon*, with what no other keeps; their events."""
+    letter = dead_letters.c
+    acted = exists().where(audits.c.audit_id == letter.audit_id, audits.c.at >= horizon)
+    old = and_(letter.state.in_(_CLOSED), letter.at < horizon, ~acted)
+    some = select(letter.dead_letter_id).where(old, or_(letter.claimed_at.is_(None), letter.claimed_at < horizon))
+    gone = delete(dead_letters).where(letter.dead_letter_id.in_(some.order_by(letter.at).limit(AT_ONCE)))
+    rows = connection.execute(gone.returning(letter.source, letter.event_id, letter.body)).all()
+    kept = exists().where(letter.body == bodies.c.digest)
+    connection.execute(delete(bodies).where(bodies.c.digest.in_([row.body for row in rows if row.body]), ~kept))
+    return [(row.source, row.event_id) for row in rows]
+
+
+def _events(connection: Connection, horizon: datetime) -> list[Pair]:
+    """Those of which nothing is open, on the desk, or younger than *horizon*: gone with all their calls."""
+    by_age = select(events.c.source, events.c.event_id).where(events.c.received_at < horizon)
+    by_call = select(calls.c.source, calls.c.event_id).where(calls.c.state.in_(_OVER), calls.c.at < horizon)
+    found = union(
+        select(by_age.where(~_is_kept(events, horizon)).order_by(events.c.received_at).limit(AT_ONCE).subquery()),
+        select(by_call.where(~_is_kept(calls, horizon)).limit(AT_ONCE).subquery()),
+    )
+    pairs: list[Pair] = [(source, event) for source, event in connection.execute(found)]
+    for table in (calls, events):
+        _delete(connection, table, pairs)
+    return pairs
+
+
+def _is_kept(table: Table, horizon: datetime) -> ColumnElement[bool]:
+    """Whether something about the event of *table*'s row is yet to be kept."""
+    call, letter, event = calls.alias(), dead_letters.alias(), events.alias()
+    is_young = or_(call.c.state.not_in(_OVER), call.c.at >= horizon)
+    return or_(
+        exists().where(_same(call, table), is_young),
+        exists().where(_same(letter, table), letter.c.state.not_in(_CLOSED)),
+        exists().where(_same(event, table), event.c.received_at >= horizon),
+    )
+
+
+def _same(one: Any, other: Any) -> ColumnElement[bool]:  # noqa: ANN401 - tables and their aliases
+    return and_(one.c.event_id == other.c.event_id, one.c.source == other.c.source)
+
+
+def _subjects(connection: Connection, pairs: Sequence[Pair]) -> None:
+    """Whom nothing tells of any more is not found any more."""
+    told = or_(*(exists().where(_same(table, subjects)) for table in (calls, events, dead_letters)))
+    _delete(connection, subjects, pairs, ~told)
+
+
+def _audits(connection: Connection, horizon: datetime) -> int:
+    some = select(audits.c.audit_id).where(audits.c.at < horizon).order_by(audits.c.at).limit(AT_ONCE)
+    return connection.execute(delete(audits).where(audits.c.audit_id.in_(some))).rowcount
+
+
+def _delete(connection: Connection, table: Table, pairs: Sequence[Pair], *conditions: ColumnElement[bool]) -> None:
+    named = tuple_(table.c.event_id, table.c.source)
+    wanted = [(event, source) for source, event in pairs if source is not None and event is not None]
+    for start in range(0, len(wanted), AT_ONCE):
+        some = wanted[start : start + AT_ONCE]
+        connection.execute(delete(table).where(named.in_(some), *conditions))
