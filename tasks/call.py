@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from tasks.bounds import Count, Detail, Moment, Name, SourceName, SubjectKey, Words
 from tasks.instants import after
+from tasks.outcome import Settled, State
 
 MAX_COVERED: Final = 16  # as many sessions as an event may list
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
@@ -54,6 +55,17 @@ def _covering_nothing(calls: tuple[ProviderCall, ...]) -> tuple[ProviderCall, ..
     return calls
 
 
+class Known(BaseModel):
+    """What a call came to that was made, and of which the ledger was not yet told."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    at: Moment
+    state: State
+    evidence: Words
+    detail: Detail = {}
+
+
 class ProviderCall(BaseModel):
     """What travels to the worker as the one argument of a task. Holds no usable token: credentials stay sealed."""
 
@@ -83,6 +95,8 @@ class ProviderCall(BaseModel):
     covers: Annotated[tuple[ProviderCall, ...], Field(max_length=MAX_COVERED), AfterValidator(_covering_nothing)] = ()
     """Of a call that kills every token of a user: the session calls it stands for until it is known what it came to."""
 
+    known: Known | None = None  # then it is not made again: its record is all that is missing
+
     @property
     def target(self) -> Target | None:
         """What the call hits: every token of the provider's user, or the one token of its credential.
@@ -103,6 +117,11 @@ class ProviderCall(BaseModel):
     def after(self, attempt: Attempt) -> Self:
         """The same call with one more failed attempt behind it."""
         return self.model_copy(update={"attempts": (*self.attempts, attempt)})
+
+    def knowing(self, outcome: Settled, at: datetime) -> Self:
+        """The same call, made: what remains is to tell that it came to *outcome*, at that moment."""
+        known = Known(at=at, state=outcome.state, evidence=outcome.evidence, detail=dict(outcome.detail))
+        return self.model_copy(update={"known": known})
 
     def alone(self) -> Self:
         """The same call, standing for itself only: the session calls it covered are made on their own now."""

@@ -52,7 +52,12 @@ async def revoke(runtime: Runtime, call: ProviderCall) -> State:
 
 
 async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-    """A token that has safely outlived its own expiry needs no call; the margin is for clocks that differ."""
+    """What is known already needs no call, nor does a token that has safely outlived its own expiry.
+
+    The margin is for clocks that differ.
+    """
+    if call.known:
+        return Settled(call.known.state, call.known.evidence, call.known.detail)
     expires_at = expiry_of(call.expires_at, call.occurred_at)
     if expires_at is not None and runtime.now() - EXPIRY_MARGIN > expires_at:
         return Settled(State.EXPIRED, "expires_at")

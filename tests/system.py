@@ -117,6 +117,10 @@ class System:
         entries: list[dict[str, Any]] = self._ask("GET", f"journal?since={since}")
         return entries
 
+    def expire_references(self, references: Iterable[str]) -> None:
+        """Have references at Wibmo die by themselves."""
+        self._ask("DELETE", "tokens", [{"provider": "wibmo", "token_reference_id": each} for each in references])
+
     def dead(self) -> dict[str, list[str]]:
         """By provider what opens no door there any more: tokens by digest, and users none of whose tokens lives."""
         told: dict[str, dict[str, list[str]]] = self._ask("GET", "tokens")

@@ -7,11 +7,11 @@ import json
 import logging
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tasks import records
 from tasks.base import Held
@@ -29,7 +29,7 @@ from worker.insistence import InsistentOutbox
 from worker.ledger.desk import Desk
 from worker.limits import RateLimits, shares
 from worker.outbox import Outbox
-from worker.publisher import Message, Publisher
+from worker.publisher import Message, Publisher, PublishError, Refused, Unroutable
 from worker.rotation import Instances, KeyUses, Watch
 from worker.settings import Settings, SettingsError
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TELL_AGAIN: Final = 20  # seconds until a record that no queue took is told again
 _took: ContextVar[float | None] = ContextVar("took", default=None)  # milliseconds of this task's provider call
 
 
@@ -144,8 +145,15 @@ class WorkerRuntime:
         self._doubts.observe(call, outcome, self.now())
         detail = {"evidence": outcome.evidence, **outcome.detail}
         told = self._outcome(call, outcome.state, call.attempt, detail=detail)
-        covered = map(messages.record, records.covered_by(call, told)) if outcome.state in COVERING else _alone(call)
-        await self._outbox.publish(messages.record(told), *covered, of=call)
+        if call.known:
+            told = told.model_copy(update={"at": call.known.at})
+        if outcome.state not in COVERING:
+            await self._outbox.publish(*_alone(call), of=call)
+            call = call.alone()
+        try:
+            await self._outbox.publish(*map(messages.record, [told, *records.covered_by(call, told)]), of=call)
+        except (Refused, Unroutable):  # and enough others insist: not the call is made again, but its record told
+            await self._outbox.publish(messages.call(call.knowing(outcome, told.at), delay=TELL_AGAIN))
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
@@ -153,12 +161,18 @@ class WorkerRuntime:
         told = self._outcome(
             call, State.RETRYING, len(call.attempts), reason=last.reason, detail=last.detail, delay=delay
         )
-        await self._outbox.publish(messages.call(call, delay=delay), messages.record(told), of=call)
+        await self._bring_back(call, delay, told)
 
     async def hold(self, call: ProviderCall, held: Held) -> None:
         """Have the broker bring *call* back later, unattempted."""
         told = self._outcome(call, State.HELD, len(call.attempts), reason=held.reason, delay=held.delay)
-        await self._outbox.publish(messages.call(call, delay=held.delay), messages.record(told), of=call)
+        await self._bring_back(call, held.delay, told)
+
+    async def _bring_back(self, call: ProviderCall, delay: int, told: CallOutcome) -> None:
+        """Without *told*, if need be: with the call on its way a failure here would only double it."""
+        await self._outbox.publish(messages.call(call, delay=delay), of=call)
+        with suppress(PublishError):  # the outbox has said so, and the next line about the call tells more
+            await self._outbox.publish(messages.record(told))
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see; the sessions it stood for get calls of their own."""

@@ -42,8 +42,8 @@ class Load:
         return [unit for unit in self.units if "-" not in unit.key]
 
     def token(self, unit: Unit) -> str:
-        """The token of one of the sessions."""
-        return _token(self.marker, self.units.index(unit))
+        """The token of one of the sessions, or the reference to it."""
+        return _token("reference" if unit.provider == "wibmo" else self.marker, self.units.index(unit))
 
 
 def make_load(system: System, count: int, chance: random.Random, providers: Sequence[str] = PROVIDERS) -> Load:

@@ -42,6 +42,7 @@ class Allowance:
     duplicates: int = 0  # calls for a token that was dead already
     reasons: frozenset[str] = frozenset()  # of its dead letters
     strange_reasons: frozenset[str] = frozenset()  # of those of strangers
+    doubted: frozenset[str] = frozenset()  # providers whose word nobody may believe: told out is all that is judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +79,16 @@ def judge(evidence: Evidence, allowed: Allowance) -> Verdict:
     settled = {wanted[row.event_id or "", row.provider or ""] for row in known if row.state.is_settled}
     dead = {wanted[row.event_id or "", row.provider or ""] for row in known if row.state is State.DEAD}
     revoked = {entry["key"] for entry in evidence.journal if entry["revoked"]}
-    done = {unit for unit in settled if unit.key in revoked}
+    gone = revoked | {key for _, key in evidence.gone}  # some die by themselves
+    done = {unit for unit in settled if unit.key in gone}
     closed = done | dead
-    missing = [unit for unit in evidence.units if unit.event_id in evidence.confirmed and unit not in closed]
+    judged = [unit for unit in evidence.units if unit.provider not in allowed.doubted]
+    missing = [unit for unit in judged if unit.event_id in evidence.confirmed and unit not in closed]
     return Verdict(
         lost=[*map(_told, missing), *_lost_strangers(strange, evidence.strangers)],
         unexpected=[*_unexpected(evidence, known, revoked), *_invented(strange, evidence.strangers)],
         living=[_told(unit) for unit in evidence.units if _is_told_out_but_living(unit, evidence)],
-        contradicted=_contradictions(settled, dead, revoked),
+        contradicted=_contradictions(settled & set(judged), dead, gone),
         undead=[*_undead(known, allowed.reasons), *_undead(strange, allowed.strange_reasons)],
         leftover=[f"{count} in {queue}" for queue, count in sorted(evidence.queues.items()) if count],
         duplicates=duplicates(evidence.journal),
@@ -119,10 +122,10 @@ def _unexpected(evidence: Evidence, known: Sequence[CallRow], revoked: set[str])
     yield from (f"{event} is in the ledger and was never published" for event, _ in rows if event not in published)
 
 
-def _contradictions(settled: set[Unit], dead: set[Unit], revoked: set[str]) -> list[str]:
+def _contradictions(settled: set[Unit], dead: set[Unit], gone: set[str]) -> list[str]:
     return [
         *(f"{_told(unit)} is both settled and dead" for unit in settled & dead),
-        *(f"{_told(unit)} is settled, and alive at the provider" for unit in settled if unit.key not in revoked),
+        *(f"{_told(unit)} is settled, and alive at the provider" for unit in settled if unit.key not in gone),
     ]
 
 

@@ -35,6 +35,7 @@ class Row:
     fast: tuple[str, ...] = BROKERS  # on which its small form takes well under 20 s, and so is a part of `make test`
     links: tuple[str, ...] = ()  # fault proxies, "worker-broker": see Scene.links
     load: MakeLoad = make_load
+    own_postgres: bool = False  # its ledger is a PostgreSQL of the row's own, `scene.postgres`
     small_disk: str = ""  # "ledger" or (embedded) "broker", on a SmallDisk(scene.system.home.parent / DISK)
     providers: tuple[str, ...] = PROVIDERS  # whose tokens the load ends
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the installation, beside the bench's own
@@ -42,6 +43,7 @@ class Row:
     harmless: str = ""  # why a duplicate does no harm; a row that allows one must say so
     reasons: frozenset[str] = frozenset()  # that its dead letters may have
     strange_reasons: frozenset[str] = frozenset()  # that the dead letters of strange messages may have
+    doubted: frozenset[str] = frozenset()  # providers that lie to the end, so that their tokens live
     within: float | None = None  # seconds from the heal to the first call
     patience: float = 120.0  # seconds the drain may take
     full: int = 2000  # events at full size
@@ -55,7 +57,7 @@ class Row:
     def allowance(self, events: int, published_again: int = 0) -> Allowance:
         """What the oracle lets pass with *events* events; a unit that was *published_again* may be called again."""
         bound = self.duplicates(events) if callable(self.duplicates) else self.duplicates
-        return Allowance(bound + published_again, self.reasons, self.strange_reasons)
+        return Allowance(bound + published_again, self.reasons, self.strange_reasons, self.doubted)
 
 
 _rows: Final[list[Row]] = []
@@ -85,4 +87,4 @@ def all_rows() -> list[Row]:
 
 def _place(row: Row) -> tuple[int, int, str]:
     letter, number = re.match(r"([A-Z])(\d+)", row.name).groups()  # type: ignore[union-attr] # a row has such a name
-    return "WBPMCDSE".index(letter), int(number), row.name
+    return "WBPMCDSEH".index(letter), int(number), row.name

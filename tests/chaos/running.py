@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from canary_search import files, leaks
 from servers import PostgresCluster, Processes
-from servers.shared import shared
+from servers.shared import root, shared
 from system import System
 
 from chaos.brokers import open_broker
@@ -77,29 +78,37 @@ def open_scene(row: Row, kind: str, events: int, seed: int, home: Path) -> Itera
         (home / "processes").mkdir()
         processes = Processes(home / "processes")
         stack.callback(processes.close)
-        settings = {**stack.enter_context(_ledger(row, home)), **row.settings}
+        ledger, cluster = stack.enter_context(_ledger(row, home))
+        settings = {**ledger, **row.settings}
         settings["worker"] = {**IN_FLIGHT, **row.settings.get("worker", {})}
         with MIGRATING:
             system = System(home / "system", broker.url, processes, latency=row.latency, **settings)
         stack.callback(system.close)
         lines = stack.enter_context(Lines(row.links, system))
         load = row.load(system, events, random.Random(f"{seed} {row.name}"), row.providers)  # noqa: S311 - a load, no secret
-        yield Scene(row, system, broker, lines, load)
+        scene = Scene(row, system, broker, lines, load)
+        if cluster:
+            scene.postgres = cluster
+        yield scene
 
 
 @contextlib.contextmanager
-def _ledger(row: Row, home: Path) -> Iterator[Mapping[str, Any]]:
+def _ledger(row: Row, home: Path) -> Iterator[tuple[Mapping[str, Any], PostgresCluster | None]]:
     """A row with a line to the ledger has it on PostgreSQL; SQLite knows no lines."""
     if row.small_disk == "ledger":
-        yield {"ledger_url": f"sqlite:///{home / DISK / 'ledger.sqlite3'}"}
-        return
-    if not any(link.endswith("-ledger") for link in row.links):
-        yield {}
-        return
-    cluster = shared(PostgresCluster, "postgres")
-    database = cluster.new_database()
-    yield {"ledger_url": cluster.url(database)}
-    cluster.drop_database(database)
+        yield {"ledger_url": f"sqlite:///{home / DISK / 'ledger.sqlite3'}"}, None
+    elif row.own_postgres:
+        cluster = PostgresCluster(root() / f"private-{uuid4().hex[:8]}")
+        cluster.start()
+        yield {"ledger_url": cluster.url(cluster.new_database())}, cluster
+        cluster.stop()
+    elif any(link.endswith("-ledger") for link in row.links):
+        cluster = shared(PostgresCluster, "postgres")
+        database = cluster.new_database()
+        yield {"ledger_url": cluster.url(database)}, None
+        cluster.drop_database(database)
+    else:
+        yield {}, None
 
 
 def _dead_processes(scene: Scene) -> list[str]:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from canary_search import Kind, Marker
-from servers import Daemon, RabbitNode, wait_until
+from servers import Daemon, PostgresCluster, RabbitNode, wait_until
 from system import PROCESSES, SOURCE, System
 
 from chaos.brokers import Broker
@@ -31,6 +31,8 @@ PAUSE: Final = 0.1  # seconds between two looks, or two tries
 
 class Scene:
     """What a scenario is told about, and acts on. Whatever it starts ends with it."""
+
+    postgres: PostgresCluster  # the ledger's server, where the row has one of its own
 
     def __init__(self, row: Row, system: System, broker: Broker, lines: Lines, load: Load) -> None:
         self.row, self.system, self.broker, self.lines, self.load = row, system, broker, lines, load

@@ -82,6 +82,14 @@ def test_a_living_token_of_which_nobody_says_that_it_is_out_is_no_lie() -> None:
     assert verdict.living == []
 
 
+def test_of_a_provider_in_doubt_only_what_is_told_out_is_judged() -> None:
+    """Its tokens live, and the ledger has its word: neither is lost or contradicted, but one told out is a lie."""
+    lied = replace(WELL, journal=[call(UNITS[0])], gone=frozenset({("genesys", "key-0")}))
+    doubted = Allowance(doubted=frozenset({"finbourne"}))
+    assert faults(lied, doubted) == ["told out but living: event-1 at finbourne"]
+    assert faults(replace(lied, told_out=frozenset({"event-0"})), doubted) == []
+
+
 def dead(reason: str | None) -> Evidence:
     """The second event died, for *reason*."""
     return replace(

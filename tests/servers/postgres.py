@@ -35,6 +35,7 @@ class PostgresCluster:
         self._programs = _programs()
         home.mkdir(parents=True, exist_ok=True)
         self._port = _port(home / "port")
+        self._followers: list[PostgresCluster] = []
         self._server = Daemon(home, "postgres", farewell=signal.SIGINT)  # killed, it leaks shared memory
 
     @property
@@ -52,7 +53,9 @@ class PostgresCluster:
         wait_until(self._answers, _START_SECONDS, "PostgreSQL to start")
 
     def stop(self) -> None:
-        """Shut it down; its databases stay for the next `start`."""
+        """Shut it down, and what follows it; its databases stay for the next `start`."""
+        for each in self._followers:
+            each.stop()
         self._server.stop(signal.SIGINT, timeout=30.0)
 
     @property
@@ -64,6 +67,32 @@ class PostgresCluster:
         """Have every session, those that are open too, refuse to write: as a server that another took over from."""
         self._run("ALTER SYSTEM SET default_transaction_read_only = on")
         self._run("SELECT pg_reload_conf()")
+
+    def standby(self) -> "PostgresCluster":
+        """A running server that follows this one."""
+        copy = PostgresCluster(self.home.with_name(f"{self.home.name}-standby"))
+        user = _user()
+        if user is not None:
+            shutil.chown(copy.home, user, user)
+        where = ["-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres"]
+        argv = [str(self._programs / "pg_basebackup"), *where, "-D", str(copy._data), "-R", "-X", "stream", "-cfast"]
+        subprocess.run(
+            argv,
+            env=_environment(),
+            cwd=copy.home,
+            capture_output=True,
+            check=True,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+        )
+        copy.start()
+        self._followers.append(copy)
+        return copy
+
+    def promote(self) -> None:
+        """Let a standby take over."""
+        self._run("SELECT pg_promote()")
 
     def url(self, database: str) -> str:
         """Return the SQLAlchemy URL of *database*."""

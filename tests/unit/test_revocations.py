@@ -57,6 +57,14 @@ async def test_a_spent_budget_ends_as_a_dead_letter() -> None:
     assert [each.reason for each in runtime.last.attempts] == [Reason.HTTP_5XX]
 
 
+async def test_a_call_of_which_only_the_record_is_missing_is_not_made_again() -> None:
+    """Its outcome could not be told: nobody asks the provider once more for that."""
+    runtime = RecordingRuntime(Permanent(Reason.AUTH_FORBIDDEN))
+    known = Settled(State.CONFIRMED, "204; probe 401", {"died": "x"})
+    assert await revoke(runtime, call(deadline=NOW - timedelta(days=1)).knowing(known, NOW)) is State.CONFIRMED
+    assert (runtime.executed, runtime.settled) == (0, [("settle", State.CONFIRMED)])
+
+
 async def test_a_permanent_failure_is_dead_at_once() -> None:
     """Waiting does not help. The attempt that killed it is on record, with what the provider said."""
     runtime = RecordingRuntime(Permanent(Reason.AUTH_FORBIDDEN, detail={"code": "missing.permission"}))

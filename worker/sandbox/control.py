@@ -68,6 +68,7 @@ class Control:
         return [
             web.get("/_sandbox/health", self._health),
             web.post("/_sandbox/tokens", self._seed),
+            web.delete("/_sandbox/tokens", self._expire),
             web.get("/_sandbox/tokens", self._tell_dead),
             web.post("/_sandbox/faults", self._script),
             web.delete("/_sandbox/faults", self._unscript),
@@ -80,13 +81,23 @@ class Control:
         return web.json_response({"status": "ok", "providers": sorted(self._stores)})
 
     async def _seed(self, request: web.Request) -> web.Response:
+        seeds = await self._seeds(request)
+        for seed in seeds:
+            self._stores[seed.provider].seed(seed.secret, seed.user_id)
+        return web.json_response({"seeded": len(seeds)}, status=201)
+
+    async def _expire(self, request: web.Request) -> web.Response:
+        seeds = await self._seeds(request)
+        for seed in seeds:
+            self._stores[seed.provider].expire(seed.secret)
+        return web.json_response({"expired": len(seeds)})
+
+    async def _seeds(self, request: web.Request) -> tuple[Seed, ...]:
         seeds = _valid(_SEEDS, await request.read())
         seeds = (seeds,) if isinstance(seeds, Seed) else seeds
         if unknown := {seed.provider for seed in seeds} - self._stores.keys():
             raise web.HTTPNotFound(text=f"no such provider: {', '.join(sorted(unknown))}")
-        for seed in seeds:
-            self._stores[seed.provider].seed(seed.secret, seed.user_id)
-        return web.json_response({"seeded": len(seeds)}, status=201)
+        return seeds
 
     async def _tell_dead(self, _: web.Request) -> web.Response:
         return web.json_response({"dead": {name: store.dead() for name, store in self._stores.items()}})

@@ -55,6 +55,10 @@ class TokenStore:
         self._live.update(dict.fromkeys(live, False))
         return len(live)
 
+    def expire(self, token: str) -> None:
+        """Let *token* die by itself, as at the end of its session."""
+        self._live[digest(token)] = False
+
     def dead(self) -> list[str]:
         """What opens no door any more: the digests of dead tokens, and the users none of whose tokens lives."""
         users = (user for user, tokens in self._of_user.items() if not any(self._live[name] for name in tokens))
