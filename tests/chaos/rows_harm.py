@@ -73,7 +73,12 @@ def an_instance_that_calls_everybody_dead(scene: Scene) -> None:
     assert not told & sessions, f"{len(told & sessions)} of {len(sessions)} are told out"
 
 
-@row("H3", settings={**DEFAULT_HOLDS, "sources": SOURCES}, strange_reasons=frozenset({"provider.not_found"}))
+@row(
+    "H3",
+    fast=(RABBITMQ,),
+    settings={**DEFAULT_HOLDS, "sources": SOURCES},
+    strange_reasons=frozenset({"provider.not_found"}),
+)
 def ids_that_nobody_knows(scene: Scene) -> None:
     """One source disables twenty users nobody knows, first of all: nobody else's revocation waits for that."""
     users = [str(uuid.uuid4()) for _ in range(UNKNOWN_USERS)]
@@ -85,7 +90,7 @@ def ids_that_nobody_knows(scene: Scene) -> None:
     _soon(scene, {unit.key for unit in scene.load.units})
 
 
-@row("H4", strange_reasons=frozenset({"event.stale"}))
+@row("H4", fast=(EMBEDDED,), strange_reasons=frozenset({"event.stale"}))
 def old_events_delivered_twice(scene: Scene) -> None:
     """Events of a year ago lie with a consumer whose connection breaks: delivered again, each is judged as before."""
     users = [str(uuid.uuid4()) for _ in range(20)]
@@ -103,7 +108,7 @@ def old_events_delivered_twice(scene: Scene) -> None:
     assert not set(users) & {entry["key"] for entry in scene.journal()}
 
 
-@row("H5", brokers=(RABBITMQ, EMBEDDED))
+@row("H5", fast=())
 def ledger_file_replaced(scene: Scene) -> None:
     """The ledger's file is replaced by its backup while everything runs: nothing is acknowledged into the old one."""
     _replaced_in_the_middle(scene, scene.system.home / "ledger.sqlite3")
@@ -111,13 +116,13 @@ def ledger_file_replaced(scene: Scene) -> None:
     wait_said(scene["recorder"], "ledger.back")
 
 
-@row("H5 broker", brokers=(EMBEDDED,))
+@row("H5 broker", fast=(), brokers=(EMBEDDED,))
 def broker_file_replaced(scene: Scene) -> None:
     """The embedded broker's file is replaced by its backup while everything runs: every process goes over to it."""
     _replaced_in_the_middle(scene, scene.broker.files)
 
 
-@row("H6", brokers=(RABBITMQ,), private=True)
+@row("H6", fast=(), brokers=(RABBITMQ,), private=True)
 def outcomes_refused(scene: Scene) -> None:
     """The outcomes' queues are full for a while: what was confirmed beside them is not published, nor made, again."""
     full = json.dumps({"max-length": 1, "overflow": "reject-publish"})
@@ -134,7 +139,7 @@ def outcomes_refused(scene: Scene) -> None:
     scene.healed()
 
 
-@row("H7", fast=(RABBITMQ,), own_postgres=True, links=LINES)
+@row("H7", fast=(), own_postgres=True, links=LINES)
 def ledger_fails_over(scene: Scene) -> None:
     """PostgreSQL fails over: the old server stays up and takes no write, the address leads to the one promoted."""
     standby = scene.postgres.standby()

@@ -61,7 +61,10 @@ def test_all_is_well() -> None:
         ({"confirmed": frozenset({"event-1"})}, "unexpected: event-0 is in the ledger and was never published"),
         ({"ledger": [*WELL.ledger, line(UNITS[0])]}, "unexpected: event-0 has 2 rows for genesys"),
         ({"ledger": [*WELL.ledger, line(Unit("x", "genesys", "-"))]}, "unexpected: call x genesys is accepted"),
-        ({"journal": [call(UNITS[0])]}, "contradicted: event-1 at finbourne is settled, and alive"),
+        (
+            {"journal": [call(UNITS[0])], "gone": frozenset({("genesys", "key-0")})},
+            "contradicted: event-1 at finbourne is settled, and alive",
+        ),
         ({"gone": frozenset({("genesys", "key-0")})}, "told out but living: event-1 at finbourne"),
         (
             {"gone": frozenset({("genesys", "key-0"), ("genesys", "key-1")})},
@@ -74,6 +77,11 @@ def test_all_is_well() -> None:
 def test_each_violation_is_found_and_named(harm: dict[str, Any], found: str) -> None:
     """One thing wrong, and the sentence about it is among the faults."""
     assert any(fault.startswith(found) for fault in faults(replace(WELL, **harm))), faults(replace(WELL, **harm))
+
+
+def test_a_token_that_died_by_itself_is_as_good_as_revoked() -> None:
+    """The provider's store is the judge: nobody need have killed it."""
+    assert faults(replace(WELL, journal=[call(UNITS[0])])) == []
 
 
 def test_a_living_token_of_which_nobody_says_that_it_is_out_is_no_lie() -> None:
