@@ -19,7 +19,7 @@ from tasks.events.model import (
     UserDisabledData,
     event_document,
 )
-from tasks.events.parsing import MAX_AHEAD, parse_event
+from tasks.events.parsing import MAX_AHEAD, is_storable, parse_event
 from tasks.events.rejection import InvalidEvent, RejectionCode
 from tasks.events.subjects import (
     Aliases,
@@ -62,5 +62,6 @@ __all__ = [
     "UserDisabledData",
     "attribute_headers",
     "event_document",
+    "is_storable",
     "parse_event",
 ]

@@ -1,5 +1,6 @@
 """From a message to one JSON object: the structured and binary content modes of the CloudEvents 1.0 bindings."""
 
+import base64
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
@@ -14,14 +15,14 @@ MAX_BODY: Final = 65536
 
 # AMQP binding section 3.1.3.1 writes `cloudEvents_` or `cloudEvents:`, the HTTP binding `ce-`.
 _PREFIX: Final = re.compile(r"ce-|cloudEvents[_:]", re.IGNORECASE)
-_TIMES: Final = frozenset({"time", "expirytime"})
+_TEXTS: Final = frozenset({"specversion", "id", "source", "type", "subject", "datacontenttype", "dataschema"})
 _STRUCTURED: Final = "application/cloudevents+json"
 
 Attributes = dict[str, object]
 
 
 class UnreadableError(ValueError):
-    """A message that does not yield one JSON object; *attributes* are what its headers told nevertheless."""
+    """A message that does not yield one JSON value; *attributes* are what its headers told nevertheless."""
 
     def __init__(self, code: RejectionCode, path: Path = (), attributes: Attributes | None = None) -> None:
         super().__init__(code)
@@ -30,8 +31,8 @@ class UnreadableError(ValueError):
         self.attributes = attributes or {}
 
 
-def read_envelope(body: bytes, content_type: str | None, headers: Mapping[str, object]) -> dict[str, object]:
-    """Return the event as the JSON object of structured mode, whichever mode it came in.
+def read_envelope(body: bytes, content_type: str | None, headers: Mapping[str, object]) -> object:
+    """Return the event as the JSON value of structured mode, whichever mode it came in: an object, if it is one.
 
     Raises UnreadableError with too_large, malformed_json or not_cloudevents.
     """
@@ -57,14 +58,16 @@ def attribute_headers(headers: Mapping[str, object]) -> dict[str, str | int | bo
     }
 
 
-def _structured(body: bytes, content_type: str) -> dict[str, object]:
-    media_type, *parameters = content_type.split("; ")
-    if media_type not in {_STRUCTURED, "application/json", ""} or not all(map(_keeps_utf8, parameters)):
+def keeps_utf8(content_type: str | None) -> bool:
+    """Tell whether *content_type* names no charset but UTF-8."""
+    parameters = (part.partition("=") for part in _canonical(content_type or "").split("; "))
+    return all(name != "charset" or value == "utf-8" for name, _, value in parameters)
+
+
+def _structured(body: bytes, content_type: str) -> object:
+    if content_type.partition("; ")[0] not in {_STRUCTURED, "application/json", ""} or not keeps_utf8(content_type):
         raise UnreadableError(RejectionCode.NOT_CLOUDEVENTS)
-    document = _decoded(body, MAX_DEPTH, {})
-    if not isinstance(document, dict):
-        raise UnreadableError(RejectionCode.MALFORMED_JSON)
-    return document
+    return _decoded(body, MAX_DEPTH, {})
 
 
 def _binary(body: bytes, content_type: str, prefixed: list[tuple[str, object]]) -> dict[str, object]:
@@ -87,11 +90,6 @@ def _canonical(content_type: str) -> str:
     return "; ".join(part.strip() for part in content_type.lower().replace('"', "").split(";"))
 
 
-def _keeps_utf8(parameter: str) -> bool:
-    name, _, value = parameter.partition("=")
-    return name != "charset" or value == "utf-8"
-
-
 def _end(name: str) -> int:
     match = _PREFIX.match(name)
     return match.end() if match else 0
@@ -112,10 +110,15 @@ def _merged(prefixed: Iterable[tuple[str, object]]) -> Attributes:
 
 
 def _as_json(name: str, value: object) -> object:
-    # The AMQP client reads timestamps as naive datetimes in UTC.
-    if name in _TIMES and isinstance(value, datetime):
+    """An attribute as JSON has it (CloudEvents 1.0, section 3). CloudEvents' own ones are text, but for the times.
+
+    The AMQP client reads timestamps as naive datetimes in UTC.
+    """
+    if name in _TEXTS:
+        return value
+    if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
-    return value
+    return base64.b64encode(value).decode() if isinstance(value, bytes | bytearray | memoryview) else value
 
 
 def _is_attribute(name: str, value: object) -> bool:

@@ -6,10 +6,11 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.events.envelope import UnreadableError, read_envelope
+from tasks.events.envelope import MAX_BODY, UnreadableError, keeps_utf8, read_envelope
 from tasks.events.fields import EventId, Source
+from tasks.events.json_body import MalformedJsonError, decode
 from tasks.events.model import Event, SessionEnded, UserDisabled
-from tasks.events.plaintext import is_plaintext, may_hold_plaintext, plaintext_path
+from tasks.events.plaintext import has_unsealed_credential, is_plaintext, plaintext_path
 from tasks.events.rejection import InvalidEvent, Path, RejectionCode, json_pointer
 from tasks.events.subjects import UNKNOWN_FORMAT
 from tasks.instants import expiry_of
@@ -42,22 +43,43 @@ def parse_event(
     try:
         document = read_envelope(body, content_type, headers or {})
     except UnreadableError as error:
-        return _unreadable(error, body)
+        storable = error.code is RejectionCode.NOT_CLOUDEVENTS and is_storable(body, content_type)
+        return _refused(error.code, error.path, error.attributes, body_storable=storable)
     path = plaintext_path(document)
     if path is not None:
         return _refused(RejectionCode.PLAINTEXT_TOKEN, path, document, body_storable=False)
+    if not isinstance(document, dict):
+        return _refused(RejectionCode.NOT_CLOUDEVENTS, (), document, body_storable=_is_harmless(document))
     event = _validated(document)
     return event if isinstance(event, InvalidEvent) else _timely(event, document, now)
 
 
-def _unreadable(error: UnreadableError, body: bytes) -> InvalidEvent:
-    # What is too large was not looked into, so nobody knows what it holds.
-    clean = error.code is not RejectionCode.TOO_LARGE and not may_hold_plaintext(body)
-    storable = clean and plaintext_path(error.attributes) is None
-    return _refused(error.code, error.path, error.attributes, body_storable=storable)
+def is_storable(body: bytes, content_type: str | None) -> bool:
+    """Tell whether *body* is proved to hold no token in clear; what nobody could look through may hold one.
+
+    Proved is what is plain UTF-8 JSON of a bounded size, in which nothing is named or looks like a token.
+    """
+    try:
+        document = decode(body) if len(body) <= MAX_BODY and keeps_utf8(content_type) else None
+    except MalformedJsonError:
+        return False
+    return document is not None and plaintext_path(document) is None and _is_harmless(document)
+
+
+def _is_harmless(document: object) -> bool:
+    """Whether nothing in *document*, in which no token was found, may be one all the same."""
+    return not has_unsealed_credential(document) and _coded_data(document) is None
+
+
+def _coded_data(document: object) -> str | None:
+    """The member that CloudEvents' JSON format has for data of any kind (section 3.1.1), however it is spelt."""
+    names = document if isinstance(document, Mapping) else ()
+    return next((name for name in names if name.casefold() == "data_base64"), None)
 
 
 def _validated(document: Mapping[str, object]) -> SessionEnded | UserDisabled | InvalidEvent:
+    if (coded := _coded_data(document)) is not None:
+        return _refused(RejectionCode.INVALID_REQUEST, (coded,), document)
     kind = document.get("type")
     model = _MODELS.get(kind, Event) if isinstance(kind, str) else Event
     try:
@@ -93,13 +115,12 @@ def _timely(
     return event
 
 
-def _refused(
-    code: RejectionCode, path: Path, attributes: Mapping[str, object], *, body_storable: bool = True
-) -> InvalidEvent:
+def _refused(code: RejectionCode, path: Path, document: object, *, body_storable: bool | None = None) -> InvalidEvent:
+    attributes = document if isinstance(document, Mapping) else {}
     return InvalidEvent(
         code=code,
         pointer=json_pointer(path),
-        body_storable=body_storable,
+        body_storable=_is_harmless(document) if body_storable is None else body_storable,
         source=_if_valid(_SOURCE, attributes.get("source")),
         event_id=_if_valid(_ID, attributes.get("id")),
     )

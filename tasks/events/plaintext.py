@@ -1,13 +1,17 @@
 """Tokens in clear: found before anything else looks at an event, so that nothing keeps one.
 
-Every check takes time in proportion to the text: the patterns use possessive repeats and never look at a
-character more than a few times.
+They are known by the name of what holds them, and by their form. Every check takes time in proportion to the text:
+the patterns use possessive repeats and never look at a character more than a few times.
 """
 
+import base64
+import binascii
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from tasks.events.codings import HiddenTooWellError, Sight, shows_all
 from tasks.events.rejection import Path
 
 _SECRET_NAMES: Final = frozenset(
@@ -24,56 +28,129 @@ _SECRET_NAMES: Final = frozenset(
         "authorization",
     }
 )
-_SEALED: Final = re.compile(r"[\w-]++\.[\w-]*+\.[\w-]++\.[\w-]++\.[\w-]++", re.ASCII)
-# RFC 7515 section 7.1; every JOSE header is a JSON object, and `{"` is `eyJ` in base64url.
-_COMPACT_JWS: Final = re.compile(r"(?<![\w-])eyJ[\w-]*+\.[\w-]++\.[\w-]*+", re.ASCII)
+_NAME: Final = "(?:(?:access|refresh|id)[-_]?)?token|bearer|password|(?:client[-_]?)?secret|api[-_]?key|authorization"
+_WORDS: Final = ("token", "bearer", "password", "secret", "key", "authorization")  # of which one is in each name
+# As a member of JSON or the like, a field of a form, an element of XML, a line of a header.
+_NAMED: Final = re.compile(
+    rf"(?<![\w-])(?:{_NAME})(?:\\*[\"'][ \t]*+[:=]|[ \t]*+=[ \t]*+[^\s&;,=])"
+    rf"|<(?:{_NAME})(?![\w-])[^<>]{{0,99}}+>[ \t]*+[^\s<]"
+    rf"|(?:^|[\"'=,;{{(])[ \t]*+(?:{_NAME})[ \t]*+:[ \t]++(?:(?:basic|token)[ \t]++)?"
+    r"[^\s\"',;&)}]{8,}+[ \t\r]*+(?:$|[\"',;&)}])",
+    re.IGNORECASE | re.MULTILINE | re.ASCII,
+)
 # RFC 6750 section 2.1.
 _BEARER: Final = re.compile(r"\bbearer\s++[\w~+/.-]", re.IGNORECASE)
-_WORD: Final = re.compile(r"[A-Za-z][A-Za-z_-]*+")
+_DOTTED: Final = re.compile(r"[\w-]++(?:\.[\w-]*+){2,}+", re.ASCII)
+# RFC 7515 section 7.1; a JOSE header is a JSON object, and `{"` is `eyJ` in base64url; white space may stand before.
+_HEADER: Final = re.compile(r"e[w-z0-9_-]|[ICD7]", re.ASCII)
+_SEGMENTS_SEALED: Final = 5  # of a compact JWE, RFC 7516 section 7.1
+_PLAIN_NAME: Final = re.compile("[A-Za-z_]{1,32}", re.ASCII)  # too short, and too plain, for a token
+_CREDENTIALS: Final = frozenset({"jwe", "ref", "token_reference_id"})
+_JWE: Final = re.compile(r"[\w-]++\.[\w-]*+\.[\w-]++\.[\w-]++\.[\w-]++", re.ASCII)
 
 
-def plaintext_path(node: object) -> Path | None:
+def plaintext_path(node: object, sight: Sight | None = None) -> Path | None:
     """Return the path to the first token in clear inside *node*, or None.
 
-    A token in clear is a member named like one, or text that is or contains a compact JWS or `Bearer …`. A string
-    that as a whole has the five segments of a compact JWE is sealed.
+    A token in clear is a member named like one, or text that is or contains a compact JWS, `Bearer …`, or such a name
+    with its value, in whatever coding; so is text that is hidden too well to be read. A compact JWE is sealed, whole
+    or broken.
     """
+    sight = sight or Sight()
     if isinstance(node, str):
-        return () if is_plaintext(node) else None
+        return () if is_plaintext(node, sight) else None
     if isinstance(node, dict):
-        return _first(node.items(), named=True)
-    return _first(enumerate(node), named=False) if isinstance(node, list) else None
+        return _first(node.items(), sight, named=True)
+    return _first(enumerate(node), sight, named=False) if isinstance(node, list) else None
 
 
-def is_plaintext(text: str) -> bool:
-    """Tell whether *text* is, or contains, a token in clear."""
-    if "eyJ" in text and not _SEALED.fullmatch(text) and _COMPACT_JWS.search(text):
+def is_plaintext(text: str, sight: Sight | None = None) -> bool:
+    """Tell whether *text* is, or contains, a token in clear, as `plaintext_path` has it."""
+    if _is_sealed(text) or (shows_all(text) and not _tells(text)):
+        return False
+    try:
+        return any(map(_tells, (sight or Sight()).texts(text)))
+    except HiddenTooWellError:
         return True
-    return "bearer" in text.lower() and _BEARER.search(text) is not None
 
 
-def may_hold_plaintext(body: bytes) -> bool:
-    """Tell whether a body that is not JSON may hold a token in clear; in doubt it may.
+def has_unsealed_credential(node: object) -> bool:
+    """Tell whether something inside *node* stands where a credential does and is none: that may be any token."""
+    if isinstance(node, list):
+        return any(map(has_unsealed_credential, node))
+    if not isinstance(node, dict):
+        return False
+    return any(_is_unsealed(name, value) or has_unsealed_credential(value) for name, value in node.items())
 
-    Escapes hide text, so a body with any is in doubt. Zero bytes are skipped: they are what UTF-16 puts in between.
-    """
-    text = body.replace(b"\0", b"").decode(errors="replace")
-    return "\\u" in text or "eyJ" in text or is_plaintext(text) or any(map(_is_secret_name, _WORD.findall(text)))
+
+def _is_unsealed(name: str, value: object) -> bool:
+    if name == "credential" and value:
+        return not (isinstance(value, Mapping) and value.keys() <= _CREDENTIALS)
+    return name == "jwe" and not (isinstance(value, str) and _JWE.fullmatch(value))
 
 
-def _first(children: Iterable[tuple[str | int, object]], *, named: bool) -> Path | None:
+def _first(children: Iterable[tuple[str | int, object]], sight: Sight, *, named: bool) -> Path | None:
     for key, child in children:
-        if named and _gives_away(str(key)):
+        if named and _gives_away(str(key), sight):
             return (key,)
-        rest = plaintext_path(child)
+        rest = plaintext_path(child, sight)
         if rest is not None:
             return (key, *rest)
     return None
 
 
-def _gives_away(name: str) -> bool:
-    return _is_secret_name(name) or is_plaintext(name)
+def _gives_away(name: str, sight: Sight) -> bool:
+    return _is_secret_name(name) or (not _PLAIN_NAME.fullmatch(name) and is_plaintext(name, sight))
 
 
 def _is_secret_name(name: str) -> bool:
     return name.replace("-", "").replace("_", "").casefold() in _SECRET_NAMES
+
+
+def _is_sealed(text: str) -> bool:
+    """Whether *text* is a compact JWE, with nothing to read in it but a harmless header."""
+    if not (text.startswith("eyJ") and _JWE.fullmatch(text)):
+        return False
+    header, *segments = text.split(".")
+    opened = _object(header)
+    return opened is not None and "enc" in opened and all(map(shows_all, segments)) and plaintext_path(opened) is None
+
+
+def _tells(text: str) -> bool:
+    lower = text.lower()
+    if any(word in lower for word in _WORDS) and (_BEARER.search(text) or _NAMED.search(text)):
+        return True
+    return "." in text and any(map(_holds_jws, _DOTTED.findall(text)))
+
+
+def _holds_jws(dotted: str) -> bool:
+    """Whether a compact JWS is among the segments: a header that is no JWE's, a payload, and what signs it."""
+    segments = dotted.split(".")
+    places = range(len(segments) - 2)
+    is_sealed = len(segments) == _SEGMENTS_SEALED
+    return any(_begins_jws(segments[at : at + _SEGMENTS_SEALED], is_sealed=is_sealed and not at) for at in places)
+
+
+def _begins_jws(segments: list[str], *, is_sealed: bool) -> bool:
+    if not segments[1]:
+        return False  # a detached signature has no payload
+    headers = [header for header in map(_object, _headers(segments[0])) if header is not None]
+    if any("enc" in header for header in headers):
+        return any(_HEADER.match(each) and _object(each) is not None for each in segments[1:])
+    return bool(headers) or ("eyJ" in segments[0] and not is_sealed)
+
+
+def _headers(segment: str) -> Iterator[str]:
+    """Where in *segment* a header may begin: with it, or behind something that was written in front of it."""
+    if _HEADER.match(segment):
+        yield segment
+    if (behind := segment.rfind("eyJ")) > 0:
+        yield segment[behind:]
+
+
+def _object(segment: str) -> Mapping[str, object] | None:
+    try:
+        value = json.loads(base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,5 +1,6 @@
 """Refusing events: a code and a place for each fault, never a value, and no body kept that may hold a token."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tasks.events import (
 )
 
 NOT_STRICT_JSON = [
-    b"", b"[]", b"null", b"42", b'{"a":1} x', b"\xef\xbb\xbf{}", b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}',
+    b"", b'{"a":1} x', b"\xef\xbb\xbf{}", b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}',
     "{}".encode("utf-16"), b'{"a":1,"a":1}', b'{"a":[{"b":1,"\\u0062":2}]}', b'{"a":NaN}', b'{"a":-Infinity}',
     b'{"a":1e999}', b'{"a":' + b"9" * 5000 + b"}", b'{"a":"\\ud800"}', b'{"\\udc00":1}', b'{"a":"\x01"}',
 ]  # fmt: skip
@@ -23,6 +24,12 @@ NOT_STRICT_JSON = [
 def test_what_is_not_strict_json_is_malformed(body: bytes) -> None:
     """One meaning for every reader, or none."""
     assert fault(parse_event(body, now=NOW)) == ("malformed_json", "")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"42", b'"text"', b"true", b'[{"specversion":"1.0"}]'])
+def test_json_that_is_no_object_is_well_formed_and_no_event(body: bytes) -> None:
+    """The reason does not mislead: its producer's JSON library is not at fault."""
+    assert parse_event(body, now=NOW) == InvalidEvent(RejectionCode.NOT_CLOUDEVENTS, "", body_storable=True)
 
 
 REFUSED: list[tuple[str, str, Edit]] = [
@@ -53,8 +60,15 @@ REFUSED: list[tuple[str, str, Edit]] = [
     ("invalid_request", "/data/sessions/2/extra", lambda e: e["data"]["sessions"][2].update(extra=MARKER)),
     ("invalid_request", "/data/sessions/2", lambda e: e["data"]["sessions"][2].update({f"{MARKER}/~": 1})),
     ("invalid_request", "/data/sessions/2/credential", lambda e: e["data"]["sessions"][2].update(credential={})),
-    ("invalid_request", "/data/sessions/0/credential/jwe", lambda e: credential(e, {"jwe": MARKER})),
-    ("invalid_request", "/data/sessions/0/credential", lambda e: credential(e, {"jwe": MARKER, "ref": MARKER})),
+    ("invalid_request", "/data/sessions/0/credential", lambda e: credential(e, {"ref": "a:b", "jwe": "a.b.c.d.e"})),
+]
+LOOSE: list[tuple[str, Edit]] = [
+    ("/data/sessions/0/credential/jwe", lambda e: credential(e, {"jwe": MARKER})),
+    ("/data/sessions/0/credential", lambda e: credential(e, {"jwe": MARKER, "ref": MARKER})),
+    ("/data/sessions/0/credential", lambda e: credential(e, MARKER)),
+    ("/data/sessions/0/credential", lambda e: credential(e, [MARKER])),
+    ("/data/sessions/0/credential", lambda e: credential(e, {"opaque": MARKER})),
+    ("/type", lambda e: (credential(e, {"jwe": [MARKER]}), e.update(type="session.over"))),
 ]
 IN_CLEAR: list[tuple[str, Edit]] = [
     ("/data/sessions/0/credential/token", lambda e: credential(e, {"token": MARKER})),
@@ -92,14 +106,35 @@ def test_a_token_in_clear_is_refused_and_its_body_not_kept(pointer: str, edit: E
     assert refusal.event_id == example("session.ended")["id"]
 
 
-SECRETIVE = [b"access_token=x", JWS.encode(), f"Bearer {MARKER}".encode("utf-16"), b'{"\\u0074oken":"x"']
+@pytest.mark.parametrize(("pointer", "edit"), LOOSE)
+def test_what_stands_for_a_credential_and_is_none_is_not_kept(pointer: str, edit: Edit) -> None:
+    """A token that nobody sealed looks like any word: where one should be, everything may be one."""
+    refusal = refused(ended(edit))
+    assert (refusal.code.value, refusal.pointer, refusal.body_storable) == (
+        "unsupported_type" if pointer == "/type" else "invalid_request",
+        pointer,
+        False,
+    )
 
 
-@pytest.mark.parametrize("body", SECRETIVE)
-def test_a_malformed_body_that_may_hold_a_token_is_not_kept(body: bytes) -> None:
-    """What cannot be parsed is judged by its words, in doubt against keeping it."""
-    assert parse_event(body, now=NOW) == InvalidEvent(RejectionCode.MALFORMED_JSON, "", body_storable=False)
-    assert refused(parse_event(b'{"reason":"x"', now=NOW)).body_storable
+BROKEN: list[Callable[[list[str]], str]] = [
+    lambda parts: ".".join(parts)[:76] + "\n" + ".".join(parts)[76:],
+    lambda parts: ".".join(parts).replace(".", ". "),
+    lambda parts: ".".join(parts) + "\n",
+    lambda parts: ".".join([*parts[:4], ""]),
+    lambda parts: ".".join(parts[:4]),
+    lambda parts: ".".join([*parts, parts[-1]]),
+    lambda parts: '"' + ".".join(parts) + '"',
+]
+
+
+@pytest.mark.parametrize("spoil", BROKEN)
+def test_a_broken_sealed_credential_is_no_token_in_clear(spoil: Callable[[list[str]], str]) -> None:
+    """Its producer did seal it: the pointer leads to what broke on the way. Kept it is not, for it may be anything."""
+    sealed = example("session.ended")["data"]["sessions"][0]["credential"]["jwe"].split(".")
+    refusal = refused(ended(lambda event: credential(event, {"jwe": spoil(sealed)})))
+    assert (refusal.code.value, refusal.pointer) == ("invalid_request", "/data/sessions/0/credential/jwe")
+    assert not refusal.body_storable
 
 
 @pytest.mark.parametrize("name", ["ce-note", "cloudEvents:note", "ce-access_token"])

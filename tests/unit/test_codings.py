@@ -1,0 +1,222 @@
+"""Tokens in clear, in whatever coding they came: found where one can be read, and never kept where nobody can look."""
+
+import base64
+import bz2
+import codecs
+import gzip
+import html
+import json
+import lzma
+import os
+import quopri
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from event_examples import JWS, NOW, STRUCTURED, binary, ended, example, refused
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.events import InvalidEvent, attribute_headers, is_storable, parse_event
+from tasks.events.codings import MOST
+from tasks.events.plaintext import _SECRET_NAMES, is_plaintext, plaintext_path
+from tasks.sealing import generate_key, seal
+
+OPAQUE = "2YotnFZFEjr1zCsicMWpAA"
+KEY = generate_key("a-key")
+NAMES = ["token", "access_token", "refresh-token", "idToken", "bearer", "password", "secret", "client_secret", "apiKey",
+         "Authorization"]  # fmt: skip
+IN_CLEAR = [
+    JWS,
+    f"Bearer {OPAQUE}",
+    json.dumps({"sessions": [{"provider": "finbourne", "credential": {"token": OPAQUE}}]}),
+    json.dumps({"note": JWS}, indent=1),
+    f"access_token={OPAQUE}&token_type=x",
+    f"grant_type=x&refresh_token={OPAQUE}",
+    f"Authorization: Basic {OPAQUE}\nAccept: */*",
+    f"<soap><password type='x'>{OPAQUE}</password></soap>",
+    f"{{'client_secret': '{OPAQUE}'}}",
+]
+
+
+def _b64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
+
+
+CODINGS: dict[str, Callable[[str], str]] = {
+    "base64": lambda text: _b64(text.encode()),
+    "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "base64 in lines": lambda text: base64.encodebytes(text.encode()).decode(),
+    "base64 in a data URL": lambda text: "data:application/json;base64," + _b64(text.encode()),
+    "base64 behind a name": lambda text: "the_name_" + _b64(("\n" * 40 + text).encode()),
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "hexadecimal": lambda text: text.encode().hex(),
+    "percent": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
+    "a URL": lambda text: "https://a.example/?x=" + quote(text, safe=""),
+    "JSON text": json.dumps,
+    "JSON escapes": lambda text: "".join(f"\\u{ord(letter):04x}" for letter in text),
+    "hex escapes": lambda text: "".join(f"\\x{ord(letter):02x}" for letter in text),
+    "XML references": lambda text: "".join(f"&#x{ord(letter):x};" for letter in text),
+    "HTML": html.escape,
+    "quoted-printable": lambda text: "".join(f"={ord(letter):02X}" for letter in text),
+    "quoted-printable of e-mail": lambda text: quopri.encodestring(text.encode(), quotetabs=True).decode(),
+    "full width": lambda text: "".join(chr(ord(each) + 0xFEE0) if "!" <= each <= "~" else each for each in text),
+    "zero width": "\u200b".join,
+    "UTF-16 in base64": lambda text: _b64(text.encode("utf-16-le")),
+    "UTF-32 in base64": lambda text: _b64(text.encode("utf-32-be")),
+    "UTF-7": lambda text: "+" + _b64(text.encode("utf-16-be")).rstrip("=") + "-",
+    "gzip": lambda text: _b64(gzip.compress(text.encode())),
+    "zlib": lambda text: _b64(zlib.compress(text.encode())),
+    "bzip2": lambda text: _b64(bz2.compress(text.encode())),
+    "xz": lambda text: _b64(lzma.compress(text.encode())),
+    "member of JSON": lambda text: json.dumps({"x": [text]}),
+    "field of a form": lambda text: f"x={quote(text)}&y=1",
+}  # fmt: skip
+PLACES: dict[str, Callable[[dict[str, Any], str], object]] = {
+    "/note": lambda event, text: event.update(note=text),
+    "/data/more/1/x": lambda event, text: event["data"].update(more=[0, {"x": text}]),
+    "/data/sessions/0/session_id": lambda event, text: event["data"]["sessions"][0].update(session_id=text),
+    "/data_base64": lambda event, text: event.update(data_base64=text),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_token_in_clear_is_found_in_every_coding(coding: str, place: str) -> None:
+    """By its name or its form, in a member of any event; and the place is told."""
+    for text in IN_CLEAR:
+        refusal = refused(ended(lambda event, text=text: PLACES[place](event, CODINGS[coding](text))))  # type: ignore[misc]
+        assert (refusal.code.value, refusal.pointer, refusal.body_storable) == ("plaintext_token", place, False), text
+
+
+BEYOND_ASCII = {"full width", "zero width"}
+WITHIN_ASCII = st.sampled_from(sorted(CODINGS.keys() - BEYOND_ASCII))
+
+
+@given(st.sampled_from(IN_CLEAR), st.lists(WITHIN_ASCII, min_size=1, max_size=2), st.sampled_from(sorted(CODINGS)))
+@settings(max_examples=300, deadline=None, database=None)
+def test_a_token_in_clear_is_found_in_codings_within_codings(text: str, codings: list[str], last: str) -> None:
+    """However often it was packed. What is longer than an event does not come that far."""
+    for coding in (*codings, last):
+        text = CODINGS[coding](text)
+    assert is_plaintext(text)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "TOKEN", "Access_Token", "API-KEY"])
+def test_each_name_of_a_secret_gives_its_member_away(name: str) -> None:
+    """As a member at any depth, and as a name in text that is JSON or a form itself."""
+    assert {each.replace("_", "").replace("-", "").lower() for each in NAMES} == _SECRET_NAMES
+    assert plaintext_path({"a": [{name: 1}]}) == ("a", 0, name)
+    assert is_plaintext(json.dumps({"a": {name: OPAQUE}}))
+    assert is_plaintext(f"a=1&{name}={OPAQUE}")
+
+
+@pytest.mark.parametrize("name", ["data_base64", "DATA_BASE64", "Data_Base64"])
+@pytest.mark.parametrize("with_data", [True, False])
+@pytest.mark.parametrize("value", ["e30=", "////", "", 5, None])
+def test_data_in_a_coding_of_its_own_is_no_json_event(name: str, *, with_data: bool, value: object) -> None:
+    """CloudEvents' JSON format has it for data of any kind, instead of `data`; nobody knows what it holds."""
+    edit = lambda event: (event.update({name: value}), None if with_data else event.pop("data"))  # noqa: E731
+    refusal = refused(ended(edit))
+    assert (refusal.code.value, refusal.pointer, refusal.body_storable) == ("invalid_request", f"/{name}", False)
+
+
+HARMLESS = [
+    "", "urn:example:session-timeout-job", "9f0c6e1e-3f5b-4d0e-9a53-0f2b7f6c2d11", "2026-11-21T01:15:30.250Z",
+    "00-0af7651916cd43dd8448eb211c80319c-b9c7c989f97918e1-01", "application/json; charset=utf-8", "a token of love",
+    "https://example.com/tokens?page=2", "token-service", "token_reference_id", "Disabled, since the contract ended.",
+    "urn:corp:token:revoker", "urn:corp:password:reset-portal", "ada.byron@example.com", "key=value", '{"a": [1, 2]}',
+    "web.eu.example.com", "1.2.3.4", "hr/terminations", "tel:+44 20 7946 0000", "eyJ", "a=b=c", "100 %", "x" * 500,
+    _b64(b"Disabled, since the contract ended."), "3" * 64,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_people_and_programs_write_is_no_token(text: str) -> None:
+    """An honest event that is refused is a token that lives."""
+    assert not is_plaintext(text)
+
+
+def test_what_looks_like_chance_is_no_token() -> None:
+    """Digests, signatures, references and sealed credentials: nothing can be read out of them."""
+    for _ in range(500):
+        raw = os.urandom(64)
+        assert not any(map(is_plaintext, (raw.hex(), _b64(raw), base64.urlsafe_b64encode(raw).decode())))
+    for _ in range(20):
+        assert not is_plaintext(seal(OPAQUE, "genesys", KEY))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _b64(gzip.compress(b" " * (MOST + 1))),
+        _b64(b"\x28\xb5\x2f\xfd" + os.urandom(40)),
+        _b64(b"PK\x03\x04" + bytes(40)),
+    ],
+    ids=["a bomb", "zstandard", "zip"],
+)
+def test_what_nobody_can_look_through_is_taken_for_a_token(text: str) -> None:
+    """Who sends revocations packs nothing; in doubt it is not kept."""
+    assert is_plaintext(text)
+
+
+JSON_BODY = json.dumps(example("session.ended", lambda event: event.update(type="no.such.type"))).encode()
+BODIES: dict[str, bytes] = {
+    "gzip": gzip.compress(JSON_BODY), "zlib": zlib.compress(JSON_BODY), "bzip2": bz2.compress(JSON_BODY),
+    "xz": lzma.compress(JSON_BODY), "base64": base64.b64encode(JSON_BODY), "hexadecimal": JSON_BODY.hex().encode(),
+    "a byte order mark": codecs.BOM_UTF8 + JSON_BODY, "a form": b"access=2YotnFZFEjr1zCsicMWpAA", "cut": JSON_BODY[:-1],
+    "two": JSON_BODY * 2, "latin-1": JSON_BODY.replace(b"web-7731", b"\xe9"), "text": b"opaque", "nothing": b"",
+    "too deep": b"[" * 33 + b"]" * 33, "duplicate": b'{"a":1,"a":2}', "too large": JSON_BODY.ljust(65_537),
+    **{name: JSON_BODY.decode().encode(name) for name in ("utf-16", "utf-16-le", "utf-32", "utf-32-be", "cp037")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.parametrize("content_type", [STRUCTURED, "text/plain", None])
+def test_a_body_that_is_no_plain_json_is_never_kept(body: bytes, content_type: str | None) -> None:
+    """Kept is what was proved harmless, and nothing can be proved of what cannot be read."""
+    assert not refused(parse_event(body, now=NOW, content_type=content_type)).body_storable
+    assert not is_storable(body, content_type)
+
+
+def test_a_body_in_a_charset_of_its_own_is_never_kept() -> None:
+    """In UTF-7 and its like ASCII is not what it seems."""
+    assert refused(parse_event(JSON_BODY, now=NOW, content_type="text/plain")).body_storable
+    for charset in ("utf-7", "utf-16", "iso-2022-kr", "hz-gb-2312"):
+        refusal = refused(parse_event(JSON_BODY, now=NOW, content_type=f"application/json; charset={charset}"))
+        assert (refusal.code.value, refusal.body_storable) == ("not_cloudevents", False)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_an_attribute_of_binary_mode_is_looked_into_likewise(coding: str) -> None:
+    """As text or as bytes: the event is refused, and the attribute is not kept among the headers."""
+    body, attributes = binary("ce-")
+    for text in (CODINGS[coding](each) for each in IN_CLEAR):
+        for value in (text, text.encode()):
+            event = parse_event(body, now=NOW, headers={**attributes, "ce-note": value})
+            assert (refused(event).code.value, refused(event).pointer) == ("plaintext_token", "/note")
+            assert "ce-note" not in attribute_headers({"ce-id": "1", "ce-note": value})
+
+
+@pytest.mark.parametrize("prefix", ["ce-", "cloudEvents_", "cloudEvents:"])
+def test_typed_attributes_of_binary_mode_are_read_as_the_binding_says(prefix: str) -> None:
+    """Timestamps and binaries of any extension take the form they have in JSON (CloudEvents 1.0, section 3)."""
+    body, attributes = binary(prefix)
+    moment, raw = datetime(2026, 11, 21, 1, 15, 30), b"\x00\xff\x10"  # noqa: DTZ001 (what the client delivers)
+    headers = {
+        **attributes,
+        f"{prefix}sentat": moment,
+        f"{prefix}digest": raw,
+        f"{prefix}hop": 3,
+        f"{prefix}test": True,
+    }
+    event = parse_event(body, now=NOW, headers=headers)
+    assert not isinstance(event, InvalidEvent)
+    assert event.model_extra == {"sentat": "2026-11-21T01:15:30+00:00", "digest": "AP8Q", "hop": 3, "test": True}
+    kept = attribute_headers(headers)
+    assert parse_event(body, now=NOW, headers=kept) == event
+    aware = {**attributes, f"{prefix}time": moment.replace(tzinfo=UTC)}
+    assert not isinstance(parse_event(body, now=NOW, headers=aware), InvalidEvent)
