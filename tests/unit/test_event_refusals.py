@@ -68,7 +68,7 @@ LOOSE: list[tuple[str, Edit]] = [
     ("/data/sessions/0/credential", lambda e: credential(e, MARKER)),
     ("/data/sessions/0/credential", lambda e: credential(e, [MARKER])),
     ("/data/sessions/0/credential", lambda e: credential(e, {"opaque": MARKER})),
-    ("/type", lambda e: (credential(e, {"jwe": [MARKER]}), e.update(type="session.over"))),
+    ("/type", lambda e: e.update(type="over", data={"credential": {"jwe": [MARKER]}})),
 ]
 IN_CLEAR: list[tuple[str, Edit]] = [
     ("/data/sessions/0/credential/token", lambda e: credential(e, {"token": MARKER})),
