@@ -18,8 +18,7 @@ from pydantic import ValidationError
 
 from tasks import records
 from tasks.call import ProviderCall
-from tasks.events import InvalidEvent, RejectionCode, SessionEnded, UserDisabled, parse_event
-from tasks.events.plaintext import may_hold_plaintext
+from tasks.events import InvalidEvent, RejectionCode, SessionEnded, UserDisabled, is_storable, parse_event
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
 from worker import broker, topology
@@ -177,8 +176,14 @@ def _event_in(message: Message, evidence: Evidence) -> SessionEnded | UserDisabl
             evidence.body, now=datetime.now(UTC), content_type=evidence.content_type, headers=message.headers
         )
     except Exception:  # noqa: BLE001 - whatever it is, it is the message's fault
-        is_storable = not may_hold_plaintext(evidence.body)
-        return InvalidEvent(RejectionCode.INVALID_REQUEST, "", body_storable=is_storable)
+        return InvalidEvent(RejectionCode.INVALID_REQUEST, "", body_storable=_is_proved_harmless(evidence))
+
+
+def _is_proved_harmless(evidence: Evidence) -> bool:
+    try:
+        return is_storable(evidence.body, evidence.content_type)
+    except Exception:  # noqa: BLE001 - likewise
+        return False
 
 
 def _all_in(message: Message, voucher: Voucher) -> Sequence[Record]:
