@@ -25,6 +25,7 @@ OUTCOMES: list[tuple[Outcome, Symptom]] = [
     (Transient(Reason.HTTP_429), Symptom.NOTHING),
     (Transient(Reason.PROVIDER_BAD_REPLY), Symptom.NOTHING),
     (Permanent(Reason.PROVIDER_NOT_FOUND), Symptom.NOT_FOUND),
+    (Permanent(Reason.PROVIDER_NO_ENDPOINT), Symptom.NOT_FOUND),
     (Permanent("http.4xx.bad_request"), Symptom.WELL),
     (Permanent(Reason.AUTH_FORBIDDEN), Symptom.WELL),
     (Permanent(Reason.HTTP_3XX), Symptom.NOTHING),
@@ -169,7 +170,7 @@ def test_every_cause_of_a_hold_can_be_healed() -> None:
     """By a success at least, never by itself."""
     assert set(HEALED_BY) == set(LIMITS) - {Symptom.PAUSE}  # which ends by itself
     assert all(Symptom.WELL in healing and cause not in healing for cause, healing in HEALED_BY.items())
-    causes = {behind(hold(reason)) for reason in (Reason.AUTH_FORBIDDEN, Reason.NET_DNS, Reason.PROVIDER_NOT_FOUND)}
+    causes = {behind(hold(reason)) for reason in (Reason.AUTH_FORBIDDEN, Reason.NET_DNS, Reason.PROVIDER_NO_ENDPOINT)}
     assert causes | {behind(hold(Reason.AUTH_UNAUTHORIZED, "urn:a"))} == set(HEALED_BY)
     assert behind(hold(Reason.AUTH_UNAUTHORIZED)) is Symptom.REFUSED
 
