@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -13,11 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import SecretStr, ValidationError
+from pydantic import BaseModel, SecretStr, ValidationError
 
 from tasks.call import ProviderCall
 from worker.observability.logs import JsonLines
-from worker.observability.redaction import REDACTED, redacted
+from worker.observability.redaction import REDACTED, is_secret_name, redacted, text
+from worker.setting_names import _models
+from worker.settings import Settings
 
 MARKER = "sbx-canary-7ac1fa8ce6cb443ab04938681f3b6600"  # the same in every test process, for it names tests
 JWS = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
@@ -65,6 +68,13 @@ def test_a_line_says_what_happened_when_where_and_to_what() -> None:
         f"grant_type=client_credentials&client_secret={MARKER}&scope=",
         f'{{"access_token": "{MARKER}"}}',
         f"api-key: {MARKER}",
+        f"cookie={MARKER}; x",
+        f"Set-Cookie: sid={MARKER}",
+        f"Cookie: theme=dark; lang=de; sid={MARKER}; x",
+        f"Authorization: Digest username=u, response={MARKER}",
+        f"authorization: token {MARKER}",
+        f"Proxy-Authorization: Negotiate {MARKER}",
+        f"{{'Cookie': 'a=b; sid={MARKER}', 'x': 1}}",
     ],
 )
 def test_what_looks_like_a_credential_is_blanked_in_any_text(said: str) -> None:
@@ -73,6 +83,57 @@ def test_what_looks_like_a_credential_is_blanked_in_any_text(said: str) -> None:
     for secret in (MARKER, JWS, JWE):
         assert secret not in json.dumps(written, ensure_ascii=False)
     assert REDACTED in written["told"]
+
+
+ASSIGNED = (
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "passphrase",
+    "api_key",
+    "api-key",
+    "apikey",
+    "authorization",
+    "cookie",
+)
+
+
+@pytest.mark.parametrize("name", [*ASSIGNED, *(f"{name}s" for name in ASSIGNED), *map(str.upper, ASSIGNED)])
+@pytest.mark.parametrize("between", ["=", ": ", " = ", '": "', "': '"])
+def test_what_is_assigned_to_a_secret_name_is_blanked_in_a_text(name: str, between: str) -> None:
+    """Every name of the list, in one and in many, in any case."""
+    assert text(f"my_{name}{between}{MARKER}") == f"my_{name}{between}{REDACTED}"
+
+
+# A class of its own each: written out, so that a name that is lost from the list is missed.
+SECRET_NAMES = (
+    *("token", "tokens", "access_token", "secret", "clientSecret", "secrets", "password", "db-password", "passwd"),
+    *("passphrase", "apikey", "X-API-Key", "api_key", "cookie", "Set-Cookie", "authorization", "Proxy-Authorization"),
+    *("credential", "credentials", "dsn", "jwe", "jwk", "pem", "key", "private_key", "peer_key", "subject-key"),
+    *("token_reference_id", "tokenReferenceId"),
+)
+
+
+@pytest.mark.parametrize("name", [*SECRET_NAMES, *map(str.upper, SECRET_NAMES)])
+def test_every_secret_name_is_known(name: str) -> None:
+    """In any case, with dashes, underscores or neither."""
+    assert redacted({name: MARKER}) == {name: REDACTED}
+
+
+def secrets_among(model: type[BaseModel]) -> Iterator[str]:
+    """The names of the settings of *model* that are secrets, of all its sections and kinds of provider."""
+    for name, field in model.model_fields.items():
+        if "SecretStr" in str(field.annotation):
+            yield name
+        for each in _models(field.annotation):
+            yield from secrets_among(each)
+
+
+@pytest.mark.parametrize("name", sorted({*secrets_among(Settings)} - {"broker_url", "ledger_url"}))
+def test_every_secret_among_the_settings_has_a_secret_name(name: str) -> None:
+    """Should one ever be told as plain text. Of a URL only what stands before the @ is secret."""
+    assert is_secret_name(name)
 
 
 @pytest.mark.parametrize(

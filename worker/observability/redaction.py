@@ -30,16 +30,18 @@ _CREDENTIAL: Final = re.compile(
     r"|eyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){2,4}"
     rf"|{USERINFO.pattern}"
 )
-# `client_secret=…` and `"token": "…"` inside a text.
+# `client_secret=…` and `"token": "…"` inside a text; of these two headers the whole value, of any scheme and any number
+# of cookies (RFC 9110 section 11.4, RFC 6265 section 4.2.1).
 _ASSIGNED: Final = re.compile(
-    r"""((?i:token|secret|password|passwd|passphrase|api[_-]?key|authorization|cookie)s?["']?\s{0,4}[=:]\s{0,4}["']?)"""
-    r"""[^\s"'&,;}]+"""
+    r"""((?i:token|secret|password|passwd|passphrase|api[_-]?key)s?["']?\s{0,4}[=:]\s{0,4}["']?)[^\s"'&,;}]+"""
 )
+_HEADER: Final = re.compile(r"""((?i:authorization|cookie)s?["']?\s{0,4}[=:]\s{0,4}["']?)[^\r\n"'}]+""")
 # Most values are a single word: without white space, a colon, a slash or a sign of equality nothing above fits it.
 _HARMLESS: Final = re.compile(rf"[\w.@*+-]{{0,{LONGEST}}}")
 _ENDINGS: Final = ("token", "tokens", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "cookie")
 _NAMES: Final = frozenset(
     {
+        *("mackey", "fixediv", "sentrydsn"),
         *("authorization", "proxyauthorization", "credential", "credentials", "dsn"),
         *("jwe", "jwk", "pem", "key", "privatekey", "peerkey", "subjectkey", "tokenreferenceid"),
     }
@@ -59,7 +61,8 @@ def text(value: str) -> str:
     """*value*, shortened, with everything blanked that looks like a credential."""
     if _HARMLESS.fullmatch(value) and "eyJ" not in value:
         return value
-    return _ASSIGNED.sub(rf"\1{REDACTED}", _CREDENTIAL.sub(REDACTED, value[:LONGEST]))
+    assigned = _ASSIGNED.sub(rf"\1{REDACTED}", _CREDENTIAL.sub(REDACTED, value[:LONGEST]))
+    return _HEADER.sub(rf"\1{REDACTED}", assigned)
 
 
 @lru_cache(maxsize=1024)
