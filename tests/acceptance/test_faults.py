@@ -1,12 +1,12 @@
 """What goes wrong around the worker: it waits, says so, loses nothing, and hammers nobody."""
 
 import json
-import sqlite3
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from locked_file import locked
 from servers import Daemon, Processes, RabbitNode, free_port, wait_until
 from system import SOURCE, System, digest
 
@@ -83,13 +83,11 @@ def test_a_users_bad_token_never_holds_the_provider(system: System) -> None:
 def test_with_the_ledger_locked_revocations_go_on_and_outcomes_wait(system: System) -> None:
     """The provider sees the call while the ledger is away; afterwards the ledger knows of it."""
     system.start()
-    with sqlite3.connect(system.home / "ledger.sqlite3", isolation_level=None) as other:
-        other.execute("BEGIN EXCLUSIVE")
+    with locked(system.home / "ledger.sqlite3"):
         secret = token()
         event = system.ended(system.session("finbourne", secret))
         system.publish([event])
         wait_until(lambda: digest(secret) in system.revoked(), 20, "the token to die")
-        other.execute("ROLLBACK")
     system.wait_closed([event["id"]])
     assert system.states(event["id"]) == {"finbourne": "accepted"}
 

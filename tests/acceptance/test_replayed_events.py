@@ -1,6 +1,5 @@
 """Events that come again: captured, doubled, contradicted, too old, or only waiting for us; on both brokers."""
 
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from locked_file import locked
 from servers import Processes, wait_until
 from system import System
 
@@ -89,10 +89,8 @@ def test_a_locked_ledger_holds_up_no_revocation(tmp_path: Path, processes: Proce
     """Events go on unremembered while somebody else writes: the token is dead long before the ledger is free."""
     system = System(tmp_path / "system", f"embedded:///{tmp_path / 'broker.sqlite3'}", processes)
     intake, _ = system.start("intake", "worker")
-    with sqlite3.connect(system.home / "ledger.sqlite3", isolation_level=None) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with locked(system.home / "ledger.sqlite3"):
         system.publish([ended(system) for _ in range(3)])
         wait_until(lambda: len(system.journal()) == 3, 15, "the calls")
         wait_until(lambda: intake.output.count("memory.away") == 1, 5, "the intake to say so")
-        other.execute("ROLLBACK")
     system.close()
