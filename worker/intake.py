@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HEAD_START: Final = 0.25  # seconds that the urgent queue is worked on before the routine queue gets a batch
+HEAD_START: Final = 1.0  # seconds that the urgent queue is worked on before the routine queue gets a batch
 
 
 @dataclass(frozen=True, slots=True)
