@@ -209,3 +209,45 @@ def test_a_lease_costs_the_same_however_many_messages_wait(tmp_path: Path) -> No
     """Counted in steps, which no busy machine changes."""
     few, many = (steps_of_a_lease(tmp_path / f"{waiting}.sqlite3", waiting) for waiting in (200, 20_000))
     assert many < 1.1 * few
+
+
+@pytest.mark.parametrize("size", [20, 5_000, 60_000])
+def test_what_was_deleted_is_gone_from_the_file_and_its_log_while_processes_have_them_open(
+    path: Path, size: int
+) -> None:
+    """A refused message may have held a token in clear: seconds after its acknowledgement it is nowhere."""
+    marker = b"planted-marker-token-3f9a"
+    with opened(path, Queue("work")) as other, closing(Database(path, durable=False, patience=1)) as database:
+        taken_from(other)
+        store, kept = Store(database, "me", 15), b"a message that stays"
+        store.publish([Publication("", "work", "{}", body) for body in (kept, marker.ljust(size, b"."))])
+        assert marker in bytes_of(path)
+        deliveries = store.lease({"work": 2}, 2)
+        store.settle([Settlement(deliveries[1].message_id, Verdict.ACK)])
+        store.keep()
+        assert marker not in bytes_of(path)
+        assert kept in bytes_of(path)
+
+
+def test_somebody_who_reads_for_long_stops_no_renewal_of_leases(path: Path) -> None:
+    """What was deleted is then forgotten the next time."""
+    with closing(Database(path, durable=True, patience=1)) as database, closing(sqlite3.connect(path)) as reader:
+        store = Store(database, "me", 15)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM message").fetchone()
+        began = time.monotonic()
+        store.keep()
+        assert time.monotonic() - began < 1
+        reader.rollback()
+        store.keep()
+        assert Path(f"{path}-wal").stat().st_size == 0
+
+
+def taken_from(connection: Connection) -> None:
+    """Let *connection* have read the file."""
+    connection.default_channel.queue_declare("work", passive=True)
+
+
+def bytes_of(path: Path) -> bytes:
+    """Everything that the file, its log and its index hold now."""
+    return b"".join(each.read_bytes() for each in path.parent.glob(f"{path.name}*"))

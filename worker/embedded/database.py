@@ -12,6 +12,7 @@ from typing import Final
 from worker.embedded.errors import BrokerUnavailable
 from worker.sqlite_file import FileIdentity, connect, create_private, execute_patiently
 
+FORGETTING_WAITS: Final = 50  # milliseconds, in which nobody else writes
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # AUTOINCREMENT: an id that was used again would let a late ack delete a message it never saw.
 # visible_at is a message's place in its queue; one in the future is a delay.
@@ -86,6 +87,16 @@ class Database:
             self._verify()
             yield self._db
 
+    def forget(self) -> None:
+        """Leave nothing of what was deleted in the write-ahead log; its bytes in the file were zeroed at once.
+
+        Whoever reads or writes for long just now keeps it until the next time.
+        """
+        with self._lock, self._translated():
+            self._db.execute(f"PRAGMA busy_timeout = {FORGETTING_WAITS}")
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._db.execute(f"PRAGMA busy_timeout = {self._patience * 1000:.0f}")
+
     def close(self) -> None:
         """Release the file; closing twice is harmless."""
         with self._lock, self._translated():
@@ -96,6 +107,7 @@ class Database:
             execute_patiently(self._db, "PRAGMA journal_mode = WAL", self._patience)
             self._db.execute(f"PRAGMA synchronous = {synchronous}")
             self._db.execute("PRAGMA journal_size_limit = 67108864")
+            self._db.execute("PRAGMA secure_delete = ON")  # a refused message may have held a token in clear
         return self._known_epoch() or self._migrate()
 
     def _verify(self) -> None:

@@ -136,13 +136,17 @@ class Store:
         tell(self.database.path)
 
     def keep(self) -> None:
-        """Renew this owner's lease, free what dead owners held, try dead letters again that had nowhere to go."""
+        """Renew this owner's lease, free what dead owners held, try dead letters again that had nowhere to go.
+
+        And forget what was deleted since: every few seconds is seldom enough to cost little.
+        """
         now = self.database.now()
         with self.database.write() as db:
             self._extend_lease(db, now)
             for (owner,) in db.execute("SELECT owner FROM lease WHERE until <= ?", (now,)).fetchall():
                 self._free(db, owner, now)
             bury_waiting(db, now)
+        self.database.forget()
 
     def sign_off(self, settlements: Sequence[Settlement]) -> None:
         """Carry out the last *settlements* and give back everything else this owner holds, at once."""
