@@ -26,9 +26,12 @@ from tasks.providers import FinbourneSettings, GenesysSettings, WibmoSettings
 from tasks.providers.base import CommonSettings
 from tasks.providers.ciphers import CipherConfig
 from tasks.retry import RetryPolicy
+from tasks.sealing import KeyRing, generate_key
+from worker import broker, messages, topology
 from worker.admission.judging import Rule
 from worker.admission.signing import generate_signing_key, is_signed, save_signing_key
 from worker.admission.sources import SourceSettings
+from worker.batch_consumer import body_of
 from worker.cli import main
 from worker.cli.exits import Exit
 from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
@@ -99,6 +102,20 @@ def test_the_python_producer_kills_a_token(system: System, tmp_path: Path) -> No
     jwks.write_bytes(exported.stdout)
     run_example("A producer in Python", f"{secret}\n", tmp_path, system.broker_url, str(jwks), "genesys", KEY_FILE)
     wait_dead(system, secret)
+
+
+def test_the_python_producer_reaches_the_embedded_broker(tmp_path: Path) -> None:
+    """Beside this package, on the same machine: the event lies signed in the queue of events."""
+    url, jwks = f"embedded:///{tmp_path / 'broker.sqlite3'}", tmp_path / "jwks.json"
+    jwks.write_text(json.dumps(KeyRing([generate_key("k")]).public_jwks()))
+    save_signing_key(tmp_path / KEY_FILE, KEY)
+    with broker.connect(url) as connection:
+        topology.declare(connection, ["genesys"])
+        run_example("A producer in Python", "sbx-token\n", tmp_path, url, str(jwks), "genesys", KEY_FILE)
+        queue = topology.INTAKE.bind(connection.channel())
+        message = wait_until(queue.get, 10, "the event to lie in the queue")
+        assert is_signed(body_of(message), message.headers[messages.SIGNATURE], {"sessions": KEY})
+        assert json.loads(body_of(message))["type"] == "session.ended"
 
 
 def test_the_signature_made_in_node_is_one(tmp_path: Path) -> None:
