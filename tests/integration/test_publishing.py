@@ -3,8 +3,9 @@
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 from amqp.exceptions import MessageNacked
@@ -69,6 +70,45 @@ def test_each_failure_is_its_own_messages(kind: str, declared: str) -> None:
         for _ in range(3):
             assert told(way, mixed) == expected
         assert told(way, [NOWHERE, Message("neither.this", "x", b"x"), good()]) == ["Unroutable"] * 2 + ["NoneType"]
+
+
+@pytest.fixture
+def limited(rabbitmq: RabbitNode, rabbitmq_vhost: str, declared: str) -> Iterator[str]:
+    """A user who may write to the calls, but not under the keys of finbourne, and to nothing else."""
+    name = f"limited-{uuid4().hex[:8]}"
+    rabbitmq.control(ADD_USER.replace("$USER", name).replace("$VHOST", rabbitmq_vhost))
+    yield declared.replace("guest:guest", f"{name}:password")
+    rabbitmq.control(f'rabbit_auth_backend_internal:delete_user(<<"{name}">>, <<"tests">>).')
+
+
+ADD_USER = r"""
+rabbit_auth_backend_internal:add_user(<<"$USER">>, <<"password">>, <<"tests">>),
+rabbit_auth_backend_internal:set_permissions(
+  <<"$USER">>, <<"$VHOST">>, <<"^$">>, <<"^revocation.calls$">>, <<"^$">>, <<"tests">>),
+rabbit_auth_backend_internal:set_topic_permissions(
+  <<"$USER">>, <<"$VHOST">>, <<"revocation.calls">>, <<"^(genesys|nobody)">>, <<"^$">>, <<"tests">>).
+"""
+FORBIDDEN = Message(topology.OUTCOMES.name, "x", b"x")
+FORBIDDEN_KEY = Message(topology.CALLS.name, "finbourne.routine", b"x")
+
+
+def test_what_the_user_may_not_is_its_own_messages_fault(kind: str, limited: str) -> None:
+    """By exchange or by routing key, in whatever company: the neighbours pass, and it says who may not what."""
+    with publishing(kind, limited) as way:
+        for _ in range(2):
+            assert told(way, [good(), FORBIDDEN, LOST, good()]) == ["NoneType", "Refused", "Unroutable", "NoneType"]
+            assert told(way, [good(), FORBIDDEN_KEY, good()]) == ["NoneType", "Refused", "NoneType"]
+        [failure] = way.publish([FORBIDDEN])
+    assert str(failure) == "the broker's user may not write to revocation.outcomes (AccessRefused)"
+
+
+def test_what_is_forbidden_or_missing_costs_no_neighbour_its_confirm(rabbitmq: RabbitNode, limited: str) -> None:
+    """The channel ends with it, and what was not yet confirmed would go out once more: so it goes alone."""
+    with publishing("publisher", limited) as way:
+        for _ in range(5):
+            way.publish([good(), FORBIDDEN, good(), NOWHERE, good()])
+    vhost = urlsplit(limited).path[1:]
+    assert rabbitmq.queue_counts(vhost)["revocation.calls.genesys.routine"].total == 15
 
 
 def test_a_failure_says_what_it_is(kind: str, declared: str) -> None:
