@@ -113,7 +113,8 @@ class Finbourne:
 def meaning(answer: Answer) -> Outcome:
     """Return the outcome of an InvalidateToken, told with the names of LusidProblemDetails."""
     members = answer.members()
-    told = {name: members.get(name) for name in ("name", "code", "instance")}
+    named = {name: members.get(name) for name in ("name", "code", "instance")}
+    told = {**named, "challenge": (challenge.bearer_challenge(answer.headers) or {}).get("error")}
     if _knows_the_token_for_dead(answer):
         return answer.outcome(Verdict.ALREADY_REVOKED, told, "401 invalid_token")
     return answer.outcome(TOKENS.get(answer.status, Verdict.RETRY), told)

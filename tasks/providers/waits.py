@@ -9,6 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 _SECONDS: Final = re.compile(r"\d{1,10}(\.\d{1,9})?", re.ASCII)
+_JOINED: Final = re.compile(r",[ \t]+")  # RFC 9110 section 5.3; without white space it may be a decimal comma
 _TOO_MANY_REQUESTS: Final = 429
 
 
@@ -21,7 +22,7 @@ def wait_asked(status: int, headers: Mapping[str, str], clock: Callable[[], floa
     as absent.
     """
     sent = next(_values(headers, "Date"), "")
-    asked = [_wait(value, sent, clock) for value in _values(headers, "Retry-After")]
+    asked = [_wait(each, sent, clock) for value in _values(headers, "Retry-After") for each in _apart(value)]
     if status == _TOO_MANY_REQUESTS:
         asked += map(_seconds, _values(headers, "inin-ratelimit-reset"))
     return max((seconds for seconds in asked if seconds is not None), default=None)
@@ -30,6 +31,12 @@ def wait_asked(status: int, headers: Mapping[str, str], clock: Callable[[], floa
 def _values(headers: Mapping[str, str], name: str) -> Iterator[str]:
     """Every value of the header *name*: a server may send it more than once."""
     return (value for each, value in headers.items() if each.lower() == name.lower())
+
+
+def _apart(value: str) -> list[str]:
+    """The values of a header that somebody on the way made one of several; the comma of a date parts none."""
+    parts = _JOINED.split(value)
+    return parts if all(_seconds(part) is not None for part in parts) else [value]
 
 
 def _wait(asked: str, sent: str, clock: Callable[[], float]) -> float | None:

@@ -59,6 +59,8 @@ def test_any_retry_after_is_a_number_of_seconds_or_nothing(asked: str, reset: st
         ([("Retry-After", "5"), ("Retry-After", "120")], 120),
         ([("Retry-After", "120"), ("retry-after", "5")], 120),
         ([("Retry-After", "soon"), ("Retry-After", "5")], 5),
+        ([("Retry-After", "5, 120"), ("Retry-After", "7")], 120),
+        ([("Retry-After", "120,\t5.5")], 120),
         ([("Retry-After", "0"), ("inin-ratelimit-reset", "61")], 61),
         ([("Retry-After", "90"), ("inin-ratelimit-reset", "61")], 90),
         ([("inin-ratelimit-reset", "7"), ("inin-ratelimit-reset", "9")], 9),
@@ -108,7 +110,8 @@ def test_all_three_forms_of_a_date_are_understood(asked: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", ["inf", "nan", "1e9", "-1", "+1", "0x10", "1,5", "٣", "9" * 400, "12 s", "", "0\x1f", "\x1c7"]
+    "asked",
+    ["inf", "nan", "1e9", "-1", "5, soon", "-1, 5", "+1", "0x10", "1,5", "٣", "9" * 400, "12 s", "", "0\x1f", "\x1c7"],
 )
 def test_what_is_no_plain_number_is_ignored(asked: str) -> None:
     """Garbage is as good as absent."""

@@ -3,13 +3,16 @@
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
 from calls import TOKEN
+from certificates import self_signed, server_side
 from pydantic import SecretStr
 from yarl import URL
 
@@ -18,6 +21,7 @@ from tasks.providers import Request, open_session
 from tasks.providers.answers import Answer
 from tasks.providers.connections import CleanConnector, _OneAnswer
 from tasks.providers.edge import Edge
+from tasks.tls import TlsSettings
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"
 BAD = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
@@ -156,6 +160,32 @@ async def test_a_clean_connection_is_used_again(edge: Edge, first: str) -> None:
         assert await status(edge, gateway.url) // 100 == 2
         assert [await status(edge, gateway.url) for _ in range(3)] == [503] * 3
         assert gateway.connections == 1
+
+
+async def test_a_connection_with_tls_is_used_again(tmp_path: Path) -> None:
+    """What TLS says for itself (its tickets, RFC 8446 section 4.6.1) is nothing that an answer could be."""
+    accepted: list[object] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
+        while await reader.readuntil(b"\r\n\r\n"):
+            writer.write(OK)
+
+    pem = self_signed(tmp_path)
+    server = await asyncio.start_server(_until_it_ends(talk), "127.0.0.1", 0, ssl=server_side(pem))
+    url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, open_session(connections=1, tls=TlsSettings(ca_file=pem)) as session:
+        assert [await status(Edge(session, 5), url) for _ in range(4)] == [204] * 4
+    assert len(accepted) == 1
+
+
+def _until_it_ends(talk: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def talking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            await talk(reader, writer)
+        writer.close()
+
+    return talking
 
 
 async def test_what_arrives_before_any_request_is_no_answer() -> None:

@@ -142,6 +142,13 @@ async def test_finbournes_challenge_must_speak_of_the_life_of_the_token(
     got = await outcome(server, finbourne(server.url, session), INVALIDATE, answer)
     assert isinstance(got, Transient)
     assert got.reason == Reason.PROVIDER_BAD_REPLY
+    assert got.detail.get("challenge") in {
+        None,
+        "invalid_token",
+        "invalid_request",
+        "insufficient_scope",
+        "invalid_token2",
+    }
     assert len(server.heard) == 1
 
 
@@ -171,6 +178,8 @@ async def test_finbournes_body_must_be_its_own(
 
 
 NOT_GENESYS = dict(FOREIGN) | {
+    "of an issuer": (error(message="Token of an unknown issuer."), JSON),
+    "of a region": (error(message="The token belongs to another region."), JSON),
     "as text": (error(), "text/plain"),
     "as a page": (error(), HTML),
     "of another status": (error(status=403), JSON),

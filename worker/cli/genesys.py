@@ -48,7 +48,7 @@ def token_info(instance: str | None, token_file: IO[str], form: Form) -> None:
 @_token_file
 @output_option
 def verify(instance: str | None, token_file: IO[str], form: Form) -> None:
-    """Whether Genesys Cloud accepts a token (HeadTokensMe). Ends with 0 where it does, with 1 where it is dead."""
+    """Whether Genesys Cloud accepts a token (HeadTokensMe). Ends with 0 where it does, with 1 where it says 401."""
     token = SecretStr(secret_of(token_file, "Token"))
     accepted = _ask(instance, lambda provider: provider.verify(token))
     show_one(form, "genesys_verification", {"accepted": accepted})

@@ -71,14 +71,13 @@ def refuses_bearer(answer: Answer) -> bool:
 def knows_dead(answer: Answer) -> bool:
     """Whether *answer* is the vendor's word that the token it was asked with is dead.
 
-    Its own error document with `bad.credentials`, sent as JSON, and no challenge that says otherwise: what a gateway
-    answers for itself says nothing of the token.
+    Its own error document with `bad.credentials`, sent as JSON, whose message and challenge, if there are any, do not
+    say otherwise: what a gateway answers for itself says nothing of the token.
     """
-    return (
-        _is_error(answer, UNAUTHORIZED)
-        and answer.document()["code"] == REFUSED
-        and not challenge.contradicts_dead_token(answer.headers)
-    )
+    members = answer.document()
+    says_dead = _is_error(answer, UNAUTHORIZED) and members["code"] == REFUSED
+    elsewhere = challenge.speaks_of_another_place(str(members.get("message", "")))
+    return says_dead and not elsewhere and not challenge.contradicts_dead_token(answer.headers)
 
 
 def _is_error(answer: Answer, status: int) -> bool:
