@@ -67,8 +67,10 @@ def _of_value(names: SettingNames, error: ErrorDetails) -> str:
 
 def _of_variables(names: SettingNames) -> Iterator[str]:
     ours = sorted(name for name in os.environ if _OURS.match(name) and not _OF_A_SERVICE.fullmatch(name))
-    settings = [name for name in ours if name not in (CONFIG_FILE, SECRETS_DIR)]
-    return _of_names(names, settings, PREFIX, lambda path: f"{PREFIX}{BETWEEN.join(path)}".upper())
+    places = (CONFIG_FILE, SECRETS_DIR)
+    yield from (f"{name}: names nothing; leave it out" for name in places if os.environ.get(name) == "")
+    settings = [name for name in ours if name not in places]
+    yield from _of_names(names, settings, PREFIX, lambda path: f"{PREFIX}{BETWEEN.join(path)}".upper())
 
 
 def _of_secrets(names: SettingNames) -> Iterator[str]:
@@ -87,12 +89,12 @@ def _of_secrets(names: SettingNames) -> Iterator[str]:
 def _of_document() -> Iterator[str]:
     config = config_file()
     try:
-        if config is not None:
+        if config is not None and config.is_file():  # a pipe could be read but once
             read_document(config)
+        elif config is not None:
+            yield f"{CONFIG_FILE}: there is no such file"
     except UnfitFileError as fault:
         yield str(fault)
-    except FileNotFoundError:
-        yield f"{CONFIG_FILE}: there is no such file"
     except OSError as error:
         yield f"{config}: cannot be read ({error.strerror})"
 

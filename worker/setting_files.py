@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
 
 MARK: Final = "\ufeff"  # a byte order mark, once it is decoded
 NO_MARK: Final = "begins with a byte order mark; save it as UTF-8 without one"
+LARGEST: Final = 1_048_576  # bytes of a secret's file; anything else would be read for ever
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # UTF-16 without its mark reads as text with zeros
 
 
@@ -106,8 +108,11 @@ def _place(content: bytes, at: int) -> str:
 def _secret(path: Path) -> str:
     """The value in *path*. Raises UnfitFileError for one that is open to others, or cannot be one text."""
     try:
-        if is_open_to_others(path, path.stat()):
+        status = path.stat()
+        if is_open_to_others(path, status):
             raise UnfitFileError(f"is open to others; {WANTED}")
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise UnfitFileError(f"is no regular file of up to {LARGEST} bytes")
         text = path.read_bytes().decode()
     except OSError as error:
         raise UnfitFileError(f"cannot be read ({error.strerror})") from None

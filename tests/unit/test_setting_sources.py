@@ -180,6 +180,30 @@ def test_a_secret_file_that_leads_nowhere_is_named(folder: Path) -> None:
     assert faults() == ["broker_url: the secret's file cannot be read (No such file or directory)"]
 
 
+def test_what_would_be_read_for_ever_is_named(folder: Path) -> None:
+    """A pipe that nobody writes to, or a file without end, stops no start."""
+    os.mkfifo(folder / "broker_url", 0o600)
+    with secret(folder, "ledger_url", MARKER).open("ab") as file:
+        file.truncate(1_048_577)
+    assert faults() == [
+        f"{name}: the secret's file is no regular file of up to 1048576 bytes" for name in ("broker_url", "ledger_url")
+    ]
+
+
+@pytest.mark.parametrize("name", ["REVOKER_CONFIG_FILE", "REVOKER_SECRETS_DIR"])
+def test_a_place_that_is_named_by_nothing_is_told(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """An empty variable in a template must not mean defaults."""
+    monkeypatch.setenv(name, "")
+    assert faults() == [f"{name}: names nothing; leave it out"]
+
+
+def test_a_configuration_that_can_be_read_but_once_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What the check reads from a pipe would be missing afterwards."""
+    os.mkfifo(tmp_path / "pipe")
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "pipe")
+    assert faults() == ["REVOKER_CONFIG_FILE: there is no such file"]
+
+
 def test_a_secret_file_may_be_a_link_to_elsewhere(folder: Path, tmp_path: Path) -> None:
     """As Kubernetes has them; folders, and names that begin with a dot, are its own."""
     secret(tmp_path / "elsewhere", "it", "staging\n")
