@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import heapq
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain, islice
 
 import click
 
@@ -17,9 +19,10 @@ from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.opening import open_ledger
 from worker.cli.output import Column, Form, Listing, counted, output_option, print_json, say, short_duration
 from worker.cli.tree import Commands
-from worker.dead_letters import Pace, ReplayPlan, only_vouched
-from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, FloodRow, Ledger
+from worker.dead_letters import PAGE, Pace, ReplayPlan, figures, only_vouched
+from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, FloodRow, Ledger
 from worker.ledger.floods import HELD_BACK
+from worker.ledger.paging import Letter, in_pages
 from worker.settings import Settings
 
 guard = Commands("guard", help="Floods of events that wait for you: list, release, discard.")
@@ -98,15 +101,21 @@ def release(  # noqa: PLR0913 - one for each option
     settings = Settings.load()
     with open_ledger(settings) as ledger:
         floods = _chosen(ledger, ids, everything=everything)
-        rows = _held(ledger, floods)[:limit]
-        if not _agreed(f"Release {counted(len(rows))}?", floods, form, dry_run=dry_run, yes=yes):
+        letters = Voucher.of(settings).letters
+
+        def pages() -> Iterator[ReplayPlan]:
+            held = islice(_held(floods, ledger.dead_letters), limit)
+            while rows := tuple(islice(held, PAGE)):
+                yield only_vouched(ReplayPlan(rows, ()), letters)
+
+        plan = figures(pages())
+        if not _agreed(f"Release {counted(plan.ready)}?", floods, form, dry_run=dry_run, yes=yes):
             return
         if limit is None:
             ledger.end_floods(_keys(floods))
         audit = AuditEntry(operator(), "guard.release", _scope(floods), why)
-        plan = only_vouched(ReplayPlan(tuple(rows), ()), Voucher.of(settings).letters)
         note_altered(ledger, plan, audit)
-        finish(carry_out(settings, ledger, Order(plan, Pace(rate), audit, form, "guard_release")))
+        finish(carry_out(settings, ledger, Order(plan, pages, Pace(rate), audit, form, "guard_release")))
 
 
 @guard.command()
@@ -115,12 +124,12 @@ def discard(*, ids: tuple[str, ...], why: str, form: Form, everything: bool, dry
     """Give what is held back up for good, and end the flood. A tombstone of each stays."""
     with open_ledger(Settings.load()) as ledger:
         floods = _chosen(ledger, ids, everything=everything)
-        rows = _held(ledger, floods)
-        if not _agreed(f"Discard {counted(len(rows))} for good?", floods, form, dry_run=dry_run, yes=yes):
+        held = [head.dead_letter_id for head in _held(floods, ledger.dead_letter_heads)]
+        if not _agreed(f"Discard {counted(len(held))} for good?", floods, form, dry_run=dry_run, yes=yes):
             return
         ledger.end_floods(_keys(floods))
         audit = AuditEntry(operator(), "guard.discard", _scope(floods), why)
-        done = ledger.discard([row.dead_letter_id for row in rows], audit=audit, also=[DeadLetterState.WITHHELD])
+        done = ledger.discard(held, audit=audit, also=[DeadLetterState.WITHHELD])
     if form in (Form.JSON, Form.JSONL):
         print_json("guard_discard", {"audit_id": done.audit_id, "discarded": done.count, "reason": why})
     say(f"{counted(done.count)} discarded, audit {done.audit_id}")
@@ -140,14 +149,16 @@ def _chosen(ledger: Ledger, ids: tuple[str, ...], *, everything: bool) -> list[F
     return chosen
 
 
-def _held(ledger: Ledger, floods: Sequence[FloodRow]) -> list[DeadLetterRow]:
-    """What is held back of *floods*, in the order it came."""
-    rows = [row for source, event_type in _keys(floods) for row in ledger.dead_letters(_filter(source, event_type))]
-    return sorted(rows, key=lambda row: (row.at, row.dead_letter_id))
+def _held(floods: Sequence[FloodRow], look: Callable[[DeadLetterFilter], list[Letter]]) -> Iterator[Letter]:
+    """What is held back of *floods*, in the order it came, page by page."""
+    waiting = (chain.from_iterable(in_pages(look, _filter(*key), PAGE)) for key in _keys(floods))
+    return heapq.merge(*waiting, key=lambda row: (row.at, row.dead_letter_id))
 
 
 def _filter(source: str, event_type: str) -> DeadLetterFilter:
-    return DeadLetterFilter(source=source, event_type=event_type, reason=Reason.GUARD_FLOOD, states=HELD_BACK)
+    return DeadLetterFilter(
+        source=source, event_type=event_type, reason=Reason.GUARD_FLOOD, states=HELD_BACK, newest_first=False
+    )
 
 
 def _agreed(question: str, floods: Sequence[FloodRow], form: Form, *, dry_run: bool, yes: bool) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Final, Protocol
 
 from tasks.call import Lane
@@ -101,19 +102,21 @@ class Replayer:
     claims: bool = False  # whether what nobody vouches for goes as a claim
     _count: _Count = field(default_factory=_Count, init=False)
 
-    def run(self, rows: Sequence[DeadLetterRow], pace: Pace, audit: AuditEntry) -> ReplayResult:
-        """Replay *rows* at *pace*, accounted for under *audit*. Each is claimed just before it is published.
+    def run(self, rows: Iterable[DeadLetterRow], pace: Pace, audit: AuditEntry) -> ReplayResult:
+        """Replay *rows*, read as they are needed, at *pace*, accounted for under *audit*.
 
-        Whoever else replays the same rows meanwhile gets those we do not, so each goes out once. Raises
-        LedgerUnavailable; ended at any point, what was not published can be replayed again.
+        Each is claimed just before it is published. Whoever else replays the same rows meanwhile gets those we do not,
+        so each goes out once. Raises LedgerUnavailable; ended at any point, what was not published can be replayed
+        again.
         """
         self._count = _Count()
         watch = Watch(self.ledger, self.sleep)
         try:
-            self._replay(rows[: pace.canary], pace, audit, watch)
+            left = iter(rows)
+            self._replay(islice(left, pace.canary), pace, audit, watch)
             if pace.canary and not self._canary_lives(watch, pace):
                 return self._result(watch)
-            self._replay(rows[pace.canary :], pace, audit, watch)
+            self._replay(left, pace, audit, watch)
             watch.until(lambda: self._is_stopped() or not watch.pending, pace.wait)
             return self._result(watch)
         finally:
@@ -129,7 +132,7 @@ class Replayer:
             self._count.stopped = f"of the canary, {len(watch.pending)} had not settled after {pace.wait:g} s"
         return self._count.stopped is None
 
-    def _replay(self, rows: Sequence[DeadLetterRow], pace: Pace, audit: AuditEntry, watch: Watch) -> None:
+    def _replay(self, rows: Iterator[DeadLetterRow], pace: Pace, audit: AuditEntry, watch: Watch) -> None:
         for step in self._steps(rows, pace.rate):
             if self._is_stopped():
                 return
@@ -143,14 +146,14 @@ class Replayer:
             self._count.stopped = INTERRUPTED
         return self._count.stopped is not None
 
-    def _steps(self, rows: Sequence[DeadLetterRow], rate: float) -> Iterator[Sequence[DeadLetterRow]]:
+    def _steps(self, rows: Iterator[DeadLetterRow], rate: float) -> Iterator[Sequence[DeadLetterRow]]:
         """Parts of *rows*, each handed out when its time has come: a fifth of a second's worth, at least one."""
         size = min(LARGEST_STEP, max(1, math.floor(rate / 5)))
         due = time.monotonic()
-        for start in range(0, len(rows), size):
+        while step := tuple(islice(rows, size)):
             if (early := due - time.monotonic()) > 0:
                 self.sleep(early)
-            yield rows[start : start + size]
+            yield step
             due = max(due + size / rate, time.monotonic() - CATCH_UP)
 
     def _replay_step(self, rows: Sequence[DeadLetterRow], audit: AuditEntry, watch: Watch) -> None:

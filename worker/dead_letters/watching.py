@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
-from worker.ledger import CallRow, DeadLetterFilter, DeadLetterRow, DeadLetterState
+from worker.ledger import CallRow, DeadLetterFilter, DeadLetterHead, DeadLetterState
 
 INTERVAL: Final = 0.25  # seconds between two looks
 _AT_ONCE: Final = 200  # ids asked for together
@@ -15,8 +15,8 @@ _AT_ONCE: Final = 200  # ids asked for together
 class Desk(Protocol):
     """What watching needs of the ledger."""
 
-    def dead_letters(self, where: DeadLetterFilter) -> list[DeadLetterRow]:
-        """The dead letters that *where* describes."""
+    def dead_letter_heads(self, where: DeadLetterFilter) -> list[DeadLetterHead]:
+        """The dead letters that *where* describes, without what they hold."""
 
     def calls_of_event(self, event_id: str, source: str | None = None) -> list[CallRow]:
         """Where every part of an event stands."""
@@ -28,7 +28,7 @@ class Watch:
     def __init__(self, ledger: Desk, sleep: Callable[[float], object] = time.sleep) -> None:
         self._ledger = ledger
         self._sleep = sleep
-        self.pending: dict[str, DeadLetterRow] = {}
+        self.pending: dict[str, int] = {}  # id → which generation died
         self.settled: set[str] = set()
         self.died: set[str] = set()
         self._looked = -INTERVAL
@@ -38,9 +38,9 @@ class Watch:
         """How many are watched."""
         return len(self.pending) + len(self.settled) + len(self.died)
 
-    def add(self, row: DeadLetterRow) -> None:
+    def add(self, row: DeadLetterHead) -> None:
         """Watch *row*, as it was before its replay."""
-        self.pending[row.dead_letter_id] = row
+        self.pending[row.dead_letter_id] = row.replays
 
     def died_so_far(self) -> set[str]:
         """The ids of those that died again, as of a moment ago: the ledger is not asked at every step."""
@@ -51,7 +51,7 @@ class Watch:
     def _look(self) -> None:
         self._looked = time.monotonic()
         for row in self._fresh():
-            if row.replays > self.pending[row.dead_letter_id].replays:
+            if row.replays > self.pending[row.dead_letter_id]:
                 self._move(row, self.died)
             elif row.state is DeadLetterState.REPLAYED and self._is_settled(row):
                 self._move(row, self.settled)
@@ -65,24 +65,24 @@ class Watch:
                 return
             self._sleep(min(INTERVAL, max(0.0, end - time.monotonic())))
 
-    def _fresh(self) -> Iterator[DeadLetterRow]:
+    def _fresh(self) -> Iterator[DeadLetterHead]:
         ids = tuple(self.pending)
         for start in range(0, len(ids), _AT_ONCE):
             some = DeadLetterFilter(ids=ids[start : start + _AT_ONCE], states=tuple(DeadLetterState))
-            yield from self._ledger.dead_letters(some)
+            yield from self._ledger.dead_letter_heads(some)
 
-    def _is_settled(self, row: DeadLetterRow) -> bool:
+    def _is_settled(self, row: DeadLetterHead) -> bool:
         if row.kind == "call":
             return row.call_state is not None and row.call_state.is_settled
         return row.event_id is not None and _all_settled(self._parts(row))
 
-    def _parts(self, row: DeadLetterRow) -> list[CallRow]:
+    def _parts(self, row: DeadLetterHead) -> list[CallRow]:
         """What the intake made of a replayed event, or of one provider's part of it."""
         parts = self._ledger.calls_of_event(row.event_id or "", row.source)
         mine = [part for part in parts if part.dead_letter_id != row.dead_letter_id]
         return [part for part in mine if row.provider is None or part.provider == row.provider]
 
-    def _move(self, row: DeadLetterRow, to: set[str]) -> None:
+    def _move(self, row: DeadLetterHead, to: set[str]) -> None:
         del self.pending[row.dead_letter_id]
         to.add(row.dead_letter_id)
 

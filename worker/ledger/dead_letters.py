@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_, union_all, update
 
 from tasks.outcome import Reason, State
 from tasks.records import DeadLetter
@@ -65,7 +65,9 @@ def get(connection: Connection, prefix: str) -> DeadLetterRow:
 def summarise(connection: Connection, where: DeadLetterFilter) -> DeadLetterSummary:
     """How many dead letters *where* describes (its limit left aside), since when, of how many causes."""
     columns = (func.count(), func.min(_LETTER.at), func.count(_LETTER.cause.distinct()))
-    count, oldest, causes = connection.execute(select(*columns).where(*_conditions(where))).one()
+    count, oldest, causes = connection.execute(
+        select(*columns).where(_LETTER.state.in_(where.states), *_conditions(where))
+    ).one()
     return DeadLetterSummary(count, oldest, causes)
 
 
@@ -153,7 +155,6 @@ def _free(ids: Sequence[str], expired: datetime, also: Sequence[DeadLetterState]
 
 
 def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
-    yield _LETTER.state.in_(where.states)
     for name in ("provider", "source", "event_type", "cause"):
         if getattr(where, name) is not None:
             yield _LETTER[name] == getattr(where, name)
@@ -169,12 +170,17 @@ def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
 
 
 def _ordered(rows: Select[Any], where: DeadLetterFilter) -> Select[Any]:
+    """*rows* in the order of *where*. A page is found state by state, along an index: the rest is not looked at."""
     order = (
         (_LETTER.at.desc(), _LETTER.dead_letter_id.desc())
         if where.newest_first
         else (_LETTER.at, _LETTER.dead_letter_id)
     )
-    return rows.where(*_conditions(where)).order_by(*order).limit(where.limit)
+    if where.limit is None:
+        return rows.where(_LETTER.state.in_(where.states), *_conditions(where)).order_by(*order)
+    ids = select(_LETTER.dead_letter_id).where(*_conditions(where)).order_by(*order).limit(where.limit)
+    found = union_all(*(select(ids.where(_LETTER.state == state).subquery()) for state in where.states))
+    return rows.where(_LETTER.dead_letter_id.in_(found)).order_by(*order).limit(where.limit)
 
 
 def _beyond(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:

@@ -171,7 +171,7 @@ dead_letters: Final = Table(
     Index("dead_letters_unproved", "unproved", "state"),
     Index("dead_letters_by_call", "call_id"),
     Index("dead_letters_by_event", "event_id", "source"),
-    Index("dead_letters_by_state", "state", "at"),
+    Index("dead_letters_by_state", "state", "at", "dead_letter_id"),
     Index("dead_letters_by_change", "change"),
 )
 

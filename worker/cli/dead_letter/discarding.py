@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import click
 
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
@@ -17,7 +19,8 @@ from worker.cli.dead_letter.plans import GROUPS, groups
 from worker.cli.exits import finish
 from worker.cli.opening import open_ledger
 from worker.cli.output import Form, counted, output_option, print_json, say
-from worker.ledger import AuditEntry, DeadLetterRow, Ledger
+from worker.ledger import AuditEntry, Ledger
+from worker.ledger.paging import in_pages
 from worker.settings import Settings
 
 
@@ -35,19 +38,22 @@ def discard(selection: Selection, why: str, form: Form, *, everything: bool, dry
     require_narrowing(selection, everything=everything)
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        rows = ledger.dead_letters(selection.where(settings, ledger, OPEN))
-        if not rows:
+        ids, counted_by = list[str](), Counter[tuple[str | None, str]]()
+        for page in in_pages(ledger.dead_letter_heads, selection.where(settings, ledger, OPEN)):
+            ids += [head.dead_letter_id for head in page]
+            counted_by.update((head.provider, head.reason) for head in page)
+        if not ids:
             finish(nothing_found(selection))
             return
         if form not in (Form.JSON, Form.JSONL) or dry_run:
-            GROUPS.show(form, groups(rows), dry_run=dry_run)
+            GROUPS.show(form, groups(counted_by), dry_run=dry_run)
         if not dry_run:
-            require_consent(f"Discard {counted(len(rows))} for good?", yes=yes)
-            _discard(ledger, rows, AuditEntry(operator(), "dead-letter.discard", selection.in_words(), why), form)
+            require_consent(f"Discard {counted(len(ids))} for good?", yes=yes)
+            _discard(ledger, ids, AuditEntry(operator(), "dead-letter.discard", selection.in_words(), why), form)
 
 
-def _discard(ledger: Ledger, rows: list[DeadLetterRow], audit: AuditEntry, form: Form) -> None:
-    done = ledger.discard([row.dead_letter_id for row in rows], audit=audit)
+def _discard(ledger: Ledger, ids: list[str], audit: AuditEntry, form: Form) -> None:
+    done = ledger.discard(ids, audit=audit)
     if form in (Form.JSON, Form.JSONL):
         print_json("discard", {"audit_id": done.audit_id, "discarded": done.count, "reason": audit.reason})
     say(f"{counted(done.count)} discarded, audit {done.audit_id}")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 
 from worker.cli.output import Column, Document, Listing, counted, short_duration
-from worker.dead_letters import ReplayPlan, ReplayResult
-from worker.ledger import DeadLetterRow
+from worker.dead_letters import PlanFigures, ReplayResult
 
 Group = tuple[str | None, str, int]  # provider, reason, how many
 
@@ -23,28 +22,28 @@ GROUPS: Listing[Group] = Listing(
 )
 
 
-def groups(rows: Iterable[DeadLetterRow]) -> list[Group]:
-    """*rows* counted by provider and reason, most first."""
-    return [(*key, count) for key, count in Counter((row.provider, row.reason) for row in rows).most_common()]
+def groups(counted_by: Counter[tuple[str | None, str]]) -> list[Group]:
+    """How many of each provider and reason, most first."""
+    return [(*key, count) for key, count in counted_by.most_common()]
 
 
-def replay_document(plan: ReplayPlan, rate: float) -> Document:
+def replay_document(plan: PlanFigures, rate: float) -> Document:
     """The JSON of a replay that is planned."""
     return {
-        "ready": len(plan.ready),
-        "groups": [GROUPS.document(group) for group in groups(plan.ready)],
+        "ready": plan.ready,
+        "groups": [GROUPS.document(group) for group in groups(plan.groups)],
         "refused": dict(plan.refusals),
-        "seconds": round(len(plan.ready) / rate, 1),
+        "seconds": round(plan.ready / rate, 1),
     }
 
 
-def replay_in_words(plan: ReplayPlan, rate: float) -> str:
+def replay_in_words(plan: PlanFigures, rate: float) -> str:
     """One line about a replay that is planned."""
-    duration = short_duration(timedelta(seconds=len(plan.ready) / rate))
-    return f"{counted(len(plan.ready))} to replay, about {duration} at {_per_time(rate)}{_refused(plan.refusals)}"
+    duration = short_duration(timedelta(seconds=plan.ready / rate))
+    return f"{counted(plan.ready)} to replay, about {duration} at {_per_time(rate)}{_refused(plan.refusals)}"
 
 
-def result_rows(plan: ReplayPlan, result: ReplayResult) -> list[tuple[str, int]]:
+def result_rows(plan: PlanFigures, result: ReplayResult) -> list[tuple[str, int]]:
     """What a replay came to, line by line; lines of nothing are left out."""
     lines = {
         "replayed": result.replayed,

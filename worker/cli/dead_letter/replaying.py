@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -30,15 +30,20 @@ from worker.cli.progress import progress
 from worker.cli.values import Rate
 from worker.dead_letters import (
     INTERRUPTED,
+    PAGE,
     Pace,
+    PlanFigures,
     Refusal,
     Replayer,
     ReplayPlan,
     ReplayResult,
+    figures,
     only_vouched,
     plan_replay,
 )
+from worker.dead_letters.planning import Pages
 from worker.ledger import AuditEntry, DeadLetterState, Ledger
+from worker.ledger.paging import in_pages
 from worker.settings import Settings
 
 PATIENCE: Final = 30.0  # seconds a canary is waited for, where --wait says nothing else
@@ -48,7 +53,8 @@ PATIENCE: Final = 30.0  # seconds a canary is waited for, where --wait says noth
 class Order:
     """A replay as it was asked for; *name* is that of its result's JSON schema."""
 
-    plan: ReplayPlan
+    plan: PlanFigures
+    pages: Pages
     pace: Pace
     audit: AuditEntry
     form: Form
@@ -121,64 +127,68 @@ def replay(  # noqa: PLR0913 - one for each option
     require_narrowing(selection, everything=everything)
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        plan = only_vouched(
-            _plan(settings, ledger, selection, force=force), Voucher.of(settings).letters, claims=unvouched
-        )
+        pages = _pages(settings, ledger, selection, force=force, claims=unvouched)
+        plan = figures(pages())
         if not plan.ready and not plan.refused:
             finish(nothing_found(selection))
             return
         audit = AuditEntry(operator(), "dead-letter.replay", selection.in_words(), why)
-        order = Order(plan, pace, audit, form, claims=unvouched)
+        order = Order(plan, pages, pace, audit, form, claims=unvouched)
         _show_plan(order, dry_run=dry_run)
         if not dry_run:
             note_altered(ledger, plan, audit)
-        say_held(ledger, {row.provider for row in plan.ready if row.provider})
+        say_held(ledger, {provider for provider, _ in plan.groups if provider})
         if dry_run or not plan.ready:
             finish(_nothing_to_do(plan))
             return
-        require_consent(f"Replay {counted(len(plan.ready))}?", yes=yes)
+        require_consent(f"Replay {counted(plan.ready)}?", yes=yes)
         finish(carry_out(settings, ledger, order))
 
 
-def _plan(settings: Settings, ledger: Ledger, selection: Selection, *, force: bool) -> ReplayPlan:
+def _pages(settings: Settings, ledger: Ledger, selection: Selection, *, force: bool, claims: bool) -> Pages:
     """What an id names is looked at in any state, to be told why it is refused; filters find what is open."""
     states = tuple(DeadLetterState) if selection.ids else OPEN
-    rows = ledger.dead_letters(selection.where(settings, ledger, states, newest_first=False))
-    return plan_replay(rows, ledger, datetime.now(UTC), settings.max_ages(), force=force)
+    where = selection.where(settings, ledger, states, newest_first=False)
+    now, letters = datetime.now(UTC), Voucher.of(settings).letters
+
+    def pages() -> Iterator[ReplayPlan]:
+        for rows in in_pages(ledger.dead_letters, where, PAGE):
+            plan = plan_replay(rows, ledger, now, settings.max_ages(), force=force)
+            yield only_vouched(plan, letters, claims=claims)
+
+    return pages
 
 
 def _show_plan(order: Order, *, dry_run: bool) -> None:
     if not order.is_json and order.plan.ready:
-        GROUPS.show(order.form, groups(order.plan.ready))
+        GROUPS.show(order.form, groups(order.plan.groups))
     elif order.is_json and (dry_run or not order.plan.ready):
         print_json("replay_plan", replay_document(order.plan, order.pace.rate), indent=None)
     say(replay_in_words(order.plan, order.pace.rate))
 
 
-def _nothing_to_do(plan: ReplayPlan) -> Exit:
+def _nothing_to_do(plan: PlanFigures) -> Exit:
     return Exit.DONE if plan.ready else Exit.REFUSED
 
 
-def note_altered(ledger: Ledger, plan: ReplayPlan, audit: AuditEntry) -> None:
+def note_altered(ledger: Ledger, plan: PlanFigures, audit: AuditEntry) -> None:
     """Put on record what somebody wrote into the ledger, as *audit*'s operator came upon it."""
-    ids = [row.dead_letter_id for row, why in plan.refused if why is Refusal.ALTERED]
-    if ids:
-        found = AuditEntry(audit.actor, "dead-letter.altered", audit.scope, audit.reason, len(ids), ", ".join(ids[:10]))
-        ledger.audit(found)
+    if count := plan.refused[Refusal.ALTERED.value]:
+        told = ", ".join(plan.altered)
+        ledger.audit(AuditEntry(audit.actor, "dead-letter.altered", audit.scope, audit.reason, count, told))
 
 
 def carry_out(settings: Settings, ledger: Ledger, order: Order) -> Exit:
     """Replay what *order* says and tell what it came to. Ctrl-C ends it after the step it is in."""
-    ready = order.plan.ready
     with (
         open_publisher(settings) as publisher,
-        progress(len(ready), "replaying") as advance,
+        progress(order.plan.ready, "replaying") as advance,
         stop_wished() as stop,
     ):
         voucher = Voucher.of(settings)
         told = (advance, stop.is_set, stop.wait)
         replayer = Replayer(ledger, publisher, settings.budgets(), voucher, *told, claims=order.claims)
-        result = replayer.run(ready, order.pace, order.audit)
+        result = replayer.run(order.plan.rows(order.pages), order.pace, order.audit)
     _show_result(order, result)
     return _exit_code(order.plan, result)
 
@@ -194,7 +204,7 @@ def _show_result(order: Order, result: ReplayResult) -> None:
     say(f"audit {order.audit.audit_id}")
 
 
-def _exit_code(plan: ReplayPlan, result: ReplayResult) -> Exit:
+def _exit_code(plan: PlanFigures, result: ReplayResult) -> Exit:
     if result.stopped == INTERRUPTED:
         return Exit.INTERRUPTED
     if result.not_published and not result.replayed:
