@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
+import string
 import traceback
 from typing import Any
 
@@ -14,6 +16,7 @@ from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
 from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, seal
+from tasks.sealing.envelope import is_canonical_compact
 
 TOKEN = "planted-marker-token-3f9a"
 AUDIENCE = "genesys-eu"
@@ -192,15 +195,29 @@ def test_a_payload_of_another_shape_is_refused(payload: object) -> None:
     assert "exactly an aud and a token" in str(refuse(peer_seal({}, payload)))
 
 
-def test_a_credential_for_another_provider_is_refused() -> None:
-    """A finbourne token is not sent to genesys by a mixed-up event."""
-    assert "another provider" in str(refuse(seal(TOKEN, AUDIENCE, KEYS[EC]), "finbourne"))
+NEIGHBOURS = [
+    "genesys",
+    "genesys-eu",
+    "genesys-eu-2",
+    "finbourne",
+    "finbourne_",
+    "wibmo",
+    "wibm",
+    "GENESYS",
+    "genesys ",
+]
+
+
+@pytest.mark.parametrize(("sealed_for", "opened_for"), [*itertools.permutations(NEIGHBOURS, 2)])
+def test_a_credential_for_another_provider_is_refused(sealed_for: str, opened_for: str) -> None:
+    """A token is not sent to another instance by a mixed-up event, also where one's name begins the other's."""
+    assert "another provider" in str(refuse(seal(TOKEN, sealed_for, KEYS[EC]), opened_for))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("segment", range(5))
-def test_a_flipped_bit_anywhere_is_refused(algorithm: str, segment: int) -> None:
-    """Header, encrypted key, IV, ciphertext and tag: the last character's spare bits included."""
+def test_a_changed_character_anywhere_is_refused(algorithm: str, segment: int) -> None:
+    """Header, encrypted key, IV, ciphertext and tag: at the beginning, in the middle, at the end."""
     segments = seal(TOKEN, AUDIENCE, KEYS[algorithm]).split(".")
     whole = segments[segment]
     for place in {0, len(whole) // 2, len(whole) - 1}:
@@ -209,10 +226,71 @@ def test_a_flipped_bit_anywhere_is_refused(algorithm: str, segment: int) -> None
             refuse(".".join([*segments[:segment], changed, *segments[segment + 1 :]]))
 
 
-@pytest.mark.parametrize("sealed", ["", "a.b.c", "....", "é.a.a.a.a", "x" * 20000, "[" * 1024 + "...."])
+ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+
+
+def with_spare_bits(segment: str) -> str | None:
+    """The same bytes in another spelling; None where the last character has no bits to spare."""
+    last = ALPHABET.index(segment[-1]) | 1
+    return None if len(segment) % 4 == 0 else segment[:-1] + ALPHABET[last]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_second_spelling_of_the_same_bytes_is_refused(algorithm: str) -> None:
+    """A decoder drops the last character's spare bits, so that a changed envelope would open like the original."""
+    segments = seal(TOKEN, AUDIENCE, KEYS[algorithm]).split(".")
+    others = [with_spare_bits(each) for each in segments]
+    assert any(others)
+    for place, other in enumerate(others):
+        if other is not None:
+            changed = ".".join([*segments[:place], other, *segments[place + 1 :]])
+            assert "not a compact JWE" in str(refuse(changed))
+
+
+@pytest.mark.parametrize("sealed", ["", "a.b.c", "....", "é.a.a.a.a", "[" * 1024 + "...."])
 def test_what_is_no_envelope_is_refused(sealed: str) -> None:
     """Anything may arrive as a jwe, and the answer is a refusal."""
     refuse(sealed)
+
+
+def envelope_of(length: int) -> str:
+    """A good envelope whose ciphertext is made longer by zeros, to that many characters in canonical base64url."""
+    segments = seal(TOKEN, AUDIENCE, KEYS[EC]).split(".")
+    rest = length - len(".".join(segments)) + len(segments[3])
+    if rest % 4 == 1:  # no bytes have that many; the tag takes two more
+        segments[4] += "AA"
+        rest -= 2
+    return ".".join([*segments[:3], "A" * rest, segments[4]])
+
+
+@pytest.mark.parametrize(
+    ("length", "objection"),
+    [
+        (16_384, "cannot be decrypted"),
+        (16_385, "at most 16 KiB"),
+        (20_000, "at most 16 KiB"),
+        (65_536, "at most 16 KiB"),
+    ],
+)
+def test_an_envelope_of_16_kib_is_looked_into_and_one_character_more_is_not(length: int, objection: str) -> None:
+    """Only its length is wrong with it: it is canonical, and its header is a good one."""
+    sealed = envelope_of(length)
+    assert (len(sealed), is_canonical_compact(sealed)) == (length, True)
+    assert objection in str(refuse(sealed))
+
+
+@pytest.mark.parametrize(("length", "objection"), [(1024, "header lacks"), (1025, "not a small JSON object")])
+def test_a_header_of_1024_characters_is_looked_into_and_one_more_is_not(length: int, objection: str) -> None:
+    """The limit of the library that would read it, at its edge."""
+    segments = seal(TOKEN, AUDIENCE, KEYS[EC]).split(".")
+    size = length * 3 // 4
+    header = json.dumps({"alg": EC, "enc": ENC, "kid": KEYS[EC].kid, "pad": ""}).encode()
+    padded = header[:-2] + b"x" * (size - len(header)) + header[-2:]
+    encoded = base64.urlsafe_b64encode(padded).rstrip(b"=").decode()
+    if length % 4 == 1:  # as many characters as no bytes have: what is longer by one byte is longer by two
+        encoded = base64.urlsafe_b64encode(padded[:-2] + b"x" + padded[-2:]).rstrip(b"=").decode()
+    assert len(encoded) >= length
+    assert objection in str(refuse(".".join([encoded, *segments[1:]])))
 
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "a\n", "tøken"])

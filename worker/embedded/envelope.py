@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from worker.amqp_reading import DEEPEST, is_readable
+from worker.amqp_reading import DEEPEST, legible_part
 
 MAX_DELAY_MS: Final = 2**32 - 1  # as https://github.com/rabbitmq/rabbitmq-delayed-message-exchange
 
@@ -28,9 +28,19 @@ class Envelope:
 
     @classmethod
     def load(cls, text: str) -> "Envelope":
-        """Return the envelope stored as *text*; an empty one where nobody can read it, as with RabbitMQ."""
-        stored = json.loads(text, object_hook=_untagged)
-        return cls(**stored) if is_readable(stored, DEEPEST + 2) else cls(None, None, {}, {})
+        """Return the envelope stored as *text*; without what nobody can read in it, as with RabbitMQ."""
+        try:
+            stored = json.loads(text, object_hook=_untagged)
+        except (ValueError, RecursionError):
+            stored = {}
+        known = legible_part(stored, DEEPEST + 2) if isinstance(stored, dict) else {}
+        tables = (known.get("headers"), known.get("properties"))
+        headers, properties = (table if isinstance(table, dict) else {} for table in tables)
+        return cls(_text(known.get("content_type")), _text(known.get("content_encoding")), headers, properties)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def delay_of(headers: Mapping[str, Any]) -> float:
@@ -44,7 +54,8 @@ def delay_of(headers: Mapping[str, Any]) -> float:
 def _tagged(value: object) -> dict[str, Any]:
     match value:
         case datetime():
-            return {"$time": value.astimezone(UTC).isoformat()}
+            # As AMQP has them: without a zone they are in UTC.
+            return {"$time": (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()}
         case bytes() | bytearray() | memoryview():
             return {"$bytes": b64encode(value).decode()}
         case _:

@@ -1,0 +1,141 @@
+"""What can still be read of message properties that py-amqp gives up (AMQP 0-9-1, sections 4.2.5.5 and 4.2.6.1).
+
+Nearly everything there is preceded by its length, or has a fixed one: what is no good is stepped over.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+from amqp import serialization
+
+UNREADABLE: Final = object()
+
+# In the order of their flags, the highest first; `s` is short text, `F` a table, the rest numbers of so many bytes.
+_PROPERTIES: Final = {
+    "content_type": "s",
+    "content_encoding": "s",
+    "application_headers": "F",
+    "delivery_mode": "B",
+    "priority": "B",
+    "correlation_id": "s",
+    "reply_to": "s",
+    "expiration": "s",
+    "message_id": "s",
+    "timestamp": "Q",
+    "type": "s",
+    "user_id": "s",
+    "app_id": "s",
+    "cluster_id": "s",
+}
+_FIXED: Final = {
+    **dict.fromkeys("tbB", 1),
+    **dict.fromkeys("Uus", 2),
+    **dict.fromkeys("Iif", 4),
+    **dict.fromkeys("LldT", 8),
+    "D": 5,
+    "V": 0,
+}  # bytes of a value, by its type
+_MEASURED: Final = frozenset("SxFA")  # types whose values begin with their length
+_DEEPEST: Final = 16  # tables within tables that are read at all
+
+
+def salvaged(frame: bytes, offset: int) -> dict[str, Any]:
+    """The properties that stand in *frame* from *offset* on, without those that cannot be read; never raises."""
+    found: dict[str, Any] = {}
+    with suppress(struct.error, IndexError):  # the frame ends too early: what stood before counts
+        found.update(each for each in _read(frame, offset) if each[1] is not UNREADABLE)
+    return found
+
+
+def _read(frame: bytes, offset: int) -> Iterator[tuple[str, object]]:
+    (flags,) = struct.unpack_from(">H", frame, offset)
+    at = offset + 2
+    for place, (name, kind) in enumerate(_PROPERTIES.items()):
+        if not flags & 0x8000 >> place:
+            continue
+        if kind == "F":
+            content, at = _measured(frame, at, ">I")
+            yield name, _table(content, _DEEPEST)
+        elif kind == "s":
+            content, at = _measured(frame, at, ">B")
+            yield name, _text(content)
+        else:
+            yield name, struct.unpack_from(f">{kind}", frame, at)[0]
+            at += struct.calcsize(kind)
+
+
+def _measured(data: bytes, at: int, size: str) -> tuple[bytes, int]:
+    (length,) = struct.unpack_from(size, data, at)
+    begin = at + struct.calcsize(size)
+    return data[begin : begin + length], begin + length
+
+
+def _table(data: bytes, levels: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    with suppress(struct.error, IndexError):  # likewise
+        found.update(_entries(data, levels))
+    return found
+
+
+def _entries(data: bytes, levels: int) -> Iterator[tuple[str, object]]:
+    """The entries that can be read; none after a value of a type without a known length."""
+    at = 0
+    while at < len(data):
+        raw, at = _measured(data, at, ">B")
+        item, at = _item(data, at)
+        name, value = _text(raw), _value(item, levels)
+        if isinstance(name, str) and value is not UNREADABLE:
+            yield name, value
+
+
+def _array(data: bytes, levels: int) -> list[object]:
+    found: list[object] = []
+    with suppress(struct.error, IndexError):  # likewise
+        at = 0
+        while at < len(data):
+            item, at = _item(data, at)
+            found.append(_value(item, levels))
+    return [each for each in found if each is not UNREADABLE]
+
+
+def _item(data: bytes, at: int) -> tuple[bytes, int]:
+    """The bytes of a value with its type, and where the next begins: the end, where nobody can tell.
+
+    Raises IndexError for a value that is longer than what is there.
+    """
+    kind = chr(data[at])
+    if kind in _MEASURED:
+        _, end = _measured(data, at + 1, ">I")
+    else:
+        end = at + 1 + _FIXED[kind] if kind in _FIXED else len(data)
+    if end > len(data):
+        raise IndexError(end)
+    return data[at:end], end
+
+
+def _value(item: bytes, levels: int) -> object:
+    kind = chr(item[0])
+    if kind not in "FA":
+        return _scalar(item)
+    if not levels:
+        return UNREADABLE
+    return _table(item[5:], levels - 1) if kind == "F" else _array(item[5:], levels - 1)
+
+
+def _scalar(item: bytes) -> object:
+    try:
+        value, _ = serialization._read_item(item, 0)  # noqa: SLF001 - one value, as py-amqp reads it elsewhere
+    except Exception:  # noqa: BLE001 - whatever it is, this value cannot be read
+        return UNREADABLE
+    return value
+
+
+def _text(raw: bytes) -> object:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return UNREADABLE
