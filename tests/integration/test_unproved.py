@@ -1,6 +1,7 @@
 """What nobody proved: it has a budget on the desk, waits in the broker beyond it, and holds up nothing else."""
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,17 @@ import pytest
 from amqp.exceptions import AccessRefused
 from kombu import Connection
 from kombu.message import Message as Delivered
-from ledger_records import dead, entry, refused
+from ledger_records import dead, entry, outcome, planned, refused
+from servers import wait_until
 
-from worker import broker, messages, topology, unproved
+from tasks.outcome import State
+from worker import broker, messages, recorder, topology, unproved
 from worker.admission.evidence import Voucher
+from worker.batch_consumer import Stop
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.publisher import Publisher
 from worker.recorder import Recorder
+from worker.settings import Settings
 from worker.storage import StorageSettings
 from worker.unproved import AT_ONCE, MEGABYTE, Waiting
 
@@ -145,3 +150,24 @@ def test_a_missing_permission_is_said_once_and_stops_nothing_else(
     for _ in range(3):
         take.take(connection)
     assert [line.message for line in caplog.records if line.levelname == "ERROR"] == ["desk.unproved_forbidden"]
+
+
+def test_the_recorder_keeps_to_the_budget_and_forgets_what_is_old(ledger: Ledger, broker_url: str) -> None:
+    """As the settings say, between two batches; what is proved is recorded meanwhile."""
+    ledger.record([planned(), outcome(State.ACCEPTED)])  # of last May
+    stop, url = Stop(), ledger._database.engine.url.render_as_string()
+    storage = StorageSettings(unproved_letters=2, events_days=1, letters_days=1)
+    settings = Settings(subject_key="k" * 32, broker_url=broker_url, ledger_url=url, storage=storage)
+    thread = threading.Thread(target=recorder.run, args=(settings, stop))
+    thread.start()
+    try:
+        wait_until(lambda: not ledger.totals().events, 20, "what is old to be forgotten")
+        publish(broker_url, 5)
+        wait_until(lambda: ledger.unproved().letters == 2, 20, "the budget to be spent")
+        with Publisher(lambda: broker.connect(broker_url)) as publisher:
+            publisher.publish_all([messages.dead_letter(dead())])
+        wait_until(lambda: sum(ledger.totals().dead_letters.values()) == 3, 20, "what is proved to be on the desk")
+    finally:
+        stop.set()
+        thread.join(20)
+    assert ledger.unproved().letters == 2
