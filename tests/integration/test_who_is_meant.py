@@ -13,11 +13,13 @@ from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import plan_revocations
 from tasks.records import dead_letter_of_call, outcome_of_call
+from tasks.sealing import generate_key, seal
 from worker.dead_letters import plan_replay
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]
 
+JWE: Final = seal("token-1", "genesys", generate_key("k-1"))
 ADAS, BOBS = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77", "0a2f8f0e-1111-4b7e-9b0c-2a1f0d6c9e77"
 EMAIL: Final = {"format": "email", "email": "b\u00fcro@m\u00fcnchen.example"}
 SPELT: Final = {"format": "email", "email": "BU\u0308RO@xn--mnchen-3ya.example"}
@@ -29,7 +31,7 @@ ISSUED: Final = {"format": "iss_sub", "iss": "https://one.example/", "sub": "42"
 def event_of(kind: str, sub_id: dict[str, Any], minutes: float, **told: Any) -> ProviderCall:
     """The one call at Genesys of an event about *sub_id*, so many minutes after an hour ago."""
     time = datetime.now(UTC) - timedelta(minutes=60 - minutes)
-    more: dict[str, Any] = {"sessions": [{"provider": "genesys", "credential": {"jwe": "e30.a.b.c.d"}}]}
+    more: dict[str, Any] = {"sessions": [{"provider": "genesys", "credential": {"jwe": JWE}}]}
     if kind == "user.disabled":
         more = {"accounts": {"genesys": {"user_id": told.pop("user_id", ADAS)}}}
     attributes = {

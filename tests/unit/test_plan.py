@@ -12,12 +12,13 @@ from tasks.events import InvalidEvent, SessionEnded, UserDisabled, parse_event
 from tasks.outcome import Reason, State
 from tasks.plan import Catalogue, Instance, Plan, RefusedUnit, plan_revocations
 from tasks.providers import KINDS
+from tasks.sealing import generate_key, seal
 from tasks.subject import SubjectIndex
 
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
 OTHER = "0a2f8f0e-1111-4b7e-9b0c-2a1f0d6c9e77"
-JWE = "e30.a.b.c.d"
+JWE, OTHER_JWE = (seal(token, "genesys", generate_key("k-1")) for token in ("token-1", "token-2"))
 REFERENCE = "ref-1"
 ISSUER = "https://idp.example.com/"
 ALICE = {"format": "email", "email": "alice@example.com"}
@@ -236,7 +237,7 @@ def test_the_same_event_has_the_same_call_ids() -> None:
     [
         lambda: ended(session("finbourne", jwe=JWE), id="e-2"),
         lambda: ended(session("finbourne", jwe=JWE), source="urn:other"),
-        lambda: ended(session("finbourne", jwe=f"{JWE}x")),
+        lambda: ended(session("finbourne", jwe=OTHER_JWE)),
         lambda: ended(session("genesys", jwe=JWE)),
     ],
     ids=["event", "source", "credential", "provider"],
