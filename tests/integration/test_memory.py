@@ -17,7 +17,7 @@ from tasks.events import InvalidEvent, SessionEnded, UserDisabled
 from tasks.instants import FIRST, LAST
 from tasks.plan import Catalogue
 from worker import broker, messages, topology
-from worker.admission.evidence import Voucher
+from worker.admission.evidence import VOUCHER_LIFE, Voucher
 from worker.admission.judging import Admission
 from worker.admission.memory import Arrival, Judged, Memory
 from worker.intake import Controls, Intake
@@ -270,6 +270,27 @@ def test_an_operators_replay_is_an_event_of_its_own_that_passes_once(start: Star
         Arrival(old, 2, "wibmo"),
     ]
     assert taken(*replays, by=mine) == ["planned", "done before", "planned", "planned"]
+
+
+@pytest.mark.parametrize("changed", [{"replayed_at": datetime.now(UTC)}, {"letter": "l-2"}, {"replays": 2}])
+def test_an_operators_second_word_is_no_copy_of_the_first(start: Start, changed: dict[str, Any]) -> None:
+    """Replayed by force once more, or from another letter of the same event: it is not dropped as done before."""
+    mine, told = start(), {"replays": 1, "letter": "l-1", "replayed_at": datetime.now(UTC) - HOUR}
+    first, second = Arrival(event("e1"), **told), Arrival(event("e1"), **told | changed)
+    assert taken(first, first, second, second, by=mine) == ["planned", "done before", "planned", "done before"]
+
+
+def test_a_replay_is_remembered_by_its_own_time_for_longer_than_its_voucher_lives(start: Start, ledger: Ledger) -> None:
+    """However old its event is; after that its voucher is dead, and it is forgotten."""
+    mine, young, now = start(), event("young"), datetime.now(UTC)
+    assert taken(Arrival(young), by=mine) == ["planned"]
+    ages = [timedelta(), VOUCHER_LIFE, VOUCHER_LIFE + HOUR - timedelta(minutes=1), VOUCHER_LIFE + 2 * HOUR]
+    replays = [Arrival(event("old", 9 * DAY), 1, letter="l", replayed_at=now - age) for age in ages]
+    for _ in range(2):
+        mine._forget_at = 0.0
+        found = taken(*replays, by=mine)
+    assert found == ["done before"] * 3 + ["planned"]
+    assert ledger.youngest_seen()[DISABLED] == young.time, "a replay makes nothing else old"
 
 
 def test_what_would_be_too_old_is_forgotten(start: Start, ledger: Ledger, database: Database) -> None:
