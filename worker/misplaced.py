@@ -74,7 +74,7 @@ class Misplaced:
     def _moved(self, opened: Opened) -> Publication:
         evidence = opened.evidence
         copy = Publication(
-            topology.ROUTINE_EVENTS.name, "session.ended", evidence.body, content_type=evidence.content_type or ""
+            topology.ROUTINE_EVENTS.name, "session.ended", evidence.body, content_type=evidence.content_type
         )
         return self._voucher.moved(opened.message, copy)
 

@@ -57,7 +57,8 @@ _ATTRIBUTES = {f"ce-{name}": value for name, value in json.loads(_EVENTS[1]).ite
 _NAMES = [
     prefix + name for prefix in ("ce-", "cloudEvents:", "cloudEvents_") for name in ("id", "time", "type", "note")
 ]
-_OURS = [messages.REPLAY_PROVIDER, messages.REPLAYS, messages.VOUCHER, messages.SIGNATURE, *_NAMES]
+_OURS = [messages.REPLAY_PROVIDER, messages.REPLAYS, messages.LETTER, messages.VOUCHED_AT, messages.VOUCHER]
+_OURS += [messages.SIGNATURE, *_NAMES]
 _CONTENT_TYPES = TEXT | st.sampled_from(["", "application/json", _PROPERTIES["content_type"], 'a/b; c="'])
 
 
