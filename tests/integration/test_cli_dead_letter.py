@@ -221,3 +221,19 @@ def test_a_ledger_that_is_away_is_one_line(installation: Installation) -> None:
     """Exit code 69; no password in it."""
     installation.set("ledger_url", "postgresql+psycopg://revoker:planted-marker-token-0123456789@127.0.0.1:9/x")
     assert "ledger postgresql://127.0.0.1:9/x" in installation.run("dlq", "list", code=69).stderr
+
+
+def test_what_somebody_wrote_into_the_ledger_is_refused_by_name(installation: Installation) -> None:
+    """By no force replayed; put on record, with who came upon it. An older version's events go as claims, if told."""
+    forged, older = dead_unit(kind="event", provider=None, mac="0" * 64), dead_unit(kind="event", provider=None)
+    installation.desk.ledger.record([forged, older])
+    replay = ("dlq", "replay", "--all", "--force", "--reason", "clock mended", CONSENT)
+    assert "refused: 1 altered, 1 not_vouched" in installation.run(*replay, "--dry-run", code=2).stderr
+    assert installation.desk.ledger.audits() == []
+    assert "refused: 1 altered, 1 not_vouched" in installation.run(*replay, code=2).stderr
+    [found] = installation.desk.ledger.audits()
+    assert (found.action, found.count, found.result) == ("dead-letter.altered", 1, forged.dead_letter_id)
+    result = installation.run(*replay, "--unvouched", code=3).stdout
+    assert ["replayed", "1"] in [line.split() for line in result.splitlines()]
+    [claim] = installation.desk.events()
+    assert set(claim.headers) == {"ce-id"}

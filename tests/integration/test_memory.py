@@ -275,7 +275,8 @@ def test_an_operators_replay_is_an_event_of_its_own_that_passes_once(start: Star
 @pytest.mark.parametrize("changed", [{"replayed_at": datetime.now(UTC)}, {"letter": "l-2"}, {"replays": 2}])
 def test_an_operators_second_word_is_no_copy_of_the_first(start: Start, changed: dict[str, Any]) -> None:
     """Replayed by force once more, or from another letter of the same event: it is not dropped as done before."""
-    mine, told = start(), {"replays": 1, "letter": "l-1", "replayed_at": datetime.now(UTC) - HOUR}
+    told: dict[str, Any] = {"replays": 1, "letter": "l-1", "replayed_at": datetime.now(UTC) - HOUR}
+    mine = start()
     first, second = Arrival(event("e1"), **told), Arrival(event("e1"), **told | changed)
     assert taken(first, first, second, second, by=mine) == ["planned", "done before", "planned", "done before"]
 
