@@ -39,6 +39,24 @@ def test_a_kind_that_does_not_exist_is_told_by_those_that_do(monkeypatch: pytest
     assert faults() == ["providers.wibmo: kind must be one of 'genesys', 'finbourne', 'wibmo'"]
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("brokerurl = 1", "brokerurl: unknown setting; did you mean broker_url?"),
+        ("[retry]\nmax-attempts = 1", "retry.max-attempts: unknown setting; did you mean retry.max_attempts?"),
+        ("[providers.eu]\nkind = 'finbourne'\ndomian = 'a'", "providers.eu.domian: unknown setting; did you mean"),
+        ("[sources.a]\nsource = 'urn:a'\ntrusted = true\ntyps = []", "sources.a.typs: unknown setting; did you mean"),
+    ],
+)
+def test_a_misspelt_line_of_the_toml_file_is_named_with_what_was_meant(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, line: str, told: str
+) -> None:
+    """At the top and in every table."""
+    (tmp_path / "r.toml").write_text(line)
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
+    assert [fault for fault in faults() if fault.startswith(told)]
+
+
 def test_a_missing_or_short_secret_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is wrong and where, not what was given."""
     monkeypatch.setenv("REVOKER_SUBJECT_KEY", MARKER[:20])

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 import unicodedata
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.cli import terminal
+from worker.cli.consent import require_consent
 from worker.cli.exits import CommandError
 from worker.cli.output import plain, print_json
 
@@ -90,6 +92,15 @@ def test_a_coding_without_a_character_gets_a_stand_in(
 def test_an_error_message_does_not_act_on_the_terminal_either() -> None:
     """It may name a file, or hold what a server said."""
     assert CommandError("a\x1b[2Jb\u202ec\nd").format_message() == "a\ufffd[2Jb\ufffdc\nd"
+
+
+def test_a_question_does_not_act_on_the_terminal_either(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may hold the name of a source, which is the source's own word."""
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "y\n"))
+    require_consent("Release urn:\u202ea\x1b[2J?", yes=False)
+    assert not [each for each in capsys.readouterr().err if each in "\u202e\x1b"]
 
 
 def test_the_runner_of_tests_keeps_its_output() -> None:

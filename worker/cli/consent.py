@@ -9,6 +9,7 @@ import sys
 import click
 
 from worker.cli.exits import CommandError, Exit
+from worker.cli.output import plain
 
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking; needed where there is no terminal.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, change nothing.")
@@ -23,7 +24,7 @@ def require_consent(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise CommandError("nothing was changed: without a terminal to ask on, --yes is needed", Exit.REFUSED)
-    if not click.confirm(question, err=True):
+    if not click.confirm(plain(question), err=True):  # it may hold a source's name
         raise CommandError("nothing was changed", Exit.REFUSED)
 
 

@@ -200,7 +200,7 @@ def _cell(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case dict():
-            return "  ".join(f"{name}={_cell(each)}" for name, each in value.items()) or "-"
+            return "  ".join(f"{plain(str(name))}={_cell(each)}" for name, each in value.items()) or "-"
         case list() | tuple():
             return "\n".join(_cell(each) for each in value) or "-"
         case _:
