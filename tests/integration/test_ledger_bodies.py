@@ -128,6 +128,17 @@ def test_a_claim_lapses_after_its_lease_and_not_before(
     assert ledger.discard([row.dead_letter_id], audit=entry()).count == 0
 
 
+@pytest.mark.parametrize("count", [999, 1000, 1001])
+def test_as_many_as_one_statement_takes_are_claimed_and_discarded_whole(ledger: Ledger, count: int) -> None:
+    """At the edge of a step none is left out, and none is taken twice."""
+    letters = [refused(f"e{number}", body=None) for number in range(count)]
+    ids = [letter.dead_letter_id for letter in letters]
+    ledger.record(letters)
+    assert len(ledger.claim(ids, audit=entry())) == count
+    assert ledger.claim(ids, audit=entry()) == []
+    assert ledger.discard(ids, audit=entry("discard"), lease=-timedelta(seconds=1)).count == count
+
+
 OLD: dict[str, Callable[[], DeadLetter]] = {
     "call": dead,
     "refused event": lambda: refused("e1", body=BODY),

@@ -155,3 +155,45 @@ def test_a_name_with_a_nul_character_does_not_stop_the_recorder(ledger: Ledger) 
     ledger.record([outcome(State.DEAD, event_id="a\0b", detail={"pointer": "/\0"})])
     (row,) = ledger.calls_of_event("a\ufffdb")
     assert row.detail == {"pointer": "/\0"}
+
+
+def test_every_column_of_a_call_is_written_and_read_back(ledger: Ledger) -> None:
+    """Each with a value of its own, so that none stands for another."""
+    told = outcome(
+        State.RETRYING,
+        attempt=3,
+        at=7,
+        replays=2,
+        reason="http.429",
+        detail={"code": "slow.down"},
+        duration_ms=12.5,
+        next_attempt_at=after(9),
+        target_key="t-1",
+        person_key="p-1",
+    )
+    ledger.record([told])
+    [row] = ledger.calls_of_event("e1")
+    same = {name for name in CallOutcome.model_fields if hasattr(row, name)} - {"kind"}
+    assert {name: getattr(row, name) for name in same} == {name: getattr(told, name) for name in same}
+    assert (row.target, row.person, row.kind) == ("t-1", "p-1", "call")
+    assert same >= {"call_id", "source", "event_id", "event_type", "provider", "operation", "subject", "occurred_at"}
+
+
+def test_every_column_of_an_event_is_written_and_read_back(ledger: Ledger) -> None:
+    """As it was taken in."""
+    ledger.record([planned()])
+    [row] = [row for row in ledger.changes_since(0)[0] if isinstance(row, EventRow)]
+    names = ("source", "event_id", "event_type", "subject", "occurred_at", "received_at")
+    assert {name: getattr(row, name) for name in names} == {name: getattr(planned(), name) for name in names}
+
+
+def test_every_column_of_a_units_row_is_written_and_read_back(ledger: Ledger) -> None:
+    """A unit that needs no call says why, and of what key and target it is."""
+    unit = PlannedUnit(
+        call_id="c", provider="wibmo", operation=None, state=State.COVERED, reason="why", kid="k-1", target_key="t-1"
+    )
+    ledger.record([planned(units=(unit,), person_key="p-1")])
+    [row] = ledger.calls_of_event("e1")
+    assert (row.call_id, row.provider, row.state, row.reason) == ("c", "wibmo", State.COVERED, "why")
+    assert (row.target, row.person) == ("t-1", "p-1")
+    assert "k-1" not in ledger.key_needs(after(0)), "a unit that is settled needs no key"
