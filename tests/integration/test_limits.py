@@ -90,8 +90,8 @@ async def test_two_workers_share_one_limit(workers: Workers) -> None:
     waiting = [asyncio.ensure_future(each.permit(Lane.URGENT)) for each in both for _ in range(20)]
     await until(lambda: sum(each.done() for each in waiting) == 20)
     seen = len(workers.asked)
-    for each in both:
-        each._needed.set()
+    for limiter in both:
+        limiter._needed.set()
     await until(lambda: {ask.worker for ask in workers.asked[seen:]} == {"w1", "w2"})
     assert sum(each.done() for each in waiting) == 20
     assert sum((*workers.record().taken.values(), *workers.record().ahead.values())) == 20

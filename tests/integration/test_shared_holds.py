@@ -77,10 +77,10 @@ class Provider:
 
 
 @asynccontextmanager
-async def started(url: str) -> AsyncIterator[Guard]:
+async def started(url: str, terms: Terms = TERMS) -> AsyncIterator[Guard]:
     """The guard of a worker process."""
     desk = Desk(url)
-    guard = Guard(TERMS, desk, chance=lambda: 0.0)
+    guard = Guard(terms, desk, chance=lambda: 0.0)
     await guard.start()
     yield guard
     await guard.stop()
@@ -171,10 +171,11 @@ async def test_every_failed_probe_doubles_the_hold_and_burns_nothing(ledger_url:
 @pytest.mark.usefixtures("ledger")
 async def test_a_hold_outlives_the_worker_that_opened_it(ledger_url: str) -> None:
     """The next one knows before its first call."""
-    async with started(ledger_url) as guard:
+    lasting = replace(TERMS, first=60, cap=60)
+    async with started(ledger_url, lasting) as guard:
         await Provider(DOWN).many(guard, 5)
     provider = Provider(DONE)
-    async with started(ledger_url) as guard:
+    async with started(ledger_url, lasting) as guard:
         assert isinstance(await guard.attempt(call(1), provider, ours=False), Held)
     assert provider.asked == 0
 

@@ -5,7 +5,7 @@ from provider_calls import session_call
 
 from tasks.call import Lane
 from worker import broker, lanes, messages, topology
-from worker.holds.valve import Valve, valved
+from worker.holds.valve import CANDIDATES, Valve, valved
 from worker.publisher import Publisher
 from worker.settings import WorkerSettings
 
@@ -15,15 +15,15 @@ LANES = [topology.calls_queue("genesys", lane) for lane in Lane]
 class Holds:
     """What the valve asks, as told."""
 
-    shut = False
+    shut = probed = False
 
     def shuts(self, _provider: str) -> bool:
         """Whether no call may go."""
         return self.shut
 
     def may_probe(self, _provider: str) -> bool:
-        """No probe."""
-        return False
+        """Whether one call may go as the probe."""
+        return self.probed
 
 
 def valve(connection: Connection, holds: Holds) -> tuple[Valve, list[object]]:
@@ -71,3 +71,21 @@ def test_what_was_held_is_consumed_again_once_it_is_not(rabbitmq_url: str) -> No
         assert len(said) == 2 * len(LANES)
         connection.drain_events(timeout=5)
         assert len(arrived) == 1
+
+
+def test_for_a_probe_a_few_messages_are_taken(rabbitmq_url: str) -> None:
+    """Urgent ones first; one of them becomes the probe, and it need not be the one that failed the last time."""
+    holds = Holds()
+    holds.shut = holds.probed = True
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+        consumer, _ = valve(connection, holds)
+        arrived: list[str] = []
+        consumer.on_message = lambda message: arrived.append(message.delivery_info["routing_key"])
+        calls = [session_call("held", provider="genesys", lane=lane) for lane in (Lane.ROUTINE, Lane.URGENT)]
+        with Publisher(lambda: broker.connect(rabbitmq_url)) as publisher:
+            publisher.publish_all([messages.call(each) for each in [calls[0]] * CANDIDATES + [calls[1]] * 3])
+        consumer.adjust()
+        assert arrived == ["genesys.urgent"] * 3 + ["genesys.routine"] * (CANDIDATES - 3)
+        consumer.adjust()
+        assert len(arrived) == CANDIDATES  # they have a second to begin

@@ -1,6 +1,6 @@
 """Whose rate limit is whose: by credential, told by nothing that gives it away."""
 
-import time
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -127,9 +127,8 @@ async def test_a_fault_in_asking_stops_no_call(caplog: pytest.LogCaptureFixture)
         raise ZeroDivisionError
 
     limiter = Limiter("genesys", Limit(1200, window=3), "w", broken)
-    began = time.monotonic()
-    assert await limiter.permit(Lane.ROUTINE) is None
-    assert time.monotonic() - began < 2
+    async with asyncio.timeout(10):
+        assert await limiter.permit(Lane.ROUTINE) is None
     assert "limit.fault" in caplog.text
     limiter._looking.cancel()
     limiter._alone.end()

@@ -158,7 +158,7 @@ class Guard:
             hold = standing.hold
             if hold.source and hold.is_probed and hold.covers(ours=ours, source=hold.source):
                 self._shared.end(hold)
-                self._known[provider].forget_pace(hold.source)
+                self._known[provider].forget_paces()
 
     def _pause(self, provider: str, source: str, wait: float) -> None:
         standing = self._board.get((provider, Scope.ALL, Opener.PROVIDER, source))
@@ -223,6 +223,7 @@ class Guard:
 
     def _on_ended(self, provider: str) -> None:
         self._known[provider].breaker.reset()
+        self._known[provider].forget_paces()
         self._known[provider].trial.tell()
 
 

@@ -41,6 +41,6 @@ class Known:
             self._paces.popitem(last=False)
         return found
 
-    def forget_pace(self, source: str) -> None:
-        """It is in no doubt any more."""
-        self._paces.pop(source, None)
+    def forget_paces(self) -> None:
+        """Nobody's calls are in doubt any more."""
+        self._paces.clear()

@@ -7,7 +7,8 @@ Returning them to their queue instead would count a delivery each time
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any, Final, Protocol
 
 from kombu import Consumer
@@ -15,7 +16,8 @@ from kombu import Consumer
 from worker import topology
 
 PULSE: Final = 0.25  # seconds between two looks at the holds
-PULL: Final = 1.0  # seconds a probe has to begin before another message is taken for one
+PULL: Final = 1.0  # seconds a probe has to begin before other messages are taken for one
+CANDIDATES: Final = 10  # messages taken for one probe: of another source than the last, if one of them is
 
 
 class Holds(Protocol):
@@ -50,7 +52,7 @@ class Valve(Consumer):
         self._consume_queues(dict.fromkeys(may_open, self.no_ack if no_ack is None else no_ack))
 
     def adjust(self) -> None:
-        """Stop consuming what is held by now, go on with what is not; of what may be probed, take one message."""
+        """Stop consuming what is held by now, go on with what is not; of what may be probed, take a few messages."""
         if self._is_over:
             return
         for queue in self.queues:
@@ -80,8 +82,13 @@ class Valve(Consumer):
         now = time.monotonic()
         if now < self._pulled.get(provider, 0.0):
             return
+        for message in islice(self._waiting(provider), CANDIDATES):
+            self._pulled[provider] = now + PULL
+            self._receive_callback(message)
+
+    def _waiting(self, provider: str) -> Iterator[Any]:
+        """The messages in the queues of *provider*, each taken as it is asked for."""
         for queue in self.queues:  # urgent lanes come first
-            if topology.provider_of(queue.name) == provider and (message := self.channel.basic_get(queue.name)):
-                self._pulled[provider] = now + PULL
-                self._receive_callback(message)
-                return
+            if topology.provider_of(queue.name) == provider:
+                while message := self.channel.basic_get(queue.name):
+                    yield message

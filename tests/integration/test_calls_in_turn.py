@@ -1,0 +1,137 @@
+"""A call on its way through the worker's runtime: covered, put back, or made in its turn."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from cli_installation import Installation
+from provider_calls import session_call
+
+from tasks.base import Held
+from tasks.call import Lane, Operation, ProviderCall
+from tasks.outcome import Outcome, Permanent, Reason, Settled, State
+from tasks.sealing import generate_key, save_key
+from worker import coverage
+from worker.limits import Limit, Limiter, shares
+from worker.limits.window import Ask, Grant
+from worker.runtime import WorkerRuntime
+from worker.settings import Settings
+
+pytest_plugins = ["cli_fixtures"]
+
+DONE = Settled(State.ACCEPTED, "204")
+
+
+class Provider:
+    """Answers when it is told to, and remembers which calls were made."""
+
+    def __init__(self) -> None:
+        self.outcome: Outcome = DONE
+        self.asked: list[str] = []
+        self.is_asked, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.may_answer.set()
+
+    async def execute(self, call: ProviderCall) -> Outcome:
+        """As a provider does."""
+        self.asked.append(call.call_id)
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return self.outcome
+
+
+class Providers(dict[str, Provider]):
+    """The one provider under every name."""
+
+    def __init__(self, provider: Provider) -> None:
+        super().__init__(genesys=provider)
+
+
+@pytest.fixture
+def provider() -> Provider:
+    """It succeeds at once until told otherwise."""
+    return Provider()
+
+
+@pytest.fixture
+def runtime(installation: Installation, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> WorkerRuntime:
+    """A worker's, whose calls reach *provider*."""
+    (installation.home / "keys").mkdir()
+    save_key(installation.home / "keys", generate_key("k-1"))
+    made = WorkerRuntime(Settings.load())
+    monkeypatch.setattr(made, "_providers", Providers(provider))
+    return made
+
+
+def disabled(call_id: str, **members: Any) -> ProviderCall:
+    """A call for the one user, planned a second ago."""
+    earlier = datetime.now(UTC) - timedelta(seconds=1)
+    usual = {"operation": Operation.GENESYS_DELETE_TOKEN, "lane": Lane.URGENT, "user_id": "u-1"}
+    times = {"occurred_at": earlier, "planned_at": earlier}
+    return session_call(call_id, "genesys", **{"call_id": call_id, **usual, **times, **members})
+
+
+async def test_what_is_told_twice_of_a_user_is_asked_once(runtime: WorkerRuntime, provider: Provider) -> None:
+    """The second one waits in its queue while the first is under way, and finds it done."""
+    provider.may_answer.clear()
+    first = asyncio.ensure_future(runtime.execute(disabled("first")))
+    await provider.is_asked.wait()
+    assert await runtime.execute(disabled("second")) == Held(coverage.REASON, 1)
+    provider.may_answer.set()
+    assert await first == DONE
+    verdict = await runtime.execute(disabled("second"))
+    assert isinstance(verdict, Settled)
+    assert (verdict.state, verdict.detail[coverage.COVERED_BY]) == (State.COVERED, "first")
+    assert provider.asked == ["first"]
+
+
+async def test_what_was_planned_while_a_call_was_under_way_is_asked_again(
+    runtime: WorkerRuntime, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user may have signed in after that call was sent, however late its answer came."""
+    monkeypatch.setattr(coverage, "LONGEST_PAUSE", 0)
+    provider.may_answer.clear()
+    first = asyncio.ensure_future(runtime.execute(disabled("first")))
+    await provider.is_asked.wait()
+    later = disabled("later", planned_at=datetime.now(UTC))
+    provider.may_answer.set()
+    assert await first == DONE
+    assert await runtime.execute(later) == DONE
+    assert provider.asked == ["first", "later"]
+
+
+async def test_an_unknown_user_covers_nobody(
+    runtime: WorkerRuntime, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of the calls comes to its own 404."""
+    monkeypatch.setattr(coverage, "LONGEST_PAUSE", 0)
+    provider.outcome = Permanent(Reason.PROVIDER_NOT_FOUND)
+    assert [await runtime.execute(disabled(each)) for each in "ab"] == [provider.outcome] * 2
+
+
+async def test_a_source_beyond_its_share_of_the_line_is_put_back(
+    runtime: WorkerRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its calls come again later, and one of another source takes its place in the line, and the next permit."""
+
+    async def nothing(_: Ask) -> Grant:
+        return Grant(0, 0, 1, 60.0)
+
+    limiter = Limiter("genesys", Limit(300), "w", nothing, 0)
+    monkeypatch.setattr(runtime._limits, "of", lambda _: limiter)
+    calls = [disabled(f"feed-{number}", user_id=f"u-{number}", source="urn:feed") for number in range(30)]
+    feed = [asyncio.ensure_future(runtime.execute(each)) for each in calls]
+    hr = asyncio.ensure_future(runtime.execute(disabled("hr", user_id="hr", source="urn:hr")))
+    async with asyncio.timeout(10):
+        while "urn:hr" not in limiter._line.counts(Lane.URGENT):  # noqa: ASYNC110 - polled, with a deadline
+            await asyncio.sleep(0)
+    put_back = [each.result() for each in feed if each.done()]
+    assert len(put_back) == 30 - Limit(300).ahead
+    assert all(isinstance(each, Held) and (each.reason, each.tried) == (shares.REASON, False) for each in put_back)
+    limiter._line.call(None)
+    limiter._line.call(None)
+    assert await hr == DONE
+    limiter._looking.cancel()
+    limiter._alone.end()
+    for each in feed:
+        each.cancel()
