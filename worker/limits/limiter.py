@@ -55,9 +55,10 @@ class Limiter:
     def put_back(self, lane: Lane, source: str, places: int) -> int:
         """Whole seconds after which a call of *source* is to come again, whose share of the line is full; else 0.
 
-        *places*: how many calls of its queue the worker has in hand at most.
+        *places*: how many calls of its queue the worker has in hand at most. Who only waits for a look at the ledger,
+        which is a matter of moments, is not sent away.
         """
-        if not self._line or has_share(self._line.counts(lane), source, min(places, 2 * self._limit.ahead)):
+        if lane not in self._dry or has_share(self._line.counts(lane), source, min(places, 2 * self._limit.ahead)):
             return 0
         return self._promises[lane].next(source, self._limit.period * self._workers / self._limit.calls / 2)
 
