@@ -77,8 +77,13 @@ def dead_letters(letters: Iterable[DeadLetter]) -> list[Message]:
 
 def _together(letters: Sequence[DeadLetter]) -> Message:
     told = DeadLetters.of(letters)
-    headers = {"x-dead-reason": letters[0].reason}
-    return Message(topology.DEAD.name, told.kind, told.model_dump_json(exclude_defaults=True).encode(), headers=headers)
+    return Message(
+        topology.DEAD.name,
+        told.kind,
+        told.model_dump_json(exclude_defaults=True).encode(),
+        headers={"x-dead-reason": letters[0].reason},
+        correlation_id=letters[0].dead_letter_id,
+    )
 
 
 def event(

@@ -157,7 +157,7 @@ def test_an_event_that_crashed_the_intake_keeps_its_proof(users: dict[str, str],
     with broker.connect(desk.broker_url) as connection:
         wait_for_message(topology.INTAKE_URGENT(connection.channel())).reject(requeue=False)
     [crashed] = wait_until(lambda: taken_in(desk), 20, "the broker's dead letter")
-    assert crashed.reason == "broker.delivery_limit"
+    assert crashed.reason == "broker.rejected"
     assert crashed.letter.headers == {messages.USER: idp}
     desk.replay([crashed])
     assert "route.unknown_provider" in {each.reason for each in taken_in(desk)}
