@@ -164,18 +164,18 @@ def test_a_full_queue_of_records_makes_no_call_twice(
     assert sum("event-a" in body for body in bodies(declared, RECORDS.name)) == 1
 
 
-@pytest.mark.parametrize("forbidden", ["outcomes.urgent", "dead"])
+@pytest.mark.parametrize("forbidden", ["outcomes.urgent", "dead.unproved"])
 def test_an_intake_that_may_not_write_somewhere_makes_no_call_twice(
     declared: str, desk: Desk, user: Callable[[str], str], forbidden: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A new release with the permissions of the old one: what is refused waits, and its neighbours do not."""
-    may = "|".join({"calls", "outcomes.urgent", "dead"} - {forbidden})
+    may = "|".join({"calls", "outcomes.urgent", "dead.unproved"} - {forbidden})
     url = user(f"^revocation.({may})$")
     with Publisher(lambda: broker.connect(declared)) as publisher, intake_runs(url, desk):
         publisher.publish_all([disabled("event-a"), Message(topology.EVENTS.name, "user.disabled", b"junk")])
         wait_until(lambda: len(said(caplog)) >= 3, 30, "three tries")
     assert sum("event-a" in body for body in bodies(declared, CALLS.name)) == 1
-    taken = {"outcomes.urgent": topology.DEAD_QUEUE.name, "dead": RECORDS.name}[forbidden]
+    taken = {"outcomes.urgent": topology.UNPROVED.name, "dead.unproved": RECORDS.name}[forbidden]
     assert len(bodies(declared, taken)) == 1
     assert set(said(caplog)) == {f"the broker's user may not write to revocation.{forbidden} (AccessRefused)"}
 
