@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import tracemalloc
 import zlib
 from collections.abc import Callable
 
@@ -92,6 +93,15 @@ def test_a_body_is_unpacked_up_to_the_cap(packer: str) -> None:
         body, unread = plain_body(pack(b"x" * size), headers, BODY_CAP)
         assert unread == named
         assert len(body) <= BODY_CAP
+
+
+def test_a_bomb_takes_no_more_memory_than_the_cap() -> None:
+    """30 MB of spaces in 29 KB: it is not unpacked and then measured."""
+    tracemalloc.start()
+    plain_body(BOMB, {"Content-Encoding": "gzip"}, BODY_CAP)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * BODY_CAP
 
 
 @given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate", "br", "", "gzip,deflate", ",", "\x00"]))
