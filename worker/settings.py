@@ -41,21 +41,13 @@ from worker.addresses import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
 from worker.admission.sources import SourceSettings
 from worker.blast_radius.settings import GuardSettings
 from worker.setting_faults import fault_of_json, faults_of_sources, faults_of_values
-from worker.setting_files import (
-    CONFIG_FILE,
-    DEFAULT_CONFIG_FILE,
-    SECRETS_DIR,
-    SecretFiles,
-    SecretFilesSource,
-    config_file,
-    secrets_folder,
-)
+from worker.setting_files import CONFIG_FILE, SECRETS_DIR, SecretFiles, SecretFilesSource, config_file, secrets_folder
 from worker.setting_names import BETWEEN, PREFIX
 from worker.storage import StorageSettings
 
-__all__ = ["CONFIG_FILE", "DEFAULT_CONFIG_FILE", "PREFIX", "SECRETS_DIR", "Settings", "SettingsError", "config_file"]
+__all__ = ["CONFIG_FILE", "PREFIX", "SECRETS_DIR", "Settings", "SettingsError", "config_file"]
 
-YEAR: Final = 31_622_400.0  # seconds, of 366 days: the longest span that a setting means; any date has room for it
+Span = Annotated[float, Field(le=31_622_400.0)]  # seconds, of 366 days: the longest that any date has room for
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
 
 
@@ -87,26 +79,19 @@ class RetrySettings(_Section):
     cap: float = Field(300.0, ge=1, le=3600, description="Seconds: ceiling of every delay")
     retry_after_cap: float = Field(900.0, ge=1, le=86400, description="Seconds: longest Retry-After honoured")
     max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
-    routine_budget: float = Field(
-        86_400.0, gt=0, le=YEAR, description="Seconds from a session.ended event's time to giving up"
-    )
-    urgent_budget: float = Field(
-        259_200.0, gt=0, le=YEAR, description="Seconds from a user.disabled event's time to giving up"
-    )
+    routine_budget: Span = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
+    urgent_budget: Span = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
 
 
 class MaxAgeSettings(_Section):
     """How old an event may be, and how long it is remembered."""
 
-    session_ended: float = Field(
-        172_800.0,
-        ge=3600,
-        le=YEAR,
-        description="Seconds a session.ended may have happened before those that came before it",
+    session_ended: Span = Field(
+        172_800.0, ge=3600, description="Seconds a session.ended may have happened before those that came before it"
     )
-    user_disabled: float = Field(604_800.0, ge=3600, le=YEAR, description="Seconds likewise, of a user.disabled")
-    outage: float = Field(
-        2_592_000.0, ge=0, le=YEAR, description="Seconds an event may have waited for us on top, by our own clock"
+    user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, of a user.disabled")
+    outage: Span = Field(
+        2_592_000.0, ge=0, description="Seconds an event may have waited for us on top, by our own clock"
     )
 
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from worker.settings import CONFIG_FILE, DEFAULT_CONFIG_FILE, PREFIX
+from worker.setting_files import CONFIG_FILE, DEFAULT_CONFIG_FILE
+from worker.setting_names import PREFIX
 from worker.showcase.state import CONFIG
 
 PERSON: Final = "peter.naur@example.com"  # of the samples; his token waits for a replay
