@@ -33,6 +33,7 @@ _HEXADECIMAL: Final = re.compile(rf"[0-9A-Fa-f]{{{2 * _SHORTEST},}}", re.ASCII)
 _BASE32: Final = re.compile(rf"[A-Z2-7]{{{_SHORTEST * 8 // 5},}}", re.ASCII)
 _ESCAPE: Final = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([^ux]))", re.ASCII | re.DOTALL)
 _QUOTED: Final = re.compile(r"=(?:([0-9A-F]{2})|\r?\n)", re.ASCII)  # RFC 2045, section 6.7
+_NO_REST: Final = frozenset({1, 3, 6})  # characters of base32 that stand for no whole byte more
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]+")
 _UNSEEN: Final = frozenset({"Cf", "Mn"})
@@ -48,7 +49,7 @@ _PACKED: Final = re.compile(r"H4sI|eAE|eF[4-7]|eJ[w-z]|eN[o-r]|Qlpo|[/_]Td6WFo|K
 
 
 _SIMPLE: Final = re.compile(r"[A-Za-z0-9._:/@+~,|-]*+", re.ASCII)  # of one line, and nothing in it is escaped
-_MISALIGNED: Final = 40  # characters of base64 from which on it is looked for behind a few others
+_MISALIGNED: Final = 64  # characters of base64 from which on it is looked for behind a few others
 
 
 def shows_all(text: str) -> bool:
@@ -141,7 +142,8 @@ def _bytes_of(run: str) -> Iterator[bytes]:
     if _HEXADECIMAL.fullmatch(run):
         yield bytes.fromhex(run[len(run) % 2 :])
     if _BASE32.fullmatch(run):
-        yield base64.b32decode(run[: len(run) // 8 * 8])
+        whole = run[:-1] if len(run) % 8 in _NO_REST else run
+        yield base64.b32decode(whole + "=" * (-len(whole) % 8))
     coded = run.encode().translate(_URL_SAFE)
     for start in range(4 if len(run) >= _MISALIGNED else 1):
         yield _from_base64(coded[start:])

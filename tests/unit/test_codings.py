@@ -51,7 +51,7 @@ CODINGS: dict[str, Callable[[str], str]] = {
     "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
     "base64 in lines": lambda text: base64.encodebytes(text.encode()).decode(),
     "base64 in a data URL": lambda text: "data:application/json;base64," + _b64(text.encode()),
-    "base64 behind a name": lambda text: "the_name_" + _b64(("\n" * 40 + text).encode()),
+    "base64 behind a name": lambda text: "the_name_" + _b64(("\n" * 64 + text).encode()),
     "base32": lambda text: base64.b32encode(text.encode()).decode(),
     "hexadecimal": lambda text: text.encode().hex(),
     "percent": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
@@ -103,6 +103,34 @@ def test_a_token_in_clear_is_found_in_codings_within_codings(text: str, codings:
     for coding in (*codings, last):
         text = CODINGS[coding](text)
     assert is_plaintext(text)
+
+
+PIECES = [
+    "%",
+    "\\u",
+    "\\x",
+    "&#",
+    ";",
+    "=",
+    "d800",
+    "H4sI",
+    "eJw",
+    "Qlpo",
+    "/Td6WFo",
+    "eyJ",
+    ".",
+    "AAAA",
+    "token",
+    "A" * 16,
+]
+
+
+@given(st.text() | st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=30).map("".join))
+@settings(max_examples=500, deadline=None, database=None)
+def test_no_text_stops_who_looks_for_tokens(text: str) -> None:
+    """Half a coding, or one of another kind, is text like any other."""
+    assert is_plaintext(text) in {True, False}
+    assert plaintext_path({text: [text]}) in {None, (text,), (text, 0)}
 
 
 @pytest.mark.parametrize("name", [*NAMES, "TOKEN", "Access_Token", "API-KEY"])
