@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import aiohttp
 import pytest
 from aiohttp import client_exceptions
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 from pydantic import SecretStr
@@ -118,6 +118,7 @@ def test_what_is_no_plain_number_is_ignored(asked: str) -> None:
     assert wait_asked(503, CIMultiDict({"Retry-After": asked})) is None
 
 
+@settings(deadline=None)  # what counts is what is told, on however busy a machine
 @given(st.text(TELLABLE, min_size=8), st.data())
 def test_a_detail_never_shows_eight_characters_of_a_secret(secret: str, data: st.DataObject) -> None:
     """Not the whole, not a part, not in company."""
