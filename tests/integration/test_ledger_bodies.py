@@ -16,10 +16,11 @@ from tasks.records import DeadLetter
 from worker import messages, topology
 from worker.admission.evidence import Voucher
 from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger
+from worker.ledger.columns import UtcTime
 from worker.ledger.dead_letters import LEASE
 from worker.ledger.migrating import MIGRATIONS
 from worker.ledger.paging import in_pages
-from worker.ledger.tables import UtcTime, bodies
+from worker.ledger.tables import bodies
 from worker.recorder import Recorder
 
 pytest_plugins = ["ledger_fixtures"]

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, se
 from tasks.outcome import Reason, State
 from tasks.records import DeadLetter
 from worker.ledger import auditing
+from worker.ledger.columns import UtcTime, Words
 from worker.ledger.queries import about
 from worker.ledger.rows import (
     AuditEntry,
@@ -23,7 +24,7 @@ from worker.ledger.rows import (
     DeadLetterSummary,
     Unproved,
 )
-from worker.ledger.tables import UtcTime, Words, bodies, calls, dead_letters
+from worker.ledger.tables import bodies, calls, dead_letters
 from worker.ledger.writing import call_row, take_changes, write_rows
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Self, TypeVar
 
 from tasks.doubt import Answer
@@ -11,7 +11,6 @@ from worker.holds.hold import Hold
 from worker.ledger import (
     answers,
     auditing,
-    dead_letters,
     floods,
     holds,
     keys,
@@ -22,32 +21,21 @@ from worker.ledger import (
     seen,
     writing,
 )
-from worker.ledger.dead_letters import LEASE
-from worker.ledger.engine import Database, open_database
+from worker.ledger.engine import open_database
+from worker.ledger.letter_desk import LetterDesk
 from worker.ledger.rows import (
     AuditEntry,
     CallRow,
-    DeadLetterFilter,
-    DeadLetterHead,
-    DeadLetterRow,
-    DeadLetterState,
-    DeadLetterSummary,
     EventRow,
     FloodRow,
     Totals,
-    Unproved,
 )
 
 T = TypeVar("T")
 
-EVERYTHING = DeadLetterFilter()
 
-
-class Ledger:
+class Ledger(LetterDesk):
     """One transaction per method, from any thread. Every method raises LedgerUnavailable when the database fails."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     @classmethod
     def open(cls, url: str, lock_seconds: float | None = None, *, durable: bool = True) -> Self:
@@ -75,60 +63,6 @@ class Ledger:
         """Write *records* in one transaction. Order and repetition do not matter: the rows come out the same."""
         with self._database.writing() as connection:
             writing.record(connection, records)
-
-    def dead_letters(self, where: DeadLetterFilter = EVERYTHING) -> list[DeadLetterRow]:
-        """The dead letters that *where* describes."""
-        with self._database.reading() as connection:
-            return dead_letters.find(connection, where)
-
-    def dead_letter_heads(self, where: DeadLetterFilter = EVERYTHING) -> list[DeadLetterHead]:
-        """As `dead_letters`, of each what a listing shows."""
-        with self._database.reading() as connection:
-            return dead_letters.heads(connection, where)
-
-    def dead_letter(self, id_prefix: str) -> DeadLetterRow:
-        """The one dead letter whose id starts so. Raises DeadLetterNotFound or DeadLetterAmbiguous."""
-        with self._database.reading() as connection:
-            return dead_letters.get(connection, id_prefix)
-
-    def dead_letter_summary(self, where: DeadLetterFilter = EVERYTHING) -> DeadLetterSummary:
-        """How many dead letters *where* describes, since when, of how many causes."""
-        with self._database.reading() as connection:
-            return dead_letters.summarise(connection, where)
-
-    def claim(
-        self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: Sequence[DeadLetterState] = ()
-    ) -> list[DeadLetterRow]:
-        """Take the dead letters with these whole ids for a replay; those somebody else has are left out.
-
-        A claim older than *lease* is free again; *also* names states that a forced replay opens. *audit* is
-        written along; claims in several steps share one entry.
-        """
-        with self._database.writing() as connection:
-            return dead_letters.claim(connection, ids, audit, lease, also)
-
-    def mark_replayed(self, dead_letter_id: str, replays: int) -> None:
-        """Note that a claimed dead letter was published again as generation *replays*."""
-        with self._database.writing() as connection:
-            dead_letters.mark_replayed(connection, dead_letter_id, replays)
-
-    def mark_all_replayed(self, replays: Mapping[str, int]) -> None:
-        """As `mark_replayed`, for several dead letters (id → generation) in one transaction."""
-        with self._database.writing() as connection:
-            for dead_letter_id, generation in replays.items():
-                dead_letters.mark_replayed(connection, dead_letter_id, generation)
-
-    def release_claim(self, dead_letter_id: str) -> None:
-        """Give a claim back whose replay was not published."""
-        with self._database.writing() as connection:
-            dead_letters.release(connection, dead_letter_id)
-
-    def discard(
-        self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: Sequence[DeadLetterState] = ()
-    ) -> AuditEntry:
-        """Give the dead letters with these whole ids up; returns the audit entry with their number."""
-        with self._database.writing() as connection:
-            return dead_letters.discard(connection, ids, audit, lease, also)
 
     def audit(self, entry: AuditEntry) -> str:
         """The id of *entry*, now written. Written again it takes the new result, and its count is added."""
@@ -169,11 +103,6 @@ class Ledger:
         """Remove some of what is over since before *horizons*; how many rows that were, 0 where none is left."""
         with self._database.writing() as connection:
             return retention.forget(connection, horizons)
-
-    def unproved(self) -> Unproved:
-        """How much is on the desk that nobody proved."""
-        with self._database.reading() as connection:
-            return dead_letters.unproved(connection)
 
     def settled_or_dead(self, source: str, event_ids: Collection[str]) -> set[str]:
         """Those of *event_ids* that are done; the rest is still under way, or lost."""

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Table, and_, bindparam, case, func, not_, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
+from worker.ledger.columns import UtcTime, Words
 from worker.ledger.rows import DeadLetterState
 from worker.ledger.tables import (
-    UtcTime,
-    Words,
     audits,
     bodies,
     calls,
