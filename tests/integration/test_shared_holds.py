@@ -304,7 +304,7 @@ def test_whatever_one_sources_calls_come_to_another_is_served(
 
     async def story() -> None:
         async with started(f"sqlite:///{tmp_path}/nowhere/ledger.sqlite3") as guard:
-            for number, outcome in enumerate([*outcomes, *([EITHER] * 4 if ours else [])]):
+            for number, outcome in enumerate([*outcomes, *([EITHER] * 12 if ours else [])]):
                 await guard.attempt(call(number), Provider(outcome), ours=ours)
             assert await guard.attempt(call(99, source="urn:other"), Provider(DONE), ours=ours) == DONE
 

@@ -60,7 +60,7 @@ def feed(  # noqa: PLR0913 - what a call can be
     ],
 )
 def test_different_calls_in_a_row_open_a_hold(found: Symptom, ours: bool, trip: Trip) -> None:  # noqa: FBT001 - a case
-    """3 refusals of our credential, 5 failures, 10 people nobody knows; not one fewer. Data's doing: its source."""
+    """3 refusals of our credential, 5 failures, 10 unknown people or references; not one fewer, of data its source."""
     limit = LIMITS[found]
     assert feed(Breaker(), found, limit, ours=ours) == [None] * (limit - 1) + [trip]
 
@@ -103,13 +103,13 @@ def test_a_credential_that_worked_lately_is_not_suspected(source: str) -> None:
     feed(breaker, Symptom.WELL, 1, source=source)
     assert set(feed(breaker, Symptom.AMBIGUOUS, 500)) == {None}
     breaker.renew()  # another credential has not worked yet
-    assert feed(breaker, Symptom.AMBIGUOUS, HANDFUL)[-1] == Trip(Scope.WORKER, "urn:a")
+    assert feed(breaker, Symptom.AMBIGUOUS, LIMITS[Symptom.AMBIGUOUS])[-1] == Trip(Scope.WORKER, "urn:a")
 
 
 def test_no_number_of_sources_with_dead_references_holds_everybody() -> None:
     """References that died by themselves are an everyday matter for each of them."""
     breaker = Breaker()
-    trips = [trip for number in range(30) for trip in feed(breaker, Symptom.AMBIGUOUS, 5, source=f"urn:{number}")]
+    trips = [trip for number in range(30) for trip in feed(breaker, Symptom.AMBIGUOUS, 20, source=f"urn:{number}")]
     assert Trip(Scope.WORKER, "") not in trips
     assert {trip.source for trip in trips if trip} == {f"urn:{number}" for number in range(30)}
 

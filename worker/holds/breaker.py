@@ -18,7 +18,7 @@ from worker.holds.symptoms import BY_DATA, OF_OUR_CREDENTIAL, Symptom
 HANDFUL: Final = 3  # different calls refused in a row: our credential is
 LIMITS: Final[Mapping[Symptom, int]] = {
     Symptom.REFUSED: HANDFUL,
-    Symptom.AMBIGUOUS: HANDFUL,
+    Symptom.AMBIGUOUS: 10,  # different calls: a few dead references in a row are an everyday matter
     Symptom.OUTAGE: 5,  # different calls
     Symptom.NOT_FOUND: 10,  # different people: who does not know anybody is not whom we mean
     Symptom.PAUSE: 5,  # different people whose own tokens may not ask so often
