@@ -41,6 +41,22 @@ def test_json_carries_a_schema_and_times_in_utc(installation: Installation) -> N
     assert SEALED not in json.dumps(document)
 
 
+@pytest.mark.parametrize("end", [datetime(1, 1, 1, tzinfo=UTC), datetime.max.replace(tzinfo=UTC)])
+@pytest.mark.parametrize("command", ["list", "show", "replay", "discard"])
+def test_an_event_at_an_end_of_the_calendar_blinds_nobody(
+    installation: Installation, command: str, end: datetime
+) -> None:
+    """Nobody proved its time; it is listed, shown, planned and given up as any other."""
+    letter = dead_unit(kind="event", provider=None, reason="event.access_denied", occurred_at=end)
+    installation.desk.fill(letter)
+    which = {"show": [letter.dead_letter_id], "list": []}.get(command, ["--all", "--dry-run"])
+    why = ["--reason", "it is nobody's"] if command == "discard" else []
+    code = 2 if command == "replay" and end.year == 1 else 0  # it is too old
+    result = installation.run("dlq", command, *which, *why, "-o", "json", code=code)
+    if command in {"list", "show"}:
+        assert f'"occurred_at": "{end.isoformat(timespec="milliseconds")[:23]}' in result.stdout
+
+
 def test_jsonl_is_a_document_a_line(installation: Installation) -> None:
     """Each with its own schema."""
     installation.desk.fill(dead_call(), dead_call())
