@@ -84,6 +84,7 @@ class BatchConsumer:
         while not self._stop.is_set():
             with contextlib.ExitStack() as consuming:
                 channel = connection.channel()
+                channel.auto_decode = False  # else py-amqp makes text of a body, by whatever coding a producer names
                 for lane in self._lanes:
                     consuming.enter_context(lane.consumer(channel))
                 self._say_consuming()
@@ -150,7 +151,7 @@ class BatchConsumer:
 def body_of(message: Message) -> bytes:
     """The bytes that arrived."""
     body: Any = message.body
-    return body if isinstance(body, bytes) else str(body).encode()
+    return body if isinstance(body, bytes) else str(body).encode(errors="surrogatepass")
 
 
 def stop_on_signals() -> Stop:

@@ -112,3 +112,27 @@ def test_what_the_client_cannot_read_is_handed_over_like_anything_else(rabbitmq_
         expected = {*(case.body for case in cases), b"a key that is no text", b"after"}
         wait_until(lambda: set(seen) == expected, 10, "all of them")
     assert len(seen) == len(expected)
+
+
+CODED = {
+    "utf-16": b"a body of even length",
+    "unicode_escape": b"\\ud800",
+    "utf-7": b"+2AA-",
+    "rot13": b"{}",
+    "utf-8": b"\xff",
+}
+
+
+def test_a_body_is_the_bytes_that_arrived_whatever_coding_its_producer_names(broker_url: str) -> None:
+    """A dead letter is named by them, a signature is over them, and half a character must end no process."""
+    taken: list[bytes] = []
+
+    def handle(batch: Sequence[Delivered]) -> Sequence[Delivered]:
+        taken.extend(map(body_of, batch))
+        return ()
+
+    bad = [Envelope(body, {}, content_encoding=coding) for coding, body in CODED.items()]
+    with consuming(broker_url, handle):
+        put(broker_url, topology.EVENTS, "session.ended", bad)
+        wait_until(lambda: len(taken) == len(bad), 10, "all of them")
+    assert sorted(taken) == sorted(CODED.values())
