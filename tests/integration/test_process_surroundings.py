@@ -2,12 +2,16 @@
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cli_installation import Installation
 from servers import Daemon, Processes, wait_until
+
+import worker
+from worker.showcase.processes import Crew, Program
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -56,6 +60,23 @@ def test_a_hangup_is_a_stop_in_order(installation: Installation, started_in: Pro
     process = start(installation, started_in, name)
     assert process.stop(signal.SIGHUP) == 0
     assert not [word for word in ("FOREIGN", "Traceback", "redis") if word in process.output]
+
+
+@pytest.mark.usefixtures("started_in")
+def test_a_run_imports_nothing_from_its_folder_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its processes are started by an interpreter of their own each."""
+    monkeypatch.chdir(tmp_path / "foreign")
+    sandbox = Program("sandbox", ("sandbox", "--port", "0"), lambda said: READY["sandbox"] in said)
+    with (tmp_path / "lock").open("wb") as lock, Crew([sandbox], tmp_path, lock.fileno(), print) as crew:
+        crew.start(threading.Event())
+    assert "FOREIGN" not in (tmp_path / "sandbox.log").read_text()
+
+
+def test_only_one_place_says_how_python_is_started() -> None:
+    """So that no other process is started without the safe path."""
+    root = Path(worker.__file__).parent
+    named = [path.name for path in root.rglob("*.py") if "sys.executable" in path.read_text()]
+    assert sorted(named) == ["hints.py", "interpreter.py"]  # hints: where the script `revoker` lies
 
 
 @pytest.mark.parametrize("name", READY)

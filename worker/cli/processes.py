@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 import socket
-import sys
 from collections.abc import Callable
 from typing import Final
 
 import click
 
 from worker.batch_consumer import Stop, stop_on_signals
+from worker.interpreter import PYTHON
 from worker.observability import core_dumps, logs, sentry
 from worker.settings import Settings
 
@@ -39,9 +39,9 @@ def recorder() -> None:
 def worker(arguments: tuple[str, ...]) -> None:
     """Make the provider calls: becomes `celery -A worker worker`, with any further options for it."""
     Settings.load()  # a fault in the settings is told here, in one line
-    # -P: Python, and Celery where it looks for an application, import from the folder they are started in.
-    python = [sys.executable, "-P", "-m", "worker.celery"]
-    os.execve(sys.executable, [*python, *celery_arguments(), *arguments], _without_celerys())  # noqa: S606 - our own interpreter
+    # Not `celery -A worker`: where it looks for an application, Celery imports from the folder it is started in.
+    command = [*PYTHON, "worker.celery", *celery_arguments(), *arguments]
+    os.execve(PYTHON[0], command, _without_celerys())  # noqa: S606 - our own interpreter, no shell
 
 
 def _without_celerys() -> dict[str, str]:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from worker.interpreter import PYTHON
 from worker.setting_files import CONFIG_FILE, DEFAULT_CONFIG_FILE
 from worker.setting_names import PREFIX
 from worker.showcase.state import CONFIG
@@ -31,7 +32,7 @@ Everything stays up until Ctrl-C. Try next, in another terminal{also}:
 def _command(folder: Path) -> str:
     """`revoker` as installed beside this interpreter, told of a configuration that it does not find by itself."""
     script = Path(sys.executable).parent / "revoker"
-    command = shlex.quote(_near(script)) if script.exists() else f"{shlex.quote(sys.executable)} -P -m worker.cli"
+    command = shlex.quote(_near(script)) if script.exists() else shlex.join([*PYTHON, "worker.cli"])
     config = folder / CONFIG
     if config == DEFAULT_CONFIG_FILE.absolute():
         return command

@@ -10,16 +10,18 @@ import signal
 import sys
 from typing import Final
 
+from worker.interpreter import PYTHON
+
 PR_SET_PDEATHSIG: Final = 1  # prctl(2): the signal to get when the parent dies; it survives execve(2)
 
 
 def main(parent: int, arguments: list[str]) -> None:
-    """Become `python ARGUMENTS`, which dies with *parent*. Elsewhere than on Linux, without that."""
+    """Become `python -m ARGUMENTS`, which dies with *parent*. Elsewhere than on Linux, without that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit("the process that started this one is gone")
-    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606 - our own interpreter, no shell
+    os.execv(PYTHON[0], [*PYTHON, *arguments])  # noqa: S606 - our own interpreter, no shell
 
 
 if __name__ == "__main__":

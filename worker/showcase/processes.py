@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
+
+from worker.interpreter import PYTHON
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-REVOKER: Final = ("-P", "-m", "worker.cli")  # -P: nothing is imported from the folder this runs in
 READY_SECONDS: Final = 45.0  # until every process is ready, on a slow machine
 STOP_SECONDS: Final = 6.0  # until those who were asked to stop are killed
 SANDBOX_SECONDS: Final = 3.0  # likewise, for the sandbox, which holds nothing
@@ -87,7 +87,7 @@ class Child:
         with self._log.open("ab") as log:
             self._began = log.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-                [sys.executable, "-m", "worker.showcase.leash", str(os.getpid()), *REVOKER, *self.program.arguments],
+                [*PYTHON, "worker.showcase.leash", str(os.getpid()), "worker.cli", *self.program.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
