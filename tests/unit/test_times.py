@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from importlib import resources
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 from hypothesis import given, settings
@@ -142,8 +142,10 @@ def test_no_time_in_a_record_a_letter_or_a_replay_raises(made: ProviderCall, at:
     """What is told of a call is written, read back and reckoned with; its replay has a budget, whatever that is."""
     told = outcome_of_call(made, State.ACCEPTED, at, 1, next_attempt_at=at)
     assert CallOutcome.model_validate_json(told.model_dump_json()).exposure_seconds == told.exposure_seconds
-    letter = DeadLetter.model_validate_json(dead_letter_of_call(made, Reason.HTTP_5XX, at).model_dump_json())
-    replay = replay_message(letter, at, dict.fromkeys(Lane, budget), Voucher(b"k" * 32))
+    voucher = Voucher(b"k" * 32)
+    kept = voucher.letters.put_on(dead_letter_of_call(made, Reason.HTTP_5XX, at))
+    letter = DeadLetter.model_validate_json(kept.model_dump_json())
+    replay = replay_message(letter, at, dict.fromkeys(Lane, budget), voucher)
     assert json.loads(replay.body)[0][0]["replays"] == 1
 
 
@@ -175,4 +177,27 @@ def test_no_time_of_an_event_and_no_limit_stops_who_judges_its_age(
     event = ended()
     assert isinstance(event, SessionEnded)
     memory._is_old(Arrival(event.model_copy(update={"time": happened})))
-    assert set(memory._horizons()) == {"session.ended"}
+    assert "session.ended" in memory._horizons()
+
+
+@pytest.mark.parametrize("youngest", [NOW, NOW - timedelta(days=10), NOW + timedelta(days=10), None])
+def test_the_limit_of_age_is_exact(monkeypatch: pytest.MonkeyPatch, youngest: datetime | None) -> None:
+    """Two days behind the youngest, and what clocks may differ; without one, behind the longest outage."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(NOW.timestamp(), tz)
+
+    monkeypatch.setattr("worker.admission.memory.datetime", Clock)
+    kind, age, outage = "session.ended", timedelta(days=2), timedelta(days=30)
+    memory = Memory(cast("Any", None), {kind: age}, outage)
+    if youngest is not None:
+        memory._came(kind, youngest)
+    limit = min(youngest or NOW - outage, NOW) - age - timedelta(seconds=300)
+    event = ended()
+    assert isinstance(event, SessionEnded)
+    just_too_old = event.model_copy(update={"time": limit - timedelta(microseconds=1)})
+    assert memory._is_old(Arrival(just_too_old))
+    assert not memory._is_old(Arrival(just_too_old, replays=1))
+    assert not memory._is_old(Arrival(event.model_copy(update={"time": limit})))
