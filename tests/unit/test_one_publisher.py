@@ -24,7 +24,7 @@ WAYS = frozenset(
         "send_task_message",
     }
 )
-PUBLISHERS = {"worker/publisher.py", "worker/engine/line.py"}
+PUBLISHERS = {"worker/publication.py", "worker/publishing_lines.py", "worker/engine/line.py"}
 
 
 def ways(source: str) -> Iterator[str]:
