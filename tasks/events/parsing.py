@@ -10,7 +10,7 @@ from tasks.events.envelope import MAX_BODY, UnreadableError, keeps_utf8, read_en
 from tasks.events.fields import EventId, Source
 from tasks.events.json_body import MalformedJsonError, decode
 from tasks.events.model import Event, SessionEnded, UserDisabled
-from tasks.events.plaintext import has_unsealed_credential, is_plaintext, plaintext_path
+from tasks.events.plaintext import is_plaintext, may_hold_token, plaintext_path
 from tasks.events.rejection import InvalidEvent, Path, RejectionCode, json_pointer
 from tasks.events.subjects import UNKNOWN_FORMAT
 from tasks.instants import expiry_of
@@ -68,7 +68,7 @@ def is_storable(body: bytes, content_type: str | None) -> bool:
 
 def _is_harmless(document: object) -> bool:
     """Whether nothing in *document*, in which no token was found, may be one all the same."""
-    return not has_unsealed_credential(document) and _coded_data(document) is None
+    return not may_hold_token(document) and _coded_data(document) is None
 
 
 def _coded_data(document: object) -> str | None:
@@ -108,10 +108,10 @@ def _timely(
     event: SessionEnded | UserDisabled, document: Mapping[str, object], now: datetime
 ) -> SessionEnded | UserDisabled | InvalidEvent:
     if event.time - now > MAX_AHEAD:
-        return _refused(RejectionCode.INVALID_TIME, ("time",), document)
+        return _refused(RejectionCode.INVALID_TIME, ("time",), document, body_storable=True)
     expirytime = expiry_of(event.expirytime, event.time)
     if expirytime is not None and expirytime < now:
-        return _refused(RejectionCode.STALE, ("expirytime",), document)
+        return _refused(RejectionCode.STALE, ("expirytime",), document, body_storable=True)
     return event
 
 

@@ -45,6 +45,8 @@ _DOTTED: Final = re.compile(r"[\w-]++(?:\.[\w-]*+){2,}+", re.ASCII)
 _HEADER: Final = re.compile(r"e[w-z0-9_-]|[ICD7]", re.ASCII)
 _SEGMENTS_SEALED: Final = 5  # of a compact JWE, RFC 7516 section 7.1
 _PLAIN_NAME: Final = re.compile("[A-Za-z_]{1,32}", re.ASCII)  # too short, and too plain, for a token
+# Parts of names that producers give to secrets; such a member makes no event a wrong one, and no refused one kept.
+_SUSPICIOUS: Final = re.compile("token|secret|passw|passphrase|jwt|cookie|bearer|api_?-?key|credentials|saml")
 _CREDENTIALS: Final = frozenset({"jwe", "ref", "token_reference_id"})
 _JWE: Final = re.compile(r"[\w-]++\.[\w-]*+\.[\w-]++\.[\w-]++\.[\w-]++", re.ASCII)
 
@@ -74,19 +76,21 @@ def is_plaintext(text: str, sight: Sight | None = None) -> bool:
         return True
 
 
-def has_unsealed_credential(node: object) -> bool:
-    """Tell whether something inside *node* stands where a credential does and is none: that may be any token."""
+def may_hold_token(node: object) -> bool:
+    """Tell whether a member inside *node* may hold a token that looks like any word: by its name, or by its place."""
     if isinstance(node, list):
-        return any(map(has_unsealed_credential, node))
+        return any(map(may_hold_token, node))
     if not isinstance(node, dict):
         return False
-    return any(_is_unsealed(name, value) or has_unsealed_credential(value) for name, value in node.items())
+    return any(_is_suspicious(name.casefold(), value) or may_hold_token(value) for name, value in node.items())
 
 
-def _is_unsealed(name: str, value: object) -> bool:
+def _is_suspicious(name: str, value: object) -> bool:
     if name == "credential" and value:
         return not (isinstance(value, Mapping) and value.keys() <= _CREDENTIALS)
-    return name == "jwe" and not (isinstance(value, str) and _JWE.fullmatch(value))
+    if name == "jwe":
+        return not (isinstance(value, str) and _JWE.fullmatch(value))
+    return name not in _CREDENTIALS and bool(_SUSPICIOUS.search(name))
 
 
 def _first(children: Iterable[tuple[str | int, object]], sight: Sight, *, named: bool) -> Path | None:

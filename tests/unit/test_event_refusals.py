@@ -68,7 +68,12 @@ LOOSE: list[tuple[str, Edit]] = [
     ("/data/sessions/0/credential", lambda e: credential(e, MARKER)),
     ("/data/sessions/0/credential", lambda e: credential(e, [MARKER])),
     ("/data/sessions/0/credential", lambda e: credential(e, {"opaque": MARKER})),
+    ("/data/sessions/0/credential", lambda e: credential(e, {"JWE": MARKER})),
+    ("/data/sessions/0/sessionToken", lambda e: e["data"]["sessions"][0].update(sessionToken=MARKER)),
+    ("/data/sessions/0/set-cookie", lambda e: e["data"]["sessions"][0].update({"set-cookie": MARKER})),
     ("/type", lambda e: e.update(type="over", data={"credential": {"jwe": [MARKER]}})),
+    ("/type", lambda e: e.update(type="over", data={"Credentials": [MARKER]})),
+    ("/type", lambda e: e.update(type="over", data={"x": [{"user_password_hash": MARKER}]})),
 ]
 IN_CLEAR: list[tuple[str, Edit]] = [
     ("/data/sessions/0/credential/token", lambda e: credential(e, {"token": MARKER})),
