@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from tasks.instants import expiry_of
 from tasks.outcome import Reason, Settled, State
 
 if TYPE_CHECKING:
@@ -67,13 +68,18 @@ def between_proofs(at: datetime, answers: Sequence[Answer]) -> list[Answer]:
     return [each for each in within if each.state not in KNOWS_LIVING]
 
 
-def explained(call: ProviderCall, outcome: Settled, now: datetime) -> Settled:
-    """*outcome*, which tells by `died` why the token was dead already, if that is known."""
-    cause = _cause(call, now) if outcome.state is State.ALREADY_REVOKED else None
+def explained(call: ProviderCall, outcome: Settled, now: datetime, *, came_before: bool = False) -> Settled:
+    """*outcome*, which tells by `died` why the token was dead already, if that is known.
+
+    *came_before*: the broker delivered the call once before, and whoever had it may have made it.
+    """
+    cause = _cause(call, now, came_before=came_before) if outcome.state is State.ALREADY_REVOKED else None
     return replace(outcome, detail={**outcome.detail, DIED: cause}) if cause else outcome
 
 
-def _cause(call: ProviderCall, now: datetime) -> str | None:
-    if call.expires_at is not None and call.expires_at - now <= NEARLY:
+def _cause(call: ProviderCall, now: datetime, *, came_before: bool) -> str | None:
+    expires_at = expiry_of(call.expires_at, call.occurred_at)
+    if expires_at is not None and expires_at - now <= NEARLY:
         return EXPIRED
-    return EARLIER_ATTEMPT if any(each.reason in _UNANSWERED for each in call.attempts) else None
+    was_tried = came_before or any(each.reason in _UNANSWERED for each in call.attempts)
+    return EARLIER_ATTEMPT if was_tried else None

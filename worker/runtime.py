@@ -32,6 +32,7 @@ from worker.outbox import Outbox
 from worker.publisher import Message, Publisher, PublishError, Refused, Unroutable
 from worker.rotation import Instances, KeyUses, Watch
 from worker.settings import Settings, SettingsError
+from worker.settling import came_before
 
 if TYPE_CHECKING:
     from tasks.call import ProviderCall
@@ -141,7 +142,7 @@ class WorkerRuntime:
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal; the sessions it stood for died with it, or get calls of their own."""
-        outcome = explained(call, outcome, self.now())
+        outcome = explained(call, outcome, self.now(), came_before=came_before())
         self._doubts.observe(call, outcome, self.now())
         detail = {"evidence": outcome.evidence, **outcome.detail}
         told = self._outcome(call, outcome.state, call.attempt, detail=detail)

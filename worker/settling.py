@@ -23,6 +23,12 @@ logger = logging.getLogger(__name__)
 PAUSE_BEFORE_REQUEUE: Final = 2.0  # seconds: a broker that takes nothing must not be asked in a busy loop
 
 _owner: ContextVar[object] = ContextVar("owner")
+_came_before: ContextVar[bool] = ContextVar("came_before", default=False)
+
+
+def came_before() -> bool:
+    """Whether the broker delivered the message at hand once before: whoever had it may have done its work."""
+    return _came_before.get()
 
 
 def own_context(owner: object) -> None:
@@ -49,6 +55,7 @@ class SettledTask(Task):
 
     async def settled(self, *args: Any, **kwargs: Any) -> State | None:  # noqa: ANN401 - whatever the body takes
         """Run the body. A message whose fate the broker did not confirm goes back to its queue, unacknowledged."""
+        _came_before.set(bool((self.request.delivery_info or {}).get("redelivered")))
         try:
             state: State | None = await self.run(*args, **kwargs)
         except PublishError as error:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.doubt import DIED, NEARLY, PEOPLE, WINDOW, Answer, are_doubtful, between_proofs, explained
 from tasks.outcome import Reason, Settled, State
 from worker.doubting import Doubts
+from worker.settling import SettledTask, came_before
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 DEAD = Settled(State.ALREADY_REVOKED, "401 bad.credentials", {"status": "401"})
@@ -99,6 +101,9 @@ def test_only_what_was_said_between_two_proofs_is_judged(
         ({}, None),
         ({"expires_at": NOW - timedelta(days=1)}, "expired"),
         ({"expires_at": NOW + NEARLY}, "expired"),
+        ({"expires_at": datetime(1, 1, 1, tzinfo=UTC)}, None),
+        ({"expires_at": datetime(1970, 1, 1, tzinfo=UTC)}, None),
+        ({"expires_at": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)}, None),
         ({"expires_at": NOW + NEARLY + timedelta(seconds=1)}, None),
         ({"attempts": [Attempt(at=NOW, reason=Reason.NET_TIMEOUT)]}, "earlier_attempt"),
         ({"attempts": [Attempt(at=NOW, reason=Reason.NET_CONNECT)]}, "earlier_attempt"),
@@ -107,11 +112,26 @@ def test_only_what_was_said_between_two_proofs_is_judged(
     ],
 )
 def test_why_a_token_was_dead_already_is_told_where_it_is_known(told: dict[str, Any], cause: str | None) -> None:
-    """It expired, or an attempt of ours whose answer was lost has killed it."""
+    """It expired, or an attempt of ours whose answer was lost has killed it. What nobody set is no expiry."""
     outcome = explained(call(**told), DEAD, NOW)
     assert outcome.detail == {"status": "401", **({DIED: cause} if cause else {})}
+    assert explained(call(**told), DEAD, NOW, came_before=True).detail[DIED] == (cause or "earlier_attempt")
     accepted = Settled(State.ACCEPTED, "204")
-    assert explained(call(**told), accepted, NOW) is accepted
+    assert explained(call(**told), accepted, NOW, came_before=True) is accepted
+
+
+@pytest.mark.parametrize("delivery_info", [{"redelivered": True}, {"redelivered": False}, {}, None])
+async def test_a_task_knows_whether_its_message_came_before(delivery_info: dict[str, bool] | None) -> None:
+    """A worker that was killed may have made the call; so its second delivery proves nothing of the instance."""
+    app = Celery("test")
+
+    async def body() -> bool:
+        return came_before()
+
+    task = app.task(body, base=SettledTask, name="look")
+    task.push_request(delivery_info=delivery_info)
+    assert await task.settled() is bool((delivery_info or {}).get("redelivered"))
+    task.pop_request()
 
 
 def test_the_worker_says_it_once_at_level_error(caplog: pytest.LogCaptureFixture) -> None:
