@@ -135,7 +135,7 @@ class WorkerRuntime:
         return verdict
 
     async def _make(self, provider: Provider, call: ProviderCall) -> Outcome:
-        sent = self.now()
+        sent = self._coverage.sending(self.now())
         outcome = await _timed(provider, call)
         self._coverage.learn(call, outcome, sent)
         return outcome

@@ -11,7 +11,7 @@ from provider_calls import session_call
 from tasks.base import Held
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
-from worker.coverage import COVERED_BY, FORGOTTEN, LONGEST_PAUSE, REASON, Coverage
+from worker.coverage import CLOCKS_DIFFER, COVERED_BY, FORGOTTEN, LONGEST_PAUSE, REASON, Coverage
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 DONE = Settled(State.ACCEPTED, "204")
@@ -47,9 +47,9 @@ def disabled(call_id: str, at: datetime = NOW, **members: Any) -> ProviderCall:
 
 
 def ask(coverage: Coverage, call: ProviderCall, sent: datetime, outcome: Outcome = DONE) -> None:
-    """Make *call*, *sent* then."""
+    """Make *call*, *sent* then by the clock of the world."""
     with coverage.asking(call):
-        coverage.learn(call, outcome, sent)
+        coverage.learn(call, outcome, coverage.sending(sent))
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,45 @@ def ask(coverage: Coverage, call: ProviderCall, sent: datetime, outcome: Outcome
     [(-1, -1, True), (-1, 0, False), (0, -1, False), (-1, 1, False), (1, -1, False), (None, -1, False)],
 )
 def test_a_success_covers_what_it_was_sent_after(planned: int | None, occurred: int, *, is_covered: bool) -> None:
-    """After we planned it and after it happened, by whichever clock that is later; a call that does not tell: never."""
+    """So long after we planned it and after it happened that no clocks differ by as much; one that tells not: never."""
     coverage = Coverage(Clock())
-    ask(coverage, disabled("first"), NOW)
+    ask(coverage, disabled("first"), NOW + CLOCKS_DIFFER)
     at = None if planned is None else NOW + timedelta(milliseconds=planned)
     later = disabled("later", planned_at=at, occurred_at=NOW + timedelta(milliseconds=occurred))
     known = coverage.known_of(later)
     assert isinstance(known, Settled) is is_covered
     if isinstance(known, Settled):
         assert (known.state, known.detail) == (State.COVERED, {COVERED_BY: "first"})
+
+
+@pytest.mark.parametrize("ahead", [-240, -1, 0, 1, 240])
+def test_clocks_that_differ_cover_nothing_by_a_call_that_was_sent_before(ahead: float) -> None:
+    """The worker's clock is *ahead* seconds of the intake's: what it never saw before it asked is asked again."""
+    clock = Clock()
+    coverage = Coverage(clock)
+    ask(coverage, disabled("first"), clock.now() + timedelta(seconds=ahead))
+    clock.seconds += 1
+    told = disabled("told a second later", clock.now())
+    assert coverage.known_of(told) is None
+    clock.seconds += LONGEST_PAUSE
+    assert coverage.known_of(told) is None
+
+
+@pytest.mark.parametrize("ahead", [-240, 0, 240])
+def test_what_was_seen_before_a_call_was_sent_is_covered_by_it(ahead: float) -> None:
+    """Whatever the intake's clock says: this worker put it back itself, and asked afterwards."""
+    clock = Clock()
+    coverage = Coverage(clock)
+    waiting = disabled("waiting", occurred_at=NOW, planned_at=NOW - timedelta(seconds=ahead))
+    with coverage.asking(disabled("first")):
+        assert isinstance(coverage.known_of(waiting), Held)
+    clock.seconds += LONGEST_PAUSE
+    ask(coverage, disabled("second"), clock.now())
+    assert isinstance(coverage.known_of(waiting), Settled)
+    assert not isinstance(coverage.known_of(waiting.replayed(waiting.occurred_at, timedelta(hours=1))), Settled)
+    assert not isinstance(
+        coverage.known_of(waiting.model_copy(update={"occurred_at": clock.now() + timedelta(seconds=1)})), Settled
+    )
 
 
 @pytest.mark.parametrize(
