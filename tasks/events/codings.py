@@ -41,6 +41,7 @@ _SPACE: Final = re.compile(r"\s+")
 _BLANKS: Final = {"n": "\n", "r": "\r", "t": "\t"}
 _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 _BZIP2: Final = b"BZh"
+_XZ_MEMORY: Final = 16 * 1_048_576  # bytes; its dictionary may be 4 GiB
 _XZ: Final = b"\xfd7zXZ\0"
 # What nothing here can read: Zstandard (RFC 8878), LZ4, zip.
 _SEALED_UP: Final = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"PK\x03\x04")
@@ -99,7 +100,9 @@ class Sight:
             raise HiddenTooWellError
         try:
             unpacked = _decompressor(raw)(raw, self._left + 1)
-        except (zlib.error, OSError, EOFError, lzma.LZMAError, ValueError):
+        except lzma.LZMAError:
+            raise HiddenTooWellError from None
+        except (zlib.error, OSError, EOFError, ValueError):
             return b""
         self._spend(len(unpacked))
         return unpacked
@@ -109,7 +112,7 @@ def _decompressor(raw: bytes) -> Callable[[bytes, int], bytes]:
     if raw.startswith(_BZIP2):
         return bz2.BZ2Decompressor().decompress
     if raw.startswith(_XZ):
-        return lzma.LZMADecompressor().decompress
+        return lzma.LZMADecompressor(memlimit=_XZ_MEMORY).decompress
     return zlib.decompressobj(zlib.MAX_WBITS + 32).decompress  # either header
 
 

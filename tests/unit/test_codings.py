@@ -71,7 +71,7 @@ CODINGS: dict[str, Callable[[str], str]] = {
     "gzip": lambda text: _b64(gzip.compress(text.encode())),
     "zlib": lambda text: _b64(zlib.compress(text.encode())),
     "bzip2": lambda text: _b64(bz2.compress(text.encode())),
-    "xz": lambda text: _b64(lzma.compress(text.encode())),
+    "xz": lambda text: _b64(lzma.compress(text.encode(), preset=1)),
     "member of JSON": lambda text: json.dumps({"x": [text]}),
     "field of a form": lambda text: f"x={quote(text)}&y=1",
 }  # fmt: skip
@@ -183,8 +183,10 @@ def test_what_looks_like_chance_is_no_token() -> None:
         _b64(gzip.compress(b" " * (MOST + 1))),
         _b64(b"\x28\xb5\x2f\xfd" + os.urandom(40)),
         _b64(b"PK\x03\x04" + bytes(40)),
+        _b64(lzma.compress(b"x" * 99, preset=9)),
+        _b64(b"\xfd7zXZ\0" + bytes(40)),
     ],
-    ids=["a bomb", "zstandard", "zip"],
+    ids=["a bomb", "zstandard", "zip", "xz of 64 MiB", "broken xz"],
 )
 def test_what_nobody_can_look_through_is_taken_for_a_token(text: str) -> None:
     """Who sends revocations packs nothing; in doubt it is not kept."""
