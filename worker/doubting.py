@@ -7,8 +7,9 @@ from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tasks.doubt import DIED, KNOWS_LIVING, PEOPLE, WINDOW, Answer, are_doubtful
+from tasks.doubt import DIED, KNOWS_LIVING, PEOPLE, WINDOW, Answer, are_doubtful, explained
 from tasks.outcome import Settled, State
+from worker.settling import came_before
 
 if TYPE_CHECKING:
     from tasks.call import ProviderCall
@@ -23,13 +24,18 @@ class Doubts:
         self._answers: defaultdict[str, dict[str, Answer]] = defaultdict(dict)
         self._told: set[str] = set()
 
-    def observe(self, call: ProviderCall, outcome: Settled, now: datetime) -> None:
-        """Learn from *outcome*; say so, at level error, where the instance is in doubt from now on."""
+    def observe(self, call: ProviderCall, outcome: Settled, now: datetime) -> Settled:
+        """Learn from *outcome*; say so, at level error, where the instance is in doubt from now on.
+
+        Returns *outcome*, which tells why a token was dead already where that is known.
+        """
+        outcome = explained(call, outcome, now, came_before=came_before())
         if outcome.state in KNOWS_LIVING:
             self._answers.pop(call.provider, None)
             self._told.discard(call.provider)
         elif outcome.state is State.ALREADY_REVOKED and DIED not in outcome.detail:
             self._dead_already(call, now)
+        return outcome
 
     def _dead_already(self, call: ProviderCall, now: datetime) -> None:
         kept = [each for each in self._answers[call.provider].values() if now - each.at <= WINDOW]

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tasks import records
 from tasks.base import Held
-from tasks.doubt import explained
 from tasks.outcome import COVERING, Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS
 from tasks.sealing import KeyRing, SealError, load_keys
@@ -32,7 +31,6 @@ from worker.outbox import Outbox
 from worker.publisher import Message, Publisher, PublishError, Refused, Unroutable
 from worker.rotation import Instances, KeyUses, Watch
 from worker.settings import Settings, SettingsError
-from worker.settling import came_before
 
 if TYPE_CHECKING:
     from tasks.call import ProviderCall
@@ -142,8 +140,7 @@ class WorkerRuntime:
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal; the sessions it stood for died with it, or get calls of their own."""
-        outcome = explained(call, outcome, self.now(), came_before=came_before())
-        self._doubts.observe(call, outcome, self.now())
+        outcome = self._doubts.observe(call, outcome, self.now())
         detail = {"evidence": outcome.evidence, **outcome.detail}
         told = self._outcome(call, outcome.state, call.attempt, detail=detail)
         if call.known:
