@@ -59,6 +59,7 @@ class Waiting:
     def _on(self, connection: Connection) -> Any:  # noqa: ANN401 - likewise
         if connection is not self._connection:
             self._connection, self._channel = connection, connection.channel()
+            self._channel.auto_decode = False  # else py-amqp makes text of a body, by whatever coding is named
         return self._channel
 
     def _take_some(self, channel: Any) -> float:  # noqa: ANN401 - likewise

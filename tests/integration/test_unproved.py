@@ -11,6 +11,7 @@ from amqp.exceptions import AccessRefused
 from kombu import Connection
 from kombu.message import Message as Delivered
 from ledger_records import dead, entry, outcome, planned, refused
+from malformed import Envelope, put
 from servers import wait_until
 
 from tasks.outcome import State
@@ -134,6 +135,18 @@ def test_a_ledger_that_is_away_takes_nothing(connection: Connection, broker_url:
         taking(away).take(connection)
     away.close()
     assert waiting(connection) == 1
+
+
+@pytest.mark.parametrize("coding", ["utf-16", "no-such-coding", "idna"])
+def test_a_message_in_a_coding_of_its_own_stops_nobody(
+    ledger: Ledger, connection: Connection, broker_url: str, coding: str
+) -> None:
+    """Whoever may write there writes what they like: it is told of, and what is behind it is taken."""
+    put(broker_url, topology.UNPROVED, "event", [Envelope(b"\xff\xfe{", {}, content_encoding=coding)])
+    publish(broker_url, 1)
+    taking(ledger).take(connection)
+    assert sorted(head.kind for head in ledger.dead_letter_heads()) == ["event", "message"]
+    assert waiting(connection) == 0
 
 
 def test_a_missing_permission_is_said_once_and_stops_nothing_else(
