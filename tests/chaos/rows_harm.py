@@ -37,7 +37,10 @@ ALL_WIBMO: Final = {**UNLIMITED, "REVOKER_PROVIDERS__WIBMO__RATE_LIMIT": "0"}
 LINES: Final = ("intake-ledger", "worker-ledger", "recorder-ledger")
 
 
-@row("H1", fast=(RABBITMQ,), providers=("wibmo",), settings=DEFAULT_HOLDS)
+UNTOLD: Final = frozenset({"auth.unauthorized"})  # of references refused after the key's last success: it may be bad
+
+
+@row("H1", fast=(RABBITMQ,), providers=("wibmo",), settings=DEFAULT_HOLDS, reasons=UNTOLD)
 def references_died_by_themselves(scene: Scene) -> None:
     """A quarter of the references at Wibmo died by themselves, in the middle of the living: nothing is held for it."""
     gone = set(scene.chance.sample(scene.load.sessions, len(scene.load.sessions) // 4))
