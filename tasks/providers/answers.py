@@ -17,6 +17,8 @@ _TOLD: Final = 64  # characters of a detail
 _GIVEAWAY: Final = 8  # characters in a row of a secret that are too many to tell
 _LINKS: Final = frozenset({"instance"})  # details that are of use only whole
 _JSON: Final = re.compile(r"application/(json|[a-z0-9.+-]+\+json)")  # RFC 8259 section 11, RFC 6839 section 3.1
+_CHARSET: Final = re.compile(r";[ \t]*charset[ \t]*=[ \t]*\"?([^\s;\",]+)", re.IGNORECASE)
+_LIKE_UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "iso-8859-1"})  # where the body is read as strict UTF-8
 _HTML: Final = re.compile(r"text/html|application/xhtml\+xml")
 _SUCCESS: Final = range(200, 300)
 _HEALS: Final = frozenset({408, 425, 429})
@@ -127,7 +129,13 @@ class Answer:
 
     def document(self) -> Mapping[str, object]:
         """Return the members of a body that is JSON by its media type as well: what an API sends, and no page does."""
-        return self.members() if _JSON.fullmatch(self._media_type) else {}
+        return self.members() if _JSON.fullmatch(self._media_type) and self._is_utf8 else {}
+
+    @property
+    def _is_utf8(self) -> bool:
+        """Whether the body is not said to be in a coding that JSON never has (RFC 8259 section 8.1)."""
+        named = _CHARSET.search(self.headers.get("Content-Type", ""))
+        return named is None or named[1].lower() in _LIKE_UTF8
 
     @property
     def _media_type(self) -> str:

@@ -14,8 +14,16 @@ _INVALID_TOKEN: Final = "invalid_token"  # noqa: S105 - the name of an error
 # words. "Malformed" is passed over in the sentence of RFC 6750 itself, which names every cause at once.
 _OF_ANOTHER_PLACE: Final = re.compile(
     r"(?<![a-z])(aud|audiences?|iss|issuers?|issued by|signatures?|signing|keys?|kid|algorithms?|tenants?|domains?"
-    r"|organi[sz]ations?|regions?|environments?|scopes?|nbf|not before|not valid before|not yet valid"
-    r"|no token|missing|(?<!expired, revoked, )malformed)(?![a-z])",
+    r"|organi[sz]ations?|regions?|environments?|realms?|clients?|azp|resources?|apis?|services?|intended|scopes?"
+    r"|nbf|not before|not valid before|not yet valid|certificates?|thumbprints?|pars\w+|decod\w+|formats?|unsupported"
+    r"|not supported|types?|no token|missing|no expir\w+|without|(?<!expired, revoked, )malformed"
+    r"|unavailable|time(d )?-?out|too many|rate|limits?|quotas?|maintenance|prox(y|ies)|gateways?)(?![a-z])",
+    re.IGNORECASE,
+)
+# What is said of a token that has lived. Who refuses one for any other reason has not said that it is dead.
+_OF_DEATH: Final = re.compile(
+    r"(?<![a-z])(expir\w+|revo(ked|cation)|invalidated|no longer|inactive|not active|isn't active|deactivated"
+    r"|(logged|signed) out|ended|terminated|deleted|destroyed)(?![a-z])",
     re.IGNORECASE,
 )
 
@@ -42,12 +50,15 @@ def bearer_challenge(headers: Mapping[str, str]) -> Mapping[str, str] | None:
 
 
 def names_dead_token(headers: Mapping[str, str]) -> bool:
-    """Whether the challenge says that the token we presented is dead: `invalid_token`, and no word of another place.
+    """Whether the challenge says that the token we presented is dead.
 
-    Without an error no token has arrived (RFC 6750 section 3.1).
+    That is `invalid_token`, and, where it is described, that it has expired or was revoked, and no word of another
+    place. Without an error no token has arrived (RFC 6750 section 3.1).
     """
     challenge = bearer_challenge(headers) or {}
-    return challenge.get("error") == _INVALID_TOKEN and not contradicts_dead_token(headers)
+    described = challenge.get("error_description", "").strip()
+    is_of_death = not described or _OF_DEATH.search(described) is not None
+    return challenge.get("error") == _INVALID_TOKEN and is_of_death and not contradicts_dead_token(headers)
 
 
 def contradicts_dead_token(headers: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tasks.call import Operation, ProviderCall
 from tasks.outcome import Outcome, Transient
-from tasks.providers import challenge
+from tasks.providers import challenge, contradictions
 from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.base import MASK, BaseUrl, CommonSettings, Kind, Request, endpoint, open_sealed
 from tasks.providers.edge import Edge
@@ -133,10 +133,10 @@ def _knows_the_token_for_dead(answer: Answer) -> bool:
 
 
 def _is_problem(members: Mapping[str, object]) -> bool:
-    texts = [members.get(name) for name in ("name", "title", "detail")]
-    named = isinstance(members.get("name"), str) and type(members.get("code")) is int
-    elsewhere = any(challenge.speaks_of_another_place(text) for text in texts if isinstance(text, str))
-    return named and members.get("status", _UNAUTHORIZED) == _UNAUTHORIZED and not elsewhere
+    named = bool(members.get("name")) and isinstance(members["name"], str) and type(members.get("code")) is int
+    elsewhere = any(map(challenge.speaks_of_another_place, contradictions.texts_in(members)))
+    has_status = type(members.get("status", _UNAUTHORIZED)) is int
+    return named and has_status and not elsewhere and not contradictions.other_status(members, _UNAUTHORIZED)
 
 
 def _require(call: ProviderCall) -> None:

@@ -125,6 +125,17 @@ DESCRIPTIONS = [
     "malformed token",
     "no token",
     "the token belongs to another organization",
+    "Invalid token",
+    "The access token is not for this resource",
+    "An error occurred while attempting to decode the Jwt",
+    "The token has no expiration",
+    "The token has expired, or its type is not supported",
+    "The token was issued for a different API",
+    "introspection endpoint unavailable",
+    "The certificate thumbprint does not match",
+    "could not be parsed",
+    "claim 'azp' mismatch",
+    "session not found",
 ]
 
 
@@ -157,6 +168,13 @@ NOT_LUSID = {name: given for name, given in FOREIGN.items() if name != "nothing"
     "no name": (lusid(name=None), PROBLEM),
     "no code": (lusid(code="401"), PROBLEM),
     "of an audience": (lusid(detail="The audience is invalid"), PROBLEM),
+    "of an audience, deeper": (lusid(errorDetails=[{"id": "x", "detail": "The audience is invalid"}]), PROBLEM),
+    "of an issuer, by name": (lusid(errors={"iss": ["unknown issuer"]}), PROBLEM),
+    "of itself": (lusid(detail="The service is unavailable"), PROBLEM),
+    "of two statuses": (lusid(statusCode=503), PROBLEM),
+    "status as a yes": (lusid(status=True), PROBLEM),
+    "an empty name": (lusid(name=""), PROBLEM),
+    "in another coding": (lusid(), f"{JSON}; charset=utf-16"),
     "of an issuer": (lusid(title="Unknown issuer"), PROBLEM),
     "as text": (lusid(), "text/plain"),
     "as a page": (lusid(), HTML),
@@ -183,6 +201,16 @@ NOT_GENESYS = dict(FOREIGN) | {
     "as text": (error(), "text/plain"),
     "as a page": (error(), HTML),
     "of another status": (error(status=403), JSON),
+    "of two statuses": (error(statusCode=403), JSON),
+    "of another status, deeper": (error(details=[{"httpStatus": "502"}]), JSON),
+    "of another code, deeper": (error(details=[{"code": "authentication.required"}]), JSON),
+    "of another code in another case": (error(Code="authentication.required"), JSON),
+    "of a list of codes, deeper": (error(errors=[{"errorCode": ["bad.credentials"]}]), JSON),
+    "of a region, deeper": (error(errors=[{"text": "The token belongs to another region"}]), JSON),
+    "of no token": (error(messageWithParams="No token in the request"), JSON),
+    "of itself": (error(message="The service is unavailable."), JSON),
+    "of a limit": (error(message="Rate limit exceeded"), JSON),
+    "in another coding": (error(), f'{JSON}; charset="UTF-16LE"'),
     "status as text": (error(status="401"), JSON),
     "a code twice": (b'{"code":"authentication.required","code":"bad.credentials","status":401}', JSON),
     "the same code twice": (b'{"code":"bad.credentials","code":"bad.credentials"}', JSON),
@@ -254,6 +282,24 @@ NO_SUCCESS = {name: given for name, given in FOREIGN.items() if name != "nothing
     "an error document": (error(status=500, code="internal.server.error"), JSON),
     "only a message": (b'{"message":"try again"}', JSON),
     "a member twice": (b'{"id":1,"id":2}', JSON),
+    **{
+        text: (text.encode(), JSON)
+        for text in (
+            '{"status":401}',
+            '{"statusCode":"500"}',
+            '{"status":"error"}',
+            '{"success":false}',
+            '{"success":"false"}',
+            '{"ok":0}',
+            '{"result":"failed"}',
+            '{"error_description":"x"}',
+            '{"Message":"x"}',
+            '{"data":{"error":"x"}}',
+            '{"items":[{"id":"1","http-status":404}]}',
+            '{"token":{"isActive":true}}',
+            '{"tokenStatus":"ACTIVE"}',
+        )
+    },
 }
 
 
@@ -269,7 +315,15 @@ async def test_a_success_with_a_page_or_an_error_in_it_is_a_bad_reply(
     assert got.reason == Reason.PROVIDER_BAD_REPLY
 
 
-@pytest.mark.parametrize(("body", "media"), [(b"", ""), (b" \r\n", "text/plain"), (b'{"id":"x"}', JSON)])
+@pytest.mark.parametrize(
+    ("body", "media"),
+    [
+        (b"", ""),
+        (b" \r\n", "text/plain"),
+        (b'{"id":"x"}', JSON),
+        (b'{"id":1,"errors":[],"error":null,"status":204,"ok":true}', JSON),
+    ],
+)
 async def test_a_success_without_an_error_in_it_is_accepted(
     server: FakeProvider, session: aiohttp.ClientSession, body: bytes, media: str
 ) -> None:

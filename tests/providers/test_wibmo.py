@@ -113,6 +113,14 @@ async def test_a_refusal_inside_a_200_is_dead_lettered(
 
 OTHERWISE: list[dict[str, object]] = [
     {"resDesc": "FAILURE"},
+    {"resDesc": "Partial success"},
+    {"resDesc": "SUCCESS", "message": "cannot reach the store"},
+    {"resDesc": "Success, but token unknown"},
+    {"resDesc": "SUCCESS", "success": "false"},
+    {"resDesc": "SUCCESS", "failed": True},
+    {"resDesc": "SUCCESS", "statusCode": 401},
+    {"resDesc": "SUCCESS", "data": {"resCode": 100, "http_status": "500"}},
+    {"resDesc": "SUCCESS", "data": {"resCode": 100, "tokenStatus": "ACTIVE"}},
     {"resDesc": "not successful"},
     {"resDesc": "UNSUCCESSFUL"},
     {"resDesc": "Invalid Token Passed"},

@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeVar
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StrictBool, StrictInt, ValidationError
 
 from tasks.outcome import Outcome, Permanent, Reason, Settled, State, Transient
-from tasks.providers import challenge
+from tasks.providers import challenge, contradictions
 from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.base import ProviderModel
 
@@ -18,6 +18,7 @@ REFUSED: Final = "bad.credentials"  # the API knows the token for dead
 
 _NOT_FOUND: Final = 404
 _ERRORS: Final = ("code", "error", "errors", "message", "fault", "exception")  # names in the body of a failure
+_OF_CODES: Final = frozenset({"code", "errorcode"})
 
 # A 401 is decided by its error code first; here stands what is left of it. The vendor says "successful operation" and
 # no number: these two are what its SDKs take for a success without a document.
@@ -76,8 +77,16 @@ def knows_dead(answer: Answer) -> bool:
     """
     members = answer.document()
     says_dead = _is_error(answer, UNAUTHORIZED) and members["code"] == REFUSED
-    elsewhere = challenge.speaks_of_another_place(str(members.get("message", "")))
-    return says_dead and not elsewhere and not challenge.contradicts_dead_token(answer.headers)
+    return says_dead and not _says_otherwise(members) and not challenge.contradicts_dead_token(answer.headers)
+
+
+def _says_otherwise(members: Mapping[str, object]) -> bool:
+    """Whether anything in an error document speaks of another failure than that of a dead token."""
+    everything = ((contradictions.folded(name), value) for name, value in contradictions.everything_in(members))
+    known = (REFUSED, UNAUTHORIZED, None)  # a tuple: what is compared may be a list
+    other_code = any(name in _OF_CODES and value not in known for name, value in everything)
+    elsewhere = any(map(challenge.speaks_of_another_place, contradictions.texts_in(members)))
+    return other_code or elsewhere or contradictions.other_status(members, UNAUTHORIZED)
 
 
 def _is_error(answer: Answer, status: int) -> bool:
@@ -128,11 +137,13 @@ def _of_status(answer: Answer, table: Mapping[int, Verdict]) -> Outcome:
 def _holds_no_error(answer: Answer) -> bool:
     """Whether a success holds nothing, or a JSON object that is no error document: a sign-in page is neither."""
     members = answer.document()
-    return answer.is_blank or (bool(members) and not _names_error(members))
+    return answer.is_blank or (
+        bool(members) and not _names_error(members) and not contradictions.denies_success(members)
+    )
 
 
 def _names_error(members: Mapping[str, object]) -> bool:
-    return any(members.get(name) for name in _ERRORS)
+    return any(value for name, value in members.items() if contradictions.folded(name) in _ERRORS)
 
 
 def told(answer: Answer) -> Mapping[str, object]:
