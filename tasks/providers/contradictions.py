@@ -1,4 +1,4 @@
-"""What an answer says against its own first word, at any depth: a success that tells of a failure, a token that lives."""
+"""What an answer says against its own first word, at any depth: a success that tells of a failure, or of a living token."""
 
 from __future__ import annotations
 
@@ -6,25 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-_OF_FAILURE: Final = frozenset(
-    [
-        "error",
-        "errors",
-        "iserror",
-        "haserror",
-        "haserrors",
-        "errorcode",
-        "errormessage",
-        "errordesc",
-        "errordescription",
-        "failed",
-        "failure",
-        "isfailed",
-        "fault",
-        "exception",
-    ]
-)
-_OF_SUCCESS: Final = frozenset(["success", "ok", "isok", "issuccess", "issuccessful", "successful", "succeeded"])
+_OF_FAILURE: Final = re.compile(r"(is|has)?(errors?|failed|failure|fault|exception)|error(code|message|desc(ription)?)")
+_OF_SUCCESS: Final = re.compile(r"(is)?(success|successful|succeeded|ok)")
 _OF_STATUS: Final = frozenset(["status", "statuscode", "httpstatus", "httpstatuscode", "httpcode"])
 _OF_RESULT: Final = _OF_STATUS | {"result", "outcome", "state"}
 _LIVING: Final = re.compile(r"(is)?(token|session)?(active|alive|living)")  # names of what is true of a living token
@@ -57,9 +40,9 @@ def denies_success(node: object) -> bool:
 
 
 def _denies(name: str, value: object) -> bool:
-    if name in _OF_FAILURE or _LIVING.fullmatch(name):
+    if _OF_FAILURE.fullmatch(name) or _LIVING.fullmatch(name):
         return _is_true(value)
-    if name in _OF_SUCCESS:
+    if _OF_SUCCESS.fullmatch(name):
         return not _is_true(value)
     if isinstance(value, str) and _OF_LIFE.fullmatch(name) and _ALIVE.fullmatch(value.strip()):
         return True
