@@ -29,9 +29,19 @@ _SIGNS: Final = bytes(
     ord("a") if chr(code).isascii() and (chr(code).isprintable() or chr(code) in "\t\n\r") else 0 for code in range(256)
 )
 _SIGN_OF_TEXT: Final = b"a" * _SHORTEST_READ
-_HEXADECIMAL: Final = re.compile(rf"[0-9A-Fa-f]{{{2 * _SHORTEST},}}", re.ASCII)
-_BASE32: Final = re.compile(rf"[A-Z2-7]{{{_SHORTEST * 8 // 5},}}", re.ASCII)
-_ESCAPE: Final = re.compile(r"\\+(?:u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|([^ux]))", re.ASCII | re.DOTALL)
+_HEXADECIMAL: Final = re.compile(rf"[0-9A-Fa-f]{{{2 * _SHORTEST},}}+", re.ASCII)
+# Byte by byte, as dumps and literals of bytes are written: `45:79:4a`, `0x45, 0x79`.
+_BYTE: Final = "(?:0x)?[0-9A-Fa-f]{2}"
+# It begins with what separates the first two, which is found soonest.
+_BYTES: Final = re.compile(
+    rf"[:,; -](?<=[0-9A-Fa-f]{{2}}.) ?{_BYTE}(?:[:,; -]{{1,2}}{_BYTE}){{{_SHORTEST - 2},}}", re.ASCII
+)
+_BETWEEN_BYTES: Final = re.compile("0x|[^0-9A-Fa-f]", re.ASCII)
+_BASE32: Final = re.compile(rf"[A-Z2-7]{{{_SHORTEST * 8 // 5},}}|[a-z2-7]{{{_SHORTEST * 8 // 5},}}", re.ASCII)
+_ESCAPE: Final = re.compile(
+    r"\\+(?:u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,5})\}|x([0-9A-Fa-f]{2})|(?=[01])([0-7]{3})|([^ux]))",
+    re.ASCII | re.DOTALL,
+)
 _QUOTED: Final = re.compile(r"=(?:([0-9A-F]{2})|\r?\n)", re.ASCII)  # RFC 2045, section 6.7
 _NO_REST: Final = frozenset({1, 3, 6})  # characters of base32 that stand for no whole byte more
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}", re.ASCII)
@@ -45,8 +55,9 @@ _XZ_MEMORY: Final = 16 * 1_048_576  # bytes; its dictionary may be 4 GiB
 _XZ: Final = b"\xfd7zXZ\0"
 # What nothing here can read: Zstandard (RFC 8878), LZ4, zip.
 _SEALED_UP: Final = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"PK\x03\x04")
-# In base64: GZIP (RFC 1952), zlib (RFC 1950), bzip2, xz, and these.
-_PACKED: Final = re.compile(r"H4sI|eAE|eF[4-7]|eJ[w-z]|eN[o-r]|Qlpo|[/_]Td6WFo|KLUv|BCJNG|UEsDB")
+_GZIP: Final = b"\x1f\x8b\x08"  # RFC 1952
+_ZLIB: Final = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")  # RFC 1950
+_PACKED: Final = (_GZIP, *_ZLIB, _BZIP2, _XZ, *_SEALED_UP)
 
 
 _SIMPLE: Final = re.compile(r"[A-Za-z0-9._:/@+~,|-]*+", re.ASCII)  # of one line, and nothing in it is escaped
@@ -55,10 +66,9 @@ _MISALIGNED: Final = 64  # characters of base64 from which on it is looked for b
 
 def shows_all(text: str) -> bool:
     """Tell whether nothing but *text* itself can be read out of it; far quicker than to read it, in doubt False."""
-    if not _SIMPLE.fullmatch(text):
+    if not _SIMPLE.fullmatch(text) or _BYTES.search(text):
         return False
-    runs = _RUN.findall(text)
-    return not any(_PACKED.match(run) or any(map(_is_readable, _bytes_of(run))) for run in runs)
+    return not any(raw.startswith(_PACKED) or _is_readable(raw) for run in _RUN.findall(text) for raw in _bytes_of(run))
 
 
 class HiddenTooWellError(Exception):
@@ -91,8 +101,8 @@ class Sight:
         for run in _RUN.findall(text):
             for raw in _bytes_of(run):
                 yield from _readable(raw)
-            if _PACKED.match(run):
-                yield from _readable(self._unpacked(next(iter(_bytes_of(run)))))
+                if raw.startswith(_PACKED):
+                    yield from _readable(self._unpacked(raw))
 
     def _unpacked(self, raw: bytes) -> bytes:
         """What *raw* holds where it says that it is compressed; else nothing."""
@@ -120,7 +130,9 @@ def _rewritten(text: str) -> Iterator[str]:
     """*text* in the ways that leave it a text."""
     if not text.isascii():
         plain = unicodedata.normalize("NFKC", text)
-        yield "".join(letter for letter in plain if unicodedata.category(letter) not in _UNSEEN)
+        yield "".join(letter for letter in plain if unicodedata.category(letter) not in _UNSEEN).replace("\u3002", ".")
+    for found in _BYTES.finditer(text):
+        yield _BETWEEN_BYTES.sub("", text[found.start() - 2 : found.end()])
     if _CONTROL.search(text):
         yield _CONTROL.sub("", text)
     if _SPACE.search(text):
@@ -136,17 +148,19 @@ def _rewritten(text: str) -> Iterator[str]:
 
 
 def _unescaped(match: re.Match[str]) -> str:
-    code = match[1] or match[2]
-    return chr(int(code, 16)) if code else _BLANKS.get(match[3], match[3])
+    if code := match[1] or match[2] or match[3]:
+        return chr(int(code, 16))
+    return chr(int(match[4], 8)) if match[4] else _BLANKS.get(match[5], match[5])
 
 
 def _bytes_of(run: str) -> Iterator[bytes]:
     """The bytes for which *run* may stand; in base64 it may begin with up to three characters of something else."""
-    if _HEXADECIMAL.fullmatch(run):
-        yield bytes.fromhex(run[len(run) % 2 :])
+    for digits in _HEXADECIMAL.findall(run):
+        for start in range(1 + len(digits) % 2):
+            yield bytes.fromhex(digits[start : start + len(digits) // 2 * 2])
     if _BASE32.fullmatch(run):
         whole = run[:-1] if len(run) % 8 in _NO_REST else run
-        yield base64.b32decode(whole + "=" * (-len(whole) % 8))
+        yield base64.b32decode(whole + "=" * (-len(whole) % 8), casefold=True)
     coded = run.encode().translate(_URL_SAFE)
     for start in range(4 if len(run) >= _MISALIGNED else 1):
         yield _from_base64(coded[start:])

@@ -28,6 +28,7 @@ _SECRET_NAMES: Final = frozenset(
         "authorization",
     }
 )
+_BETWEEN_WORDS: Final = dict.fromkeys(map(ord, "-_ ."))
 _NAME: Final = "(?:(?:access|refresh|id)[-_]?)?token|bearer|password|(?:client[-_]?)?secret|api[-_]?key|authorization"
 _WORDS: Final = ("token", "bearer", "password", "secret", "key", "authorization")  # of which one is in each name
 # As a member of JSON or the like, a field of a form, an element of XML, a line of a header.
@@ -43,6 +44,9 @@ _BEARER: Final = re.compile(r"\bbearer\s++[\w~+/.-]", re.IGNORECASE)
 _DOTTED: Final = re.compile(r"[\w-]++(?:\.[\w-]*+){2,}+", re.ASCII)
 # RFC 7515 section 7.1; a JOSE header is a JSON object, and `{"` is `eyJ` in base64url; white space may stand before.
 _HEADER: Final = re.compile(r"e[w-z0-9_-]|[ICD7]", re.ASCII)
+_ALONE: Final = re.compile(r"(?<![\w-])e[w-z0-9_-][\w-]{10,}+(?!\.\.)", re.ASCII)
+# RFC 7515 section 7.2: the same in JSON, whose header may stand there as an object.
+_SIGNED: Final = ({"payload", "signature"}, {"payload", "signatures"})
 _SEGMENTS_SEALED: Final = 5  # of a compact JWE, RFC 7516 section 7.1
 _PLAIN_NAME: Final = re.compile("[A-Za-z_]{1,32}", re.ASCII)  # too short, and too plain, for a token
 # Parts of names that producers give to secrets; such a member makes no event a wrong one, and no refused one kept.
@@ -55,14 +59,14 @@ def plaintext_path(node: object, sight: Sight | None = None) -> Path | None:
     """Return the path to the first token in clear inside *node*, or None.
 
     A token in clear is a member named like one, or text that is or contains a compact JWS, `Bearer …`, or such a name
-    with its value, in whatever coding; so is text that is hidden too well to be read. A compact JWE is sealed, whole
-    or broken.
+    with its value, in whatever coding; so is text that is hidden too well to be read, and a JWS in JSON or in pieces,
+    known by its header. A compact JWE is sealed, whole or broken.
     """
     sight = sight or Sight()
     if isinstance(node, str):
         return () if is_plaintext(node, sight) else None
     if isinstance(node, dict):
-        return _first(node.items(), sight, named=True)
+        return ("payload",) if any(map(node.keys().__ge__, _SIGNED)) else _first(node.items(), sight, named=True)
     return _first(enumerate(node), sight, named=False) if isinstance(node, list) else None
 
 
@@ -108,7 +112,7 @@ def _gives_away(name: str, sight: Sight) -> bool:
 
 
 def _is_secret_name(name: str) -> bool:
-    return name.replace("-", "").replace("_", "").casefold() in _SECRET_NAMES
+    return name.translate(_BETWEEN_WORDS).casefold() in _SECRET_NAMES
 
 
 def _is_sealed(text: str) -> bool:
@@ -123,7 +127,9 @@ def _is_sealed(text: str) -> bool:
 def _tells(text: str) -> bool:
     if _speaks_of_secrets(text.lower()) and (_BEARER.search(text) or _NAMED.search(text)):
         return True
-    return "." in text and any(map(_holds_jws, _DOTTED.findall(text)))
+    if "." in text and any(map(_holds_jws, _DOTTED.findall(text))):
+        return True
+    return any(map(_is_jws_header, _ALONE.findall(text)))
 
 
 def _speaks_of_secrets(lower: str) -> bool:
@@ -148,6 +154,11 @@ def _begins_jws(segments: list[str], *, is_sealed: bool) -> bool:
     if any("enc" in header for header in headers):
         return any(_HEADER.match(each) and _object(each) is not None for each in segments[1:])
     return bool(headers) or ("eyJ" in segments[0] and not is_sealed)
+
+
+def _is_jws_header(segment: str) -> bool:
+    header = _object(segment)
+    return header is not None and "alg" in header and "enc" not in header
 
 
 def _headers(segment: str) -> Iterator[str]:

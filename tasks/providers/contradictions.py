@@ -1,4 +1,4 @@
-"""What an answer says against its own first word, at any depth: a success that tells of failure or of a living token."""
+"""What an answer says against its own first word, at any depth: a success that tells of failure, or of a live token."""
 
 from __future__ import annotations
 

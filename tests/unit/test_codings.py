@@ -54,6 +54,15 @@ CODINGS: dict[str, Callable[[str], str]] = {
     "base64 behind a name": lambda text: "the_name_" + _b64(("\n" * 64 + text).encode()),
     "base32": lambda text: base64.b32encode(text.encode()).decode(),
     "hexadecimal": lambda text: text.encode().hex(),
+    "base32 in lower case": lambda text: base64.b32encode(text.encode()).decode().lower(),
+    "hexadecimal behind a name": lambda text: "the_name_" + text.encode().hex().upper(),
+    "hexadecimal number": lambda text: "0x" + text.encode().hex(),
+    "hexadecimal pairs": lambda text: text.encode().hex(":"),
+    "literals of bytes": lambda text: ", ".join(f"0x{byte:02X}" for byte in text.encode()),
+    "gzip in hexadecimal": lambda text: gzip.compress(text.encode()).hex(),
+    "gzip in base32": lambda text: base64.b32encode(gzip.compress(text.encode())).decode(),
+    "octal escapes": lambda text: "".join(f"\\{ord(letter):03o}" for letter in text),
+    "braced escapes": lambda text: "".join(f"\\u{{{ord(letter):x}}}" for letter in text),
     "percent": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()),
     "a URL": lambda text: "https://a.example/?x=" + quote(text, safe=""),
     "JSON text": json.dumps,
@@ -90,6 +99,30 @@ def test_a_token_in_clear_is_found_in_every_coding(coding: str, place: str) -> N
     for text in IN_CLEAR:
         refusal = refused(ended(lambda event, text=text: PLACES[place](event, CODINGS[coding](text))))  # type: ignore[misc]
         assert (refusal.code.value, refusal.pointer, refusal.body_storable) == ("plaintext_token", place, False), text
+
+
+HEADER, PAYLOAD, SIGNATURE = JWS.split(".")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        {"protected": HEADER, "payload": PAYLOAD, "signature": SIGNATURE},
+        {"payload": PAYLOAD, "header": {"alg": "RS256"}, "signature": SIGNATURE},
+        {"payload": PAYLOAD, "signatures": [{"protected": HEADER, "signature": SIGNATURE}]},
+        json.dumps({"payload": PAYLOAD, "protected": HEADER, "signature": SIGNATURE}),
+        [HEADER, PAYLOAD, SIGNATURE],
+        {"a": HEADER, "b": PAYLOAD, "c": SIGNATURE},
+        {"a": f"{HEADER}.", "b": f"{PAYLOAD}.{SIGNATURE}"},
+        {"a": f"{HEADER}.{PAYLOAD}", "b": SIGNATURE},
+        f"{HEADER} / {PAYLOAD} / {SIGNATURE}",
+        f"{HEADER}\u3002{PAYLOAD}\u3002{SIGNATURE}",
+    ],
+)
+def test_a_token_is_found_in_json_or_in_pieces(pieces: object) -> None:
+    """RFC 7515 section 7.2, and what somebody took apart; a detached signature has no payload, and is none."""
+    assert plaintext_path({"a": pieces}) is not None
+    assert not is_plaintext(f"{HEADER}..{SIGNATURE}")
 
 
 BEYOND_ASCII = {"full width", "zero width"}
@@ -137,6 +170,7 @@ def test_no_text_stops_who_looks_for_tokens(text: str) -> None:
 def test_each_name_of_a_secret_gives_its_member_away(name: str) -> None:
     """As a member at any depth, and as a name in text that is JSON or a form itself."""
     assert {each.replace("_", "").replace("-", "").lower() for each in NAMES} == _SECRET_NAMES
+    assert plaintext_path({name.replace("_", " ").replace("-", "."): 1})
     assert plaintext_path({"a": [{name: 1}]}) == ("a", 0, name)
     assert is_plaintext(json.dumps({"a": {name: OPAQUE}}))
     assert is_plaintext(f"a=1&{name}={OPAQUE}")
@@ -158,7 +192,8 @@ HARMLESS = [
     "https://example.com/tokens?page=2", "token-service", "token_reference_id", "Disabled, since the contract ended.",
     "urn:corp:token:revoker", "urn:corp:password:reset-portal", "ada.byron@example.com", "key=value", '{"a": [1, 2]}',
     "web.eu.example.com", "1.2.3.4", "hr/terminations", "tel:+44 20 7946 0000", "eyJ", "a=b=c", "100 %", "x" * 500,
-    _b64(b"Disabled, since the contract ended."), "3" * 64,
+    _b64(b"Disabled, since the contract ended."), "3" * 64, "cookie-cutter", "urn:corp:cookie:1", "00:1a:2b:3c:4d:5e",
+    "6f:1d:" * 15 + "00", "2026-11-26 17:50:44", "passwords expire", "abcdefghijklmnopqrstuvwxyz", "0x1f",
 ]  # fmt: skip
 
 
