@@ -17,9 +17,10 @@ HIDDEN: Final = "•••"
 # All that stands before the last @ may be a password, however it is made.
 USERINFO: Final = re.compile(r"""(?<=://)[^\s"'<>]+(?=@)""")
 
-_ENCODE: Final = "percent-encode / ? # [ ] @ % ; and spaces in user name, password and path, e.g. %2F for /"
+_ENCODE: Final = "percent-encode / ? # [ ] @ % ; < > quotes and spaces in user name, password and path, e.g. %2F for /"
 _UNENCODED: Final = f"holds a character that must be encoded: {_ENCODE}"
-_ENCODED: Final = re.compile(r"(?:[^/?#\[\]@%;\s\x00-\x1f\x7f]|%[0-9A-Fa-f]{2})*")
+# Quotes and angle brackets are where texts say that a URL ends: one that holds some would be hidden in part only.
+_ENCODED: Final = re.compile(r"""(?:[^/?#\[\]@%;<>"'\s\x00-\x1f\x7f]|%[0-9A-Fa-f]{2})*""")
 _SERVER: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.,-]*)(?::(?P<port>[^/?]*))?(?P<rest>[/?].*)?", re.DOTALL)
 _PATH: Final = re.compile(r"(?:[^?#\[\]@%;\s\x00-\x1f\x7f]|%[0-9A-Fa-f]{2})*")
 _PORT: Final = re.compile(r"[0-9]{1,5}")

@@ -43,7 +43,9 @@ def fault(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> str:
 
 
 @pytest.mark.parametrize("head", [HEAD, "12", ""])
-@pytest.mark.parametrize("character", ["/", "?", "#", "[", "]", "@", "%", "%2", ";", " ", "\n", "@@", "/@", "]@["])
+@pytest.mark.parametrize(
+    "character", ["/", "?", "#", "[", "]", "@", "%", "%2", ";", " ", "\n", "@@", "/@", "]@[", *"<>\"'"]
+)
 @pytest.mark.parametrize("name", SERVERS)
 def test_an_unencoded_character_in_a_password_refuses_the_start(
     monkeypatch: pytest.MonkeyPatch, name: str, character: str, head: str
@@ -60,6 +62,18 @@ def test_an_unencoded_character_in_a_user_name_refuses_the_start(
 ) -> None:
     """Likewise."""
     assert "percent-encode" in fault(monkeypatch, name, SERVERS[name].replace("revoker:", f"a{character}b:"))
+
+
+@pytest.mark.parametrize("character", [chr(code) for code in range(33, 127)])
+@pytest.mark.parametrize("name", ["broker_url", "ledger_url"])
+def test_no_password_that_a_start_takes_is_shown(monkeypatch: pytest.MonkeyPatch, name: str, character: str) -> None:
+    """Whatever stands in it: where it was not refused, texts about the URL hide all of it."""
+    url = SERVERS[name].format(f"{HEAD}{character}{TAIL}")
+    monkeypatch.setenv(f"REVOKER_{name.upper()}", url)
+    text = (
+        "".join(faults()) or f"{shown(url)} {without_userinfo(f'{url}: refused')} {redacted(f'cannot reach {url!r}')}"
+    )
+    assert not [part for part in (HEAD, TAIL) if part in text]
 
 
 @pytest.mark.parametrize("port", ["x", "0", "65536", "-1", "1e3", "", "\uff15\uff16", "5672,5673", "99999999"])
