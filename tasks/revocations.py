@@ -13,7 +13,7 @@ from pydantic import AfterValidator, TypeAdapter
 
 from tasks.base import Held, Runtime
 from tasks.call import Attempt, Operation, ProviderCall
-from tasks.instants import expiry_of
+from tasks.instants import before, expiry_of
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 
 if TYPE_CHECKING:
@@ -54,12 +54,14 @@ async def revoke(runtime: Runtime, call: ProviderCall) -> State:
 async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient | Permanent | Held:
     """What is known already needs no call, nor does a token that has safely outlived its own expiry.
 
-    The margin is for clocks that differ.
+    The margin is for clocks that differ. A token that expired longer than that before its session ended did not: who
+    wrote so wrote local time for UTC, or never set it.
     """
     if call.known:
         return Settled(call.known.state, call.known.evidence, call.known.detail)
     expires_at = expiry_of(call.expires_at, call.occurred_at)
-    if expires_at is not None and runtime.now() - EXPIRY_MARGIN > expires_at:
+    earliest = before(call.occurred_at, EXPIRY_MARGIN)
+    if expires_at is not None and earliest <= expires_at < before(runtime.now(), EXPIRY_MARGIN):
         return Settled(State.EXPIRED, "expires_at")
     return await runtime.execute(call)
 

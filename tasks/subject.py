@@ -64,10 +64,11 @@ class SubjectIndex:
         """One hash of every name that `sub_id` gives the person, each with its issuer; None where it gives none.
 
         Two events have the same one where all names agree. Accounts are left out: they are what a call hits. An address
-        may be spelt otherwise; any other name is compared as it is, for an id may tell cases apart.
+        may be in capitals, and no more: `straße` is another domain than `strasse` (RFC 5891). Any other name is
+        compared as it is, for an id may tell cases apart.
         """
         names = {
-            (*it.scheme, normalised(it.value) if it.scheme == ("email",) else composed(it.value))
+            (*it.scheme, composed(it.value).strip().lower() if it.scheme == ("email",) else composed(it.value))
             for it in _names_in_sub_id(event)
             if it.names_person
         }

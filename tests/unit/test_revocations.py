@@ -128,5 +128,5 @@ async def test_a_call_that_was_never_tried_outlives_its_budget_behind_a_hold() -
 async def test_a_token_safely_past_its_expiry_needs_no_call(ago: timedelta, expected: State) -> None:
     """Five minutes of margin: a token that may still live by somebody's clock is revoked."""
     runtime = RecordingRuntime(Settled(State.ACCEPTED, "204"))
-    assert await revoke(runtime, call(expires_at=NOW - ago)) is expected
+    assert await revoke(runtime, call(occurred_at=NOW - ago, expires_at=NOW - ago)) is expected
     assert runtime.executed == (expected is State.ACCEPTED)

@@ -68,6 +68,16 @@ def test_events_whose_every_name_agrees_are_about_one_person(one: dict[str, Any]
         ({**ISSUED, "iss": "a", "sub": "bc"}, {**ISSUED, "iss": "ab", "sub": "c"}),
         ({**OPAQUE, "id": "AbC"}, {**OPAQUE, "id": "aBc"}),
         ({**OPAQUE, "id": "ada@example.com"}, ADA),
+        *(
+            ({"format": "email", "email": one}, {"format": "email", "email": other})
+            for one, other in (
+                ("ada@straße.example", "ada@strasse.example"),
+                ("ada@xn--strae-oqa.example", "ada@strasse.example"),
+                ("weiß@a.example", "weiss@a.example"),
+                ("ﬁ@a.example", "fi@a.example"),
+                ("a\u200bda@a.example", "ada@a.example"),
+            )
+        ),
         ({"format": "uri", "uri": "acct:ada@example.com"}, {"format": "account", "uri": "acct:ada@example.com"}),
         (parts(user=ADA, tenant=OPAQUE), parts(user=BOB, tenant=OPAQUE)),
     ],

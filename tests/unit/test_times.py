@@ -88,10 +88,16 @@ async def test_whatever_expires_in_the_future_is_asked_for_exactly_once(moment: 
 
 @pytest.mark.parametrize(
     ("before_event", "expected"),
-    [(timedelta(minutes=5), 0), (timedelta(days=1), 0), (timedelta(days=1, microseconds=1), 1), (timedelta(days=3), 1)],
+    [
+        (timedelta(minutes=5), 0),
+        (timedelta(minutes=5, microseconds=1), 1),
+        (timedelta(minutes=15), 1),  # as far as the nearest time zone is
+        (timedelta(hours=8), 1),
+        (timedelta(days=3), 1),
+    ],
 )
-async def test_an_expiry_of_days_before_the_event_was_never_set(before_event: timedelta, expected: int) -> None:
-    """A session does not end long after its token did. The cheap mistake is a call too many."""
+async def test_an_expiry_before_the_event_spares_no_token(before_event: timedelta, expected: int) -> None:
+    """It was never set, or is local time written as UTC. The cheap mistake is a call too many."""
     runtime, happened = RecordingRuntime(DONE), NOW - timedelta(minutes=10)
     await revoke(runtime, call(occurred_at=happened, expires_at=happened - before_event))
     assert runtime.executed == expected
