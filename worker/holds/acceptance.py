@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final
 
 from tasks.doubt import DIED
@@ -10,35 +12,55 @@ from tasks.outcome import CredentialFault, Settled, State
 from worker.holds.breaker import LATELY
 
 RULE: Final = "key_accepted_between_refusals"
+REFUSALS: Final = 3  # of one call, with a success between any two: chance, where a part of the provider is ill
 _REMEMBERED: Final = 20_000  # refused calls
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusals:
+    last: float  # that counted
+    count: int
 
 
 class Acceptance:
     """Of one credential. Times are those of a monotonic clock, in seconds.
 
     A refusal that does not say whether it means our credential or what the call names is decided by order alone: where
-    the credential was accepted for another call between two refusals of one call, it is that call's own reference that
+    the credential was accepted for other calls between the refusals of one call, it is that call's own reference that
     is dead. What a credential was good for before it was revoked decides nothing of calls that came afterwards.
+
+    Where a call is accepted that was refused before, the provider itself is fickle (one of its servers has not heard of
+    the key yet): then refusals decide nothing for a while.
     """
 
     def __init__(self) -> None:
-        self._accepted = -LATELY  # when the last request was sent that it was accepted for
-        self._refused: OrderedDict[str, float] = OrderedDict()  # call → when it was refused at first
+        self.last = -LATELY  # when the latest request was sent of those that are known to be accepted
+        self._fickle_until = -math.inf
+        self._refused: OrderedDict[str, _Refusals] = OrderedDict()
 
-    def accepted(self, outcome: object, sent: float) -> None:
+    def accepted(self, call_id: str, outcome: object, sent: float) -> None:
         """Learn from the *outcome* of a call that was *sent* then."""
-        if isinstance(outcome, Settled) and outcome.state in {State.ACCEPTED, State.CONFIRMED}:
-            self._accepted = max(self._accepted, sent)
+        if not (isinstance(outcome, Settled) and outcome.state in {State.ACCEPTED, State.CONFIRMED}):
+            return
+        self.last = max(self.last, sent)
+        if self._refused.pop(call_id, None):
+            self._fickle_until = sent + LATELY
 
-    def judged(self, call_id: str, refusal: CredentialFault, now: float) -> Settled | None:
+    def judged(self, call_id: str, refusal: CredentialFault, proof: float, now: float) -> Settled | None:
         """The outcome of a call that is refused again, where it is known that the credential is not meant.
 
-        Nor is the instance in doubt for it, which accepted another call meanwhile.
+        *proof* is `last` as it was when this call was sent. Nor is the instance in doubt for it, which accepted other
+        calls meanwhile.
         """
-        first = self._refused.setdefault(call_id, now)
+        before = self._refused.get(call_id)
+        is_proved = before is None or (before.last < proof and now - proof < LATELY)
+        if is_proved:
+            self._refused[call_id] = _Refusals(now, before.count + 1 if before else 1)
         if len(self._refused) > _REMEMBERED:
             self._refused.popitem(last=False)
-        if not (first < self._accepted and now - self._accepted < LATELY):
+        if not is_proved or self._refused[call_id].count < REFUSALS or now < self._fickle_until:
             return None
         del self._refused[call_id]
-        return Settled(State.ALREADY_REVOKED, "401 twice, key accepted between", {**refusal.detail, DIED: RULE})
+        return Settled(
+            State.ALREADY_REVOKED, "401 again and again, key accepted between", {**refusal.detail, DIED: RULE}
+        )

@@ -69,7 +69,7 @@ class Guard:
         if isinstance(admitted, Held):
             return admitted
         known, sent = self._known[call.provider], time.monotonic()
-        era = known.era
+        era, proof = known.era, known.acceptance.last
         with known.room(call.source, is_doubted=self._is_doubted(call)) if ours else nullcontext():
             outcome = await make()
         if isinstance(outcome, CredentialFault) and not ours:  # a contradiction: an operator must look
@@ -77,10 +77,10 @@ class Guard:
         if isinstance(outcome, CredentialFault) and era != known.era:  # of the one that was in force before
             return Transient(outcome.reason, detail=outcome.detail)
         if era == known.era:
-            known.acceptance.accepted(outcome, sent)
+            known.acceptance.accepted(call.call_id, outcome, sent)
         seen = Sighting(symptom(outcome), call.call_id, _subject(call), ours, call.source)
         self._learn(call.provider, seen, outcome, admitted)
-        return await self._verdict(call.provider, seen, outcome, is_probe=bool(admitted))
+        return await self._verdict(call.provider, seen, outcome, proof, is_probe=bool(admitted))
 
     def credential_changed(self, provider: str) -> None:
         """Have what the worker's own credential was refused for probed at once: another one is in force."""
@@ -198,7 +198,7 @@ class Guard:
         terms = self._terms
         return min(terms.cap, terms.first * 2.0 ** min(strikes - 1, 16) * (1 + 0.25 * self._chance()))
 
-    async def _verdict(self, provider: str, seen: Sighting, outcome: Outcome, *, is_probe: bool) -> Verdict:
+    async def _verdict(self, provider: str, seen: Sighting, outcome: Outcome, proof: float, is_probe: bool) -> Verdict:  # noqa: FBT001 - said by its one caller
         """What the call came to; where its failure is the provider's or our credential's, it waits and burns nothing.
 
         A failure that may be about this call alone burns its attempt: it is tried again, and some day given up.
@@ -211,7 +211,8 @@ class Guard:
             return self._held(blamed, tried=True)
         if not isinstance(outcome, CredentialFault):
             return outcome
-        judged = known.acceptance.judged(seen.call_id, outcome, time.monotonic()) if outcome.is_ambiguous else None
+        judge = known.acceptance.judged
+        judged = judge(seen.call_id, outcome, proof, time.monotonic()) if outcome.is_ambiguous else None
         return judged or Transient(outcome.reason, detail=outcome.detail)
 
     def _behind(self, provider: str, seen: Sighting) -> list[Standing]:
