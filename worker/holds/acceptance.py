@@ -12,13 +12,13 @@ from tasks.outcome import CredentialFault, Settled, State
 from worker.holds.breaker import LATELY
 
 RULE: Final = "key_accepted_between_refusals"
-REFUSALS: Final = 3  # of one call, with a success between any two: chance, where a part of the provider is ill
+REFUSALS: Final = 3  # of one call: by the last, other calls have told whether the provider is fickle
 _REMEMBERED: Final = 20_000  # refused calls
 
 
 @dataclass(frozen=True, slots=True)
 class _Refusals:
-    last: float  # that counted
+    first: float
     count: int
 
 
@@ -26,7 +26,7 @@ class Acceptance:
     """Of one credential. Times are those of a monotonic clock, in seconds.
 
     A refusal that does not say whether it means our credential or what the call names is decided by order alone: where
-    the credential was accepted for other calls between the refusals of one call, it is that call's own reference that
+    the credential was accepted for another call between the refusals of one call, it is that call's own reference that
     is dead. What a credential was good for before it was revoked decides nothing of calls that came afterwards.
 
     Where a call is accepted that was refused before, the provider itself is fickle (one of its servers has not heard of
@@ -52,15 +52,12 @@ class Acceptance:
         *proof* is `last` as it was when this call was sent. Nor is the instance in doubt for it, which accepted other
         calls meanwhile.
         """
-        before = self._refused.get(call_id)
-        is_proved = before is None or (before.last < proof and now - proof < LATELY)
-        if is_proved:
-            self._refused[call_id] = _Refusals(now, before.count + 1 if before else 1)
+        before = self._refused.get(call_id, _Refusals(now, 0))
+        self._refused[call_id] = known = _Refusals(before.first, before.count + 1)
         if len(self._refused) > _REMEMBERED:
             self._refused.popitem(last=False)
-        if not is_proved or self._refused[call_id].count < REFUSALS or now < self._fickle_until:
+        is_proved = known.first < proof and now - proof < LATELY
+        if not is_proved or known.count < REFUSALS or now < self._fickle_until:
             return None
         del self._refused[call_id]
-        return Settled(
-            State.ALREADY_REVOKED, "401 again and again, key accepted between", {**refusal.detail, DIED: RULE}
-        )
+        return Settled(State.ALREADY_REVOKED, "401 three times, key accepted between", {**refusal.detail, DIED: RULE})
