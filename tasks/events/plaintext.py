@@ -66,7 +66,7 @@ def plaintext_path(node: object, sight: Sight | None = None) -> Path | None:
     if isinstance(node, str):
         return () if is_plaintext(node, sight) else None
     if isinstance(node, dict):
-        return ("payload",) if any(map(node.keys().__ge__, _SIGNED)) else _first(node.items(), sight, named=True)
+        return ("payload",) if _is_jws(node) else _first(node.items(), sight, named=True)
     return _first(enumerate(node), sight, named=False) if isinstance(node, list) else None
 
 
@@ -154,6 +154,10 @@ def _begins_jws(segments: list[str], *, is_sealed: bool) -> bool:
     if any("enc" in header for header in headers):
         return any(_HEADER.match(each) and _object(each) is not None for each in segments[1:])
     return bool(headers) or ("eyJ" in segments[0] and not is_sealed)
+
+
+def _is_jws(node: Mapping[str, object]) -> bool:
+    return any(map(node.keys().__ge__, _SIGNED)) and isinstance(node["payload"], str)
 
 
 def _is_jws_header(segment: str) -> bool:
