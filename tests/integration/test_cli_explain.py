@@ -70,6 +70,17 @@ def test_a_refused_unit_that_was_replayed_is_told_by_its_calls(installation: Ins
     assert installation.json("explain", "--event", "event-9")["out"] is True
 
 
+def test_a_replay_is_told_by_no_call_that_was_made_before_it(installation: Installation) -> None:
+    """A good session and a bad one at one provider: the good one's success says nothing of the bad one's replay."""
+    letter = dead_call(event_id="event-9", provider="genesys", source="urn:test")
+    installation.desk.ledger.record([told(letter, State.ACCEPTED)])
+    installation.desk.replay(installation.desk.fill(dead_unit(event_id="event-9")))
+    assert "genesys replayed" in installation.run("explain", "--event", "event-9", code=1).stdout
+    other = dead_call(event_id="event-9", provider="genesys", source="urn:test")
+    installation.desk.ledger.record([told(other, State.ACCEPTED)])
+    assert installation.json("explain", "--event", "event-9")["out"] is True
+
+
 WIDE: Final = {
     "provider": "genesys",
     "operation": Operation.GENESYS_DELETE_TOKEN,

@@ -57,8 +57,8 @@ def judged(
     rows: Sequence[CallRow], is_superseded: Callable[[CallRow], bool], is_unproved: Callable[[CallRow], bool]
 ) -> list[Standing]:
     """Where each of *rows* stands, each judged by itself. A replayed part that became calls is told by these."""
-    became = {(row.source, row.event_id, provider) for row in rows if row.kind == "call" for provider in _of(row)}
-    left = (row for row in rows if not (_is_replayed(row) and (row.source, row.event_id, row.provider) in became))
+    calls = [row for row in rows if row.kind == "call"]
+    left = (row for row in rows if not (_is_replayed(row) and any(_came_of(call, row) for call in calls)))
     return [Standing(row, _verdict(row, is_superseded, is_unproved)) for row in left]
 
 
@@ -100,9 +100,13 @@ def _is_replayed(row: CallRow) -> bool:
     return row.kind != "call" and row.state is State.REPLAYED
 
 
-def _of(call: CallRow) -> tuple[str | None, ...]:
-    """The parts of its event that *call* tells of: its provider's, and the whole."""
-    return call.provider, None
+def _came_of(call: CallRow, letter: CallRow) -> bool:
+    """Whether *call* is of the part of the event that *letter* tells of, its provider's or the whole, and came later.
+
+    One that was made before tells nothing of the replay, which may die again.
+    """
+    is_part = letter.provider in {call.provider, None}
+    return is_part and (call.source, call.event_id) == (letter.source, letter.event_id) and call.is_since(letter)
 
 
 def _without_session(standings: Sequence[Standing]) -> str:

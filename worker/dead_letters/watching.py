@@ -77,9 +77,10 @@ class Watch:
         return row.event_id is not None and _all_settled(self._parts(row))
 
     def _parts(self, row: DeadLetterHead) -> list[CallRow]:
-        """What the intake made of a replayed event, or of one provider's part of it."""
+        """What the intake made of a replayed event, or of one provider's part of it, since the replay began."""
         parts = self._ledger.calls_of_event(row.event_id or "", row.source)
-        mine = [part for part in parts if part.dead_letter_id != row.dead_letter_id]
+        letter = next((part for part in parts if part.dead_letter_id == row.dead_letter_id), None)
+        mine = [part for part in parts if part is not letter and (letter is None or part.is_since(letter))]
         return [part for part in mine if row.provider is None or part.provider == row.provider]
 
     def _move(self, row: DeadLetterHead, to: set[str]) -> None:

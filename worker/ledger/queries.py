@@ -157,6 +157,7 @@ def _letter_lines(condition: ColumnElement[bool]) -> Select[Any]:
         *(null().label(name) for name in ("next_attempt_at", "duration_ms", "exposure_seconds")),
         letter.kind,
         letter.dead_letter_id,
+        letter.claimed_at,
     ).where(letter.kind != "call", condition)
 
 

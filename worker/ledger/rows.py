@@ -61,6 +61,15 @@ class CallRow:
     change: int
     target: str | None = None  # keyed hash of what it hits: equal, it is the same user or token
     person: str | None = None  # keyed hash of all names of the person: equal, every one of them agrees
+    claimed_at: datetime | None = None  # of a dead letter: when its last replay began
+
+    def is_since(self, letter: CallRow) -> bool:
+        """Whether the last news of it came after the replay of *letter* began.
+
+        By the ledger's own count, or by clocks: news may come before the ledger hears that the replay is on its way.
+        """
+        began = letter.claimed_at
+        return self.change > letter.change or (began is not None and self.at is not None and self.at >= began)
 
 
 @dataclass(frozen=True, slots=True)
