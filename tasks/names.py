@@ -30,6 +30,15 @@ def normalised(name: str) -> str:
     return f"{_folded(local)}@{host}" if _is_host(host) else _folded(seen)
 
 
+def address(name: str) -> str:
+    """*name*, of a mailbox, in a spelling that no other mailbox has: `straße` is another domain than `strasse`.
+
+    Only capitals, composition, and how the labels of its domain are coded make no difference (RFC 5891).
+    """
+    local, at, domain = composed(name.strip()).rpartition("@")
+    return composed(f"{local.lower()}{at}{_domain(domain)}")
+
+
 def composed(name: str) -> str:
     """*name* with every character in its composed form (NFC): else as it is, for an id may tell cases apart."""
     return unicodedata.normalize("NFC", name)
@@ -61,8 +70,12 @@ def _folded(name: str) -> str:
 
 
 def _host(domain: str) -> str:
+    return composed(_domain(domain).casefold())
+
+
+def _domain(domain: str) -> str:
     """A host's name as Unicode, mapped as before a look-up (UTS 46: NFKC, case, dots), without the root's dot."""
-    mapped = unicodedata.normalize("NFKC", domain).casefold().replace("\u3002", ".")
+    mapped = unicodedata.normalize("NFKC", domain).lower().replace("\u3002", ".")
     return composed(".".join(map(_u_label, mapped.removesuffix(".").split("."))))
 
 
@@ -70,7 +83,7 @@ def _u_label(label: str) -> str:
     if not label.startswith("xn--"):
         return label
     try:
-        return unicodedata.normalize("NFKC", _seen(label[4:].encode().decode("punycode"))).casefold()
+        return unicodedata.normalize("NFKC", _seen(label[4:].encode().decode("punycode"))).lower()
     except UnicodeError:
         return label
 

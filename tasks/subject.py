@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tasks.events import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, Uri, UserDisabled
-from tasks.names import composed, mask, normalised
+from tasks.names import address, composed, mask, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,11 +64,10 @@ class SubjectIndex:
         """One hash of every name that `sub_id` gives the person, each with its issuer; None where it gives none.
 
         Two events have the same one where all names agree. Accounts are left out: they are what a call hits. An address
-        may be in capitals, and no more: `straße` is another domain than `strasse` (RFC 5891). Any other name is
-        compared as it is, for an id may tell cases apart.
+        may be spelt otherwise; any other name is compared as it is, for an id may tell cases apart.
         """
         names = {
-            (*it.scheme, composed(it.value).strip().lower() if it.scheme == ("email",) else composed(it.value))
+            (*it.scheme, address(it.value) if it.scheme == ("email",) else composed(it.value))
             for it in _names_in_sub_id(event)
             if it.names_person
         }
