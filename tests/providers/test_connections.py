@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -54,15 +54,23 @@ class Gateway:
         self.say_more, self.hung_up = asyncio.Event(), asyncio.Event()
         self.connections = 0
         self.url = ""
+        self._talking: list[asyncio.StreamWriter] = []
 
-    async def start(self) -> asyncio.Server:
-        """Listen on a free port of 127.0.0.1."""
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Listen on a free port of 127.0.0.1, and hang up at the end: a client may keep its connections for long."""
         server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-        return server
+        try:
+            yield
+        finally:
+            server.close()
+            for each in self._talking:
+                each.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._talking.append(writer)
         is_first = self.connections == 1
         await reader.readuntil(b"\r\n\r\n")
         writer.write(self._first if is_first else BAD)
@@ -99,7 +107,7 @@ async def status(edge: Edge, url: str) -> int:
 async def test_what_arrives_behind_an_answer_closes_the_connection(edge: Edge, first: str, extra: str) -> None:
     """However late: the next call has a connection, and an answer, of its own."""
     gateway = Gateway(ANSWERS[first], EXTRAS[extra])
-    async with await gateway.start():
+    async with gateway.listening():
         assert await status(edge, gateway.url) // 100 == 2
         gateway.say_more.set()
         async with asyncio.timeout(5):
@@ -115,7 +123,7 @@ async def test_what_arrives_in_the_packet_of_an_answer_closes_the_connection(
 ) -> None:
     """The answer itself may be taken, or the call be tried again; the next call never gets the rest."""
     gateway = Gateway(ANSWERS[first] + EXTRAS[extra])
-    async with await gateway.start():
+    async with gateway.listening():
         got = await edge.send(asking(gateway.url), edge.deadline())
         assert isinstance(got, Transient) or got.status // 100 == 2
         async with asyncio.timeout(5):
@@ -156,7 +164,7 @@ async def test_what_has_arrived_but_was_not_read_yet_closes_the_connection(edge:
 async def test_a_clean_connection_is_used_again(edge: Edge, first: str) -> None:
     """Keeping connections is what makes a revocation fast."""
     gateway = Gateway(b"HTTP/1.1 103 Early Hints\r\n\r\n" + ANSWERS[first])
-    async with await gateway.start():
+    async with gateway.listening():
         assert await status(edge, gateway.url) // 100 == 2
         assert [await status(edge, gateway.url) for _ in range(3)] == [503] * 3
         assert gateway.connections == 1
