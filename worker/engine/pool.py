@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
 import click
@@ -16,10 +16,13 @@ from celery import signals
 from celery.concurrency.base import BasePool
 from celery.exceptions import SoftTimeLimitExceeded
 
+from tasks.call import Lane
 from worker.engine.tracer import Tracer
+from worker.engine.turnstile import Turnstile
 
 logger = logging.getLogger(__name__)
 
+_ROUTINE: Final = f".{Lane.ROUTINE}"  # the end of a routine call's routing key
 _UNLIMITED: Final = contextlib.nullcontext()
 UNWINDING: Final = 2.0  # seconds that cancelled tasks get to let go of what they hold
 
@@ -50,6 +53,7 @@ class AsyncioPool(BasePool):
         self._loop: asyncio.AbstractEventLoop = host.loop.asyncio
         self._grace: float = host.grace
         self._trace = Tracer(self.app)
+        self._turnstile = Turnstile(self._loop)
         signals.worker_shutting_down.connect(self._on_signal)
 
     def apply_async(self, _target: object, args: tuple[Any, ...], **asked: Any) -> None:  # noqa: ANN401 - celery's
@@ -84,6 +88,8 @@ class AsyncioPool(BasePool):
 
     async def _perform(self, job_id: int, job: _Job, name: str, task_id: str, request: dict[str, Any]) -> None:
         try:
+            if _is_routine(request):
+                await self._turnstile.passing()
             job.accepted(job_id, time.monotonic())
             async with asyncio.timeout(job.hard_limit) if job.hard_limit else _UNLIMITED:
                 traced = await self._trace(name, task_id, request, job.soft_limit)
@@ -118,6 +124,11 @@ class AsyncioPool(BasePool):
 
     def _get_info(self) -> dict[str, Any]:
         return {**super()._get_info(), "in-flight": len(self._tasks), "shutdown-grace": self._grace}
+
+
+def _is_routine(request: Mapping[str, Any]) -> bool:
+    key = (request.get("delivery_info") or {}).get("routing_key") or ""
+    return str(key).endswith(_ROUTINE)
 
 
 class NoAutoscaler:
