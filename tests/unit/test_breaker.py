@@ -76,7 +76,7 @@ def test_what_several_sources_meet_holds_everybody(found: Symptom) -> None:
     assert set(first[: HANDFUL - 1]) == {None}
 
 
-@pytest.mark.parametrize("found", sorted(BY_DATA - {Symptom.AMBIGUOUS}))
+@pytest.mark.parametrize("found", sorted(BY_DATA - {Symptom.AMBIGUOUS}, key=str))
 def test_where_others_are_served_the_failures_of_one_source_hold_nobody(found: Symptom) -> None:
     """They are about what it asks for, and each of its calls comes to what it comes to. Until that was long ago."""
     now = [0.0]
