@@ -48,6 +48,7 @@ _ALONE: Final = re.compile(r"(?<![\w-])e[w-z0-9_-][\w-]{10,}+(?!\.\.)", re.ASCII
 # RFC 7515 section 7.2: the same in JSON, whose header may stand there as an object.
 _SIGNED: Final = ({"payload", "signature"}, {"payload", "signatures"})
 _SEGMENTS_SEALED: Final = 5  # of a compact JWE, RFC 7516 section 7.1
+_LONGEST_TAG: Final = 16  # bytes, of A256GCM (RFC 7518 section 5.3); its IV has 12
 _PLAIN_NAME: Final = re.compile("[A-Za-z_]{1,32}", re.ASCII)  # too short, and too plain, for a token
 # Parts of names that producers give to secrets; such a member makes no event a wrong one, and no refused one kept.
 _SUSPICIOUS: Final = re.compile("token|secret|passw|passphrase|jwt|cookie|bearer|api_?-?key|credentials|saml")
@@ -116,12 +117,27 @@ def _is_secret_name(name: str) -> bool:
 
 
 def _is_sealed(text: str) -> bool:
-    """Whether *text* is a compact JWE, with nothing to read in it but a harmless header."""
+    """Whether *text* is a compact JWE, with nothing to read in it but a harmless header.
+
+    What is sealed is bytes of chance, in which a dozen signs of a text or the first bytes of an archive stand now and
+    then: a segment says something only where all of it is text.
+    """
     if not (text.startswith("eyJ") and _JWE.fullmatch(text)):
         return False
     header, *segments = text.split(".")
     opened = _object(header)
-    return opened is not None and "enc" in opened and all(map(shows_all, segments)) and plaintext_path(opened) is None
+    return (
+        opened is not None and "enc" in opened and not any(map(_is_text, segments)) and plaintext_path(opened) is None
+    )
+
+
+def _is_text(segment: str) -> bool:
+    """Whether *segment* is longer than an IV or a tag, and stands for signs of ASCII alone, as every token does."""
+    try:
+        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    except (binascii.Error, ValueError):
+        return True  # no base64: nothing is sealed there
+    return len(raw) > _LONGEST_TAG and all(32 <= byte < 127 or byte in b"\t\n\r" for byte in raw)  # noqa: PLR2004 - ASCII
 
 
 def _tells(text: str) -> bool:

@@ -15,8 +15,8 @@ from worker.publisher import Message
 
 USERS = [str(uuid.UUID(int=n)) for n in range(1, 41)]
 MALFORMED = {
-    "event.malformed_json": [b"", b"{", b"[]", b'{"a":1,"a":2}', b"\xff\xfe", b'{"n":NaN}', b"[" * 10_000],
-    "event.not_cloudevents": [b"{}", b'{"specversion":"0.3"}'],
+    "event.malformed_json": [b"", b"{", b'{"a":1,"a":2}', b"\xff\xfe", b'{"n":NaN}', b"[" * 10_000],
+    "event.not_cloudevents": [b"{}", b"[]", b"42", b'{"specversion":"0.3"}'],
     "event.too_large": [b" " * 65_537],
 }
 

@@ -133,7 +133,8 @@ def test_a_name_that_nobody_resolves_is_waited_for(rabbitmq_url: str, tmp_path: 
     name = Name("broker.test", tmp_path)
     system = System(tmp_path / "system", rabbitmq_url, processes)
     ids, _ = events(system, 20)
-    system.env |= dict(name.env) | {"REVOKER_BROKER_URL": rabbitmq_url.replace("127.0.0.1", "broker.test")}
+    elsewhere = {"REVOKER_BROKER_URL": rabbitmq_url.replace("127.0.0.1", "broker.test")}
+    system.env |= {**name.env, **elsewhere, "REVOKER_BROKER_ACCEPT_RISK": "plaintext"}
     running = system.start()
     for process in running:
         said(process, "broker.unreachable")

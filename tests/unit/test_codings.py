@@ -285,3 +285,38 @@ def test_typed_attributes_of_binary_mode_are_read_as_the_binding_says(prefix: st
     assert parse_event(body, now=NOW, headers=kept) == event
     aware = {**attributes, f"{prefix}time": moment.replace(tzinfo=UTC)}
     assert not isinstance(parse_event(body, now=NOW, headers=aware), InvalidEvent)
+
+
+def _segment(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+_CHANCE = b"\x00\xff\x81\xfe"
+UNLUCKY = [
+    *(
+        magic + bytes(range(128, 188))
+        for magic in (b"\x1f\x8b\x08", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"BZh9", b"x\x9c")
+    ),
+    _CHANCE + b"Bearer abcdefghijklmnop" + _CHANCE * 6,
+    _CHANCE * 4 + b"token=abcdef0123456789&x" + _CHANCE,
+    bytes(40),
+]
+
+
+@pytest.mark.parametrize("unlucky", UNLUCKY)
+@pytest.mark.parametrize("place", ["key", "iv", "sealed", "tag"])
+def test_no_bytes_of_chance_in_a_sealed_credential_are_a_token(place: str, unlucky: bytes) -> None:
+    """A credential that is refused for what its encryption happens to look like is a session that stays alive."""
+    lengths = {"key": 40, "iv": 12, "sealed": 70, "tag": 16}
+    raw = {name: bytes([200]) * size for name, size in lengths.items()}
+    raw[place] = unlucky if place in {"key", "sealed"} else (unlucky * 2)[-lengths[place] :]
+    header = _segment(json.dumps({"alg": "ECDH-ES+A256KW", "enc": "A256GCM", "kid": "k"}).encode())
+    assert not is_plaintext(".".join([header, *map(_segment, raw.values())]))
+
+
+@given(st.binary(min_size=40, max_size=40), st.binary(min_size=12, max_size=12), st.binary(min_size=41, max_size=99))
+def test_no_sealed_credential_is_taken_for_a_token(key: bytes, iv: bytes, sealed: bytes) -> None:
+    """Whatever its bytes: only where all of a segment is text does it say something."""
+    header = _segment(json.dumps({"alg": "RSA-OAEP-256", "enc": "A256GCM", "kid": "k"}).encode())
+    compact = ".".join([header, *map(_segment, (b"\x00" + key, iv, b"\xff" + sealed, iv + b"\x00" * 4))])
+    assert not is_plaintext(compact)
