@@ -1,8 +1,6 @@
 """Which dead letters a replay leaves alone, and what force can do about it."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -13,13 +11,7 @@ from tasks.outcome import State
 from worker.dead_letters import Refusal, plan_replay
 from worker.ledger import DeadLetterRow
 
-
-@pytest.fixture
-def local_desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk on the embedded broker: the guards ask the ledger alone."""
-    made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
-    yield made
-    made.close()
+pytest_plugins = ["desk_fixtures"]
 
 
 def refusal_of(desk: Desk, row: DeadLetterRow, *, force: bool = False) -> Refusal | None:

@@ -4,7 +4,6 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,23 +19,9 @@ from worker.ledger import DeadLetterState
 from worker.publisher import Publisher
 from worker.recorder import Recorder
 
+pytest_plugins = ["desk_fixtures"]
+
 PAST = ("x-death", "x-first-death", "x-last-death")
-
-
-@pytest.fixture
-def desk(tmp_path: Path, broker_url: str) -> Iterator[Desk]:
-    """A desk on each broker in turn."""
-    made = Desk(tmp_path, broker_url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def local_desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk on the embedded broker, for what does not depend on the broker."""
-    made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
-    yield made
-    made.close()
 
 
 def test_a_replayed_call_is_back_in_its_own_queue_afresh(desk: Desk) -> None:

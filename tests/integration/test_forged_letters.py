@@ -1,9 +1,7 @@
 """Who can write to the ledger gets nothing replayed that a process of ours did not make."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,17 +18,11 @@ from worker.ledger import DeadLetterRow, DeadLetterState
 from worker.ledger.tables import bodies, dead_letters
 from worker.publisher import Message
 
+pytest_plugins = ["desk_fixtures"]
+
 TYPE = "user.disabled"
 ADA = {"sub_id": {"format": "opaque", "id": "ada"}}
 AHEAD = timedelta(hours=1)  # refused for now: our clock, or the producer's, is wrong
-
-
-@pytest.fixture
-def local_desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk on the embedded broker, for what does not depend on the broker."""
-    made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
-    yield made
-    made.close()
 
 
 def structured(age: timedelta = timedelta(), event_id: str = "e1") -> Message:

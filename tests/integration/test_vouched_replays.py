@@ -1,9 +1,8 @@
 """What a replay vouches for: what the intake and the worker made, once, for some hours. On each broker."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -17,25 +16,11 @@ from worker.dead_letters import Replayer
 from worker.ledger import DeadLetterState
 from worker.publisher import Message, Publisher
 
+pytest_plugins = ["desk_fixtures"]
+
 TYPE = "user.disabled"
 ADA = {"sub_id": {"format": "opaque", "id": "ada"}}
 AHEAD = timedelta(hours=1)  # refused for now: our clock, or the producer's, is wrong
-
-
-@pytest.fixture
-def desk(tmp_path: Path, broker_url: str) -> Iterator[Desk]:
-    """A desk on each broker in turn."""
-    made = Desk(tmp_path, broker_url)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def local_desk(tmp_path: Path) -> Iterator[Desk]:
-    """A desk on the embedded broker, for what does not depend on the broker."""
-    made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
-    yield made
-    made.close()
 
 
 def binary(event_id: str, source: str = "urn:hr", kind: str = TYPE, ahead: timedelta = AHEAD) -> Message:
