@@ -6,7 +6,7 @@ TEST_FOLDERS := $(sort $(dir $(wildcard tests/*/*.py)))
 UV_VERSION := 0.13.8
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help run test bench chaos fuzz lint types imports check audit sbom servers lock format clean
+.PHONY: help run test bench chaos fuzz lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -48,6 +48,9 @@ audit: .venv/.dev ## known vulnerabilities of all dependencies (offline: says so
 sbom: .venv/.dev ## what the image is made of, with hashes: revoker.cdx.json (CycloneDX 1.6)
 	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --spec-version 1.6 \
 	  --output-reproducible --of JSON --output-file revoker.cdx.json requirements.lock
+
+docs: .venv/.dev ## write the tables of settings, sums and figures into README.md and docs/
+	PYTHONPATH=tests $(BIN)/python -m doc_tables
 
 format: .venv/.dev ## let ruff lay out the code
 	$(BIN)/ruff format $(SOURCES)

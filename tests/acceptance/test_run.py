@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from documents import blocks, section
 from servers import Daemon, Processes, free_port, wait_until
 
 from tasks.outcome import State
@@ -41,6 +43,7 @@ ALL_REASONS = {
     "route.unknown_provider": 1,
     "route.unresolvable": 1,
 }
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n"
 STAYS = "Everything stays up until Ctrl-C"
 
 
@@ -159,6 +162,25 @@ def test_the_next_steps_work_in_another_terminal(staying: Daemon, tmp_path: Path
         typed = subprocess.run(shell, cwd=tmp_path, env=environment({}), capture_output=True, timeout=30, check=False)
         assert typed.returncode == ("explain" in line), typed.stderr.decode()  # he is not out yet
         assert typed.stdout
+
+
+def test_the_first_event_of_the_readme_is_revoked(staying: Daemon, tmp_path: Path) -> None:
+    """Its lines, typed as they stand beside a staying run, end with the person out everywhere."""
+    says(staying, STAYS)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    [shell] = blocks("sh", section("A first event"))
+    export, publish, explain = shell.splitlines()
+    assert re.fullmatch(UUID, typed(f"{export}\n{publish}", tmp_path))
+    verdict = blocks("text", section("A first event"))[0].splitlines()[-1]
+    wait_until(lambda: verdict in typed(f"{export}\n{explain}", tmp_path), 20, verdict)
+
+
+def typed(lines: str, folder: Path) -> str:
+    """What shell *lines* print on stdout."""
+    shell = ["/bin/sh", "-c", lines]
+    return subprocess.run(
+        shell, cwd=folder, env=environment({}), capture_output=True, text=True, timeout=30, check=False
+    ).stdout
 
 
 def test_a_killed_run_leaves_nothing_behind_that_confuses_the_next(staying: Daemon, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from system import System, digest
 
 # Not wibmo: a second call with a reference that is dead already is answered like a refused key, and ends as a dead
-# letter (README, "What is promised"); rows whose fault repeats no call name it themselves.
+# letter (docs/promises.md); rows whose fault repeats no call name it themselves.
 PROVIDERS: Final = ("finbourne", "genesys", "genesys-eu")
 
 

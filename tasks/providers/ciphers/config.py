@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal, Self
 
 from joserfc.jwk import RSAKey
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from tasks.providers.ciphers.coding import Encoding, decoded
 
@@ -19,26 +19,42 @@ MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
 class CipherConfig(BaseModel):
     """How bodies are encrypted. Errors name the field and never a value.
 
-    *key* is coded as *key_encoding* says, or is a PEM (PKCS 8) RSA private key for scheme `jwe`; *peer_key* is then the
-    provider's public PEM to encrypt to, where it is not the public half of *key* itself. *iv* and *fixed_iv* (16 bytes,
-    coded as the key is) describe `aes-cbc`, and so does *mac_key* (another key of 32 bytes or more, coded likewise):
-    with it an HMAC-SHA-256 of IV and ciphertext stands behind them, checked before anything is decrypted; without it
-    only TLS keeps an answer from being changed on the way. *encoding* describes the AES schemes: a compact JWE and a
-    plain body have a form of their own. `aes-ecb` shows equal blocks and `none` shows everything: either is refused
-    unless *accept_risk* names it.
+    A compact JWE and a plain body have a form of their own: *encoding* is for the AES schemes. `aes-ecb` shows equal
+    blocks and `none` shows everything.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    scheme: Literal["aes-gcm", "aes-cbc", "jwe", "aes-ecb", "none"]
-    key: SecretStr = SecretStr("")
-    key_encoding: Literal["base64", "hex", "raw"] = "base64"
-    peer_key: SecretStr | None = None
-    iv: Literal["prefix", "fixed", "zero"] = "prefix"
-    fixed_iv: SecretStr | None = None
-    mac_key: SecretStr | None = None
-    encoding: Encoding = "base64"
-    accept_risk: Literal["aes-ecb", "none"] | None = None
+    scheme: Literal["aes-gcm", "aes-cbc", "jwe", "aes-ecb", "none"] = Field(
+        description="`aes-gcm`, `aes-cbc`, `jwe`, `aes-ecb` or `none`, as agreed with the vendor"
+    )
+    key: SecretStr = Field(
+        SecretStr(""),
+        description="AES key of 128, 192 or 256 bits; for `jwe` one of 256 bits, or an RSA private key in PEM form",
+    )
+    key_encoding: Literal["base64", "hex", "raw"] = Field(
+        "base64", description="How `key`, `fixed_iv` and `mac_key` are written: `base64`, `hex` or `raw`"
+    )
+    peer_key: SecretStr | None = Field(
+        None, description="For `jwe` with RSA: the provider's public key, in PEM form; unset: the public half of `key`"
+    )
+    iv: Literal["prefix", "fixed", "zero"] = Field(
+        "prefix", description="For `aes-cbc`: in front of each message (`prefix`), `fixed`, or `zero`"
+    )
+    fixed_iv: SecretStr | None = Field(None, description='16 bytes, with `iv = "fixed"`')
+    mac_key: SecretStr | None = Field(
+        None,
+        description="For `aes-cbc`: another key, of 32 bytes or more; an HMAC-SHA-256 then stands behind each message "
+        "and is checked before it is decrypted. Without it only TLS keeps an answer from being changed on the way",
+    )
+    encoding: Encoding = Field(
+        "base64",
+        description="How AES bodies are written. Of an answer line breaks, JSON quotes, a byte order mark and "
+        '`{"data": …}` around it are taken off',
+    )
+    accept_risk: Literal["aes-ecb", "none"] | None = Field(
+        None, description="Must name `aes-ecb` or `none` where one of them is in use: they do not protect the body"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,4 +1,4 @@
-"""The README is true: its producers run, its commands exist, its tables are those of the code."""
+"""README.md and docs/ are true: their programs run, their commands and links exist, their tables are up to date."""
 
 import json
 import os
@@ -7,30 +7,24 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
-from html import unescape
 from pathlib import Path
 from uuid import uuid4
 
 import click
 import pytest
 from click.testing import CliRunner
-from pydantic import BaseModel, SecretStr
-from pydantic.fields import FieldInfo
-from readme import BLOCK, README, ROOT, SPAN, blocks, names, section, table, tables_of
+from doc_tables import pages, renewed, settings_tables
+from documents import PAGES, ROOT, SPAN, TEXT, anchors, blocks, links, names, prose, section, table, tables_of
 from servers import Processes, wait_until
 from system import System, digest
 
 from tasks.events import RejectionCode
 from tasks.outcome import Reason, State, event_reason, http_reason
-from tasks.providers import FinbourneSettings, GenesysSettings, WibmoSettings
-from tasks.providers.base import CommonSettings
-from tasks.providers.ciphers import CipherConfig
 from tasks.retry import RetryPolicy
 from tasks.sealing import KeyRing, generate_key
 from worker import broker, messages, topology
 from worker.admission.judging import Rule
 from worker.admission.signing import generate_signing_key, is_signed, save_signing_key
-from worker.admission.sources import SourceSettings
 from worker.batch_consumer import body_of
 from worker.cli import main
 from worker.cli.exits import Exit
@@ -38,28 +32,6 @@ from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
 
 SCHEMA = json.loads((ROOT / "tasks/contracts/event.schema.json").read_text())
 KEY, KEY_FILE = generate_signing_key("sessions"), "sessions.jwk"
-KIND_ROWS = {*CommonSettings.model_fields, "kind", "cipher"}  # told in tables and a sentence of their own
-
-
-def told(field: FieldInfo) -> str:
-    """The default of *field* as the README writes it."""
-    if field.is_required():
-        return "required"
-    plain = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-    if isinstance(plain, frozenset):
-        plain = ", ".join(sorted({str(each) for each in plain}))
-    return "–" if plain in {None, ""} else f"`{plain}`"
-
-
-def settings(model: type[BaseModel], skipped: set[str], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every single setting of *model* with its dotted name, those of its sections included."""
-    for name, field in model.model_fields.items():
-        if name in skipped:
-            continue
-        if isinstance(field.default, BaseModel):
-            yield from settings(type(field.default), skipped, f"{path}{name}.")
-        else:
-            yield f"{path}{name}", field
 
 
 @pytest.fixture
@@ -151,8 +123,8 @@ def test_every_field_of_the_contract_is_told() -> None:
 def commands() -> list[str]:
     """Every `revoker …` of the code blocks and of the text, and those of the Procfile."""
     lines = [line.removeprefix("$ ") for line in "\n".join([*blocks("sh"), *blocks("text")]).splitlines()]
-    typed = [line for line in lines if line.startswith("revoker ")]
-    spans = [span for span in SPAN.findall(BLOCK.sub("", README)) if span.startswith("revoker ")]
+    typed = [command for line in lines for command in re.findall(r"(?:^|\| )(revoker .*)", line)]
+    spans = [span for span in SPAN.findall(prose(TEXT)) if span.startswith("revoker ")]
     processes = [line.partition(": ")[2] for line in (ROOT / "Procfile").read_text().splitlines()]
     return sorted({*typed, *spans, *processes})
 
@@ -171,7 +143,7 @@ def find(words: list[str]) -> tuple[click.Command, list[str]]:
 
 @pytest.mark.parametrize("line", commands())
 def test_every_command_exists_with_its_options(line: str) -> None:
-    """What the README has people type is there, and tells its own help."""
+    """The commands that people are told to type exist, with their options and a help."""
     words = shlex.split(line.partition(" < ")[0].partition(" >")[0], comments=True)[1:]
     command, path = find(words)
     assert CliRunner().invoke(main, [*path, "--help"]).exit_code == 0
@@ -221,7 +193,7 @@ def test_the_retry_curve_is_that_of_the_policy() -> None:
     """The ceilings, with the settings' defaults and chance at its worst; the last attempt has no next one."""
     retry = Settings.model_fields["retry"].default
     policy = RetryPolicy(retry.base, retry.cap, retry.retry_after_cap, retry.max_attempts, chance=lambda: 1.0)
-    rows = re.findall(r"^\| (?:after failed|waits at most)[^|]*\|(.*)\|$", README, re.MULTILINE)
+    rows = re.findall(r"^\| (?:after failed|waits at most)[^|]*\|(.*)\|$", TEXT, re.MULTILINE)
     columns, waits = ([cell.strip() for cell in row.split("|")] for row in rows)
     shown = {n: wait for column, wait in zip(columns, waits, strict=True) for n in attempts(column)}
     policys = {n: policy.next_delay(n, remaining=1e9) for n in range(1, retry.max_attempts + 1)}
@@ -234,21 +206,44 @@ def attempts(column: str) -> range:
     return range(int(first), int(last or first) + 1)
 
 
-@pytest.mark.parametrize(
-    ("header", "model", "skipped"),
-    [
-        ("every process", Settings, {"providers", "sources"}),
-        ("`sources.<name>.`", SourceSettings, set()),
-        ("`providers.<name>.` of every kind", CommonSettings, set()),
-        ("`providers.<name>.` of kind genesys", GenesysSettings, KIND_ROWS),
-        ("`providers.<name>.` of kind finbourne", FinbourneSettings, KIND_ROWS),
-        ("`providers.<name>.` of kind wibmo", WibmoSettings, KIND_ROWS),
-        ("`providers.<name>.cipher.` of kind wibmo", CipherConfig, set()),
-    ],
-)
-def test_the_settings_are_those_of_the_models(header: str, model: type[BaseModel], skipped: set[str]) -> None:
-    """Name, default and meaning of each, in their order; where a model gives no meaning, the README's stands."""
-    expected = [[f"`{name}`", told(field), field.description] for name, field in settings(model, skipped)]
-    rows = [[unescape(cell) for cell in row] for row in table(header)]
-    assert [row[:2] for row in rows] == [row[:2] for row in expected]
-    assert all(mine == meaning for (_, _, mine), (_, _, meaning) in zip(rows, expected, strict=True) if meaning)
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_the_tables_of_a_page_are_up_to_date(page: Path) -> None:
+    """Settings, sums and figures are those of models and results; `make docs` writes them."""
+    assert renewed(PAGES[page]) == PAGES[page]
+
+
+def test_every_setting_stands_in_one_table() -> None:
+    """Every model has its table, and every setting its meaning."""
+    for header, rows in settings_tables().items():
+        assert [name for name, *_ in rows] == [name for name, *_ in table(header)]
+        assert [name for name, _, meaning in rows if not meaning] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Every relative link names a file of the repository and, where it has an anchor, a heading of that page."""
+    found = links(page)
+    assert [str(file) for file, _ in found if not (file.exists() and file.is_relative_to(ROOT))] == []
+    assert [f"{file}#{anchor}" for file, anchor in found if anchor and anchor not in anchors(file)] == []
+
+
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    """People finish it, and find the rest from there."""
+    readme = ROOT / "README.md"
+    assert len(PAGES[readme].splitlines()) <= 250
+    assert {file for file, _ in links(readme)} >= PAGES.keys() - {readme}
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "README.md"], ids=lambda page: page.name)
+def test_a_page_says_first_for_whom_it_is(page: Path) -> None:
+    """The paragraph below its title starts with it."""
+    title, _, paragraph = PAGES[page].partition("\n\n")
+    assert re.fullmatch(r"# .+", title)
+    assert paragraph.startswith("For ")
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    """Where a page says `make bench`, the Makefile has it."""
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    typed = re.findall(r"^make ([a-z]+)", "\n".join(blocks("sh")), re.MULTILINE)
+    assert {*typed, *re.findall(r"`make ([a-z]+)", prose(TEXT))} <= targets

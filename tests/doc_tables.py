@@ -1,0 +1,149 @@
+"""`make docs`: writes the tables of README.md and docs/ that models and measurements determine.
+
+A table is found by its header line and its rows are replaced; the text around it is written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from tasks.providers import ProviderSettings
+from tasks.providers.base import CommonSettings
+from worker.admission.sources import SourceSettings
+from worker.settings import Settings
+
+ROOT: Final = Path(__file__).parents[1]
+EVERY_KIND: Final = frozenset({*CommonSettings.model_fields, "kind"})  # these have a table and a sentence of their own
+FIGURES: Final = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}  # digits
+
+Row = Sequence[str]
+
+
+def pages() -> list[Path]:
+    """README.md and the pages of docs/."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def renewed(text: str) -> str:
+    """*text* with the rows of its generated tables as they must be today."""
+    for header, rows in {**settings_tables(), "counted by `make chaos`": counted(), "`make`": make_targets()}.items():
+        lines = _lines(rows)
+        text = _pattern(header).sub(lambda match, lines=lines: match[1] + lines, text)  # type: ignore[misc]
+    return _pattern("measured row").sub(_measured_again, text)
+
+
+def _measured_again(match: re.Match[str]) -> str:
+    return match[1] + _lines(measured(*row[:2]) for row in rows_of(match[2]))
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The cells of each line of a table's body."""
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in text.splitlines()]
+
+
+def settings_tables() -> dict[str, list[Row]]:
+    """Every table of settings: the first column's name, and its rows in the order of the model."""
+    kinds = get_args(get_args(ProviderSettings)[0])
+    return {
+        "every process": _settings(Settings, {"providers", "sources"}),
+        "`sources.<name>.`": _settings(SourceSettings),
+        "`providers.<name>.` of every kind": _settings(CommonSettings),
+        **{f"`providers.<name>.` of kind {_kind(model)}": _settings(model, EVERY_KIND) for model in kinds},
+    }
+
+
+def _kind(model: type[BaseModel]) -> str:
+    return str(model.model_fields["kind"].default)
+
+
+def _settings(model: type[BaseModel], without: Iterable[str] = ()) -> list[Row]:
+    fields = _fields(model, set(without))
+    return [(f"`{name}`", default_of(field), escape(field.description or "", quote=False)) for name, field in fields]
+
+
+def _fields(model: type[BaseModel], without: set[str], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every setting of *model* with its dotted name, those of its sections included."""
+    for name, field in model.model_fields.items():
+        if name in without:
+            continue
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _fields(field.annotation, set(), f"{path}{name}.")
+        else:
+            yield f"{path}{name}", field
+
+
+def default_of(field: FieldInfo) -> str:
+    """The default of *field* as the tables write it: whole numbers without a fraction, `–` where there is none."""
+    if field.is_required():
+        return "required"
+    plain: Any = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+    if isinstance(plain, frozenset):
+        plain = ", ".join(sorted({str(each) for each in plain}))
+    if isinstance(plain, float) and plain.is_integer():
+        plain = int(plain)
+    return "–" if plain is None or plain == "" else f"`{plain}`"
+
+
+def make_targets() -> list[Row]:
+    """The targets of the Makefile that `make help` lists, with what it says of each."""
+    found = re.findall(r"^([a-z]+):.*## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return [(f"`{target}`", meaning.replace("|", "\\|")) for target, meaning in found]
+
+
+def counted() -> list[Row]:
+    """The sums of `tests/chaos/results.json`."""
+    results = _read("tests/chaos/results.json")
+    looked = [each["living"] for each in results if "living" in each]
+    return [
+        ("runs of a row, each on one broker", f"{len(results)}"),
+        ("runs that failed", f"{sum(not each['passed'] for each in results)}"),
+        ("events, confirmed by the broker", f"{_sum(results, 'events')}"),
+        ("events lost", f"{_sum(results, 'lost')}"),
+        ("tokens told out but living", f"{sum(looked)}, counted in {len(looked)} of the runs"),
+        ("calls for what was dead already", f"{_sum(results, 'duplicates')}"),
+        ("such calls that the rows allow", f"{_sum(results, 'duplicates_bound')}"),
+        ("dead letters, each with its reason", f"{_sum(results, 'dead')}"),
+    ]
+
+
+def _sum(results: list[Any], name: str) -> int:
+    return sum(each[name] for each in results)
+
+
+def measured(row: str, broker: str) -> Row:
+    """A line of the speed tables: the figures of *row* in `benchmarks/results.json`, rounded."""
+    [figures] = [each for each in _read("benchmarks/results.json") if (each["row"], each["broker"]) == (row, broker)]
+    return row, broker, *("–" if figures[name] is None else f"{figures[name]:.{n}f}" for name, n in FIGURES.items())
+
+
+@cache
+def _read(path: str) -> list[Any]:
+    listed: list[Any] = json.loads((ROOT / path).read_text())
+    return listed
+
+
+def _pattern(header: str) -> re.Pattern[str]:
+    return re.compile(rf"(^\| {re.escape(header)} \|.*\n\|[-|]+\|\n)((?:\|.*\|\n)*)", re.MULTILINE)
+
+
+def _lines(rows: Iterable[Row]) -> str:
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def main() -> None:
+    """Write every page whose tables have changed."""
+    for page in pages():
+        page.write_text(renewed(page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
