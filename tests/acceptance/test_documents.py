@@ -28,6 +28,7 @@ from worker.admission.signing import generate_signing_key, is_signed, save_signi
 from worker.batch_consumer import body_of
 from worker.cli import main
 from worker.cli.exits import Exit
+from worker.dead_letters.guards import Refusal
 from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
 
 SCHEMA = json.loads((ROOT / "tasks/contracts/event.schema.json").read_text())
@@ -177,6 +178,7 @@ def test_the_configuration_is_accepted(tmp_path: Path, monkeypatch: pytest.Monke
         ("reason", [*Reason, http_reason(400).replace("bad_request", "<name>"), event_reason("<code>")]),
         ("code", RejectionCode),
         ("rule", Rule),
+        ("refusal", Refusal),
     ],
 )
 def test_a_table_lists_exactly_the_members(header: str, members: Iterable[str]) -> None:
