@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -24,6 +24,9 @@ from worker.settings import Settings
 ROOT: Final = Path(__file__).parents[1]
 EVERY_KIND: Final = frozenset({*CommonSettings.model_fields, "kind"})  # these have a table and a sentence of their own
 FIGURES: Final = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}  # digits
+
+HOUR: Final = 3600.0  # seconds
+DAY: Final = 24 * HOUR
 
 Row = Sequence[str]
 
@@ -66,8 +69,10 @@ def _kind(model: type[BaseModel]) -> str:
 
 
 def _settings(model: type[BaseModel], without: Iterable[str] = ()) -> list[Row]:
-    fields = _fields(model, set(without))
-    return [(f"`{name}`", default_of(field), escape(field.description or "", quote=False)) for name, field in fields]
+    return [
+        (f"`{name}`", default_of(field), allowed(field), escape(field.description or "", quote=False))
+        for name, field in _fields(model, set(without))
+    ]
 
 
 def _fields(model: type[BaseModel], without: set[str], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -82,15 +87,41 @@ def _fields(model: type[BaseModel], without: set[str], path: str = "") -> Iterat
 
 
 def default_of(field: FieldInfo) -> str:
-    """The default of *field* as the tables write it: whole numbers without a fraction, `–` where there is none."""
+    """The default of *field* as the tables write it: `–` where there is none, long times in hours or days as well."""
     if field.is_required():
         return "required"
     plain: Any = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
     if isinstance(plain, frozenset):
         plain = ", ".join(sorted({str(each) for each in plain}))
-    if isinstance(plain, float) and plain.is_integer():
-        plain = int(plain)
+    if isinstance(plain, float):
+        return f"`{number(plain)}`{_spoken(plain, field.description or '')}"
     return "–" if plain is None or plain == "" else f"`{plain}`"
+
+
+def _spoken(value: float, meaning: str) -> str:
+    if "econds" not in meaning or value < HOUR:
+        return ""
+    return f" ({number(value / DAY)} d)" if value > 3 * DAY else f" ({number(value / HOUR)} h)"
+
+
+def number(value: float) -> str:
+    """*value* without a fraction where it has none."""
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def allowed(field: FieldInfo) -> str:
+    """The choices or the bounds of *field*; `–` where its type says everything."""
+    types = (field.annotation, *get_args(field.annotation))
+    if choices := [f"`{value}`" for each in types if get_origin(each) is Literal for value in get_args(each)]:
+        return ", ".join(choices)
+    least, above, most = (_bound(field, kind) for kind in ("ge", "gt", "le"))
+    start = f"above {above}" if above else least
+    return f"{start} to {most}" if most else "–"
+
+
+def _bound(field: FieldInfo, kind: str) -> str:
+    """The bound of *kind* that annotated-types sets for *field*, or an empty string."""
+    return next((number(getattr(each, kind)) for each in field.metadata if hasattr(each, kind)), "")
 
 
 def make_targets() -> list[Row]:

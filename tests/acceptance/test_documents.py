@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -218,7 +219,7 @@ def test_every_setting_stands_in_one_table() -> None:
     """Every model has its table, and every setting its meaning."""
     for header, rows in settings_tables().items():
         assert [name for name, *_ in rows] == [name for name, *_ in table(header)]
-        assert [name for name, _, meaning in rows if not meaning] == []
+        assert [name for name, *_, meaning in rows if not meaning] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -249,3 +250,38 @@ def test_every_make_target_that_is_named_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     typed = re.findall(r"^make ([a-z]+)", "\n".join(blocks("sh")), re.MULTILINE)
     assert {*typed, *re.findall(r"`make ([a-z]+)", prose(TEXT))} <= targets
+
+
+def test_every_setting_of_an_example_exists() -> None:
+    """Each name in a TOML block is that of a setting; the names of instances and sources are free."""
+    known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows} | {"kind"}
+    typed = {re.sub(r"^(providers|sources)\.[^.]+\.", "", name) for text in blocks("toml") for name in leaves(text)}
+    assert typed
+    assert typed <= known
+
+
+def leaves(text: str) -> Iterator[str]:
+    """The dotted name of every value in a TOML document."""
+    tables = [("", tomllib.loads(text))]
+    for path, members in tables:
+        for name, value in members.items():
+            if isinstance(value, dict):
+                tables.append((f"{path}{name}.", value))
+            else:
+                yield f"{path}{name}"
+
+
+def test_every_dotted_name_that_a_page_quotes_is_in_the_code() -> None:
+    """Settings, reasons and log events (`provider.held`) are called in the documents as they are in the code."""
+    code = "".join(file.read_text() for folder in ("tasks", "worker") for file in (ROOT / folder).rglob("*.py"))
+    known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows}
+    known |= {*map(event_reason, RejectionCode), "sign.mjs", "pyproject.toml"}
+    quoted = {span for span in SPAN.findall(prose(TEXT)) if re.fullmatch(r"[a-z_]+\.[a-z_]+", span)}
+    assert sorted(span for span in quoted - known if f'"{span}"' not in code) == []
+
+
+def test_every_path_that_a_page_quotes_exists() -> None:
+    """A folder or file of the repository that a page names is there."""
+    folders = "tasks|worker|tests|docs|docker|benchmarks|.ci"
+    quoted = {span for span in SPAN.findall(prose(TEXT)) if re.fullmatch(rf"({folders})/[\w./-]*", span)}
+    assert sorted(path for path in quoted if not (ROOT / path).exists()) == []
