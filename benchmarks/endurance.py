@@ -30,7 +30,7 @@ def measure(stage: Stage, calls: int) -> list[Result]:
     say(f"memory over {calls} calls: {', '.join(f'{each:.0f} MB' for each in memory)}")
     return [
         Result(
-            row=f"ours, {row.engine}, after {mark * calls:.0f} calls",
+            row=f"ours, after {mark * calls:.0f} calls",
             broker=row.broker,
             calls_per_second=done.calls_per_second,
             memory_mb=held,

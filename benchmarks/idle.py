@@ -31,4 +31,4 @@ def measure(stage: Stage) -> Result:
         time.sleep(SECONDS)
         used = (cpu_seconds(leaders) - before) / SECONDS * 100
     say(f"idle on the embedded broker: {used:.1f} % CPU")
-    return Result(row=f"ours, {row.engine}, idle: {used:.1f} % CPU", broker="embedded", section=SECTION, x=used)
+    return Result(row=f"ours, idle: {used:.1f} % CPU", broker="embedded", section=SECTION, x=used)

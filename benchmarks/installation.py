@@ -23,7 +23,6 @@ from worker.settings import Settings
 
 SOURCE: Final = "urn:benchmark"
 UNLIMITED: Final = ("DISABLED", "DISABLED_OF_ALL", "ENDED", "ENDED_OF_ALL")  # one source's flood is what is measured
-ENGINES: Final = ("asyncio", "threads")
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,6 @@ class Installation:
     broker_url: str
     base_url: str
     ledger_url: str
-    engine: str = ENGINES[0]
     concurrency: int = 500
     providers: int = 1
     log_level: str = "WARNING"
@@ -55,8 +53,6 @@ class Installation:
             "REVOKER_SUBJECT_KEY": "subject-key-of-a-benchmark-run-only",
             "REVOKER_PROVIDERS": json.dumps({name: self._provider(name) for name in self.names}),
             "REVOKER_SOURCES": json.dumps({"benchmark": {"source": SOURCE, "trusted": True}}),
-            "REVOKER_WORKER__ENGINE": self.engine,
-            "REVOKER_WORKER__CONCURRENCY": in_flight,
             "REVOKER_WORKER__IN_FLIGHT_ROUTINE": in_flight,
             "REVOKER_WORKER__IN_FLIGHT_URGENT": in_flight,
             **dict.fromkeys(map("REVOKER_GUARD__{}".format, UNLIMITED), "1000000"),

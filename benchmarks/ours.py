@@ -11,14 +11,13 @@ from kombu import Connection
 from servers import Daemon
 
 from benchmarks.contestants import Contestant
-from benchmarks.installation import ENGINES, Installation
+from benchmarks.installation import Installation
 from benchmarks.stage import Stage
 from worker import broker, embedded, topology
 from worker.publisher import Message
 
-THREADS_AT_BEST: Final = 300  # more threads only fight for the interpreter
 IN_FLIGHT: Final = 500
-EXPECTED: Final = {"asyncio": 3400, "threads": 800}
+EXPECTED: Final = 3400
 
 Work = Literal["calls", "sealed calls", "events"]
 Kind = Literal["rabbitmq", "embedded"]
@@ -30,22 +29,16 @@ class Setup:
 
     broker: Kind = "rabbitmq"
     work: Work = "calls"
-    engine: str = ENGINES[0]
-    in_flight: int | None = None  # None: what serves the engine best
+    in_flight: int = IN_FLIGHT
     providers: int = 1
     log_level: str = "WARNING"
     note: str = ""  # what tells this row from its siblings, where the work alone does not
 
     @property
-    def concurrency(self) -> int:
-        """Calls in flight."""
-        return self.in_flight or (THREADS_AT_BEST if self.engine == "threads" else IN_FLIGHT)
-
-    @property
     def name(self) -> str:
         """What the row is called."""
         stage = "both stages" if self.work == "events" else self.work
-        return f"ours, {self.engine}, {self.note or stage}"
+        return f"ours, {self.note or stage}"
 
 
 class OurRow(Contestant):
@@ -54,8 +47,8 @@ class OurRow(Contestant):
     def __init__(self, setup: Setup, stage: Stage, ledger_url: str | None = None) -> None:
         """*ledger_url*: another ledger than a file of its own."""
         self._setup, self._stage = setup, stage
-        self.name, self.broker, self.engine = setup.name, setup.broker, setup.engine
-        self.expected = EXPECTED[setup.engine] // (2 if setup.work == "events" else 1)
+        self.name, self.broker = setup.name, setup.broker
+        self.expected = EXPECTED // (2 if setup.work == "events" else 1)
         self.configuration = self._describe()
         self._home = stage.home / f"ours-{uuid.uuid4().hex[:8]}"
         self._vhost = stage.rabbitmq.new_vhost() if setup.broker == "rabbitmq" else ""
@@ -71,8 +64,7 @@ class OurRow(Contestant):
             broker_url=self.broker_url,
             base_url=self._stage.provider.base_url,
             ledger_url=self._ledger_url,
-            engine=setup.engine,
-            concurrency=setup.concurrency,
+            concurrency=setup.in_flight,
             providers=setup.providers,
             log_level=setup.log_level,
         )
@@ -135,4 +127,4 @@ class OurRow(Contestant):
         setup = self._setup
         queues = "quorum queues" if setup.broker == "rabbitmq" else "full sync"
         processes = "intake + worker" if setup.work == "events" else "worker"
-        return f"{processes}, in flight {setup.concurrency}, log {setup.log_level}, {queues}, confirmed outcome records"
+        return f"{processes}, in flight {setup.in_flight}, log {setup.log_level}, {queues}, confirmed outcome records"

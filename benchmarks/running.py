@@ -9,7 +9,6 @@ from typing import Final
 from benchmarks import backlog, endurance, idle, isolation, latency, scaling, stations, throughput
 from benchmarks.bare import BareClient
 from benchmarks.contestants import Contestant
-from benchmarks.installation import ENGINES
 from benchmarks.ours import OurRow, Setup
 from benchmarks.peer import PEER_ROWS, PeerRow
 from benchmarks.plan import QUICK, Plan
@@ -94,8 +93,7 @@ class Run:
         """The quick form leaves out the latency of the rows that are far behind."""
         if row.broker == "-":
             return False
-        first = f"ours, {ENGINES[0]}"
-        quick = (f"{first}, calls", f"{first}, both stages", "floor, lean", "aio-celery", "taskiq", "FastStream")
+        quick = ("ours, calls", "ours, both stages", "floor, lean", "aio-celery", "taskiq", "FastStream")
         return self._plan is not QUICK or row.name in quick
 
     def _rows(self) -> list[Contestant]:
@@ -126,10 +124,9 @@ class Run:
 
 
 def _setups() -> Iterator[Setup]:
-    for engine in ENGINES:
-        yield Setup("rabbitmq", "calls", engine)
-        yield Setup("rabbitmq", "events", engine)
-        yield Setup("embedded", "calls", engine)
-        yield Setup("embedded", "events", engine)
+    yield Setup("rabbitmq", "calls")
+    yield Setup("rabbitmq", "events")
+    yield Setup("embedded", "calls")
+    yield Setup("embedded", "events")
     yield Setup("rabbitmq", "sealed calls")
     yield Setup("rabbitmq", "calls", log_level="INFO", note="log INFO")

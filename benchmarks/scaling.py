@@ -50,6 +50,6 @@ def _shared_by(providers: int) -> Setup:
 
 def _row(stage: Stage, setup: Setup, latency: float) -> OurRow:
     row = OurRow(setup, stage)
-    row.expected = int(min(row.expected, setup.concurrency * setup.providers / latency))
+    row.expected = int(min(row.expected, setup.in_flight * setup.providers / latency))
     row.prepare()
     return row

@@ -6,11 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.installation import ENGINES
 from benchmarks.results import Result, find
 
-_OURS: Final = f"ours, {ENGINES[0]}"
-_CALLS: Final = f"{_OURS}, calls"
+_CALLS: Final = "ours, calls"
 _RIVALS: Final = ("aio-celery", "taskiq", "FastStream", "dramatiq threads", "dramatiq asyncio")
 _PREFORK: Final = "Celery prefork 16"
 
@@ -93,7 +91,7 @@ def _stations(rows: Rows) -> Iterator[Target]:
 
 
 def _latency(rows: Rows) -> Iterator[Target]:
-    both = f"{_OURS}, both stages"
+    both = "ours, both stages"
     yield Target("event to request, unloaded, p50 ms", 5, False, rows.get("p50_ms", both))
     yield Target("event to request, unloaded, p99 ms", 15, False, rows.get("p99_ms", both))
     for result in rows.section("urgent behind a backlog"):
@@ -108,7 +106,7 @@ def _isolation(rows: Rows) -> Iterator[Target]:
 def _memory_and_cost(rows: Rows) -> Iterator[Target]:
     held = [each.memory_mb for each in rows.section("memory over many calls")]
     yield Target("memory at the end, of that early on", 1.05, False, ratio(held[-1], held[0]) if held else None)
-    yield Target("memory at 1000 in flight, MB", 100, False, rows.get("memory_mb", f"{_OURS}, in flight 1000"))
+    yield Target("memory at 1000 in flight, MB", 100, False, rows.get("memory_mb", "ours, in flight 1000"))
     costs = [each.cpu_us_per_call for each in rows.section("calls/s by number of providers")]
     yield Target("CPU a call, most providers to fewest", 1.1, False, ratio(costs[-1], costs[0]) if costs else None)
 

@@ -29,13 +29,12 @@ class Limited:
         ledger.upgrade()
         ledger.close()
 
-    def start(self, count: int, engine: str = "asyncio") -> list[Daemon]:
+    def start(self, count: int) -> list[Daemon]:
         """Start workers; wait until they consume."""
         env: Mapping[str, str] = {
             **self.system.env,
             "REVOKER_LEDGER_URL": self.ledger_url,
             "REVOKER_PROVIDERS__WIBMO__RATE_LIMIT": str(self.calls),
-            "REVOKER_WORKER__ENGINE": engine,
             "LIMIT_WINDOW": str(self.window),
             "PYTHONPATH": os.pathsep.join([str(HERE / "acceptance")]),
         }

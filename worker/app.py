@@ -12,7 +12,6 @@ from celery.concurrency import get_implementation
 
 from tasks import revocations
 from worker import broker, garbage, lanes, limits, topology
-from worker.bridge import BridgedTask, LoopThread
 from worker.engine.event_loop import EventLoop
 from worker.hangup import with_hangup
 from worker.holds.valve import valved
@@ -39,7 +38,7 @@ def create_app(settings: Settings) -> Celery:
     bulkheads = lanes.bulkheads(settings.worker, limits.prefetch(settings.providers))
     app.amqp.Consumer = valved(bulkheads, lambda: host.runtime.holds)
     signals.worker_ready.connect(garbage.freeze)
-    revocations.register(app, _task_base(host.loop), lambda: host.runtime)
+    revocations.register(app, SettledTask, lambda: host.runtime)
     return app
 
 
@@ -47,17 +46,11 @@ def _logging_is_ours(**_: object) -> None:
     """A listener of `setup_logging` keeps Celery from configuring the root logger over ours."""
 
 
-# Both by name: imported before sentry-sdk is set up, they would bind the tracer that reports no failing task.
-_ENGINES: Final = {
-    "asyncio": {
-        "worker_pool": "worker.engine.pool:AsyncioPool",
-        "worker_consumer": "worker.engine.consumer:EngineConsumer",
-        "worker_autoscaler": "worker.engine.pool:NoAutoscaler",
-    },
-    "threads": {
-        "worker_pool": "worker.bridge:ThreadsPool",
-        "worker_consumer": "worker.task_consumer:TaskConsumer",
-    },
+# By name: imported before sentry-sdk is set up, they would bind the tracer that reports no failing task.
+_ENGINE: Final = {
+    "worker_pool": "worker.engine.pool:AsyncioPool",
+    "worker_consumer": "worker.engine.consumer:EngineConsumer",
+    "worker_autoscaler": "worker.engine.pool:NoAutoscaler",
 }
 
 
@@ -84,8 +77,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         # The default acknowledges a message whose task raised: lost, despite acks_late.
         "task_acks_on_failure_or_timeout": False,
         "task_reject_on_worker_lost": True,
-        **_ENGINES[settings.worker.engine],
-        "worker_concurrency": settings.worker.concurrency,
+        **_ENGINE,
         "worker_prefetch_multiplier": 1,  # each queue has its own limit
         "worker_enable_remote_control": settings.worker.remote_control,
         "worker_send_task_events": False,
@@ -99,15 +91,13 @@ class _RuntimeHost:
     """The loop and what runs on it, from before the worker's pool starts to after it has stopped."""
 
     def __init__(self, settings: Settings) -> None:
-        self.loop = EventLoop() if settings.worker.engine == "asyncio" else LoopThread()
-        self.pool = _ENGINES[settings.worker.engine]["worker_pool"]
+        self.loop = EventLoop()
         self.grace = settings.worker.shutdown_grace
         self.stops = with_hangup(signal.SIGINT)  # Celery sets up a handler of its own for SIGHUP, even an ignored one
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
 
     def start(self) -> None:
-        self.loop.start()
         self.loop.run(self.runtime.open())
 
     def give_back(self) -> None:
@@ -130,8 +120,8 @@ class RuntimeStep(bootsteps.StartStopStep):
     def __init__(self, worker: Any, **options: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Raises click.UsageError for a pool whose tracer would take a coroutine for a result: events would be lost."""
         super().__init__(worker, **options)
-        if worker.pool_cls is not get_implementation(worker.app.runtime_host.pool):
-            raise click.UsageError("--pool: the setting worker.engine decides how tasks are run")
+        if worker.pool_cls is not get_implementation(_ENGINE["worker_pool"]):
+            raise click.UsageError("--pool: tasks are coroutines here, which only the worker's own pool awaits")
 
     def start(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Open sessions and connections. From now on Ctrl-C and SIGHUP are what SIGTERM is.
@@ -146,9 +136,3 @@ class RuntimeStep(bootsteps.StartStopStep):
     def close(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Let no call wait any more for its turn; called before anything is stopped."""
         worker.app.runtime_host.give_back()
-
-
-def _task_base(loop: EventLoop | LoopThread) -> type[SettledTask]:
-    if isinstance(loop, EventLoop):
-        return SettledTask
-    return type("RevocationTask", (BridgedTask,), {"abstract": True, "loop": loop})

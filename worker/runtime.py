@@ -88,10 +88,9 @@ class WorkerRuntime:
 
     def _open_outbox(self) -> Outbox | LoopOutbox:
         connect = broker.connector(self._settings)
-        is_embedded = broker.is_embedded(self._settings.broker_url.get_secret_value())
-        if self._settings.worker.engine == "asyncio" and not is_embedded:
-            return LoopOutbox(connect)
-        return Outbox(Publisher(connect))
+        if broker.is_embedded(self._settings.broker_url.get_secret_value()):
+            return Outbox(Publisher(connect))
+        return LoopOutbox(connect)
 
     async def close(self) -> None:
         """Close what was opened, the last first."""

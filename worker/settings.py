@@ -105,12 +105,8 @@ class HoldSettings(_Section):
 class WorkerSettings(_Section):
     """The Celery worker."""
 
-    engine: Literal["asyncio", "threads"] = Field(
-        "asyncio", description="How calls wait: all on one event loop, or (should the first ever fail) a thread each"
-    )
     in_flight_routine: int = Field(250, ge=1, le=5000, description="Routine calls in flight, for each provider")
     in_flight_urgent: int = Field(50, ge=1, le=5000, description="Urgent calls in flight, for each provider, on top")
-    concurrency: int = Field(64, ge=1, le=1000, description="Threads of the threads engine, for all providers")
     shutdown_grace: float = Field(
         20.0, ge=0, le=50, description="Seconds calls in flight get to finish at a stop; the broker waits 60 for a sign"
     )

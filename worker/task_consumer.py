@@ -6,21 +6,21 @@ import asyncio
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
 from amqp.exceptions import AMQPError
 from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
-from celery.worker import loops, state
+from celery.worker import state
 from celery.worker.consumer import Consumer
 from celery.worker.state import maybe_shutdown
 
 from tasks.outcome import Reason
 from tasks.records import DeadLetter
 from worker import broker, topology
+from worker.engine.event_loop import EventLoop
 from worker.holds.valve import PULSE
 from worker.publisher import PublishError
 from worker.reachability import Reachability
@@ -40,9 +40,14 @@ class TaskConsumer(Consumer):
     def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
         self.stop_signals = StopSignals(self.is_busy, self.abandon)
-        self._busy = False
+        self._is_stopping = False
         self.reachability = Reachability()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
+
+    @property
+    def _loop(self) -> EventLoop:
+        loop: EventLoop = self.app.runtime_host.loop
+        return loop
 
     class Blueprint(Consumer.Blueprint):
         """The steps of a consumer that only consumes; the delay queues are declared with the rest of the topology."""
@@ -56,52 +61,43 @@ class TaskConsumer(Consumer):
             "celery.worker.consumer.consumer:Evloop",
         )
 
-    def loop(self, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Celery's own loop of a hub."""
-        with self._keeping_signals():
-            loops.asynloop(*args)
-
     def stop(self) -> None:
         """Consume no more, which the broker is told, and asked to confirm."""
-        with self._keeping_signals():
+        self._is_stopping = True
+        try:
             super().stop()
+        finally:
+            self._is_stopping = False
+            if not self.is_busy():
+                self.stop_signals.run()
 
     def is_busy(self) -> bool:
         """Whether signals can wait: something else ends soon, and looks at them then.
 
-        A cold stop ends soon by itself. What Celery does at a further signal, it raises, would leave half a frame.
+        A cold stop ends soon by itself: Celery raises at a further signal, which would leave half a frame. The loop
+        also runs without the hub: while the pool is stopped, or the broker is away.
         """
-        return self._busy or state.should_terminate is not None
+        return self._is_stopping or state.should_terminate is not None or self._loop.asyncio.is_running()
 
     def abandon(self) -> None:
-        """Have no call go on, and cut the connection, in which there may be half a frame: all is delivered again."""
-        self.app.runtime_host.loop.cancel_calls()
+        """Cut the connection, in which there may be half a frame: the broker delivers everything again."""
         if self.connection and self.connection.connected:
             broker.cut(self.connection)
-
-    @contextmanager
-    def _keeping_signals(self) -> Iterator[None]:
-        self._busy = True
-        try:
-            yield
-        finally:
-            self._busy = False
-            if not self.is_busy():
-                self.stop_signals.run()
-
-    def watch(self, hub: Any, descriptor: int, handle: Callable[[], None]) -> None:  # noqa: ANN401 - kombu ships no types
-        """Call *handle* between two callbacks when *descriptor* is readable."""
-        hub.add_reader(descriptor, handle)
 
     def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Hear of signals, and let holds stop and start consumers; called again after every reconnect."""
         super().register_with_event_loop(hub)
         self.stop_signals.adopt()
-        self.watch(hub, self.stop_signals.descriptor, self.stop_signals.run)
+        # The event loop watches it, because it also runs while the hub is not stepped.
+        self._loop.asyncio.add_reader(self.stop_signals.descriptor, self._handle_signals, hub)
         adjust = self.task_consumer.adjust
         hub.call_repeatedly(PULSE, adjust)
         hub.call_repeatedly(PULSE, self.reachability.look)
         self.app.runtime_host.runtime.holds.on_opened = lambda: hub.call_soon(adjust)
+
+    def _handle_signals(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
+        self.stop_signals.run()
+        hub.call_soon(_look_again)
 
     def shutdown(self) -> None:
         """The last thing a worker does, the pool's last task behind it, on a warm stop and a cold one."""
@@ -113,7 +109,10 @@ class TaskConsumer(Consumer):
         self.app.runtime_host.stop()
 
     def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
-        """The connection, once there is one. A broker that is away is said once, and waited for without end."""
+        """The connection, once there is one: waits without end for a broker that is away; the calls in flight go on."""
+        return self._loop.run_in_thread(self._wait_for_connection, conn)
+
+    def _wait_for_connection(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
         while (connected := _connected(conn, self._say_away)) is None:
             _wait_before_asking_again()
         self.first_connection_attempt = False
@@ -151,7 +150,7 @@ class TaskConsumer(Consumer):
         letter = unreadable(message, fault.reason, fault.detail)
         logger.error("task.refused", extra={"reason": letter.reason, "dead_letter_id": letter.dead_letter_id})
         message.body = b""  # it may be large, and waits for the confirm
-        self.app.runtime_host.loop.spawn(self._bury(message, letter))
+        self._loop.spawn(self._bury(message, letter))
 
     async def _bury(self, message: Any, letter: DeadLetter) -> None:  # noqa: ANN401 - kombu ships no types
         """Publish the dead letter, and acknowledge the message once it is confirmed."""
@@ -163,6 +162,10 @@ class TaskConsumer(Consumer):
             await asyncio.sleep(PAUSE_BEFORE_REQUEUE)
             settle = partial(message.reject_log_error, requeue=True)
         self.call_soon_ack(settle, logger, self.connection_errors)
+
+
+def _look_again() -> None:
+    """Nothing: the hub's step that it needs looks at what there is to do."""
 
 
 def _connected(conn: Any, say: Callable[..., None]) -> Any | None:  # noqa: ANN401 - kombu ships no types
@@ -189,7 +192,7 @@ class TopologyStep(bootsteps.StartStopStep):
     def start(self, consumer: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Declare them."""
         host = consumer.app.runtime_host
-        host.loop.aside(_declare, consumer.app, host.provider_names)
+        host.loop.run_in_thread(_declare, consumer.app, host.provider_names)
         consumer.reachability.found()
 
 

@@ -170,7 +170,7 @@ def test_task_events_are_sent_when_switched_on(controlled: Probe) -> None:
 
 def test_autoscale_and_foreign_pools_are_refused_with_the_reason(probe: Probe) -> None:
     """A pool that does not await would lose every event; processes are not what is scaled here."""
-    for options, reason in ((("--autoscale", "9,2"), "in_flight_routine"), (("-P", "solo"), "worker.engine")):
+    for options, reason in ((("--autoscale", "9,2"), "in_flight_routine"), (("-P", "solo"), "coroutines")):
         worker = probe.start(*options, ready=False)
         assert worker.wait(30) == 2
         assert reason in worker.output
@@ -206,13 +206,12 @@ def test_what_may_not_finish_is_given_back(controlled: Probe, signals: list[sign
     assert {line["id"] for line in controlled.trail("ended")} == set(ids)
 
 
-@pytest.mark.parametrize("engine", ["asyncio", "threads"])
 @pytest.mark.parametrize("moment", ["written", "answered"])
 def test_a_cold_stop_does_not_wait_for_what_it_interrupts(
-    engine: str, moment: str, rabbitmq_url: str, tmp_path: Path, processes: Processes
+    moment: str, rabbitmq_url: str, tmp_path: Path, processes: Processes
 ) -> None:
     """SIGQUIT in the middle of a frame, or of a warm stop: its handler talks with the broker, when that has ended."""
-    system = System(tmp_path / "system", rabbitmq_url, processes, worker={"engine": engine})
+    system = System(tmp_path / "system", rabbitmq_url, processes)
     probe = Probe(system)
     worker = probe.start()
     probe.send("probe.wait", 30)
@@ -226,12 +225,9 @@ def test_a_cold_stop_does_not_wait_for_what_it_interrupts(
     system.close()
 
 
-@pytest.mark.parametrize("engine", ["asyncio", "threads"])
-def test_many_signals_in_a_row_end_the_worker(
-    engine: str, rabbitmq_url: str, tmp_path: Path, processes: Processes
-) -> None:
+def test_many_signals_in_a_row_end_the_worker(rabbitmq_url: str, tmp_path: Path, processes: Processes) -> None:
     """Whatever they interrupt; calls that would go on for long do not hold up the end."""
-    system = System(tmp_path / "system", rabbitmq_url, processes, worker={"engine": engine})
+    system = System(tmp_path / "system", rabbitmq_url, processes)
     probe = Probe(system)
     worker = probe.start()
     probe.send_many([("probe.wait", (60,))] * 50)

@@ -109,10 +109,9 @@ def test_a_black_hole_holds_up_nobody_else(system: System) -> None:
     assert time.monotonic() - began < 9
 
 
-@pytest.mark.parametrize("engine", ["asyncio", "threads"])
-def test_each_queue_has_its_own_limit(broker_url: str, tmp_path: Path, processes: Processes, engine: str) -> None:
+def test_each_queue_has_its_own_limit(broker_url: str, tmp_path: Path, processes: Processes) -> None:
     """Unacknowledged messages of a provider's lane are at most what the settings say, on both brokers."""
-    limits = {"engine": engine, "in_flight_routine": 7, "in_flight_urgent": 3}
+    limits = {"in_flight_routine": 7, "in_flight_urgent": 3}
     system = System(tmp_path / "system", broker_url, processes, worker=limits)
     system.script({"fault": "slow", "seconds": 4.0})
     for lane in Lane:
@@ -124,10 +123,8 @@ def test_each_queue_has_its_own_limit(broker_url: str, tmp_path: Path, processes
     system.close()
 
 
-@pytest.mark.parametrize("engine", ["asyncio", "threads"])
-def test_both_engines_tell_the_same_story(broker_url: str, tmp_path: Path, processes: Processes, engine: str) -> None:
-    """One setting chooses; done, retried and dead are what they are."""
-    system = System(tmp_path / "system", broker_url, processes, worker={"engine": engine})
+def test_calls_are_done_retried_and_given_up_on_both_brokers(system: System) -> None:
+    """The ledger tells the same story on both."""
     system.start()
     tokens = [f"sbx-{uuid.uuid4()}" for _ in range(3)]
     system.script({"fault": "status", "status": 503, "times": 2, "match": tokens[1]})
@@ -135,7 +132,6 @@ def test_both_engines_tell_the_same_story(broker_url: str, tmp_path: Path, proce
     ids = system.publish([system.ended(system.session("finbourne", each)) for each in tokens])
     system.wait_closed(ids)
     assert [system.states(each)["finbourne"] for each in ids] == ["accepted", "accepted", "dead"]
-    system.close()
 
 
 def _asked(system: System, provider: str) -> int:

@@ -4,11 +4,9 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from servers import Daemon, Processes, RabbitNode, wait_until
 from system import SOURCE, System
 
@@ -125,19 +123,8 @@ def revoker(system: System, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.fixture(params=["asyncio", "threads"])
-def on_engine(
-    request: pytest.FixtureRequest, broker_url: str, tmp_path: Path, processes: Processes
-) -> Iterator[System]:
-    """A system on each broker, with each engine."""
-    made = System(tmp_path / "system", broker_url, processes, worker={"engine": request.param})
-    yield made
-    made.close()
-
-
-def test_an_operator_holds_and_releases_a_provider(on_engine: System) -> None:
+def test_an_operator_holds_and_releases_a_provider(system: System) -> None:
     """Calls wait unasked, over a restart of the worker, until the release; the next hold ends by its expiry."""
-    system = on_engine
     _, worker, _ = system.start()
     system.wait_closed(system.publish([system.ended(system.session("wibmo", token()))]))
     revoker(system, "provider", "hold", "finbourne", "--reason", "vendor maintenance", "--for", "2h", "--yes")

@@ -1,26 +1,17 @@
 """What nobody should send: the same processes go on, each message is a dead letter with a reason, none is run."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
-import pytest
 from malformed import Envelope, call, malformed, put
 from memory import peak_mb
-from servers import Daemon, Processes, wait_until
+from servers import Daemon, wait_until
 from system import System, digest
 
 from tasks.sealing import seal
 from worker import broker, messages, topology
-
-
-@pytest.fixture(params=["asyncio", "threads"])
-def system(request: pytest.FixtureRequest, broker_url: str, tmp_path: Path, processes: Processes) -> Iterator[System]:
-    """On each broker and each engine in turn."""
-    made = System(tmp_path / "system", broker_url, processes, worker={"engine": request.param})
-    yield made
-    made.close()
 
 
 def declared(system: System) -> str:
@@ -80,7 +71,6 @@ def assert_unharmed(running: Iterable[Daemon], tmp_path: Path) -> None:
     assert not (tmp_path / "canary").exists()
 
 
-@pytest.mark.parametrize("system", ["asyncio"], indirect=True)
 def test_far_too_large_messages_are_not_kept_in_memory(system: System) -> None:
     """A backlog of 200 MB in each queue: refused one by one, while each process stays within 100 MB of its start."""
     large = [Envelope(b"%d" % number + b" " * 10_000_000, messages.call(call("x")).headers) for number in range(20)]

@@ -46,12 +46,11 @@ def test_three_workers_keep_one_limit_and_use_it(limited: Limited) -> None:
     assert made / took >= 0.75 * CALLS / WINDOW
 
 
-@pytest.mark.parametrize("engine", ["asyncio", "threads"])
-def test_a_stop_gives_back_what_waits_for_its_turn(limited: Limited, engine: str) -> None:
+def test_a_stop_gives_back_what_waits_for_its_turn(limited: Limited) -> None:
     """Long before its turn, which is in a minute, and unattempted."""
     limited.calls, limited.window = 1, 50.0
     limited.publish(2)
-    [worker] = limited.start(1, engine)
+    [worker] = limited.start(1)
     wait_until(limited.arrivals, 20, "the one call")
     os.kill(worker.pid, signal.SIGTERM)
     assert worker.wait(15) == 0

@@ -65,27 +65,26 @@ def attempts(system: System) -> Counter[str]:
     return Counter(entry["key"] for entry in system.journal() if entry["operation"] == "finbourne.invalidate_token")
 
 
-@pytest.fixture(params=["asyncio", "threads"])
-def engine(request: pytest.FixtureRequest, broker_url: str, tmp_path: Path, processes: Processes) -> System:
-    """A system on each engine and each broker."""
-    limits = {"engine": request.param, "shutdown_grace": GRACE}
-    return System(tmp_path / "system", broker_url, processes, worker=limits)
+@pytest.fixture
+def impatient(broker_url: str, tmp_path: Path, processes: Processes) -> System:
+    """A system on each broker, which gives calls little time to finish at a stop."""
+    return System(tmp_path / "system", broker_url, processes, worker={"shutdown_grace": GRACE})
 
 
 @pytest.mark.parametrize("number", [TERM, INT], ids=lambda number: str(number.name))
-def test_a_stop_finishes_what_is_in_flight(engine: System, number: signal.Signals) -> None:
+def test_a_stop_finishes_what_is_in_flight(impatient: System, number: signal.Signals) -> None:
     """Within the grace: no call is made twice."""
-    stopped(in_the_middle(engine, 1.0), number)
-    assert set(attempts(engine).values()) == {1}
-    engine.close()
+    stopped(in_the_middle(impatient, 1.0), number)
+    assert set(attempts(impatient).values()) == {1}
+    impatient.close()
 
 
 @pytest.mark.parametrize("signals", [(TERM, TERM), (QUIT,)], ids=["twice", "cold"])
-def test_a_hurried_stop_gives_back_what_is_in_flight(engine: System, signals: tuple[signal.Signals, ...]) -> None:
+def test_a_hurried_stop_gives_back_what_is_in_flight(impatient: System, signals: tuple[signal.Signals, ...]) -> None:
     """Long before the grace is over; each call is made once more, and that is no attempt."""
-    assert stopped(in_the_middle(engine, 8.0), *signals) < GRACE
-    assert max(attempts(engine).values()) <= 2
-    engine.close()
+    assert stopped(in_the_middle(impatient, 8.0), *signals) < GRACE
+    assert max(attempts(impatient).values()) <= 2
+    impatient.close()
 
 
 def test_an_intake_that_is_stopped_again_and_again_does_nothing_twice(system: System) -> None:

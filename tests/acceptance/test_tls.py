@@ -61,9 +61,8 @@ def finbourne(port: int, **tls: Path) -> dict[str, Any]:
     return {"kind": "finbourne", "base_url": f"https://{HERE}:{port}/identity", "tls": files}
 
 
-@pytest.fixture(params=["asyncio", "threads"])
+@pytest.fixture
 async def stage(
-    request: pytest.FixtureRequest,
     rabbitmq: RabbitNode,
     rabbitmq_vhost: str,
     tmp_path: Path,
@@ -79,7 +78,7 @@ async def stage(
             "finbourne-eu": finbourne(stranger.port, ca_file=authority.file),
         }
         tls = {"ca_file": str(rabbitmq.authority), "certificate_file": str(key), "key_file": str(key)}
-        settings: dict[str, Any] = {"worker": {"engine": request.param}, "broker_tls": tls, "providers": providers}
+        settings: dict[str, Any] = {"broker_tls": tls, "providers": providers}
         system = System(tmp_path / "system", rabbitmq.tls_url(rabbitmq_vhost), processes, **settings)
         with stranger:
             yield system, provider, stranger

@@ -7,9 +7,9 @@ from typing import Protocol
 from unittest.mock import patch
 
 from kombu import Connection
+from loop_thread import LoopThread
 
 from worker import broker
-from worker.bridge import LoopThread
 from worker.engine.outbox import LoopOutbox
 from worker.outbox import Outbox
 from worker.publisher import CONFIRM_TIMEOUT, Message, Publisher, PublishError
@@ -57,15 +57,13 @@ def publishing(
         with Publisher(connect, patience) as publisher:
             yield publisher
         return
-    loop = LoopThread()
-    loop.start()
-    outbox = loop.run(_open(kind, connect, patience))
-    try:
-        with patch("worker.engine.outbox.CONFIRM_TIMEOUT", patience):
-            yield _Awaited(loop, outbox)
-    finally:
-        loop.run(outbox.close())
-        loop.stop()
+    with LoopThread() as loop:
+        outbox = loop.run(_open(kind, connect, patience))
+        try:
+            with patch("worker.engine.outbox.CONFIRM_TIMEOUT", patience):
+                yield _Awaited(loop, outbox)
+        finally:
+            loop.run(outbox.close())
 
 
 async def _open(kind: str, connect: Callable[[], Connection], patience: float) -> Outbox | LoopOutbox:

@@ -8,16 +8,15 @@ from unittest.mock import patch
 
 import pytest
 from kombu import Connection, Exchange, Producer, Queue
+from loop_thread import LoopThread
 from provider_calls import session_call
 from servers import wait_until
 
 from tasks.call import ProviderCall
 from worker import broker, insistence, topology
-from worker.bridge import LoopThread
 from worker.engine.outbox import LoopOutbox
 from worker.insistence import InsistentOutbox
-from worker.outbox import Outbox
-from worker.publisher import Message, Publisher, Refused, Unroutable
+from worker.publisher import Message, Refused, Unroutable
 
 FULL = Queue(
     "full", Exchange("full", type="topic"), "f", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
@@ -45,36 +44,32 @@ class Insisting:
         self._loop.soon(self._outbox.stop)
 
 
-@pytest.fixture(params=["asyncio", "threads"])
-def insisting(request: pytest.FixtureRequest, rabbitmq_url: str) -> Iterator[Insisting]:
-    """Each engine's outbox in turn, on a broker with a queue that is full."""
+@pytest.fixture
+def insisting(rabbitmq_url: str) -> Iterator[Insisting]:
+    """The outbox on an event loop, on a broker with a queue that is full."""
     with broker.connect(rabbitmq_url) as connection:
         topology.declare(connection, ["genesys"])
         FULL(connection.channel()).declare()
         Producer(connection).publish(b"1", exchange="full", routing_key="f")
         wait_until(lambda: count(connection, "full") == 1)
     quick = patch.multiple(insistence, FIRST_PAUSE=0.05, LONGEST_PAUSE=0.2)
-    with quick, insistent(request.param, lambda: broker.connect(rabbitmq_url)) as made:
+    with quick, insistent(lambda: broker.connect(rabbitmq_url)) as made:
         yield made
 
 
 @contextmanager
-def insistent(engine: str, connect: Callable[[], Connection]) -> Iterator[Insisting]:
-    """The outbox of that engine."""
-    loop = LoopThread()
-    loop.start()
+def insistent(connect: Callable[[], Connection]) -> Iterator[Insisting]:
+    """The outbox in a loop's thread."""
 
     async def make() -> InsistentOutbox:
-        return InsistentOutbox(
-            LoopOutbox(connect) if engine == "asyncio" else Outbox(Publisher(connect)), lambda _: PLACES
-        )
+        return InsistentOutbox(LoopOutbox(connect), lambda _: PLACES)
 
-    outbox = loop.run(make())
-    try:
-        yield Insisting(loop, outbox)
-    finally:
-        loop.run(outbox.close())
-        loop.stop()
+    with LoopThread() as loop:
+        outbox = loop.run(make())
+        try:
+            yield Insisting(loop, outbox)
+        finally:
+            loop.run(outbox.close())
 
 
 def count(connection: Connection, queue: str) -> int:

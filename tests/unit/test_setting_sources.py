@@ -147,6 +147,15 @@ def test_a_typo_beside_those_of_a_service_is_told(monkeypatch: pytest.MonkeyPatc
     assert ": unknown setting" in faults()[0]
 
 
+@pytest.mark.parametrize(("name", "value"), [("engine", "asyncio"), ("concurrency", "64")])
+def test_a_setting_of_the_engine_that_is_gone_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """There is one engine: whoever still chooses one is told, by the setting's name."""
+    monkeypatch.setenv(f"REVOKER_WORKER__{name.upper()}", value)
+    assert faults()[0].startswith(f"worker.{name}: unknown setting")
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644, 0o444, 0o440, 0o404, 0o610, 0o602, 0o601])
 def test_a_secret_file_of_our_own_that_is_open_refuses_the_start(folder: Path, mode: int) -> None:
     """A secret that others can read is none."""

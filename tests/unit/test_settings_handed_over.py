@@ -46,10 +46,8 @@ CHOSEN: dict[str, dict[str, Any]] = {
         "reserve": 9.0,
     },
     "worker": {
-        "engine": "threads",
         "in_flight_routine": 21,
         "in_flight_urgent": 22,
-        "concurrency": 23,
         "shutdown_grace": 24.0,
         "remote_control": True,
     },
@@ -135,18 +133,15 @@ def test_each_lane_has_its_own_calls_in_flight(settings: Settings, lane: Lane, m
     assert lanes.in_flight(settings.worker, {}, topology.calls_queue("eu", lane).name) == most
 
 
-@pytest.mark.parametrize("engine", ["asyncio", "threads"])
-def test_celery_is_configured_as_was_set(settings: Settings, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Engine, threads, remote control, and the grace of a stop."""
-    worker = settings.worker.model_copy(update={"engine": engine})
-    chosen = settings.model_copy(update={"worker": worker})
-    told = _configuration(chosen)
-    assert (told["worker_concurrency"], told["worker_enable_remote_control"]) == (23, True)
-    assert told["worker_pool"] == app._ENGINES[engine]["worker_pool"]
-    for part in ("WorkerRuntime", "EventLoop", "LoopThread"):
+def test_celery_is_configured_as_was_set(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remote control, and the grace of a stop; the pool is ours."""
+    configured = _configuration(settings)
+    assert configured["worker_enable_remote_control"] is True
+    assert configured["worker_pool"] == "worker.engine.pool:AsyncioPool"
+    for part in ("WorkerRuntime", "EventLoop"):
         monkeypatch.setattr(app, part, lambda *_: None)
-    host = _RuntimeHost(chosen)
-    assert (host.grace, host.pool, host.provider_names) == (24.0, told["worker_pool"], ["eu"])
+    host = _RuntimeHost(settings)
+    assert (host.grace, host.provider_names) == (24.0, ["eu"])
 
 
 def test_the_broker_is_reached_as_was_set(settings: Settings) -> None:

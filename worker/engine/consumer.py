@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Self
@@ -24,28 +24,11 @@ class EngineConsumer(TaskConsumer):
 
     def __init__(self, *args: object, **kwargs: Any) -> None:  # noqa: ANN401 - celery's own
         super().__init__(*args, **kwargs)
-        self._acks = Acks(self.app.runtime_host.loop.asyncio, self._amqp)
+        self._acks = Acks(self._loop.asyncio, self._amqp)
 
     def loop(self, _consumer: object, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
         """Consume until the worker stops or the connection breaks; returns or raises as Celery's own loop does."""
-        self.app.runtime_host.loop.run(self._consume(*args))
-
-    def is_busy(self) -> bool:
-        """Also while the loop runs without the hub: the pool is stopped, or the broker is away."""
-        return super().is_busy() or bool(self.app.runtime_host.loop.asyncio.is_running())
-
-    def watch(self, hub: Any, descriptor: int, handle: Callable[[], None]) -> None:  # noqa: ANN401 - kombu ships no types
-        """Watched by the event loop itself, which runs when the hub is not stepped, too."""
-
-        def handle_and_tell() -> None:
-            handle()
-            hub.call_soon(_look_again)
-
-        self.app.runtime_host.loop.asyncio.add_reader(descriptor, handle_and_tell)
-
-    def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
-        """Connect, however long it takes; the calls in flight go on meanwhile."""
-        return self.app.runtime_host.loop.aside(super().ensure_connected, conn)
+        self._loop.run(self._consume(*args))
 
     def call_soon_ack(self, p: Any, *args: object, **kwargs: object) -> None:  # noqa: ANN401 - vine ships no types
         """Acknowledge at the end of this turn of the loop, which is the consumer's own, together with the others."""
@@ -158,10 +141,6 @@ def _read_at_once(connection: Any, hub: Any) -> None:  # noqa: ANN401 - py-amqp 
     """In place of kombu's reader, but for TLS: what its layer keeps makes no socket readable."""
     if isinstance(connection.transport, TCPTransport):
         hub.add_reader(connection.sock, FrameReader(connection).read)
-
-
-def _look_again() -> None:
-    """Nothing: the step that it needs looks at what there is to do."""
 
 
 def _raise_first(broken: list[list[Exception | None]]) -> None:

@@ -19,9 +19,6 @@ class EventLoop:
         self.asyncio = asyncio.new_event_loop()
         self._spawned: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
 
-    def start(self) -> None:
-        """It runs when somebody waits on it."""
-
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run *coroutine*, and everything else that is on the loop, until it is done."""
         return self.asyncio.run_until_complete(coroutine)
@@ -35,25 +32,22 @@ class EventLoop:
         """Run *function* on the loop, as soon as it runs."""
         self.asyncio.call_soon_threadsafe(function)
 
-    def aside(self, function: Callable[..., T], *args: object) -> T:
-        """Run blocking *function* in a thread while the loop goes on: what is in flight does not wait for it."""
-        return self.run(self._in_thread(function, *args))
+    def run_in_thread(self, function: Callable[..., T], *args: object) -> T:
+        """Run blocking *function* in a thread while the loop goes on: the calls in flight do not wait for it."""
 
-    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        # In a task of its own: run_until_complete never ends for a bare future that holds a SystemExit.
-        return await self.asyncio.run_in_executor(None, function, *args)
+        async def wait() -> T:  # in a task: run_until_complete never ends for a bare future that holds a SystemExit
+            return await self.asyncio.run_in_executor(None, function, *args)
 
-    def cancel_calls(self) -> None:
-        """Nothing: none goes on where the loop does not."""
+        return self.run(wait())
 
     def stop(self) -> None:
         """Close it; nothing may be running on it any more."""
-        self.asyncio.run_until_complete(cancel_all())
+        self.asyncio.run_until_complete(_cancel_all())
         self.asyncio.run_until_complete(self.asyncio.shutdown_default_executor())
         self.asyncio.close()
 
 
-async def cancel_all() -> None:
+async def _cancel_all() -> None:
     """End every other task of the running loop."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
