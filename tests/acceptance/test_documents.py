@@ -283,5 +283,6 @@ def test_every_dotted_name_that_a_page_quotes_is_in_the_code() -> None:
 def test_every_path_that_a_page_quotes_exists() -> None:
     """A folder or file of the repository that a page names is there."""
     folders = "tasks|worker|tests|docs|docker|benchmarks|.ci"
-    quoted = {span for span in SPAN.findall(prose(TEXT)) if re.fullmatch(rf"({folders})/[\w./-]*", span)}
+    words = [*SPAN.findall(prose(TEXT)), *" ".join(blocks("sh")).split()]
+    quoted = {word for word in words if re.fullmatch(rf"({folders})/[\w./-]*", word)}
     assert sorted(path for path in quoted if not (ROOT / path).exists()) == []
