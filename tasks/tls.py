@@ -22,7 +22,7 @@ class TlsSettings(BaseModel):
         None, description="Certificates of the authorities to trust, instead of the system's"
     )
     certificate_file: FilePath | None = Field(
-        None, description="Our certificate, and what leads to its authority, for a server that asks for one"
+        None, description="Our certificate and its chain, for a server that asks for one"
     )
     key_file: FilePath | None = Field(None, description="Its private key, without a passphrase, mode 0600")
 

@@ -87,11 +87,11 @@ class MaxAgeSettings(_Section):
     """How old an event may be, and how long it is remembered."""
 
     session_ended: Span = Field(
-        172_800.0, ge=3600, description="Seconds a session.ended may have happened before those that came before it"
+        172_800.0, ge=3600, description="Seconds a session.ended may be older than events that arrived before it"
     )
-    user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, of a user.disabled")
+    user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, for a user.disabled")
     outage: Span = Field(
-        2_592_000.0, ge=0, description="Seconds an event may have waited for us on top, by our own clock"
+        2_592_000.0, ge=0, description="Seconds of waiting for us that are allowed on top, by our own clock"
     )
 
 
@@ -99,7 +99,7 @@ class HoldSettings(_Section):
     """How long a provider is left alone before it is probed."""
 
     first: float = Field(15.0, ge=1, le=3600, description="Seconds until the first probe; doubled by each that fails")
-    cap: float = Field(300.0, ge=1, le=3600, description="Longest seconds between two probes")
+    cap: float = Field(300.0, ge=1, le=3600, description="Seconds between two probes at most")
 
 
 class WorkerSettings(_Section):
@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         0.0, ge=0, le=1, description="Share of tasks whose time in queue and at work is reported to Sentry"
     )
     environment: str = Field("production", max_length=64, description="Name of this installation in error reports")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level that is logged")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -34,13 +34,13 @@ class StorageSettings(BaseModel):
         description="Days a dead letter is kept once it was replayed or discarded; else for ever",
     )
     audit_days: float = Field(
-        730.0, ge=1, le=CENTURY, description="Days the audit is kept: no shorter than anything it tells of"
+        730.0, ge=1, le=CENTURY, description="Days the audit is kept; not less than the two above"
     )
     unproved_letters: int = Field(
-        10_000, ge=1, le=10_000_000, description="Dead letters on the desk that nobody proved; more wait in the broker"
+        10_000, ge=1, le=10_000_000, description="Unproved dead letters in the ledger; more wait in the broker"
     )
     unproved_megabytes: int = Field(
-        256, ge=1, le=1_000_000, description="Megabytes of them, likewise: whichever is reached first"
+        256, ge=1, le=1_000_000, description="Megabytes of them; the limit that is reached first counts"
     )
 
     @model_validator(mode="after")

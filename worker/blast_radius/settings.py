@@ -26,13 +26,11 @@ class GuardSettings(BaseModel):
         50,
         ge=1,
         le=MOST,
-        description="People a source may disable in the window; what is more is held back for an operator",
+        description="People whom one source may disable in the window; the rest waits for an operator",
     )
-    disabled_of_all: int = Field(200, ge=1, le=MOST, description="The same, of all sources together")
-    ended: int = Field(
-        20_000, ge=1, le=MOST, description="People whose sessions a source may end in the window, likewise"
-    )
-    ended_of_all: int = Field(50_000, ge=1, le=MOST, description="The same, of all sources together")
+    disabled_of_all: int = Field(200, ge=1, le=MOST, description="People likewise, of all sources together")
+    ended: int = Field(20_000, ge=1, le=MOST, description="People whose sessions one source may end in the window")
+    ended_of_all: int = Field(50_000, ge=1, le=MOST, description="People likewise, of all sources together")
     reserve: float = Field(
         60.0, ge=1, le=86_400, description="Seconds between two user.disabled that pass while others are held back"
     )
