@@ -286,3 +286,11 @@ def test_every_path_that_a_page_quotes_exists() -> None:
     words = [*SPAN.findall(prose(TEXT)), *" ".join(blocks("sh")).split()]
     quoted = {word for word in words if re.fullmatch(rf"({folders})/[\w./-]*", word)}
     assert sorted(path for path in quoted if not (ROOT / path).exists()) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(page: Path) -> None:
+    """A bar within a cell would move what follows into another column."""
+    tables = re.findall(r"(?:^\|.*\|\n)+", prose(PAGES[page]), re.MULTILINE)
+    for lines in map(str.splitlines, tables):
+        assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {lines[0].count("|")}, lines[0]
