@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from servers import Daemon
 
 from worker import broker
-from worker.publisher import Message, Publisher
+from worker.broker.publisher import Message, Publisher
 
 BATCH = 500  # messages whose confirms are awaited together
 

@@ -17,8 +17,8 @@ from tasks.outcome import State
 from tasks.plan import plan_revocations
 from tasks.records import outcome_of_call
 from tasks.sealing import generate_key, save_key, seal
-from worker import messages
-from worker.publisher import Message
+from worker.broker import messages
+from worker.broker.publisher import Message
 from worker.settings import Settings
 
 SOURCE: Final = "urn:benchmark"

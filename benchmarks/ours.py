@@ -13,8 +13,9 @@ from servers import Daemon
 from benchmarks.contestants import Contestant
 from benchmarks.installation import Installation
 from benchmarks.stage import Stage
-from worker import broker, embedded, topology
-from worker.publisher import Message
+from worker import broker
+from worker.broker import embedded, topology
+from worker.broker.publisher import Message
 
 IN_FLIGHT: Final = 500
 EXPECTED: Final = 3400

@@ -11,9 +11,9 @@ from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
 from tasks.events import JweCredential, Session, SessionEnded, TokenReferenceCredential, UserDisabled
 from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
-from tasks.providers.base import Kind
+from tasks.providers.provider import Kind
 from tasks.records import PlannedUnit
-from tasks.subject import SubjectIndex, issued_subjects, masked_subject
+from tasks.subject_index import SubjectIndex, issued_subjects, masked_subject
 
 LANES: Final = {"session.ended": Lane.ROUTINE, "user.disabled": Lane.URGENT}
 

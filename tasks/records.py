@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from tasks.bounds import Count, Detail, Integer64, Measure, Moment, Name, SourceName, SubjectKey, Words
 from tasks.call import Attempt, Operation, ProviderCall
-from tasks.events.envelope import MAX_BODY
+from tasks.events.content_mode import MAX_BODY
 from tasks.events.plaintext import is_plaintext
 from tasks.outcome import State
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import AfterValidator, TypeAdapter
 
-from tasks.base import Held, Runtime
 from tasks.call import Attempt, Operation, ProviderCall
 from tasks.instants import before, expiry_of
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
+from tasks.runtime import Held, Runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

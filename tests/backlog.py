@@ -11,7 +11,7 @@ from memory import resident_mb
 from servers import Daemon, wait_until
 from system import SOURCE, System
 
-from worker import topology
+from worker.broker import topology
 
 BATCH = 1000  # events published together
 PATIENCE = 120.0  # seconds for the urgent ones

@@ -17,9 +17,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from tasks.providers import ProviderSettings
-from tasks.providers.base import CommonSettings
-from worker.admission.sources import SourceSettings
+from tasks.providers.provider import CommonSettings
 from worker.settings import Settings
+from worker.settings.sources import SourceSettings
 
 ROOT: Final = Path(__file__).parents[1]
 EVERY_KIND: Final = frozenset({*CommonSettings.model_fields, "kind"})  # these have a table and a sentence of their own

@@ -8,8 +8,8 @@ from typing import Any
 from servers import Daemon, wait_until
 from system import System
 
-from worker import topology
-from worker.publisher import Message
+from worker.broker import topology
+from worker.broker.publisher import Message
 
 HERE = Path(__file__).parent
 

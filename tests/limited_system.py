@@ -12,7 +12,7 @@ from servers import Daemon, wait_until
 from system import System
 
 from tasks.call import Lane
-from worker import messages
+from worker.broker import messages
 from worker.ledger import Ledger
 
 HERE = Path(__file__).parent

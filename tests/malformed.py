@@ -16,7 +16,7 @@ from kombu import Connection, Exchange
 from provider_calls import session_call
 
 from tasks.call import ProviderCall
-from worker import messages
+from worker.broker import messages
 
 SIGNATURE: dict[str, Any] = {
     "task": "genesys.delete_token",

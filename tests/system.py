@@ -13,9 +13,10 @@ from typing import Any
 from servers import Daemon, Processes, free_port, wait_until
 
 from tasks.sealing import generate_key, save_key, seal
-from worker import broker, embedded, messages, topology
+from worker import broker
+from worker.broker import embedded, messages, topology
+from worker.broker.publisher import Message, Publisher
 from worker.ledger import Ledger
-from worker.publisher import Message, Publisher
 from worker.sandbox import SandboxConfig, sandbox_providers
 
 SOURCE = "urn:test:session-timeout-job"

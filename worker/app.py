@@ -11,13 +11,16 @@ from celery.apps.worker import _shutdown_handler
 from celery.concurrency import get_implementation
 
 from tasks import revocations
-from worker import broker, garbage, lanes, limits, topology
-from worker.engine.event_loop import EventLoop
+from worker import broker, garbage
+from worker.broker import topology
+from worker.calls import rate_limits
+from worker.calls.runtime import WorkerRuntime
+from worker.engine import queues
+from worker.engine.loop import EventLoop
+from worker.engine.pausing import valved
+from worker.engine.task import SettledTask
 from worker.hangup import with_hangup
-from worker.holds.valve import valved
 from worker.observability import core_dumps, logs, sentry
-from worker.runtime import WorkerRuntime
-from worker.settling import SettledTask
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -35,7 +38,7 @@ def create_app(settings: Settings) -> Celery:
     host = _RuntimeHost(settings)
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
-    bulkheads = lanes.bulkheads(settings.worker, limits.prefetch(settings.providers))
+    bulkheads = queues.bulkheads(settings.worker, rate_limits.prefetch(settings.providers))
     app.amqp.Consumer = valved(bulkheads, lambda: host.runtime.holds)
     signals.worker_ready.connect(garbage.freeze)
     revocations.register(app, SettledTask, lambda: host.runtime)

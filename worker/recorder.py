@@ -21,20 +21,21 @@ from tasks.call import ProviderCall
 from tasks.events import InvalidEvent, RejectionCode, SessionEnded, UserDisabled, is_storable, parse_event
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
-from worker import broker, topology
-from worker.admission import letters
-from worker.admission.evidence import Evidence, Voucher
-from worker.batch_consumer import BatchConsumer, Stop, body_of
+from worker import broker
+from worker.broker import topology
+from worker.broker.batch_consumer import BatchConsumer, Stop, body_of
+from worker.broker.provenance import Evidence, Voucher
+from worker.broker.unproved_queue import Waiting
+from worker.broker.unreadable import unreadable
+from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from worker.storage import Tidying
-from worker.unproved import Waiting
-from worker.unreadable import unreadable
 
 if TYPE_CHECKING:
     from kombu import Connection
     from kombu.message import Message
 
-    from worker.admission.letter_mac import LetterMac
+    from worker.broker.letter_mac import LetterMac
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -147,7 +148,7 @@ def _given_up_by_broker(message: Message, voucher: Voucher, death: Mapping[str, 
     if death.get("queue") in {queue.name for queue in topology.INTAKES}:
         evidence = voucher.evidence(message)
         found, reason = _event_in(message, evidence), _reason_of(death, Reason.BROKER_REJECTED)
-        return voucher.letters.put_on(letters.of_given_up(found, evidence, reason, at, detail))
+        return voucher.letters.put_on(dead_letters.of_given_up(found, evidence, reason, at, detail))
     call = _call_in(body_of(message))
     if call is None:
         return unreadable(message, _reason_of(death, NOT_OURS))

@@ -4,7 +4,7 @@
 names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
-from tasks.events.envelope import MAX_BODY, attribute_headers
+from tasks.events.content_mode import MAX_BODY, attribute_headers
 from tasks.events.model import (
     Account,
     Credential,

@@ -6,14 +6,14 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from tasks.events.envelope import MAX_BODY, UnreadableError, keeps_utf8, read_envelope
+from tasks.events.content_mode import MAX_BODY, UnreadableError, keeps_utf8, read_envelope
 from tasks.events.fields import EventId, Source
-from tasks.events.json_body import MalformedJsonError, decode
 from tasks.events.model import Event, SessionEnded, UserDisabled
 from tasks.events.plaintext import is_plaintext, may_hold_token, plaintext_path
 from tasks.events.rejection import InvalidEvent, Path, RejectionCode, json_pointer
 from tasks.events.subjects import UNKNOWN_FORMAT
 from tasks.instants import expiry_of
+from tasks.strict_json import MalformedJsonError, decode
 
 MAX_AHEAD: Final = timedelta(seconds=300)
 """How far a producer's clock may run ahead of ours."""

@@ -8,10 +8,10 @@ import aiohttp
 from pydantic import Field
 
 from tasks.providers import finbourne, genesys, wibmo
-from tasks.providers.base import Kind, Provider, Request
-from tasks.providers.edge import open_session
 from tasks.providers.finbourne import Finbourne, FinbourneSettings
 from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.http import open_session
+from tasks.providers.provider import Kind, Provider, Request
 from tasks.providers.wibmo import Wibmo, WibmoSettings
 from tasks.sealing import Opener
 

@@ -11,8 +11,8 @@ from tasks.call import Operation, ProviderCall
 from tasks.outcome import Outcome, Transient
 from tasks.providers import challenge, contradictions
 from tasks.providers.answers import Answer, Verdict, status_table
-from tasks.providers.base import MASK, BaseUrl, CommonSettings, Kind, Request, endpoint, open_sealed
-from tasks.providers.edge import Edge
+from tasks.providers.http import Edge
+from tasks.providers.provider import MASK, BaseUrl, CommonSettings, Kind, Request, endpoint, open_sealed
 from tasks.sealing import Opener
 
 # The vendor documents 204 and "error" (www.lusid.com/identity/swagger, InvalidateToken). A 401 is looked into first.

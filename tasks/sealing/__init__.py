@@ -1,6 +1,6 @@
 """Sealed credentials: a token travels as a compact JWE (RFC 7516) for one provider, and only we can open it."""
 
-from tasks.sealing.envelope import ENCRYPTION, is_canonical_compact, kid_of, named_kids, seal
+from tasks.sealing.jwe import ENCRYPTION, is_canonical_compact, kid_of, named_kids, seal
 from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, SealProblem, UnknownKeyError, generate_key, save_key
 from tasks.sealing.ring import KeyRing, Opener, load_keys
 

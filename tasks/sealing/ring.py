@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
-from tasks.sealing.envelope import checked_header, unseal
+from tasks.sealing.jwe import checked_header, unseal
 from tasks.sealing.keys import (
     SUFFIX,
     SealError,

@@ -15,7 +15,8 @@ from kombu import Exchange, Queue
 from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE
 from system import digest
 
-from worker import broker, topology
+from worker import broker
+from worker.broker import topology
 
 COPIES = Queue("canary.copies", durable=True)
 NAMELESS = {topology.OUTCOMES.name, event_exchange.name}

@@ -14,8 +14,8 @@ from servers import Daemon, Processes, RabbitNode, wait_until
 from system import System
 
 from tasks.sealing import generate_key, seal
-from worker import messages, topology
-from worker.publisher import Message
+from worker.broker import messages, topology
+from worker.broker.publisher import Message
 
 # A call with the user's own token, the fault that meets it, and what it comes to.
 FAULTS: list[tuple[str, str, dict[str, Any]]] = [
@@ -121,7 +121,7 @@ class CanaryStory:
         token = self.system.home / "token"
         token.touch(0o600)
         token.write_text(self.plant("token of a crash"))
-        for bug in ("tasks.sealing.seal", "worker.publisher.Publisher.publish"):
+        for bug in ("tasks.sealing.seal", "worker.broker.publisher.Publisher.publish"):
             done = self._command("publish", "session.ended", *_ONE_EVENT, "--token-file", str(token), bug=bug)
             assert done.wait(30) == 1
             assert "Traceback" in done.output

@@ -16,7 +16,7 @@ from celery.worker import state
 
 from tasks.outcome import State
 from worker.celery import app
-from worker.settling import SettledTask
+from worker.engine.task import SettledTask
 
 trail = Path(os.environ["TRAIL"]).open("a", buffering=1)  # noqa: SIM115 - open as long as the process lives
 

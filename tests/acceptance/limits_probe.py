@@ -3,11 +3,11 @@
 import os
 from functools import partial
 
-from worker.limits import rates
-from worker.limits.window import Limit
+from worker.calls.rate_limits import registry
+from worker.calls.rate_limits.window import Limit
 
 if (window := float(os.environ["LIMIT_WINDOW"])) < 60:
     # A machine's hiccups do not shrink with the window, so a permit is good for as long as in half a minute.
-    rates.Limit = partial(Limit, window=window, usable=0.5, spread=0.3)  # type: ignore[assignment,attr-defined]
+    registry.Limit = partial(Limit, window=window, usable=0.5, spread=0.3)  # type: ignore[assignment,attr-defined]
 
 from worker.celery import app as app  # noqa: PLC0414 - only now: it is made with its limits

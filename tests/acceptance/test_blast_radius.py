@@ -11,7 +11,8 @@ import pytest
 from servers import Processes, wait_until
 from system import SOURCE, System, digest
 
-from worker.blast_radius.window import flood_id
+from worker.intake.flood import store
+from worker.intake.flood.window import flood_id
 
 LIMIT = 50
 TYPE = "user.disabled"
@@ -43,7 +44,7 @@ def hit(system: System) -> list[int]:
 
 def held(system: System) -> int:
     """How many events wait for an operator."""
-    return sum(flood.held for flood in system.ledger.floods())
+    return sum(flood.held for flood in store.standing(system.ledger.database))
 
 
 def revoker(system: System, *arguments: str) -> str:

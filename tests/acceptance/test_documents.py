@@ -23,13 +23,14 @@ from tasks.events import RejectionCode
 from tasks.outcome import Reason, State, event_reason, http_reason
 from tasks.retry import RetryPolicy
 from tasks.sealing import KeyRing, generate_key
-from worker import broker, messages, topology
-from worker.admission.judging import Rule
-from worker.admission.signing import generate_signing_key, is_signed, save_signing_key
-from worker.batch_consumer import body_of
+from worker import broker
+from worker.broker import messages, topology
+from worker.broker.batch_consumer import body_of
 from worker.cli import main
 from worker.cli.exits import Exit
-from worker.dead_letters.guards import Refusal
+from worker.intake.authorization import Rule
+from worker.intake.signing import generate_signing_key, is_signed, save_signing_key
+from worker.operations.replay_rules import Refusal
 from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
 
 SCHEMA = json.loads((ROOT / "tasks/contracts/event.schema.json").read_text())

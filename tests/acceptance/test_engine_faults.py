@@ -14,7 +14,7 @@ from system import System, digest
 
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.sealing import seal
-from worker import messages
+from worker.broker import messages
 
 CALLS = 1500
 IN_FLIGHT = 250  # of each provider

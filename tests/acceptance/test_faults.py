@@ -10,8 +10,8 @@ from locked_file import locked
 from servers import Daemon, Processes, RabbitNode, free_port, wait_until
 from system import SOURCE, System, digest
 
-from worker import messages, topology
-from worker.publisher import Message
+from worker.broker import messages, topology
+from worker.broker.publisher import Message
 
 USERS = [str(uuid.UUID(int=n)) for n in range(1, 41)]
 MALFORMED = {

@@ -11,9 +11,10 @@ from amqp.exceptions import AccessRefused
 from servers import Daemon, Processes, RabbitNode, wait_until
 from system import PROCESSES, System
 
-from worker import broker, topology
+from worker import broker
+from worker.broker import topology
+from worker.broker.publisher import Message, Publisher, PublishError
 from worker.ledger import DeadLetterState
-from worker.publisher import Message, Publisher, PublishError
 
 FILE = Path(__file__).parents[2] / "docker" / "rabbitmq-definitions.json"
 PERMISSIONS = {each["user"]: each for each in json.loads(FILE.read_text())["permissions"]}

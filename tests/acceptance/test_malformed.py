@@ -11,7 +11,8 @@ from servers import Daemon, wait_until
 from system import System, digest
 
 from tasks.sealing import seal
-from worker import broker, messages, topology
+from worker import broker
+from worker.broker import messages, topology
 
 
 def declared(system: System) -> str:

@@ -11,10 +11,11 @@ import pytest
 from servers import Processes, wait_until
 from system import SOURCE, System
 
-from worker import broker, messages
-from worker.admission.signing import SigningKey, generate_signing_key, save_signing_key, sign
+from worker import broker
+from worker.broker import messages
+from worker.broker.publisher import Message
+from worker.intake.signing import SigningKey, generate_signing_key, save_signing_key, sign
 from worker.ledger import DeadLetterFilter, DeadLetterRow, DeadLetterState
-from worker.publisher import Message
 
 KEY = generate_signing_key("k1")
 FORGED = 20

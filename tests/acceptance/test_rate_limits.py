@@ -13,7 +13,7 @@ from servers import Processes, wait_until
 from system import System
 
 from tasks.call import Lane
-from worker.ledger.engine import open_database
+from worker.database.engine import open_database
 
 WINDOW = 8.0
 CALLS = 80

@@ -11,7 +11,8 @@ from locked_file import locked
 from servers import Processes, wait_until
 from system import System
 
-from worker.ledger.seen import Sighting
+from worker.intake import dedup_store
+from worker.intake.dedup_store import Sighting
 
 TOO_OLD = timedelta(hours=49)
 
@@ -77,7 +78,7 @@ def test_what_waited_for_us_through_an_outage_is_done(system: System) -> None:
     """Nothing was taken in for two weeks; the producers went on. Nobody's token lives because we were away."""
     outage = timedelta(days=14)
     past = Sighting(b"i" * 16, b"c" * 16, "session.ended", datetime.now(UTC) - outage)
-    system.ledger.claim_seen([past])
+    dedup_store.claim(system.ledger.database, [past])
     waiting = [ended(system, outage * (10 - n) / 10) for n in range(10)]
     system.publish(waiting)
     system.start()

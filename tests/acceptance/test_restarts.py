@@ -16,8 +16,8 @@ from servers import Daemon, PostgresCluster, Processes, wait_until
 from servers.shared import root
 from system import SOURCE, System, digest
 
-from worker import topology
-from worker.publisher import Message
+from worker.broker import topology
+from worker.broker.publisher import Message
 
 STALL = 5.0  # seconds: less than one report that nobody answers takes, and there are fifty
 LITTLE = 64 * 1024  # bytes a file may have on a "full disk": room for a process's few log lines

@@ -18,11 +18,11 @@ from documents import blocks, section
 from servers import Daemon, Processes, free_port, wait_until
 
 from tasks.outcome import State
+from worker.demo.progress import Progress
+from worker.demo.samples import Expected, Sample, Staged, load_samples
+from worker.demo.summary import unproved
+from worker.demo.supervisor import Crew, ProcessFailed, Program
 from worker.ledger import CallRow
-from worker.showcase.processes import Crew, ProcessFailed, Program
-from worker.showcase.progress import Progress
-from worker.showcase.samples import Expected, Sample, Staged, load_samples
-from worker.showcase.summary import unproved
 
 ALL_OUTCOMES = {
     "accepted": 14,

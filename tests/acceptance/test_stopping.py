@@ -15,7 +15,7 @@ from system import SOURCE, System, digest
 
 from tasks.call import ProviderCall
 from tasks.sealing import seal
-from worker import messages
+from worker.broker import messages
 from worker.ledger import CallRow
 
 CALLS = 40

@@ -6,7 +6,7 @@ from celery import Celery
 from servers import wait_until
 from system import System, digest
 
-from worker import embedded, topology
+from worker.broker import embedded, topology
 
 USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
 

@@ -18,8 +18,10 @@ from system import PROCESSES, System
 from tls_door import HERE, Door, asking, good
 
 from tasks.tls import TlsSettings
-from worker import broker, messages
-from worker.publisher import Publisher
+from worker import broker
+from worker.broker import messages
+from worker.broker.publisher import Publisher
+from worker.calls.holds import store
 
 
 class Revoking:
@@ -108,8 +110,8 @@ async def test_an_event_becomes_an_outcome_over_tls_alone(stage: Stage, rabbitmq
     events = [system.ended(*(system.session(each, str(uuid4())) for each in both)) for _ in range(8)]
     ids = publish(system, events)
     await asyncio.to_thread(wait_until, lambda: states(system, ids, "finbourne") == {"accepted"}, 30, "the calls")
-    await asyncio.to_thread(wait_until, system.ledger.standing_holds, 30, "the hold")
-    [hold] = system.ledger.standing_holds()
+    await asyncio.to_thread(wait_until, lambda: store.standing(system.ledger.database), 30, "the hold")
+    [hold] = store.standing(system.ledger.database)
     assert (hold.provider, hold.reason) == ("finbourne-eu", "net.tls")
     assert states(system, ids, "finbourne-eu") <= {"planned", "retrying", "held"}
     assert provider.asked == ["worker"] * len(ids)

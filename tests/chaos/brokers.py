@@ -14,7 +14,8 @@ from servers.shared import root, shared
 
 from chaos.disk import DISK
 from chaos.rows import EMBEDDED, Row
-from worker import broker, embedded
+from worker import broker
+from worker.broker import embedded
 
 
 class Broker(Protocol):

@@ -11,8 +11,7 @@ from chaos.rows import row
 from chaos.rows_worker import BATCH, DEAD_TOKEN, IN_FLIGHT, ON_RABBITMQ
 from chaos.scene import Scene, wait_said
 from tasks.call import Lane
-from worker import topology
-from worker.broker import connect
+from worker.broker import connect, topology
 
 AGAIN: Final = IN_FLIGHT + BATCH  # what worker and intake may do again when their connections break
 

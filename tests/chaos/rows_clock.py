@@ -10,7 +10,7 @@ from chaos.clock import Clock
 from chaos.desk import letters, replay
 from chaos.rows import row
 from chaos.scene import Scene
-from worker import messages
+from worker.broker import messages
 
 HOUR: Final = 3600.0
 DAY: Final = 24 * HOUR

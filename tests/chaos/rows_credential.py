@@ -19,6 +19,7 @@ from chaos.said import HOLD, attempts, holds
 from chaos.scene import Scene
 from tasks.call import Operation
 from tasks.outcome import State
+from worker.calls.holds import store
 from worker.sandbox import SandboxConfig
 
 HANDFUL: Final = 5
@@ -119,7 +120,7 @@ def nobody_is_known(scene: Scene) -> None:
     _, worker, _ = scene.start(env=UNLIMITED)
     scene.publish()
     wait_until(lambda: holds(worker.output), 60, "the hold")
-    wait_until(lambda: scene.system.ledger.standing_holds()[0].strikes > 1, 30, "a probe that failed")
+    wait_until(lambda: store.standing(scene.system.ledger.database)[0].strikes > 1, 30, "a probe that failed")
     scene.system.heal()
     scene.healed()
     buried = len(scene.system.ledger.dead_letters())

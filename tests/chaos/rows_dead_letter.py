@@ -13,8 +13,7 @@ from chaos.load import Unit
 from chaos.rows import row
 from chaos.rows_worker import DEAD_TOKEN, ON_RABBITMQ
 from chaos.scene import Scene, wait_said
-from worker import topology
-from worker.broker import connect
+from worker.broker import connect, topology
 from worker.cli.exits import Exit
 from worker.ledger import DeadLetterState
 

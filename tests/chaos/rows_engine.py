@@ -8,7 +8,7 @@ from servers import wait_until
 from chaos.rows import row
 from chaos.rows_worker import DEAD_TOKEN, ON_RABBITMQ
 from chaos.scene import Scene
-from worker import topology
+from worker.broker import topology
 
 ROUTINE: Final = 225  # calls in flight, for each of two providers
 URGENT: Final = 50

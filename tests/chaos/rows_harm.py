@@ -21,9 +21,10 @@ from chaos.rows import EMBEDDED, RABBITMQ, row
 from chaos.rows_provider import UNLIMITED
 from chaos.said import holds
 from chaos.scene import Scene, wait_said
-from worker import broker, messages, topology
+from worker import broker
+from worker.broker import messages, topology
+from worker.broker.publisher import Message
 from worker.ledger import Ledger
-from worker.publisher import Message
 
 DEFAULT_HOLDS: Final = {"hold": {"first": 15, "cap": 300}}  # as installed
 FEED: Final = "urn:test:feed"

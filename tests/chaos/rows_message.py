@@ -21,8 +21,8 @@ from chaos.scene import Scene, wait_said
 from tasks.events import RejectionCode
 from tasks.outcome import Reason, event_reason
 from tasks.sealing import seal
-from worker import messages, topology
-from worker.publisher import Message
+from worker.broker import messages, topology
+from worker.broker.publisher import Message
 
 STRANGE: Final = frozenset(
     {*(reason for reason in Reason if reason.startswith("task.")), *map(event_reason, RejectionCode)}

@@ -16,8 +16,8 @@ from chaos.proxy import Fault
 from chaos.rows import row
 from chaos.rows_message import STRANGE
 from chaos.scene import Scene, wait_said
-from worker import topology
-from worker.publisher import Message
+from worker.broker import topology
+from worker.broker.publisher import Message
 
 LINES: Final = ("recorder-ledger", "worker-ledger")
 ADDED: Final = 0.1  # seconds that a Sentry out of order may add

@@ -8,7 +8,7 @@ from servers import wait_until
 from chaos.proxy import Fault, Way
 from chaos.rows import EMBEDDED, RABBITMQ, row
 from chaos.scene import Scene, wait_said
-from worker import topology
+from worker.broker import topology
 
 ON_RABBITMQ: Final = (RABBITMQ,)  # `fast=`: on the embedded broker what a dead process held waits for its lease, 15 s
 IN_FLIGHT: Final = 3 * 10 + 5  # calls one worker may hold: three providers' routine lanes and one urgent lane

@@ -18,12 +18,12 @@ from chaos.lines import Lines
 from chaos.load import Load, Unit
 from chaos.oracle import OPERATIONS, Evidence
 from chaos.rows import Row
-from worker import messages, topology
-from worker.broker import connect
+from worker.broker import connect, messages, topology
+from worker.broker.publisher import BROKER_ERRORS, Message, Publisher, Unconfirmed
 from worker.cli.verdicts import Verdict, judged, verdict_on
-from worker.dead_letters import superseding, unproved
 from worker.ledger import CallRow
-from worker.publisher import BROKER_ERRORS, Message, Publisher, Unconfirmed
+from worker.operations.superseding import superseding
+from worker.operations.unproved import unproved
 
 AT_ONCE: Final = 20  # events in a batch of confirms: with a fault under way, so many share one fate
 PAUSE: Final = 0.1  # seconds between two looks, or two tries

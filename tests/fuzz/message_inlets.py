@@ -18,14 +18,15 @@ from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS
 from tasks.revocations import call_for
 from tasks.sealing import KeyRing, SealError, generate_key, seal
-from tasks.subject import SubjectIndex
-from worker import broker, messages
-from worker.admission.evidence import Voucher
-from worker.admission.judging import Admission
-from worker.amqp_reading import _properties
-from worker.intake import Controls, Intake
-from worker.task_envelope import TaskEnvelope
-from worker.unreadable import unreadable
+from tasks.subject_index import SubjectIndex
+from worker import broker
+from worker.broker import messages
+from worker.broker.provenance import Voucher
+from worker.broker.pyamqp import _properties
+from worker.broker.unreadable import unreadable
+from worker.engine.message_check import TaskEnvelope
+from worker.intake.authorization import Admission
+from worker.intake.intake import Controls, Intake
 
 broker.prepare()
 

@@ -13,13 +13,14 @@ from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError
 from yarl import URL
 
 from tasks.outcome import Reason
-from tasks.providers import ProviderSettings, Request, finbourne, open_session
+from tasks.providers import ProviderSettings, Request, finbourne, oauth, open_session
 from tasks.providers.answers import Answer
-from tasks.providers.ciphers import CipherConfig, make_cipher
-from tasks.providers.edge import BODY_CAP, Edge
-from tasks.providers.genesys import IdleTimeout, TokenInfo, login, meanings
+from tasks.providers.genesys import IdleTimeout, TokenInfo
+from tasks.providers.genesys import outcomes as meanings
+from tasks.providers.http import BODY_CAP, Edge
 from tasks.providers.waits import wait_asked
 from tasks.providers.wibmo import Wibmo, WibmoSettings
+from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
 from tasks.retry import RetryPolicy
 
 _KEY = {"key": "0123456789abcdef0123456789abcdef", "key_encoding": "raw"}
@@ -74,9 +75,9 @@ def _tell_answer(told: Told) -> object:
 
 
 async def _meanings(answer: Answer) -> list[object]:
-    revoking = (meanings.of_own_token, meanings.of_worker_token, finbourne.meaning, _WIBMO._meaning, login._refused)
+    revoking = (meanings.of_own_token, meanings.of_worker_token, finbourne.meaning, _WIBMO._meaning, oauth._refused)
     outcomes: list[object] = [meaning(answer) for meaning in revoking]
-    documents = [meanings.document(answer, TokenInfo), meanings.document(answer, IdleTimeout), login._granted(answer)]
+    documents = [meanings.document(answer, TokenInfo), meanings.document(answer, IdleTimeout), oauth._granted(answer)]
     return [*outcomes, *(type(document) for document in documents), answer, answer.reachable()]
 
 

@@ -25,10 +25,10 @@ from tasks.records import (
     dead_letter_of_call,
     outcome_of_call,
 )
-from worker import topology
-from worker.admission.evidence import Voucher
+from worker.broker import topology
+from worker.broker.provenance import Voucher
+from worker.database.tables import calls, dead_letters, events
 from worker.ledger import Ledger
-from worker.ledger.tables import calls, dead_letters, events
 from worker.recorder import Record, Recorder, read
 
 VOUCHER = Voucher(b"subject-key-of-a-fuzz-test")
@@ -97,7 +97,7 @@ def is_told(ledger: Ledger, record: Record | DeadLetters) -> bool:
 
 def has(ledger: Ledger, condition: ColumnElement[bool]) -> bool:
     """Whether there is such a row."""
-    with ledger._database.reading() as connection:
+    with ledger.database.reading() as connection:
         return connection.execute(select(literal(1)).where(condition)).first() is not None
 
 

@@ -10,9 +10,9 @@ from kombu import Connection
 from loop_thread import LoopThread
 
 from worker import broker
-from worker.engine.outbox import LoopOutbox
-from worker.outbox import Outbox
-from worker.publisher import CONFIRM_TIMEOUT, Message, Publisher, PublishError
+from worker.broker.async_publisher import LoopOutbox
+from worker.broker.publisher import CONFIRM_TIMEOUT, Message, Publisher, PublishError
+from worker.broker.thread_publisher import Outbox
 
 KINDS = ("publisher", "outbox", "loop outbox")
 
@@ -60,7 +60,7 @@ def publishing(
     with LoopThread() as loop:
         outbox = loop.run(_open(kind, connect, patience))
         try:
-            with patch("worker.engine.outbox.CONFIRM_TIMEOUT", patience):
+            with patch("worker.broker.async_publisher.CONFIRM_TIMEOUT", patience):
                 yield _Awaited(loop, outbox)
         finally:
             loop.run(outbox.close())

@@ -18,20 +18,23 @@ from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.outcome import State
 from tasks.plan import Catalogue
 from tasks.records import CallOutcome, DeadLetter
-from tasks.subject import SubjectIndex
-from worker import broker, topology
-from worker.admission.evidence import Voucher
-from worker.admission.judging import Admission
-from worker.admission.memory import Memory
-from worker.admission.sources import SourceSettings
-from worker.blast_radius.gate import FloodGate
-from worker.blast_radius.window import Limits
-from worker.dead_letters import Pace, Replayer, ReplayResult, only_vouched, plan_replay
-from worker.intake import Controls, Intake
+from tasks.subject_index import SubjectIndex
+from worker import broker
+from worker.broker import topology
+from worker.broker.provenance import Voucher
+from worker.broker.publisher import Message, Publisher
+from worker.database.thread import DatabaseThread as LedgerDesk
+from worker.intake.authorization import Admission
+from worker.intake.dedup import Memory
+from worker.intake.flood.gate import FloodGate
+from worker.intake.flood.window import Limits
+from worker.intake.intake import Controls, Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
-from worker.ledger.desk import Desk as LedgerDesk
-from worker.publisher import Message, Publisher
+from worker.operations.replay import Pace, Replayer, ReplayResult
+from worker.operations.replay_rules import plan_replay
+from worker.operations.vouching import only_vouched
 from worker.recorder import Recorder
+from worker.settings.sources import SourceSettings
 
 PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"

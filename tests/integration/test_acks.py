@@ -11,9 +11,10 @@ from kombu.message import Message as Delivered
 from servers import RabbitNode, wait_until
 
 from tasks.call import Lane
-from worker import broker, topology
+from worker import broker
+from worker.broker import topology
+from worker.broker.publisher import Message, Publisher
 from worker.engine.acks import Acks
-from worker.publisher import Message, Publisher
 
 QUEUE = topology.calls_queue("genesys", Lane.ROUTINE)
 COUNT = 30

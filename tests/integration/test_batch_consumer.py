@@ -10,9 +10,10 @@ from kombu.message import Message as Delivered
 from malformed import Envelope, put, unreadable
 from servers import wait_until
 
-from worker import batch_consumer, broker, topology
-from worker.batch_consumer import PREFETCH, QUIET, BatchConsumer, Handle, Stop, body_of
-from worker.publisher import Message, Publisher
+from worker import broker
+from worker.broker import batch_consumer, topology
+from worker.broker.batch_consumer import PREFETCH, QUIET, BatchConsumer, Handle, Stop, body_of
+from worker.broker.publisher import Message, Publisher
 
 AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
 

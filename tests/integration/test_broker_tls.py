@@ -8,9 +8,10 @@ from servers import RabbitNode
 from tls_door import HERE, WRONG, Door, asking, good, outdated, speaks_tls_1_1
 
 from tasks.tls import TlsSettings
-from worker import broker, topology
-from worker.messages import event
-from worker.publisher import BROKER_ERRORS, Publisher
+from worker import broker
+from worker.broker import topology
+from worker.broker.messages import event
+from worker.broker.publisher import BROKER_ERRORS, Publisher
 
 PASSWORD = "planted-broker-password"
 

@@ -15,11 +15,12 @@ import pytest
 from replay_desk import EVERY, Desk, wait_for_message
 from servers import RabbitNode, wait_until
 
-from worker import broker, messages, topology
-from worker.admission.judging import Admission
-from worker.admission.sources import SourceSettings
+from worker import broker
+from worker.broker import messages, topology
+from worker.broker.publisher import Message, Publisher, PublishError
+from worker.intake.authorization import Admission
 from worker.ledger import DeadLetterRow
-from worker.publisher import Message, Publisher, PublishError
+from worker.settings.sources import SourceSettings
 
 SOURCE = "urn:test:idp"
 ADD_USER = """

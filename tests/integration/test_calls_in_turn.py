@@ -8,14 +8,14 @@ import pytest
 from cli_installation import Installation
 from provider_calls import session_call
 
-from tasks.base import Held
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.outcome import Outcome, Permanent, Reason, Settled, State
+from tasks.runtime import Held
 from tasks.sealing import generate_key, save_key
-from worker import coverage
-from worker.limits import Limit, Limiter, shares
-from worker.limits.window import Ask, Grant
-from worker.runtime import WorkerRuntime
+from worker.calls import coverage
+from worker.calls.rate_limits import Limit, Limiter, shares
+from worker.calls.rate_limits.window import Ask, Grant
+from worker.calls.runtime import WorkerRuntime
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]

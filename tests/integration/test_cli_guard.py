@@ -10,11 +10,11 @@ import pytest
 from cli_installation import Installation
 
 from tasks.records import DeadLetter
-from worker import messages
-from worker.admission.evidence import Voucher
-from worker.blast_radius.window import Changes, Flood, flood_id
+from worker.broker import messages
+from worker.broker.provenance import Voucher
+from worker.intake.flood import store
+from worker.intake.flood.window import Changes, Flood, flood_id
 from worker.ledger import AuditEntry, DeadLetterState
-from worker.ledger.floods import Answer
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]
@@ -42,7 +42,8 @@ def held(number: int, source: str = HR) -> DeadLetter:
 def opened(installation: Installation) -> None:
     """Have a flood of urn:hr be open."""
     flood = Flood(HR, TYPE, 1.7e9, 1.7e9)
-    installation.desk.ledger.share_passed(0, lambda _: (Answer(Changes(floods={flood.key: flood})), None))
+    with installation.desk.ledger.database.writing() as connection:
+        store.save(connection, store.Answer(Changes(floods={flood.key: flood})))
 
 
 def states(installation: Installation) -> list[DeadLetterState]:
@@ -79,7 +80,7 @@ def test_a_release_lets_everything_go_in_the_order_it_came(installation: Install
     assert (done["schema"], done["replayed"]) == ("revoker.guard_release/1", 3)
     assert waiting(installation) == ["e-1", "e-2", "e-3"]
     assert sorted(states(installation)) == ["replayed"] * 3 + ["withheld"]
-    assert [flood.source for flood in installation.desk.ledger.floods()] == ["urn:other"]
+    assert [flood.source for flood in store.standing(installation.desk.ledger.database)] == ["urn:other"]
     [audit] = installation.desk.ledger.audits()
     assert (audit.action, audit.scope, audit.reason, audit.count) == (
         "guard.release",
@@ -95,7 +96,9 @@ def test_the_first_few_can_be_released_to_look_at_them(installation: Installatio
     opened(installation)
     installation.run("guard", "release", "--all", "--limit", "1", *WHY)
     assert waiting(installation) == ["e-1"]
-    assert [(flood.held, flood.opened_at is None) for flood in installation.desk.ledger.floods()] == [(1, False)]
+    assert [(flood.held, flood.opened_at is None) for flood in store.standing(installation.desk.ledger.database)] == [
+        (1, False)
+    ]
 
 
 def test_a_discard_leaves_tombstones(installation: Installation) -> None:
@@ -110,7 +113,7 @@ def test_a_discard_leaves_tombstones(installation: Installation) -> None:
     installation.desk.fill(letter)
     assert states(installation) == ["discarded"] * 2
     assert waiting(installation) == []
-    assert installation.desk.ledger.floods() == []
+    assert store.standing(installation.desk.ledger.database) == []
     assert [audit.action for audit in installation.desk.ledger.audits()] == ["guard.discard"]
 
 
@@ -131,7 +134,7 @@ def test_nothing_changes_by_accident(installation: Installation, command: str, a
     opened(installation)
     installation.run("guard", command, *arguments, code=code)
     assert states(installation) == ["withheld"]
-    assert [flood.held for flood in installation.desk.ledger.floods()] == [1]
+    assert [flood.held for flood in store.standing(installation.desk.ledger.database)] == [1]
     assert installation.desk.ledger.audits() == []
 
 

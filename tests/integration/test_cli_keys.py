@@ -11,6 +11,7 @@ from tasks.call import Operation
 from tasks.outcome import State
 from tasks.records import EventPlanned, PlannedUnit
 from tasks.sealing import load_keys, seal
+from worker.calls.key_uses import note_uses
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -82,7 +83,7 @@ def test_a_key_that_a_queued_call_needs_is_not_retired(keys: Installation) -> No
 
 def test_a_key_that_was_in_use_lately_is_not_retired(keys: Installation) -> None:
     """For the longest budget after its last use an event that needs it may be on its way."""
-    keys.desk.ledger.note_key_uses({"old": datetime.now(UTC)})
+    note_uses(keys.desk.ledger.database, {"old": datetime.now(UTC)})
     keys.set("retry__urgent_budget", "7200")
     assert "events, for 1h5" in keys.run("keys", "retire", "old", *WHY, "--yes", code=2).stderr
     assert serving(keys) == ("new", "old")
@@ -120,7 +121,7 @@ def test_the_list_tells_age_last_use_and_needs_in_80_columns(keys: Installation)
     """The retired ones come last; JSON tells each figure apart."""
     keys.desk.fill(dead_call(jwe=sealed(keys)))
     plan(keys)
-    keys.desk.ledger.note_key_uses({"old": datetime.now(UTC)})
+    note_uses(keys.desk.ledger.database, {"old": datetime.now(UTC)})
     keys.run("keys", "retire", "new", *WHY, "--yes")
     listed = keys.run("keys", "list").stdout.splitlines()
     assert listed[0].split() == ["KID", "STATE", "AGE", "LAST", "USE", "NEEDED", "BY"]

@@ -7,6 +7,8 @@ from cli_installation import TOKEN, Installation, tell
 from replay_desk import dead_call
 from servers import Daemon
 
+from worker.calls.holds import store
+
 pytest_plugins = ["cli_fixtures"]
 GENESYS = ("--instance", "genesys")
 
@@ -107,12 +109,12 @@ def test_a_provider_is_held_and_released_with_consent_and_on_record(installation
     hold = ("provider", "hold", "wibmo", "--reason", "vendor maintenance", "--for", "2h", "--owner", "nina")
     installation.run(*hold, code=2)
     installation.run(*hold, "--dry-run")
-    assert installation.desk.ledger.standing_holds() == []
+    assert store.standing(installation.desk.ledger.database) == []
     made = json.loads(installation.run(*hold, "--yes", "-o", "json").stdout)
     assert (made["schema"], made["owner"], made["scope"]) == ("revoker.hold/1", "nina", "all")
     installation.run("provider", "release", "wibmo", "--reason", "back", code=2)
     released = installation.run("provider", "release", "wibmo", "--reason", "back", "--yes")
-    assert installation.desk.ledger.standing_holds() == []
+    assert store.standing(installation.desk.ledger.database) == []
     release, placed = installation.desk.ledger.audits()
     assert (placed.audit_id, placed.reason) == (made["audit_id"], "vendor maintenance")
     assert (release.action, release.reason, release.count) == ("provider.release", "back", 1)

@@ -10,20 +10,20 @@ import pytest
 from cli_installation import Installation
 from replay_desk import BUDGETS, LIMITS, MAX_AGES, TRUSTING, VOUCHER
 
-from tasks.base import Held
 from tasks.call import ProviderCall
 from tasks.outcome import COVERING, Permanent, Reason, Settled, State, Transient
 from tasks.records import DeadLetter, ledger_record
 from tasks.revocations import revoke
+from tasks.runtime import Held
 from tasks.sealing import generate_key, save_key, seal
-from worker import messages, topology
-from worker.admission.memory import Memory
-from worker.blast_radius.gate import FloodGate
-from worker.dead_letters import replay_message
-from worker.intake import Controls, Intake
+from worker.broker import messages, topology
+from worker.broker.publisher import Message, PublishError, Unconfirmed
+from worker.calls.runtime import WorkerRuntime
+from worker.intake.dedup import Memory
+from worker.intake.flood.gate import FloodGate
+from worker.intake.intake import Controls, Intake
 from worker.ledger import CallRow
-from worker.publisher import Message, PublishError, Unconfirmed
-from worker.runtime import WorkerRuntime
+from worker.operations.republishing import replay_message
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]

@@ -8,8 +8,8 @@ from replay_desk import EVERY, MAX_AGES, Desk, audit, dead_call, dead_unit, told
 
 from tasks.call import Operation
 from tasks.outcome import State
-from worker.dead_letters import Refusal, plan_replay
 from worker.ledger import DeadLetterRow
+from worker.operations.replay_rules import Refusal, plan_replay
 
 pytest_plugins = ["desk_fixtures"]
 

@@ -12,11 +12,13 @@ from replay_desk import EVERY, VOUCHER, Desk, audit, call_in, dead_call, dead_un
 
 from tasks.call import Lane, Operation
 from tasks.outcome import State
-from worker import broker, messages, topology
-from worker.batch_consumer import body_of
-from worker.dead_letters import INTERRUPTED, Pace, ReplayResult, watching
+from worker import broker
+from worker.broker import messages, topology
+from worker.broker.batch_consumer import body_of
+from worker.broker.publisher import Publisher
 from worker.ledger import DeadLetterState
-from worker.publisher import Publisher
+from worker.operations import replay_watch
+from worker.operations.replay import INTERRUPTED, Pace, ReplayResult
 from worker.recorder import Recorder
 
 pytest_plugins = ["desk_fixtures"]
@@ -191,7 +193,7 @@ def test_a_canary_of_which_nothing_is_heard_stops_the_replay(local_desk: Desk) -
 
 def test_a_replay_stops_when_too_many_have_died_again(local_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The ledger is asked on the way, not only at the end."""
-    monkeypatch.setattr(watching, "INTERVAL", 0.0)  # however slow a step was, the next look is due
+    monkeypatch.setattr(replay_watch, "INTERVAL", 0.0)  # however slow a step was, the next look is due
     letters = {letter.dead_letter_id: letter for letter in (dead_call() for _ in range(6))}
     rows = local_desk.fill(*letters.values())
 

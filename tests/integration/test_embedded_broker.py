@@ -11,7 +11,7 @@ import pytest
 from embedded_processes import CELERY_APP, CELERY_WORKER, CONSUMER, PUBLISHER, Process, until
 from kombu import Connection, Exchange, Queue
 
-from worker.embedded import QueueCounts, queue_counts, register
+from worker.broker.embedded import QueueCounts, queue_counts, register
 
 WORK = Queue("work", Exchange("events", "topic"), routing_key="event.#")
 EMPTY = QueueCounts(ready=0, unacked=0, delayed=0)

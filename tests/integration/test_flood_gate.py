@@ -9,13 +9,13 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from worker.blast_radius import gate as gates
-from worker.blast_radius.gate import FloodGate
-from worker.blast_radius.subject import Subject
-from worker.blast_radius.window import Changes, Limits
+from worker.database.thread import DatabaseThread
+from worker.intake.flood import gate as gates
+from worker.intake.flood import store
+from worker.intake.flood.gate import FloodGate
+from worker.intake.flood.subject import Subject
+from worker.intake.flood.window import Limits
 from worker.ledger import Ledger
-from worker.ledger.desk import Desk
-from worker.ledger.floods import Answer
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -33,14 +33,14 @@ def opened() -> Iterator[Callable[[str], Ledger]]:
 
 
 @pytest.fixture
-def desk(ledger_url: str) -> Iterator[Callable[[], Desk]]:
+def desk(ledger_url: str) -> Iterator[Callable[[], DatabaseThread]]:
     """Makes desks at which that ledger is asked."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(closing(Desk(ledger_url)))
+        yield lambda: stack.enter_context(closing(DatabaseThread(ledger_url)))
 
 
 @pytest.fixture
-def gate(desk: Callable[[], Desk]) -> Gate:
+def gate(desk: Callable[[], DatabaseThread]) -> Gate:
     """Makes the gate of one more intake."""
     return lambda: FloodGate(desk(), LIMITS)
 
@@ -87,24 +87,24 @@ def test_a_flood_of_one_source_leaves_the_others_their_share(gate: Gate, ledger:
     intake, other = gate(), gate()
     assert passed(intake, *range(60)) == 50
     assert passed(intake, *range(60, 100), source="urn:other") == 30
-    floods = {(flood.source, flood.event_type) for flood in ledger.floods()}
+    floods = {(flood.source, flood.event_type) for flood in store.standing(ledger.database)}
     assert floods == {(SOURCE, DISABLED), ("", DISABLED)}
     assert passed(other, 200, source="urn:third") == 0
-    ledger.end_floods(floods)
-    assert ledger.floods() == []
+    store.end(ledger.database, floods)
+    assert store.standing(ledger.database) == []
     assert passed(other, 3) == 1
     assert passed(other, 201) == 0, "the window has not moved on: another flood"
-    assert len(ledger.floods()) == 1
+    assert len(store.standing(ledger.database)) == 1
 
 
-def test_what_is_over_is_cleared_away(ledger: Ledger, desk: Callable[[], Desk]) -> None:
+def test_what_is_over_is_cleared_away(ledger: Ledger, desk: Callable[[], DatabaseThread]) -> None:
     """The log is as long as the window, here a moment, and not as the installation's life."""
     intake = FloodGate(desk(), Limits(0.005, {DISABLED: 50}, {DISABLED: 80}, {}))
     for start in range(0, 300, 10):
         assert passed(intake, *range(start, start + 10)) == 10
         time.sleep(0.01)  # SQLite's clock tells milliseconds
-    kept = ledger.share_passed(0, lambda told: (Answer(Changes()), len(told.passed)))
-    assert kept <= 10
+    with ledger.database.writing() as connection:
+        assert len(store.load(connection, 0).passed) <= 10
 
 
 def test_without_a_ledger_an_intake_counts_by_itself(
@@ -123,10 +123,17 @@ def test_without_a_ledger_an_intake_counts_by_itself(
     with_schema.upgrade()
     assert passed(gate(), *range(200, 230)) == 30, "the other intake cannot know yet"
     assert passed(intake, 101, source="urn:other") == 0
-    assert [flood.source for flood in with_schema.floods()] == [SOURCE, ""], "oldest first"
+    assert [flood.source for flood in store.standing(with_schema.database)] == [SOURCE, ""], "oldest first"
     assert passed(gate(), 300) == 0
     said = [record.message for record in caplog.records if record.message.startswith("guard.")]
     assert said == ["guard.ledger_away", "guard.opened", "guard.opened", "guard.ledger_back"]
+
+
+def takes_its_turn(ledger: Ledger, until: threading.Event) -> None:
+    """Another intake's turn, which lasts until it is told to end."""
+    with ledger.database.writing() as connection:
+        store.load(connection, 0)
+        until.wait()
 
 
 def test_an_answer_that_comes_too_late_counts_nobody_twice(
@@ -137,7 +144,7 @@ def test_an_answer_that_comes_too_late_counts_nobody_twice(
     intake, over = gate(), threading.Event()
     assert passed(intake, *range(10)) == 10
     with ThreadPoolExecutor(1) as thread:
-        blocking = thread.submit(ledger.share_passed, 0, lambda _: (Answer(Changes()), over.wait()))
+        blocking = thread.submit(takes_its_turn, ledger, over)
         monkeypatch.setattr(gates, "PATIENCE", 0.1)
         assert passed(intake, *range(10, 20)) == 10
         over.set()

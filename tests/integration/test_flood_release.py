@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from replay_desk import BUDGETS, EVERY, FAST, VOUCHER, Desk, audit
 
-from worker import broker, messages
-from worker.blast_radius.window import Limits
-from worker.dead_letters import Replayer
-from worker.publisher import Message, Publisher
+from worker import broker
+from worker.broker import messages
+from worker.broker.publisher import Message, Publisher
+from worker.intake.flood.window import Limits
+from worker.operations.replay import Replayer
 
 TYPE = "user.disabled"
 ONE = Limits(600, {TYPE: 1}, {TYPE: 9}, {TYPE: 60})

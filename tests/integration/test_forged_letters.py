@@ -10,13 +10,14 @@ from replay_desk import EVERY, MAX_AGES, VOUCHER, Desk, as_made, dead_call, dead
 from sqlalchemy import insert, update
 
 from tasks.records import DeadLetter
-from worker import messages
-from worker.admission.judging import Admission
-from worker.admission.sources import SourceSettings
-from worker.dead_letters import Refusal, ReplayPlan, only_vouched, plan_replay
+from worker.broker import messages
+from worker.broker.publisher import Message
+from worker.database.tables import bodies, dead_letters
+from worker.intake.authorization import Admission
 from worker.ledger import DeadLetterRow, DeadLetterState
-from worker.ledger.tables import bodies, dead_letters
-from worker.publisher import Message
+from worker.operations.replay_rules import Refusal, ReplayPlan, plan_replay
+from worker.operations.vouching import only_vouched
+from worker.settings.sources import SourceSettings
 
 pytest_plugins = ["desk_fixtures"]
 
@@ -72,7 +73,7 @@ def test_what_was_written_into_the_ledger_is_not_replayed(local_desk: Desk, kind
 
 def write(desk: Desk, letter: DeadLetter, document: DeadLetter) -> None:
     """Put *document* in the place of *letter*'s, as whoever may write to the database can."""
-    with desk.ledger._database.writing() as connection:
+    with desk.ledger.database.writing() as connection:
         row = dead_letters.c.dead_letter_id == letter.dead_letter_id
         kept = uuid4().bytes
         connection.execute(insert(bodies).values(digest=kept, document=document.arrived or "{}"))
@@ -95,7 +96,7 @@ def test_what_the_columns_say_counts_for_nothing(local_desk: Desk) -> None:
     """How old it is, and why it died, stands in the letter, under its MAC."""
     old = as_made(dead_unit(kind="event", occurred_at=datetime.now(UTC) - MAX_AGES[TYPE] * 2, reason="event.stale"))
     local_desk.fill(old)
-    with local_desk.ledger._database.writing() as connection:
+    with local_desk.ledger.database.writing() as connection:
         connection.execute(update(dead_letters).values(occurred_at=datetime.now(UTC), reason="event.invalid_time"))
     assert refusal(local_desk, local_desk.row(old), force=False) is Refusal.TOO_OLD
 

@@ -9,9 +9,10 @@ from kombu.message import Message as Delivered
 from servers import RabbitNode, wait_until
 
 from tasks.call import Lane
-from worker import broker, topology
+from worker import broker
+from worker.broker import topology
+from worker.broker.publisher import Message, Publisher
 from worker.engine.frames import AT_ONCE, FrameReader
-from worker.publisher import Message, Publisher
 
 QUEUE = topology.calls_queue("genesys", Lane.ROUTINE)
 SIZES = [0, 1, 100, AT_ONCE - 1, AT_ONCE, 3 * AT_ONCE, 400_000, *([200] * 300)]  # bytes; a frame has 131 072 at most

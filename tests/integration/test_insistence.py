@@ -13,10 +13,11 @@ from provider_calls import session_call
 from servers import wait_until
 
 from tasks.call import ProviderCall
-from worker import broker, insistence, topology
-from worker.engine.outbox import LoopOutbox
-from worker.insistence import InsistentOutbox
-from worker.publisher import Message, Refused, Unroutable
+from worker import broker
+from worker.broker import retrying_publisher, topology
+from worker.broker.async_publisher import LoopOutbox
+from worker.broker.publisher import Message, Refused, Unroutable
+from worker.broker.retrying_publisher import InsistentOutbox
 
 FULL = Queue(
     "full", Exchange("full", type="topic"), "f", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
@@ -52,7 +53,7 @@ def insisting(rabbitmq_url: str) -> Iterator[Insisting]:
         FULL(connection.channel()).declare()
         Producer(connection).publish(b"1", exchange="full", routing_key="f")
         wait_until(lambda: count(connection, "full") == 1)
-    quick = patch.multiple(insistence, FIRST_PAUSE=0.05, LONGEST_PAUSE=0.2)
+    quick = patch.multiple(retrying_publisher, FIRST_PAUSE=0.05, LONGEST_PAUSE=0.2)
     with quick, insistent(lambda: broker.connect(rabbitmq_url)) as made:
         yield made
 
@@ -119,7 +120,7 @@ def test_a_missing_queue_is_asked_for_likewise(insisting: Insisting, rabbitmq_ur
 
 def test_a_worker_that_stops_insists_no_more(insisting: Insisting) -> None:
     """What waits is told at once, and what comes later at its first refusal: the broker keeps the call."""
-    with patch.object(insistence, "FIRST_PAUSE", 60.0):
+    with patch.object(retrying_publisher, "FIRST_PAUSE", 60.0):
         waiting = insisting.begin(REFUSED)
         with pytest.raises(TimeoutError):
             waiting.result(0.5)
@@ -132,13 +133,13 @@ def test_a_worker_that_stops_insists_no_more(insisting: Insisting) -> None:
 
 def test_nobody_insists_for_ever(insisting: Insisting) -> None:
     """The broker would take back a message that stays unacknowledged for too long."""
-    with patch.object(insistence, "PATIENCE", 0.3), pytest.raises(Refused):
+    with patch.object(retrying_publisher, "PATIENCE", 0.3), pytest.raises(Refused):
         insisting.begin(REFUSED).result(10)
 
 
 def test_half_the_places_of_a_lane_go_on(insisting: Insisting) -> None:
     """Whoever comes when half of them insist is told at once, and so is whoever tells of no call."""
-    with patch.object(insistence, "FIRST_PAUSE", 60.0):
+    with patch.object(retrying_publisher, "FIRST_PAUSE", 60.0):
         waiting = [insisting.begin(REFUSED) for _ in range(2)]
         with pytest.raises(TimeoutError):
             waiting[0].result(1)
@@ -155,4 +156,4 @@ def test_half_the_places_of_a_lane_go_on(insisting: Insisting) -> None:
 
 def test_patience_ends_before_the_broker_takes_the_message_back() -> None:
     """RabbitMQ's consumer timeout is 30 minutes."""
-    assert insistence.PATIENCE + insistence.LONGEST_PAUSE < 30 * 60
+    assert retrying_publisher.PATIENCE + retrying_publisher.LONGEST_PAUSE < 30 * 60

@@ -13,14 +13,14 @@ from ledger_records import after, dead, entry, refused
 from sqlalchemy import column, event, func, insert, select, table
 
 from tasks.records import DeadLetter
-from worker import messages, topology
-from worker.admission.evidence import Voucher
+from worker.broker import messages, topology
+from worker.broker.provenance import Voucher
+from worker.database.columns import UtcTime
+from worker.database.migrate import MIGRATIONS
+from worker.database.tables import bodies
 from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger
-from worker.ledger.columns import UtcTime
 from worker.ledger.dead_letters import LEASE
-from worker.ledger.migrating import MIGRATIONS
 from worker.ledger.paging import in_pages
-from worker.ledger.tables import bodies
 from worker.recorder import Recorder
 
 pytest_plugins = ["ledger_fixtures"]
@@ -35,7 +35,7 @@ UNITS = [
 
 def count(ledger: Ledger) -> int:
     """How many messages are kept."""
-    with ledger._database.reading() as connection:
+    with ledger.database.reading() as connection:
         return connection.execute(select(func.count()).select_from(bodies)).scalar_one()
 
 
@@ -81,7 +81,7 @@ def test_a_listing_reads_neither_letters_nor_what_arrived(ledger: Ledger) -> Non
     """A hundred thousand of them are a hundred lines."""
     ledger.record(UNITS)
     said: list[str] = []
-    event.listen(ledger._database.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
+    event.listen(ledger.database.engine, "before_cursor_execute", lambda *told: said.append(told[2]))
     assert len(ledger.dead_letter_heads(DeadLetterFilter(limit=7))) == 7
     assert not [statement for statement in said if "document" in statement]
 
@@ -170,8 +170,8 @@ def _old_row(letter: DeadLetter) -> dict[str, Any]:
 def test_letters_of_the_schema_before_keep_what_they_hold(ledger_url: str, kind: str) -> None:
     """What arrived stands in their documents, and stays there."""
     letter, ledger = OLD[kind](), Ledger.open(ledger_url)
-    ledger._database.create()
-    with ledger._database.writing() as connection:
+    ledger.database.create()
+    with ledger.database.writing() as connection:
         config = Config()
         config.set_main_option("script_location", MIGRATIONS)
         config.attributes["connection"] = connection

@@ -16,9 +16,9 @@ from servers import free_port
 from sqlalchemy import inspect
 
 from tasks.outcome import State
+from worker.database.engine import Database, open_database
+from worker.database.tables import metadata
 from worker.ledger import CallRow, DeadLetterRow, Ledger, LedgerUnavailable
-from worker.ledger.engine import Database, open_database
-from worker.ledger.tables import metadata
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -200,7 +200,7 @@ def test_a_file_that_is_no_database_is_said_so(sqlite_file: Path) -> None:
 
 def test_a_locked_ledger_is_unavailable_and_heals(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorder leaves its messages in the broker meanwhile."""
-    monkeypatch.setattr("worker.ledger.engine.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("worker.database.engine.LOCK_SECONDS", 0.05)
     ledger = upgraded(sqlite_file)
     other = sqlite3.connect(sqlite_file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -216,7 +216,7 @@ def test_a_locked_ledger_is_unavailable_and_heals(sqlite_file: Path, monkeypatch
 def test_a_full_disk_keeps_all_of_a_batch_or_nothing(sqlite_file: Path) -> None:
     """A batch that was not written whole stays unacked, and comes again."""
     ledger = upgraded(sqlite_file)
-    with ledger._database.reading() as connection:
+    with ledger.database.reading() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages + 5}")
     with pytest.raises(LedgerUnavailable, match="full"):

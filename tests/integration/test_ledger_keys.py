@@ -10,6 +10,7 @@ from ledger_records import START, after, dead, entry, outcome, planned, refused
 from tasks.outcome import State
 from tasks.records import DeadLetter
 from tasks.sealing import generate_key, seal
+from worker.calls.key_uses import note_uses
 from worker.ledger import Ledger
 
 pytest_plugins = ["ledger_fixtures"]
@@ -77,6 +78,6 @@ def test_whatever_holds_a_sealed_credential_needs_its_key(ledger: Ledger, kind: 
 def test_the_latest_use_of_a_key_stays(ledger: Ledger) -> None:
     """Workers tell of it in any order."""
     for seconds in (2, 5, 3):
-        ledger.note_key_uses({"old": after(seconds), "new": START})
+        note_uses(ledger.database, {"old": after(seconds), "new": START})
     found = ledger.key_needs(START)
     assert (found["old"].last_used, found["new"].last_used) == (after(5), START)

@@ -9,9 +9,9 @@ from sqlalchemy import func, select
 
 from tasks.outcome import State
 from tasks.records import DeadLetter, EventPlanned
+from worker.database.tables import metadata
 from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger
 from worker.ledger.retention import AT_ONCE, Horizons
-from worker.ledger.tables import metadata
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -24,7 +24,7 @@ TOLD = ("events", "calls", "subjects", "dead_letters", "bodies", "audits")
 
 def counts(ledger: Ledger) -> dict[str, int]:
     """How many rows each table has that anything is told in."""
-    with ledger._database.reading() as connection:
+    with ledger.database.reading() as connection:
         tables = (metadata.tables[name] for name in TOLD)
         rows = {each.name: connection.execute(select(func.count()).select_from(each)).scalar_one() for each in tables}
     return {name: count for name, count in rows.items() if count}

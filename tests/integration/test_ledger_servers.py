@@ -12,8 +12,8 @@ from servers.shared import root
 from sqlalchemy import make_url
 
 from tasks.outcome import State
+from worker.database.engine import open_database
 from worker.ledger import Ledger, LedgerUnavailable
-from worker.ledger.engine import open_database
 
 
 def at(url: str, port: int) -> str:
@@ -65,7 +65,7 @@ def test_who_only_reads_follows_a_failover_too(
     postgres: PostgresCluster, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection is not used for ever: a desk that asks for holds would believe the old server to the end."""
-    monkeypatch.setattr("worker.ledger.postgresql.CONNECTION_SECONDS", 0.01)
+    monkeypatch.setattr("worker.database.postgresql.CONNECTION_SECONDS", 0.01)
     database = open_database(postgres_url)
     pids = set()
     for _ in range(2):

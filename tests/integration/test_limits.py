@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.base import GivenBack
 from tasks.call import Lane
+from tasks.runtime import GivenBack
+from worker.calls.rate_limits import Limit, Limiter, store
+from worker.calls.rate_limits.leasing import Leasing
+from worker.calls.rate_limits.window import Ask, Grant, Record
+from worker.database.thread import DatabaseThread
 from worker.ledger import Ledger, LedgerUnavailable
-from worker.ledger.desk import Desk
-from worker.limits import Limit, Limiter
-from worker.limits.leasing import Leasing
-from worker.limits.window import Ask, Grant, Record
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -25,7 +25,7 @@ class Workers:
     """Makes limiters on the ledger at *url*, as many workers would, and takes the ledger away from them."""
 
     def __init__(self, url: str) -> None:
-        self.url, self.desk = url, Desk(url)
+        self.url, self.desk = url, DatabaseThread(url)
         self.away = False
         self.slow = 0.0  # seconds
         self.asked: list[Ask] = []
@@ -48,8 +48,8 @@ class Workers:
 
     def record(self) -> Record:
         """What the database keeps."""
-        with contextlib.closing(Ledger.open(self.url)) as ledger:
-            return ledger.change_limit(KEY, lambda kept, _: (kept, Record.load(kept)))
+        with contextlib.closing(Ledger.open(self.url)) as ledger, store.locked(ledger.database, KEY) as kept:
+            return Record.load(kept.record)
 
     async def close(self) -> None:
         """Close what was made."""

@@ -16,17 +16,19 @@ from sqlalchemy import func, select, text
 from tasks.events import InvalidEvent, SessionEnded, UserDisabled
 from tasks.instants import FIRST, LAST
 from tasks.plan import Catalogue
-from worker import broker, messages, topology
-from worker.admission.evidence import VOUCHER_LIFE, Voucher
-from worker.admission.judging import Admission
-from worker.admission.memory import Arrival, Judged, Memory
-from worker.intake import Controls, Intake
+from worker import broker
+from worker.broker import messages, topology
+from worker.broker.provenance import VOUCHER_LIFE, Voucher
+from worker.broker.publisher import Publisher
+from worker.database.engine import Database, open_database
+from worker.database.tables import seen_events
+from worker.database.thread import DatabaseThread
+from worker.intake import dedup_store
+from worker.intake.authorization import Admission
+from worker.intake.dedup import Arrival, Judged, Memory
+from worker.intake.dedup_store import Known
+from worker.intake.intake import Controls, Intake
 from worker.ledger import Ledger
-from worker.ledger.desk import Desk
-from worker.ledger.engine import Database, open_database
-from worker.ledger.seen import Known
-from worker.ledger.tables import seen_events
-from worker.publisher import Publisher
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -56,11 +58,11 @@ def event(event_id: str = "e1", age: timedelta = timedelta(), who: str = "alice"
 @pytest.fixture
 def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
     """Make the memory of a process which was just started."""
-    assert ledger.youngest_seen() == {}
-    desks, before = list[Desk](), set(threading.enumerate())
+    assert dedup_store.youngest(ledger.database) == {}
+    desks, before = list[DatabaseThread](), set(threading.enumerate())
 
     def started() -> Memory:
-        desks.append(Desk(ledger_url))
+        desks.append(DatabaseThread(ledger_url))
         return Memory(desks[-1], MAX_AGES, OUTAGE)
 
     yield started
@@ -111,7 +113,7 @@ def shift_past(ledger: Ledger, by: timedelta) -> None:
 
 def put_past(ledger: Ledger, move: Callable[[datetime], datetime]) -> None:
     """Let everything that was seen have happened when *move* says."""
-    with ledger._database.writing() as connection:
+    with ledger.database.writing() as connection:
         rows = connection.execute(select(seen_events.c.identity, seen_events.c.occurred_at)).all()
         for identity, at in rows:
             connection.execute(
@@ -228,7 +230,10 @@ def test_each_part_of_what_an_event_says_makes_it_another(changed: dict[str, Any
     one, other = Arrival(UserDisabled.model_validate(told)), Arrival(model.model_validate({**told, **changed}))
     assert one.identity == other.identity
     assert one.content != other.content
-    memory, known = Memory(cast("Desk", None), MAX_AGES, OUTAGE), {one.identity: Known(one.content, published=False)}
+    memory, known = (
+        Memory(cast("DatabaseThread", None), MAX_AGES, OUTAGE),
+        {one.identity: Known(one.content, published=False)},
+    )
     assert words([memory._judged(each, dict(known), is_old=False) for each in (one, other)]) == [
         "planned",
         "id_conflict",
@@ -291,7 +296,7 @@ def test_a_replay_is_remembered_by_its_own_time_for_longer_than_its_voucher_live
         mine._forget_at = 0.0
         found = taken(*replays, by=mine)
     assert found == ["done before"] * 3 + ["planned"]
-    assert ledger.youngest_seen()[DISABLED] == young.time, "a replay makes nothing else old"
+    assert dedup_store.youngest(ledger.database)[DISABLED] == young.time, "a replay makes nothing else old"
 
 
 def test_what_would_be_too_old_is_forgotten(start: Start, ledger: Ledger, database: Database) -> None:

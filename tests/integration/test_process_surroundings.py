@@ -11,7 +11,7 @@ from cli_installation import Installation
 from servers import Daemon, Processes, wait_until
 
 import worker
-from worker.showcase.processes import Crew, Program
+from worker.demo.supervisor import Crew, Program
 
 pytest_plugins = ["cli_fixtures"]
 

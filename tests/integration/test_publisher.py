@@ -9,8 +9,9 @@ from kombu import Connection, Exchange, Queue
 from servers import RabbitNode, free_port, wait_until
 
 from tasks.call import Lane
-from worker import broker, topology
-from worker.publisher import Disconnected, Message, Publisher, Refused, Unconfirmed, Unroutable
+from worker import broker
+from worker.broker import topology
+from worker.broker.publisher import Disconnected, Message, Publisher, Refused, Unconfirmed, Unroutable
 
 
 def publisher(url: str, confirm_timeout: float = 10.0) -> Publisher:

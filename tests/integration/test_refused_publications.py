@@ -14,19 +14,20 @@ from servers import RabbitNode, wait_until
 from tasks.call import Lane
 from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS
-from tasks.subject import SubjectIndex
-from worker import broker, messages, topology
-from worker.admission.evidence import Voucher
-from worker.admission.judging import Admission
-from worker.admission.memory import Memory
-from worker.admission.sources import SourceSettings
-from worker.batch_consumer import BatchConsumer, Stop
-from worker.blast_radius.gate import FloodGate
-from worker.blast_radius.window import Limits
-from worker.intake import Controls, Intake
+from tasks.subject_index import SubjectIndex
+from worker import broker
+from worker.broker import messages, topology
+from worker.broker.batch_consumer import BatchConsumer, Stop
+from worker.broker.provenance import Voucher
+from worker.broker.publisher import Message, Publisher
+from worker.database.thread import DatabaseThread
+from worker.intake.authorization import Admission
+from worker.intake.dedup import Memory
+from worker.intake.flood.gate import FloodGate
+from worker.intake.flood.window import Limits
+from worker.intake.intake import Controls, Intake
 from worker.ledger import Ledger
-from worker.ledger.desk import Desk
-from worker.publisher import Message, Publisher
+from worker.settings.sources import SourceSettings
 
 MANY = {"user.disabled": 1000, "session.ended": 1000}
 CATALOGUE = Catalogue(
@@ -55,17 +56,17 @@ def declared(rabbitmq_url: str) -> str:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path) -> Iterator[DatabaseThread]:
     """A ledger of the test's own."""
     url = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
     with closing(Ledger.open(url)) as ledger:
         ledger.upgrade()
-    with closing(Desk(url)) as opened:
+    with closing(DatabaseThread(url)) as opened:
         yield opened
 
 
 @contextmanager
-def intake_runs(url: str, desk: Desk) -> Iterator[None]:
+def intake_runs(url: str, desk: DatabaseThread) -> Iterator[None]:
     """An intake process's loop, in a thread, as the broker user of *url*."""
     stop = Stop()
     with Publisher(lambda: broker.connect(url)) as publisher:
@@ -125,7 +126,7 @@ def bodies(url: str, queue: str) -> list[str]:
 
 
 def test_an_event_whose_call_is_refused_stays_in_its_queue(
-    rabbitmq: RabbitNode, rabbitmq_vhost: str, declared: str, desk: Desk
+    rabbitmq: RabbitNode, rabbitmq_vhost: str, declared: str, desk: DatabaseThread
 ) -> None:
     """The calls' queue is full while the intake runs; once it is not, every call is there, once."""
 
@@ -145,7 +146,7 @@ def test_an_event_whose_call_is_refused_stays_in_its_queue(
 
 
 def test_a_full_queue_of_records_makes_no_call_twice(
-    rabbitmq: RabbitNode, rabbitmq_vhost: str, declared: str, desk: Desk
+    rabbitmq: RabbitNode, rabbitmq_vhost: str, declared: str, desk: DatabaseThread
 ) -> None:
     """However often the intake tries the record again; the event is done when it is taken."""
 
@@ -166,7 +167,7 @@ def test_a_full_queue_of_records_makes_no_call_twice(
 
 @pytest.mark.parametrize("forbidden", ["outcomes.urgent", "dead.unproved"])
 def test_an_intake_that_may_not_write_somewhere_makes_no_call_twice(
-    declared: str, desk: Desk, user: Callable[[str], str], forbidden: str, caplog: pytest.LogCaptureFixture
+    declared: str, desk: DatabaseThread, user: Callable[[str], str], forbidden: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A new release with the permissions of the old one: what is refused waits, and its neighbours do not."""
     may = "|".join({"calls", "outcomes.urgent", "dead.unproved"} - {forbidden})

@@ -20,9 +20,11 @@ from tasks.call import Operation
 from tasks.outcome import Outcome, Settled
 from tasks.providers import Provider
 from tasks.sealing import KeyRing, generate_key, load_keys, save_key, seal
+from worker.calls.key_uses import KeyUses
+from worker.calls.providers import Instances
+from worker.calls.reload import Watch
+from worker.database.thread import DatabaseThread
 from worker.ledger import Ledger
-from worker.ledger.desk import Desk
-from worker.rotation import Instances, KeyUses, Watch
 from worker.sandbox import SandboxConfig, make_app, sandbox_providers
 from worker.settings import Settings
 
@@ -249,7 +251,7 @@ async def test_an_unfit_key_is_refused_in_one_line(rig: Rig, caplog: pytest.LogC
 async def test_uses_of_keys_reach_the_ledger_also_when_it_was_away(tmp_path: Path) -> None:
     """What could not be told is told the next time."""
     key = generate_key("k1")
-    ring, desk = KeyRing([key]), Desk(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    ring, desk = KeyRing([key]), DatabaseThread(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     uses = KeyUses(ring, desk)
     ring.open(seal("a-token", "genesys", key), "genesys")
     await uses.tell()  # not migrated: away

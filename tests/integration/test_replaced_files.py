@@ -13,11 +13,12 @@ from ledger_records import outcome, planned
 
 from tasks.outcome import State
 from worker import broker
-from worker.embedded import BrokerUnavailable
+from worker.broker.embedded import BrokerUnavailable
+from worker.broker.publisher import Message, Publisher
+from worker.database.engine import Database
+from worker.database.sqlite_file import FileIdentity, connect, create_private
+from worker.database.thread import DatabaseThread
 from worker.ledger import Ledger, LedgerUnavailable
-from worker.ledger.desk import Desk
-from worker.publisher import Message, Publisher
-from worker.sqlite_file import FileIdentity, connect, create_private
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_ledger_put_back_from_its_backup_is_written_at_once(ledger: Ledger, pa
 
 def test_a_commit_into_a_file_that_was_replaced_meanwhile_is_no_commit(ledger: Ledger, path: Path) -> None:
     """The file may go between the look at it and the commit."""
-    with pytest.raises(LedgerUnavailable, match="the file was deleted or replaced"), ledger._database.writing():
+    with pytest.raises(LedgerUnavailable, match="the file was deleted or replaced"), ledger.database.writing():
         restore(path)
 
 
@@ -109,15 +110,20 @@ def test_looking_at_a_ledger_makes_none(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def events_of(database: Database) -> int:
+    """How many events are on record."""
+    return Ledger(database).totals().events
+
+
 @pytest.mark.usefixtures("ledger")
 def test_a_desk_goes_on_with_the_file_that_is_there_now(path: Path) -> None:
     """Workers and intakes ask it all the time: they hear of it once."""
-    desk = Desk(f"sqlite:///{quote(str(path))}")
-    assert desk.wait(lambda asked: asked.totals().events, 5) == 1
+    desk = DatabaseThread(f"sqlite:///{quote(str(path))}")
+    assert desk.run_sync(events_of, 5) == 1
     restore(path)
     with pytest.raises(LedgerUnavailable):
-        desk.wait(lambda asked: asked.totals().events, 5)
-    assert desk.wait(lambda asked: asked.totals().events, 5) == 1
+        desk.run_sync(events_of, 5)
+    assert desk.run_sync(events_of, 5) == 1
     desk.close()
 
 
@@ -167,7 +173,9 @@ def test_a_consumer_of_a_broker_file_that_is_gone_hears_of_it(
     tmp_path: Path, queue: Queue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a broker that is away: it connects again, and consumes from the file that is there now."""
-    monkeypatch.setattr("worker.embedded.session.PATIENCE", 0.1)  # that a file may be locked before it is said
+    monkeypatch.setattr(
+        "worker.broker.embedded.connection.PATIENCE", 0.1
+    )  # that a file may be locked before it is said
     path = tmp_path / "broker.sqlite3"
     with broker.connect(f"embedded:///{path}") as connection, connection.Consumer([queue], on_message=print):
         restore(path)

@@ -17,10 +17,10 @@ from sentry_inbox import SentryInbox
 from servers import Processes, free_port, wait_until
 from system import System
 
-from worker import topology
+from worker.broker import topology
+from worker.broker.publisher import Message
 from worker.observability import sentry
 from worker.observability.sentry import SHUTDOWN
-from worker.publisher import Message
 from worker.settings import SettingsError
 
 MARKER = f"sbx-canary-{uuid.uuid4().hex}"
@@ -46,7 +46,7 @@ def fail(document):
 fail.apply(args=[marker])
 started = time.perf_counter()
 for n in range(20):
-    logging.getLogger("worker.runtime").error("provider.held", extra={"provider": "genesys", "token": marker})
+    logging.getLogger("worker.calls.runtime").error("provider.held", extra={"provider": "genesys", "token": marker})
     logging.getLogger("celery.worker").error("Received %r", marker)
 print(time.perf_counter() - started, time.time())
 """

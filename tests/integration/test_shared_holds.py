@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servers import eventually
 
-from tasks.base import Held
 from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.doubt import DIED
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
-from worker.holds import acceptance
-from worker.holds import guard as guarding
-from worker.holds.guard import BY_OPERATOR, Guard, Terms, Verdict
-from worker.holds.hold import Hold, Opener, Scope
+from tasks.runtime import Held
+from worker.calls.holds import acceptance, store
+from worker.calls.holds import policy as guarding
+from worker.calls.holds.hold import Hold, Opener, Scope
+from worker.calls.holds.policy import BY_OPERATOR, Guard, Terms, Verdict
+from worker.database.thread import DatabaseThread
 from worker.ledger import AuditEntry, Ledger
-from worker.ledger.desk import Desk
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -79,7 +79,7 @@ class Provider:
 @asynccontextmanager
 async def started(url: str, terms: Terms = TERMS) -> AsyncIterator[Guard]:
     """The guard of a worker process."""
-    desk = Desk(url)
+    desk = DatabaseThread(url)
     guard = Guard(terms, desk, chance=lambda: 0.0)
     await guard.start()
     yield guard
@@ -116,7 +116,7 @@ async def test_a_refused_credential_meets_a_handful_of_calls(ledger_url: str, le
         (Held, Reason.AUTH_FORBIDDEN)
     }
     assert provider.asked <= 5
-    [hold] = ledger.standing_holds()
+    [hold] = store.standing(ledger.database)
     assert hold.key == ("genesys", Scope.WORKER, Opener.BREAKER, "")
 
 
@@ -133,7 +133,7 @@ async def test_workers_that_find_out_together_say_so_once(
         await eventually(both_wrote)
     [record] = told(caplog, "provider.held")
     assert (record.levelno, record.__dict__["reason"]) == (logging.ERROR, Reason.AUTH_FORBIDDEN)
-    assert len(ledger.standing_holds()) == 1
+    assert len(store.standing(ledger.database)) == 1
 
 
 @pytest.mark.usefixtures("ledger")
@@ -160,10 +160,10 @@ async def test_every_failed_probe_doubles_the_hold_and_burns_nothing(ledger_url:
 
             async def probed(strikes: int = strikes) -> bool:
                 assert isinstance(await guard.attempt(call(7), Provider(DOWN), ours=True), Held)
-                return [hold.strikes for hold in ledger.standing_holds()] == [strikes]
+                return [hold.strikes for hold in store.standing(ledger.database)] == [strikes]
 
             await eventually(probed)
-        [hold] = ledger.standing_holds()
+        [hold] = store.standing(ledger.database)
     assert (hold.scope, hold.reason) == (Scope.ALL, Reason.HTTP_5XX)
     assert hold.until - datetime.now(UTC) < timedelta(seconds=TERMS.cap)
 
@@ -186,8 +186,8 @@ async def test_a_source_whose_people_nobody_knows_waits_alone(ledger_url: str, l
         verdicts = await Provider(UNKNOWN).many(guard, 12, ours=False)
         assert verdicts[:9] == [UNKNOWN] * 9
         assert {type(each) for each in verdicts[9:]} == {Held}
-        await eventually(lambda: asyncio.to_thread(ledger.standing_holds))
-        [hold] = ledger.standing_holds()
+        await eventually(lambda: asyncio.to_thread(store.standing, ledger.database))
+        [hold] = store.standing(ledger.database)
         assert (hold.reason, hold.source) == (Reason.PROVIDER_NOT_FOUND, "urn:test")
         assert isinstance(await guard.attempt(call(20), Provider(DONE), ours=False), Held)
         assert await guard.attempt(call(21, source="urn:other"), Provider(DONE), ours=False) == DONE
@@ -219,13 +219,13 @@ async def test_dead_references_hold_no_living_one(ledger_url: str, ledger: Ledge
         verdicts = await provider.many(guard, 40)
         assert sum(each == Transient(EITHER.reason) for each in verdicts) == provider.asked
         assert all(isinstance(each, Held) and not each.tried for each in verdicts if not isinstance(each, Transient))
-        await eventually(lambda: asyncio.to_thread(ledger.standing_holds))
-        [hold] = ledger.standing_holds()
+        await eventually(lambda: asyncio.to_thread(store.standing, ledger.database))
+        [hold] = store.standing(ledger.database)
         assert (hold.scope, hold.source) == (Scope.WORKER, "urn:test")
         assert isinstance(await guard.attempt(tried(3), Provider(EITHER), ours=True), Held)
         assert await guard.attempt(call(41, source="urn:other"), Provider(DONE), ours=True) == DONE
         await eventually(lambda: is_free(guard))
-    assert ledger.standing_holds() == []
+    assert store.standing(ledger.database) == []
 
 
 @pytest.mark.usefixtures("ledger")
@@ -269,7 +269,7 @@ async def test_a_probe_in_vain_burns_the_attempt_of_a_suspect(ledger_url: str, l
         await asyncio.sleep(TERMS.first)  # the time of the hold, which is the thing under test
         verdicts = await Provider(UNKNOWN).many(guard, 3)
         assert (verdicts[0], {type(each) for each in verdicts[1:]}) == (UNKNOWN, {Held})
-        await eventually(lambda: asyncio.to_thread(lambda: ledger.standing_holds()[0].strikes == 2))
+        await eventually(lambda: asyncio.to_thread(lambda: store.standing(ledger.database)[0].strikes == 2))
 
 
 @pytest.mark.usefixtures("ledger")
@@ -336,7 +336,7 @@ async def test_a_retry_after_pauses_every_call_of_the_provider(ledger_url: str, 
         await eventually(lambda: is_free(one))
 
         async def cleared() -> bool:
-            return not ledger.standing_holds()
+            return not store.standing(ledger.database)
 
         await eventually(cleared)
 
@@ -348,7 +348,7 @@ async def test_an_operators_hold_is_followed_until_its_expiry(
     now = datetime.now(UTC)
     wanted = Hold("genesys", Scope.ALL, Opener.OPERATOR, "ops", "maintenance", now, now + timedelta(seconds=3))
     async with started(ledger_url) as one, started(ledger_url) as two:
-        ledger.place_hold(wanted, AuditEntry("ops", "provider.hold", "genesys", "maintenance"))
+        store.place(ledger.database, wanted, AuditEntry("ops", "provider.hold", "genesys", "maintenance"))
         await eventually(lambda: is_held(one))
         verdict = await one.attempt(call(1), Provider(DONE), ours=False)
         assert isinstance(verdict, Held)
@@ -357,7 +357,7 @@ async def test_an_operators_hold_is_followed_until_its_expiry(
         await eventually(lambda: is_free(two))
 
         async def cleared() -> bool:
-            return not ledger.standing_holds() and bool(told(caplog, "provider.released"))
+            return not store.standing(ledger.database) and bool(told(caplog, "provider.released"))
 
         await eventually(cleared)
     assert len(told(caplog, "provider.released")) == 1
@@ -368,8 +368,10 @@ async def test_a_release_has_a_breakers_hold_probed_at_once(ledger_url: str, led
     """An operator who mended the cause need not wait for the next probe."""
     async with started(ledger_url) as guard:
         await Provider(DOWN).many(guard, 5)
-        await eventually(lambda: asyncio.to_thread(ledger.standing_holds))
-        [released] = ledger.release_holds("genesys", AuditEntry("ops", "provider.release", "genesys", "mended"))
+        await eventually(lambda: asyncio.to_thread(store.standing, ledger.database))
+        [released] = store.release(
+            ledger.database, "genesys", AuditEntry("ops", "provider.release", "genesys", "mended")
+        )
         assert released.strikes == 1
         await eventually(lambda: is_free(guard))
 
@@ -391,7 +393,7 @@ async def test_without_a_ledger_a_worker_looks_after_itself(tmp_path: Path, capl
 async def test_a_new_credential_is_probed_at_once(ledger: Ledger, ledger_url: str) -> None:
     """Whoever replaced what was refused does not wait for the next probe."""
     del ledger
-    desk = Desk(ledger_url)
+    desk = DatabaseThread(ledger_url)
     guard = Guard(replace(TERMS, first=300, cap=300), desk, chance=lambda: 0.0)
     await guard.start()
     await Provider(FAULT).many(guard, 6)

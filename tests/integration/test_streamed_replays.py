@@ -7,11 +7,13 @@ import pytest
 from replay_desk import BUDGETS, EVERY, MAX_AGES, VOUCHER, Desk, audit, dead_call
 
 from worker import broker
-from worker.dead_letters import PAGE, Pace, PlanFigures, Replayer, ReplayPlan, figures, only_vouched, plan_replay
-from worker.dead_letters.planning import Pages
+from worker.broker.publisher import Publisher
 from worker.ledger import DeadLetterFilter, DeadLetterRow
 from worker.ledger.paging import in_pages
-from worker.publisher import Publisher
+from worker.operations.replay import Pace, Replayer
+from worker.operations.replay_plan import PAGE, Pages, PlanFigures, figures
+from worker.operations.replay_rules import ReplayPlan, plan_replay
+from worker.operations.vouching import only_vouched
 
 NOW = datetime.now(UTC)
 

@@ -15,15 +15,17 @@ from malformed import Envelope, put
 from servers import wait_until
 
 from tasks.outcome import State
-from worker import broker, messages, recorder, topology, unproved
-from worker.admission.evidence import Voucher
-from worker.batch_consumer import Stop
+from worker import broker, recorder
+from worker.broker import messages, topology
+from worker.broker import unproved_queue as unproved
+from worker.broker.batch_consumer import Stop
+from worker.broker.provenance import Voucher
+from worker.broker.publisher import Publisher
+from worker.broker.unproved_queue import AT_ONCE, MEGABYTE, Waiting
 from worker.ledger import Ledger, LedgerUnavailable
-from worker.publisher import Publisher
 from worker.recorder import Recorder
 from worker.settings import Settings
 from worker.storage import StorageSettings
-from worker.unproved import AT_ONCE, MEGABYTE, Waiting
 
 VOUCHER = Voucher(b"subject-key-of-a-test-installation")
 BODY = "QUJD" * 15_000
@@ -168,7 +170,7 @@ def test_a_missing_permission_is_said_once_and_stops_nothing_else(
 def test_the_recorder_keeps_to_the_budget_and_forgets_what_is_old(ledger: Ledger, broker_url: str) -> None:
     """As the settings say, between two batches; what is proved is recorded meanwhile."""
     ledger.record([planned(), outcome(State.ACCEPTED)])  # of last May
-    stop, url = Stop(), ledger._database.engine.url.render_as_string()
+    stop, url = Stop(), ledger.database.engine.url.render_as_string()
     storage = StorageSettings(unproved_letters=2, events_days=1, letters_days=1)
     settings = Settings(subject_key="k" * 32, broker_url=broker_url, ledger_url=url, storage=storage)
     thread = threading.Thread(target=recorder.run, args=(settings, stop))

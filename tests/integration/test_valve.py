@@ -4,9 +4,11 @@ from kombu import Connection
 from provider_calls import session_call
 
 from tasks.call import Lane
-from worker import broker, lanes, messages, topology
-from worker.holds.valve import CANDIDATES, Valve, valved
-from worker.publisher import Publisher
+from worker import broker
+from worker.broker import messages, topology
+from worker.broker.publisher import Publisher
+from worker.engine import queues
+from worker.engine.pausing import CANDIDATES, Valve, valved
 from worker.settings import WorkerSettings
 
 LANES = [topology.calls_queue("genesys", lane) for lane in Lane]
@@ -28,7 +30,7 @@ class Holds:
 
 def valve(connection: Connection, holds: Holds) -> tuple[Valve, list[object]]:
     """A valve on both lanes of a provider, and the list of what it says to the broker."""
-    made = valved(lanes.bulkheads(WorkerSettings(), {}), lambda: holds)(connection.channel(), LANES)
+    made = valved(queues.bulkheads(WorkerSettings(), {}), lambda: holds)(connection.channel(), LANES)
     said: list[object] = []
     send = made.channel.send_method
 

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 import pytest
 from replay_desk import BUDGETS, EVERY, FAST, MAX_AGES, VOUCHER, Desk, as_made, audit, dead_call, dead_unit
 
-from worker import broker, messages
-from worker.admission.evidence import VOUCHER_LIFE, Voucher
-from worker.batch_consumer import body_of
-from worker.blast_radius.window import Limits
-from worker.dead_letters import Replayer
+from worker import broker
+from worker.broker import messages
+from worker.broker.batch_consumer import body_of
+from worker.broker.provenance import VOUCHER_LIFE, Voucher
+from worker.broker.publisher import Message, Publisher
+from worker.intake.flood.window import Limits
 from worker.ledger import DeadLetterState
-from worker.publisher import Message, Publisher
+from worker.operations.replay import Replayer
 
 pytest_plugins = ["desk_fixtures"]
 

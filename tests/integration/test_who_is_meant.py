@@ -14,7 +14,7 @@ from tasks.outcome import State
 from tasks.plan import plan_revocations
 from tasks.records import dead_letter_of_call, outcome_of_call
 from tasks.sealing import generate_key, seal
-from worker.dead_letters import plan_replay
+from worker.operations.replay_rules import plan_replay
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]

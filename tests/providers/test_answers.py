@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, Transient
 from tasks.providers.answers import Answer, Verdict, status_table
-from tasks.providers.edge import failure_reason
 from tasks.providers.finbourne import TOKENS
-from tasks.providers.genesys.meanings import OWN_TOKEN, WORKER_TOKEN
+from tasks.providers.genesys.outcomes import OWN_TOKEN, WORKER_TOKEN
+from tasks.providers.http import failure_reason
 from tasks.providers.waits import wait_asked
 from tasks.providers.wibmo import INVALIDATE
 

@@ -20,7 +20,7 @@ from tasks.outcome import Transient
 from tasks.providers import Request, open_session
 from tasks.providers.answers import Answer
 from tasks.providers.connections import CleanConnector, _OneAnswer
-from tasks.providers.edge import Edge
+from tasks.providers.http import Edge
 from tasks.tls import TlsSettings
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"

@@ -15,7 +15,7 @@ from yarl import URL
 from tasks.outcome import Reason, Transient
 from tasks.providers import Request, open_session
 from tasks.providers.answers import Answer
-from tasks.providers.edge import BODY_CAP, Edge
+from tasks.providers.http import BODY_CAP, Edge
 from tasks.tls import TlsSettings
 
 

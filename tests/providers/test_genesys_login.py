@@ -16,9 +16,9 @@ from trial import TIMEOUT
 from tasks.call import Operation
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer, Verdict
-from tasks.providers.edge import Edge
 from tasks.providers.genesys import Genesys, GenesysSettings, requests
-from tasks.providers.genesys.login import LOGIN, Login, _refused
+from tasks.providers.http import Edge
+from tasks.providers.oauth import LOGIN, Login, _refused
 from tasks.sealing import KeyRing
 
 DELETE_TOKEN = call(Operation.GENESYS_DELETE_TOKEN, "genesys", user_id=USER_ID)

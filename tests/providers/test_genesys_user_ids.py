@@ -11,8 +11,8 @@ from pydantic import SecretStr
 from tasks.call import Operation
 from tasks.outcome import Permanent, Reason
 from tasks.providers import KINDS
-from tasks.providers.base import endpoint
 from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.provider import endpoint
 
 PROBES = [
     "me", "ME", "Me", "timeout", "", ".", "..", "./me", "x/../me", "%6d%65", "m%65", "me#", "me?x=1", "../users/x",

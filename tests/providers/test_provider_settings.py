@@ -10,8 +10,8 @@ from yarl import URL
 
 from tasks.call import Operation
 from tasks.providers import KINDS, ProviderSettings, make_provider
-from tasks.providers.base import Request
 from tasks.providers.genesys import REGIONS, GenesysSettings
+from tasks.providers.provider import Request
 
 SETTINGS: TypeAdapter[Any] = TypeAdapter(ProviderSettings, config=ConfigDict(hide_input_in_errors=True))
 GENESYS = {"kind": "genesys", "region": "eu-central-1", "client_id": "c", "client_secret": CLIENT_SECRET}

@@ -13,7 +13,7 @@ from yarl import URL
 from tasks.outcome import Reason, Transient
 from tasks.providers import Request, open_session
 from tasks.providers.answers import Answer
-from tasks.providers.edge import Edge
+from tasks.providers.http import Edge
 from tasks.tls import TlsSettings
 
 

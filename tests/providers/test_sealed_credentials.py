@@ -15,7 +15,7 @@ from test_genesys import genesys
 
 from tasks.call import Attempt, Operation, ProviderCall
 from tasks.outcome import Permanent, Reason, Settled, Transient
-from tasks.providers.base import KEY_TRIES, Provider
+from tasks.providers.provider import KEY_TRIES, Provider
 from tasks.sealing import KeyRing, SealProblem, generate_key, seal
 
 UNKNOWN = {"problem": "unknown_key", "kid": "test-2026"}

@@ -14,8 +14,8 @@ from trial import TIMEOUT
 
 from tasks.call import Operation
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
-from tasks.providers.ciphers import CipherConfig, make_cipher
 from tasks.providers.wibmo import Wibmo, WibmoSettings
+from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
 
 INVALIDATE = call(Operation.WIBMO_INVALIDATE_TOKEN, "wibmo", token_reference_id=REFERENCE)
 CIPHER = CipherConfig(scheme="aes-gcm", key=SecretStr(base64.b64encode(bytes(range(32))).decode()))

@@ -14,10 +14,10 @@ from tasks.call import Operation
 from tasks.outcome import Outcome, Reason, Settled, Transient
 from tasks.providers import Request
 from tasks.providers.answers import Answer
-from tasks.providers.ciphers import CipherConfig, make_cipher
-from tasks.providers.edge import Edge
+from tasks.providers.http import Edge
 from tasks.providers.wibmo import Wibmo, WibmoSettings
-from worker import runtime
+from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
+from worker.calls import runtime
 from worker.observability.logs import JsonLines
 
 INVALIDATE = call(Operation.WIBMO_INVALIDATE_TOKEN, "wibmo", token_reference_id=REFERENCE)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kombu import Connection, Exchange, Message, Queue
 
-from worker.embedded import register
+from worker.broker.embedded import register
 
 DEAD = Queue("dead", Exchange("graveyard", "topic"), routing_key="#")
 BURIED = {"x-dead-letter-exchange": "graveyard", "x-dead-letter-routing-key": "work.dead"}

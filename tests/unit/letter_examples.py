@@ -10,13 +10,13 @@ from tasks.events import InvalidEvent, RejectionCode, UserDisabled, parse_event
 from tasks.outcome import Reason
 from tasks.plan import RefusedUnit
 from tasks.records import DeadLetter
-from tasks.subject import SubjectIndex
-from worker import messages
-from worker.admission import letters
-from worker.admission.evidence import Evidence, Voucher
-from worker.admission.judging import Denied, Rule
-from worker.dead_letters import replay_message
-from worker.publisher import Message
+from tasks.subject_index import SubjectIndex
+from worker.broker import messages
+from worker.broker.provenance import Evidence, Voucher
+from worker.broker.publisher import Message
+from worker.intake import dead_letters
+from worker.intake.authorization import Denied, Rule
+from worker.operations.republishing import replay_message
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
 VOUCHER: Final = Voucher(b"subject-key-of-a-unit-test-0123456789", lambda: NOW)
@@ -56,16 +56,18 @@ def event() -> UserDisabled:
 
 def of_unit(evidence: Evidence) -> DeadLetter:
     """The letter of its part at one provider."""
-    [letter] = letters.of_units(event(), [RefusedUnit("x", Reason.ROUTE_UNKNOWN_PROVIDER)], evidence, NOW, SUBJECTS)
+    [letter] = dead_letters.of_units(
+        event(), [RefusedUnit("x", Reason.ROUTE_UNKNOWN_PROVIDER)], evidence, NOW, SUBJECTS
+    )
     return letter
 
 
 MAKERS: Final[Mapping[str, Callable[[Evidence], DeadLetter]]] = {
-    "refused": lambda evidence: letters.of_refused(REFUSAL, evidence, NOW),
-    "denied": lambda evidence: letters.of_denied(Denied(Rule.USER, "/source", "hr", event()), evidence, NOW),
-    "held_back": lambda evidence: letters.of_held_back(event(), evidence, NOW, SUBJECTS),
+    "refused": lambda evidence: dead_letters.of_refused(REFUSAL, evidence, NOW),
+    "denied": lambda evidence: dead_letters.of_denied(Denied(Rule.USER, "/source", "hr", event()), evidence, NOW),
+    "held_back": lambda evidence: dead_letters.of_held_back(event(), evidence, NOW, SUBJECTS),
     "unit": of_unit,
-    "given_up": lambda evidence: letters.of_given_up(event(), evidence, Reason.BROKER_EXPIRED, NOW, {}),
+    "given_up": lambda evidence: dead_letters.of_given_up(event(), evidence, Reason.BROKER_EXPIRED, NOW, {}),
 }
 
 

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from tasks.base import Held
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.outcome import Permanent, Settled, Transient
 from tasks.retry import RetryPolicy
+from tasks.runtime import Held
 
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 Verdict = Settled | Transient | Permanent | Held

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from tasks.outcome import CredentialFault, Reason, Settled, State
-from worker.holds.acceptance import REFUSALS, Acceptance
-from worker.holds.breaker import LATELY
+from worker.calls.holds.acceptance import REFUSALS, Acceptance
+from worker.calls.holds.breaker import LATELY
 
 REFUSED = CredentialFault(Reason.AUTH_UNAUTHORIZED, is_ambiguous=True)
 DONE = Settled(State.ACCEPTED, "200")

@@ -13,12 +13,12 @@ from sqlalchemy import make_url
 from starting import faults, without_settings
 
 from tasks.hosts import is_host, is_loopback
-from worker.addresses import fault_of_ledger_url, is_in_clear, shown, without_userinfo
 from worker.cli.masking import masked
+from worker.database.engine import open_database
 from worker.ledger import LedgerUnavailable
-from worker.ledger.engine import open_database
 from worker.observability.redaction import redacted
 from worker.settings import Settings, SettingsError
+from worker.settings.urls import fault_of_ledger_url, is_in_clear, shown, without_userinfo
 
 SERVERS = {
     "broker_url": "amqps://revoker:{}@broker.test:5671/vhost",

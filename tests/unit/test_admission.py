@@ -13,15 +13,15 @@ from tasks.call import Lane
 from tasks.events import InvalidEvent, parse_event
 from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS
-from tasks.subject import SubjectIndex
-from worker import messages, topology
-from worker.admission.alarm import Alarm
-from worker.admission.evidence import Voucher
-from worker.admission.judging import Admission, Denied, Granted, Rule
-from worker.admission.signing import generate_signing_key, sign
-from worker.admission.sources import SourceSettings
-from worker.intake import Controls, Intake
-from worker.publisher import Message, Publisher
+from tasks.subject_index import SubjectIndex
+from worker.broker import messages, topology
+from worker.broker.provenance import Voucher
+from worker.broker.publisher import Message, Publisher
+from worker.intake.alarm import Alarm
+from worker.intake.authorization import Admission, Denied, Granted, Rule
+from worker.intake.intake import Controls, Intake
+from worker.intake.signing import generate_signing_key, sign
+from worker.settings.sources import SourceSettings
 
 SOURCE: Final = "urn:test:idp"
 VOUCHER: Final = Voucher(b"subject-key-of-a-unit-test-0123456789")

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from kombu.message import Message
 from malformed import Unreadable, unreadable
 
-from worker.admission.evidence import Voucher
-from worker.admission.judging import Admission
-from worker.admission.memory import Arrival
-from worker.admission.sources import SourceSettings
-from worker.amqp_reading import _properties, is_readable
-from worker.amqp_salvage import salvaged
-from worker.embedded.envelope import Envelope
-from worker.intake import Controls, Intake
+from worker.broker.amqp_salvage import salvaged
+from worker.broker.embedded.properties import Envelope
+from worker.broker.provenance import Voucher
+from worker.broker.pyamqp import _properties, is_readable
+from worker.intake.authorization import Admission
+from worker.intake.dedup import Arrival
+from worker.intake.intake import Controls, Intake
+from worker.settings.sources import SourceSettings
 
 SURROGATE = b"\xed\xa0\x80"
 

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from worker.holds.board import Board
-from worker.holds.hold import Hold, Opener, Scope
+from worker.calls.holds.hold import Hold, Opener, Scope
+from worker.calls.holds.registry import Board
 
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 

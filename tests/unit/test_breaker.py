@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
-from worker.holds.breaker import HANDFUL, LATELY, LIMITS, Breaker, Sighting, Trip
-from worker.holds.hold import Hold, Opener, Scope
-from worker.holds.symptoms import BY_DATA, HEALED_BY, Symptom, behind, symptom
+from worker.calls.holds.breaker import HANDFUL, LATELY, LIMITS, Breaker, Sighting, Trip
+from worker.calls.holds.hold import Hold, Opener, Scope
+from worker.calls.holds.symptoms import BY_DATA, HEALED_BY, Symptom, behind, symptom
 
 OUTCOMES: list[tuple[Outcome, Symptom]] = [
     (Settled(State.ACCEPTED, "204"), Symptom.WELL),

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.providers.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
+from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 
 
 def rsa_pems(bits: int = 2048) -> tuple[str, str]:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_calls import session_call
 
-from tasks.base import Held
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
-from worker.coverage import CLOCKS_DIFFER, COVERED_BY, FORGOTTEN, LONGEST_PAUSE, REASON, Coverage
+from tasks.runtime import Held
+from worker.calls.coverage import CLOCKS_DIFFER, COVERED_BY, FORGOTTEN, LONGEST_PAUSE, REASON, Coverage
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 DONE = Settled(State.ACCEPTED, "204")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.doubt import DIED, NEARLY, PEOPLE, WINDOW, Answer, are_doubtful, between_proofs, explained
 from tasks.outcome import Reason, Settled, State
-from worker.doubting import Doubts
-from worker.settling import SettledTask, came_before
+from worker.calls.doubt import Doubts
+from worker.engine.task import SettledTask, came_before
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 DEAD = Settled(State.ALREADY_REVOKED, "401 bad.credentials", {"status": "401"})

@@ -8,7 +8,7 @@ import pytest
 from embedded_probe import BURIED, DEAD, declare, get, opened, put, taken
 from kombu import Connection, Queue
 
-from worker.embedded import QueueCounts, queue_counts
+from worker.broker.embedded import QueueCounts, queue_counts
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from embedded_probe import get, opened, put, taken
 from kombu import Connection, Exchange, Message, Queue
 from servers import wait_until
 
-from worker.embedded import BrokerUnavailable, register
-from worker.embedded.database import MIGRATIONS, Database
-from worker.embedded.store import Publication, Settlement, Store, Verdict
+from worker.broker.embedded import BrokerUnavailable, register
+from worker.broker.embedded.file import MIGRATIONS, Database
+from worker.broker.embedded.store import Publication, Settlement, Store, Verdict
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_locked_file_is_a_connection_error_and_heals(
     broker: Connection, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Consumers get over short locks, name long ones, and go on when the lock is gone."""
-    monkeypatch.setattr("worker.embedded.session.PATIENCE", 0.3)
+    monkeypatch.setattr("worker.broker.embedded.connection.PATIENCE", 0.3)
     put(broker, 1)
     got: list[Message] = []
     with (
@@ -121,7 +121,7 @@ def test_leases_that_cannot_be_renewed_are_said_once(
 ) -> None:
     """However long the file is locked; who connects in vain meanwhile has no leases to leave, and says nothing."""
     assert broker.connected  # and has declared the queue
-    monkeypatch.setattr("worker.embedded.session.PATIENCE", 0.05)
+    monkeypatch.setattr("worker.broker.embedded.connection.PATIENCE", 0.05)
     tries = count_calls(monkeypatch, Store, "keep")
     with (
         Connection(f"embedded:///{path}", transport_options={"lease_seconds": 0.2}) as idle,
@@ -180,7 +180,7 @@ def test_a_reboot_frees_every_lease(path: Path, tmp_path: Path, monkeypatch: pyt
     """Every holder died with the machine: nobody waits for a lease that is measured on a clock gone by."""
     boot = tmp_path / "boot_id"
     boot.write_text("first")
-    monkeypatch.setattr("worker.embedded.database.BOOT_ID", boot)
+    monkeypatch.setattr("worker.broker.embedded.file.BOOT_ID", boot)
     with opened(path, Queue("work")) as before:
         put(before, 1)
     with closing(Database(path, durable=False, patience=1)) as database:

@@ -10,7 +10,7 @@ from embedded_probe import opened, put
 from kombu import Connection, Message, Queue
 from kombu.asynchronous import Hub
 
-from worker.embedded.news import News
+from worker.broker.embedded.wakeup import News
 
 NEVER = 3600.0
 
@@ -31,7 +31,7 @@ def broker(path: Path) -> Iterator[Connection]:
 @pytest.fixture
 def _looks_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A consumer at rest looks by itself once an hour."""
-    monkeypatch.setattr("worker.embedded.polling.AT_REST", NEVER)
+    monkeypatch.setattr("worker.broker.embedded.polling.AT_REST", NEVER)
 
 
 @pytest.fixture(params=[OSError(24, "Too many open files"), RuntimeError("inotify support was not found")])
@@ -41,7 +41,7 @@ def _nobody_tells(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     def none(*_: object) -> None:
         raise request.param
 
-    monkeypatch.setattr("worker.embedded.news.News.__init__", none)
+    monkeypatch.setattr("worker.broker.embedded.wakeup.News.__init__", none)
 
 
 def consumed_by_draining(connection: Connection, during: Callable[[], None]) -> bytes:

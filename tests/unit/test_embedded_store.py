@@ -11,8 +11,8 @@ from amqp.exceptions import NotFound, PreconditionFailed
 from embedded_probe import declare, get, opened, put, put_together, taken
 from kombu import Connection, Exchange, Message, Queue
 
-from worker.embedded import QueueCounts, Unroutable, queue_counts
-from worker.embedded.routing import topic_matches
+from worker.broker.embedded import QueueCounts, Unroutable, queue_counts
+from worker.broker.embedded.routing import topic_matches
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from tasks.events import InvalidEvent, parse_event
 from tasks.plan import Catalogue, Instance, Plan, plan_revocations
 from tasks.providers import KINDS
 from tasks.sealing import generate_key, seal
-from tasks.subject import SubjectIndex
-from worker.blast_radius.subject import DEAD_LETTERS, Subject, subjects_of
-from worker.blast_radius.window import Limits, Window
+from tasks.subject_index import SubjectIndex
+from worker.intake.flood.subject import DEAD_LETTERS, Subject, subjects_of
+from worker.intake.flood.window import Limits, Window
 
 ISSUER = "https://idp.example.com/"
 INSTANCES = {

@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.blast_radius.subject import Key, Subject
-from worker.blast_radius.window import ALL, Flood, Limits, Window
+from worker.intake.flood.subject import Key, Subject
+from worker.intake.flood.window import ALL, Flood, Limits, Window
 
 DISABLED = "user.disabled"
 LIMITS = Limits(

@@ -13,19 +13,20 @@ import pytest
 from tasks.call import Lane
 from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS
-from tasks.subject import SubjectIndex
-from worker import topology
-from worker.admission.evidence import Voucher
-from worker.admission.judging import Admission
-from worker.admission.memory import Arrival, Memory
-from worker.blast_radius.gate import FloodGate
-from worker.blast_radius.window import Limits
-from worker.intake import Controls, Intake
+from tasks.subject_index import SubjectIndex
+from worker.broker import topology
+from worker.broker.messages import CLOUDEVENTS_JSON
+from worker.broker.provenance import Voucher
+from worker.broker.publisher import Disconnected, Message, PublishError, Refused, Unconfirmed, Unroutable
+from worker.database.thread import DatabaseThread
+from worker.intake import dedup_store
+from worker.intake.authorization import Admission
+from worker.intake.dedup import Arrival, Memory
+from worker.intake.flood.gate import FloodGate
+from worker.intake.flood.window import Limits
+from worker.intake.intake import Controls, Intake
+from worker.intake.unfinished import Unfinished
 from worker.ledger import Ledger
-from worker.ledger.desk import Desk
-from worker.messages import CLOUDEVENTS_JSON
-from worker.publisher import Disconnected, Message, PublishError, Refused, Unconfirmed, Unroutable
-from worker.unfinished import Unfinished
 
 USER_ID = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
 SUBJECTS = SubjectIndex(b"k" * 32)
@@ -100,11 +101,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def start(tmp_path: Path, ledger: Ledger, broker: Broker) -> Iterator[Start]:
     """Start the intake of one more process on that ledger; *many*: how many people a source may hit."""
-    assert ledger.youngest_seen() == {}
-    desks: list[Desk] = []
+    assert dedup_store.youngest(ledger.database) == {}
+    desks: list[DatabaseThread] = []
 
     def started(many: int = 1000) -> Intake:
-        desks.append(Desk(f"sqlite:///{tmp_path / 'ledger.sqlite3'}"))
+        desks.append(DatabaseThread(f"sqlite:///{tmp_path / 'ledger.sqlite3'}"))
         ages = dict.fromkeys(FEW, timedelta(days=2))
         limits = Limits(600, dict.fromkeys(FEW, many), dict.fromkeys(FEW, many), {})
         gate = FloodGate(desks[-1], limits)
@@ -136,7 +137,7 @@ def is_remembered(ledger: Ledger, intake: Intake, delivered: Delivered) -> bool:
     message: Any = delivered
     arrival = intake.read(message)[1]
     assert isinstance(arrival, Arrival)
-    return ledger.claim_seen([], [arrival.identity])[arrival.identity].published
+    return dedup_store.claim(ledger.database, [], [arrival.identity])[arrival.identity].published
 
 
 FAILURES = [Unconfirmed("no confirm"), Refused("full"), Unroutable("nobody")]
@@ -242,7 +243,7 @@ def test_an_event_in_the_wrong_queue_is_moved_and_nothing_else(start: Start, bro
     [copy] = [message for message in broker.confirmed if message.exchange == ROUTINE]
     assert (copy.body, copy.content_type, dict(copy.headers)) == (moved.body, moved.content_type, {})
     assert [broker.count(each) for each in (CALLS, RECORDS, DEAD)] == [1, 1, 0]
-    assert set(ledger.youngest_seen()) == {"user.disabled"}
+    assert set(dedup_store.youngest(ledger.database)) == {"user.disabled"}
 
 
 @pytest.mark.parametrize("failure", [Unconfirmed("no confirm"), Disconnected("away")])

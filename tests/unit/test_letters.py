@@ -25,10 +25,10 @@ from letter_examples import (
 from tasks.outcome import Reason
 from tasks.plan import RefusedUnit
 from tasks.records import DeadLetter, digest
-from worker import messages
-from worker.admission import letters
-from worker.admission.evidence import Evidence
-from worker.unreadable import unreadable
+from worker.broker import messages
+from worker.broker.provenance import Evidence
+from worker.broker.unreadable import unreadable
+from worker.intake import dead_letters
 
 made = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 DIFFERENT: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -89,7 +89,7 @@ def test_no_two_sequences_of_parts_have_one_digest(one: list[bytes], other: list
 )
 def test_letters_are_one_where_their_replays_are(one: dict[str, Any], other: dict[str, Any]) -> None:
     """The id is the same exactly where the messages that would be published are."""
-    both = [letters.of_refused(REFUSAL, VOUCHER.evidence(arrived(**each)), NOW) for each in (one, other)]
+    both = [dead_letters.of_refused(REFUSAL, VOUCHER.evidence(arrived(**each)), NOW) for each in (one, other)]
     replays = [replayed(VOUCHER.letters.put_on(letter)) for letter in both]
     bare = [
         (each.body, each.content_type, *sorted((name, repr(value)) for name, value in each.headers.items()))
@@ -114,7 +114,7 @@ def test_a_replay_brings_along_all_that_the_first_delivery_proved(make: Callable
     for field in fields(Evidence):
         expected = differs.get(field.name, getattr(first, field.name))
         assert getattr(second, field.name) == expected, field.name
-    refused_again = letters.of_refused(REFUSAL, second, NOW)
+    refused_again = dead_letters.of_refused(REFUSAL, second, NOW)
     assert (refused_again.dead_letter_id, refused_again.replays) == (letter.dead_letter_id, 1)
     assert refused_again.provider == part
     assert replayed(VOUCHER.letters.put_on(refused_again)).headers.get(messages.REPLAY_PROVIDER) == part
@@ -128,10 +128,10 @@ def test_a_replayed_part_that_dies_again_is_the_same_letter() -> None:
 
 def test_the_parts_of_a_replayed_event_are_letters_of_their_own() -> None:
     """Two of them cannot share the event's."""
-    whole = VOUCHER.letters.put_on(letters.of_refused(REFUSAL, VOUCHER.evidence(arrived()), NOW))
+    whole = VOUCHER.letters.put_on(dead_letters.of_refused(REFUSAL, VOUCHER.evidence(arrived()), NOW))
     evidence = VOUCHER.evidence(again(replayed(whole)))
     units = [RefusedUnit(name, Reason.ROUTE_UNKNOWN_PROVIDER) for name in ("x", "y")]
-    ids = {each.dead_letter_id for each in letters.of_units(event(), units, evidence, NOW, SUBJECTS)}
+    ids = {each.dead_letter_id for each in dead_letters.of_units(event(), units, evidence, NOW, SUBJECTS)}
     assert len(ids | {whole.dead_letter_id}) == 3
 
 
@@ -140,7 +140,7 @@ def test_a_door_and_a_provider_are_part_of_the_identity() -> None:
     ids = set()
     for ours in ({}, {messages.DOOR: True}, {messages.REPLAY_PROVIDER: "x"}, {messages.USER: "hr"}):
         vouched = VOUCHER.put_on(messages.event(b"{}", "user.disabled", headers=ours))
-        ids.add(letters.of_refused(REFUSAL, VOUCHER.evidence(again(vouched)), NOW).dead_letter_id)
+        ids.add(dead_letters.of_refused(REFUSAL, VOUCHER.evidence(again(vouched)), NOW).dead_letter_id)
     assert len(ids) == 4
 
 

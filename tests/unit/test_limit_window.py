@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.limits.steadiness import Sight
-from worker.limits.window import Ask, Grant, Limit, Record, lease
+from worker.calls.rate_limits.steadiness import Sight
+from worker.calls.rate_limits.window import Ask, Grant, Limit, Record, lease
 
 MINUTE = 60.0
 

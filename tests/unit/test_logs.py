@@ -19,15 +19,17 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from tasks.call import ProviderCall
 from worker.observability.logs import JsonLines
 from worker.observability.redaction import REDACTED, is_secret_name, redacted, text
-from worker.setting_names import _models
 from worker.settings import Settings
+from worker.settings.names import _models
 
 MARKER = "sbx-canary-7ac1fa8ce6cb443ab04938681f3b6600"  # the same in every test process, for it names tests
 JWS = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJl"
 JWE = "eyJhbGciOiJFQ0RILUVTIn0.a2V5.aXY.Y2lwaGVydGV4dA.dGFn"
 
 
-def line(message: object, *args: object, name: str = "worker.runtime", error: object = None, **extra: object) -> Any:
+def line(
+    message: object, *args: object, name: str = "worker.calls.runtime", error: object = None, **extra: object
+) -> Any:
     """The JSON of one record, as it would be written."""
     exc_info = (type(error), error, error.__traceback__) if isinstance(error, BaseException) else None
     record = logging.LogRecord(name, logging.ERROR, "file.py", 1, message, args, exc_info)
@@ -51,7 +53,7 @@ def test_a_line_says_what_happened_when_where_and_to_what() -> None:
     """The event's name, its members, level, logger and an aware time."""
     written = line("provider.held", provider="genesys", attempt=3)
     assert (written["event"], written["provider"], written["attempt"]) == ("provider.held", "genesys", 3)
-    assert (written["level"], written["logger"]) == ("error", "worker.runtime")
+    assert (written["level"], written["logger"]) == ("error", "worker.calls.runtime")
     assert datetime.fromisoformat(written["timestamp"]).tzinfo == UTC
 
 
@@ -193,7 +195,7 @@ DEEP = st.recursive(ODD, lambda each: st.lists(each) | st.dictionaries(st.text()
 @given(DEEP, st.text(), st.lists(ODD))
 def test_no_value_makes_a_line_fail(value: object, message: str, args: list[object]) -> None:
     """Surrogates, NaN, endless integers, objects whose repr raises, arguments that do not fit: always JSON."""
-    for name in ("worker.runtime", "celery.worker"):
+    for name in ("worker.calls.runtime", "celery.worker"):
         assert line(message, *args, name=name, value=value)["event"] != "log.unrenderable"
 
 

@@ -24,7 +24,7 @@ WAYS = frozenset(
         "send_task_message",
     }
 )
-PUBLISHERS = {"worker/publication.py", "worker/publishing_lines.py", "worker/engine/line.py"}
+PUBLISHERS = {"worker/broker/publication.py", "worker/broker/publishing_lines.py", "worker/broker/confirms.py"}
 
 
 def ways(source: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 
-from worker.holds.pace import AT_ONCE, FREELY, SLOW, Pace
+from worker.calls.holds.pace import AT_ONCE, FREELY, SLOW, Pace
 
 
 def test_a_few_go_at_a_time() -> None:

@@ -13,7 +13,7 @@ from tasks.outcome import Reason, State
 from tasks.plan import Catalogue, Instance, Plan, RefusedUnit, plan_revocations
 from tasks.providers import KINDS
 from tasks.sealing import generate_key, seal
-from tasks.subject import SubjectIndex
+from tasks.subject_index import SubjectIndex
 
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"

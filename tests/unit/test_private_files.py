@@ -12,8 +12,8 @@ from starting import secret
 from tasks.private_files import is_open_to_others
 from tasks.sealing import SealError, generate_key, load_keys, save_key
 from tasks.tls import TlsSettings
-from worker.admission.signing import SigningKeyError, generate_signing_key, read_keys, save_signing_key
-from worker.setting_files import SecretFiles
+from worker.intake.signing import SigningKeyError, generate_signing_key, read_keys, save_signing_key
+from worker.settings.files import SecretFiles
 
 
 def status(mode: int, owner: int) -> os.stat_result:

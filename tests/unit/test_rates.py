@@ -10,11 +10,11 @@ from pydantic import SecretStr
 
 from tasks.call import Lane, Operation
 from tasks.providers import FinbourneSettings, GenesysSettings, ProviderSettings, WibmoSettings
-from tasks.providers.ciphers import CipherConfig
-from worker import lanes
-from worker.limits import Limit, Limiter, RateLimits, per_minute, prefetch, rates
-from worker.limits.rates import fingerprint
-from worker.limits.window import Ask, Grant
+from tasks.providers.wibmo.ciphers import CipherConfig
+from worker.calls.rate_limits import Limit, Limiter, RateLimits, per_minute, prefetch, registry
+from worker.calls.rate_limits.registry import fingerprint
+from worker.calls.rate_limits.window import Ask, Grant
+from worker.engine import queues
 from worker.settings import WorkerSettings
 
 KEY = b"subject-key-of-a-unit-test-installation"
@@ -83,7 +83,7 @@ def test_a_bulkhead_is_never_wider_than_its_setting() -> None:
     """A high limit changes nothing."""
     taken = []
 
-    class Recording(lanes.bulkheads(WorkerSettings(), {"a.urgent": 10, "b.urgent": 9000})):  # type: ignore[misc]
+    class Recording(queues.bulkheads(WorkerSettings(), {"a.urgent": 10, "b.urgent": 9000})):  # type: ignore[misc]
         def __init__(self) -> None:
             self.channel = None
 
@@ -110,7 +110,7 @@ async def test_of_two_limits_of_one_credential_the_lower_holds(
 
     both = {"g1": genesys(rate_limit=300), "g2": genesys(rate_limit=100)}
     told = dict(sorted(both.items(), reverse=higher_first))
-    monkeypatch.setattr(rates, "Limiter", Recording)
+    monkeypatch.setattr(registry, "Limiter", Recording)
     settings: Any = SimpleNamespace(providers=told, subject_key=SecretStr("k" * 32))
     shared, call = RateLimits(settings, cast("Any", None)), session_call("e", "genesys", lane=Lane.URGENT)
     shared.open()

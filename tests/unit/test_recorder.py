@@ -11,10 +11,10 @@ import pytest
 from tasks.call import Lane, Operation, ProviderCall
 from tasks.events import MAX_BODY
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call
-from worker import messages, topology
-from worker.admission.evidence import Voucher
-from worker.dead_letters import replay_message
+from worker.broker import messages, topology
+from worker.broker.provenance import Voucher
 from worker.ledger import LedgerRefused, LedgerUnavailable
+from worker.operations.republishing import replay_message
 from worker.recorder import Record, Recorder, read
 
 VOUCHER = Voucher(b"subject-key-of-a-unit-test")

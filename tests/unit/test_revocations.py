@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from recording_runtime import NOW, RecordingRuntime, call
 
-from tasks.base import Held
 from tasks.call import Attempt
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.revocations import revoke
+from tasks.runtime import Held
 
 
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED])

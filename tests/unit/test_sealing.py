@@ -16,7 +16,7 @@ from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
 from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, seal
-from tasks.sealing.envelope import is_canonical_compact
+from tasks.sealing.jwe import is_canonical_compact
 
 TOKEN = "planted-marker-token-3f9a"
 AUDIENCE = "genesys-eu"

@@ -15,16 +15,18 @@ from tasks.call import Lane
 from tasks.providers import make_provider
 from tasks.retry import RetryPolicy
 from tasks.sealing import KeyRing
-from tasks.subject import SubjectIndex
-from worker import app, broker, holds, lanes, topology
+from tasks.subject_index import SubjectIndex
+from worker import app, broker
 from worker.app import _configuration, _RuntimeHost
-from worker.blast_radius.settings import GuardSettings
-from worker.blast_radius.window import Limits
+from worker.broker import topology
+from worker.calls.holds import making, policy
+from worker.calls.rate_limits import per_minute
 from worker.cli import processes
-from worker.holds import making
-from worker.limits import per_minute
+from worker.engine import queues
+from worker.intake.flood.window import Limits
 from worker.observability import core_dumps, logs, sentry
 from worker.settings import HoldSettings, MaxAgeSettings, RetrySettings, Settings, WorkerSettings
+from worker.settings.flood import GuardSettings
 
 CHOSEN: dict[str, dict[str, Any]] = {
     "retry": {
@@ -109,7 +111,7 @@ def test_each_type_of_event_has_its_own_age(settings: Settings) -> None:
 
 def test_holds_last_as_long_as_was_set(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """First probe, cap, longest pause that a provider asks for, and how long a probe of a provider may take."""
-    made: list[holds.guard.Terms] = []
+    made: list[policy.Terms] = []
     monkeypatch.setattr(making, "Guard", lambda terms, _desk: made.append(terms))
     making.make_guard(settings, None)  # type: ignore[arg-type]  # no board is read here
     [terms] = made
@@ -130,7 +132,7 @@ def test_the_guard_counts_within_the_limits_that_were_set(settings: Settings) ->
 @pytest.mark.parametrize(("lane", "most"), [(Lane.ROUTINE, 21), (Lane.URGENT, 22)])
 def test_each_lane_has_its_own_calls_in_flight(settings: Settings, lane: Lane, most: int) -> None:
     """Urgent ones come on top."""
-    assert lanes.in_flight(settings.worker, {}, topology.calls_queue("eu", lane).name) == most
+    assert queues.in_flight(settings.worker, {}, topology.calls_queue("eu", lane).name) == most
 
 
 def test_celery_is_configured_as_was_set(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

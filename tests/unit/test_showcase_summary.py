@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tasks.outcome import State
+from worker.demo.samples import load_samples
+from worker.demo.summary import Summary, summarised
+from worker.demo.view import _figures
 from worker.ledger import CallRow
-from worker.showcase.samples import load_samples
-from worker.showcase.summary import Summary, summarised
-from worker.showcase.view import _figures
 
 NOTHING: dict[str, Any] = dict.fromkeys(each.name for each in fields(CallRow))
 

@@ -13,7 +13,7 @@ from joserfc.jwk import OctKey, OKPKey
 from jwcrypto.jwk import JWK
 from jwcrypto.jws import JWS
 
-from worker.admission.signing import (
+from worker.intake.signing import (
     ALGORITHMS,
     KeyFile,
     SigningKey,

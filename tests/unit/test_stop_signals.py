@@ -8,8 +8,8 @@ import pytest
 from celery.exceptions import WorkerTerminate
 from servers import wait_until
 
-from worker import stop_signals
-from worker.stop_signals import StopSignals
+from worker.engine import stop_signals
+from worker.engine.stop_signals import StopSignals
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from tasks.call import Lane, Operation, ProviderCall, Target
 from tasks.events import InvalidEvent, SessionEnded, UserDisabled, parse_event
-from tasks.subject import SubjectIndex, masked_subject
+from tasks.subject_index import SubjectIndex, masked_subject
 
 NOW: Final = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 KEY: Final = b"k" * 32

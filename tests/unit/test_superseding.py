@@ -11,8 +11,8 @@ from tasks.call import Operation
 from tasks.doubt import PEOPLE, Answer
 from tasks.outcome import State
 from tasks.providers import KINDS
-from worker.dead_letters import supersedes, superseding
 from worker.ledger import CallRow
+from worker.operations.superseding import supersedes, superseding
 
 NOON: Final = datetime(2026, 5, 4, 12, tzinfo=UTC)
 WIDE: Final = Operation.GENESYS_DELETE_TOKEN

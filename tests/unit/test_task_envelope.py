@@ -10,9 +10,10 @@ from malformed import Envelope, Malformed, call, malformed
 from tasks.call import Operation
 from tasks.records import DeadLetter
 from tasks.revocations import call_for
-from worker import broker, messages
-from worker.task_envelope import TaskEnvelope
-from worker.unreadable import unreadable
+from worker import broker
+from worker.broker import messages
+from worker.broker.unreadable import unreadable
+from worker.engine.message_check import TaskEnvelope
 
 TABLE = malformed(Path("never-made"))
 CHECK = TaskEnvelope({operation.value: call_for(operation) for operation in Operation})

@@ -19,12 +19,12 @@ from tasks.plan import Catalogue, Instance, plan_revocations
 from tasks.providers import KINDS
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call, outcome_of_call
 from tasks.revocations import revoke
-from tasks.subject import SubjectIndex
-from worker.admission.evidence import Voucher
-from worker.admission.memory import Arrival, Memory
-from worker.dead_letters.guards import plan_replay
-from worker.dead_letters.republishing import replay_message
+from tasks.subject_index import SubjectIndex
+from worker.broker.provenance import Voucher
+from worker.intake.dedup import Arrival, Memory
 from worker.ledger import DeadLetterRow, DeadLetterState
+from worker.operations.replay_rules import plan_replay
+from worker.operations.republishing import replay_message
 
 THOROUGH = settings(max_examples=200, deadline=None, database=None)
 SHORT = timedelta(hours=24)
@@ -195,7 +195,7 @@ def test_the_limit_of_age_is_exact(monkeypatch: pytest.MonkeyPatch, youngest: da
         def now(cls, tz: tzinfo | None = None) -> Self:
             return cls.fromtimestamp(NOW.timestamp(), tz)
 
-    monkeypatch.setattr("worker.admission.memory.datetime", Clock)
+    monkeypatch.setattr("worker.intake.dedup.datetime", Clock)
     kind, age, outage = "session.ended", timedelta(days=2), timedelta(days=30)
     memory = Memory(cast("Any", None), {kind: age}, outage)
     if youngest is not None:

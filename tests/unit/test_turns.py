@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.base import GivenBack
 from tasks.call import Lane
-from worker.limits.line import Line
-from worker.limits.shares import LONGEST, Promises, has_share
+from tasks.runtime import GivenBack
+from worker.calls.rate_limits.line import Line
+from worker.calls.rate_limits.shares import LONGEST, Promises, has_share
 
 
 async def served(line: Line, count: int) -> list[str]:

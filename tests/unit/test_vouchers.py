@@ -24,14 +24,14 @@ from letter_examples import (
 
 from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.records import DeadLetter, dead_letter_of_call
-from worker import messages
-from worker.admission import letters
-from worker.admission.evidence import VOUCHER_LIFE, Voucher
-from worker.admission.judging import Admission, Denied, Granted, Rule
-from worker.admission.letter_mac import LetterMac
-from worker.admission.memory import Arrival
-from worker.admission.sources import SourceSettings
-from worker.intake import Controls, Intake
+from worker.broker import messages
+from worker.broker.letter_mac import LetterMac
+from worker.broker.provenance import VOUCHER_LIFE, Voucher
+from worker.intake import dead_letters
+from worker.intake.authorization import Admission, Denied, Granted, Rule
+from worker.intake.dedup import Arrival
+from worker.intake.intake import Controls, Intake
+from worker.settings.sources import SourceSettings
 
 TOKEN: Final = "eyJhbGciOiJub25lIn0.c2VjcmV0.c2ln"
 CALL: Final = ProviderCall(
@@ -172,8 +172,8 @@ def test_a_voucher_lives_for_some_hours(ours: dict[str, Any], age: timedelta, is
     else:
         assert isinstance(verdict, Denied)
         assert (verdict.rule, verdict.listed_as) == (Rule.VOUCHER, "hr")
-        kept = letters.of_denied(verdict, evidence, NOW)
-        fresh = letters.of_denied(verdict, replace(evidence, voucher_expired=False), NOW)
+        kept = dead_letters.of_denied(verdict, evidence, NOW)
+        fresh = dead_letters.of_denied(verdict, replace(evidence, voucher_expired=False), NOW)
         assert kept.dead_letter_id != fresh.dead_letter_id, "it may be a stranger's copy"
         assert {name: kept.headers[name] for name in ours if name in kept.headers} == {
             name: value for name, value in ours.items() if name != messages.REPLAYS
@@ -193,7 +193,7 @@ def test_a_voucher_of_a_version_that_wrote_no_time_is_expired() -> None:
 def test_a_token_in_clear_is_kept_by_no_letter() -> None:
     """Neither as a proof nor as a content type."""
     for change in ({"user": TOKEN}, {"headers": headers(x_revocation_signature=TOKEN)}, {"content_type": TOKEN}):
-        letter = VOUCHER.letters.put_on(letters.of_refused(REFUSAL, VOUCHER.evidence(arrived(**change)), NOW))
+        letter = VOUCHER.letters.put_on(dead_letters.of_refused(REFUSAL, VOUCHER.evidence(arrived(**change)), NOW))
         assert TOKEN not in letter.model_dump_json()
         assert VOUCHER.letters.covers(letter)
 

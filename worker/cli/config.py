@@ -13,8 +13,8 @@ from pydantic import BaseModel, SecretStr
 from worker.cli.masking import masked
 from worker.cli.output import Column, Form, Listing, output_option
 from worker.cli.tree import Commands
-from worker.setting_files import read_document
 from worker.settings import PREFIX, SECRETS_DIR, Settings, config_file
+from worker.settings.files import read_document
 
 config = Commands("config", help="The settings in force.")
 

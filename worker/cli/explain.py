@@ -10,12 +10,13 @@ import click
 
 from tasks.names import mask
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.holding import say_held
+from worker.cli.holds import say_held
 from worker.cli.opening import open_ledger
 from worker.cli.output import Column, Document, Form, Listing, output_option, plain, print_json, say
 from worker.cli.verdicts import Standing, Verdict, judged, verdict_on
-from worker.dead_letters import superseding, unproved
 from worker.ledger import CallRow, Ledger
+from worker.operations.superseding import superseding
+from worker.operations.unproved import unproved
 from worker.settings import Settings
 
 _EXITS: Final = {

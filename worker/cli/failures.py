@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from tasks.sealing import SealError
-from worker.admission.signing import SigningKeyError
+from worker.broker.publisher import PublishError
 from worker.cli.exits import CommandError, Exit
+from worker.intake.signing import SigningKeyError
 from worker.ledger import LedgerRefused, LedgerUnavailable
-from worker.publisher import PublishError
 from worker.settings import SettingsError
 
 _CODES: Final[tuple[tuple[type[Exception], Exit], ...]] = (

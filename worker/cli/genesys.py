@@ -13,8 +13,8 @@ from pydantic import BaseModel, SecretStr
 from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
 from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
+from worker.cli.event_options import secret_of
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.one_event import secret_of
 from worker.cli.opening import open_ledger
 from worker.cli.output import Form, output_option, say, show_one
 from worker.cli.reaching import opened_providers, outcome_exit, outcome_in_words

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from tasks.sealing import ALGORITHMS, generate_key, save_key
-from worker.admission import signing
 from worker.cli.key_needs import KeyState, quiet_period, read_needs, state_of
+from worker.cli.keys_retire import keys_dir_option, restore, retire
 from worker.cli.output import Column, Document, Form, Listing, output_option, say, short_duration, show_one
-from worker.cli.retiring import keys_dir_option, restore, retire
 from worker.cli.sealing_keys import StoredKey, public_jwks, retired_keys, stored_keys
 from worker.cli.tree import Commands
+from worker.intake import signing
 from worker.ledger import LedgerUnavailable
 from worker.ledger.keys import KeyNeed
 from worker.settings import Settings

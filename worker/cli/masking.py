@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import SecretStr
 
-from worker.addresses import shown
+from worker.settings.urls import shown
 
 
 def masked(secret: SecretStr) -> str:

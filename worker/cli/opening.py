@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from worker import broker, topology
+from worker import broker
+from worker.broker import topology
+from worker.broker.publisher import BROKER_ERRORS, Publisher
 from worker.cli.exits import CommandError, Exit
 from worker.cli.masking import masked
 from worker.ledger import Ledger
-from worker.publisher import BROKER_ERRORS, Publisher
 
 if TYPE_CHECKING:
     from worker.settings import Settings

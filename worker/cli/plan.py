@@ -14,7 +14,7 @@ from tasks.events import InvalidEvent, SessionEnded, UserDisabled, parse_event
 from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
 from tasks.providers import Request
-from tasks.subject import masked_subject
+from tasks.subject_index import masked_subject
 from worker.cli.exits import CommandError
 from worker.cli.output import Document, Form, output_option, plain, print_json, rfc3339, say
 from worker.cli.reaching import opened_providers

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from worker.batch_consumer import Stop, stop_on_signals
+from worker.broker.batch_consumer import Stop, stop_on_signals
 from worker.interpreter import PYTHON
 from worker.observability import core_dumps, logs, sentry
 from worker.settings import Settings
@@ -21,7 +21,7 @@ _CELERYS: Final = re.compile(r"CELERY_.*|APP|BROKER_URL|RESULT_BACKEND|LOADER|CO
 @click.command()
 def intake() -> None:
     """Take in events and publish the provider calls they ask for."""
-    from worker import intake as process  # noqa: PLC0415 - each process imports its own parts only
+    from worker.intake import intake as process  # noqa: PLC0415 - each process imports its own parts only
 
     _run(process.run)
 

@@ -13,15 +13,16 @@ from pydantic import SecretStr
 
 from tasks.outcome import Outcome, Settled
 from tasks.providers import KINDS, ProviderSettings
+from worker.calls.holds.hold import Hold, Opener, Scope
+from worker.calls.rate_limits import per_minute
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.holding import document, hold, release, standing_holds, until
+from worker.cli.holds import document, hold, release, until
 from worker.cli.opening import open_ledger
 from worker.cli.output import Column, Form, Listing, output_option, say, short_duration
 from worker.cli.reaching import opened_providers, outcome_in_words
 from worker.cli.tree import Commands
-from worker.holds.hold import Hold, Opener, Scope
 from worker.ledger import LedgerUnavailable
-from worker.limits import per_minute
+from worker.operations import holds
 from worker.settings import Settings
 
 provider = Commands("provider", help="The configured providers: list, check, hold, release.")
@@ -129,7 +130,7 @@ def list_(form: Form) -> None:
 def _holds(settings: Settings) -> list[Hold] | None:
     try:
         with open_ledger(settings) as ledger:
-            return standing_holds(ledger)
+            return holds.in_force(ledger)
     except LedgerUnavailable as error:
         say(f"what is held is not known: {error}")
         return None

@@ -11,17 +11,18 @@ from typing import IO
 
 import click
 
+from tasks.events.drafts import SOURCE, Draft, DraftError, Finished, Seal, finish_draft, read_draft
 from tasks.sealing import SealError, SealingKey, seal
-from worker import broker, messages
-from worker.admission.signing import SigningKey, read_signing_key, sign
-from worker.cli.drafts import SOURCE, Draft, DraftError, Finished, Seal, finish_draft, read_draft
+from worker import broker
+from worker.broker import messages
+from worker.broker.publisher import Message, PublishError
+from worker.cli.event_options import Wanted, draft_of, wanted_options
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.one_event import Wanted, draft_of, wanted_options
 from worker.cli.opening import open_publisher
 from worker.cli.output import Form, counted, output_option, print_json, say
 from worker.cli.progress import progress
 from worker.cli.sealing_keys import sealing_key
-from worker.publisher import Message, PublishError
+from worker.intake.signing import SigningKey, read_signing_key, sign
 from worker.settings import Settings
 
 AT_ONCE = 200  # events confirmed together

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
+from worker.broker.publisher import PublishError
 from worker.cli.exits import CommandError, Exit
-from worker.publisher import PublishError
-from worker.showcase.door import SandboxError
-from worker.showcase.processes import ProcessFailed
-from worker.showcase.reaching import Unreachable
-from worker.showcase.show import Interrupted, Wish, show
-from worker.showcase.state import StateError
+from worker.demo.reaching import Unreachable
+from worker.demo.run import Interrupted, Wish, show
+from worker.demo.state_dir import StateError
+from worker.demo.supervisor import ProcessFailed
+from worker.sandbox.client import SandboxError
 
 _CODES = {
     StateError: Exit.REFUSED,

@@ -13,8 +13,8 @@ from celery import bootsteps
 from celery.worker import loops, state
 
 from worker.engine.acks import Acks
+from worker.engine.celery_consumer import TaskConsumer
 from worker.engine.frames import FrameReader
-from worker.task_consumer import TaskConsumer
 
 STEPS_AT_ONCE: Final = 32  # of the hub, before the tasks get their turn
 

@@ -20,9 +20,9 @@ from celery.app.task import Context
 from celery.app.trace import TraceInfo, task_has_custom, traceback_clear
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
-from worker.engine.reports import Reports
-from worker.settling import own_context
-from worker.task_envelope import CELERYS_HEADERS
+from worker.engine.message_check import CELERYS_HEADERS
+from worker.engine.sentry import Reports
+from worker.engine.task import own_context
 
 Traced = tuple[int, Any, float | None]  # (1, what failed, None), or (0, what it returned, the seconds it took)
 

@@ -1,7 +1,7 @@
 """The ledger: what became of every event and call, in SQL (SQLite or PostgreSQL), for people to ask."""
 
+from worker.database.errors import LedgerRefused, LedgerUnavailable
 from worker.ledger.dead_letters import DeadLetterAmbiguous, DeadLetterNotFound
-from worker.ledger.errors import LedgerRefused, LedgerUnavailable
 from worker.ledger.ledger import Ledger
 from worker.ledger.rows import (
     AuditEntry,
@@ -12,7 +12,6 @@ from worker.ledger.rows import (
     DeadLetterState,
     DeadLetterSummary,
     EventRow,
-    FloodRow,
     Totals,
 )
 
@@ -27,7 +26,6 @@ __all__ = [
     "DeadLetterState",
     "DeadLetterSummary",
     "EventRow",
-    "FloodRow",
     "Ledger",
     "LedgerRefused",
     "LedgerUnavailable",

@@ -10,7 +10,7 @@ from sqlalchemy import and_, func, select
 
 from tasks.doubt import DIED, KNOWS_LIVING, WINDOW, Answer
 from tasks.outcome import State
-from worker.ledger.tables import calls
+from worker.database.tables import calls
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection

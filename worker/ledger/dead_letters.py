@@ -12,9 +12,12 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, se
 
 from tasks.outcome import Reason, State
 from tasks.records import DeadLetter
-from worker.ledger import auditing
-from worker.ledger.columns import UtcTime, Words
+from worker.database.changes import take_changes
+from worker.database.columns import UtcTime, Words
+from worker.database.tables import bodies, calls, dead_letters
+from worker.ledger import audit as auditing
 from worker.ledger.queries import about
+from worker.ledger.recording import call_row, write_rows
 from worker.ledger.rows import (
     AuditEntry,
     DeadLetterFilter,
@@ -24,8 +27,6 @@ from worker.ledger.rows import (
     DeadLetterSummary,
     Unproved,
 )
-from worker.ledger.tables import bodies, calls, dead_letters
-from worker.ledger.writing import call_row, take_changes, write_rows
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row

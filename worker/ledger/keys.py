@@ -1,11 +1,11 @@
-"""What still needs each sealing key, and when it was last used."""
+"""What still needs each sealing key."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -14,10 +14,9 @@ from sqlalchemy import func, or_, select
 
 from tasks.records import DeadLetter
 from tasks.sealing import named_kids
-from worker.ledger import upserts
+from worker.database.tables import bodies, calls, dead_letters, key_uses
 from worker.ledger.queries import OPEN
 from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import bodies, calls, dead_letters, key_uses
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
@@ -33,13 +32,6 @@ class KeyNeed:
     dead_letters: int = 0  # and what else lies on the operators' desk
     calls: int = 0  # under way: planned, to be retried, held, replayed
     last_used: datetime | None = None  # None: never, since uses are recorded
-
-
-def note_uses(connection: Connection, uses: Mapping[str, datetime]) -> None:
-    """Note when keys were last used; an earlier time than the one on record changes nothing."""
-    rows = [{"kid": kid, "last_used": at} for kid, at in sorted(uses.items())]  # alike sorted, no two writers deadlock
-    if rows:
-        connection.execute(upserts.key_use(connection.dialect.name), rows)
 
 
 def needs(connection: Connection, lately: datetime) -> dict[str, KeyNeed]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Table, and_, case, exists, false, func, literal, null, or_, select, tuple_
 
 from tasks.outcome import State
+from worker.database.tables import calls, dead_letters, events, subjects
 from worker.ledger.rows import CallRow, DeadLetterState, EventRow, Totals
-from worker.ledger.tables import calls, dead_letters, events, subjects
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Select

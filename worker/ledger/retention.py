@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_, union
 
 from tasks.outcome import SETTLED, State
+from worker.database.changes import take_changes
+from worker.database.tables import audits, bodies, calls, dead_letters, events, subjects
 from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import audits, bodies, calls, dead_letters, events, subjects
-from worker.ledger.writing import take_changes
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -155,17 +155,6 @@ class Unproved:
 
 
 @dataclass(frozen=True, slots=True)
-class FloodRow:
-    """What is held back of one source and type, and whether more is being held back; *source* "": of all together."""
-
-    source: str
-    event_type: str
-    held: int
-    oldest_at: datetime | None  # of what is held
-    opened_at: datetime | None  # None: it was ended, or its events are held by the flood of all sources
-
-
-@dataclass(frozen=True, slots=True)
 class AuditEntry:
     """Who did what to which dead letters, and why. The id is short and told to the operator."""
 

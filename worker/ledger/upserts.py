@@ -7,40 +7,29 @@ costs one round trip (https://www.psycopg.org/psycopg3/docs/advanced/pipeline.ht
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, case, func, not_, or_
-from sqlalchemy.dialects import postgresql, sqlite
 
-from worker.ledger.columns import UtcTime, Words
-from worker.ledger.rows import DeadLetterState
-from worker.ledger.tables import (
+from worker.database.columns import UtcTime, Words
+from worker.database.tables import (
     audits,
     bodies,
     calls,
     dead_letters,
     events,
-    floods,
-    key_uses,
-    limits,
-    seen_events,
     subjects,
 )
+from worker.database.upsert import Insert, insert_into
+from worker.ledger.rows import DeadLetterState
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy.sql.dml import ReturningInsert
-
-Insert = postgresql.Insert | sqlite.Insert
-_INSERT: Final[dict[str, Callable[[Table], Insert]]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 _NEVER: Final = 1e300  # seconds: later than any exposure
 
 
 @cache
 def event(dialect: str) -> Insert:
     """An event is told of once; told again, its earliest arrival stays."""
-    insert = _INSERT[dialect](events)
+    insert = insert_into(events, dialect)
     earlier = insert.excluded.received_at < events.c.received_at
     return insert.on_conflict_do_update(
         index_elements=[events.c.source, events.c.event_id],
@@ -52,7 +41,7 @@ def event(dialect: str) -> Insert:
 @cache
 def subject(dialect: str) -> Insert:
     """A subject's event is the same however often it is told."""
-    return _INSERT[dialect](subjects).on_conflict_do_nothing()
+    return insert_into(subjects, dialect).on_conflict_do_nothing()
 
 
 _CONSTANT: Final = ("kid", "target", "person")  # the same in every record that tells it
@@ -65,7 +54,7 @@ def call(dialect: str) -> Insert:
 
     Not every record tells its sealing key, its target and its person: whoever tells them first is believed.
     """
-    insert = _INSERT[dialect](calls)
+    insert = insert_into(calls, dialect)
     new = insert.excluded
     newer, sooner = new.rank > calls.c.rank, new.exposure_seconds < func.coalesce(calls.c.exposure_seconds, _NEVER)
     completes = or_(*(and_(calls.c[name].is_(None), new[name].is_not(None)) for name in _CONSTANT))
@@ -98,7 +87,7 @@ def dead_letter(dialect: str) -> Insert:
     trace. The parameter DIED_BEFORE tells a new message from a late copy: its letter opens what last died before that.
     The generation stays the highest, so that no death of an earlier replay describes what was opened again.
     """
-    insert = _INSERT[dialect](dead_letters)
+    insert = insert_into(dead_letters, dialect)
     new, old = insert.excluded, dead_letters.c
     outranks, is_later = new.rank > old.rank, new.replays > old.replays
     is_closed = or_(*(old.state == state for state in _CLOSED))  # IN cannot be prepared for many rows
@@ -123,53 +112,19 @@ def dead_letter(dialect: str) -> Insert:
 @cache
 def body(dialect: str) -> Insert:
     """What arrived is the same however often it is told."""
-    return _INSERT[dialect](bodies).on_conflict_do_nothing()
+    return insert_into(bodies, dialect).on_conflict_do_nothing()
 
 
 @cache
 def audit(dialect: str) -> Insert:
     """An audit entry told again takes the new result; its count adds up over the steps of one action."""
-    insert = _INSERT[dialect](audits)
+    insert = insert_into(audits, dialect)
     return insert.on_conflict_do_update(
         index_elements=[audits.c.audit_id],
         set_={
             "count": audits.c.count + insert.excluded.count,
             "result": func.coalesce(func.nullif(insert.excluded.result, ""), audits.c.result),
         },
-    )
-
-
-@cache
-def key_use(dialect: str) -> Insert:
-    """The latest use of a sealing key stays."""
-    insert = _INSERT[dialect](key_uses)
-    return insert.on_conflict_do_update(
-        index_elements=[key_uses.c.kid],
-        set_={"last_used": insert.excluded.last_used},
-        where=insert.excluded.last_used > key_uses.c.last_used,
-    )
-
-
-@cache
-def limit(dialect: str) -> Insert:
-    """A limit's row is made once, by whoever needs it first."""
-    return _INSERT[dialect](limits).on_conflict_do_nothing()
-
-
-@cache
-def seen_event(dialect: str) -> ReturningInsert[tuple[bytes, bytes, bool]]:
-    """Whoever is first decides what an identity stands for, and everybody is told."""
-    insert, seen = _INSERT[dialect](seen_events), seen_events.c
-    same = {"identity": seen.identity}  # of a row that was left alone nothing would be told
-    kept = insert.on_conflict_do_update(index_elements=[seen.identity], set_=same)
-    return kept.returning(seen.identity, seen.content, seen.published)
-
-
-def flood(dialect: str) -> Insert:
-    """A flood is opened once; after that only its reserve changes."""
-    insert = _INSERT[dialect](floods)
-    return insert.on_conflict_do_update(
-        index_elements=[floods.c.source, floods.c.event_type], set_={"reserve_at": insert.excluded.reserve_at}
     )
 
 

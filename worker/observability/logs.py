@@ -9,7 +9,7 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from worker.observability import telling
+from worker.observability import records
 from worker.observability.redaction import redacted
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def configure(level: str) -> None:
     logging.getLogger("celery").setLevel(max(logging.INFO, ours))
     for name, least in _CHATTY.items():
         logging.getLogger(name).setLevel(max(least, ours))
-    for name in telling.OURS:
+    for name in records.OURS:
         logging.getLogger(name).setLevel(ours)
     sys.excepthook = _process_crashed
     threading.excepthook = _thread_crashed
@@ -64,12 +64,12 @@ class JsonLines(logging.Formatter):
 def _line(record: logging.LogRecord) -> dict[str, object]:
     error = record.exc_info[1] if record.exc_info else None
     return {
-        "event": telling.event_of(record),
-        **telling.members_of(record),
+        "event": records.event_of(record),
+        **records.members_of(record),
         "level": record.levelname.lower(),
         "logger": record.name,
         "timestamp": datetime.fromtimestamp(record.created, UTC),
-        **({"exception": telling.exception_of(error)} if error else {}),
+        **({"exception": records.exception_of(error)} if error else {}),
     }
 
 

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Final
 from uuid import UUID
 
-from worker.addresses import HIDDEN, USERINFO
+from worker.settings.urls import HIDDEN, USERINFO
 
 REDACTED: Final = HIDDEN
 CUT: Final = "…"  # stands for what is too deep, or holds itself

@@ -17,7 +17,7 @@ from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.utils import BadDsn
 
-from worker.observability import telling
+from worker.observability import records
 from worker.observability.redaction import redacted
 from worker.settings import SettingsError
 
@@ -125,7 +125,7 @@ def _essence(event: Mapping[str, Any]) -> dict[str, Any]:
     job = event.get("extra", {}).get("celery-job", {})
     return {
         **{name: event[name] for name in _KEPT if name in event},
-        "tags": telling.task_of(job.get("task_name"), event.get("tags", {}).get("celery_task_id")),
+        "tags": records.task_of(job.get("task_name"), event.get("tags", {}).get("celery_task_id")),
         **({"exception": {"values": exceptions}} if exceptions else {}),
     }
 
@@ -149,9 +149,9 @@ def _told(record: logging.LogRecord | None) -> dict[str, Any]:
     """Of an event that is a log record: its name, its members, and what makes it the same issue as another."""
     if record is None:
         return {}
-    name, members = telling.event_of(record), telling.members_of(record)
+    name, members = records.event_of(record), records.members_of(record)
     error = record.exc_info[1] if record.exc_info else None
-    kinds = [telling.type_of(each) for each in telling.chain(error)] if error else []
+    kinds = [records.type_of(each) for each in records.chain(error)] if error else []
     return {
         "logentry": {"message": name},
         "extra": members,

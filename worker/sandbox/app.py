@@ -10,11 +10,11 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import SecretStr
 
+from worker.sandbox.admin import Control
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.control import Control
 from worker.sandbox.faults import OTHER, FaultScript, load_faults
 from worker.sandbox.finbourne import Finbourne
-from worker.sandbox.front import Front
+from worker.sandbox.gateway import Front
 from worker.sandbox.genesys import Genesys
 from worker.sandbox.journal import Journal
 from worker.sandbox.wibmo import Wibmo

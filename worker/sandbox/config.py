@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from tasks.providers.ciphers import CipherConfig
+from tasks.providers.wibmo.ciphers import CipherConfig
 from worker.sandbox.faults import Fault
 
 SANDBOX_CIPHER = CipherConfig(scheme="aes-gcm", key=SecretStr("sandbox-key-worth-nothing-at-all"), key_encoding="raw")

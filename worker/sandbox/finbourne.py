@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tasks.call import Operation
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.front import Answer, Front
+from worker.sandbox.gateway import Answer, Front
 from worker.sandbox.requests import bearer
 from worker.sandbox.store import TokenStore, digest
 

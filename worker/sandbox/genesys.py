@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from tasks.call import Operation
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.front import Answer, Front
+from worker.sandbox.gateway import Answer, Front
 from worker.sandbox.requests import basic, bearer, same
 from worker.sandbox.store import TokenStore, digest
 from worker.sandbox.worker_tokens import WorkerTokens

@@ -14,9 +14,9 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tasks.call import Operation
-from tasks.providers.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
+from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.front import Answer, Front
+from worker.sandbox.gateway import Answer, Front
 from worker.sandbox.requests import same
 from worker.sandbox.store import TokenStore, digest
 

@@ -1,6 +1,6 @@
 """Genesys Cloud: its settings, its kind, and the client of its token API."""
 
-from tasks.providers.genesys.meanings import IdleTimeout, TokenInfo
+from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.genesys.provider import KIND, Genesys
 from tasks.providers.genesys.settings import REGIONS, GenesysSettings
 

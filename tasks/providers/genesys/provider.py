@@ -9,12 +9,12 @@ from pydantic import SecretStr
 from tasks.call import Operation, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer
-from tasks.providers.base import MASK, Kind, Request, open_sealed
-from tasks.providers.edge import Edge
-from tasks.providers.genesys import meanings, requests
-from tasks.providers.genesys.login import Login
-from tasks.providers.genesys.meanings import IdleTimeout, TokenInfo
+from tasks.providers.genesys import outcomes, requests
+from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.genesys.settings import GenesysSettings
+from tasks.providers.http import Edge
+from tasks.providers.oauth import Login
+from tasks.providers.provider import MASK, Kind, Request, open_sealed
 from tasks.sealing import Opener
 
 IDLE_SECONDS: Final = range(300, 28801)
@@ -72,16 +72,16 @@ class Genesys:
         answer = await self._edge.send(self._requests.get_tokens_me(token), self._edge.deadline())
         if isinstance(answer, Transient):
             return answer
-        return meanings.document(answer, TokenInfo) if answer.is_success else meanings.of_own_token(answer)
+        return outcomes.document(answer, TokenInfo) if answer.is_success else outcomes.of_own_token(answer)
 
     async def verify(self, token: SecretStr) -> bool | Outcome:
         """Whether the provider accepts *token*; the outcome where it says neither yes nor no (401)."""
         answer = await self._edge.send(self._requests.head_tokens_me(token), self._edge.deadline())
         if isinstance(answer, Transient):
             return answer
-        if answer.is_success or answer.status == meanings.UNAUTHORIZED:
+        if answer.is_success or answer.status == outcomes.UNAUTHORIZED:
             return answer.is_success
-        return meanings.of_own_token(answer)
+        return outcomes.of_own_token(answer)
 
     async def idle_timeout(self) -> IdleTimeout | Outcome:
         """Return after how long without use the organization's tokens die; the outcome where it is not told."""
@@ -109,10 +109,10 @@ class Genesys:
         answer = await self._edge.send(self._requests.delete_tokens_me(token), deadline)
         if isinstance(answer, Transient):
             return answer
-        outcome = meanings.of_own_token(answer)
+        outcome = outcomes.of_own_token(answer)
         if isinstance(outcome, Settled) and outcome.state is State.ACCEPTED and self._settings.proof_probe:
             probe = await self._edge.send(self._requests.get_tokens_me(token), deadline)
-            return meanings.with_proof(outcome, probe)
+            return outcomes.with_proof(outcome, probe)
         return outcome
 
     async def _delete_token(self, call: ProviderCall) -> Outcome:
@@ -122,13 +122,13 @@ class Genesys:
         answer = await self._as_worker(
             lambda bearer: self._requests.delete_token(user_id, bearer), self._edge.deadline()
         )
-        return meanings.of_delete_token(answer, self._settings.not_found) if isinstance(answer, Answer) else answer
+        return outcomes.of_delete_token(answer, self._settings.not_found) if isinstance(answer, Answer) else answer
 
     async def _idle_timeout(self, build: Callable[[SecretStr], Request], deadline: float) -> IdleTimeout | Outcome:
         answer = await self._as_worker(build, deadline)
         if not isinstance(answer, Answer):
             return answer
-        return meanings.document(answer, IdleTimeout) if answer.is_success else meanings.of_worker_token(answer)
+        return outcomes.document(answer, IdleTimeout) if answer.is_success else outcomes.of_worker_token(answer)
 
     async def _as_worker(
         self, build: Callable[[SecretStr], Request], deadline: float
@@ -138,7 +138,7 @@ class Genesys:
         if not isinstance(bearer, SecretStr):
             return bearer
         answer = await self._edge.send(build(bearer), deadline)
-        if isinstance(answer, Transient) or not meanings.refuses_bearer(answer):
+        if isinstance(answer, Transient) or not outcomes.refuses_bearer(answer):
             return answer
         renewed = await self._login.bearer(deadline, refused=bearer)
         return await self._edge.send(build(renewed), deadline) if isinstance(renewed, SecretStr) else renewed

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import SecretStr
 from yarl import URL
 
-from tasks.providers.base import Request, endpoint
+from tasks.providers.provider import Request, endpoint
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _SIBLINGS: Final = frozenset({"", ".", "..", "me", "timeout"})  # /tokens/<these> are other endpoints

@@ -1,0 +1,137 @@
+"""The HTTP edge: the one place that speaks to a provider, and that turns every failure of doing so into an outcome."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
+
+from tasks.outcome import Reason, Transient
+from tasks.providers.answers import Answer
+from tasks.providers.connections import CleanConnector
+from tasks.providers.content_coding import plain_body
+from tasks.providers.provider import Request
+from tasks.tls import SYSTEM_TRUST, TlsSettings
+
+BODY_CAP: Final = 64 * 1024  # bytes of an answer's body
+HEADER_CAP: Final = 8 * 1024  # bytes of the status line, and of each header
+HEADERS_CAP: Final = 64  # headers of an answer
+_CHUNK: Final = 8 * 1024
+_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+
+
+class _BodyTooLargeError(Exception):
+    """The answer's body is above the cap."""
+
+
+class _ConnectionLostError(aiohttp.ClientConnectionError):
+    """The connection ended after the request was sent. Its own class, because aiohttp re-sends on its own ones."""
+
+
+class _RefusedByTlsError(_ConnectionLostError):
+    """The server said no to our certificate, or to its absence: with TLS 1.3 after the request (RFC 8446, 4.4.2.4)."""
+
+
+FAILURES: Final[tuple[tuple[type[Exception], Reason], ...]] = (  # the first that fits
+    (TimeoutError, Reason.NET_TIMEOUT),
+    (aiohttp.ClientConnectorDNSError, Reason.NET_DNS),
+    (aiohttp.ClientSSLError, Reason.NET_TLS),
+    (aiohttp.ServerFingerprintMismatch, Reason.NET_TLS),
+    (_RefusedByTlsError, Reason.NET_TLS),
+    (ssl.SSLError, Reason.NET_TLS),
+    (aiohttp.ClientResponseError, Reason.PROVIDER_BAD_REPLY),
+    (aiohttp.ClientPayloadError, Reason.PROVIDER_BAD_REPLY),
+    (HttpProcessingError, Reason.PROVIDER_BAD_REPLY),
+    (_BodyTooLargeError, Reason.PROVIDER_BAD_REPLY),
+    (aiohttp.ClientError, Reason.NET_CONNECT),
+    (OSError, Reason.NET_CONNECT),
+)
+_FAILURE_TYPES: Final = tuple(kind for kind, _ in FAILURES)
+
+
+def failure_reason(error: Exception) -> Reason:
+    """Return the reason of a failed exchange. Raises StopIteration for what is no such failure: that is a bug."""
+    return next(reason for kind, reason in FAILURES if isinstance(error, kind))
+
+
+def open_session(
+    *, connections: int = 100, keep_alive: float = 15.0, tls: TlsSettings = SYSTEM_TRUST
+) -> aiohttp.ClientSession:
+    """Return a session for one provider instance: no cookies, no proxy or netrc from the environment, verified TLS.
+
+    *connections* at once, each kept idle for *keep_alive* seconds; *tls* of the instance. Give each instance its own,
+    so that a provider that hangs uses up nobody else's connections. Close it when done. Raises ValueError where a file
+    of *tls* is no longer fit.
+    """
+    return aiohttp.ClientSession(
+        connector=CleanConnector(limit=connections, keepalive_timeout=keep_alive, ssl=tls.context()),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+        auto_decompress=False,
+        timeout=_NO_TIMEOUT,
+    )
+
+
+class Edge:
+    """Sends requests within a time budget, each exactly once."""
+
+    def __init__(self, session: aiohttp.ClientSession, timeout: float) -> None:
+        self._session = session
+        self._timeout = timeout
+
+    def deadline(self) -> float:
+        """When a call that starts now must be over, on the event loop's clock."""
+        return asyncio.get_running_loop().time() + self._timeout
+
+    async def send(self, request: Request, deadline: float) -> Answer | Transient:
+        """Return the complete answer to *request*, or why there is none by *deadline*.
+
+        What has not answered in full has not succeeded, even where a 2xx status line arrived: repeating is harmless.
+        The exception ends here, unlogged and unchained, because aiohttp's hold the request's headers.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._exchange(request)
+        except _FAILURE_TYPES as error:
+            return Transient(failure_reason(error))
+
+    async def _exchange(self, request: Request) -> Answer:
+        async with self._session.request(
+            request.method,
+            request.url,
+            headers=request.headers,
+            data=request.body,
+            allow_redirects=False,
+            auto_decompress=False,
+            max_line_size=HEADER_CAP,
+            max_field_size=HEADER_CAP,
+            max_headers=HEADERS_CAP,
+            timeout=_NO_TIMEOUT,
+            middlewares=(_sent_once,),
+        ) as response:
+            body, unread = plain_body(await _read(response.content), response.headers, BODY_CAP)
+            return Answer(response.status, response.headers, body, request.secrets, unread)
+
+
+async def _sent_once(
+    request: aiohttp.ClientRequest, handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from re-sending idempotent requests over a fresh connection: retries are the task's, and counted."""
+    try:
+        return await handler(request)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise
+        lost = _RefusedByTlsError if isinstance(error.__cause__, ssl.SSLError) else _ConnectionLostError
+    raise lost
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    body = bytearray()
+    async for chunk in content.iter_chunked(_CHUNK):
+        body += chunk
+        if len(body) > BODY_CAP:
+            raise _BodyTooLargeError
+    return bytes(body)

@@ -1,0 +1,92 @@
+"""The worker's own credential at Genesys Cloud: logged in once, renewed early, shared by all calls."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import SecretStr
+
+from tasks.outcome import CredentialFault, Reason, Transient
+from tasks.providers.answers import Answer, Verdict, status_table
+from tasks.providers.http import Edge
+from tasks.providers.provider import Request, is_sendable
+
+# RFC 6749 section 5.2: invalid_client and its siblings come as 400 or 401. Whatever else refuses a login for good is
+# ours to mend too, and no call's fault: all calls are kept until it is.
+LOGIN: Final = status_table(
+    {status: Verdict.FAULT for status, verdict in status_table().items() if verdict is Verdict.DEAD}
+)
+_SHORTEST_LIFE: Final = 300.0  # seconds; the vendor's lower bound, assumed where the answer names no life
+_LONGEST_LIFE: Final = 366 * 86_400.0  # seconds; far above the vendor's 48 hours, what claims more cannot be read
+_EARLIEST: Final = 300.0  # seconds before its end that a token is renewed, at most; a tenth of a shorter life
+_FORBIDDEN: Final = 403
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    bearer: SecretStr
+    renew_at: float  # on the event loop's clock
+
+
+class Login:
+    """Gives out the worker's bearer token. One login at a time, and those who waited for it share what it came to."""
+
+    def __init__(self, edge: Edge, request: Request) -> None:
+        self._edge = edge
+        self._request = request
+        self._lock = asyncio.Lock()
+        self._logins = 0
+        self._last: _Grant | Transient | CredentialFault | None = None
+
+    async def bearer(
+        self, deadline: float, refused: SecretStr | None = None
+    ) -> SecretStr | Transient | CredentialFault:
+        """Return a bearer token other than *refused*, which the API answered with 401; or why there is none."""
+        last = self._last
+        if isinstance(last, _Grant) and last.bearer != refused and asyncio.get_running_loop().time() < last.renew_at:
+            return last.bearer
+        return await self.renewed(deadline)
+
+    async def renewed(self, deadline: float) -> SecretStr | Transient | CredentialFault:
+        """Return the bearer token of a login that ends after now: a new one, or the one under way."""
+        seen = self._logins
+        try:
+            async with asyncio.timeout_at(deadline), self._lock:
+                if self._last is None or self._logins == seen:
+                    self._last = await self._log_in(deadline)
+                    self._logins += 1
+                return self._last.bearer if isinstance(self._last, _Grant) else self._last
+        except TimeoutError:
+            return Transient(Reason.NET_TIMEOUT)
+
+    async def _log_in(self, deadline: float) -> _Grant | Transient | CredentialFault:
+        answer = await self._edge.send(self._request, deadline)
+        if isinstance(answer, Transient):
+            return answer
+        if answer.is_success:
+            return _granted(answer) or answer.bad_reply({"during": "login"})
+        return _refused(answer)
+
+
+def _granted(answer: Answer) -> _Grant | None:
+    members = answer.members()
+    token = members.get("access_token")
+    if not isinstance(token, str) or not is_sendable(SecretStr(token)):
+        return None
+    life = _life(members.get("expires_in"))
+    renew_at = asyncio.get_running_loop().time() + life - min(_EARLIEST, life / 10)
+    return _Grant(SecretStr(token), renew_at)
+
+
+def _life(expires_in: object) -> float:
+    if isinstance(expires_in, bool) or not isinstance(expires_in, int | float):
+        return _SHORTEST_LIFE
+    return float(expires_in) if 0 < expires_in < _LONGEST_LIFE else _SHORTEST_LIFE
+
+
+def _refused(answer: Answer) -> Transient | CredentialFault:
+    detail = answer.detail({"during": "login", "error": answer.members().get("error")})
+    if LOGIN.get(answer.status, Verdict.RETRY) is Verdict.RETRY:
+        return Transient(answer.reason, answer.retry_after, detail)
+    # Whatever the status, it is our login that is refused: a 404 here is no user whom nobody knows, a 3xx no outage.
+    return CredentialFault(Reason.AUTH_FORBIDDEN if answer.status == _FORBIDDEN else Reason.AUTH_UNAUTHORIZED, detail)

@@ -1,0 +1,151 @@
+"""How a provider's bodies are encrypted: the settings, checked at load."""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal, Self
+
+from joserfc.jwk import RSAKey
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from tasks.providers.wibmo.ciphers.coding import Encoding, decoded
+
+BLOCK: Final = 16  # bytes of an AES block, and of a CBC IV
+AES_KEYS: Final = frozenset({16, 24, 32})  # bytes
+JWE_KEY: Final = 32  # bytes: dir with A256GCM
+MAC_KEY: Final = 32  # bytes at least: as long as what HMAC-SHA-256 gives (RFC 2104 section 3)
+MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
+
+
+class CipherConfig(BaseModel):
+    """How bodies are encrypted. Errors name the field and never a value.
+
+    A compact JWE and a plain body have a form of their own: *encoding* is for the AES schemes. `aes-ecb` shows equal
+    blocks and `none` shows everything.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    scheme: Literal["aes-gcm", "aes-cbc", "jwe", "aes-ecb", "none"] = Field(
+        description="`aes-gcm`, `aes-cbc`, `jwe`, `aes-ecb` or `none`, as agreed with the vendor"
+    )
+    key: SecretStr = Field(
+        SecretStr(""),
+        description="AES key of 128, 192 or 256 bits; for `jwe` one of 256 bits, or an RSA private key in PEM form",
+    )
+    key_encoding: Literal["base64", "hex", "raw"] = Field(
+        "base64", description="How `key`, `fixed_iv` and `mac_key` are written: `base64`, `hex` or `raw`"
+    )
+    peer_key: SecretStr | None = Field(
+        None, description="For `jwe` with RSA: the provider's public key, in PEM form; unset: the public half of `key`"
+    )
+    iv: Literal["prefix", "fixed", "zero"] = Field(
+        "prefix", description="For `aes-cbc`: in front of each message (`prefix`), `fixed`, or `zero`"
+    )
+    fixed_iv: SecretStr | None = Field(None, description='16 bytes, with `iv = "fixed"`')
+    mac_key: SecretStr | None = Field(
+        None,
+        description="For `aes-cbc`: another key, of 32 bytes or more; an HMAC-SHA-256 then stands behind each message "
+        "and is checked before it is decrypted. Without it only TLS keeps an answer from being changed on the way",
+    )
+    encoding: Encoding = Field(
+        "base64",
+        description="How AES bodies are written. Of an answer line breaks, JSON quotes, a byte order mark and "
+        '`{"data": …}` around it are taken off',
+    )
+    accept_risk: Literal["aes-ecb", "none"] | None = Field(
+        None, description="Must name `aes-ecb` or `none` where one of them is in use: they do not protect the body"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if objection := _risk_objection(self) or _iv_objection(self) or _mac_objection(self) or _key_objection(self):
+            raise ValueError(objection)
+        return self
+
+    @property
+    def key_bytes(self) -> bytes:
+        """The key itself; empty where it cannot be decoded."""
+        return self._bytes_of(self.key)
+
+    @property
+    def iv_bytes(self) -> bytes | None:
+        """The IV of every message, or None where each message has its own in front."""
+        match self.iv:
+            case "fixed" if self.fixed_iv:
+                return self._bytes_of(self.fixed_iv)
+            case "zero":
+                return bytes(BLOCK)
+            case _:
+                return None
+
+    @property
+    def mac_key_bytes(self) -> bytes | None:
+        """The key of the HMAC, or None where there is none; empty where it cannot be decoded."""
+        return self._bytes_of(self.mac_key) if self.mac_key else None
+
+    @property
+    def is_pem(self) -> bool:
+        """Whether the key is an RSA key in PEM form."""
+        return self.key.get_secret_value().lstrip().startswith("-----BEGIN")
+
+    def _bytes_of(self, secret: SecretStr) -> bytes:
+        text = secret.get_secret_value().encode()
+        return text if self.key_encoding == "raw" else decoded(text.strip(), self.key_encoding) or b""
+
+
+def rsa_key(secret: SecretStr) -> RSAKey | None:
+    """Return the RSA key of at least 2048 bits in a PEM, None for anything else."""
+    try:
+        key: Any = RSAKey.import_key(secret.get_secret_value())
+    except Exception:  # noqa: BLE001 - whatever a broken PEM provokes in the library is one answer outside
+        return None
+    return key if key.public_key.key_size >= MIN_RSA_BITS else None
+
+
+def _risk_objection(config: CipherConfig) -> str | None:
+    if config.scheme in {"aes-ecb", "none"} and config.accept_risk != config.scheme:
+        return f"scheme {config.scheme} does not protect the body: accept_risk must name it"
+    if config.accept_risk not in {None, config.scheme}:
+        return "accept_risk names another scheme than the one in use"
+    return None
+
+
+def _iv_objection(config: CipherConfig) -> str | None:
+    if config.iv != "prefix" and config.scheme != "aes-cbc":
+        return "iv is a setting of aes-cbc alone"
+    if (config.iv == "fixed") != (config.fixed_iv is not None):
+        return "fixed_iv goes with iv = fixed, and only with it"
+    if config.iv == "fixed" and len(config.iv_bytes or b"") != BLOCK:
+        return "fixed_iv must be 16 bytes, coded as key_encoding says"
+    return None
+
+
+def _mac_objection(config: CipherConfig) -> str | None:
+    if config.mac_key is None:
+        return None
+    if config.scheme != "aes-cbc":
+        return "mac_key is a setting of aes-cbc alone"
+    if len(config.mac_key_bytes or b"") < MAC_KEY or config.mac_key_bytes == config.key_bytes:
+        return "mac_key must be 32 bytes or more, coded as key_encoding says, and another key than key"
+    return None
+
+
+def _key_objection(config: CipherConfig) -> str | None:
+    if config.scheme == "jwe" and config.is_pem:
+        return _rsa_objection(config)
+    if config.peer_key is not None:
+        return "peer_key goes with scheme jwe and a PEM key, and only with them"
+    if config.scheme == "jwe" and len(config.key_bytes) != JWE_KEY:
+        return "key must be 256 bits, coded as key_encoding says, or a PEM"
+    if config.scheme != "none" and len(config.key_bytes) not in AES_KEYS:
+        return "key must be 128, 192 or 256 bits, coded as key_encoding says"
+    return None
+
+
+def _rsa_objection(config: CipherConfig) -> str | None:
+    key = rsa_key(config.key)
+    if key is None or not key.is_private:
+        return "key must be an RSA private key of at least 2048 bits in PEM form"
+    if config.peer_key is not None and rsa_key(config.peer_key) is None:
+        return "peer_key must be an RSA public key of at least 2048 bits in PEM form"
+    return None

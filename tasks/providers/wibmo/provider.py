@@ -1,0 +1,118 @@
+"""Wibmo (Enstage BankEzy) token service: revoke one session by its token reference id, both ways encrypted."""
+
+import json
+from typing import Final, Literal
+
+import aiohttp
+from pydantic import Field, SecretStr, StrictInt, StrictStr
+
+from tasks.call import Operation, ProviderCall
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Transient
+from tasks.providers.answers import Answer, Verdict, status_table
+from tasks.providers.http import Edge
+from tasks.providers.provider import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, endpoint
+from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
+from tasks.providers.wibmo.result import read_result
+
+# A 401 ("Invalid Token Passed") by itself cannot be told from a refused API key: other calls tell which of them it is.
+# Of the 2xx the vendor publishes 200 alone.
+UNAUTHORIZED: Final = 401
+INVALIDATE: Final = status_table({UNAUTHORIZED: Verdict.FAULT, 403: Verdict.FAULT}, success={200})
+
+KIND: Final = Kind(
+    name="wibmo",
+    session_operation=Operation.WIBMO_INVALIDATE_TOKEN,
+    session_credential="token_reference_id",
+    user_operation=None,
+    valid_user_id=lambda _: False,
+    worker_operations=frozenset({Operation.WIBMO_INVALIDATE_TOKEN}),
+)
+
+
+class WibmoSettings(CommonSettings):
+    """One token service, the key it knows us by, and the cipher agreed with the vendor (it is not published)."""
+
+    kind: Literal["wibmo"] = "wibmo"
+    base_url: BaseUrl = Field(description="Everything before /token-service")
+    api_key: HeaderSecret = Field(description="Sent as X-API-KEY")
+    cipher: CipherConfig = Field(description="How request and answer are encrypted")
+    success_codes: frozenset[StrictInt | StrictStr] = Field(
+        frozenset({100, 200, "100", "200", "TOK200"}), min_length=1, description="The resCode values that mean success"
+    )
+
+    @property
+    def account(self) -> tuple[str, ...]:
+        """The API key."""
+        return (self.base_url, self.api_key.get_secret_value())
+
+
+class Wibmo:
+    """One Wibmo token service."""
+
+    def __init__(self, name: str, settings: WibmoSettings, session: aiohttp.ClientSession) -> None:
+        self.name = name
+        self._settings = settings
+        self._cipher: Cipher = make_cipher(settings.cipher)
+        self._edge = Edge(session, settings.timeout)
+
+    async def execute(self, call: ProviderCall) -> Outcome:
+        """Make *call* once, encrypted afresh. Raises ValueError for an operation of another kind."""
+        reference = _reference(call)
+        if reference is None:
+            return Permanent(Reason.ROUTE_UNRESOLVABLE, {"missing": "token_reference_id"})
+        plaintext = json.dumps({"tokenReferenceId": reference.get_secret_value()}).encode()
+        try:
+            body = self._cipher.encrypt(plaintext)
+        except CipherError:
+            return Permanent(Reason.CRYPTO_CIPHER)
+        request = self._invalidate(self._settings.api_key, body, reference)
+        answer = await self._edge.send(request, self._edge.deadline())
+        return answer if isinstance(answer, Transient) else self._meaning(answer)
+
+    def preview(self, call: ProviderCall) -> Request:
+        """Return the very request `execute` would send, masked. Raises ValueError for another's operation."""
+        _reference(call)
+        return self._invalidate(MASK, MASK.get_secret_value().encode())
+
+    async def check(self) -> Outcome:
+        """Whether the service can be reached. Whether it accepts our key only a revocation tells."""
+        request = Request("HEAD", endpoint(self._settings.base_url, "token-service"), {"Accept": "*/*"})
+        answer = await self._edge.send(request, self._edge.deadline())
+        return answer if isinstance(answer, Transient) else answer.reachable()
+
+    def _invalidate(self, api_key: SecretStr, body: bytes, *secrets: SecretStr) -> Request:
+        url = endpoint(self._settings.base_url, "token-service", "client", "server", "invalidate", "token")
+        headers = {"Accept": "*/*", "Content-Type": "text/plain", "X-API-KEY": api_key.get_secret_value()}
+        return Request("POST", url, headers, body, (api_key, *secrets))
+
+    def _meaning(self, answer: Answer) -> Outcome:
+        if answer.status == UNAUTHORIZED and (answer.is_page or answer.has_challenge):
+            return answer.bad_reply({})  # a gateway's: the vendor knows us by a header, and asks for no scheme
+        if answer.status == UNAUTHORIZED:
+            return CredentialFault(answer.reason, answer.detail({}), is_ambiguous=True)
+        verdict = INVALIDATE.get(answer.status, Verdict.RETRY)
+        return self._inside(answer) if verdict is Verdict.ACCEPTED else answer.outcome(verdict, {})
+
+    def _inside(self, answer: Answer) -> Outcome:
+        """Success is inside. Whatever cannot be read, or speaks of success and of failure, is one case: a bad reply.
+
+        A readable refusal is a dead letter: the vendor publishes no codes, so none is known to heal.
+        """
+        try:
+            result = read_result(decrypt_json(self._cipher, answer.body), self._settings.success_codes)
+        except CipherError:
+            return answer.bad_reply({})
+        told = dict(zip(("res_code", "data_res_code"), result.codes, strict=False))
+        match result.verdict:
+            case Verdict.ACCEPTED:
+                return answer.outcome(Verdict.ACCEPTED, told, f"{answer.status} resCode")
+            case Verdict.DEAD:
+                return Permanent(Reason.PROVIDER_RESCODE, answer.detail(told))
+            case _:
+                return answer.bad_reply({})
+
+
+def _reference(call: ProviderCall) -> SecretStr | None:
+    if call.operation is not Operation.WIBMO_INVALIDATE_TOKEN:
+        raise ValueError(f"{call.operation} is no operation of Wibmo")
+    return SecretStr(call.token_reference_id) if call.token_reference_id else None

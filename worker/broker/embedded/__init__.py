@@ -1,0 +1,29 @@
+"""The embedded broker: a kombu transport over one SQLite file, for machines without a message server.
+
+It survives restarts and kill -9 and serves several processes of one machine; it knows no cluster and no users.
+"""
+
+from typing import TYPE_CHECKING
+
+from kombu.transport import TRANSPORT_ALIASES
+
+from worker.broker.embedded.errors import BrokerUnavailable, Unroutable
+from worker.broker.embedded.store import QueueCounts
+
+if TYPE_CHECKING:
+    from kombu.connection import Connection
+
+    from worker.broker.embedded.connection import Session
+
+__all__ = ["BrokerUnavailable", "QueueCounts", "Unroutable", "queue_counts", "register"]
+
+
+def register() -> None:
+    """Make kombu and Celery understand `embedded://` URLs; doing it again changes nothing."""
+    TRANSPORT_ALIASES["embedded"] = "worker.broker.embedded.transport:Transport"
+
+
+def queue_counts(connection: "Connection") -> dict[str, QueueCounts]:
+    """Return ready, unacked and delayed messages of every queue in the file *connection* is open on."""
+    session: Session = connection.connection
+    return session.durable.counts()

@@ -1,0 +1,106 @@
+"""Where a message goes that its queue gives up: through the dead letter exchange, with its history in `x-death`.
+
+The table's shape and the headers beside it: https://www.rabbitmq.com/docs/dlx#effects
+"""
+
+import logging
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+from amqp.exceptions import NotFound
+
+from worker.broker.embedded.properties import Envelope
+from worker.broker.embedded.routing import queue_arguments, route
+
+Reason = Literal["rejected", "delivery_limit"]
+# Who holds a message whose dead letter exchange routes nowhere, until it does.
+WAITING: Final[Mapping[Reason, str]] = {
+    "rejected": "dead-letter:rejected",
+    "delivery_limit": "dead-letter:delivery_limit",
+}
+RETRY_BATCH: Final = 100
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """Why, when and where from a message is dead-lettered."""
+
+    reason: Reason
+    queue: str
+    exchange: str
+    routing_key: str
+    time: datetime
+
+
+def bury(db: sqlite3.Connection, message_id: int, reason: Reason, now: float) -> None:
+    """Move a message to where its queue's dead letters go.
+
+    Without a dead letter exchange it is dropped; one that routes nowhere lets it wait for `bury_waiting`.
+    """
+    queue, source, key, text, body = db.execute(
+        "SELECT queue, exchange, routing_key, envelope, body FROM message WHERE id = ?", (message_id,)
+    ).fetchone()
+    arguments = queue_arguments(db, queue)
+    exchange = arguments.get("x-dead-letter-exchange")
+    routing_key = arguments.get("x-dead-letter-routing-key", key)
+    if exchange is not None:
+        queues = _reachable(db, exchange, routing_key)
+        if not queues:
+            logger.warning("embedded.dead_letter_unroutable", extra={"queue": queue, "exchange": exchange})
+            db.execute("UPDATE message SET owner = ? WHERE id = ?", (WAITING[reason], message_id))
+            return
+        envelope = Envelope.load(text)
+        death = Death(reason, queue, source, key, datetime.now(UTC).replace(microsecond=0))
+        record = replace(envelope, headers=with_death(envelope.headers, death)).dump()
+        enqueue(db, queues, (exchange, routing_key, now, record, body))
+    db.execute("DELETE FROM message WHERE id = ?", (message_id,))
+
+
+def bury_waiting(db: sqlite3.Connection, now: float) -> None:
+    """Try again, a batch at a time, to dead-letter what had nowhere to go."""
+    for reason, owner in WAITING.items():
+        waiting = db.execute("SELECT id FROM message WHERE owner = ? LIMIT ?", (owner, RETRY_BATCH)).fetchall()
+        for (message_id,) in waiting:
+            bury(db, message_id, reason, now)
+
+
+def with_death(headers: Mapping[str, Any], death: Death) -> dict[str, Any]:
+    """Return *headers* with *death* counted in `x-death` (newest first) and the first and last death named."""
+    deaths = headers.get("x-death")
+    earlier = [table for table in deaths if isinstance(table, dict)] if isinstance(deaths, list) else []
+    same = [table for table in earlier if (table.get("queue"), table.get("reason")) == (death.queue, death.reason)]
+    newest = {
+        "count": sum(count for table in same if isinstance(count := table.get("count"), int)) + 1,
+        "exchange": death.exchange,
+        "queue": death.queue,
+        "reason": death.reason,
+        "routing-keys": [death.routing_key],
+        "time": death.time,
+    }
+    names = {key: newest[key] for key in ("exchange", "queue", "reason")}
+    return {
+        **{f"x-first-death-{key}": name for key, name in names.items()},
+        **headers,
+        **{f"x-last-death-{key}": name for key, name in names.items()},
+        "x-death": [newest, *(table for table in earlier if table not in same)],
+    }
+
+
+def enqueue(db: sqlite3.Connection, queues: list[str], message: tuple[str, str, float, str, bytes]) -> None:
+    """Append a message (exchange, routing key, visible at, envelope, body) to each of *queues*."""
+    db.executemany(
+        "INSERT INTO message (queue, exchange, routing_key, visible_at, envelope, body) VALUES (?, ?, ?, ?, ?, ?)",
+        [(queue, *message) for queue in queues],
+    )
+
+
+def _reachable(db: sqlite3.Connection, exchange: str, routing_key: str) -> list[str]:
+    try:
+        return route(db, exchange, routing_key)
+    except NotFound:
+        return []

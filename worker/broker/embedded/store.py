@@ -1,0 +1,248 @@
+"""The messages of a broker file: published, leased to one owner at a time, settled, and given back when an owner dies.
+
+A message is waiting (no owner, visible), delayed (no owner, not yet visible) or held (it has an owner). `acquired`
+counts how often it was handed out, `returned` how often it came back unsettled: only the latter counts against the
+queue's `x-delivery-limit`.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final, NamedTuple
+
+from worker.broker.embedded import routing
+from worker.broker.embedded.dead_lettering import bury, bury_waiting, enqueue
+from worker.broker.embedded.errors import Unroutable
+from worker.broker.embedded.file import Database
+from worker.broker.embedded.wakeup import tell
+
+LARGEST_LEASE: Final = 4 * 1_048_576  # bytes of bodies: with this much in hand no further message is taken
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A message on its way in; *delay* in seconds."""
+
+    exchange: str
+    routing_key: str
+    envelope: str
+    body: bytes
+    delay: float = 0.0
+    mandatory: bool = False
+
+
+class Delivery(NamedTuple):
+    """A message leased to this owner."""
+
+    message_id: int
+    queue: str
+    exchange: str
+    routing_key: str
+    acquired: int
+    returned: int
+    envelope: str
+    body: bytes
+    visible_at: float
+
+
+class Verdict(Enum):
+    """What a consumer says about a message."""
+
+    ACK = auto()
+    REQUEUE = auto()
+    REJECT = auto()
+
+
+class Settlement(NamedTuple):
+    """A verdict on one message."""
+
+    message_id: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class QueueCounts:
+    """How many messages of a queue wait, are held by consumers, and are not yet due."""
+
+    ready: int
+    unacked: int
+    delayed: int
+
+
+class Store:
+    """All a transport does to the file, on one connection; every method is one transaction and thread safe.
+
+    Raises BrokerUnavailable while the file cannot be used, NotFound for queues and exchanges nobody declared.
+    """
+
+    def __init__(self, database: Database, owner: str, lease_seconds: float) -> None:
+        self.database = database
+        self.owner = owner
+        self.lease_seconds = lease_seconds
+
+    def publish(self, publications: Iterable[Publication]) -> None:
+        """Store all of *publications* or none; Unroutable when a mandatory one reaches no queue."""
+        with self.database.write() as db:
+            for message in publications:
+                queues = routing.route(db, message.exchange, message.routing_key)
+                if message.mandatory and not queues:
+                    raise Unroutable(f"no queue for key {message.routing_key!r} of exchange {message.exchange!r}")
+                visible_at = self.database.now() + message.delay
+                enqueue(db, queues, (message.exchange, message.routing_key, visible_at, message.envelope, message.body))
+        tell(self.database.path)
+
+    def has_ready(self, queues: Iterable[str]) -> bool:
+        """Whether one of *queues* has a message to lease; takes no lock."""
+        now = self.database.now()
+        with self.database.read() as db:
+            return any(
+                db.execute(
+                    "SELECT 1 FROM message WHERE queue = ? AND owner IS NULL AND visible_at <= ? LIMIT 1", (queue, now)
+                ).fetchone()
+                for queue in queues
+            )
+
+    def lease(self, queues: Mapping[str, int], limit: int, settlements: Sequence[Settlement] = ()) -> list[Delivery]:
+        """Settle, then lease up to *limit* messages, of each queue no more than it is given with: oldest first.
+
+        The first queue has no more than its share while others wait; what they leave it may take.
+        """
+        now = self.database.now()
+        with self.database.write() as db:
+            self._settle(db, settlements, now)
+            self._extend_lease(db, now)
+            found: list[Delivery] = []
+            left = dict(queues)
+            for share in (-(-limit // len(queues)), limit):
+                for queue in queues:
+                    taken = self._take(db, queue, min(share, left[queue], limit - len(found)), now)
+                    left[queue] -= len(taken)
+                    found += taken
+        return found
+
+    def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Carry out *settlements*; one on a message that somebody else holds by now changes nothing."""
+        with self.database.write() as db:
+            self._settle(db, settlements, self.database.now())
+
+    def give_back(self, message_ids: Iterable[int], *, untouched: bool) -> None:
+        """Return leases early; this counts against no limit, and *untouched* messages as never handed out."""
+        with self.database.write() as db:
+            db.executemany(
+                "UPDATE message SET owner = NULL, acquired = acquired - ? WHERE id = ? AND owner = ?",
+                [(untouched, message_id, self.owner) for message_id in message_ids],
+            )
+        tell(self.database.path)
+
+    def keep(self) -> None:
+        """Renew this owner's lease, free what dead owners held, try dead letters again that had nowhere to go.
+
+        And forget what was deleted since: every few seconds is seldom enough to cost little.
+        """
+        now = self.database.now()
+        with self.database.write() as db:
+            self._extend_lease(db, now)
+            for (owner,) in db.execute("SELECT owner FROM lease WHERE until <= ?", (now,)).fetchall():
+                self._free(db, owner, now)
+            bury_waiting(db, now)
+        self.database.forget()
+
+    def sign_off(self, settlements: Sequence[Settlement]) -> None:
+        """Carry out the last *settlements* and give back everything else this owner holds, at once."""
+        with self.database.write() as db:
+            self._settle(db, settlements, self.database.now())
+            db.execute("UPDATE message SET owner = NULL WHERE owner = ?", (self.owner,))
+            db.execute("DELETE FROM lease WHERE owner = ?", (self.owner,))
+        tell(self.database.path)
+
+    def counts(self) -> dict[str, QueueCounts]:
+        """Return the counts of every declared queue."""
+        now = self.database.now()
+        with self.database.read() as db:
+            held = dict(db.execute("SELECT queue, count(*) FROM message WHERE owner IS NOT NULL GROUP BY queue"))
+            waiting: Mapping[str, tuple[int, int]] = {
+                queue: (ready, delayed)
+                for queue, ready, delayed in db.execute(
+                    "SELECT queue, sum(visible_at <= :now), sum(visible_at > :now) FROM message"
+                    " WHERE owner IS NULL GROUP BY queue",
+                    {"now": now},
+                )
+            }
+            names = [name for (name,) in db.execute("SELECT name FROM queue ORDER BY name")]
+        return {name: _counts(waiting.get(name, (0, 0)), held.get(name, 0)) for name in names}
+
+    def declare_queue(self, name: str, arguments: Mapping[str, Any]) -> int:
+        """Create queue *name*; return how many messages are ready in it. PreconditionFailed when it differs."""
+        with self.database.write() as db:
+            routing.declare_queue(db, name, arguments)
+        return self.ready(name)
+
+    def ready(self, queue: str) -> int:
+        """Return how many messages wait in *queue*; NotFound when there is no such queue."""
+        with self.database.read() as db:
+            routing.queue_arguments(db, queue)
+            (ready,) = db.execute(
+                "SELECT count(*) FROM message WHERE queue = ? AND owner IS NULL AND visible_at <= ?",
+                (queue, self.database.now()),
+            ).fetchone()
+        return int(ready)
+
+    def purge(self, queue: str) -> int:
+        """Remove what waits in *queue*, delayed messages included; return how many there were."""
+        with self.database.write() as db:
+            return db.execute("DELETE FROM message WHERE queue = ? AND owner IS NULL", (queue,)).rowcount
+
+    def _take(self, db: sqlite3.Connection, queue: str, limit: int, now: float) -> list[Delivery]:
+        if limit <= 0:
+            return []
+        rows = db.execute(
+            "UPDATE message SET owner = ?, acquired = acquired + 1 WHERE id IN (SELECT id FROM"
+            " (SELECT id, sum(size) OVER (ORDER BY visible_at, id) - size AS before FROM"
+            " (SELECT id, visible_at, length(body) AS size FROM message"
+            " WHERE queue = ? AND owner IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT ?))"
+            " WHERE before < ?)"
+            " RETURNING id, queue, exchange, routing_key, acquired, returned, envelope, body, visible_at",
+            (self.owner, queue, now, limit, LARGEST_LEASE),
+        )
+        return sorted(map(Delivery._make, rows), key=lambda found: (found.visible_at, found.message_id))
+
+    def _extend_lease(self, db: sqlite3.Connection, now: float) -> None:
+        db.execute(
+            "INSERT INTO lease VALUES (?, ?) ON CONFLICT DO UPDATE SET until = excluded.until",
+            (self.owner, now + self.lease_seconds),
+        )
+
+    def _settle(self, db: sqlite3.Connection, settlements: Iterable[Settlement], now: float) -> None:
+        # The word of a consumer whose lease ran out still counts while nobody else has the message.
+        mine = "id = ? AND (owner IS NULL OR owner = ?)"
+        for message_id, verdict in settlements:
+            key = (message_id, self.owner)
+            match verdict:
+                case Verdict.ACK:
+                    db.execute(f"DELETE FROM message WHERE {mine}", key)  # noqa: S608  # a constant
+                case Verdict.REQUEUE:
+                    self._return(db, *key, now)
+                case Verdict.REJECT if db.execute(f"SELECT 1 FROM message WHERE {mine}", key).fetchone():  # noqa: S608
+                    bury(db, message_id, "rejected", now)
+
+    def _return(self, db: sqlite3.Connection, message_id: int, owner: str, now: float) -> None:
+        """Put a held message back at its old place, or bury it when it came back too often."""
+        rows = db.execute(
+            "UPDATE message SET owner = NULL, returned = returned + 1 WHERE id = ? AND owner = ?"
+            " RETURNING returned, queue",
+            (message_id, owner),
+        ).fetchall()
+        for returned, queue in rows:
+            limit = routing.queue_arguments(db, queue).get("x-delivery-limit")
+            if limit is not None and returned > limit >= 0:
+                bury(db, message_id, "delivery_limit", now)
+
+    def _free(self, db: sqlite3.Connection, owner: str, now: float) -> None:
+        for (message_id,) in db.execute("SELECT id FROM message WHERE owner = ?", (owner,)).fetchall():
+            self._return(db, message_id, owner, now)
+        db.execute("DELETE FROM lease WHERE owner = ?", (owner,))
+
+
+def _counts(waiting: tuple[int, int], held: int) -> QueueCounts:
+    return QueueCounts(ready=waiting[0], unacked=held, delayed=waiting[1])

@@ -1,0 +1,89 @@
+"""Reading of messages that py-amqp cannot read: nothing that a producer writes may end the process that reads it.
+
+RabbitMQ hands properties and routing keys on as they came. py-amqp raises in the middle of a read for tables within
+tables that are deeper than Python's stack, for a time after the year 9999 (milliseconds where seconds belong), for text
+that is not UTF-8; a name that is not UTF-8 it hands on as bytes, and lone surrogates as they are, which no JSON and no
+database takes. Such a message would do the same to the next process, and from the dead letters to the recorder, for
+ever. So what cannot be read is as if it were not there, and nothing else: a header that is no good takes neither the
+proof of who sent the message along, nor the attributes of its event.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from amqp import abstract_channel, serialization
+from amqp.spec import Basic
+
+from worker.broker.amqp_salvage import UNREADABLE, salvaged
+
+DEEPEST: Final = 8  # tables within tables; the broker's own `x-death` has three levels
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+Properties = dict[str, Any]
+
+
+def install() -> None:
+    """Have py-amqp, in this process, read everything."""
+    serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _properties
+    abstract_channel.loads = _arguments
+
+
+def _properties(frame: bytes, offset: int) -> tuple[Properties, int]:
+    """The properties in a content header, of which *frame* holds nothing after them: those that can be read."""
+    try:
+        properties, end = serialization.decode_properties_basic(frame, offset)
+    except Exception:  # noqa: BLE001 - whatever it is, it is the message's fault
+        return legible_part(salvaged(frame, offset)), len(frame)
+    return (properties, end) if is_readable(properties) else (legible_part(properties), end)
+
+
+def legible_part(value: dict[str, Any], levels: int = DEEPEST + 1) -> dict[str, Any]:
+    """*value* without what cannot be read in it, as `is_readable` has it."""
+    legible = {
+        name: _legible(each, levels - 1) for name, each in value.items() if isinstance(name, str) and is_readable(name)
+    }
+    return {name: each for name, each in legible.items() if each is not UNREADABLE}
+
+
+def _legible(value: object, levels: int) -> object:
+    if not isinstance(value, dict | list):
+        return value if is_readable(value) else UNREADABLE
+    if levels <= 0:
+        return UNREADABLE
+    if isinstance(value, dict):
+        return legible_part(value, levels)
+    return [each for each in (_legible(each, levels - 1) for each in value) if each is not UNREADABLE]
+
+
+def is_readable(value: object, levels: int = DEEPEST + 1) -> bool:
+    """Whether *value* is at most *levels* deep, its names are text, and its text is Unicode."""
+    if isinstance(value, str):
+        return value.isascii() or not _SURROGATE.search(value)
+    if isinstance(value, dict):
+        named = all(isinstance(name, str) for name in value) and is_readable("".join(value))
+        return named and is_readable([*value.values()], levels)
+    if isinstance(value, list):
+        return levels > 0 and all(each is None or is_readable(each, levels - 1) for each in value)
+    return True
+
+
+def _arguments(kinds: str, payload: bytes, offset: int) -> Any:  # noqa: ANN401 - as py-amqp's own
+    """The arguments of a method; of a routing key that is no text, what can be read of it."""
+    try:
+        return serialization.loads(kinds, payload, offset)
+    except UnicodeDecodeError:
+        return serialization.loads(kinds, _Legible(payload), offset)
+
+
+class _Legible(bytes):
+    """Bytes that are text, with a replacement character for what is none."""
+
+    def __getitem__(self, where: Any) -> Any:  # noqa: ANN401 - an index gives an int
+        part = super().__getitem__(where)
+        return _Legible(part) if isinstance(part, bytes) else part
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 - who decodes is strict
+        return super().decode(encoding, "replace")

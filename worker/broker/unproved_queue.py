@@ -1,0 +1,108 @@
+"""What nobody proved: it comes to the desk as long as there is room for it, and else waits in a queue of its own.
+
+Nothing is dropped: a source that somebody forgot to list is honest, too. But whoever may publish can send as much as
+they like, and the ledger's disk holds what is proved as well. So the queue is not consumed, but asked.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from amqp.exceptions import AccessRefused
+
+from worker.broker import topology
+
+if TYPE_CHECKING:
+    from kombu import Connection
+    from kombu.message import Message
+
+    from worker.broker.batch_consumer import Handle
+    from worker.ledger import Ledger
+    from worker.storage import StorageSettings
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE: Final = 50  # letters in one transaction
+TURN: Final = 0.25  # seconds: what is proved waits no longer for what is not
+EMPTY: Final = 0.5  # seconds until an empty queue is asked again
+FULL: Final = 5.0  # seconds until it is looked again whether there is room
+MEGABYTE: Final = 1_000_000
+
+
+class Waiting:
+    """Takes what waits as long as there is room for it; *handle* makes letters safe, and returns those that are not."""
+
+    def __init__(self, ledger: Ledger, handle: Handle, storage: StorageSettings) -> None:
+        self._ledger, self._handle = ledger, handle
+        self._letters, self._size = storage.unproved_letters, storage.unproved_megabytes * MEGABYTE
+        self._connection: Connection | None = None
+        self._channel: Any = None  # of its own: kombu ships no types
+        self._at = 0.0
+        self._is_full = self._is_forbidden = False
+
+    def take(self, connection: Connection) -> None:
+        """Take for a moment what there is room for. Raises LedgerUnavailable."""
+        if self._at > time.monotonic():
+            return
+        until, self._at = time.monotonic() + TURN, time.monotonic() + FULL
+        try:
+            channel = self._on(connection)
+            while (pause := self._take_some(channel)) == 0.0 and time.monotonic() < until:
+                pass
+            self._at = time.monotonic() + pause
+        except AccessRefused:  # an upgrade without the new permission: it ends this channel, and nothing else
+            self._connection = None
+            self._say_forbidden()
+
+    def _on(self, connection: Connection) -> Any:  # noqa: ANN401 - likewise
+        if connection is not self._connection:
+            self._connection, self._channel = connection, connection.channel()
+            self._channel.auto_decode = False  # else py-amqp makes text of a body, by whatever coding is named
+        return self._channel
+
+    def _take_some(self, channel: Any) -> float:  # noqa: ANN401 - likewise
+        """Seconds until the next look; 0: there may be more."""
+        room = self._room()
+        self._say(channel, is_full=not room)
+        taken = _fetched(channel, room)
+        unsafe = {id(message) for message in (self._handle(taken) if taken else ())}
+        for message in taken:
+            if id(message) in unsafe:
+                message.requeue()
+            else:
+                message.ack()
+        if unsafe or not room:
+            return FULL
+        return EMPTY if len(taken) < room else 0.0
+
+    def _room(self) -> int:
+        """Letters that may be taken now."""
+        there = self._ledger.unproved()
+        return min(AT_ONCE, max(0, self._letters - there.letters)) if there.size < self._size else 0
+
+    def _say(self, channel: Any, *, is_full: bool) -> None:  # noqa: ANN401 - likewise
+        """Say once that something waits for room, and once that there is some again."""
+        if is_full == self._is_full:
+            return
+        waiting = topology.UNPROVED_QUEUE(channel).queue_declare(passive=True).message_count
+        self._is_full = is_full and waiting > 0
+        if self._is_full:
+            logger.error("desk.full_of_unproved", extra={"waiting": waiting})
+        elif not is_full:
+            logger.warning("desk.has_room_again", extra={"waiting": waiting})
+
+    def _say_forbidden(self) -> None:
+        if not self._is_forbidden:
+            self._is_forbidden = True
+            logger.error("desk.unproved_forbidden", extra={"queue": topology.UNPROVED_QUEUE.name})
+
+
+def _fetched(channel: Any, room: int) -> list[Message]:  # noqa: ANN401 - likewise
+    """As kombu's `Queue.get`, which raises for a content type that is none."""
+    found: list[Message] = []
+    read = getattr(channel, "message_to_python", lambda raw: raw)
+    while len(found) < room and (raw := channel.basic_get(topology.UNPROVED_QUEUE.name, no_ack=False)) is not None:
+        found.append(read(raw))
+    return found

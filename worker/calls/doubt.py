@@ -1,0 +1,47 @@
+"""Watches, in one worker process, for a provider instance that calls every token dead already."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tasks.doubt import DIED, KNOWS_LIVING, PEOPLE, WINDOW, Answer, are_doubtful, explained
+from tasks.outcome import Settled, State
+from worker.engine.task import came_before
+
+if TYPE_CHECKING:
+    from tasks.call import ProviderCall
+
+logger = logging.getLogger(__name__)
+
+
+class Doubts:
+    """Of each instance: what it said since it last accepted something; told once, and again after the next success."""
+
+    def __init__(self) -> None:
+        self._answers: defaultdict[str, dict[str, Answer]] = defaultdict(dict)
+        self._told: set[str] = set()
+
+    def observe(self, call: ProviderCall, outcome: Settled, now: datetime) -> Settled:
+        """Learn from *outcome*; say so, at level error, where the instance is in doubt from now on.
+
+        Returns *outcome*, which tells why a token was dead already where that is known.
+        """
+        outcome = explained(call, outcome, now, came_before=came_before())
+        if outcome.state in KNOWS_LIVING:
+            self._answers.pop(call.provider, None)
+            self._told.discard(call.provider)
+        elif outcome.state is State.ALREADY_REVOKED and DIED not in outcome.detail:
+            self._dead_already(call, now)
+        return outcome
+
+    def _dead_already(self, call: ProviderCall, now: datetime) -> None:
+        kept = [each for each in self._answers[call.provider].values() if now - each.at <= WINDOW]
+        answer = Answer(now, call.person_key or call.target_key or call.call_id, State.ALREADY_REVOKED)
+        newest = {each.person: each for each in (*kept, answer)}
+        self._answers[call.provider] = dict(list(newest.items())[-PEOPLE:])
+        if call.provider not in self._told and are_doubtful(newest.values()):
+            self._told.add(call.provider)
+            logger.error("provider.doubted", extra={"provider": call.provider, "people": len(newest)})

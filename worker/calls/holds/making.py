@@ -1,0 +1,33 @@
+"""The guard of a worker, as its settings want it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tasks.providers import KINDS
+from worker.calls.holds.policy import Guard, Terms
+
+if TYPE_CHECKING:
+    from tasks.providers.provider import Kind
+    from worker.database.thread import DatabaseThread
+    from worker.settings import Settings
+
+MARGIN: Final = 5.0  # seconds a probe gets on top of the provider's timeout
+
+
+def make_guard(settings: Settings, thread: DatabaseThread) -> Guard:
+    """Not yet started: nothing is known of the holds that stand."""
+    providers = settings.providers
+    terms = Terms(
+        first=settings.hold.first,
+        cap=settings.hold.cap,
+        longest_pause=settings.retry.retry_after_cap,
+        leases={name: each.timeout + MARGIN for name, each in providers.items()},
+        worker_only=frozenset(name for name, each in providers.items() if _is_worker_only(KINDS[each.kind])),
+    )
+    return Guard(terms, thread)
+
+
+def _is_worker_only(kind: Kind) -> bool:
+    operations = {each for each in (kind.session_operation, kind.user_operation) if each}
+    return operations <= kind.worker_operations

@@ -1,0 +1,103 @@
+"""Which calls count against which limit: those made with one credential, whatever instances share it.
+
+Logins do not count: they are made without the token that is limited, at another host. Nor does `provider check`, which
+logs in or sends no credential at all, nor the proof probe, which bears the user's own token. What operators ask with
+our credential by hand (`genesys idle-timeout`) is not counted here: the few calls a minute left over are room for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from tasks.call import Lane, Operation, ProviderCall
+from tasks.providers import KINDS, ProviderSettings
+from worker.broker import topology
+from worker.calls.rate_limits.leasing import Leasing
+from worker.calls.rate_limits.limiter import Limiter
+from worker.calls.rate_limits.window import Limit
+
+if TYPE_CHECKING:
+    from worker.database.thread import DatabaseThread
+    from worker.settings import Settings
+
+
+def per_minute(provider: ProviderSettings) -> int | None:
+    """How many calls this instance may make in 60 s with its credential; None where nothing limits them."""
+    documented = KINDS[provider.kind].documented_limit
+    return (documented if provider.rate_limit is None else provider.rate_limit) or None
+
+
+def prefetch(providers: Mapping[str, ProviderSettings]) -> dict[str, int]:
+    """Queue → how many messages a worker takes from it at once, for the queues that hold limited calls.
+
+    Half of them wait for a permit; the other places are for calls under way, and for those that are put back.
+    """
+    bounds = {}
+    for name, provider in providers.items():
+        calls, kind = per_minute(provider), KINDS[provider.kind]
+        for lane, operations in ((Lane.ROUTINE, {kind.session_operation}), (Lane.URGENT, kind.limited_operations)):
+            if calls and operations & kind.limited_operations:
+                bounds[topology.calls_queue(name, lane).name] = 2 * Limit(calls).ahead
+    return bounds
+
+
+def fingerprint(key: bytes, provider: ProviderSettings) -> str:
+    """32 hex digits that stand for the credential of *provider* and tell nothing of it without *key*."""
+    account = "\0".join(("rate limit", provider.kind, *provider.account))
+    return hmac.new(key, account.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+class RateLimits:
+    """The limiters of one worker process."""
+
+    def __init__(self, settings: Settings, thread: DatabaseThread) -> None:
+        self._settings = settings
+        self._thread = thread
+        self._limiters: dict[str, Limiter] = {}  # by fingerprint
+        self._of: dict[tuple[str, Operation], Limiter] = {}
+
+    def open(self) -> None:
+        """Begin to share the limits; must run on the event loop that the calls will run on."""
+        worker = str(uuid.uuid4())
+        for fingerprint_, names in self._instances().items():
+            calls = min(per_minute(self._settings.providers[name]) or 0 for name in names)
+            limit = Limit(calls)
+            leasing = Leasing(self._thread, fingerprint_, limit)
+            spare = max([self._spare(limit, name) for name in names])
+            self._limiters[fingerprint_] = limiter = Limiter(names[0], limit, worker, leasing, spare)
+            for name in names:
+                operations = KINDS[self._settings.providers[name].kind].limited_operations
+                self._of.update({(name, operation): limiter for operation in operations})
+
+    def _spare(self, limit: Limit, name: str) -> int:
+        """A tenth where no routine call counts, else the part of the limit that routine calls leave to urgent ones."""
+        kind = KINDS[self._settings.providers[name].kind]
+        has_routine = kind.session_operation in kind.limited_operations
+        return limit.reserve if has_routine else max(limit.reserve, limit.calls // 10)
+
+    def of(self, call: ProviderCall) -> Limiter | None:
+        """The limiter whose permit *call* needs; None where it needs none."""
+        return self._of.get((call.provider, call.operation))
+
+    def stop(self) -> None:
+        """Give back every call that waits for a permit, and those that come."""
+        for limiter in self._limiters.values():
+            limiter.stop()
+
+    async def close(self) -> None:
+        """Tell the other workers that theirs is more now."""
+        await asyncio.gather(*(limiter.close() for limiter in self._limiters.values()))
+
+    def _instances(self) -> dict[str, list[str]]:
+        """Fingerprint → the limited instances that share the credential."""
+        key, shared = self._settings.subject_key.get_secret_value().encode(), defaultdict(list)
+        for name, provider in self._settings.providers.items():
+            if per_minute(provider):
+                shared[fingerprint(key, provider)].append(name)
+        return shared

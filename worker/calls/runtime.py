@@ -1,0 +1,254 @@
+"""What revocation tasks run on: the providers, the holds, the outbox. One per worker process, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from tasks import records
+from tasks.outcome import COVERING, Permanent, Reason, Settled, State, Transient
+from tasks.providers import KINDS
+from tasks.runtime import Held
+from tasks.sealing import KeyRing, SealError, load_keys
+from worker import broker
+from worker.broker import messages, topology
+from worker.broker.async_publisher import LoopOutbox
+from worker.broker.provenance import Voucher
+from worker.broker.publisher import Message, Publisher, PublishError, Refused, Unroutable
+from worker.broker.retrying_publisher import InsistentOutbox
+from worker.broker.thread_publisher import Outbox
+from worker.calls import rate_limits
+from worker.calls.coverage import Coverage
+from worker.calls.doubt import Doubts
+from worker.calls.holds.making import make_guard
+from worker.calls.key_uses import KeyUses
+from worker.calls.providers import Instances
+from worker.calls.rate_limits import RateLimits, shares
+from worker.calls.reload import Watch
+from worker.database.thread import DatabaseThread
+from worker.engine import queues
+from worker.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from tasks.call import ProviderCall
+    from tasks.outcome import Outcome
+    from tasks.providers import Provider
+    from tasks.records import CallOutcome, DeadLetter
+
+logger = logging.getLogger(__name__)
+
+TELL_AGAIN: Final = 20  # seconds until a record that no queue took is told again
+_took: ContextVar[float | None] = ContextVar("took", default=None)  # milliseconds of this task's provider call
+
+
+class WorkerRuntime:
+    """The worker's side of `tasks.runtime.Runtime`. Raises SettingsError where the sealing keys cannot be read."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.policy = settings.retry_policy()
+        self._settings = settings
+        self._voucher = Voucher.of(settings)
+        self._thread = DatabaseThread(settings.ledger_url.get_secret_value())
+        self.holds = make_guard(settings, self._thread)
+        self._limits, self._prefetch = RateLimits(settings, self._thread), rate_limits.prefetch(settings.providers)
+        self._coverage = Coverage(time.monotonic)
+        self._ring = _open_keys(settings)
+        self._providers = Instances(settings, self._ring, self.holds.credential_changed)
+        self._doubts = Doubts()
+        self._resources = AsyncExitStack()
+
+    async def open(self) -> None:
+        """Open sessions and connections; must run on the event loop that the calls will run on."""
+        self._resources.callback(self._thread.close)
+        await self._providers.open()
+        self._resources.push_async_callback(self._providers.close)
+        self._outbox = InsistentOutbox(self._open_outbox(), self._places)
+        self._resources.push_async_callback(self._outbox.close)
+        await self.holds.start()
+        self._resources.push_async_callback(self.holds.stop)
+        self._limits.open()
+        self._resources.push_async_callback(self._limits.close)
+        uses = KeyUses(self._ring, self._thread)
+        self._resources.push_async_callback(uses.close)
+        self._in_background(uses.keep())
+        watch = Watch(self._settings.keys_dir, self._ring, self._providers.take_up, lambda: self._providers.files)
+        self._in_background(watch.keep())
+
+    def _places(self, queue_name: str) -> int:
+        return queues.in_flight(self._settings.worker, self._prefetch, queue_name)
+
+    def _places_of(self, call: ProviderCall) -> int:
+        return self._places(topology.calls_queue(call.provider, call.lane).name)
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        self._resources.callback(asyncio.create_task(work).cancel)
+
+    def _open_outbox(self) -> Outbox | LoopOutbox:
+        connect = broker.connector(self._settings)
+        if broker.is_embedded(self._settings.broker_url.get_secret_value()):
+            return Outbox(Publisher(connect))
+        return LoopOutbox(connect)
+
+    async def close(self) -> None:
+        """Close what was opened, the last first."""
+        await self._resources.aclose()
+
+    def give_back(self) -> None:
+        """Let no call wait any more, for its turn or for a queue that is full: the worker stops."""
+        self._limits.stop()
+        self._outbox.stop()
+
+    def now(self) -> datetime:
+        """The time, aware and in UTC."""
+        return datetime.now(UTC)
+
+    async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
+        """Make *call* at its provider once, in its turn, unless it is held or another call stands for it.
+
+        Raises GivenBack where the worker stops before its turn has come.
+        """
+        provider = self._providers.get(call.provider)
+        if provider is None:
+            return Permanent(Reason.ROUTE_UNKNOWN_PROVIDER)
+        if known := self._coverage.known_of(call):
+            return known
+        with self._coverage.asking(call):
+            return await self._in_turn(call, provider)
+
+    async def _in_turn(self, call: ProviderCall, provider: Provider) -> Settled | Transient | Permanent | Held:
+        ours = KINDS[self._settings.providers[call.provider].kind].uses_worker_credential(call.operation)
+        if held := self.holds.waits(call, ours=ours):
+            return held
+        limiter = self._limits.of(call)
+        if limiter and (wait := limiter.put_back(call.lane, call.source, self._places_of(call))):
+            return Held(shares.REASON, wait)
+        permit = await limiter.permit(call.lane, call.source) if limiter else None
+        verdict = await self.holds.attempt(call, partial(self._make, provider, call), ours=ours)
+        if limiter and isinstance(verdict, Held) and not verdict.tried:
+            limiter.give_back(permit)
+        return verdict
+
+    async def _make(self, provider: Provider, call: ProviderCall) -> Outcome:
+        sent = self._coverage.sending(self.now())
+        outcome = await _timed(provider, call)
+        self._coverage.learn(call, outcome, sent)
+        return outcome
+
+    async def settle(self, call: ProviderCall, outcome: Settled) -> None:
+        """Record that *call* reached its goal; the sessions it stood for died with it, or get calls of their own."""
+        outcome = self._doubts.observe(call, outcome, self.now())
+        detail = {"evidence": outcome.evidence, **outcome.detail}
+        told = self._outcome(call, outcome.state, call.attempt, detail=detail)
+        if call.known:
+            told = told.model_copy(update={"at": call.known.at})
+        if outcome.state not in COVERING:
+            await self._outbox.publish(*_alone(call), of=call)
+            call = call.alone()
+        try:
+            await self._outbox.publish(*map(messages.record, [told, *records.covered_by(call, told)]), of=call)
+        except (Refused, Unroutable):  # and enough others insist: not the call is made again, but its record told
+            await self._outbox.publish(messages.call(call.knowing(outcome, told.at), delay=TELL_AGAIN))
+
+    async def retry(self, call: ProviderCall, delay: int) -> None:
+        """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
+        last = call.attempts[-1]
+        told = self._outcome(
+            call, State.RETRYING, len(call.attempts), reason=last.reason, detail=last.detail, delay=delay
+        )
+        await self._bring_back(call, delay, told)
+
+    async def hold(self, call: ProviderCall, held: Held) -> None:
+        """Have the broker bring *call* back later, unattempted."""
+        told = self._outcome(call, State.HELD, len(call.attempts), reason=held.reason, delay=held.delay)
+        await self._bring_back(call, held.delay, told)
+
+    async def _bring_back(self, call: ProviderCall, delay: int, told: CallOutcome) -> None:
+        """Without *told*, if need be: with the call on its way a failure here would only double it."""
+        await self._outbox.publish(messages.call(call, delay=delay), of=call)
+        with suppress(PublishError):  # the outbox has said so, and the next line about the call tells more
+            await self._outbox.publish(messages.record(told))
+
+    async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
+        """Give *call* up, for people to see; the sessions it stood for get calls of their own."""
+        letter = records.dead_letter_of_call(call.alone(), reason, self.now(), dict(detail))
+        told = messages.dead_letter(self._voucher.letters.put_on(letter))
+        await self._outbox.publish(told, *_alone(call), of=call)
+
+    async def bury(self, letter: DeadLetter) -> None:
+        """Publish *letter* of what is no call; returns once the broker confirmed it, else raises `PublishError`."""
+        await self._outbox.publish(messages.dead_letter(letter))
+
+    async def publish_event(self, document: Mapping[str, object]) -> None:
+        """Hand an event that came through the door to the intake, which judges it."""
+        body, kind = json.dumps(document).encode(), str(document.get("type", "unknown"))
+        await self._outbox.publish(self._voucher.put_on(messages.event(body, kind, headers={messages.DOOR: True})))
+
+    def _outcome(  # noqa: PLR0913 - a line of the ledger has this much to say
+        self,
+        call: ProviderCall,
+        state: State,
+        attempt: int,
+        *,
+        reason: str | None = None,
+        detail: Mapping[str, str] | None = None,
+        delay: int | None = None,
+    ) -> CallOutcome:
+        now = self.now()
+        return records.outcome_of_call(
+            call,
+            state,
+            now,
+            attempt,
+            reason=reason,
+            detail=dict(detail or {}),
+            duration_ms=_took.get(),
+            next_attempt_at=now + timedelta(seconds=delay) if delay else None,
+        )
+
+
+def _alone(call: ProviderCall) -> list[Message]:
+    """The calls for the sessions that *call* stood for: confirmed before its own message is, so none is ever lost."""
+    return [messages.call(each) for each in call.covers]
+
+
+async def _timed(provider: Provider, call: ProviderCall) -> Outcome:
+    started = time.perf_counter()
+    outcome = await provider.execute(call)
+    _took.set(round((time.perf_counter() - started) * 1000, 1))
+    _log(call, outcome)
+    return outcome
+
+
+def _open_keys(settings: Settings) -> KeyRing:
+    try:
+        return load_keys(settings.keys_dir)
+    except (SealError, OSError) as error:
+        raise SettingsError(f"keys_dir: {error}; `revoker keys generate` makes a key") from None
+
+
+def _log(call: ProviderCall, outcome: Outcome) -> None:
+    """One wide line per attempt."""
+    if not logger.isEnabledFor(logging.INFO):
+        return
+    logger.info(
+        "revocation.attempted",
+        extra={
+            "call_id": call.call_id,
+            "event_id": call.event_id,
+            "provider": call.provider,
+            "operation": call.operation.value,
+            "attempt": call.attempt,
+            "outcome": outcome.state.value if isinstance(outcome, Settled) else type(outcome).__name__.lower(),
+            "reason": None if isinstance(outcome, Settled) else str(outcome.reason),
+            "duration_ms": _took.get(),
+            "exposure_seconds": round((datetime.now(UTC) - call.occurred_at).total_seconds(), 3),
+        },
+    )

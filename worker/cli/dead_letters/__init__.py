@@ -1,0 +1,14 @@
+"""`revoker dead-letter` (short `dlq`), also mounted as `celery -A worker dead-letter`."""
+
+from worker.cli.tree import Commands
+
+dead_letter = Commands(
+    "dead-letter",
+    help="What was given up: list, show, replay, discard.",
+    parts={
+        "list": ("worker.cli.dead_letters.show:list_", "List dead letters, newest first"),
+        "show": ("worker.cli.dead_letters.show:show", "One dead letter, with its attempts"),
+        "replay": ("worker.cli.dead_letters.replay:replay", "Give dead letters another try"),
+        "discard": ("worker.cli.dead_letters.discard:discard", "Give dead letters up for good; a tombstone stays"),
+    },
+)

@@ -1,0 +1,111 @@
+"""The way to the database: opening it, and translating what it says when it cannot serve."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from worker.database.errors import LedgerRefused, LedgerUnavailable
+from worker.database.postgresql import open_postgresql
+from worker.database.sqlite import LedgerFile, open_sqlite
+from worker.settings.urls import HIDDEN, fault_of_ledger_url, without_userinfo
+
+LOCK_SECONDS: Final = 10  # how long a writer waits for another one
+
+# SQLite's transactions read a snapshot by themselves (https://www.sqlite.org/isolation.html).
+_SNAPSHOT: Final[Mapping[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An engine whose transactions raise LedgerUnavailable when the database fails, LedgerRefused when a row does."""
+
+    engine: Engine
+    file: LedgerFile | None = None  # of SQLite
+
+    def create(self) -> None:
+        """Make the database's file where it has one and that is missing."""
+        if self.file:
+            self.file.create()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that only reads, all of it from one moment: a cursor over several tables misses nothing."""
+        with self._transaction(**_SNAPSHOT[self.engine.name]) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction that writes, committed at the end; on SQLite it holds the write lock from the start."""
+        with self._transaction(writing=True) as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, **options: Any) -> Iterator[Connection]:  # noqa: ANN401 - as SQLAlchemy takes them
+        in_place = self.file.verified(self.engine) if self.file else nullcontext()
+        with self._translated(), in_place, self.engine.execution_options(**options).begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (DBAPIError, PoolTimeoutError) as error:
+            if isinstance(error, DBAPIError) and _is_of_a_row(error):
+                raise LedgerRefused(f"ledger {_place(self.engine.url)}: {type(error.orig).__name__}") from None
+            raise LedgerUnavailable(f"ledger {_place(self.engine.url)}: {_cause(error, self.engine.url)}") from None
+
+
+def _is_of_a_row(error: DBAPIError) -> bool:
+    """Whether the database will never take what it was given: no form for it, too long for an index, a broken rule.
+
+    SQLite's driver says InterfaceError of a value without a form, the one of PostgreSQL of a lost connection. Class 54
+    (https://www.postgresql.org/docs/current/errcodes-appendix.html) is of one statement, and not of the server.
+    """
+    limit = (getattr(error.orig, "sqlstate", None) or "").startswith("54")
+    return limit or isinstance(error, DataError | IntegrityError) or isinstance(error.orig, sqlite3.InterfaceError)
+
+
+def open_database(url: str, lock_seconds: float | None = None, *, durable: bool = True) -> Database:
+    """The database at *url*: `sqlite:////path/file` or `postgresql+psycopg://…`. Connects at the first transaction.
+
+    A lock is waited for *lock_seconds* (10 by default). What is not *durable* is committed without a sync: a power cut,
+    or a crash of PostgreSQL, may take back its last moments, whole transactions only. Raises LedgerUnavailable for any
+    other URL.
+    """
+    parsed, patience = _parsed(url), lock_seconds or LOCK_SECONDS
+    if parsed.get_backend_name() == "sqlite":
+        return Database(*open_sqlite(parsed, Path(str(parsed.database)), patience, durable=durable))
+    return Database(open_postgresql(parsed, patience, durable=durable))
+
+
+def _parsed(url: str) -> URL:
+    if fault := fault_of_ledger_url(url):
+        raise LedgerUnavailable(f"the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…; {fault}")
+    return make_url(url)
+
+
+def _place(url: URL) -> str:
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return f"postgresql://{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
+
+
+def _cause(error: Exception, url: URL) -> str:
+    """The database's first line, which names no row; the password is taken out should the driver repeat it."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    if original is None:
+        return "every connection is in use"
+    line = (str(original).splitlines() or [type(original).__name__])[0]
+    if "no such table" in line or type(original).__name__ == "UndefinedTable":
+        return "not migrated: run `revoker ledger upgrade`"
+    line = without_userinfo(line)
+    return line.replace(str(url.password), HIDDEN) if url.password else line

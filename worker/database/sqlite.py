@@ -1,0 +1,110 @@
+"""The ledger in an SQLite file: private, in write-ahead mode, and never written where nobody looks."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from worker.database.errors import LedgerUnavailable
+from worker.database.sqlite_file import FileIdentity, connect, create_private, execute_patiently
+
+logger = logging.getLogger(__name__)
+
+
+class LedgerFile:
+    """The file of one engine, which may be deleted, or replaced by its backup, under the processes that use it.
+
+    Its connections would go on with the file they opened, and all that is committed there is gone at the end.
+    """
+
+    def __init__(self, path: Path, patience: float, *, durable: bool) -> None:
+        self._path, self._patience = path, patience
+        self._synchronous = "FULL" if durable else "NORMAL"
+        self._in_use: FileIdentity | None = None  # None: no connection is open
+        self._was_there = False
+
+    def create(self) -> None:
+        """Make an empty file where there is none. Not in place of one that was deleted: a backup may be on its way."""
+        if self._was_there:
+            return
+        try:
+            made = create_private(self._path)
+        except OSError as error:
+            raise LedgerUnavailable(f"ledger {self._path}: {error.strerror}") from None
+        if made:
+            logger.info("ledger.created", extra={"path": str(self._path)})
+
+    @contextmanager
+    def verified(self, engine: Engine) -> Iterator[None]:
+        """Around a transaction: raises LedgerUnavailable, once, where the file at the path is another than before.
+
+        Also after a commit, which then went nowhere. The next transaction opens the file that is there now.
+        """
+        self._verify(engine)
+        yield
+        self._verify(engine)
+
+    def connect(self) -> sqlite3.Connection:
+        """A connection for SQLAlchemy's pool."""
+        try:
+            connection, found = connect(self._path, self._patience)
+            self._path.chmod(0o600)
+        except FileNotFoundError:
+            told = "no such file; put its backup there, or make an empty one: run `revoker ledger upgrade`"
+            raise LedgerUnavailable(f"ledger {self._path}: {told}") from None
+        except OSError as error:
+            raise LedgerUnavailable(f"ledger {self._path}: {error.strerror}") from None
+        if self._in_use not in {None, found}:
+            connection.close()
+            raise LedgerUnavailable(self._moved)
+        self._in_use, self._was_there = found, True
+        self._prepare(connection)
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        try:
+            # Readers and the writer do not meet.
+            execute_patiently(connection, "PRAGMA journal_mode=WAL", self._patience)
+            # FULL: a commit is on the disk before the message is acked to the broker. With NORMAL a power cut takes
+            # back commits that were acked (https://www.sqlite.org/pragma.html#pragma_synchronous); one sync per batch
+            # is cheap.
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+
+    def _verify(self, engine: Engine) -> None:
+        if self._in_use is not None and FileIdentity.at(self._path) != self._in_use:
+            self._in_use = None
+            engine.dispose()
+            raise LedgerUnavailable(self._moved)
+
+    @property
+    def _moved(self) -> str:
+        return f"ledger {self._path}: the file was deleted or replaced"
+
+
+def open_sqlite(url: URL, path: Path, patience: float, *, durable: bool) -> tuple[Engine, LedgerFile]:
+    """An engine for the file at *path*; locks are waited for *patience* seconds."""
+    file = LedgerFile(path, patience, durable=durable)
+    engine = create_engine(url, hide_parameters=True, pool_timeout=patience)
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(*_: Any) -> sqlite3.Connection:  # noqa: ANN401
+        return file.connect()
+
+    event.listen(engine, "begin", _begin)
+    return engine, file
+
+
+def _begin(connection: Connection) -> None:
+    # A reader that turns writer half way would be refused at once, busy or not: writers say so first
+    # (https://www.sqlite.org/lang_transaction.html).
+    writing = connection.get_execution_options().get("writing")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

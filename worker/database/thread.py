@@ -1,0 +1,81 @@
+"""The database, asked from a thread of its own: it may hang, nobody who makes calls waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from typing import Any, Final, TypeVar
+
+from worker.database.engine import Database, open_database
+from worker.database.errors import LedgerRefused, LedgerUnavailable
+
+T = TypeVar("T")
+
+Answer = asyncio.Future[Any] | Future[Any]
+
+LOCK_TIMEOUT: Final = 2.0  # seconds for a lock in the database: whoever asks here would not wait longer for the answer
+
+
+class DatabaseThread:
+    """Runs jobs on the database at *url*, one after the other. Opened at the first: a database may be away for now.
+
+    What is written here is nobody's record: permits, holds of the breaker, whom the guard let pass, ids that came. A
+    power cut that takes its last moments costs a call more; a sync for each would cost every event some milliseconds.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._database: Database | None = None
+        self._jobs: queue.SimpleQueue[tuple[Callable[[Database], Any], Answer] | None] = queue.SimpleQueue()
+        threading.Thread(target=self._serve, name="ledger", daemon=True).start()  # at the end nobody waits for it
+
+    async def run(self, job: Callable[[Database], T]) -> T:
+        """Return what the job returns. Raises LedgerUnavailable."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put((job, answer))
+        return await answer
+
+    def run_sync(self, job: Callable[[Database], T], seconds: float) -> T:
+        """Return what the job returns, to a thread without a loop. Raises LedgerUnavailable, also after *seconds*."""
+        answer: Future[T] = Future()
+        self._jobs.put((job, answer))
+        try:
+            return answer.result(seconds)
+        except TimeoutError:
+            answer.cancel()
+            raise LedgerUnavailable("the ledger does not answer") from None
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._jobs.put(None)
+
+    def _serve(self) -> None:
+        while (asked := self._jobs.get()) is not None:
+            self._answer(*asked)
+        if self._database:
+            self._database.engine.dispose()
+
+    def _answer(self, job: Callable[[Database], T], answer: Answer) -> None:
+        if answer.cancelled():
+            return  # nobody waits for it any more, and what it would take nobody would use
+        try:
+            self._database = self._database or open_database(self._url, LOCK_TIMEOUT, durable=False)
+            result = job(self._database)
+        except (LedgerUnavailable, LedgerRefused) as error:
+            _resolve(answer, answer.set_exception, LedgerUnavailable(str(error)))
+        except Exception as bug:  # noqa: BLE001 - raised where it was asked
+            _resolve(answer, answer.set_exception, bug)
+        else:
+            _resolve(answer, answer.set_result, result)
+
+
+def _resolve(answer: Answer, how: Callable[[Any], None], value: object) -> None:
+    if isinstance(answer, Future):
+        with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
+            how(value)
+    elif not (loop := answer.get_loop()).is_closed():
+        loop.call_soon_threadsafe(lambda: None if answer.done() else how(value))

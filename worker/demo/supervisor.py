@@ -1,0 +1,167 @@
+"""The processes of a run: started together, waited for, restarted when they die, stopped in good order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Self
+
+from worker.interpreter import PYTHON
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+READY_SECONDS: Final = 45.0  # until every process is ready, on a slow machine
+STOP_SECONDS: Final = 6.0  # until those who were asked to stop are killed
+SANDBOX_SECONDS: Final = 3.0  # likewise, for the sandbox, which holds nothing
+RESTARTS: Final = 3  # of one process in one run
+PAUSE: Final = 0.05  # seconds between two looks
+TAIL: Final = 8  # lines of a log that are shown
+WIDTH: Final = 200  # characters of each
+
+
+class ProcessFailed(Exception):  # noqa: N818 - it says what is the case, to the person at the terminal
+    """A process of the run did not start, or died too often. The text ends with what it logged last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One process: the `revoker` command it is, and how to tell from its log so far that it is ready."""
+
+    name: str
+    arguments: tuple[str, ...]
+    is_ready: Callable[[str], bool]
+
+
+class Child:
+    """A running `Program`: in a process group of its own, so that a Ctrl-C at the terminal is ours to handle."""
+
+    def __init__(self, program: Program, log: Path, lock: int) -> None:
+        """*lock* is a file descriptor the process holds open: whoever waits for it knows when the last one is gone."""
+        self.program = program
+        self.restarts = 0
+        self._log = log
+        self._lock = lock
+        self._start()
+
+    def restart(self) -> None:
+        """Start it once more."""
+        self.restarts += 1
+        self._start()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it lives."""
+        return self._process.poll() is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it does its work."""
+        return self.program.is_ready(self._said())
+
+    @property
+    def obituary(self) -> str:
+        """How it ended, and the last it logged."""
+        tail = "\n".join(f"  | {line[:WIDTH]}" for line in self._said().splitlines()[-TAIL:])
+        return f"{self.program.name} ended with {self._process.returncode}; {self._log} says last:\n{tail}"
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send *number* to the process and all that it started."""
+        if self.is_running:
+            os.killpg(self._process.pid, number)
+
+    def wait(self, until: float) -> bool:
+        """Whether it ended before the monotonic clock shows *until*."""
+        try:
+            self._process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _start(self) -> None:
+        with self._log.open("ab") as log:
+            self._began = log.tell()
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+                [*PYTHON, "worker.demo.die_with_parent", str(os.getpid()), "worker.cli", *self.program.arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(self._lock,),
+            )
+
+    def _said(self) -> str:
+        with self._log.open("rb") as log:
+            log.seek(self._began)
+            return log.read().decode(errors="replace")
+
+
+class Crew:
+    """All processes of a run; use it as a context manager, which stops them whatever happens."""
+
+    def __init__(self, programs: Sequence[Program], logs: Path, lock: int, say: Callable[[str], None]) -> None:
+        """*logs* is the folder of their logs, begun anew; *say* tells the person at the terminal."""
+        self._programs = programs
+        self._logs = logs
+        self._lock = lock
+        self._say = say
+        self._children: list[Child] = []
+
+    def start(self, stop: threading.Event) -> None:
+        """Start all and wait until each is ready, or *stop* is set. Raises ProcessFailed where one never is."""
+        for program in self._programs:
+            log = self._logs / f"{program.name}.log"
+            log.unlink(missing_ok=True)
+            self._children.append(Child(program, log, self._lock))
+        until = time.monotonic() + READY_SECONDS
+        waiting = list(self._children)
+        while waiting and not stop.wait(PAUSE):
+            waiting = [child for child in waiting if not child.is_ready]
+            _check_start(waiting, until)
+
+    def look_after(self) -> None:
+        """Start again what died, and say so. Raises ProcessFailed for one that does not stay up."""
+        for child in self._children:
+            if child.is_running:
+                continue
+            if child.restarts == RESTARTS:
+                raise ProcessFailed(f"{child.obituary}\n{child.program.name} was restarted {RESTARTS} times already")
+            self._say(f"{child.obituary}\n{child.program.name} is started again")
+            child.restart()
+
+    def stop(self) -> None:
+        """Ask those who work to stop, then the sandbox they work on, started first; kill who does not listen."""
+        sandbox, workers = self._children[:1], self._children[1:]
+        self._end(workers, STOP_SECONDS)
+        self._end(sandbox, SANDBOX_SECONDS)
+        self._children.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def _end(self, children: Sequence[Child], seconds: float) -> None:
+        for child in children:
+            child.signal(signal.SIGTERM)
+        until = time.monotonic() + seconds
+        for child in children:
+            if not child.wait(until):
+                self._say(f"{child.program.name} did not stop within {seconds:g} s and is killed")
+                child.signal(signal.SIGKILL)
+                child.wait(time.monotonic() + 1.0)
+
+
+def _check_start(waiting: Sequence[Child], until: float) -> None:
+    for child in waiting:
+        if not child.is_running:
+            raise ProcessFailed(child.obituary)
+    if waiting and time.monotonic() > until:
+        names = ", ".join(child.program.name for child in waiting)
+        raise ProcessFailed(f"not ready after {READY_SECONDS:g} s: {names}; their logs say why")

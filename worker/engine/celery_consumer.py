@@ -1,0 +1,202 @@
+"""Celery's consumer on the project's own topology: quiet between workers, and stopped between two callbacks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from amqp.exceptions import AMQPError
+from celery import bootsteps
+from celery.exceptions import CPendingDeprecationWarning
+from celery.worker import state
+from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
+
+from tasks.outcome import Reason
+from tasks.records import DeadLetter
+from worker import broker
+from worker.broker import topology
+from worker.broker.availability import Reachability
+from worker.broker.publisher import PublishError
+from worker.broker.unreadable import unreadable
+from worker.engine.loop import EventLoop
+from worker.engine.message_check import Fault, TaskEnvelope
+from worker.engine.pausing import PULSE
+from worker.engine.stop_signals import StopSignals
+from worker.engine.task import PAUSE_BEFORE_REQUEUE, SettledTask
+
+logger = logging.getLogger(__name__)
+
+PAUSE_AFTER_REFUSAL: Final = 5.0  # seconds: a broker that refuses us must not be asked in a busy loop
+
+
+class TaskConsumer(Consumer):
+    """Consumes our tasks, without the chatter between workers (mingle, gossip; heartbeats only beside task events)."""
+
+    def __init__(self, *args: object, worker_options: Mapping[str, object] | None = None, **kwargs: object) -> None:
+        quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
+        self.stop_signals = StopSignals(self.is_busy, self.abandon)
+        self._is_stopping = False
+        self.reachability = Reachability()
+        super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
+
+    @property
+    def _loop(self) -> EventLoop:
+        loop: EventLoop = self.app.runtime_host.loop
+        return loop
+
+    class Blueprint(Consumer.Blueprint):
+        """The steps of a consumer that only consumes; the delay queues are declared with the rest of the topology."""
+
+        default_steps = (
+            "celery.worker.consumer.connection:Connection",
+            "worker.engine.celery_consumer:TopologyStep",
+            "celery.worker.consumer.heart:Heart",
+            "celery.worker.consumer.tasks:Tasks",
+            "celery.worker.consumer.control:Control",
+            "celery.worker.consumer.consumer:Evloop",
+        )
+
+    def stop(self) -> None:
+        """Consume no more, which the broker is told, and asked to confirm."""
+        self._is_stopping = True
+        try:
+            super().stop()
+        finally:
+            self._is_stopping = False
+            if not self.is_busy():
+                self.stop_signals.run()
+
+    def is_busy(self) -> bool:
+        """Whether signals can wait: something else ends soon, and looks at them then.
+
+        A cold stop ends soon by itself: Celery raises at a further signal, which would leave half a frame. The loop
+        also runs without the hub: while the pool is stopped, or the broker is away.
+        """
+        return self._is_stopping or state.should_terminate is not None or self._loop.asyncio.is_running()
+
+    def abandon(self) -> None:
+        """Cut the connection, in which there may be half a frame: the broker delivers everything again."""
+        if self.connection and self.connection.connected:
+            broker.cut(self.connection)
+
+    def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Hear of signals, and let holds stop and start consumers; called again after every reconnect."""
+        super().register_with_event_loop(hub)
+        self.stop_signals.adopt()
+        # The event loop watches it, because it also runs while the hub is not stepped.
+        self._loop.asyncio.add_reader(self.stop_signals.descriptor, self._handle_signals, hub)
+        adjust = self.task_consumer.adjust
+        hub.call_repeatedly(PULSE, adjust)
+        hub.call_repeatedly(PULSE, self.reachability.look)
+        self.app.runtime_host.runtime.holds.on_opened = lambda: hub.call_soon(adjust)
+
+    def _handle_signals(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
+        self.stop_signals.run()
+        hub.call_soon(_look_again)
+
+    def shutdown(self) -> None:
+        """The last thing a worker does, the pool's last task behind it, on a warm stop and a cold one."""
+        if self.hub:
+            self.hub.close()  # again: the pool may have been stopped after it, and the last acks are waiting there
+        if self.connection:
+            broker.let_acks_arrive(self.connection)
+        super().shutdown()
+        self.app.runtime_host.stop()
+
+    def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
+        """The connection, once there is one: waits without end for a broker that is away; the calls in flight go on."""
+        return self._loop.run_in_thread(self._wait_for_connection, conn)
+
+    def _wait_for_connection(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
+        while (connected := _connected(conn, self._say_away)) is None:
+            _wait_before_asking_again()
+        self.first_connection_attempt = False
+        return connected
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Said once."""
+        self._say_away(exc)
+        with warnings.catch_warnings(action="ignore", category=CPendingDeprecationWarning):  # of a setting that is set
+            super().on_connection_error_after_connected(exc)
+
+    def _say_away(self, error: Exception, _interval: float = 0) -> None:
+        self.reachability.lost(error)
+
+    def create_task_handler(self, *args: object) -> Any:  # noqa: ANN401 - celery ships no types
+        """What a message goes to: our check first, and only then Celery."""
+        admit = super().create_task_handler(*args)
+        tasks = self.app.tasks.items()
+        envelope = TaskEnvelope({name: task.takes for name, task in tasks if isinstance(task, SettledTask)})
+
+        def judge(message: Any) -> None:  # noqa: ANN401 - kombu ships no types
+            fault = envelope.fault_of(message)
+            if fault is None:
+                admit(message)
+            else:
+                self._give_up(message, fault)
+
+        return judge
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - kombu ships no types
+        """Give it up; Celery would acknowledge it, and it would be lost."""
+        self._give_up(message, Fault(Reason.TASK_NOT_JSON))
+
+    def _give_up(self, message: Any, fault: Fault) -> None:  # noqa: ANN401 - kombu ships no types
+        letter = unreadable(message, fault.reason, fault.detail)
+        logger.error("task.refused", extra={"reason": letter.reason, "dead_letter_id": letter.dead_letter_id})
+        message.body = b""  # it may be large, and waits for the confirm
+        self._loop.spawn(self._bury(message, letter))
+
+    async def _bury(self, message: Any, letter: DeadLetter) -> None:  # noqa: ANN401 - kombu ships no types
+        """Publish the dead letter, and acknowledge the message once it is confirmed."""
+        settle = message.ack_log_error
+        try:
+            await self.app.runtime_host.runtime.bury(letter)
+        except PublishError as error:
+            logger.warning("task.not_settled", extra={"dead_letter_id": letter.dead_letter_id, "error": str(error)})
+            await asyncio.sleep(PAUSE_BEFORE_REQUEUE)
+            settle = partial(message.reject_log_error, requeue=True)
+        self.call_soon_ack(settle, logger, self.connection_errors)
+
+
+def _look_again() -> None:
+    """Nothing: the hub's step that it needs looks at what there is to do."""
+
+
+def _connected(conn: Any, say: Callable[..., None]) -> Any | None:  # noqa: ANN401 - kombu ships no types
+    """The connection; None where the broker answers and refuses: a wrong password, a virtual host that is gone."""
+    try:
+        return conn.ensure_connection(say, max_retries=None, callback=maybe_shutdown, interval_max=10)
+    except AMQPError as error:  # what kombu does not take for a broker that is away
+        say(error)
+        return None
+
+
+def _wait_before_asking_again() -> None:
+    until = time.monotonic() + PAUSE_AFTER_REFUSAL
+    while time.monotonic() < until:
+        maybe_shutdown()
+        time.sleep(0.1)
+
+
+class TopologyStep(bootsteps.StartStopStep):
+    """Declares every exchange and queue whenever the worker (re)connects."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def start(self, consumer: Any) -> None:  # noqa: ANN401 - celery ships no types
+        """Declare them."""
+        host = consumer.app.runtime_host
+        host.loop.run_in_thread(_declare, consumer.app, host.provider_names)
+        consumer.reachability.found()
+
+
+def _declare(app: Any, providers: Sequence[str]) -> None:  # noqa: ANN401 - celery ships no types
+    with app.connection_for_write() as connection:  # of its own: declaring leaves channels behind
+        topology.declare(connection, providers)

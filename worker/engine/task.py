@@ -1,0 +1,78 @@
+"""The task class of every task: its body is a coroutine, and Celery is told the truth of how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextvars import ContextVar
+from typing import Any, ClassVar, Final
+
+from celery import Task
+from celery._state import _task_stack
+from celery.exceptions import Reject, Retry
+from celery.utils.threads import get_ident
+from celery.worker.request import Request
+from pydantic import TypeAdapter
+
+from tasks.outcome import State
+from tasks.runtime import GivenBack
+from worker.broker.publisher import PublishError
+
+logger = logging.getLogger(__name__)
+
+PAUSE_BEFORE_REQUEUE: Final = 2.0  # seconds: a broker that takes nothing must not be asked in a busy loop
+
+_owner: ContextVar[object] = ContextVar("owner")
+_came_before: ContextVar[bool] = ContextVar("came_before", default=False)
+
+
+def came_before() -> bool:
+    """Whether the broker delivered the message at hand once before: whoever had it may have done its work."""
+    return _came_before.get()
+
+
+def own_context(owner: object) -> None:
+    """From here on this context (an asyncio task, and those it starts) has a `task.request` of its own."""
+    _owner.set(owner)
+
+
+def _ident() -> object:
+    """Whose stacks `task.request` and `current_task` look at. Celery's know threads only, which many tasks share."""
+    return _owner.get(None) or get_ident()
+
+
+class SettledTask(Task):
+    """A task whose body is a coroutine that settles its own message with the broker."""
+
+    abstract = True
+    Request = "worker.engine.task:SealedRequest"
+    takes: ClassVar[TypeAdapter[Any]] = TypeAdapter(Any)  # what its one argument is
+
+    @classmethod
+    def on_bound(cls, app: Any) -> None:  # noqa: ANN401, ARG003 - celery ships no types
+        """Let each context see its own request."""
+        cls.request_stack.__ident_func__ = _task_stack.__ident_func__ = _ident
+
+    async def settled(self, *args: Any, **kwargs: Any) -> State | None:  # noqa: ANN401 - whatever the body takes
+        """Run the body. A message whose fate the broker did not confirm goes back to its queue, unacknowledged."""
+        _came_before.set(bool((self.request.delivery_info or {}).get("redelivered")))
+        try:
+            state: State | None = await self.run(*args, **kwargs)
+        except PublishError as error:
+            logger.warning("task.not_settled", extra={"task_id": self.request.id, "error": str(error)})
+            await asyncio.sleep(PAUSE_BEFORE_REQUEUE)
+            raise Reject(str(error), requeue=True) from None
+        except GivenBack:
+            raise Reject("the worker stops", requeue=True) from None
+        if state is State.RETRYING or state is State.HELD:
+            raise Retry(str(state))
+        return state
+
+
+class SealedRequest(Request):
+    """A request whose arguments are nobody's business: `celery inspect` shows what stands for them."""
+
+    def info(self, safe: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - celery's signature
+        """What is told of it."""
+        told: dict[str, Any] = super().info(safe=True)
+        return told

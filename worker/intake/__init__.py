@@ -1,0 +1,1 @@
+"""The intake: events in, provider calls out."""

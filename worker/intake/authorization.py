@@ -1,0 +1,147 @@
+"""The judgement: whether who says something is known, and may say it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from tasks.events import InvalidEvent, RejectionCode, UserDisabled
+from tasks.subject_index import issuers, tenants
+from worker import broker
+from worker.intake.signing import KeyFile, SigningKeyError, is_signed
+from worker.settings import SettingsError
+
+if TYPE_CHECKING:
+    from tasks.events import SessionEnded
+    from worker.broker.provenance import Evidence
+    from worker.settings import Settings
+    from worker.settings.sources import SourceSettings
+
+Fault = tuple["Rule", str]  # and the place in the event, as an RFC 6901 pointer
+
+
+class Rule(StrEnum):
+    """What a refused event fell foul of; in the order they are looked at."""
+
+    VOUCHER = "voucher"
+    NOT_LISTED = "not_listed"
+    USER = "user"
+    BINARY_MODE = "binary_mode"
+    SIGNATURE = "signature"
+    TYPE = "type"
+    PROVIDER = "provider"
+    TENANT = "tenant"
+    ISSUER = "issuer"
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """An event that is not let in, and why: a rule of a source of the settings, a place in the event, no value."""
+
+    rule: Rule
+    pointer: str
+    listed_as: str | None  # the source's name in the settings
+    event: SessionEnded | UserDisabled
+
+    @property
+    def refusal(self) -> InvalidEvent:
+        """It as every other refused event."""
+        event = self.event
+        return InvalidEvent(
+            RejectionCode.ACCESS_DENIED, self.pointer, body_storable=True, source=event.source, event_id=event.id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """An event that is let in, and the provider instances that it reaches: all of them where none is named."""
+
+    providers: frozenset[str] = frozenset()
+
+
+class Admission:
+    """Judges events by the source map. Nothing is remembered: the same event is judged alike, replayed or not.
+
+    Where the broker does not compare `user_id` with who is connected (embedded), no user is believed, and a source
+    that is not listed is let in: whoever may write the broker's file could as well write a provider call.
+    """
+
+    def __init__(self, sources: Mapping[str, SourceSettings], *, proves_users: bool) -> None:
+        """*sources* by name. Raises SettingsError for keys that cannot be read."""
+        self._sources = {each.source: (name, each) for name, each in sources.items()}
+        self._keys = {each.source: _key_file(name, each.keys) for name, each in sources.items() if each.keys}
+        self._proves_users = proves_users
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """That of an installation. Raises SettingsError."""
+        return cls(settings.sources, proves_users=not broker.is_embedded(settings.broker_url.get_secret_value()))
+
+    def judge(self, event: SessionEnded | UserDisabled, evidence: Evidence) -> Granted | Denied:
+        """Whether *event* is let in on *evidence*. What came through the Celery door is proved by that.
+
+        On what a process of ours vouched for too long ago nothing is let in: its dead letter keeps the evidence.
+        """
+        name, source = self._sources.get(event.source, (None, None))
+        if evidence.voucher_expired:
+            return Denied(Rule.VOUCHER, "", name, event)
+        if source is None:
+            is_let_in = evidence.through_door or not self._proves_users
+            return Granted() if is_let_in else Denied(Rule.NOT_LISTED, "/source", None, event)
+        proofs = () if source.trusted or evidence.through_door else self._unproved(source, evidence)
+        fault = next(chain(proofs, _beyond(source, event, evidence)), None)
+        return Denied(*fault, name, event) if fault else Granted(source.providers)
+
+    def proves(self, source: str | None, evidence: Evidence) -> bool:
+        """Whether *evidence* proves that *source* says it, whatever is said, and it is one that is listed."""
+        _, known = self._sources.get(source or "", (None, None))
+        if known is None or known.trusted or evidence.through_door:
+            return known is not None or evidence.through_door
+        return next(self._unproved(known, evidence), None) is None
+
+    def _unproved(self, source: SourceSettings, evidence: Evidence) -> Iterator[Fault]:
+        if source.users and not (self._proves_users and evidence.user in source.users):
+            yield Rule.USER, "/source"
+        if source.keys and evidence.is_binary:
+            yield Rule.BINARY_MODE, ""
+        if source.keys and not is_signed(evidence.body, evidence.signature, self._keys[source.source].keys()):
+            yield Rule.SIGNATURE, ""
+
+
+def _beyond(source: SourceSettings, event: SessionEnded | UserDisabled, evidence: Evidence) -> Iterator[Fault]:
+    if source.types and event.type not in source.types:
+        yield Rule.TYPE, "/type"
+    for provider, pointer in (*_named(event), (evidence.only_provider, "")):
+        if source.providers and provider and provider not in source.providers:
+            yield Rule.PROVIDER, pointer
+    if source.tenants and not _within(tenants(event), source.tenants):
+        yield Rule.TENANT, "/data/sub_id"
+    if source.issuers and not _within(issuers(event), source.issuers):
+        yield Rule.ISSUER, "/data/sub_id"
+
+
+def _named(event: SessionEnded | UserDisabled) -> Iterator[tuple[str, str]]:
+    """The provider instances that *event* names, each with its place."""
+    for i, session in enumerate(event.data.sessions):
+        yield session.provider, f"/data/sessions/{i}/provider"
+    if isinstance(event, UserDisabled):
+        yield from ((name, f"/data/accounts/{name}") for name in event.data.accounts)
+        yield from ((name, f"/data/providers/{i}") for i, name in enumerate(event.data.providers))
+
+
+def _within(named: frozenset[str], allowed: frozenset[str]) -> bool:
+    """Who names nobody does not get round the limit."""
+    return bool(named) and named <= allowed
+
+
+def _key_file(name: str, path: Path) -> KeyFile:
+    try:
+        return KeyFile(path)
+    except SigningKeyError as error:
+        raise SettingsError(f"sources.{name}.keys: {error}") from None
+    except OSError as error:
+        raise SettingsError(f"sources.{name}.keys: {path}: {error.strerror}") from None

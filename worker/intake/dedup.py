@@ -1,0 +1,200 @@
+"""What was taken in before: which event is too old, which came already, and which id stands for something else.
+
+**Too old** is an event that comes after younger ones of its type: more than its limit after, plus what producers'
+clocks may differ. A queue keeps its order, so whatever is delivered after an event was taken by the broker after it.
+Our own clock says nothing of that: after an outage of ours a backlog is as young as its neighbours, however long it
+waited. By our own clock it is too old only where no outage explains its age: more than its limit and the longest outage
+together. That the broker delivers a message again excuses nothing: nobody may have looked at it the first time. Not
+judged is an operator's replay (the desk looks at its age).
+
+**Remembered** is an event for as long as it would not be too old, a replay for as long as its voucher is good. The
+first that came decides what its id stands for, before anything is published; what came already counts as done only once
+the broker has confirmed all of it.
+
+While the ledger is away events go on, unremembered: to revoke a dead token again does no harm, a living one does.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from tasks.events import MAX_AHEAD, InvalidEvent, RejectionCode, SessionEnded, UserDisabled
+from tasks.instants import before
+from worker.broker.provenance import VOUCHER_LIFE
+from worker.database.errors import LedgerUnavailable
+from worker.intake import dedup_store
+from worker.intake.authorization import Denied
+from worker.intake.dedup_store import Known, Sighting
+
+if TYPE_CHECKING:
+    from worker.database.engine import Database
+    from worker.database.thread import DatabaseThread
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+PATIENCE: Final = 3.0  # seconds that a batch waits for the ledger
+SHORTEST_PAUSE: Final = 1.0  # seconds until a ledger that was away is asked again
+OVERLAP: Final = timedelta(hours=1)  # kept longer: of several intakes, one may not have got as far as the other
+FORGET_EVERY: Final = 1.0  # seconds
+REPLAY: Final = "replay"  # in place of the type of an event that an operator sent again
+# What the plan is made of. A hop on the way may write trace contexts, and each content mode has attributes of its own.
+_SAID: Final = {"type", "time", "expirytime", "data"}
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An event as it came, let in by whoever looked at it before."""
+
+    event: SessionEnded | UserDisabled
+    replays: int = 0  # which replay of an operator's this is
+    only_provider: str | None = None  # a replay for one provider's part
+    providers: frozenset[str] = frozenset()  # that its source may reach; all of them where none is named
+    letter: str | None = None  # of a replay: the id of its dead letter
+    replayed_at: datetime | None = None
+
+    @cached_property
+    def identity(self) -> bytes:
+        """What names it. Each replay is an event of its own: it can neither be taken for the first, nor come twice."""
+        replay = [self.replays, self.only_provider, self.letter, self.replayed_at and self.replayed_at.isoformat()]
+        return _digest([self.event.source, self.event.id, *(replay if self.replays else [])])
+
+    @cached_property
+    def content(self) -> bytes:
+        """What it asks for: the same in either content mode, and in whatever order members are written."""
+        return _digest(self.event.model_dump(mode="json", include=_SAID, exclude_unset=True))
+
+    def refused(self, code: RejectionCode, pointer: str) -> InvalidEvent:
+        """It as a refused event."""
+        return InvalidEvent(code, pointer, body_storable=True, source=self.event.source, event_id=self.event.id)
+
+
+Refused = InvalidEvent | Denied
+Judged = Arrival | Refused | None
+"""To be planned; refused; or None, of which everything was published before."""
+
+
+class Memory:
+    """Of one intake process; all of them share it in the ledger.
+
+    *max_age* is by event type, *outage* the longest one of ours that may have kept an event waiting. One transaction
+    for a batch before it is published, and one after.
+    """
+
+    def __init__(self, thread: DatabaseThread, max_age: Mapping[str, timedelta], outage: timedelta) -> None:
+        self._thread, self._max_age, self._outage = thread, max_age, outage
+        self._youngest: dict[str, datetime] = {}  # event type → the latest time of what came before
+        self._knows_past = self._away = False
+        self._ask_at = self._forget_at = 0.0
+
+    def judge(self, batch: Sequence[Arrival | Refused]) -> list[Judged]:
+        """What becomes of each of *batch*, in the order of its delivery; what was refused before stays so."""
+        if not self._knows_past:
+            self._learn()
+        arrivals = [each for each in batch if isinstance(each, Arrival)]
+        old = {id(each) for each in arrivals if self._is_old(each)}
+        young = [_sighting(each) for each in arrivals if id(each) not in old]
+        known = (
+            self._asked(lambda it: dedup_store.claim(it, young, [a.identity for a in arrivals if id(a) in old])) or {}
+        )
+        return [
+            self._judged(each, known, is_old=id(each) in old) if isinstance(each, Arrival) else each for each in batch
+        ]
+
+    def keep(self, published: Iterable[Arrival]) -> None:
+        """Note that the broker has confirmed all that becomes of *published*, and forget what would be too old."""
+        identities, horizons = [each.identity for each in published], self._horizons()
+        if identities or horizons:
+            self._asked(lambda database: dedup_store.mark_published(database, identities, horizons))
+
+    def _learn(self) -> None:
+        """What came before this process did. A type of which nothing ever came was not waiting for us either."""
+        past = self._asked(dedup_store.youngest)
+        if past is not None:
+            self._knows_past = True
+            for kind in self._max_age:
+                self._came(kind, past.get(kind) or datetime.now(UTC))
+
+    def _came(self, kind: str, at: datetime) -> None:
+        self._youngest[kind] = max(at, self._youngest.get(kind, at))
+
+    def _limit(self, kind: str) -> datetime:
+        """When the oldest event happened that is not too old. A clock of ours that was ahead once does no harm."""
+        now = datetime.now(UTC)
+        waited = before(now, self._outage)
+        youngest = min(self._youngest.get(kind, waited), now)
+        return before(before(max(youngest, waited), self._max_age[kind]), MAX_AHEAD)
+
+    def _is_old(self, arrival: Arrival) -> bool:
+        kind, at = arrival.event.type, arrival.event.time
+        if arrival.replays:
+            return False
+        if at < self._limit(kind):
+            return True
+        self._came(kind, at)
+        return False
+
+    @staticmethod
+    def _judged(arrival: Arrival, known: dict[bytes, Known], *, is_old: bool) -> Judged:
+        """What was let in before is not too old now: it may have failed to be published."""
+        match known.get(arrival.identity):
+            case None if is_old:
+                return arrival.refused(RejectionCode.STALE, "/time")
+            case Known(content=content) if content != arrival.content:
+                return arrival.refused(RejectionCode.ID_CONFLICT, "/id")
+            case Known(published=True) as before:
+                logger.info("event.duplicate", extra={"event_id": arrival.event.id, "source": arrival.event.source})
+                return None
+            case Known() as before:
+                # Of copies in one batch the first is planned, and stays in the broker until that is published.
+                known[arrival.identity] = replace(before, published=True)
+        return arrival
+
+    def _horizons(self) -> dict[str, datetime]:
+        """Event type → what happened before it may be forgotten; now and then."""
+        if time.monotonic() < self._forget_at:
+            return {}
+        self._forget_at = time.monotonic() + FORGET_EVERY
+        limits = {kind: before(self._limit(kind), OVERLAP) for kind in self._youngest}
+        return limits | {REPLAY: datetime.now(UTC) - VOUCHER_LIFE - OVERLAP}
+
+    def _asked(self, question: Callable[[Database], T]) -> T | None:
+        """The ledger's answer; None while it is away. One that takes its time to fail is left alone the longer."""
+        began = time.monotonic()
+        if began < self._ask_at:
+            return None
+        try:
+            answer = self._thread.run_sync(question, PATIENCE)
+        except LedgerUnavailable as error:
+            self._ask_at = time.monotonic() + max(SHORTEST_PAUSE, 10 * (time.monotonic() - began))
+            self._say(error)
+            return None
+        self._say(None)
+        return answer
+
+    def _say(self, error: Exception | None) -> None:
+        if error and not self._away:
+            logger.warning("memory.away", extra={"error": str(error)})
+        if self._away and not error:
+            logger.warning("memory.back")
+        self._away = error is not None
+
+
+def _sighting(arrival: Arrival) -> Sighting:
+    """A replay is kept by its own time, for longer than its voucher lives: its event may be as old as it likes."""
+    if arrival.replays:
+        return Sighting(arrival.identity, arrival.content, REPLAY, arrival.replayed_at or datetime.now(UTC))
+    return Sighting(arrival.identity, arrival.content, arrival.event.type, arrival.event.time)
+
+
+def _digest(value: object) -> bytes:
+    return blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=16).digest()

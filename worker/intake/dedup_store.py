@@ -1,0 +1,89 @@
+"""The events that were taken in, each with what tells it from another under its name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, delete, func, select, update
+
+from worker.database.tables import seen_events
+from worker.database.upsert import insert_into
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.sql.dml import ReturningInsert
+
+    from worker.database.engine import Database
+
+_SEEN = seen_events.c
+FORGOTTEN_AT_ONCE: Final = 10_000  # of each type: more than come in a second, and no long transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An event that came: digests of what names it and of what it says."""
+
+    identity: bytes
+    content: bytes
+    event_type: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an identity stands for, and whether all that becomes of it is safe in the broker."""
+
+    content: bytes
+    published: bool
+
+
+def youngest(database: Database) -> dict[str, datetime]:
+    """Return event type → when the youngest event that was taken in happened."""
+    latest = select(_SEEN.event_type, func.max(_SEEN.occurred_at)).group_by(_SEEN.event_type)
+    with database.reading() as connection:
+        return {kind: at for kind, at in connection.execute(latest)}  # noqa: C416 - rows, not pairs
+
+
+def claim(database: Database, sightings: Sequence[Sighting], others: Collection[bytes] = ()) -> dict[bytes, Known]:
+    """Remember those of *sightings* that are new, as not published; return identity → the first that came under it.
+
+    Those of *others* that are known are told too, and none is added. All rows are written in one statement and in one
+    order, so that no two intakes wait for each other.
+    """
+    first = {each.identity: each for each in reversed(sightings)}
+    rows = [asdict(first[identity]) | {"published": False} for identity in sorted(first)]
+    with database.writing() as connection:
+        found = [*connection.execute(_first(connection.dialect.name), rows)] if rows else []
+        if others:
+            columns = select(_SEEN.identity, _SEEN.content, _SEEN.published)
+            found += connection.execute(columns.where(_SEEN.identity.in_(others)))
+    return {identity: Known(content, published) for identity, content, published in found}
+
+
+def mark_published(database: Database, identities: Collection[bytes], horizons: Mapping[str, datetime]) -> None:
+    """Note that all of these events was confirmed; forget, some at a time, what lies behind its type's horizon."""
+    statement = update(seen_events).where(_SEEN.identity == bindparam("known")).values(published=True)
+    with database.writing() as connection:
+        if identities:
+            connection.execute(statement, [{"known": identity} for identity in sorted(identities)])
+        for kind, horizon in horizons.items():
+            _forget(connection, kind, horizon)
+
+
+def _forget(connection: Connection, kind: str, horizon: datetime) -> None:
+    old = select(_SEEN.identity).where(_SEEN.event_type == kind, _SEEN.occurred_at < horizon)
+    some = old.order_by(_SEEN.occurred_at).limit(FORGOTTEN_AT_ONCE)
+    connection.execute(delete(seen_events).where(_SEEN.identity.in_(some)))
+
+
+@cache
+def _first(dialect: str) -> ReturningInsert[tuple[bytes, bytes, bool]]:
+    """Whoever is first decides what an identity stands for, and everybody is told."""
+    insert = insert_into(seen_events, dialect)
+    same = {"identity": _SEEN.identity}  # of a row that was left alone nothing would be told
+    kept = insert.on_conflict_do_update(index_elements=[_SEEN.identity], set_=same)
+    return kept.returning(_SEEN.identity, _SEEN.content, _SEEN.published)

@@ -1,0 +1,159 @@
+"""Who was let through lately, and who may be next. Pure: the time comes in, nothing is looked up.
+
+Counted are distinct subjects in a sliding window, of each source and type and, for each type, of all sources together.
+One too many opens a *flood*, which lasts until an operator ends it: a mistake does not become right by going on slowly.
+While it lasts, what was let through may come again, and of urgent events one a while passes: somebody who was dismissed
+is not kept in by a flood. That reserve is empty when a flood opens, so the limit is the most that passes in the window;
+under the ceiling it is one for all sources, whose names cost nothing where nobody proves them.
+
+A repeat hits nobody more, and whoever was dismissed may be dismissed again: it passes. But a source that goes on about
+the same people costs the others time, so more repeats in a window than people it may hit are told of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from worker.intake.flood.subject import Key, Subject
+
+ALL: Final = ""  # all sources together; no source has an empty name
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many distinct subjects of each event type may pass in *span* seconds."""
+
+    span: float
+    of_source: Mapping[str, int]
+    of_all: Mapping[str, int]
+    reserve: Mapping[str, float]  # seconds between two events of a type that pass during a flood; of others none passes
+
+    def of(self, key: Key) -> int:
+        """The limit that counts for *key*."""
+        source, event_type = key
+        return (self.of_all if source == ALL else self.of_source)[event_type]
+
+
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """Too many subjects of a source and type; *source* ALL: of all sources together. Times are seconds since 1970."""
+
+    source: str
+    event_type: str
+    opened_at: float
+    reserve_at: float  # when the reserve was used last
+
+    @property
+    def key(self) -> Key:
+        """What it is a flood of."""
+        return self.source, self.event_type
+
+
+@dataclass(slots=True)
+class Changes:
+    """What is not yet known to the others."""
+
+    passed: deque[tuple[Subject, float]] = field(default_factory=deque)
+    floods: dict[Key, Flood] = field(default_factory=dict)
+
+
+class Window:
+    """The last *limits.span* seconds; *opened* is told of every flood that begins here."""
+
+    def __init__(
+        self, limits: Limits, opened: Callable[[Flood], object], repeated: Callable[[Key], object] = lambda _: None
+    ) -> None:
+        """*repeated* is told, once a window, of a source and type with more repeats than it may hit people."""
+        self.limits, self._opened, self._repeated = limits, opened, repeated
+        self.changes = Changes()
+        self._passed: OrderedDict[Subject, float] = OrderedDict()
+        self._counts: Counter[Key] = Counter()
+        self._repeats: Counter[Key] = Counter()
+        self._repeats_since = 0.0
+        self._floods: Mapping[Key, Flood] = {}
+
+    def knows(self, subject: Subject) -> bool:
+        """Whether *subject* was let through lately: it may come again."""
+        return subject in self._passed
+
+    def learn(self, passed: Iterable[tuple[Subject, float]]) -> None:
+        """Count whom other intakes let through, and when."""
+        for subject, at in passed:
+            if subject not in self._passed:
+                self._passed[subject] = at
+                self._counts.update(_keys(subject))
+
+    def set_floods(self, floods: Iterable[Flood]) -> None:
+        """Take over the floods that all intakes know; what they do not know yet stays."""
+        self._floods = {flood.key: flood for flood in floods} | self.changes.floods
+
+    def forget(self, now: float) -> None:
+        """Let go of what is older than the window."""
+        over, unsaid = now - self.limits.span, self.changes.passed
+        if self._repeats_since <= over:
+            self._repeats_since, self._repeats = now, Counter()
+        while unsaid and unsaid[0][1] <= over:
+            unsaid.popleft()
+        while self._passed and next(iter(self._passed.values())) <= over:
+            subject, _ = self._passed.popitem(last=False)
+            for key in _keys(subject):
+                self._counts[key] -= 1
+                if not self._counts[key]:
+                    del self._counts[key]  # of sources that are never heard of again nothing may stay
+
+    def let_pass(self, subjects: Sequence[Subject], now: float) -> bool:
+        """Whether an event that hits *subjects*, all of one source and type, may pass; they are counted if so.
+
+        It passes as a whole or waits as a whole. Nobody new in it: a repeat, which passes and is counted as such.
+        """
+        new = [each for each in subjects if not self.knows(each)]
+        if not new:
+            self._repeat(subjects[0].key)
+            return True
+        floods = [self._floods[key] for key in _keys(new[0]) if key in self._floods]
+        passes = self._reserve(floods, len(new), now) if floods else not self._opens(new, now)
+        if passes:
+            passed = [(each, now) for each in new]
+            self.learn(passed)
+            self.changes.passed.extend(passed)
+        return passes
+
+    def _repeat(self, key: Key) -> None:
+        self._repeats[key] += 1
+        if self._repeats[key] == self.limits.of(key) + 1:
+            self._repeated(key)
+
+    def _reserve(self, floods: list[Flood], people: int, now: float) -> bool:
+        """Whether the reserve is free; an event that hits several uses it for as many turns."""
+        pause = self.limits.reserve.get(floods[0].event_type)
+        if pause is None or any(now - flood.reserve_at < pause for flood in floods):
+            return False
+        for flood in floods:
+            self._note(replace(flood, reserve_at=now + (people - 1) * pause))
+        return True
+
+    def _opens(self, new: Sequence[Subject], now: float) -> bool:
+        over = [key for key in _keys(new[0]) if self._counts[key] + len(new) > self.limits.of(key)]
+        for key in over[:1]:
+            flood = Flood(*key, opened_at=now, reserve_at=now)
+            self._note(flood)
+            self._opened(flood)
+        return bool(over)
+
+    def _note(self, flood: Flood) -> None:
+        self.changes.floods[flood.key] = flood
+        self._floods = {**self._floods, flood.key: flood}
+
+
+def flood_id(key: Key) -> str:
+    """Eight hex digits by which operators name a source and type."""
+    return hashlib.sha256("\n".join(key).encode()).hexdigest()[:8]
+
+
+def _keys(subject: Subject) -> Iterator[Key]:
+    yield subject.key
+    yield ALL, subject.event_type

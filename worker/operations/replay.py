@@ -1,0 +1,213 @@
+"""A replay: claim in the ledger, publish, mark. Paced, watched, and stopped when it does more harm than good."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Final, Protocol
+
+from tasks.call import Lane
+from worker.broker.provenance import Voucher
+from worker.broker.publisher import Message, PublishError
+from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
+from worker.operations.replay_watch import Desk, Watch
+from worker.operations.republishing import replay_message
+from worker.operations.vouching import doubt_about
+
+# Opened by force only, and by `revoker guard release`.
+CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED, DeadLetterState.WITHHELD})
+CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate and still make up for
+INTERRUPTED: Final = "interrupted"
+LARGEST_STEP: Final = 100  # dead letters claimed together: what a kill half way leaves claimed until the lease ends
+
+
+class ReplayDesk(Desk, Protocol):
+    """What a replay needs of the ledger."""
+
+    def claim(
+        self, ids: Sequence[str], *, audit: AuditEntry, also: Sequence[DeadLetterState] = ()
+    ) -> list[DeadLetterRow]:
+        """Take those of *ids* that are free, or in one of the states *also*."""
+
+    def mark_all_replayed(self, replays: Mapping[str, int]) -> None:
+        """Note that claimed ones (id → generation) are on their way."""
+
+    def release_claim(self, dead_letter_id: str) -> None:
+        """Give a claimed one back."""
+
+    def audit(self, entry: AuditEntry) -> str:
+        """Write *entry*."""
+
+
+class Publisher(Protocol):
+    """What a replay needs of the broker."""
+
+    def publish(self, messages: Sequence[Message]) -> Sequence[PublishError | None]:
+        """What became of each: None is confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a replay goes, and what stops it."""
+
+    rate: float  # dead letters per second
+    canary: int = 0  # replayed first; the rest follows when all of these have settled
+    stop_after_failures: int | None = None  # replayed ones that died again
+    wait: float = 0.0  # seconds: longest wait for what becomes of the canary, and of all at the end
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """What a replay came to, in numbers of dead letters."""
+
+    replayed: int  # published, confirmed by the broker
+    taken: int  # left to another replay that had them first
+    not_published: int  # free again
+    settled: int
+    died: int
+    stopped: str | None = None  # why it ended early
+
+    @property
+    def pending(self) -> int:
+        """Replayed ones of which nothing was heard while we waited."""
+        return self.replayed - self.settled - self.died
+
+
+@dataclass(slots=True)
+class _Count:
+    taken: int = 0
+    not_published: int = 0
+    stopped: str | None = None
+
+
+@dataclass(slots=True)
+class Replayer:
+    """Replays dead letters.
+
+    *progress* is told after each step how many were handled in it, *sleep* takes seconds and may return early. Once
+    *is_stopping* says so, the step under way is finished and no other begun.
+    """
+
+    ledger: ReplayDesk
+    publisher: Publisher
+    budgets: Mapping[Lane, timedelta]
+    voucher: Voucher
+    progress: Callable[[int], None] = lambda _: None
+    is_stopping: Callable[[], bool] = lambda: False
+    sleep: Callable[[float], object] = time.sleep
+    claims: bool = False  # whether what nobody vouches for goes as a claim
+    _count: _Count = field(default_factory=_Count, init=False)
+
+    def run(self, rows: Iterable[DeadLetterRow], pace: Pace, audit: AuditEntry) -> ReplayResult:
+        """Replay *rows*, read as they are needed, at *pace*, accounted for under *audit*.
+
+        Each is claimed just before it is published. Whoever else replays the same rows meanwhile gets those we do not,
+        so each goes out once. Raises LedgerUnavailable; ended at any point, what was not published can be replayed
+        again.
+        """
+        self._count = _Count()
+        watch = Watch(self.ledger, self.sleep)
+        try:
+            left = iter(rows)
+            self._replay(islice(left, pace.canary), pace, audit, watch)
+            if pace.canary and not self._canary_lives(watch, pace):
+                return self._result(watch)
+            self._replay(left, pace, audit, watch)
+            watch.until(lambda: self._is_stopped() or not watch.pending, pace.wait)
+            return self._result(watch)
+        finally:
+            self.ledger.audit(replace(audit, count=0, result=_in_words(self._result(watch))))
+
+    def _canary_lives(self, watch: Watch, pace: Pace) -> bool:
+        watch.until(lambda: self._is_stopped() or watch.died or not watch.pending, pace.wait)
+        if self._is_stopped():
+            return False
+        if watch.died:
+            self._count.stopped = "the canary died again"
+        elif watch.pending:
+            self._count.stopped = f"of the canary, {len(watch.pending)} had not settled after {pace.wait:g} s"
+        return self._count.stopped is None
+
+    def _replay(self, rows: Iterator[DeadLetterRow], pace: Pace, audit: AuditEntry, watch: Watch) -> None:
+        for step in self._steps(rows, pace.rate):
+            if self._is_stopped():
+                return
+            self._replay_step(step, audit, watch)
+            self.progress(len(step))
+            if pace.stop_after_failures and len(watch.died_so_far()) >= pace.stop_after_failures:
+                self._count.stopped = f"{len(watch.died)} died again"
+
+    def _is_stopped(self) -> bool:
+        if self.is_stopping() and self._count.stopped is None:
+            self._count.stopped = INTERRUPTED
+        return self._count.stopped is not None
+
+    def _steps(self, rows: Iterator[DeadLetterRow], rate: float) -> Iterator[Sequence[DeadLetterRow]]:
+        """Parts of *rows*, each handed out when its time has come: a fifth of a second's worth, at least one."""
+        size = min(LARGEST_STEP, max(1, math.floor(rate / 5)))
+        due = time.monotonic()
+        while step := tuple(islice(rows, size)):
+            if (early := due - time.monotonic()) > 0:
+                self.sleep(early)
+            yield step
+            due = max(due + size / rate, time.monotonic() - CATCH_UP)
+
+    def _replay_step(self, rows: Sequence[DeadLetterRow], audit: AuditEntry, watch: Watch) -> None:
+        claimed = self._claimed(rows, audit)
+        self._count.taken += len(rows) - len(claimed)
+        failures = self._published(claimed)
+        out = [row for row, failure in zip(claimed, failures, strict=True) if failure is None]
+        self.ledger.mark_all_replayed({row.dead_letter_id: row.replays + 1 for row in out})
+        for row in out:
+            watch.add(row)
+        for row in (row for row, failure in zip(claimed, failures, strict=True) if failure is not None):
+            self.ledger.release_claim(row.dead_letter_id)
+            self._count.not_published += 1
+        if claimed and all(failures):
+            self._count.stopped = str(failures[0])
+
+    def _claimed(self, rows: Sequence[DeadLetterRow], audit: AuditEntry) -> list[DeadLetterRow]:
+        """Those of *rows* that are ours now; given back is what has changed since the plan.
+
+        One that was replayed and died meanwhile is another death, and what is not vouched for is nobody's.
+        """
+        planned = {row.dead_letter_id: row.replays for row in rows}
+        claimed = []
+        for state in {row.state for row in rows}:
+            ids = [row.dead_letter_id for row in rows if row.state is state]
+            claimed += self.ledger.claim(ids, audit=audit, also=[state] if state in CLOSED else [])
+        sound = [row for row in claimed if row.replays == planned[row.dead_letter_id] and self._is_vouched(row)]
+        for other in {row.dead_letter_id for row in claimed} - {row.dead_letter_id for row in sound}:
+            self.ledger.release_claim(other)
+        return sound
+
+    def _is_vouched(self, row: DeadLetterRow) -> bool:
+        return doubt_about(row, self.voucher.letters, claims=self.claims) is None
+
+    def _published(self, rows: Sequence[DeadLetterRow]) -> Sequence[PublishError | None]:
+        now = datetime.now(UTC)
+        try:
+            return self.publisher.publish([self._message(row, now) for row in rows])
+        except BaseException:
+            for row in rows:
+                self.ledger.release_claim(row.dead_letter_id)
+            raise
+
+    def _message(self, row: DeadLetterRow, now: datetime) -> Message:
+        return replay_message(row.letter, now, self.budgets, self.voucher, row.replays)
+
+    def _result(self, watch: Watch) -> ReplayResult:
+        count = self._count
+        return ReplayResult(
+            watch.added, count.taken, count.not_published, len(watch.settled), len(watch.died), count.stopped
+        )
+
+
+def _in_words(result: ReplayResult) -> str:
+    parts = {"replayed": result.replayed, "taken by another": result.taken, "not published": result.not_published}
+    told = ", ".join(f"{count} {what}" for what, count in parts.items() if count or what == "replayed")
+    return f"{told}; stopped: {result.stopped}" if result.stopped else told

@@ -1,0 +1,111 @@
+"""Which dead letters a replay takes, and why it leaves the others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from tasks.events import RejectionCode
+from tasks.instants import before
+from tasks.outcome import event_reason
+from tasks.records import DeadLetter
+from worker.ledger import DeadLetterRow, DeadLetterState
+from worker.operations.superseding import Calls, superseding
+
+
+class Refusal(StrEnum):
+    """Why a dead letter is not replayed; the first that applies."""
+
+    NOT_OURS = "not_ours"  # a message that is no call and no event of ours: nobody knows what it would do
+    NOT_STORED = "not_stored"  # it held, or may have held, a token in clear: the producer must send it anew
+    WITHHELD = "withheld"  # part of a flood: `revoker guard release` is what lets it go
+    DISCARDED = "discarded"
+    REPLAYED = "replayed"  # and neither settled nor dead since
+    SETTLED = "settled"
+    TOO_OLD = "too_old"
+    CONFLICT = "conflict"  # its id stands for something else that was done
+    NOT_VOUCHED = "not_vouched"  # without the MAC of the process that made it: of an older version, or of a stranger
+    ALTERED = "altered"  # with a MAC that is not of this letter: somebody wrote into the ledger
+    SUPERSEDED = "superseded"  # a later event's call killed the same
+
+
+_FINAL: Final = frozenset({Refusal.NOT_OURS, Refusal.NOT_STORED, Refusal.WITHHELD})  # no force helps
+# The intake does not look at it again: whoever replays it all the same has decided.
+_JUDGED: Final = {
+    event_reason(RejectionCode.STALE): Refusal.TOO_OLD,
+    event_reason(RejectionCode.ID_CONFLICT): Refusal.CONFLICT,
+}
+_STANDING: Final = {
+    DeadLetterState.WITHHELD: Refusal.WITHHELD,
+    DeadLetterState.DISCARDED: Refusal.DISCARDED,
+    DeadLetterState.REPLAYED: Refusal.REPLAYED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayPlan:
+    """What a replay would do. Nothing has happened yet."""
+
+    ready: tuple[DeadLetterRow, ...]
+    refused: tuple[tuple[DeadLetterRow, Refusal], ...]
+
+    @property
+    def counts(self) -> Mapping[tuple[str | None, str], int]:
+        """How many are ready, by provider and reason, most first."""
+        return dict(Counter((row.provider, row.reason) for row in self.ready).most_common())
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """How many are refused, by why, most first."""
+        return {why.value: count for why, count in Counter(why for _, why in self.refused).most_common()}
+
+
+def plan_replay(
+    rows: Sequence[DeadLetterRow],
+    calls: Calls,
+    now: datetime,
+    max_age: Mapping[str, timedelta],
+    *,
+    force: bool = False,
+) -> ReplayPlan:
+    """Part *rows* into those to replay, in their order, and those refused. *force* overrules what it can.
+
+    *max_age*, by event type, is twice and more of what calls are tried for by themselves (by default 24 h and 72 h),
+    and short enough that a captured event is soon worth nothing.
+    """
+    is_superseded, since = superseding(calls), {kind: before(now, age) for kind, age in max_age.items()}
+    judged = [(row, _refusal(row, is_superseded, since, force=force)) for row in rows]
+    return ReplayPlan(
+        tuple(row for row, why in judged if why is None), tuple((row, why) for row, why in judged if why is not None)
+    )
+
+
+def _refusal(
+    row: DeadLetterRow, is_superseded: Callable[[DeadLetterRow], bool], since: Mapping[str, datetime], *, force: bool
+) -> Refusal | None:
+    letter = row.letter
+    why = _impossible(letter) or _unwise(row, letter, since.get(letter.event_type or ""))
+    if why is None and not force and is_superseded(row):
+        why = Refusal.SUPERSEDED
+    return None if force and why not in _FINAL else why
+
+
+def _impossible(letter: DeadLetter) -> Refusal | None:
+    if letter.kind == "message":
+        return Refusal.NOT_OURS
+    return None if letter.call or letter.body is not None else Refusal.NOT_STORED
+
+
+def _unwise(row: DeadLetterRow, letter: DeadLetter, since: datetime | None) -> Refusal | None:
+    """What the letter says of itself is under its MAC, the other columns of its row are not."""
+    if row.state in _STANDING:
+        return _STANDING[row.state]
+    if row.call_state is not None and row.call_state.is_settled:
+        return Refusal.SETTLED
+    if since is not None and letter.occurred_at is not None and letter.occurred_at < since:
+        return Refusal.TOO_OLD
+    return _JUDGED.get(letter.reason)

@@ -1,0 +1,76 @@
+"""What a later call made needless, because it is known to have killed the same."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tasks.outcome import State
+from tasks.providers import KINDS
+from worker.operations.unproved import Answers, unproved
+
+if TYPE_CHECKING:
+    from worker.ledger import CallRow, DeadLetterRow
+
+# Operations that kill every token of a user: whatever else was to be revoked for the user there is dead with them.
+_USER_WIDE: Final = frozenset(kind.user_operation for kind in KINDS.values() if kind.user_operation)
+# Not `covered`, `no_session_known` or `expired`: those settle their own unit and prove nothing of another's.
+_PROVEN: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED})
+# Not `already_revoked`: of a user-wide call it may say that nobody has this user id, so it killed nothing.
+_KILLED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})
+
+
+class Calls(Answers, Protocol):
+    """What is asked of the ledger."""
+
+    def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
+        """The calls that hit the same user or token, or of which every name agrees."""
+
+
+def superseding(calls: Calls) -> Callable[[CallRow | DeadLetterRow], bool]:
+    """What tells whether a later call superseded a row; it asks *calls* once for each target and person.
+
+    A call that is itself not proved proves nothing of another.
+    """
+    is_unproved = unproved(calls)
+    of_target = functools.cache(lambda key: _of_state(calls.calls_alike(target=key), _PROVEN))
+    of_person = functools.cache(lambda key: _of_state(calls.calls_alike(person=key), _KILLED))
+
+    def is_superseded(row: CallRow | DeadLetterRow) -> bool:
+        later = (*(of_target(row.target) if row.target else ()), *(of_person(row.person) if row.person else ()))
+        return any(supersedes(call, row) and not is_unproved(call) for call in later)
+
+    return is_superseded
+
+
+def supersedes(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
+    """Whether *call*, of a later event, is known to have killed what *row* was to revoke.
+
+    It has where both hit the same user or token. Where *row* was to revoke a session, a user-wide call at its provider
+    has as well, if each name that either event gives the person is in the other one, too, and both are of one source:
+    whose names they are is its word alone, and nobody else's event may keep a session alive by them.
+    """
+    if call.provider != row.provider or not _is_later(call, row):
+        return False
+    if call.target is not None and call.target == row.target:
+        return call.state in _PROVEN
+    killed_all = call.operation in _USER_WIDE and call.state in _KILLED
+    return killed_all and row.operation not in _USER_WIDE and _is_same_person(call, row)
+
+
+def _is_same_person(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
+    return row.person is not None and (call.person, call.source) == (row.person, row.source)
+
+
+def _is_later(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
+    """By the producers' times and by ours: a call sent before *row*'s event happened may have left its token alive."""
+    if call.occurred_at is None or row.occurred_at is None or call.at is None:
+        return False
+    sent_at = call.at - timedelta(milliseconds=call.duration_ms or 0.0)
+    return min(call.occurred_at, sent_at) > row.occurred_at
+
+
+def _of_state(calls: Sequence[CallRow], states: frozenset[State]) -> tuple[CallRow, ...]:
+    return tuple(call for call in calls if call.state in states)

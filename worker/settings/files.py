@@ -1,0 +1,131 @@
+"""The files settings come from. What is wrong with one is told by its name and place, never by what stands in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_settings import EnvSettingsSource
+
+from tasks.private_files import WANTED, is_open_to_others
+from worker.settings.names import BETWEEN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_settings import BaseSettings
+
+CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
+SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"
+DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
+
+MARK: Final = "\ufeff"  # a byte order mark, once it is decoded
+NO_MARK: Final = "begins with a byte order mark; save it as UTF-8 without one"
+LARGEST: Final = 1_048_576  # bytes of a secret's file; anything else would be read for ever
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # UTF-16 without its mark reads as text with zeros
+
+
+def config_file() -> Path | None:
+    """The TOML file in force, if any."""
+    if named := os.environ.get(CONFIG_FILE):
+        return Path(named)
+    return DEFAULT_CONFIG_FILE if DEFAULT_CONFIG_FILE.is_file() else None
+
+
+def secrets_folder() -> Path | None:
+    """The folder of secret files, if there is one."""
+    named = os.environ.get(SECRETS_DIR)
+    return Path(named) if named else None
+
+
+class UnfitFileError(ValueError):
+    """A file of settings cannot serve: one sentence that names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFiles:
+    """A folder with a file for each value: the *values* of those that are fit, and a line for each that is not.
+
+    Folders in it and names that begin with a dot are no secrets: Kubernetes keeps its own there.
+    """
+
+    names: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    faults: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, folder: Path) -> SecretFiles:
+        """The files of *folder* as they are now. Raises OSError where it is no folder that can be read."""
+        paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and not path.is_dir()]
+        values, faults = {}, []
+        for path in paths:
+            try:
+                values[path.name] = _secret(path)
+            except UnfitFileError as fault:
+                faults.append(f"{path.name}: the secret's file {fault}")
+        return cls(tuple(path.name for path in paths), values, tuple(faults))
+
+
+class SecretFilesSource(EnvSettingsSource):
+    """Secret files as a source of settings: named like the variables without their prefix."""
+
+    def __init__(self, settings: type[BaseSettings], files: SecretFiles) -> None:
+        self._files = files
+        super().__init__(settings, env_prefix="", env_nested_delimiter=BETWEEN)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return {name.lower(): value for name, value in self._files.values.items()}
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The TOML document in *path*. Raises UnfitFileError, which tells line, column and cause, and OSError."""
+    content = path.read_bytes()
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        raise UnfitFileError(f"{path}: is not UTF-8 ({_place(content, error.start)})") from None
+    if text.startswith(MARK):
+        raise UnfitFileError(f"{path}: {NO_MARK} (at line 1, column 1)")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:  # its text holds keys and single characters, no value
+        place = _place(content, len(content))
+        raise UnfitFileError(f"{path}: {str(error).replace('at end of document', place)}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists without end
+        raise UnfitFileError(f"{path}: holds a value that is too large to be read") from None
+
+
+def _place(content: bytes, at: int) -> str:
+    before = content[:at].decode().split("\n")  # as tomllib counts: in characters
+    return f"at line {len(before)}, column {len(before[-1]) + 1}"
+
+
+def _secret(path: Path) -> str:
+    """The value in *path*. Raises UnfitFileError for one that is open to others, or cannot be one text."""
+    try:
+        status = path.stat()
+        if is_open_to_others(path, status):
+            raise UnfitFileError(f"is open to others; {WANTED}")
+        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+            raise UnfitFileError(f"is no regular file of up to {LARGEST} bytes")
+        text = path.read_bytes().decode()
+    except OSError as error:
+        raise UnfitFileError(f"cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise UnfitFileError("is not UTF-8") from None
+    if fault := _unfit(text):
+        raise UnfitFileError(fault)
+    return text.strip()
+
+
+def _unfit(text: str) -> str | None:
+    if text.startswith(MARK):
+        return NO_MARK
+    if MARK in text or _CONTROL.search(text):
+        return "holds characters that are no text; save it as UTF-8"
+    return None if text.strip() else "is empty"

@@ -1,0 +1,249 @@
+"""The only reader of environment, configuration file and secret files.
+
+Sources, the first that names a value wins: `REVOKER_…` variables (`__` between levels), secret files in
+`REVOKER_SECRETS_DIR` (a file per value, named like the variable without its prefix, e.g.
+`providers__genesys__client_secret`), the TOML file `REVOKER_CONFIG_FILE` (where unset and there:
+`var/revoker.toml`).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.exceptions import SettingsError as UnreadableValueError
+
+from tasks.call import Lane
+from tasks.plan import Catalogue, Instance
+from tasks.providers import KINDS, ProviderSettings
+from tasks.retry import RetryPolicy
+from tasks.subject_index import SubjectIndex
+from tasks.tls import SYSTEM_TRUST, TlsSettings
+from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_values
+from worker.settings.files import (
+    CONFIG_FILE,
+    SECRETS_DIR,
+    SecretFiles,
+    SecretFilesSource,
+    config_file,
+    secrets_folder,
+)
+from worker.settings.flood import GuardSettings
+from worker.settings.names import BETWEEN, PREFIX
+from worker.settings.sources import SourceSettings
+from worker.settings.urls import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
+from worker.storage import StorageSettings
+
+__all__ = ["CONFIG_FILE", "PREFIX", "SECRETS_DIR", "Settings", "SettingsError", "config_file"]
+
+Span = Annotated[float, Field(le=31_622_400.0)]  # seconds, of 366 days: the longest that any date has room for
+_PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
+
+
+class SettingsError(Exception):
+    """The settings are not usable: a line per fault, each naming a setting, none showing a value."""
+
+
+def _provider_name(name: str) -> str:
+    if not _PROVIDER_NAME.fullmatch(name):
+        raise ValueError("a provider's name is a lower-case letter, then up to 31 of a-z 0-9 _ -")
+    return name
+
+
+def _with_amqps(tls: TlsSettings, known: ValidationInfo) -> TlsSettings:
+    url = known.data.get("broker_url")
+    if tls != SYSTEM_TRUST and url is not None and not url.get_secret_value().startswith("amqps:"):
+        raise ValueError("needs a broker_url that starts with amqps://: nothing else is encrypted")
+    return tls
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+
+
+class RetrySettings(_Section):
+    """The retry curve and its two ends."""
+
+    base: float = Field(1.0, ge=0.1, le=60, description="Seconds: ceiling of the first delay; it doubles from there")
+    cap: float = Field(300.0, ge=1, le=3600, description="Seconds: ceiling of every delay")
+    retry_after_cap: float = Field(900.0, ge=1, le=86400, description="Seconds: longest Retry-After honoured")
+    max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
+    routine_budget: Span = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
+    urgent_budget: Span = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
+
+
+class MaxAgeSettings(_Section):
+    """How old an event may be, and how long it is remembered."""
+
+    session_ended: Span = Field(
+        172_800.0, ge=3600, description="Seconds a session.ended may be older than events that arrived before it"
+    )
+    user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, for a user.disabled")
+    outage: Span = Field(
+        2_592_000.0, ge=0, description="Seconds of waiting for us that are allowed on top, by our own clock"
+    )
+
+
+class HoldSettings(_Section):
+    """How long a provider is left alone before it is probed."""
+
+    first: float = Field(15.0, ge=1, le=3600, description="Seconds until the first probe; doubled by each that fails")
+    cap: float = Field(300.0, ge=1, le=3600, description="Seconds between two probes at most")
+
+
+class WorkerSettings(_Section):
+    """The Celery worker."""
+
+    in_flight_routine: int = Field(250, ge=1, le=5000, description="Routine calls in flight, for each provider")
+    in_flight_urgent: int = Field(50, ge=1, le=5000, description="Urgent calls in flight, for each provider, on top")
+    shutdown_grace: float = Field(
+        20.0, ge=0, le=50, description="Seconds calls in flight get to finish at a stop; the broker waits 60 for a sign"
+    )
+    remote_control: bool = Field(
+        default=False, description="`celery inspect` and `control`; whoever reaches the broker can then stop workers"
+    )
+
+
+class Settings(BaseSettings):
+    """Everything a process of this project may be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=BETWEEN,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+    )
+
+    broker_url: BrokerUrl = Field(
+        SecretStr("embedded:///var/broker.sqlite3"),
+        description="embedded:///FILE or amqp(s)://user:password@host/vhost",
+    )
+    broker_accept_risk: Literal["plaintext"] | None = Field(
+        None, description="`plaintext` lets amqp:// lead to another machine, though all is read on the way"
+    )
+    broker_tls: Annotated[TlsSettings, AfterValidator(_with_amqps)] = SYSTEM_TRUST
+    ledger_url: LedgerUrl = Field(
+        SecretStr("sqlite:///var/ledger.sqlite3"),
+        description="sqlite:///FILE or postgresql+psycopg://user@host/database",
+    )
+    keys_dir: Path = Field(Path("var/keys"), description="Folder of private sealing keys, a JWK file each, mode 0600")
+    subject_key: SecretStr = Field(
+        description="Key of the subject index, 32 characters or more: keep it, look-ups need it", min_length=32
+    )
+    providers: dict[Annotated[str, AfterValidator(_provider_name)], ProviderSettings] = Field(
+        default_factory=dict, description="Provider instances by name"
+    )
+    sources: dict[str, SourceSettings] = Field(default_factory=dict, description="Who may say what, by any name")
+    retry: RetrySettings = RetrySettings()
+    max_age: MaxAgeSettings = MaxAgeSettings()
+    hold: HoldSettings = HoldSettings()
+    guard: GuardSettings = GuardSettings()
+    worker: WorkerSettings = WorkerSettings()
+    storage: StorageSettings = StorageSettings()
+    sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere")
+    sentry_traces_sample_rate: float = Field(
+        0.0, ge=0, le=1, description="Share of tasks whose time in queue and at work is reported to Sentry"
+    )
+    environment: str = Field("production", max_length=64, description="Name of this installation in error reports")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Nobody sends a password in clear by accident, and no source map means what it cannot."""
+        if is_in_clear(self.broker_url.get_secret_value()) and self.broker_accept_risk != "plaintext":
+            raise ValueError(
+                "broker_url: amqp:// to another machine is not encrypted: use amqps://, or accept it by "
+                'broker_accept_risk = "plaintext"'
+            )
+        if len({each.source for each in self.sources.values()}) < len(self.sources):
+            raise ValueError("sources: two of them have the same source")
+        for name, each in self.sources.items():
+            if not each.providers <= self.providers.keys():
+                raise ValueError(f"sources.{name}.providers: names a provider that is not configured")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a working directory's .env is nobody's decision
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - it passes over links, and over what is unfit
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of the module's first lines."""
+        sources = [init_settings, env_settings]
+        if folder := secrets_folder():
+            sources.append(SecretFilesSource(settings_cls, SecretFiles.read(folder)))
+        if config := config_file():
+            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
+        return tuple(sources)
+
+    def retry_policy(self) -> RetryPolicy:
+        """When a call is tried again."""
+        retry = self.retry
+        return RetryPolicy(retry.base, retry.cap, retry.retry_after_cap, retry.max_attempts)
+
+    def budgets(self) -> dict[Lane, timedelta]:
+        """How long from an event's time a call of each lane is tried."""
+        return {
+            Lane.ROUTINE: timedelta(seconds=self.retry.routine_budget),
+            Lane.URGENT: timedelta(seconds=self.retry.urgent_budget),
+        }
+
+    def max_ages(self) -> dict[str, timedelta]:
+        """How old an event of each type may be when it comes, or is replayed."""
+        return {
+            "session.ended": timedelta(seconds=self.max_age.session_ended),
+            "user.disabled": timedelta(seconds=self.max_age.user_disabled),
+        }
+
+    def longest_outage(self) -> timedelta:
+        """For how long events may have waited for the intake, whatever those before them were."""
+        return timedelta(seconds=self.max_age.outage)
+
+    def catalogue(self) -> Catalogue:
+        """What planning must know."""
+        instances = {
+            name: Instance(name, KINDS[provider.kind], getattr(provider, "subject_issuer", None))
+            for name, provider in self.providers.items()
+        }
+        return Catalogue(instances, self.budgets(), self.subjects())
+
+    def subjects(self) -> SubjectIndex:
+        """The index under which the ledger knows people."""
+        return SubjectIndex(self.subject_key.get_secret_value().encode())
+
+    @classmethod
+    def load(cls) -> Self:
+        """The settings in force; raises `SettingsError` naming every setting that is missing, unknown or ill-formed."""
+        if faults := faults_of_sources(cls):
+            raise SettingsError("\n".join(faults))
+        try:
+            return cls()
+        except ValidationError as error:
+            raise SettingsError("\n".join(faults_of_values(cls, error))) from None
+        except UnreadableValueError as error:
+            raise SettingsError(fault_of_json(error)) from None
+        except OSError as error:  # it was readable just now
+            raise SettingsError(f"{error.filename}: cannot be read ({error.strerror})") from None
