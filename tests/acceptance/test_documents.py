@@ -295,3 +295,15 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(page: Path) -> None:
     tables = re.findall(r"(?:^\|.*\|\n)+", prose(PAGES[page]), re.MULTILINE)
     for lines in map(str.splitlines, tables):
         assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {lines[0].count("|")}, lines[0]
+
+
+def test_the_layout_is_that_of_the_repository() -> None:
+    """Everything in it exists, and no package of tasks or worker is left out."""
+    folder, listed = ROOT, set[Path]()
+    for line in blocks("text", section("Layout of the code"))[0].splitlines():
+        names_of_line = line.strip().partition("  ")[0].split()
+        parent = folder if line.startswith(" ") else ROOT
+        listed |= {parent / name for name in names_of_line}
+        folder = parent if line.startswith(" ") else ROOT / names_of_line[0]
+    assert [path for path in listed if not path.exists()] == []
+    assert {file.parent for name in ("tasks", "worker") for file in (ROOT / name).glob("*/__init__.py")} <= listed
