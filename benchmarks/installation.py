@@ -55,7 +55,7 @@ class Installation:
             "REVOKER_SOURCES": json.dumps({"benchmark": {"source": SOURCE, "trusted": True}}),
             "REVOKER_WORKER__IN_FLIGHT_ROUTINE": in_flight,
             "REVOKER_WORKER__IN_FLIGHT_URGENT": in_flight,
-            **dict.fromkeys(map("REVOKER_GUARD__{}".format, UNLIMITED), "1000000"),
+            **dict.fromkeys(map("REVOKER_FLOOD__{}".format, UNLIMITED), "1000000"),
             "REVOKER_LOG_LEVEL": self.log_level,
         }
 

@@ -167,7 +167,7 @@ class System:
             "sources": {"tests": {"source": SOURCE, "trusted": True}},
             "retry": {"base": 1, "cap": 1, "max_attempts": 12},
             "hold": {"first": 2, "cap": 4},
-            "guard": dict.fromkeys(("disabled", "disabled_of_all", "ended", "ended_of_all"), 1_000_000),
+            "flood": dict.fromkeys(("disabled", "disabled_of_all", "ended", "ended_of_all"), 1_000_000),
             **settings,
         }
 

@@ -25,7 +25,7 @@ DIRECTORIES = {"one": {"source": SOURCE, "trusted": True}, "another": {"source":
 @pytest.fixture
 def guarded(broker_url: str, tmp_path: Path, processes: Processes) -> Iterator[System]:
     """A system on each broker, its guard as by default."""
-    made = System(tmp_path / "system", broker_url, processes, guard={}, sources=DIRECTORIES)
+    made = System(tmp_path / "system", broker_url, processes, flood={}, sources=DIRECTORIES)
     yield made
     made.close()
 
@@ -68,9 +68,9 @@ def test_a_flood_waits_for_an_operator(guarded: System) -> None:
     wait_until(lambda: 3001 in hit(guarded), 20, "the urgent event of another source")
     wait_until(lambda: held(guarded) == 1001 - LIMIT, 10, "the flood to be held still")
     assert len(set(hit(guarded))) == LIMIT + 1
-    revoker(guarded, "guard", "release", FLOOD, "--limit", "100", "--rate", "500/s", "--reason", "real", "--yes")
+    revoker(guarded, "flood", "release", FLOOD, "--limit", "100", "--rate", "500/s", "--reason", "real", "--yes")
     wait_until(lambda: len(hit(guarded)) == LIMIT + 1 + 100, 20, "what was released")
-    revoker(guarded, "guard", "discard", "--all", "--reason", "a feed's mistake", "--yes")
+    revoker(guarded, "flood", "discard", "--all", "--reason", "a feed's mistake", "--yes")
     everybody = {f"e-{number}" for number in (*range(1, 1001), 2001)}
     wait_until(lambda: everybody <= guarded.ledger.settled_or_dead(SOURCE, everybody), 20, "nothing to be lost")
     assert held(guarded) == 0

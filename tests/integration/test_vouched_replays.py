@@ -171,7 +171,7 @@ def test_what_the_guard_held_back_carries_a_mac(local_desk: Desk) -> None:
 
 
 def test_a_released_flood_cannot_be_released_again_by_a_copy(local_desk: Desk) -> None:
-    """What `guard release` sends is remembered like any replay."""
+    """What `flood release` sends is remembered like any replay."""
     one = Limits(600, {TYPE: 1}, {TYPE: 9}, {TYPE: 60})
     people = [structured(event_id=f"e{number}").body.replace(b"ada", b"p%d" % number) for number in range(2)]
     local_desk.take_in(*(messages.event(each, TYPE) for each in people), limits=one)

@@ -219,7 +219,7 @@ NUMBERS = dict(numbers(Settings))
 
 def test_the_numbers_are_found() -> None:
     """Those below a section and below a provider among them."""
-    assert {"RETRY__CAP", "MAX_AGE__USER_DISABLED", "GUARD__ENDED", "PROVIDERS__X__TIMEOUT"} <= NUMBERS.keys()
+    assert {"RETRY__CAP", "MAX_AGE__USER_DISABLED", "FLOOD__ENDED", "PROVIDERS__X__TIMEOUT"} <= NUMBERS.keys()
 
 
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300", "100000000000", "-1"])

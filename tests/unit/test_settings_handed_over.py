@@ -26,7 +26,7 @@ from worker.engine import queues
 from worker.intake.flood.window import Limits
 from worker.observability import core_dumps, logs, sentry
 from worker.settings import HoldSettings, MaxAgeSettings, RetrySettings, Settings, WorkerSettings
-from worker.settings.flood import GuardSettings
+from worker.settings.flood import FloodSettings
 
 CHOSEN: dict[str, dict[str, Any]] = {
     "retry": {
@@ -39,7 +39,7 @@ CHOSEN: dict[str, dict[str, Any]] = {
     },
     "max_age": {"session_ended": 33_333.0, "user_disabled": 44_444.0, "outage": 55_555.0},
     "hold": {"first": 3.0, "cap": 33.0},
-    "guard": {
+    "flood": {
         "window": 61.0,
         "disabled": 5,
         "disabled_of_all": 6,
@@ -58,7 +58,7 @@ GROUPS: dict[str, type[BaseModel]] = {
     "retry": RetrySettings,
     "max_age": MaxAgeSettings,
     "hold": HoldSettings,
-    "guard": GuardSettings,
+    "flood": FloodSettings,
     "worker": WorkerSettings,
 }
 GENESYS = {
@@ -121,7 +121,7 @@ def test_holds_last_as_long_as_was_set(settings: Settings, monkeypatch: pytest.M
 
 def test_the_guard_counts_within_the_limits_that_were_set(settings: Settings) -> None:
     """Those of a source and those of all, of either type."""
-    assert settings.guard.limits() == Limits(
+    assert settings.flood.limits() == Limits(
         span=61.0,
         of_source={"session.ended": 7, "user.disabled": 5},
         of_all={"session.ended": 8, "user.disabled": 6},

@@ -17,7 +17,7 @@ main = Program(
         "explain": ("worker.cli.explain:explain", "Is this person out, everywhere?"),
         "dead-letter": ("worker.cli.dead_letters:dead_letter", "What was given up: list, show, replay, discard"),
         "dlq": ("worker.cli.dead_letters:dead_letter", "Short for dead-letter"),
-        "guard": ("worker.cli.flood:guard", "Floods of events that wait for you: list, release, discard"),
+        "flood": ("worker.cli.flood:flood", "Floods of events that wait for you: list, release, discard"),
         "provider": ("worker.cli.provider:provider", "The configured providers: list, check, hold, release"),
         "genesys": ("worker.cli.genesys:genesys", "Ask Genesys Cloud about a token, or about its idle timeout"),
         "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export, retire, restore"),

@@ -1,4 +1,4 @@
-"""`revoker guard`: the floods that the blast-radius guard holds back, and what becomes of them."""
+"""`revoker flood`: the floods that the blast-radius guard holds back, and what becomes of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from worker.operations.replay_rules import ReplayPlan
 from worker.operations.vouching import only_vouched
 from worker.settings import Settings
 
-guard = Commands("guard", help="Floods of events that wait for you: list, release, discard.")
+flood = Commands("flood", help="Floods of events that wait for you: list, release, discard.")
 
 
 def _id(flood: FloodRow) -> str:
@@ -61,7 +61,7 @@ FLOODS: Listing[FloodRow] = Listing(
 )
 
 
-@guard.command("list")
+@flood.command("list")
 @output_option
 def list_(form: Form) -> None:
     """List what is held back, by source and type. OPEN: what else this source tells of that type waits as well."""
@@ -86,7 +86,7 @@ def _changing(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@guard.command()
+@flood.command()
 @_changing
 @rate_option
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N only; the flood stays open.")
@@ -119,10 +119,10 @@ def release(  # noqa: PLR0913 - one for each option
             floods_of.end(ledger, _keys(floods))
         audit = AuditEntry(operator(), "guard.release", _scope(floods), why)
         note_altered(ledger, plan, audit)
-        finish(carry_out(settings, ledger, Order(plan, pages, Pace(rate), audit, form, "guard_release")))
+        finish(carry_out(settings, ledger, Order(plan, pages, Pace(rate), audit, form, "flood_release")))
 
 
-@guard.command()
+@flood.command()
 @_changing
 def discard(*, ids: tuple[str, ...], why: str, form: Form, everything: bool, dry_run: bool, yes: bool) -> None:  # noqa: PLR0913 - one for each option
     """Give what is held back up for good, and end the flood. A tombstone of each stays."""
@@ -135,7 +135,7 @@ def discard(*, ids: tuple[str, ...], why: str, form: Form, everything: bool, dry
         audit = AuditEntry(operator(), "guard.discard", _scope(floods), why)
         done = ledger.discard(held, audit=audit, also=[DeadLetterState.WITHHELD])
     if form in (Form.JSON, Form.JSONL):
-        print_json("guard_discard", {"audit_id": done.audit_id, "discarded": done.count, "reason": why})
+        print_json("flood_discard", {"audit_id": done.audit_id, "discarded": done.count, "reason": why})
     say(f"{counted(done.count)} discarded, audit {done.audit_id}")
 
 

@@ -63,7 +63,7 @@ def run(settings: Settings, stop: Stop) -> None:
     connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
     _say_who_is_believed(settings)
     with closing(DatabaseThread(url)) as thread, Publisher(connect) as publisher:
-        gate = FloodGate(thread, settings.guard.limits())
+        gate = FloodGate(thread, settings.flood.limits())
         memory = Memory(thread, settings.max_ages(), settings.longest_outage())
         intake = Intake(catalogue, publisher, Controls(Voucher.of(settings), Admission.of(settings), memory, gate))
         consumer = BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop)

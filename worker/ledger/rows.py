@@ -19,7 +19,7 @@ class DeadLetterState(StrEnum):
     CLAIMED = "claimed"  # somebody is replaying it
     REPLAYED = "replayed"
     DISCARDED = "discarded"  # the tombstone stays
-    WITHHELD = "withheld"  # not dead: part of a flood, waits for `revoker guard`
+    WITHHELD = "withheld"  # not dead: part of a flood, waits for `revoker flood`
 
 
 @dataclass(frozen=True, slots=True)

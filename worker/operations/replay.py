@@ -18,7 +18,7 @@ from worker.operations.replay_watch import Desk, Watch
 from worker.operations.republishing import replay_message
 from worker.operations.vouching import doubt_about
 
-# Opened by force only, and by `revoker guard release`.
+# Opened by force only, and by `revoker flood release`.
 CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED, DeadLetterState.WITHHELD})
 CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate and still make up for
 INTERRUPTED: Final = "interrupted"

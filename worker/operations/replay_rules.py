@@ -22,7 +22,7 @@ class Refusal(StrEnum):
 
     NOT_OURS = "not_ours"  # a message that is no call and no event of ours: nobody knows what it would do
     NOT_STORED = "not_stored"  # it held, or may have held, a token in clear: the producer must send it anew
-    WITHHELD = "withheld"  # part of a flood: `revoker guard release` is what lets it go
+    WITHHELD = "withheld"  # part of a flood: `revoker flood release` is what lets it go
     DISCARDED = "discarded"
     REPLAYED = "replayed"  # and neither settled nor dead since
     SETTLED = "settled"

@@ -11,7 +11,7 @@ from worker.intake.flood.window import Limits
 MOST: Final = 1_000_000_000  # people: as good as no limit, and no more
 
 
-class GuardSettings(BaseModel):
+class FloodSettings(BaseModel):
     """How many people one source may hit before the rest waits for an operator.
 
     Timeout jobs end thousands of sessions at once, each with the session's own credential. A user.disabled needs none

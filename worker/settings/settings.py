@@ -46,7 +46,7 @@ from worker.settings.files import (
     config_file,
     secrets_folder,
 )
-from worker.settings.flood import GuardSettings
+from worker.settings.flood import FloodSettings
 from worker.settings.names import BETWEEN, PREFIX
 from worker.settings.sources import SourceSettings
 from worker.settings.urls import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
@@ -157,7 +157,7 @@ class Settings(BaseSettings):
     retry: RetrySettings = RetrySettings()
     max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
-    guard: GuardSettings = GuardSettings()
+    flood: FloodSettings = FloodSettings()
     worker: WorkerSettings = WorkerSettings()
     storage: StorageSettings = StorageSettings()
     sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere")

@@ -1,4 +1,4 @@
-"""`revoker guard`: what a flood holds back is found, released in order or given up, never by accident."""
+"""`revoker flood`: what a flood holds back is found, released in order or given up, never by accident."""
 
 import base64
 import json
@@ -64,11 +64,11 @@ def test_the_list_fits_eighty_columns(installation: Installation) -> None:
     long = "https://example.com/" + "x" * 80
     installation.desk.fill(held(2), held(1), held(3, long))
     opened(installation)
-    result = installation.run("guard", "list")
+    result = installation.run("flood", "list")
     assert result.stdout.splitlines()[0].split() == ["ID", "EVENT", "SOURCE", "HELD", "OLDEST", "OPEN", "FOR"]
     assert all(len(line) <= 80 for line in result.stdout.splitlines())
     assert result.stderr == "3 held back\n"
-    [hr, other] = installation.json("guard", "list")["items"]
+    [hr, other] = installation.json("flood", "list")["items"]
     assert (hr["id"], hr["held"], other["source"], other["opened_at"]) == (flood_id((HR, TYPE)), 2, long, None)
 
 
@@ -76,8 +76,8 @@ def test_a_release_lets_everything_go_in_the_order_it_came(installation: Install
     """Confirmed by the broker, marked, with an audit entry; the other source's events stay; the flood is over."""
     installation.desk.fill(held(3), held(1), held(2), held(9, "urn:other"))
     opened(installation)
-    done = installation.json("guard", "release", flood_id((HR, TYPE))[:4], *WHY)
-    assert (done["schema"], done["replayed"]) == ("revoker.guard_release/1", 3)
+    done = installation.json("flood", "release", flood_id((HR, TYPE))[:4], *WHY)
+    assert (done["schema"], done["replayed"]) == ("revoker.flood_release/1", 3)
     assert waiting(installation) == ["e-1", "e-2", "e-3"]
     assert sorted(states(installation)) == ["replayed"] * 3 + ["withheld"]
     assert [flood.source for flood in store.standing(installation.desk.ledger.database)] == ["urn:other"]
@@ -94,7 +94,7 @@ def test_the_first_few_can_be_released_to_look_at_them(installation: Installatio
     """The flood stays open meanwhile."""
     installation.desk.fill(held(2), held(1))
     opened(installation)
-    installation.run("guard", "release", "--all", "--limit", "1", *WHY)
+    installation.run("flood", "release", "--all", "--limit", "1", *WHY)
     assert waiting(installation) == ["e-1"]
     assert [(flood.held, flood.opened_at is None) for flood in store.standing(installation.desk.ledger.database)] == [
         (1, False)
@@ -107,8 +107,8 @@ def test_a_discard_leaves_tombstones(installation: Installation) -> None:
     installation.desk.fill(letter, held(2))
     opened(installation)
     assert "held (guard.flood)" in installation.run("explain", "p1@example.com", code=1).output
-    done = installation.json("guard", "discard", "--all", *WHY)
-    assert (done["schema"], done["discarded"]) == ("revoker.guard_discard/1", 2)
+    done = installation.json("flood", "discard", "--all", *WHY)
+    assert (done["schema"], done["discarded"]) == ("revoker.flood_discard/1", 2)
     assert "discarded (guard.flood)" in installation.run("explain", "p1@example.com", code=1).output
     installation.desk.fill(letter)
     assert states(installation) == ["discarded"] * 2
@@ -132,7 +132,7 @@ def test_nothing_changes_by_accident(installation: Installation, command: str, a
     """Not in a dry run, not without consent, a reason, or the name of a flood."""
     installation.desk.fill(held(1))
     opened(installation)
-    installation.run("guard", command, *arguments, code=code)
+    installation.run("flood", command, *arguments, code=code)
     assert states(installation) == ["withheld"]
     assert [flood.held for flood in store.standing(installation.desk.ledger.database)] == [1]
     assert installation.desk.ledger.audits() == []
@@ -154,9 +154,9 @@ def test_a_release_killed_half_way_repeats_and_loses_nothing(installation: Insta
     ledger = installation.desk.ledger
     claim = AuditEntry("olga", "guard.release", "--all", "killed")
     assert ledger.claim([row.dead_letter_id], audit=claim, also=[DeadLetterState.WITHHELD])
-    assert "left to another replay" in installation.run("guard", "release", "--all", *WHY).output
+    assert "left to another replay" in installation.run("flood", "release", "--all", *WHY).output
     assert ledger.claim([row.dead_letter_id], audit=claim, lease=timedelta(0))
     ledger.release_claim(row.dead_letter_id)
     assert states(installation) == ["withheld"]
-    installation.run("guard", "release", "--all", *WHY)
+    installation.run("flood", "release", "--all", *WHY)
     assert waiting(installation) == ["e-1"]
