@@ -10,11 +10,11 @@ from kombu import Connection
 from loop_thread import LoopThread
 
 from worker import broker
-from worker.broker.async_publisher import LoopOutbox
+from worker.broker.async_publisher import AsyncPublisher
 from worker.broker.publisher import CONFIRM_TIMEOUT, Message, Publisher, PublishError
-from worker.broker.thread_publisher import Outbox
+from worker.broker.thread_publisher import ThreadPublisher
 
-KINDS = ("publisher", "outbox", "loop outbox")
+KINDS = ("blocking", "in a thread", "on an event loop")
 
 
 class Publishes(Protocol):
@@ -25,14 +25,14 @@ class Publishes(Protocol):
 
 
 class _Awaited:
-    def __init__(self, loop: LoopThread, outbox: Outbox | LoopOutbox) -> None:
-        self._loop, self._outbox = loop, outbox
+    def __init__(self, loop: LoopThread, publisher: ThreadPublisher | AsyncPublisher) -> None:
+        self._loop, self._publisher = loop, publisher
 
     def publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
         return self._loop.run(self._publish(messages))
 
     async def _publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
-        each = (self._outbox.publish(message) for message in messages)
+        each = (self._publisher.publish(message) for message in messages)
         results = await asyncio.gather(*each, return_exceptions=True)
         assert all(result is None or isinstance(result, PublishError) for result in results)
         return [result if isinstance(result, PublishError) else None for result in results]
@@ -53,18 +53,18 @@ def publishing(
             connections.append(made)
         return made
 
-    if kind == "publisher":
+    if kind == "blocking":
         with Publisher(connect, patience) as publisher:
             yield publisher
         return
     with LoopThread() as loop:
-        outbox = loop.run(_open(kind, connect, patience))
+        made = loop.run(_open(kind, connect, patience))
         try:
             with patch("worker.broker.async_publisher.CONFIRM_TIMEOUT", patience):
-                yield _Awaited(loop, outbox)
+                yield _Awaited(loop, made)
         finally:
-            loop.run(outbox.close())
+            loop.run(made.close())
 
 
-async def _open(kind: str, connect: Callable[[], Connection], patience: float) -> Outbox | LoopOutbox:
-    return LoopOutbox(connect) if kind == "loop outbox" else Outbox(Publisher(connect, patience))
+async def _open(kind: str, connect: Callable[[], Connection], patience: float) -> ThreadPublisher | AsyncPublisher:
+    return AsyncPublisher(connect) if kind == "on an event loop" else ThreadPublisher(Publisher(connect, patience))

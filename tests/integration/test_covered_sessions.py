@@ -52,14 +52,14 @@ class Broker:
         return [ProviderCall.model_validate(json.loads(task.body)[0][0]) for task in tasks]
 
 
-class Outbox:
+class RecordingPublisher:
     """The worker's way to the broker."""
 
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
 
     async def publish(self, *batch: Message, of: ProviderCall | None = None) -> None:
-        """As `InsistentOutbox` does."""
+        """As `RetryingPublisher` does."""
         del of
         if self.broker.refused in {message.exchange for message in batch}:
             raise Unconfirmed("no confirm")
@@ -74,7 +74,7 @@ class Scene:
         (installation.home / "keys").mkdir()
         save_key(installation.home / "keys", KEY)
         self.runtime = WorkerRuntime(Settings.load())
-        monkeypatch.setattr(self.runtime, "_outbox", Outbox(self.broker), raising=False)
+        monkeypatch.setattr(self.runtime, "_publisher", RecordingPublisher(self.broker), raising=False)
 
     def take_in(self, *credentials: dict[str, str]) -> ProviderCall:
         """Have the intake plan the event; returns the one call it published."""

@@ -105,7 +105,7 @@ def test_what_the_user_may_not_is_its_own_messages_fault(kind: str, limited: str
 
 def test_what_is_forbidden_or_missing_costs_no_neighbour_its_confirm(rabbitmq: RabbitNode, limited: str) -> None:
     """The channel ends with it, and what was not yet confirmed would go out once more: so it goes alone."""
-    with publishing("publisher", limited) as way:
+    with publishing("blocking", limited) as way:
         for _ in range(5):
             way.publish([good(), FORBIDDEN, good(), NOWHERE, good()])
     vhost = urlsplit(limited).path[1:]

@@ -54,9 +54,9 @@ MIRRORED = {
     (sentry._wrap_tracer, "worker/engine/sentry.py"): "c6638d059bb71ed3",
     (sentry._wrap_task_call, "worker/engine/sentry.py"): "a7142654556393d9",
     (sentry._capture_exception, "worker/engine/sentry.py"): "73b35b0e2b06468e",
-    (Channel._basic_publish, "worker/broker/async_publisher.py"): "435fd18a6c885ecc",
-    (Channel._on_close, "worker/broker/async_publisher.py"): "50e3e350819e64dd",
-    (TCPTransport, "worker/broker/async_publisher.py"): "cca97d90e7a1abfd",
+    (Channel._basic_publish, "worker/broker/publication.py"): "435fd18a6c885ecc",
+    (Channel._on_close, "worker/broker/confirms.py"): "50e3e350819e64dd",
+    (TCPTransport, "worker/broker/confirms.py"): "cca97d90e7a1abfd",
 }
 
 

@@ -1,9 +1,6 @@
-"""The outbox on the event loop, for RabbitMQ: no second thread fights for the interpreter, no task waits for another.
+"""The publisher on the event loop, for RabbitMQ: without a second thread, and no task waits for another.
 
-What the tasks of one turn publish leaves in one write; confirms are matched to messages by delivery tag
-(https://www.rabbitmq.com/docs/confirms#publisher-confirms), returns by message id. A nack and a return are answers, to
-one message each; whatever leaves a doubt (no confirm in time, any error of the channel or the connection) is the end of
-the connection.
+What the tasks of one turn of the loop publish leaves in one write.
 """
 
 from __future__ import annotations
@@ -15,133 +12,142 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from worker.broker.confirms import Entry, Line
-from worker.broker.publisher import (
-    BROKER_ERRORS,
-    CONFIRM_TIMEOUT,
-    Disconnected,
-    Message,
-    PublishError,
-    Unconfirmed,
-    broken,
-)
+from worker.broker.confirms import ConfirmChannel, Publication, retry_once, throw_away
+from worker.broker.publication import BROKER_ERRORS, Disconnected, Message, PublishError, Unconfirmed, broken
+from worker.broker.publisher import CONFIRM_TIMEOUT
 
 if TYPE_CHECKING:
     from kombu import Connection
 
-GATHERING: Final = 0.002  # seconds a message waits for company: the call it tells of is over, only its ack waits too
-CHECKING: Final = 1.0  # seconds between two looks at what is overdue
+WRITE_DELAY: Final = 0.002  # seconds a message waits for others: its call is over, only the acknowledgement waits too
+CHECK_INTERVAL: Final = 1.0  # seconds between two looks at what is overdue
 
 
-class LoopOutbox:
+class AsyncPublisher:
     """Publishes from coroutines; *connect* makes a fresh connection. To be used on one event loop only."""
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Entry] = deque()
-        self._line: Line | None = None
+        self._waiting: deque[Publication] = deque()
+        self._channel: ConfirmChannel | None = None
+        self._is_blocked = False  # by a broker that is short of memory or disk space, or to be replaced
         self._opening: asyncio.Task[None] | None = None
         self._flush: asyncio.TimerHandle | None = None
-        self._check = self._loop.call_later(CHECKING, self._look)
+        self._check = self._loop.call_later(CHECK_INTERVAL, self._look)
 
     async def publish(self, *messages: Message) -> None:
         """Publish *messages*; returns once the broker confirmed all of them, else raises `PublishError`."""
-        now = self._loop.time()
-        entries = [Entry(message, self._loop.create_future(), now) for message in messages]
-        self._waiting.extend(entries)
+        futures = [self._begin(message) for message in messages]
         if self._flush is None:
-            self._flush = self._loop.call_later(GATHERING, self._write)
-        for entry in entries:
-            if failure := await entry.fate:
+            self._flush = self._loop.call_later(WRITE_DELAY, self._write)
+        for future in futures:
+            if failure := await future:
                 raise failure
+
+    def _begin(self, message: Message) -> asyncio.Future[PublishError | None]:
+        # The failure is the future's value: an exception would be reported when nobody waits for it any more.
+        future: asyncio.Future[PublishError | None] = self._loop.create_future()
+
+        def answer(failure: PublishError | None) -> None:
+            if not future.done():
+                future.set_result(failure)
+
+        self._waiting.append(Publication(message, answer, self._loop.time()))
+        return future
 
     async def close(self) -> None:
         """Close the connection; what is not confirmed by now is not known to be safe."""
         self._check.cancel()
         if self._opening:
             await self._opening
-        self._break(lambda _: Disconnected("the worker stops"), again=False)
+        self._break(lambda _: Disconnected("the worker stops"), quick=False)
 
     def _write(self) -> None:
         self._flush = None
-        if self._line is None:
+        if self._channel is None:
             self._opening = self._opening or self._loop.create_task(self._open())
-        elif not self._line.blocked:
-            entries, self._waiting = self._waiting, deque()
+        elif not self._is_blocked:
+            publications, self._waiting = self._waiting, deque()
             with self._watching():
-                self._line.write(entries)
+                self._channel.send(publications)
 
     async def _open(self) -> None:
         try:
-            line = await self._loop.run_in_executor(None, Line, self._connect())
+            channel = await self._loop.run_in_executor(None, ConfirmChannel, self._connect())
         except BROKER_ERRORS as error:
             self._fail_waiting(Disconnected(f"no connection to the broker ({type(error).__name__})"))
         else:
-            self._line = line
-            line.attach(self._loop, self._read)
+            self._use(channel)
             self._write()
         finally:
             self._opening = None
 
+    def _use(self, channel: ConfirmChannel) -> None:
+        self._channel, self._is_blocked = channel, False
+        channel.amqp.on_blocked, channel.amqp.on_unblocked = self._on_blocked, self._on_unblocked
+        self._descriptor = channel.amqp.sock.fileno()  # a socket that was closed has forgotten it
+        self._loop.add_reader(self._descriptor, self._read)
+
     def _read(self) -> None:
+        was_blocked = self._is_blocked
         with self._watching():
-            if self._line and self._line.read_all():
-                self._write()
+            if self._channel:
+                self._channel.read()
+                if was_blocked and not self._is_blocked:
+                    self._write()
         self._replace_refused()
 
     def _look(self) -> None:
-        self._check = self._loop.call_later(CHECKING, self._look)
+        self._check = self._loop.call_later(CHECK_INTERVAL, self._look)
         overdue = self._loop.time() - CONFIRM_TIMEOUT
         failure = Unconfirmed("the broker did not confirm in time")
-        if self._line and (self._line.oldest or overdue) < overdue:
-            self._break(lambda _: failure, again=False)
+        if self._channel and (self._channel.confirms.oldest or overdue) < overdue:
+            self._break(lambda _: failure, quick=False)
         while self._waiting and self._waiting[0].since < overdue:
             self._waiting.popleft().settle(failure)
         with self._watching():
-            if self._line:
-                self._line.keep_alive()
-                self._line.blocked = self._line.blocked or self._line.refused
+            if self._channel:
+                self._channel.connection.heartbeat_check()
+                self._is_blocked = self._is_blocked or self._channel.is_refused
         self._replace_refused()
 
     def _replace_refused(self) -> None:
-        """End a line that a full queue refused something, once a second at most, and when all on it is answered.
+        """End a channel that a full queue refused something, once a second at most, and when all on it is answered.
 
         RabbitMQ before 3.13.8 goes on refusing that channel when the queue's limit is lifted
         (https://github.com/rabbitmq/rabbitmq-server/issues/12206).
         """
-        line = self._line
-        if line and line.refused and line.blocked and line.oldest is None:
-            self._break(lambda _: Disconnected("a full queue refused the connection"), again=False)
+        channel = self._channel
+        if channel and channel.is_refused and self._is_blocked and channel.confirms.oldest is None:
+            self._break(lambda _: Disconnected("a full queue refused the connection"), quick=False)
 
     @contextlib.contextmanager
     def _watching(self) -> Iterator[None]:
-        """Any error of the line ends it."""
+        """Any error of the channel ends it."""
         try:
             yield
         except BROKER_ERRORS as error:
-            self._break(partial(broken, error))
+            self._break(partial(broken, error), quick=True)
 
-    def _break(self, fate: Callable[[Message], PublishError], *, again: bool = True) -> None:
-        """Throw the line away; what was on it goes once more over the next one, if the line was at fault.
-
-        Where a message was, its neighbours are not counted to have had their second try.
-        """
-        line, self._line = self._line, None
-        if line is None:
+    def _break(self, failure_of: Callable[[Message], PublishError], *, quick: bool) -> None:
+        """Throw the channel away; *quick* lets the messages on it go once more, over the next one."""
+        channel, self._channel = self._channel, None
+        if channel is None:
             return
-        fates = [(entry, fate(entry.message)) for entry in line.detach(self._loop)]
-        culprits = not all(isinstance(failure, Disconnected) for _, failure in fates)
-        for entry, failure in fates:
-            if again and isinstance(failure, Disconnected) and (culprits or not entry.resent):
-                entry.resent = not culprits
-                self._waiting.append(entry)
-            else:
-                entry.settle(failure)
-        self._loop.run_in_executor(None, line.throw_away)
+        self._loop.remove_reader(self._descriptor)
+        unsettled = [(each, failure_of(each.message)) for each in channel.confirms.unsettled()]
+        self._waiting.extend(retry_once(unsettled, quick=quick))
+        self._loop.run_in_executor(None, throw_away, channel.connection)
         if self._waiting:
             self._write()
 
     def _fail_waiting(self, failure: PublishError) -> None:
         while self._waiting:
             self._waiting.popleft().settle(failure)
+
+    def _on_blocked(self, _reason: str) -> None:
+        self._is_blocked = True
+
+    def _on_unblocked(self) -> None:
+        self._is_blocked = False

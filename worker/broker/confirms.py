@@ -1,129 +1,199 @@
-"""One connection of the outbox on the event loop: messages out, confirms, nacks and returns in."""
+"""Publisher confirms: what was sent over a channel, and what the broker answered.
+
+py-amqp does not match confirms to messages: after one lost confirm it takes the old acknowledgement for that of the
+next message, and a refused message passes for a confirmed one. So delivery tags are counted here
+(https://www.rabbitmq.com/docs/confirms#publisher-confirms). A nack and a return answer one message each. An error of
+the channel or of the connection leaves every other message in doubt, and the channel ends.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from worker.broker.publisher import BROKER_ERRORS, Message, PublishError, Refused, put, unroutable
+from amqp.exceptions import RecoverableConnectionError
+
+from worker.broker.amqp_writing import one_write
+from worker.broker.publication import (
+    BROKER_ERRORS,
+    Disconnected,
+    Message,
+    PublishError,
+    Refused,
+    Unconfirmed,
+    address,
+    broken,
+    put,
+    unroutable,
+)
 
 if TYPE_CHECKING:
     from kombu import Connection
 
+WRITE_SIZE: Final = 25  # messages in one write of a batch
+
 
 @dataclass(slots=True, eq=False)
-class Entry:
-    """A message on its way, and what became of it: None is confirmed."""
+class Publication:
+    """A message on its way; *answer* is called once with what became of it: None is confirmed."""
 
     message: Message
-    fate: asyncio.Future[PublishError | None]  # a value: nobody may be there any more to take an exception
-    since: float
-    resent: bool = False
+    answer: Callable[[PublishError | None], object]
+    since: float = 0.0  # seconds, on the publisher's clock
+    is_settled: bool = False
+    was_resent: bool = False
 
     def settle(self, failure: PublishError | None = None) -> None:
-        """Tell whoever waits, the first time."""
-        if not self.fate.done():
-            self.fate.set_result(failure)
+        """Answer, the first time."""
+        if not self.is_settled:
+            self.is_settled = True
+            self.answer(failure)
 
 
-class Line:
-    """A connection and a channel in confirm mode, good until the first doubt. Making one blocks."""
+Unsettled = tuple[Publication, PublishError]  # what has no answer of the broker, and what it fails with
 
-    def __init__(self, connection: Connection) -> None:
-        connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
-        self._connection = connection
-        self._channel = connection.channel()
-        self._channel.confirm_select()
-        self._channel._do_revive = lambda: None  # noqa: SLF001 - it would stop the loop, for a channel nobody needs
-        self._channel.events["basic_ack"].add(self._on_ack)
-        self._channel.events["basic_nack"].add(self._on_nack)
-        self._channel.events["basic_return"].add(self._on_return)
-        self._amqp = connection.connection
-        self._amqp.on_blocked, self._amqp.on_unblocked = self._on_blocked, self._on_unblocked
-        self._sock = self._amqp.sock
-        self._descriptor = self._sock.fileno()  # a socket that was closed has forgotten it
-        self._frames = bytearray()
+
+def retry_once(unsettled: Sequence[Unsettled], *, quick: bool) -> list[Publication]:
+    """Settle what failed for good; returns what is to be sent over the next connection.
+
+    A message whose connection broke goes once more if that was *quick*. Where the broker named a message that it broke
+    the connection for, the others go again in any case, and that does not count.
+    """
+    has_culprit = any(not isinstance(failure, Disconnected) for _, failure in unsettled)
+    again = []
+    for publication, failure in unsettled:
+        if isinstance(failure, Disconnected) and (has_culprit or (quick and not publication.was_resent)):
+            publication.was_resent |= not (has_culprit and quick)
+            again.append(publication)
+        else:
+            publication.settle(failure)
+    return again
+
+
+class Confirms:
+    """The publications of one channel, counted as the broker counts them. It neither sends nor receives."""
+
+    def __init__(self) -> None:
         self._last_tag = 0
-        self._open: dict[int, Entry] = {}  # by delivery tag, oldest first
-        self._returned: set[str] = set()  # message ids
-        self.blocked = False
-        self.refused = False  # whether a queue was full
+        self._open: dict[int, Publication] = {}  # by delivery tag, the oldest first
+
+    def add(self, publication: Publication) -> None:
+        """Count *publication*, which is sent next."""
+        self._last_tag += 1
+        self._open[self._last_tag] = publication
+
+    def answer(self, tag: int, *, multiple: bool, failure: PublishError | None = None) -> None:
+        """Settle the publication of *tag*; with *multiple* also all before it."""
+        for each in [each for each in self._open if each <= tag] if multiple else [tag]:
+            self._open.pop(each).settle(failure)
+
+    def give_back(self, message_id: str) -> None:
+        """Settle a message that came back as unroutable; its acknowledgement is still to come."""
+        for publication in self._open.values():
+            if publication.message.message_id == message_id and not publication.is_settled:
+                return publication.settle(unroutable(publication.message))
+        return None
 
     @property
     def oldest(self) -> float | None:
-        """Since when the longest unanswered message waits, on the loop's clock; None: everything is answered."""
+        """Since when the longest unanswered publication waits; None: the broker answered everything."""
         return next(iter(self._open.values())).since if self._open else None
 
-    def attach(self, loop: asyncio.AbstractEventLoop, read: Callable[[], None]) -> None:
-        """From now on *loop* calls *read* when there is something to take in."""
-        self._amqp.transport._write = self._frames.extend  # noqa: SLF001 - a frame a system call is too many
-        loop.add_reader(self._descriptor, read)
+    def unsettled(self) -> list[Publication]:
+        """What has no answer yet, the oldest first."""
+        return [each for each in self._open.values() if not each.is_settled]
 
-    def detach(self, loop: asyncio.AbstractEventLoop) -> Iterable[Entry]:
-        """Undo that; what is unanswered, oldest first."""
-        loop.remove_reader(self._descriptor)
-        entries, self._open = self._open.values(), {}
-        return entries
 
-    def write(self, entries: Iterable[Entry]) -> None:
-        """Send *entries*, in one write."""
-        for entry in entries:
-            self._last_tag += 1
-            self._open[self._last_tag] = entry
-        for entry in entries:
-            put(self._channel, entry.message)
-        self._send()
+class ConfirmChannel:
+    """A channel of RabbitMQ in confirm mode on its own connection, good until the first doubt.
 
-    def read_all(self) -> bool:
-        """Take in what is there; whether it ended a blockade."""
-        was_blocked = self.blocked
+    Making one blocks, and raises the transport's errors.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
+        self.amqp = connection.connection
+        self._channel = connection.channel()
+        self._channel.confirm_select()
+        self._channel._do_revive = lambda: None  # noqa: SLF001 - it would wait for a channel that nobody needs
+        self._channel.events["basic_ack"].add(self._on_ack)
+        self._channel.events["basic_nack"].add(self._on_nack)
+        self._channel.events["basic_return"].add(self._on_return)
+        self.confirms = Confirms()
+        self.is_refused = False  # whether a queue was full: RabbitMQ before 3.13.8 then refuses this channel for ever
+        self._proven: set[str] = set()  # exchanges that took something
+
+    def send(self, publications: Iterable[Publication]) -> None:
+        """Send *publications* in one write. Raises the transport's errors."""
+        for publication in publications:
+            self.confirms.add(publication)
+        if self._channel.connection is None:
+            raise RecoverableConnectionError("the connection was closed")
+        with one_write(self.amqp.transport):
+            for publication in publications:
+                put(self._channel, publication.message)
+
+    def read(self) -> None:
+        """Take in what the broker has sent. Raises the transport's errors."""
         with contextlib.suppress(TimeoutError):
             while True:
-                self._connection.drain_events(timeout=0)
-        return was_blocked and not self.blocked
+                self.connection.drain_events(timeout=0)
 
-    def keep_alive(self) -> None:
-        """Send a heartbeat when one is due; raises an error of the connection when the broker has sent none."""
-        self._connection.heartbeat_check()
-        self._send()
+    def publish(self, batch: Sequence[Publication], timeout: float) -> list[Unsettled]:
+        """Send *batch* and wait at most *timeout* seconds for its confirms; returns what has none.
 
-    def throw_away(self) -> None:
-        """Close what is left of it. Blocks."""
-        with contextlib.suppress(*BROKER_ERRORS):  # it is broken already: nothing more can be lost with it
-            self._connection.collect(socket_timeout=1)
+        An exchange that is missing or forbidden ends the channel, and with it the confirms on their way. So what goes
+        to an exchange that has not yet taken anything is sent alone, after everything before it is confirmed.
+        """
+        until = time.monotonic() + timeout
+        try:
+            for part in self._parts(batch):
+                self._send_all(part)
+                while self.confirms.oldest is not None:
+                    self.connection.drain_events(timeout=max(0.001, until - time.monotonic()))
+                self._proven.update(_exchange(publication) for publication in part)
+        except TimeoutError:
+            failure = Unconfirmed("the broker did not confirm in time")
+            return [(each, failure) for each in batch if not each.is_settled]
+        except BROKER_ERRORS as error:
+            return [(each, broken(error, each.message)) for each in batch if not each.is_settled]
+        return []
 
-    def _send(self) -> None:
-        if self._frames:
-            self._sock.sendall(self._frames)
-            self._frames.clear()
+    def _parts(self, batch: Sequence[Publication]) -> list[list[Publication]]:
+        """What goes to the proven exchanges, then a part for each of the others."""
+        parts: dict[str, list[Publication]] = {"": []}
+        for publication in batch:
+            exchange = _exchange(publication)
+            parts.setdefault("" if exchange in self._proven else exchange, []).append(publication)
+        return [part for part in parts.values() if part]
 
-    def _confirmed(self, tag: int, *, multiple: bool) -> list[Entry]:
-        if not multiple:
-            return [self._open.pop(tag)]
-        tags = [each for each in self._open if each <= tag]
-        return [self._open.pop(each) for each in tags]
+    def _send_all(self, part: Sequence[Publication]) -> None:
+        for start in range(0, len(part), WRITE_SIZE):
+            self.send(part[start : start + WRITE_SIZE])
+            with contextlib.suppress(TimeoutError):  # a broker stops reading if nobody reads its confirms
+                self.connection.drain_events(timeout=0)
 
     def _on_ack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - py-amqp calls it so
-        for entry in self._confirmed(tag, multiple=multiple):
-            if entry.message.message_id in self._returned:
-                self._returned.discard(entry.message.message_id)
-                entry.settle(unroutable(entry.message))
-            else:
-                entry.settle()
+        self.confirms.answer(tag, multiple=multiple)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 - py-amqp calls it so
-        self.refused = True
-        for entry in self._confirmed(tag, multiple=multiple):
-            entry.settle(Refused("the broker refused the message: its queue is full"))
+        self.is_refused = True
+        failure = Refused("the broker refused the message: its queue is full")
+        self.confirms.answer(tag, multiple=multiple, failure=failure)
 
     def _on_return(self, _error: object, _exchange: str, _routing_key: str, message: Any) -> None:  # noqa: ANN401
-        self._returned.add(message.properties.get("message_id"))
+        self.confirms.give_back(message.properties.get("message_id"))
 
-    def _on_blocked(self, _reason: str) -> None:
-        self.blocked = True
 
-    def _on_unblocked(self) -> None:
-        self.blocked = False
+def throw_away(connection: Connection) -> None:
+    """Close what is left of *connection*. Blocks for a second at most."""
+    with contextlib.suppress(*BROKER_ERRORS):  # it is broken already: nothing more can be lost with it
+        connection.collect(socket_timeout=1)
+
+
+def _exchange(publication: Publication) -> str:
+    return address(publication.message)[0]

@@ -1,4 +1,4 @@
-"""The publisher as coroutines see it: what many tasks publish at once leaves in one confirmed batch."""
+"""The publisher in a thread, for the embedded broker: what many tasks publish at once leaves in one batch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Final
 
 from worker.broker.publisher import Message, Publisher, PublishError
 
-LARGEST_BATCH: Final = 200  # messages whose confirms are awaited together
+BATCH_SIZE: Final = 200  # messages whose confirms are awaited together
 
 _Job = tuple[Sequence[Message], "asyncio.Future[None]"]
 
 
-class Outbox:
+class ThreadPublisher:
     """A thread with a `Publisher`. Whatever came in while one batch was on its way makes up the next."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
     async def publish(self, *messages: Message) -> None:
@@ -45,7 +45,7 @@ class Outbox:
 
     def _take(self) -> list[_Job | None]:
         jobs = [self._jobs.get()]
-        while not self._jobs.empty() and len(jobs) < LARGEST_BATCH:
+        while not self._jobs.empty() and len(jobs) < BATCH_SIZE:
             jobs.append(self._jobs.get())
         return jobs
 

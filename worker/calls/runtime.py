@@ -1,4 +1,4 @@
-"""What revocation tasks run on: the providers, the holds, the outbox. One per worker process, on one event loop."""
+"""What revocation tasks run on: the providers, the holds, the publisher. One per worker process, on one event loop."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from tasks.runtime import Held
 from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.async_publisher import LoopOutbox
+from worker.broker.async_publisher import AsyncPublisher
 from worker.broker.provenance import Voucher
 from worker.broker.publisher import Message, Publisher, PublishError, Refused, Unroutable
-from worker.broker.retrying_publisher import InsistentOutbox
-from worker.broker.thread_publisher import Outbox
+from worker.broker.retrying_publisher import RetryingPublisher
+from worker.broker.thread_publisher import ThreadPublisher
 from worker.calls import rate_limits
 from worker.calls.coverage import Coverage
 from worker.calls.doubt import Doubts
@@ -70,8 +70,8 @@ class WorkerRuntime:
         self._resources.callback(self._thread.close)
         await self._providers.open()
         self._resources.push_async_callback(self._providers.close)
-        self._outbox = InsistentOutbox(self._open_outbox(), self._places)
-        self._resources.push_async_callback(self._outbox.close)
+        self._publisher = RetryingPublisher(self._open_publisher(), self._places)
+        self._resources.push_async_callback(self._publisher.close)
         await self.holds.start()
         self._resources.push_async_callback(self.holds.stop)
         self._limits.open()
@@ -91,11 +91,11 @@ class WorkerRuntime:
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         self._resources.callback(asyncio.create_task(work).cancel)
 
-    def _open_outbox(self) -> Outbox | LoopOutbox:
+    def _open_publisher(self) -> ThreadPublisher | AsyncPublisher:
         connect = broker.connector(self._settings)
         if broker.is_embedded(self._settings.broker_url.get_secret_value()):
-            return Outbox(Publisher(connect))
-        return LoopOutbox(connect)
+            return ThreadPublisher(Publisher(connect))
+        return AsyncPublisher(connect)
 
     async def close(self) -> None:
         """Close what was opened, the last first."""
@@ -104,7 +104,7 @@ class WorkerRuntime:
     def give_back(self) -> None:
         """Let no call wait any more, for its turn or for a queue that is full: the worker stops."""
         self._limits.stop()
-        self._outbox.stop()
+        self._publisher.stop()
 
     def now(self) -> datetime:
         """The time, aware and in UTC."""
@@ -150,12 +150,12 @@ class WorkerRuntime:
         if call.known:
             told = told.model_copy(update={"at": call.known.at})
         if outcome.state not in COVERING:
-            await self._outbox.publish(*_alone(call), of=call)
+            await self._publisher.publish(*_alone(call), of=call)
             call = call.alone()
         try:
-            await self._outbox.publish(*map(messages.record, [told, *records.covered_by(call, told)]), of=call)
-        except (Refused, Unroutable):  # and enough others insist: not the call is made again, but its record told
-            await self._outbox.publish(messages.call(call.knowing(outcome, told.at), delay=TELL_AGAIN))
+            await self._publisher.publish(*map(messages.record, [told, *records.covered_by(call, told)]), of=call)
+        except (Refused, Unroutable):  # enough others ask again: the record comes later, and no second call
+            await self._publisher.publish(messages.call(call.knowing(outcome, told.at), delay=TELL_AGAIN))
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
@@ -172,24 +172,24 @@ class WorkerRuntime:
 
     async def _bring_back(self, call: ProviderCall, delay: int, told: CallOutcome) -> None:
         """Without *told*, if need be: with the call on its way a failure here would only double it."""
-        await self._outbox.publish(messages.call(call, delay=delay), of=call)
-        with suppress(PublishError):  # the outbox has said so, and the next line about the call tells more
-            await self._outbox.publish(messages.record(told))
+        await self._publisher.publish(messages.call(call, delay=delay), of=call)
+        with suppress(PublishError):  # the publisher has logged it, and the next line about the call tells more
+            await self._publisher.publish(messages.record(told))
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see; the sessions it stood for get calls of their own."""
         letter = records.dead_letter_of_call(call.alone(), reason, self.now(), dict(detail))
         told = messages.dead_letter(self._voucher.letters.put_on(letter))
-        await self._outbox.publish(told, *_alone(call), of=call)
+        await self._publisher.publish(told, *_alone(call), of=call)
 
     async def bury(self, letter: DeadLetter) -> None:
         """Publish *letter* of what is no call; returns once the broker confirmed it, else raises `PublishError`."""
-        await self._outbox.publish(messages.dead_letter(letter))
+        await self._publisher.publish(messages.dead_letter(letter))
 
     async def publish_event(self, document: Mapping[str, object]) -> None:
         """Hand an event that came through the door to the intake, which judges it."""
         body, kind = json.dumps(document).encode(), str(document.get("type", "unknown"))
-        await self._outbox.publish(self._voucher.put_on(messages.event(body, kind, headers={messages.DOOR: True})))
+        await self._publisher.publish(self._voucher.put_on(messages.event(body, kind, headers={messages.DOOR: True})))
 
     def _outcome(  # noqa: PLR0913 - a line of the ledger has this much to say
         self,

@@ -15,9 +15,9 @@ from servers import wait_until
 from tasks.call import ProviderCall
 from worker import broker
 from worker.broker import retrying_publisher, topology
-from worker.broker.async_publisher import LoopOutbox
+from worker.broker.async_publisher import AsyncPublisher
 from worker.broker.publisher import Message, Refused, Unroutable
-from worker.broker.retrying_publisher import InsistentOutbox
+from worker.broker.retrying_publisher import RetryingPublisher
 
 FULL = Queue(
     "full", Exchange("full", type="topic"), "f", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
@@ -25,14 +25,14 @@ FULL = Queue(
 REFUSED = Message("full", "f", b"one too many")
 GOOD = Message(topology.CALLS.name, "genesys.routine", b"x")
 CALLS = "revocation.calls.genesys.routine"
-CALL = session_call("insistent", jwe="a.b.c.d.e")
-PLACES = 4  # calls in flight; so two may insist
+CALL = session_call("opened", jwe="a.b.c.d.e")
+PLACES = 4  # calls in flight; so two may ask again
 
 
-class Insisting:
+class Retrying:
     """The outbox on a loop of its own."""
 
-    def __init__(self, loop: LoopThread, outbox: InsistentOutbox) -> None:
+    def __init__(self, loop: LoopThread, outbox: RetryingPublisher) -> None:
         self._loop, self._outbox = loop, outbox
         self._threads = ThreadPoolExecutor(4)
 
@@ -46,29 +46,29 @@ class Insisting:
 
 
 @pytest.fixture
-def insisting(rabbitmq_url: str) -> Iterator[Insisting]:
+def retrying(rabbitmq_url: str) -> Iterator[Retrying]:
     """The outbox on an event loop, on a broker with a queue that is full."""
     with broker.connect(rabbitmq_url) as connection:
         topology.declare(connection, ["genesys"])
         FULL(connection.channel()).declare()
         Producer(connection).publish(b"1", exchange="full", routing_key="f")
         wait_until(lambda: count(connection, "full") == 1)
-    quick = patch.multiple(retrying_publisher, FIRST_PAUSE=0.05, LONGEST_PAUSE=0.2)
-    with quick, insistent(lambda: broker.connect(rabbitmq_url)) as made:
+    quick = patch.multiple(retrying_publisher, FIRST_PAUSE=0.05, MAX_PAUSE=0.2)
+    with quick, opened(lambda: broker.connect(rabbitmq_url)) as made:
         yield made
 
 
 @contextmanager
-def insistent(connect: Callable[[], Connection]) -> Iterator[Insisting]:
+def opened(connect: Callable[[], Connection]) -> Iterator[Retrying]:
     """The outbox in a loop's thread."""
 
-    async def make() -> InsistentOutbox:
-        return InsistentOutbox(LoopOutbox(connect), lambda _: PLACES)
+    async def make() -> RetryingPublisher:
+        return RetryingPublisher(AsyncPublisher(connect), lambda _: PLACES)
 
     with LoopThread() as loop:
         outbox = loop.run(make())
         try:
-            yield Insisting(loop, outbox)
+            yield Retrying(loop, outbox)
         finally:
             loop.run(outbox.close())
 
@@ -85,11 +85,11 @@ def said(caplog: pytest.LogCaptureFixture, event: str) -> int:
 
 
 def test_a_full_queue_is_asked_until_it_takes_the_message(
-    insisting: Insisting, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
+    retrying: Retrying, rabbitmq_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The message beside it goes out once; that it was refused is said once, and that it is taken again."""
     caplog.set_level(logging.INFO)
-    first, second = insisting.begin(GOOD, REFUSED), insisting.begin(REFUSED)
+    first, second = retrying.begin(GOOD, REFUSED), retrying.begin(REFUSED)
     with broker.connect(rabbitmq_url) as connection:
         wait_until(lambda: count(connection, CALLS) == 1)
         wait_until(lambda: said(caplog, "publish.refused") > 0)
@@ -106,11 +106,11 @@ def test_a_full_queue_is_asked_until_it_takes_the_message(
     assert said(caplog, "publish.refused") - said(caplog, "publish.taken_again") in (0, 1)
 
 
-def test_a_missing_queue_is_asked_for_likewise(insisting: Insisting, rabbitmq_url: str) -> None:
+def test_a_missing_queue_is_asked_for_likewise(retrying: Retrying, rabbitmq_url: str) -> None:
     """It is declared again, and the message arrives."""
     with broker.connect(rabbitmq_url) as connection:
         connection.channel().queue_delete(CALLS)
-        waiting = insisting.begin(GOOD)
+        waiting = retrying.begin(GOOD)
         with pytest.raises(TimeoutError):
             waiting.result(0.5)
         topology.declare(connection, ["genesys"])
@@ -118,42 +118,42 @@ def test_a_missing_queue_is_asked_for_likewise(insisting: Insisting, rabbitmq_ur
         wait_until(lambda: count(connection, CALLS) == 1)
 
 
-def test_a_worker_that_stops_insists_no_more(insisting: Insisting) -> None:
+def test_a_worker_that_stops_asks_no_more(retrying: Retrying) -> None:
     """What waits is told at once, and what comes later at its first refusal: the broker keeps the call."""
     with patch.object(retrying_publisher, "FIRST_PAUSE", 60.0):
-        waiting = insisting.begin(REFUSED)
+        waiting = retrying.begin(REFUSED)
         with pytest.raises(TimeoutError):
             waiting.result(0.5)
-        insisting.stop()
+        retrying.stop()
         with pytest.raises(Refused):
             waiting.result(10)
         with pytest.raises(Unroutable):
-            insisting.begin(Message("no.such.exchange", "x", b"x")).result(10)
+            retrying.begin(Message("no.such.exchange", "x", b"x")).result(10)
 
 
-def test_nobody_insists_for_ever(insisting: Insisting) -> None:
+def test_nobody_asks_for_ever(retrying: Retrying) -> None:
     """The broker would take back a message that stays unacknowledged for too long."""
-    with patch.object(retrying_publisher, "PATIENCE", 0.3), pytest.raises(Refused):
-        insisting.begin(REFUSED).result(10)
+    with patch.object(retrying_publisher, "RETRY_TIMEOUT", 0.3), pytest.raises(Refused):
+        retrying.begin(REFUSED).result(10)
 
 
-def test_half_the_places_of_a_lane_go_on(insisting: Insisting) -> None:
-    """Whoever comes when half of them insist is told at once, and so is whoever tells of no call."""
+def test_half_the_places_of_a_lane_go_on(retrying: Retrying) -> None:
+    """Whoever comes when half of them ask again is told at once, and so is whoever tells of no call."""
     with patch.object(retrying_publisher, "FIRST_PAUSE", 60.0):
-        waiting = [insisting.begin(REFUSED) for _ in range(2)]
+        waiting = [retrying.begin(REFUSED) for _ in range(2)]
         with pytest.raises(TimeoutError):
             waiting[0].result(1)
-        for told in (insisting.begin(REFUSED), insisting.begin(REFUSED, of=None)):
+        for told in (retrying.begin(REFUSED), retrying.begin(REFUSED, of=None)):
             with pytest.raises(Refused):
                 told.result(10)
-        insisting.stop()
+        retrying.stop()
         for each in waiting:
             with pytest.raises(Refused):
                 each.result(10)
         with pytest.raises(Refused):
-            insisting.begin(REFUSED).result(10)
+            retrying.begin(REFUSED).result(10)
 
 
 def test_patience_ends_before_the_broker_takes_the_message_back() -> None:
     """RabbitMQ's consumer timeout is 30 minutes."""
-    assert retrying_publisher.PATIENCE + retrying_publisher.LONGEST_PAUSE < 30 * 60
+    assert retrying_publisher.RETRY_TIMEOUT + retrying_publisher.MAX_PAUSE < 30 * 60
