@@ -62,7 +62,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     return {
         "broker_url": url,
         "broker_use_ssl": broker.encryption(url, settings.broker_tls),
-        "broker_transport_options": broker.patience(url),
+        "broker_transport_options": broker.socket_timeouts(url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # the default gives up after about 46 minutes
         "broker_channel_error_retry": True,

@@ -23,10 +23,11 @@ from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
 from worker import broker
 from worker.broker import topology
-from worker.broker.batch_consumer import BatchConsumer, Stop, body_of
-from worker.broker.provenance import Evidence, Voucher
+from worker.broker.availability import Availability
+from worker.broker.batch_consumer import BatchConsumer, Stop
+from worker.broker.messages import body_of, unreadable_letter
+from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.unproved_queue import Waiting
-from worker.broker.unreadable import unreadable
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from worker.storage import Tidying
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from kombu import Connection
     from kombu.message import Message
 
-    from worker.broker.letter_mac import LetterMac
+    from worker.broker.provenance import LetterMac
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ Record = records.EventPlanned | records.CallOutcome | DeadLetter
 def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is said once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
-    recorder, tidying = Recorder(ledger, Voucher.of(settings)), Tidying(ledger, settings.storage)
+    recorder, tidying = Recorder(ledger, ProvenanceMac.of(settings)), Tidying(ledger, settings.storage)
     waiting = Waiting(ledger, recorder.handle, settings.storage)
 
     def between(connection: Connection) -> None:
@@ -75,11 +76,11 @@ def run(settings: Settings, stop: Stop) -> None:
 class Recorder:
     """Writes batches of messages into the ledger, each batch in one transaction."""
 
-    def __init__(self, ledger: Ledger, voucher: Voucher) -> None:
+    def __init__(self, ledger: Ledger, voucher: ProvenanceMac) -> None:
         self._ledger = ledger
         self._voucher = voucher
         self._ready = False
-        self._away = False
+        self._availability = Availability(logger, "ledger.unavailable", "ledger.back")
 
     def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Write *batch*; returns all of it where the ledger could not be written."""
@@ -89,14 +90,10 @@ class Recorder:
                 self._ready = True
             self._write([record for message in batch for record in _all_in(message, self._voucher)])
         except LedgerUnavailable as error:
-            if not self._away:
-                logger.warning("ledger.unavailable", extra={"error": str(error)})
-            self._away = True
+            self._availability.lost(error)
             self._ready = False  # whatever comes back may be another database, or an older state of this one
             return batch
-        if self._away:
-            logger.warning("ledger.back")
-            self._away = False
+        self._availability.found()
         return []
 
     def _write(self, batch: Sequence[Record]) -> None:
@@ -118,21 +115,21 @@ class Recorder:
             self._ledger.record([_refused(batch[0])])
 
 
-def read(message: Message, voucher: Voucher) -> Record | DeadLetters:
+def read(message: Message, voucher: ProvenanceMac) -> Record | DeadLetters:
     """The record that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped.
 
-    *voucher* tells what of the evidence of an event counts that the broker gave up.
+    *voucher* tells what of the provenance of an event counts that the broker gave up.
     """
     try:
         return _read(message, voucher)
     except ValidationError:
-        return unreadable(message, NOT_OURS)
+        return unreadable_letter(message, NOT_OURS)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the message's fault
         logger.error("record.unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - likewise
-        return unreadable(message, NOT_OURS)
+        return unreadable_letter(message, NOT_OURS)
 
 
-def _read(message: Message, voucher: Voucher) -> Record | DeadLetters:
+def _read(message: Message, voucher: ProvenanceMac) -> Record | DeadLetters:
     body = body_of(message)
     match message.headers.get("x-death"):
         case [dict() as death, *_]:
@@ -142,18 +139,18 @@ def _read(message: Message, voucher: Voucher) -> Record | DeadLetters:
     return ledger_record.validate_json(body)
 
 
-def _given_up_by_broker(message: Message, voucher: Voucher, death: Mapping[str, Any]) -> DeadLetter:
+def _given_up_by_broker(message: Message, voucher: ProvenanceMac, death: Mapping[str, Any]) -> DeadLetter:
     """A message that came through the net: it crashed its process too often, its task raised, or its time ran out."""
     at, detail = _time_of(death), {"queue": str(death.get("queue"))[:64]}
     if death.get("queue") in {queue.name for queue in topology.INTAKES}:
-        evidence = voucher.evidence(message)
-        found, reason = _event_in(message, evidence), _reason_of(death, Reason.BROKER_REJECTED)
-        return voucher.letters.put_on(dead_letters.of_given_up(found, evidence, reason, at, detail))
+        provenance = voucher.verify(message)
+        found, reason = _event_in(message, provenance), _reason_of(death, Reason.BROKER_REJECTED)
+        return voucher.letters.sign(dead_letters.of_given_up(found, provenance, reason, at, detail))
     call = _call_in(body_of(message))
     if call is None:
-        return unreadable(message, _reason_of(death, NOT_OURS))
+        return unreadable_letter(message, _reason_of(death, NOT_OURS))
     reason = _reason_of(death, Reason.WORKER_LOST)
-    return voucher.letters.put_on(records.dead_letter_of_call(call, reason, at, detail))
+    return voucher.letters.sign(records.dead_letter_of_call(call, reason, at, detail))
 
 
 def _reason_of(death: Mapping[str, Any], rejected: str) -> str:
@@ -170,28 +167,28 @@ def _time_of(death: Mapping[str, Any]) -> datetime:
     return at if now - LONGEST_IN_QUEUE <= at <= now else now
 
 
-def _event_in(message: Message, evidence: Evidence) -> SessionEnded | UserDisabled | InvalidEvent:
+def _event_in(message: Message, provenance: Provenance) -> SessionEnded | UserDisabled | InvalidEvent:
     """The event, or why it is none. What crashed the intake must not crash the recorder."""
     try:
         return parse_event(
-            evidence.body, now=datetime.now(UTC), content_type=evidence.content_type, headers=message.headers
+            provenance.body, now=datetime.now(UTC), content_type=provenance.content_type, headers=message.headers
         )
     except Exception:  # noqa: BLE001 - whatever it is, it is the message's fault
-        return InvalidEvent(RejectionCode.INVALID_REQUEST, "", body_storable=_is_proved_harmless(evidence))
+        return InvalidEvent(RejectionCode.INVALID_REQUEST, "", body_storable=_is_proved_harmless(provenance))
 
 
-def _is_proved_harmless(evidence: Evidence) -> bool:
+def _is_proved_harmless(provenance: Provenance) -> bool:
     try:
-        return is_storable(evidence.body, evidence.content_type)
+        return is_storable(provenance.body, provenance.content_type)
     except Exception:  # noqa: BLE001 - likewise
         return False
 
 
-def _all_in(message: Message, voucher: Voucher) -> Sequence[Record]:
+def _all_in(message: Message, voucher: ProvenanceMac) -> Sequence[Record]:
     try:
         return _apart(read(message, voucher), voucher.letters)
     except ValidationError:
-        return [unreadable(message, NOT_OURS)]
+        return [unreadable_letter(message, NOT_OURS)]
 
 
 def _apart(record: Record | DeadLetters, mac: LetterMac) -> Sequence[Record]:
@@ -201,7 +198,7 @@ def _apart(record: Record | DeadLetters, mac: LetterMac) -> Sequence[Record]:
             return record.apart()
         case DeadLetter(call=ProviderCall(covers=covers)) if covers:
             parts = records.apart(record)
-            return [mac.put_on(each) for each in parts] if mac.covers(record) else parts
+            return [mac.sign(each) for each in parts] if mac.verify(record) else parts
     return [record]
 
 

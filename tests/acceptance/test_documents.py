@@ -25,7 +25,7 @@ from tasks.retry import RetryPolicy
 from tasks.sealing import KeyRing, generate_key
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.batch_consumer import body_of
+from worker.broker.messages import body_of
 from worker.cli import main
 from worker.cli.exits import Exit
 from worker.intake.authorization import Rule

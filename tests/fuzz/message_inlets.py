@@ -21,9 +21,9 @@ from tasks.sealing import KeyRing, SealError, generate_key, seal
 from tasks.subject_index import SubjectIndex
 from worker import broker
 from worker.broker import messages
-from worker.broker.provenance import Voucher
+from worker.broker.messages import unreadable_letter
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.pyamqp import _properties
-from worker.broker.unreadable import unreadable
 from worker.engine.message_check import TaskEnvelope
 from worker.intake.authorization import Admission
 from worker.intake.intake import Controls, Intake
@@ -49,7 +49,7 @@ def _message(parts: Parts) -> Message:
 
 _INSTANCES = {name: Instance(name, kind, "https://idp.example.com/") for name, kind in KINDS.items()}
 _BUDGETS = dict.fromkeys(Lane, timedelta(days=3650))
-_CONTROLS = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), cast("Any", None), cast("Any", None))
+_CONTROLS = Controls(ProvenanceMac(b"k" * 32), Admission({}, proves_users=False), cast("Any", None), cast("Any", None))
 _INTAKE = Intake(Catalogue(_INSTANCES, _BUDGETS, SubjectIndex(b"k" * 32)), cast("Any", None), _CONTROLS)
 _EVENTS = [(resources.files("tasks") / "contracts" / f"{name}.json").read_bytes()
            for name in ("session.ended", "user.disabled")]  # fmt: skip
@@ -80,7 +80,7 @@ _ENVELOPE = TaskEnvelope({operation.value: call_for(operation) for operation in 
 def _tell_task(parts: Parts) -> object:
     message = _message(parts)
     fault = _ENVELOPE.fault_of(message)
-    return fault and (fault, unreadable(message, fault.reason, fault.detail).model_dump_json())
+    return fault and (fault, unreadable_letter(message, fault.reason, fault.detail).model_dump_json())
 
 
 _KEYS = [generate_key("fuzz-ec"), generate_key("fuzz-rsa", "RSA-OAEP-256")]

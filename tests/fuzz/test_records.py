@@ -26,12 +26,12 @@ from tasks.records import (
     outcome_of_call,
 )
 from worker.broker import topology
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.database.tables import calls, dead_letters, events
 from worker.ledger import Ledger
 from worker.recorder import Record, Recorder, read
 
-VOUCHER = Voucher(b"subject-key-of-a-fuzz-test")
+MAC = ProvenanceMac(b"subject-key-of-a-fuzz-test")
 CALL: Final = session_call("e1", jwe="a.b.c.d.e")
 OUTCOME: Final = outcome_of_call(CALL, State.RETRYING, CALL.occurred_at, 1, reason="http.5xx", detail={"a": "b"})
 UNIT = PlannedUnit(call_id="c", provider="x", operation=Operation.GENESYS_DELETE_TOKEN, state=State.PLANNED)
@@ -127,8 +127,8 @@ def test_no_record_stops_the_recorder(ledger: Ledger, message: tuple[bytes, str]
     """Whoever takes one process over gets no further: one record that cannot be stored stops nobody's."""
     next_one = OUTCOME.model_copy(update={"call_id": str(uuid4()), "event_id": str(uuid4())})
     batch = [delivered(*message), delivered(next_one.model_dump_json().encode(), topology.OUTCOMES.name)]
-    assert Recorder(ledger, VOUCHER).handle(batch) == []
-    assert is_told(ledger, read(batch[0], VOUCHER))
+    assert Recorder(ledger, MAC).handle(batch) == []
+    assert is_told(ledger, read(batch[0], MAC))
     assert is_told(ledger, next_one)
 
 
@@ -138,8 +138,8 @@ def test_a_time_at_an_end_of_the_calendar_is_on_record_or_buried(ledger: Ledger,
     """In whatever zone it was written."""
     record = json.loads(OUTCOME.model_dump_json()) | {name: end}
     message = delivered(written(record), topology.OUTCOMES.name)
-    assert Recorder(ledger, VOUCHER).handle([message]) == []
-    found = read(message, VOUCHER)
+    assert Recorder(ledger, MAC).handle([message]) == []
+    found = read(message, MAC)
     assert is_told(ledger, found)
     assert isinstance(found, CallOutcome) == (end in ENDS[1:2] + ENDS[2:3] + ENDS[4:])
 
@@ -148,6 +148,6 @@ def test_more_than_a_letter_can_tell_of_what_its_call_covered_is_buried(ledger: 
     """A record that is fine by itself, and comes apart into one that is not."""
     letter = DEAD.model_copy(update={"detail": dict.fromkeys(map(str, range(64)), "x")})
     message = delivered(letter.model_dump_json().encode(), topology.DEAD.name)
-    assert Recorder(ledger, VOUCHER).handle([message]) == []
+    assert Recorder(ledger, MAC).handle([message]) == []
     [buried] = ledger.dead_letters()
     assert buried.kind == "message"

@@ -21,7 +21,7 @@ from tasks.records import CallOutcome, DeadLetter
 from tasks.subject_index import SubjectIndex
 from worker import broker
 from worker.broker import topology
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher
 from worker.database.thread import DatabaseThread as LedgerDesk
 from worker.intake.authorization import Admission
@@ -40,7 +40,7 @@ PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"
 MAX_AGES = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
-VOUCHER = Voucher(b"subject-key-of-a-test-installation")
+MAC = ProvenanceMac(b"subject-key-of-a-test-installation")
 TRUSTING = Admission(
     {each: SourceSettings(source=f"urn:{each}", trusted=True) for each in ("test", "hr")}, proves_users=True
 )
@@ -91,7 +91,7 @@ def dead_unit(**changed: Any) -> DeadLetter:
 def as_made(letter: DeadLetter) -> DeadLetter:
     """*letter* with the digest of its body and the MAC that a process of ours puts on it."""
     digest = hashlib.sha256(base64.b64decode(letter.body)).hexdigest() if letter.body else None
-    return VOUCHER.letters.put_on(letter.model_copy(update={"body_sha256": letter.body_sha256 or digest}))
+    return MAC.letters.sign(letter.model_copy(update={"body_sha256": letter.body_sha256 or digest}))
 
 
 def told(letter: DeadLetter, state: State, **changed: Any) -> CallOutcome:
@@ -134,10 +134,10 @@ class Desk:
         """Replay those of *rows* that the guards let through, with connections of its own."""
         ledger = Ledger.open(self.ledger_url)
         plan = plan_replay(rows, ledger, datetime.now(UTC), MAX_AGES, force=how.pop("force", False))
-        ready = only_vouched(plan, VOUCHER.letters, claims=how.get("claims", False)).ready
+        ready = only_vouched(plan, MAC.letters, claims=how.get("claims", False)).ready
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
-                return Replayer(ledger, publisher, BUDGETS, VOUCHER, **how).run(ready, pace, audit())
+                return Replayer(ledger, publisher, BUDGETS, MAC, **how).run(ready, pace, audit())
             finally:
                 ledger.close()
 
@@ -146,10 +146,10 @@ class Desk:
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
             gate = FloodGate(self.asked, limits)
-            controls = Controls(VOUCHER, self.admission, Memory(self.asked, MAX_AGES, timedelta(days=30)), gate)
+            controls = Controls(MAC, self.admission, Memory(self.asked, MAX_AGES, timedelta(days=30)), gate)
             assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, controls).handle(self.events())
         for queue in (*topology.RECORDS, topology.UNPROVED_QUEUE):
-            assert not Recorder(self.ledger, VOUCHER).handle(self.replayed(queue.name))
+            assert not Recorder(self.ledger, MAC).handle(self.replayed(queue.name))
 
     def events(self) -> list[Delivered]:
         """Every event that waits for the intake, taken out of its queue."""

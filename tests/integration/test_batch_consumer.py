@@ -12,7 +12,8 @@ from servers import wait_until
 
 from worker import broker
 from worker.broker import batch_consumer, topology
-from worker.broker.batch_consumer import PREFETCH, QUIET, BatchConsumer, Handle, Stop, body_of
+from worker.broker.batch_consumer import PREFETCH, QUIET, BatchConsumer, Handle, Stop
+from worker.broker.messages import body_of
 from worker.broker.publisher import Message, Publisher
 
 AFTER = Message(topology.EVENTS.name, "session.ended", b"after")

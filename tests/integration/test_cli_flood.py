@@ -11,7 +11,7 @@ from cli_installation import Installation
 
 from tasks.records import DeadLetter
 from worker.broker import messages
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.intake.flood import store
 from worker.intake.flood.window import Changes, Flood, flood_id
 from worker.ledger import AuditEntry, DeadLetterState
@@ -54,8 +54,8 @@ def states(installation: Installation) -> list[DeadLetterState]:
 def waiting(installation: Installation) -> list[str]:
     """The ids of the events that wait for the intake, in order; each is vouched for as a replay."""
     found: list[Any] = installation.desk.events()
-    voucher = Voucher.of(Settings.load())
-    assert all(voucher.evidence(each).replays for each in found)
+    voucher = ProvenanceMac.of(Settings.load())
+    assert all(voucher.verify(each).replays for each in found)
     return [json.loads(each.body)["id"] for each in found]
 
 

@@ -10,7 +10,7 @@ from cli_installation import REFERENCE, TOKEN, Installation
 
 from tasks.events import SessionEnded, UserDisabled, parse_event
 from tasks.sealing import load_keys
-from worker.broker.batch_consumer import body_of
+from worker.broker.messages import body_of
 
 pytest_plugins = ["cli_fixtures"]
 USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"

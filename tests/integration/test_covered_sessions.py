@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import pytest
 from cli_installation import Installation
-from replay_desk import BUDGETS, LIMITS, MAX_AGES, TRUSTING, VOUCHER
+from replay_desk import BUDGETS, LIMITS, MAC, MAX_AGES, TRUSTING
 
 from tasks.call import ProviderCall
 from tasks.outcome import COVERING, Permanent, Reason, Settled, State, Transient
@@ -84,7 +84,7 @@ class Scene:
         body = json.dumps({**event, "time": _minute_ago(), "data": {**people, "sessions": sessions}}).encode()
         settings, desk, publisher = Settings.load(), self.installation.desk, cast("Any", self.broker)
         gate = FloodGate(desk.asked, LIMITS)
-        controls = Controls(VOUCHER, TRUSTING, Memory(desk.asked, MAX_AGES, timedelta(days=30)), gate)
+        controls = Controls(MAC, TRUSTING, Memory(desk.asked, MAX_AGES, timedelta(days=30)), gate)
         intake = Intake(settings.catalogue(), publisher, controls)
         assert not intake.handle([cast("Any", _Delivered(body))])
         [call] = self.broker.calls()
@@ -228,7 +228,7 @@ def test_a_replay_of_the_covering_call_leaves_the_sessions_alone(scene: Scene) -
     scene.revoke(scene.take_in(*TWO), Permanent(Reason.PROVIDER_NOT_FOUND))
     scene.record()
     [letter] = scene.installation.desk.ledger.dead_letters()
-    message = replay_message(letter.letter, datetime.now(UTC), BUDGETS, VOUCHER)
+    message = replay_message(letter.letter, datetime.now(UTC), BUDGETS, MAC)
     replayed = ProviderCall.model_validate(json.loads(message.body)[0][0])
     assert (replayed.operation, replayed.covers, letter.letter.call and letter.letter.call.covers) == (WIDE, (), ())
 

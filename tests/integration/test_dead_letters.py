@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from replay_desk import EVERY, VOUCHER, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
+from replay_desk import EVERY, MAC, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
 
 from tasks.call import Lane, Operation
 from tasks.outcome import State
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.batch_consumer import body_of
+from worker.broker.messages import body_of
 from worker.broker.publisher import Publisher
 from worker.ledger import DeadLetterState
 from worker.operations import replay_watch
@@ -117,7 +117,7 @@ def test_a_replayed_message_tells_nothing_of_its_deaths(tmp_path: Path, rabbitmq
         wait_for_message(queue).reject(requeue=False)
         died = wait_for_message(topology.DEAD_QUEUE(connection.channel()))
         assert died.headers["x-death"]
-        assert not Recorder(desk.ledger, VOUCHER).handle([died])
+        assert not Recorder(desk.ledger, MAC).handle([died])
         died.ack()
     desk.replay(desk.ledger.dead_letters(EVERY))
     [message] = desk.replayed()

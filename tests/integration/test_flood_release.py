@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from replay_desk import BUDGETS, EVERY, FAST, VOUCHER, Desk, audit
+from replay_desk import BUDGETS, EVERY, FAST, MAC, Desk, audit
 
 from worker import broker
 from worker.broker import messages
@@ -57,7 +57,7 @@ def test_a_released_event_is_planned(desk: Desk) -> None:
     assert states(desk) == {"e-2": "withheld", "e-3": "withheld"}
     rows = desk.ledger.dead_letters(EVERY)
     with Publisher(lambda: broker.connect(desk.broker_url)) as publisher:
-        result = Replayer(desk.ledger, publisher, BUDGETS, VOUCHER).run(rows, FAST, audit())
+        result = Replayer(desk.ledger, publisher, BUDGETS, MAC).run(rows, FAST, audit())
     assert result.replayed == 2
     desk.take_in(disabled(4), limits=ONE)
     assert states(desk) == {"e-2": "replayed", "e-3": "replayed", "e-4": "withheld"}
@@ -66,7 +66,7 @@ def test_a_released_event_is_planned(desk: Desk) -> None:
 
 def test_a_header_alone_releases_nothing(desk: Desk) -> None:
     """Not the count of a replay, not with a voucher that says so, not with the voucher of another event."""
-    copied = VOUCHER.put_on(disabled(2, **{messages.REPLAYS: 1})).headers[messages.VOUCHER]
+    copied = MAC.sign(disabled(2, **{messages.REPLAYS: 1})).headers[messages.VOUCHER]
     shown: list[dict[str, object]] = [
         {messages.REPLAYS: 1},
         {messages.REPLAYS: 1, messages.VOUCHER: "true"},

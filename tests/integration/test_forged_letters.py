@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from replay_desk import EVERY, MAX_AGES, VOUCHER, Desk, as_made, dead_call, dead_unit
+from replay_desk import EVERY, MAC, MAX_AGES, Desk, as_made, dead_call, dead_unit
 from sqlalchemy import insert, update
 
 from tasks.records import DeadLetter
@@ -45,7 +45,7 @@ every_kind = pytest.mark.parametrize("kind", LETTERS)
 def refusal(desk: Desk, row: DeadLetterRow, *, force: bool = True) -> Refusal | None:
     """Why *row* is not replayed."""
     plan = plan_replay([row], desk.ledger, datetime.now(UTC), MAX_AGES, force=force)
-    refused = only_vouched(plan, VOUCHER.letters).refused
+    refused = only_vouched(plan, MAC.letters).refused
     return refused[0][1] if refused else None
 
 
@@ -67,7 +67,7 @@ def test_what_was_written_into_the_ledger_is_not_replayed(local_desk: Desk, kind
         write(local_desk, good, document)
         row = local_desk.row(good)
         assert refusal(local_desk, row) is expected
-        release = only_vouched(ReplayPlan((row,), ()), VOUCHER.letters)
+        release = only_vouched(ReplayPlan((row,), ()), MAC.letters)
         assert [why for _, why in release.refused] == [why for why in [expected] if why], "nor released by the guard"
 
 
@@ -116,8 +116,8 @@ def test_of_an_older_versions_letters_events_go_as_claims(
     """Where the operator says so; nothing judges the others again."""
     local_desk.ledger.record([letter])
     plan = ReplayPlan((local_desk.row(letter),), ())
-    assert [why for _, why in only_vouched(plan, VOUCHER.letters).refused] == [Refusal.NOT_VOUCHED]
-    assert [why for _, why in only_vouched(plan, VOUCHER.letters, claims=True).refused] == [expected] * bool(expected)
+    assert [why for _, why in only_vouched(plan, MAC.letters).refused] == [Refusal.NOT_VOUCHED]
+    assert [why for _, why in only_vouched(plan, MAC.letters, claims=True).refused] == [expected] * bool(expected)
 
 
 def test_a_claim_must_prove_itself(local_desk: Desk) -> None:
@@ -138,7 +138,7 @@ def test_a_claim_must_prove_itself(local_desk: Desk) -> None:
 
 def as_base64(body: bytes) -> str:
     """*body* as a dead letter keeps it."""
-    kept: str = VOUCHER.evidence(_Kept(body)).carried["body"]
+    kept: str = MAC.verify(_Kept(body)).carried["body"]
     return kept
 
 

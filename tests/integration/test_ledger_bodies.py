@@ -14,7 +14,7 @@ from sqlalchemy import column, event, func, insert, select, table
 
 from tasks.records import DeadLetter
 from worker.broker import messages, topology
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.database.columns import UtcTime
 from worker.database.migrate import MIGRATIONS
 from worker.database.tables import bodies
@@ -26,7 +26,7 @@ from worker.recorder import Recorder
 pytest_plugins = ["ledger_fixtures"]
 
 BODY = "QUJD" * 20_000
-VOUCHER = Voucher(b"subject-key-of-a-test-installation")
+MAC = ProvenanceMac(b"subject-key-of-a-test-installation")
 UNITS = [
     refused(f"u{number}", "unit", provider=f"p{number}", body=BODY, headers={"ce-id": "e1"}, content_type="a/b")
     for number in range(48)
@@ -65,7 +65,7 @@ def test_a_message_travels_once_to_the_desk_whatever_is_made_of_it(ledger: Ledge
     [message] = messages.dead_letters(UNITS)
     assert len(message.body) < len(BODY) + len(UNITS) * 1000
     told = Message(message.body, headers=dict(message.headers), delivery_info={"exchange": topology.DEAD.name})
-    assert Recorder(ledger, VOUCHER).handle([told]) == []
+    assert Recorder(ledger, MAC).handle([told]) == []
     assert by_id([row.letter for row in ledger.dead_letters()]) == by_id(UNITS)
 
 

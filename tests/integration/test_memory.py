@@ -18,7 +18,7 @@ from tasks.instants import FIRST, LAST
 from tasks.plan import Catalogue
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.provenance import VOUCHER_LIFE, Voucher
+from worker.broker.provenance import VOUCHER_LIFE, ProvenanceMac
 from worker.broker.publisher import Publisher
 from worker.database.engine import Database, open_database
 from worker.database.tables import seen_events
@@ -133,7 +133,7 @@ def test_what_was_never_judged_is_too_old_however_often_it_is_delivered(start: S
         again = wait_for_message(queue)
         assert again.delivery_info["redelivered"]
         admission = Admission({}, proves_users=False)
-        intake = Intake(cast("Catalogue", None), publisher, Controls(Voucher(b"k" * 32), admission, mine, None))  # type: ignore[arg-type]
+        intake = Intake(cast("Catalogue", None), publisher, Controls(ProvenanceMac(b"k" * 32), admission, mine, None))  # type: ignore[arg-type]
         judged = mine.judge([intake.read(again)[1]])
     assert words(judged) == ["stale"]
 

@@ -18,7 +18,7 @@ from tasks.subject_index import SubjectIndex
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer, Stop
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher
 from worker.database.thread import DatabaseThread
 from worker.intake.authorization import Admission
@@ -72,7 +72,7 @@ def intake_runs(url: str, desk: DatabaseThread) -> Iterator[None]:
     with Publisher(lambda: broker.connect(url)) as publisher:
         gate = FloodGate(desk, Limits(600, MANY, MANY, {}))
         memory = Memory(desk, dict.fromkeys(MANY, timedelta(days=1)), timedelta(days=30))
-        intake = Intake(CATALOGUE, publisher, Controls(Voucher(b"k" * 32), TRUSTING, memory, gate))
+        intake = Intake(CATALOGUE, publisher, Controls(ProvenanceMac(b"k" * 32), TRUSTING, memory, gate))
         loop = BatchConsumer(lambda: broker.connect(url), topology.INTAKES, ["genesys"], intake.handle, stop)
         thread = threading.Thread(target=loop.run)
         thread.start()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from replay_desk import BUDGETS, EVERY, MAX_AGES, VOUCHER, Desk, audit, dead_call
+from replay_desk import BUDGETS, EVERY, MAC, MAX_AGES, Desk, audit, dead_call
 
 from worker import broker
 from worker.broker.publisher import Publisher
@@ -23,7 +23,7 @@ def desk(tmp_path: Path) -> Desk:
     """A desk with three pages of dead calls on it, and one more."""
     made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
     letters = [dead_call().model_copy(update={"at": NOW - timedelta(seconds=n // 7)}) for n in range(3 * PAGE + 1)]
-    made.ledger.record([VOUCHER.letters.put_on(letter) for letter in letters])
+    made.ledger.record([MAC.letters.sign(letter) for letter in letters])
     return made
 
 
@@ -32,7 +32,7 @@ def pages_of(desk: Desk, read: list[int], where: DeadLetterFilter) -> Pages:
 
     def plan(rows: list[DeadLetterRow]) -> ReplayPlan:
         read.append(len(rows))
-        return only_vouched(plan_replay(rows, desk.ledger, NOW, MAX_AGES), VOUCHER.letters)
+        return only_vouched(plan_replay(rows, desk.ledger, NOW, MAX_AGES), MAC.letters)
 
     return lambda: map(plan, in_pages(desk.ledger.dead_letters, where, PAGE))
 
@@ -40,7 +40,7 @@ def pages_of(desk: Desk, read: list[int], where: DeadLetterFilter) -> Pages:
 def replayed(desk: Desk, planned: PlanFigures, pages: Pages) -> int:
     """How many a replay of what was planned sent."""
     with Publisher(lambda: broker.connect(desk.broker_url)) as publisher:
-        replayer = Replayer(desk.ledger, publisher, BUDGETS, VOUCHER)
+        replayer = Replayer(desk.ledger, publisher, BUDGETS, MAC)
         return replayer.run(planned.rows(pages), Pace(rate=1e6), audit()).replayed
 
 

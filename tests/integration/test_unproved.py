@@ -19,7 +19,7 @@ from worker import broker, recorder
 from worker.broker import messages, topology
 from worker.broker import unproved_queue as unproved
 from worker.broker.batch_consumer import Stop
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
 from worker.broker.unproved_queue import AT_ONCE, MEGABYTE, Waiting
 from worker.ledger import Ledger, LedgerUnavailable
@@ -27,7 +27,7 @@ from worker.recorder import Recorder
 from worker.settings import Settings
 from worker.storage import StorageSettings
 
-VOUCHER = Voucher(b"subject-key-of-a-test-installation")
+MAC = ProvenanceMac(b"subject-key-of-a-test-installation")
 BODY = "QUJD" * 15_000
 
 
@@ -66,7 +66,7 @@ def waiting(connection: Connection, queue: Any = topology.UNPROVED_QUEUE) -> int
 
 def taking(ledger: Ledger, **limits: int) -> Waiting:
     """What takes them to *ledger*, within *limits*."""
-    return Waiting(ledger, Recorder(ledger, VOUCHER).handle, StorageSettings(**limits))
+    return Waiting(ledger, Recorder(ledger, MAC).handle, StorageSettings(**limits))
 
 
 def test_what_nobody_proved_waits_once_its_budget_is_spent(

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import pytest
-from replay_desk import BUDGETS, EVERY, FAST, MAX_AGES, VOUCHER, Desk, as_made, audit, dead_call, dead_unit
+from replay_desk import BUDGETS, EVERY, FAST, MAC, MAX_AGES, Desk, as_made, audit, dead_call, dead_unit
 
 from worker import broker
 from worker.broker import messages
-from worker.broker.batch_consumer import body_of
-from worker.broker.provenance import VOUCHER_LIFE, Voucher
+from worker.broker.messages import body_of
+from worker.broker.provenance import VOUCHER_LIFE, ProvenanceMac
 from worker.broker.publisher import Message, Publisher
 from worker.intake.flood.window import Limits
 from worker.ledger import DeadLetterState
@@ -96,14 +96,14 @@ def test_a_captured_replay_makes_no_second_call(desk: Desk) -> None:
 def test_a_captured_replay_is_dead_after_some_hours(local_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """When nobody remembers it; it is told of, opens no letter that was closed, and can be replayed itself."""
     local_desk.take_in(binary("hr-1"))
-    earlier = Voucher(b"subject-key-of-a-test-installation", lambda: datetime.now(UTC) - VOUCHER_LIFE - AHEAD)
-    monkeypatch.setattr("replay_desk.VOUCHER", earlier)
+    earlier = ProvenanceMac(b"subject-key-of-a-test-installation", lambda: datetime.now(UTC) - VOUCHER_LIFE - AHEAD)
+    monkeypatch.setattr("replay_desk.MAC", earlier)
     local_desk.replay(local_desk.ledger.dead_letters(EVERY))
-    monkeypatch.setattr("replay_desk.VOUCHER", VOUCHER)
+    monkeypatch.setattr("replay_desk.MAC", MAC)
     [captured] = local_desk.events()
     now = {**captured.headers, "ce-time": datetime.now(UTC).isoformat()}
     del captured
-    still = earlier.put_on(messages.event(json.dumps(ADA).encode(), TYPE, content_type="application/json", headers=now))
+    still = earlier.sign(messages.event(json.dumps(ADA).encode(), TYPE, content_type="application/json", headers=now))
     local_desk.take_in(still, still)
     assert sorted(states(local_desk)) == [
         ("hr-1", "event.access_denied", "dead"),
@@ -156,7 +156,7 @@ def test_a_publish_that_raises_leaves_no_claim(local_desk: Desk, error: BaseExce
     """Every one of them is free at once, not only after the lease."""
     rows = local_desk.fill(*(dead_call() for _ in range(3)), dead_unit())
     with pytest.raises(type(error)):
-        Replayer(local_desk.ledger, Interrupted(error), BUDGETS, VOUCHER).run(rows, FAST, audit())
+        Replayer(local_desk.ledger, Interrupted(error), BUDGETS, MAC).run(rows, FAST, audit())
     assert {row.state for row in local_desk.ledger.dead_letters(EVERY)} == {DeadLetterState.DEAD}
 
 
@@ -167,7 +167,7 @@ def test_what_the_guard_held_back_carries_a_mac(local_desk: Desk) -> None:
     local_desk.take_in(*(messages.event(each, TYPE) for each in people), binary("hr-1"), limits=one)
     rows = local_desk.ledger.dead_letters(EVERY)
     assert {row.reason for row in rows} >= {"guard.flood", "event.invalid_time", "route.unknown_provider"}
-    assert all(VOUCHER.letters.covers(row.letter) for row in rows)
+    assert all(MAC.letters.verify(row.letter) for row in rows)
 
 
 def test_a_released_flood_cannot_be_released_again_by_a_copy(local_desk: Desk) -> None:
@@ -177,7 +177,7 @@ def test_a_released_flood_cannot_be_released_again_by_a_copy(local_desk: Desk) -
     local_desk.take_in(*(messages.event(each, TYPE) for each in people), limits=one)
     held = [row for row in local_desk.ledger.dead_letters(EVERY) if row.state is DeadLetterState.WITHHELD]
     with Publisher(lambda: broker.connect(local_desk.broker_url)) as publisher:
-        assert Replayer(local_desk.ledger, publisher, BUDGETS, VOUCHER).run(held, FAST, audit()).replayed == 1
+        assert Replayer(local_desk.ledger, publisher, BUDGETS, MAC).run(held, FAST, audit()).replayed == 1
     captured = sent_again(local_desk)
     local_desk.take_in(captured, captured, limits=one)
     before = states(local_desk)

@@ -12,14 +12,14 @@ from tasks.plan import RefusedUnit
 from tasks.records import DeadLetter
 from tasks.subject_index import SubjectIndex
 from worker.broker import messages
-from worker.broker.provenance import Evidence, Voucher
+from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.publisher import Message
 from worker.intake import dead_letters
 from worker.intake.authorization import Denied, Rule
 from worker.operations.republishing import replay_message
 
 NOW: Final = datetime(2026, 11, 26, 12, tzinfo=UTC)
-VOUCHER: Final = Voucher(b"subject-key-of-a-unit-test-0123456789", lambda: NOW)
+MAC: Final = ProvenanceMac(b"subject-key-of-a-unit-test-0123456789", lambda: NOW)
 SUBJECTS: Final = SubjectIndex(b"k" * 32)
 DATA: Final = {"sub_id": {"format": "opaque", "id": "ada"}}
 ATTRIBUTES: Final = {"ce-specversion": "1.0", "ce-id": "e1", "ce-source": "urn:hr", "ce-type": "user.disabled"}
@@ -54,20 +54,20 @@ def event() -> UserDisabled:
     return found
 
 
-def of_unit(evidence: Evidence) -> DeadLetter:
+def of_unit(provenance: Provenance) -> DeadLetter:
     """The letter of its part at one provider."""
     [letter] = dead_letters.of_units(
-        event(), [RefusedUnit("x", Reason.ROUTE_UNKNOWN_PROVIDER)], evidence, NOW, SUBJECTS
+        event(), [RefusedUnit("x", Reason.ROUTE_UNKNOWN_PROVIDER)], provenance, NOW, SUBJECTS
     )
     return letter
 
 
-MAKERS: Final[Mapping[str, Callable[[Evidence], DeadLetter]]] = {
-    "refused": lambda evidence: dead_letters.of_refused(REFUSAL, evidence, NOW),
-    "denied": lambda evidence: dead_letters.of_denied(Denied(Rule.USER, "/source", "hr", event()), evidence, NOW),
-    "held_back": lambda evidence: dead_letters.of_held_back(event(), evidence, NOW, SUBJECTS),
+MAKERS: Final[Mapping[str, Callable[[Provenance], DeadLetter]]] = {
+    "refused": lambda provenance: dead_letters.of_refused(REFUSAL, provenance, NOW),
+    "denied": lambda provenance: dead_letters.of_denied(Denied(Rule.USER, "/source", "hr", event()), provenance, NOW),
+    "held_back": lambda provenance: dead_letters.of_held_back(event(), provenance, NOW, SUBJECTS),
     "unit": of_unit,
-    "given_up": lambda evidence: dead_letters.of_given_up(event(), evidence, Reason.BROKER_EXPIRED, NOW, {}),
+    "given_up": lambda provenance: dead_letters.of_given_up(event(), provenance, Reason.BROKER_EXPIRED, NOW, {}),
 }
 
 
@@ -79,4 +79,4 @@ def headers(**changed: object) -> dict[str, Any]:
 
 def replayed(letter: DeadLetter) -> Message:
     """The message that replays *letter*."""
-    return replay_message(letter, NOW, dict.fromkeys(Lane, timedelta(hours=1)), VOUCHER)
+    return replay_message(letter, NOW, dict.fromkeys(Lane, timedelta(hours=1)), MAC)

@@ -15,7 +15,7 @@ from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS
 from tasks.subject_index import SubjectIndex
 from worker.broker import messages, topology
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher
 from worker.intake.alarm import Alarm
 from worker.intake.authorization import Admission, Denied, Granted, Rule
@@ -24,7 +24,7 @@ from worker.intake.signing import generate_signing_key, sign
 from worker.settings.sources import SourceSettings
 
 SOURCE: Final = "urn:test:idp"
-VOUCHER: Final = Voucher(b"subject-key-of-a-unit-test-0123456789")
+MAC: Final = ProvenanceMac(b"subject-key-of-a-unit-test-0123456789")
 KEY: Final = generate_signing_key("k1")
 ISSUED: Final = {"format": "iss_sub", "iss": "https://idp.example.com", "sub": "ada"}
 ACME: Final = {"format": "complex", "user": ISSUED, "tenant": {"format": "opaque", "id": "acme"}}
@@ -60,7 +60,7 @@ def judged(published: Message, *sources: SourceSettings, user: str | None = None
     )
     assert not isinstance(event, InvalidEvent)
     admission = Admission({each.source: each for each in sources}, proves_users=proves_users)
-    verdict = admission.judge(event, VOUCHER.evidence(arrived))
+    verdict = admission.judge(event, MAC.verify(arrived))
     return verdict.rule if isinstance(verdict, Denied) else verdict
 
 
@@ -115,10 +115,10 @@ def test_who_said_what_is_refused_is_proved_or_not(
     intake = Intake(
         Catalogue({}, {}, SubjectIndex(b"k" * 32)),
         Publisher(lambda: pytest.fail("nothing is published")),
-        Controls(VOUCHER, admission, cast("Any", None), cast("Any", None)),
+        Controls(MAC, admission, cast("Any", None), cast("Any", None)),
     )
-    evidence, found = intake.read(arrived)
-    [told] = intake.publications(cast("Any", found), evidence, None)
+    provenance, found = intake.read(arrived)
+    [told] = intake.publications(cast("Any", found), provenance, None)
     assert told.exchange == (topology.DEAD if is_proved else topology.UNPROVED).name
 
 
@@ -133,7 +133,7 @@ def test_a_user_that_no_broker_compared_proves_nothing() -> None:
     """On the embedded broker everybody can write any `user_id`."""
     source = SourceSettings(source=SOURCE, users=frozenset({"idp"}))
     assert judged(said(body()), source, user="idp", proves_users=False) is Rule.USER
-    vouched = VOUCHER.put_on(said(body(), **{messages.USER: "idp"}))
+    vouched = MAC.sign(said(body(), **{messages.USER: "idp"}))
     assert judged(vouched, source, proves_users=False) is Rule.USER
 
 
@@ -217,12 +217,12 @@ def test_an_event_reaches_no_provider_that_its_source_may_not_name() -> None:
     source = SourceSettings(source=SOURCE, trusted=True, providers=frozenset({"genesys"}))
     for sources, reached in (({"idp": source}, {"genesys"}), ({}, set(instances))):
         admission = Admission(sources, proves_users=False)
-        controls = Controls(VOUCHER, admission, cast("Any", None), cast("Any", None))
+        controls = Controls(MAC, admission, cast("Any", None), cast("Any", None))
         intake = Intake(catalogue, Publisher(lambda: pytest.fail("nothing is published")), controls)
-        evidence, found = intake.read(event)
+        provenance, found = intake.read(event)
         calls = [
             each
-            for each in intake.publications(found, evidence, intake.plan(found))
+            for each in intake.publications(found, provenance, intake.plan(found))
             if each.exchange == topology.CALLS.name
         ]
         assert {each.routing_key.partition(".")[0] for each in calls} == reached
@@ -242,16 +242,21 @@ def test_a_token_where_a_proof_should_be_is_not_kept(name: str) -> None:
     token = "eyJhbGciOiJub25lIn0.c2VjcmV0.c2ln"
     headers = {messages.SIGNATURE: token} if name == messages.SIGNATURE else {}
     arrived: Any = Arrived(said(body(), **headers), user=token if name == "user_id" else None)
-    assert token not in repr(VOUCHER.evidence(arrived).carried)
+    assert token not in repr(MAC.verify(arrived).carried)
 
 
 @pytest.mark.parametrize("voucher", [None, "", "x", "é\udcff", 5, True, b"x", ["x"]])
 def test_a_header_of_ours_is_not_believed_of_a_producer(voucher: object) -> None:
     """Who is not of this installation cannot name a user, a door, a replay."""
     forged: Any = Arrived(said(body(), **FORGERIES, **({messages.VOUCHER: voucher} if voucher is not None else {})))
-    evidence = VOUCHER.evidence(forged)
-    assert (evidence.user, evidence.through_door, evidence.replays, evidence.only_provider) == (None, False, 0, None)
-    assert evidence.headers == {}
+    provenance = MAC.verify(forged)
+    assert (provenance.user, provenance.through_door, provenance.replays, provenance.only_provider) == (
+        None,
+        False,
+        0,
+        None,
+    )
+    assert provenance.headers == {}
 
 
 @pytest.mark.parametrize("junk", ["\udc80", "a\nb", "x" * 2000, b"x", 5, {"a": 1}, None])
@@ -259,8 +264,8 @@ def test_a_signature_that_is_no_line_of_text_is_none(junk: object) -> None:
     """It would go into the dead letter of the refused event, and surrogates are no UTF-8."""
     arrived: Any = Arrived(said(body(), **{messages.SIGNATURE: junk}))
     arrived.properties = {"user_id": junk}
-    evidence = VOUCHER.evidence(arrived)
-    assert (evidence.signature, evidence.user, evidence.headers) == (None, None, {})
+    provenance = MAC.verify(arrived)
+    assert (provenance.signature, provenance.user, provenance.headers) == (None, None, {})
 
 
 @pytest.mark.parametrize(
@@ -276,18 +281,18 @@ def test_a_signature_that_is_no_line_of_text_is_none(junk: object) -> None:
 )
 def test_a_voucher_is_good_for_one_message_only(change: dict[str, Any]) -> None:
     """A producer that could read a queue cannot put it on something else."""
-    vouched = VOUCHER.put_on(said(body(), **{messages.USER: "idp"}))
+    vouched = MAC.sign(said(body(), **{messages.USER: "idp"}))
     good: Any = Arrived(vouched)
-    assert VOUCHER.evidence(good).user == "idp"
+    assert MAC.verify(good).user == "idp"
     stolen: Any = Arrived(replace(vouched, **change | {"headers": {**vouched.headers, **change.get("headers", {})}}))
-    assert VOUCHER.evidence(stolen).user is None
-    assert Voucher(b"another installation").evidence(good).user is None
+    assert MAC.verify(stolen).user is None
+    assert ProvenanceMac(b"another installation").verify(good).user is None
 
 
 def moved(arrived: Any) -> Message:
     """Its copy for another queue."""
     copy = Message("revocation.events.routine", "session.ended", arrived.body, content_type=arrived.content_type)
-    return VOUCHER.moved(arrived, copy)
+    return MAC.carry_over(arrived, copy)
 
 
 @pytest.mark.parametrize("headers", [{}, FORGERIES, FORGERIES | {messages.VOUCHER: "0" * 64}])
@@ -296,7 +301,7 @@ def test_a_message_that_we_move_proves_as_much_as_before_and_no_more(headers: di
     proofs = {messages.SIGNATURE: "a..b", "ce-note": "n", "x-other": 7}
     before: Any = Arrived(said(body(), **headers, **proofs), user="mallory")
     copy: Any = Arrived(moved(before), user="intake")
-    told, now = VOUCHER.evidence(before), VOUCHER.evidence(copy)
+    told, now = MAC.verify(before), MAC.verify(copy)
     assert (now.user, now.signature, now.is_binary) == ("mallory", "a..b", True)
     assert (now.through_door, now.replays, now.only_provider) == (False, 0, None)
     assert now.headers == told.headers
@@ -307,28 +312,28 @@ def test_a_message_without_a_user_has_none_after_it_was_moved() -> None:
     """Nor that of the process which moves it; no voucher is spent on nobody."""
     before: Any = Arrived(said(body(), **FORGERIES))
     copy: Any = Arrived(moved(before))
-    assert VOUCHER.evidence(copy).user is None
+    assert MAC.verify(copy).user is None
     assert not any(name.startswith("x-revocation") for name in copy.headers)
 
 
 def test_a_replay_that_we_move_is_still_that_replay() -> None:
     """Its voucher speaks for it as it is."""
-    replay = VOUCHER.put_on(said(body(), **FORGERIES))
+    replay = MAC.sign(said(body(), **FORGERIES))
     copy: Any = Arrived(moved(Arrived(replay, user="operator")), user="intake")
-    evidence = VOUCHER.evidence(copy)
-    assert (evidence.user, evidence.through_door, evidence.replays) == ("idp", True, 1)
-    assert evidence.only_provider == "genesys"
+    provenance = MAC.verify(copy)
+    assert (provenance.user, provenance.through_door, provenance.replays) == ("idp", True, 1)
+    assert provenance.only_provider == "genesys"
 
 
 def test_the_user_who_replays_is_not_who_said_it() -> None:
     """An operator's own broker user makes nobody's event true."""
-    vouched: Any = Arrived(VOUCHER.put_on(said(body(), **{messages.REPLAYS: 1})), user="idp")
-    assert VOUCHER.evidence(vouched).user is None
+    vouched: Any = Arrived(MAC.sign(said(body(), **{messages.REPLAYS: 1})), user="idp")
+    assert MAC.verify(vouched).user is None
 
 
 def test_what_came_through_the_door_is_proved_but_not_unlimited(keys: Path) -> None:
     """Its publisher could have written provider calls; a listed source's limits hold all the same."""
-    through = VOUCHER.put_on(said(body(), **{messages.DOOR: True}))
+    through = MAC.sign(said(body(), **{messages.DOOR: True}))
     assert judged(through) == Granted()
     assert judged(through, SourceSettings(source=SOURCE, keys=keys)) == Granted()
     assert judged(through, SourceSettings(source=SOURCE, keys=keys, types=frozenset({"session.ended"}))) is Rule.TYPE
@@ -336,7 +341,7 @@ def test_what_came_through_the_door_is_proved_but_not_unlimited(keys: Path) -> N
 
 def test_a_replayed_part_needs_its_provider_allowed() -> None:
     """Where the settings were narrowed since, the part is not quietly planned as nothing."""
-    replayed = VOUCHER.put_on(said(body(), **{messages.REPLAY_PROVIDER: "wibmo"}))
+    replayed = MAC.sign(said(body(), **{messages.REPLAY_PROVIDER: "wibmo"}))
     source = SourceSettings(source=SOURCE, trusted=True, providers=frozenset({"genesys"}))
     assert judged(replayed, source) is Rule.PROVIDER
 

@@ -13,7 +13,7 @@ from malformed import Unreadable, unreadable
 
 from worker.broker.amqp_salvage import salvaged
 from worker.broker.embedded.properties import Envelope
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.pyamqp import _properties, is_readable
 from worker.intake.authorization import Admission
 from worker.intake.dedup import Arrival
@@ -113,7 +113,7 @@ def test_an_event_beside_a_header_that_cannot_be_read_is_let_in(bad: bytes) -> N
     )
     source = SourceSettings(source=str(attributes["ce-source"]), users=frozenset({"guest"}))
     nothing: Any = None
-    controls = Controls(Voucher(b"k" * 32), Admission({"hr": source}, proves_users=True), nothing, nothing)
+    controls = Controls(ProvenanceMac(b"k" * 32), Admission({"hr": source}, proves_users=True), nothing, nothing)
     found = Intake(nothing, nothing, controls).read(message)[-1]
     assert isinstance(found, Arrival)
 

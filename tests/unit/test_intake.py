@@ -16,7 +16,7 @@ from tasks.providers import KINDS
 from tasks.subject_index import SubjectIndex
 from worker.broker import topology
 from worker.broker.messages import CLOUDEVENTS_JSON
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Disconnected, Message, PublishError, Refused, Unconfirmed, Unroutable
 from worker.database.thread import DatabaseThread
 from worker.intake import dedup_store
@@ -110,7 +110,7 @@ def start(tmp_path: Path, ledger: Ledger, broker: Broker) -> Iterator[Start]:
         limits = Limits(600, dict.fromkeys(FEW, many), dict.fromkeys(FEW, many), {})
         gate = FloodGate(desks[-1], limits)
         memory = Memory(desks[-1], ages, timedelta(days=30))
-        controls = Controls(Voucher(b"k" * 32), Admission({}, proves_users=False), memory, gate)
+        controls = Controls(ProvenanceMac(b"k" * 32), Admission({}, proves_users=False), memory, gate)
         instances = {"genesys": Instance("genesys", KINDS["genesys"])}
         catalogue = Catalogue(instances, dict.fromkeys(Lane, timedelta(hours=1)), SUBJECTS)
         publisher: Any = broker

@@ -12,12 +12,12 @@ from tasks.call import Lane, Operation, ProviderCall
 from tasks.events import MAX_BODY
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call
 from worker.broker import messages, topology
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.ledger import LedgerRefused, LedgerUnavailable
 from worker.operations.republishing import replay_message
 from worker.recorder import Record, Recorder, read
 
-VOUCHER = Voucher(b"subject-key-of-a-unit-test")
+MAC = ProvenanceMac(b"subject-key-of-a-unit-test")
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 CALL = ProviderCall(
     call_id="c-1",
@@ -61,7 +61,7 @@ def died(queue: str, reason: str) -> list[dict[str, Any]]:
 def test_a_call_the_broker_gave_up_keeps_all_that_a_replay_needs(reason: str, expected: str) -> None:
     """It crashed its process too often, or its task raised: the call itself is in the dead letter."""
     message = Delivered(messages.call(CALL).body, topology.DEAD.name, **{"x-death": died("revocation.calls.x", reason)})
-    letter = read(message, VOUCHER)
+    letter = read(message, MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason, letter.call) == ("call", expected, CALL)
 
@@ -73,13 +73,13 @@ def test_the_sessions_that_a_given_up_call_was_to_cover_die_with_it_each_by_itse
     ledger: Any = FussyLedger(ValueError())
     history = died("revocation.calls.x", "delivery_limit")
     message: Any = Delivered(messages.call(call).body, topology.DEAD.name, **{"x-death": history})
-    assert Recorder(ledger, VOUCHER).handle([message]) == []
+    assert Recorder(ledger, MAC).handle([message]) == []
     assert [(letter.call, letter.reason) for letter in ledger.taken] == [
         (each, "broker.delivery_limit") for each in (CALL, *covered)
     ]
     assert len({letter.dead_letter_id for letter in ledger.taken}) == len(ledger.taken)
     assert {letter.detail.get("covered_by") for letter in ledger.taken[1:]} == {CALL.call_id}
-    assert all(VOUCHER.letters.covers(letter) for letter in ledger.taken)
+    assert all(MAC.letters.verify(letter) for letter in ledger.taken)
 
 
 EVENT = {
@@ -97,7 +97,7 @@ def lost_event(reason: str = "expired", body: object = EVENT, **headers: Any) ->
     """What the recorder makes of an event that the broker gave up in the intake's queue."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     letter = read(
-        Delivered(content, topology.DEAD.name, **{"x-death": died("revocation.intake", reason), **headers}), VOUCHER
+        Delivered(content, topology.DEAD.name, **{"x-death": died("revocation.intake", reason), **headers}), MAC
     )
     assert isinstance(letter, DeadLetter)
     return letter
@@ -122,17 +122,17 @@ def test_an_event_the_broker_gave_up_tells_why_and_which_it_was(
     assert (letter.kind, letter.reason, letter.detail) == ("event", expected, {"queue": "revocation.intake"})
     assert (letter.source, letter.event_id, letter.event_type) == ("urn:hr", "e-1", "user.disabled")
     assert letter.occurred_at == NOW
-    assert VOUCHER.letters.covers(letter)
-    assert replay_message(letter, NOW, {}, VOUCHER).body == json.dumps(body).encode()
+    assert MAC.letters.verify(letter)
+    assert replay_message(letter, NOW, {}, MAC).body == json.dumps(body).encode()
 
 
 def test_an_event_that_was_replayed_and_given_up_is_a_death_of_that_replay() -> None:
     """Else it stays `replayed` in the ledger for ever, and nobody sees it."""
     first = lost_event()
-    again = replay_message(first.model_copy(update={"replays": 1, "mac": None}), NOW, {}, VOUCHER)
+    again = replay_message(first.model_copy(update={"replays": 1, "mac": None}), NOW, {}, MAC)
     assert messages.REPLAYS not in again.headers, "nobody vouches for it"
-    signed = VOUCHER.letters.put_on(first.model_copy(update={"replays": 1}))
-    letter = lost_event("delivery_limit", **replay_message(signed, NOW, {}, VOUCHER).headers)
+    signed = MAC.letters.sign(first.model_copy(update={"replays": 1}))
+    letter = lost_event("delivery_limit", **replay_message(signed, NOW, {}, MAC).headers)
     assert (letter.replays, letter.dead_letter_id) == (2, first.dead_letter_id)
 
 
@@ -163,7 +163,7 @@ def test_the_broker_tells_when_a_message_died(queue: str, body: bytes) -> None:
     told = NOW.replace(tzinfo=None)
     for time, expected in ((told, NOW), (NOW, NOW), (None, None), ("x", None), (datetime(1, 1, 1), None)):  # noqa: DTZ001 - as py-amqp reads it
         death = {"queue": queue, "reason": "expired", "count": 1, "time": time}
-        letter = read(Delivered(body, topology.DEAD.name, **{"x-death": [death]}), VOUCHER)
+        letter = read(Delivered(body, topology.DEAD.name, **{"x-death": [death]}), MAC)
         assert isinstance(letter, DeadLetter)
         if expected:
             assert letter.at == expected
@@ -173,9 +173,7 @@ def test_the_broker_tells_when_a_message_died(queue: str, body: bytes) -> None:
 
 def test_an_event_the_broker_gave_up_keeps_its_body() -> None:
     """It crashed the intake again and again: an operator can replay it after the fix."""
-    letter = read(
-        Delivered(b"{}", topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")}), VOUCHER
-    )
+    letter = read(Delivered(b"{}", topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")}), MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason, letter.body) == ("event", "broker.delivery_limit", "e30=")
 
@@ -184,7 +182,7 @@ def test_an_event_the_broker_gave_up_keeps_its_body() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"kind":"call"}', b'{"kind":"outcome","token":"x"}', b"\xff"])
 def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes, exchange: str) -> None:
     """Nobody knows what it holds: its hash and size are kept, nothing is dropped."""
-    letter = read(Delivered(body, exchange), VOUCHER)
+    letter = read(Delivered(body, exchange), MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason) == ("message", "event.invalid_request")
     assert (letter.body, letter.body_size) == (None, len(body))
@@ -194,15 +192,13 @@ def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes
 def test_a_history_that_is_none_is_not_believed(forged: object) -> None:
     """Whoever publishes can write `x-death`; the recorder reads what is a record, and lives."""
     letter = dead_letter_of_call(CALL, "http.5xx", NOW)
-    assert (
-        read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name, **{"x-death": forged}), VOUCHER) == letter
-    )
+    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name, **{"x-death": forged}), MAC) == letter
 
 
 def test_a_record_comes_back_as_it_was_published() -> None:
     """What the worker says is what the ledger is told."""
     letter = dead_letter_of_call(CALL, "http.5xx", NOW)
-    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name), VOUCHER) == letter
+    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name), MAC) == letter
 
 
 class FussyLedger:
@@ -226,7 +222,7 @@ def _recorded(ledger: FussyLedger) -> tuple[list[Any], Sequence[Any]]:
     """Three outcomes, the second of which is bad, and those that the recorder gives back."""
     bodies = [json.dumps({**_outcome(), "event_id": event_id}).encode() for event_id in ("a", "bad", "b")]
     batch = [Delivered(body, topology.OUTCOMES.name) for body in bodies]
-    return batch, Recorder(ledger, VOUCHER).handle(batch)  # type: ignore[arg-type] # a stand-in for the ledger
+    return batch, Recorder(ledger, MAC).handle(batch)  # type: ignore[arg-type] # a stand-in for the ledger
 
 
 @pytest.mark.parametrize(
@@ -261,7 +257,7 @@ def test_a_content_type_that_is_none_stops_nobody(content_type: Any) -> None:
     """Whatever a message says of itself; the broker's own is at most 255 bytes of text."""
     message = Delivered(b"{", topology.OUTCOMES.name)
     message.content_type = content_type
-    letter = read(message, VOUCHER)
+    letter = read(message, MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.content_type, letter.body_size) == (None, 1)
 
@@ -270,7 +266,7 @@ def test_an_event_that_is_too_large_and_crashed_the_intake_is_told_of_without_it
     """No event of that size is ever taken, so no replay needs it."""
     body = b" " * (MAX_BODY + 3)  # base64 counts in threes
     message = Delivered(body, topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")})
-    letter = read(message, VOUCHER)
+    letter = read(message, MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.body, letter.body_size) == (None, len(body))
 

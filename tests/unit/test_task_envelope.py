@@ -12,7 +12,7 @@ from tasks.records import DeadLetter
 from tasks.revocations import call_for
 from worker import broker
 from worker.broker import messages
-from worker.broker.unreadable import unreadable
+from worker.broker.messages import unreadable_letter
 from worker.engine.message_check import TaskEnvelope
 
 TABLE = malformed(Path("never-made"))
@@ -79,7 +79,7 @@ def test_there_are_forty_of_them_and_each_is_another() -> None:
 def letter(case: Malformed, **headers: Any) -> DeadLetter:
     """What is told of that message when the broker has added *headers*."""
     made = case.envelope("jwe")
-    return unreadable(delivered(Envelope(b"[]", {**case.headers, **headers}, made.content_type)), case.reason)
+    return unreadable_letter(delivered(Envelope(b"[]", {**case.headers, **headers}, made.content_type)), case.reason)
 
 
 def test_each_has_a_dead_letter_of_its_own_however_often_it_is_delivered() -> None:
@@ -92,7 +92,9 @@ def test_each_has_a_dead_letter_of_its_own_however_often_it_is_delivered() -> No
 
 def test_a_dead_letter_of_a_malformed_message_keeps_nothing_of_it() -> None:
     """Nobody knows what it holds: hash and size are enough to recognise it."""
-    made = unreadable(delivered(Envelope(b'{"token": "secret-of-somebody"}', {"task": "secret-task"})), "task.unknown")
+    made = unreadable_letter(
+        delivered(Envelope(b'{"token": "secret-of-somebody"}', {"task": "secret-task"})), "task.unknown"
+    )
     assert "secret" not in made.model_dump_json()
     assert made.body_size == 31
 
@@ -100,5 +102,5 @@ def test_a_dead_letter_of_a_malformed_message_keeps_nothing_of_it() -> None:
 def test_a_token_in_a_content_type_is_not_kept() -> None:
     """A producer writes there what it likes; what stands there otherwise is kept."""
     token, kept = (Envelope(b"[]", {}, kind) for kind in ("text/plain; x=eyJhbGciOiJub25lIn0.e30.c2ln", "text/plain"))
-    assert "eyJ" not in unreadable(delivered(token), "task.not_json").model_dump_json()
-    assert unreadable(delivered(kept), "task.not_json").content_type == "text/plain"
+    assert "eyJ" not in unreadable_letter(delivered(token), "task.not_json").model_dump_json()
+    assert unreadable_letter(delivered(kept), "task.not_json").content_type == "text/plain"

@@ -20,7 +20,7 @@ from tasks.providers import KINDS
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call, outcome_of_call
 from tasks.revocations import revoke
 from tasks.subject_index import SubjectIndex
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.intake.dedup import Arrival, Memory
 from worker.ledger import DeadLetterRow, DeadLetterState
 from worker.operations.replay_rules import plan_replay
@@ -148,8 +148,8 @@ def test_no_time_in_a_record_a_letter_or_a_replay_raises(made: ProviderCall, at:
     """What is told of a call is written, read back and reckoned with; its replay has a budget, whatever that is."""
     told = outcome_of_call(made, State.ACCEPTED, at, 1, next_attempt_at=at)
     assert CallOutcome.model_validate_json(told.model_dump_json()).exposure_seconds == told.exposure_seconds
-    voucher = Voucher(b"k" * 32)
-    kept = voucher.letters.put_on(dead_letter_of_call(made, Reason.HTTP_5XX, at))
+    voucher = ProvenanceMac(b"k" * 32)
+    kept = voucher.letters.sign(dead_letter_of_call(made, Reason.HTTP_5XX, at))
     letter = DeadLetter.model_validate_json(kept.model_dump_json())
     replay = replay_message(letter, at, dict.fromkeys(Lane, budget), voucher)
     assert json.loads(replay.body)[0][0]["replays"] == 1

@@ -10,11 +10,11 @@ from typing import Any, Final, cast
 import pytest
 from letter_examples import (
     DATA,
+    MAC,
     MAKERS,
     NOW,
     REFUSAL,
     TIMED,
-    VOUCHER,
     again,
     arrived,
     event,
@@ -25,8 +25,7 @@ from letter_examples import (
 from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.records import DeadLetter, dead_letter_of_call
 from worker.broker import messages
-from worker.broker.letter_mac import LetterMac
-from worker.broker.provenance import VOUCHER_LIFE, Voucher
+from worker.broker.provenance import VOUCHER_LIFE, LetterMac, ProvenanceMac
 from worker.intake import dead_letters
 from worker.intake.authorization import Admission, Denied, Granted, Rule
 from worker.intake.dedup import Arrival
@@ -50,7 +49,7 @@ CALL: Final = ProviderCall(
 )
 LETTERS: Final[Mapping[str, DeadLetter]] = {
     "call": dead_letter_of_call(CALL, "http.5xx", NOW, {"code": "x"}),
-    **{name: make(VOUCHER.evidence(arrived())) for name, make in MAKERS.items()},
+    **{name: make(MAC.verify(arrived())) for name, make in MAKERS.items()},
 }
 # Something else of each field, for whatever letter.
 OTHERWISE: Final[Mapping[str, Any]] = {
@@ -87,13 +86,13 @@ OTHERWISE: Final[Mapping[str, Any]] = {
 @pytest.mark.parametrize("field", DeadLetter.model_fields)
 def test_a_letter_that_was_changed_in_any_field_is_not_vouched_for(name: str, field: str) -> None:
     """Whoever can write the ledger has no key to make its MAC."""
-    letter = VOUCHER.letters.put_on(LETTERS[name])
+    letter = MAC.letters.sign(LETTERS[name])
     changed = letter.model_copy(update={field: OTHERWISE[field]})
     if changed == letter:
         changed = letter.model_copy(update={field: DeadLetter.model_fields[field].get_default()})
     assert changed != letter
-    assert VOUCHER.letters.covers(letter)
-    assert not VOUCHER.letters.covers(changed)
+    assert MAC.letters.verify(letter)
+    assert not MAC.letters.verify(changed)
     with pytest.raises(ValueError, match="not as a process of ours made it"):
         replayed(changed)
 
@@ -101,11 +100,11 @@ def test_a_letter_that_was_changed_in_any_field_is_not_vouched_for(name: str, fi
 @pytest.mark.parametrize("name", LETTERS)
 def test_a_letter_keeps_its_mac_on_every_way_it_goes(name: str) -> None:
     """As a message, as the ledger's document, and back; another installation made another."""
-    letter = VOUCHER.letters.put_on(LETTERS[name])
+    letter = MAC.letters.sign(LETTERS[name])
     for document in (letter.model_dump_json(), letter.model_dump_json(exclude_defaults=True)):
-        assert VOUCHER.letters.covers(DeadLetter.model_validate_json(document))
-    assert not LetterMac(b"another installation").covers(letter)
-    assert not VOUCHER.letters.covers(LETTERS[name])
+        assert MAC.letters.verify(DeadLetter.model_validate_json(document))
+    assert not LetterMac(b"another installation").verify(letter)
+    assert not MAC.letters.verify(LETTERS[name])
 
 
 @pytest.mark.parametrize("headers_of", [{}, {messages.DOOR: True}, {messages.USER: "hr", messages.DOOR: True}])
@@ -114,8 +113,8 @@ def test_a_letter_without_a_mac_is_replayed_as_a_claim_alone(headers_of: dict[st
     bare = LETTERS["refused"].model_copy(update={"headers": LETTERS["refused"].headers | headers_of})
     message = replayed(bare)
     assert set(message.headers) == {*TIMED, messages.SIGNATURE}
-    evidence = VOUCHER.evidence(again(message))
-    assert (evidence.user, evidence.through_door, evidence.replays) == ("operator", False, 0)
+    provenance = MAC.verify(again(message))
+    assert (provenance.user, provenance.through_door, provenance.replays) == ("operator", False, 0)
 
 
 @pytest.mark.parametrize("name", ["call", "unit", "held_back"])
@@ -139,13 +138,13 @@ OURS: Final = {
 @pytest.mark.parametrize("value", [None, "other", 2, False])
 def test_a_voucher_dies_with_each_header_that_is_changed(name: str, value: object) -> None:
     """One at a time, taken away or replaced: what is left is anybody's message."""
-    vouched = VOUCHER.put_on(messages.event(b"{}", "user.disabled", headers=OURS | {"ce-id": "e1"}))
+    vouched = MAC.sign(messages.event(b"{}", "user.disabled", headers=OURS | {"ce-id": "e1"}))
     changed = {**vouched.headers, name: value}
     changed = {each: told for each, told in changed.items() if told is not None}
-    evidence = VOUCHER.evidence(again(replace(vouched, headers=changed)))
-    told = (evidence.user, evidence.through_door, evidence.replays, evidence.only_provider, evidence.letter)
+    provenance = MAC.verify(again(replace(vouched, headers=changed)))
+    told = (provenance.user, provenance.through_door, provenance.replays, provenance.only_provider, provenance.letter)
     assert told == ("operator", False, 0, None, None)
-    assert (evidence.vouched_at, evidence.voucher_expired) == (None, False)
+    assert (provenance.vouched_at, provenance.voucher_expired) == (None, False)
 
 
 @pytest.mark.parametrize("ours", [{messages.DOOR: True}, {messages.REPLAYS: 1, messages.USER: "hr"}])
@@ -162,18 +161,18 @@ def test_a_voucher_dies_with_each_header_that_is_changed(name: str, value: objec
 def test_a_voucher_lives_for_some_hours(ours: dict[str, Any], age: timedelta, is_let_in: bool) -> None:  # noqa: FBT001 - a table
     """Of the door and of a replay; what it proved is kept in the dead letter, for an operator who wants it still."""
     body = json.dumps(DATA).encode()
-    old = Voucher(b"subject-key-of-a-unit-test-0123456789", lambda: NOW - age)
-    published = old.put_on(messages.event(body, "x", content_type="application/json", headers=TIMED | ours))
-    evidence = VOUCHER.evidence(again(published))
+    old = ProvenanceMac(b"subject-key-of-a-unit-test-0123456789", lambda: NOW - age)
+    published = old.sign(messages.event(body, "x", content_type="application/json", headers=TIMED | ours))
+    provenance = MAC.verify(again(published))
     source = SourceSettings(source="urn:hr", users=frozenset({"hr"}))
-    verdict = Admission({"hr": source}, proves_users=True).judge(event(), evidence)
+    verdict = Admission({"hr": source}, proves_users=True).judge(event(), provenance)
     if is_let_in:
         assert verdict == Granted()
     else:
         assert isinstance(verdict, Denied)
         assert (verdict.rule, verdict.listed_as) == (Rule.VOUCHER, "hr")
-        kept = dead_letters.of_denied(verdict, evidence, NOW)
-        fresh = dead_letters.of_denied(verdict, replace(evidence, voucher_expired=False), NOW)
+        kept = dead_letters.of_denied(verdict, provenance, NOW)
+        fresh = dead_letters.of_denied(verdict, replace(provenance, voucher_expired=False), NOW)
         assert kept.dead_letter_id != fresh.dead_letter_id, "it may be a stranger's copy"
         assert {name: kept.headers[name] for name in ours if name in kept.headers} == {
             name: value for name, value in ours.items() if name != messages.REPLAYS
@@ -184,18 +183,18 @@ def test_a_voucher_of_a_version_that_wrote_no_time_is_expired() -> None:
     """It may be as old as it likes; what it proves is kept."""
     headers = {messages.DOOR: True}
     bare = messages.event(
-        b"{}", "x", headers={**headers, messages.VOUCHER: VOUCHER._mac(b"{}", messages.CLOUDEVENTS_JSON, headers)}
+        b"{}", "x", headers={**headers, messages.VOUCHER: MAC._mac(b"{}", messages.CLOUDEVENTS_JSON, headers)}
     )
-    evidence = VOUCHER.evidence(again(bare))
-    assert (evidence.through_door, evidence.voucher_expired) == (True, True)
+    provenance = MAC.verify(again(bare))
+    assert (provenance.through_door, provenance.voucher_expired) == (True, True)
 
 
 def test_a_token_in_clear_is_kept_by_no_letter() -> None:
     """Neither as a proof nor as a content type."""
     for change in ({"user": TOKEN}, {"headers": headers(x_revocation_signature=TOKEN)}, {"content_type": TOKEN}):
-        letter = VOUCHER.letters.put_on(dead_letters.of_refused(REFUSAL, VOUCHER.evidence(arrived(**change)), NOW))
+        letter = MAC.letters.sign(dead_letters.of_refused(REFUSAL, MAC.verify(arrived(**change)), NOW))
         assert TOKEN not in letter.model_dump_json()
-        assert VOUCHER.letters.covers(letter)
+        assert MAC.letters.verify(letter)
 
 
 def test_the_intake_hands_over_all_that_makes_a_replay_one_of_its_own() -> None:
@@ -204,8 +203,8 @@ def test_the_intake_hands_over_all_that_makes_a_replay_one_of_its_own() -> None:
     body = json.dumps(DATA).encode()
     told = messages.event(body, "user.disabled", content_type="application/json", headers=TIMED | ours)
     source = SourceSettings(source="urn:hr", trusted=True, providers=frozenset({"genesys"}))
-    controls = Controls(VOUCHER, Admission({"hr": source}, proves_users=True), cast("Any", None), cast("Any", None))
+    controls = Controls(MAC, Admission({"hr": source}, proves_users=True), cast("Any", None), cast("Any", None))
     intake = Intake(cast("Any", None), cast("Any", None), controls)
-    _, arrival = intake.read(again(VOUCHER.put_on(told)))
+    _, arrival = intake.read(again(MAC.sign(told)))
     assert isinstance(arrival, Arrival)
     assert arrival == Arrival(arrival.event, 3, "genesys", frozenset({"genesys"}), "l-1", NOW)

@@ -9,8 +9,8 @@ from worker.broker.connection import (
     encryption,
     is_embedded,
     let_acks_arrive,
-    patience,
     prepare,
+    socket_timeouts,
     user,
 )
 
@@ -23,7 +23,7 @@ __all__ = [
     "encryption",
     "is_embedded",
     "let_acks_arrive",
-    "patience",
     "prepare",
+    "socket_timeouts",
     "user",
 ]

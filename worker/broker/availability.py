@@ -1,4 +1,4 @@
-"""Whether the broker serves this process, as an operator is told of it: once that it is away, once that it is back."""
+"""Whether a service that this process needs is there: logged once when it goes away, and once when it is back."""
 
 from __future__ import annotations
 
@@ -8,32 +8,52 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
-STEADY: Final = 10.0  # seconds that a broker must serve us to be back: one may let us in, and then serve nobody
+STEADY_AFTER: Final = 10.0  # seconds that a broker must serve us to be back: it may accept a connection and no more
 
 
-class Reachability:
-    """Of one consumer's connection."""
+class Availability:
+    """Logs the events *away* and *back* to *log* as warnings: each once, however often the service fails between."""
+
+    def __init__(self, log: logging.Logger, away: str, back: str) -> None:
+        self._log, self._away, self._back = log, away, back
+        self.is_away = False
+
+    def lost(self, error: Exception) -> None:
+        """To be called whenever the service fails."""
+        if not self.is_away:
+            self._log.warning(self._away, extra={"error": str(error)})
+        self.is_away = True
+
+    def found(self) -> None:
+        """To be called whenever the service answers."""
+        if self.is_away:
+            self._log.warning(self._back)
+        self.is_away = False
+
+
+class BrokerAvailability:
+    """The same of the broker of one consumer, which is back only once it has served us for a while."""
 
     def __init__(self) -> None:
         self._away_since: float | None = None
         self._served_since: float | None = None
 
     def lost(self, error: Exception) -> None:
-        """It is away, or serves us no more."""
+        """To be called when the connection fails."""
         self._served_since = None
         if self._away_since is None:
             self._away_since = time.monotonic()
             logger.warning("broker.unreachable", extra={"error": type(error).__name__, "detail": str(error)})
 
     def found(self) -> None:
-        """It has let us in."""
+        """To be called when the broker has accepted the connection."""
         self._served_since = time.monotonic()
 
     def look(self) -> None:
-        """To be called now and then, while it serves us and while it does not."""
+        """To be called now and then, whether the broker serves us or not."""
         if self._away_since is None or self._served_since is None:
             return
-        if time.monotonic() - self._served_since >= STEADY:
+        if time.monotonic() - self._served_since >= STEADY_AFTER:
             away = round(self._served_since - self._away_since, 1)
             logger.warning("broker.back", extra={"away_seconds": away})
             self._away_since = None

@@ -14,7 +14,7 @@ from kombu import Consumer
 
 from worker import broker, garbage
 from worker.broker import topology
-from worker.broker.availability import Reachability
+from worker.broker.availability import BrokerAvailability
 from worker.broker.publisher import BROKER_ERRORS
 from worker.hangup import with_hangup
 
@@ -62,7 +62,7 @@ class BatchConsumer:
         self._connect, self._providers = connect, providers
         self._stop = stop
         self._lanes = [_Lane(queue, handle) for queue in queues]
-        self._reachability = Reachability()
+        self._reachability = BrokerAvailability()
         self._is_ready = False
 
     def run(self) -> None:
@@ -147,12 +147,6 @@ class BatchConsumer:
             self._is_ready = True
             garbage.freeze()
             logger.info("consumer.ready", extra={"queues": [lane.queue.name for lane in self._lanes]})
-
-
-def body_of(message: Message) -> bytes:
-    """The bytes that arrived."""
-    body: Any = message.body
-    return body if isinstance(body, bytes) else str(body).encode(errors="surrogatepass")
 
 
 def stop_on_signals() -> Stop:

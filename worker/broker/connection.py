@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 HEARTBEAT: Final = 30.0  # seconds; a dead peer is noticed within two
-STALLED: Final = 12.0  # seconds a socket may stand still that should not: a handshake, a write under a memory alarm
+SOCKET_TIMEOUT: Final = 12.0  # seconds for one read or write: of a handshake, or under a memory alarm
 
 ACKS_UNDER_WAY: Final = 0.25  # seconds; 0.02 were enough for 500 acknowledgements on one node
 
@@ -44,7 +44,7 @@ def connect(url: str, tls: TlsSettings = SYSTEM_TRUST) -> Connection:
         ssl=encryption(url, tls),
         connect_timeout=CONNECT_TIMEOUT,
         heartbeat=HEARTBEAT,
-        transport_options=patience(url),
+        transport_options=socket_timeouts(url),
     )
 
 
@@ -57,9 +57,9 @@ def _refuse(_body: bytes) -> bytes:
     raise ValueError("no message of ours is compressed")
 
 
-def patience(url: str) -> dict[str, float]:
+def socket_timeouts(url: str) -> dict[str, float]:
     """The transport's options that bound every blocking read and write, for kombu and Celery alike."""
-    return {} if is_embedded(url) else {"read_timeout": STALLED, "write_timeout": STALLED}
+    return {} if is_embedded(url) else {"read_timeout": SOCKET_TIMEOUT, "write_timeout": SOCKET_TIMEOUT}
 
 
 def let_acks_arrive(connection: Connection) -> None:

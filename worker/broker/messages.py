@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
-from tasks.records import DeadLetters
+from tasks import records
+from tasks.records import DeadLetter, DeadLetters
 from worker.broker import topology
 from worker.broker.publisher import Message
 
 if TYPE_CHECKING:
+    from kombu.message import Message as Delivered
+
     from tasks.call import ProviderCall
-    from tasks.records import CallOutcome, DeadLetter, EventPlanned
+    from tasks.records import CallOutcome, EventPlanned
 
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
 REPLAY_PROVIDER: Final = "x-revocation-provider"  # a replayed event is planned for this provider alone
@@ -26,6 +31,9 @@ VOUCHED_AT: Final = "x-revocation-vouched-at"  # when the voucher was made, in m
 VOUCHER: Final = "x-revocation-voucher"  # a MAC of ours, without which the others of ours are not believed
 SEALED: Final = "(sealed)"  # what Celery shows instead of a task's arguments
 _ORIGIN: Final = f"revoker@{socket.gethostname()}"
+_BROKER_PREFIX: Final = "x-"  # of the broker's own headers, which change with every delivery
+_OUR_PREFIX: Final = "x-revocation-"
+_NO_CALLBACKS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 def call(call: ProviderCall, *, delay: int = 0) -> Message:
@@ -76,11 +84,11 @@ def dead_letters(letters: Iterable[DeadLetter]) -> list[Message]:
 
 
 def _together(letters: Sequence[DeadLetter]) -> Message:
-    told = DeadLetters.of(letters)
+    together = DeadLetters.of(letters)
     return Message(
         topology.DEAD.name,
-        told.kind,
-        told.model_dump_json(exclude_defaults=True).encode(),
+        together.kind,
+        together.model_dump_json(exclude_defaults=True).encode(),
         headers={"x-dead-reason": letters[0].reason},
         correlation_id=letters[0].dead_letter_id,
     )
@@ -101,9 +109,6 @@ def event(
     )
 
 
-_NO_CALLBACKS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-
-
 def _task_headers(name: str, task_id: str, *, retries: int) -> dict[str, object]:
     return {
         "lang": "py",
@@ -118,3 +123,39 @@ def _task_headers(name: str, task_id: str, *, retries: int) -> dict[str, object]
         "ignore_result": True,
         "origin": _ORIGIN,
     }
+
+
+def body_of(message: Delivered) -> bytes:
+    """The bytes that arrived."""
+    body: Any = message.body
+    return body if isinstance(body, bytes) else str(body).encode(errors="surrogatepass")
+
+
+def unreadable_letter(message: Delivered, reason: str, detail: Mapping[str, str] | None = None) -> DeadLetter:
+    """The dead letter of a message that is not ours: its hash and size without its body, which may hold anything.
+
+    Each delivery of one message has the same letter id.
+    """
+    body = body_of(message)
+    return DeadLetter(
+        kind="message",
+        dead_letter_id=records.dead_letter_id("message", records.digest(body, _sent_with(message))),
+        reason=reason,
+        at=datetime.now(UTC),
+        detail=dict(detail or {}),
+        body_sha256=hashlib.sha256(body).hexdigest(),
+        body_size=len(body),
+        content_type=message.content_type,
+        redelivered=bool(message.delivery_info.get("redelivered")),
+    )
+
+
+def _sent_with(message: Delivered) -> bytes:
+    """Everything beside the body that the sender wrote, or that the broker proved of the sender."""
+    own = sorted((name, repr(value)) for name, value in message.headers.items() if _is_senders(name))
+    user = message.properties.get("user_id")
+    return repr((message.content_type, message.content_encoding, user, own)).encode(errors="backslashreplace")
+
+
+def _is_senders(name: str) -> bool:
+    return name.startswith(_OUR_PREFIX) or not name.startswith(_BROKER_PREFIX)

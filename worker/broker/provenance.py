@@ -1,15 +1,18 @@
-"""What a message brings along to prove who said it, and what of that a replay needs to prove it again.
+"""Where a message comes from, what proves it, and what of that a replay needs to prove it again.
 
-A replay, and what came through the Celery door, is published by a process of ours with another broker user. So it
-carries a voucher: a MAC over the message, which tells the user that RabbitMQ vouched for at first. Its key is known to
-the processes of this installation only; headers that are not under it are a producer's, and no more than a claim. It
-vouches for who said something, never for an admission: the check is made again. It dies after some hours: whoever reads
-a queue may keep a message, and publish it once more when nobody remembers it.
+A process of ours publishes replays, and what came through the Celery door, as another broker user. So it adds a
+voucher: a MAC over the message, which names the user that RabbitMQ proved at first. Only processes of this installation
+know the key; without a valid MAC our headers are a producer's claim and no more. The voucher proves who said something;
+whether they may say it is checked again. It expires after some hours: whoever reads a queue may keep a message and
+publish it again when nobody remembers it.
+
+A dead letter has a MAC too, because it lies in a database which others may write before it is replayed.
 """
 
 from __future__ import annotations
 
 import base64
+import binascii
 import hmac
 import json
 from collections.abc import Callable, Mapping
@@ -25,16 +28,16 @@ from tasks import records
 from tasks.events import attribute_headers
 from tasks.events.plaintext import is_plaintext
 from worker.broker import messages
-from worker.broker.batch_consumer import body_of
-from worker.broker.letter_mac import LetterMac
+from worker.broker.messages import body_of
 
 if TYPE_CHECKING:
     from kombu.message import Message
 
+    from tasks.records import DeadLetter
     from worker.broker.publisher import Message as Publication
     from worker.settings import Settings
 
-# Longer than a night in which no intake runs; the memory keeps replays for longer than that.
+# Longer than a night in which no intake runs; deduplication remembers replays for longer than that.
 VOUCHER_LIFE: Final = timedelta(hours=12)
 _PROOFS: Final = (messages.USER, messages.DOOR, messages.SIGNATURE)
 _OURS: Final = (
@@ -45,18 +48,18 @@ _OURS: Final = (
     messages.LETTER,
     messages.VOUCHED_AT,
 )
-LONGEST: Final = 1024  # characters of a header of ours
+MAX_HEADER: Final = 1024  # characters of a header of ours
 Headers = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Provenance:
     """What is known of a message and of where it comes from."""
 
     body: bytes = field(repr=False)
     content_type: str | None
     user: str | None  # of the broker; RabbitMQ compared it with the connection that published
-    signature: str | None  # not yet looked at
+    signature: str | None  # not yet checked
     through_door: bool  # published by the worker for somebody who could have written provider calls
     is_binary: bool  # its attributes are headers, which no signature covers
     replays: int  # which replay this is
@@ -70,9 +73,9 @@ class Evidence:
 
     @property
     def digest(self) -> str:
-        """Of all that a replay of it would use: the same for each delivery of one message, and for nothing else."""
-        told = [self.content_type, self.only_provider, sorted(self.headers.items())]
-        return records.digest(self.body, json.dumps(told).encode())
+        """Of everything that its replay would use: the same for each delivery of one message, and for nothing else."""
+        beside = [self.content_type, self.only_provider, sorted(self.headers.items())]
+        return records.digest(self.body, json.dumps(beside).encode())
 
     @property
     def carried(self) -> dict[str, Any]:
@@ -81,47 +84,67 @@ class Evidence:
         return {"body": body, "content_type": self.content_type, "headers": self.headers}
 
 
-class Voucher:
-    """The installation's own word: on messages, and on dead letters. Processes with the same *secret* believe it.
+class LetterMac:
+    """Signs and verifies dead letters. Processes with the same *secret* believe each other."""
 
-    *now* tells the time, aware.
+    def __init__(self, secret: bytes) -> None:
+        self._key = _key(secret, b"revoker: MAC of a kept dead letter")
+
+    def sign(self, letter: DeadLetter) -> DeadLetter:
+        """*letter* with a MAC over each of its fields; the digest stands for its body."""
+        return letter.model_copy(update={"mac": self._mac(letter)})
+
+    def verify(self, letter: DeadLetter) -> bool:
+        """Whether *letter* is still what a process of ours made, its body included."""
+        return hmac.compare_digest((letter.mac or "").encode(), self._mac(letter).encode()) and _has_its_body(letter)
+
+    def _mac(self, letter: DeadLetter) -> str:
+        """Over the fields that were set: a field that a later version adds changes no older MAC."""
+        covered = letter.model_dump(mode="json", exclude_defaults=True, exclude={"mac", "body"})
+        return hmac.new(self._key, json.dumps(covered, sort_keys=True).encode(), sha256).hexdigest()
+
+
+class ProvenanceMac:
+    """Signs and verifies messages (with a voucher) and dead letters (`letters`) of one installation.
+
+    Processes with the same *secret* believe each other. *now* returns the time, aware.
     """
 
     def __init__(self, secret: bytes, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.letters = LetterMac(secret)
         self._now = now
-        self._key = HKDF(SHA256(), 32, salt=None, info=b"revoker: voucher of an event's origin").derive(secret)
+        self._key = _key(secret, b"revoker: voucher of an event's origin")
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """That of an installation: the key of its subject index, which all its processes have, serves as the secret."""
         return cls(settings.subject_key.get_secret_value().encode())
 
-    def put_on(self, message: Publication) -> Publication:
-        """*message* with a voucher of now for its body, content type and headers, as they are."""
+    def sign(self, message: Publication) -> Publication:
+        """*message* with a voucher made now for its body, content type and headers as they are."""
         headers = {**message.headers, messages.VOUCHED_AT: int(self._now().timestamp() * 1000)}
         mac = self._mac(message.body, message.content_type, headers)
         return replace(message, headers={**headers, messages.VOUCHER: mac})
 
-    def moved(self, message: Message, to: Publication) -> Publication:
-        """*to*, a copy of *message* that this process publishes, with headers that prove as much as it does now."""
+    def carry_over(self, message: Message, to: Publication) -> Publication:
+        """*to*, a copy of *message* that this process publishes, with headers that prove what *message* proves."""
         headers = message.headers or {}
         kept = _scalars(headers) | attribute_headers(headers)
-        if self._vouched(message, headers) is not None:
+        if self._verified(message, headers) is not None:
             return replace(to, headers=kept)
-        told = {name: value for name, value in kept.items() if name not in {*_OURS, messages.VOUCHER}}
+        others = {name: value for name, value in kept.items() if name not in {*_OURS, messages.VOUCHER}}
         user = _text(message.properties.get("user_id"))
-        return self.put_on(replace(to, headers={**told, messages.USER: user})) if user else replace(to, headers=told)
+        return self.sign(replace(to, headers={**others, messages.USER: user})) if user else replace(to, headers=others)
 
-    def evidence(self, message: Message) -> Evidence:
-        """What *message* brings along; headers of ours count under a voucher only."""
+    def verify(self, message: Message) -> Provenance:
+        """The provenance of *message*. Our headers count only under a valid voucher."""
         headers = message.headers or {}
-        vouched = self._vouched(message, headers)
-        ours = {messages.USER: _text(message.properties.get("user_id"))} if vouched is None else vouched
+        verified = self._verified(message, headers)
+        ours = {messages.USER: _text(message.properties.get("user_id"))} if verified is None else verified
         replays, signature = ours.get(messages.REPLAYS), _text(headers.get(messages.SIGNATURE))
         proofs, attributes = {**ours, messages.SIGNATURE: signature}, attribute_headers(headers)
-        vouched_at = _moment(ours.get(messages.VOUCHED_AT))
-        return Evidence(
+        vouched_at = _time(ours.get(messages.VOUCHED_AT))
+        return Provenance(
             body=body_of(message),
             content_type=message.content_type,
             user=_text(ours.get(messages.USER)),
@@ -133,30 +156,43 @@ class Voucher:
             headers=attributes | _worth_keeping({name: proofs.get(name) for name in _PROOFS}),
             letter=_text(ours.get(messages.LETTER)),
             vouched_at=vouched_at,
-            voucher_expired=vouched is not None and not self._is_fresh(vouched_at),
+            voucher_expired=verified is not None and not self._is_fresh(vouched_at),
             redelivered=bool(message.delivery_info.get("redelivered")),
         )
 
     def _is_fresh(self, vouched_at: datetime | None) -> bool:
-        """One without a time is of a version that wrote none."""
+        """A voucher without a time is of a version that wrote none."""
         return vouched_at is not None and abs(self._now() - vouched_at) <= VOUCHER_LIFE
 
-    def _vouched(self, message: Message, headers: Headers) -> Headers | None:
-        """The headers of ours that *message* has; None where it has no voucher for them."""
-        told = _text(headers.get(messages.VOUCHER))
-        if told is None or not told.isascii():
+    def _verified(self, message: Message, headers: Headers) -> Headers | None:
+        """Our headers of *message*; None where no valid voucher covers them."""
+        voucher = _text(headers.get(messages.VOUCHER))
+        if voucher is None or not voucher.isascii():
             return None
         mac = self._mac(body_of(message), message.content_type, headers)
-        return {name: headers.get(name) for name in _OURS} if hmac.compare_digest(told, mac) else None
+        return {name: headers.get(name) for name in _OURS} if hmac.compare_digest(voucher, mac) else None
 
     def _mac(self, body: bytes, content_type: str | None, headers: Headers) -> str:
         covered = _scalars({name: headers.get(name) for name in {*_OURS, *_PROOFS}}) | attribute_headers(headers)
-        told = json.dumps([content_type, covered], sort_keys=True).encode()  # holds no line break
-        return hmac.new(self._key, told + b"\n" + body, sha256).hexdigest()
+        beside = json.dumps([content_type, covered], sort_keys=True).encode()  # holds no line break
+        return hmac.new(self._key, beside + b"\n" + body, sha256).hexdigest()
+
+
+def _key(secret: bytes, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(secret)
+
+
+def _has_its_body(letter: DeadLetter) -> bool:
+    if letter.body is None:
+        return True
+    try:
+        return sha256(base64.b64decode(letter.body, validate=True)).hexdigest() == letter.body_sha256
+    except binascii.Error:
+        return False
 
 
 def _worth_keeping(proofs: Headers) -> dict[str, str | int | bool]:
-    """No token in clear: who puts one where a proof should be proves nothing."""
+    """Without tokens in clear: a token in the place of a proof proves nothing."""
     return {name: value for name, value in _scalars(proofs).items() if not is_plaintext(str(value))}
 
 
@@ -165,10 +201,9 @@ def _scalars(headers: Headers) -> dict[str, str | int | bool]:
 
 
 def _text(value: object) -> str | None:
-    """*value* if it is a line of text: what a producer wrote may be anything, and is kept in a dead letter."""
-    return value if isinstance(value, str) and value.isprintable() and len(value) <= LONGEST else None
+    """*value* if it is a line of text: a producer may write anything, and a dead letter keeps it."""
+    return value if isinstance(value, str) and value.isprintable() and len(value) <= MAX_HEADER else None
 
 
-def _moment(milliseconds: object) -> datetime | None:
-    """What a voucher of ours says; nobody else's value gets here."""
+def _time(milliseconds: object) -> datetime | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC) if isinstance(milliseconds, int) else None

@@ -21,7 +21,7 @@ from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.async_publisher import AsyncPublisher
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher, PublishError, Refused, Unroutable
 from worker.broker.retrying_publisher import RetryingPublisher
 from worker.broker.thread_publisher import ThreadPublisher
@@ -55,7 +55,7 @@ class WorkerRuntime:
     def __init__(self, settings: Settings) -> None:
         self.policy = settings.retry_policy()
         self._settings = settings
-        self._voucher = Voucher.of(settings)
+        self._voucher = ProvenanceMac.of(settings)
         self._thread = DatabaseThread(settings.ledger_url.get_secret_value())
         self.holds = make_guard(settings, self._thread)
         self._limits, self._prefetch = RateLimits(settings, self._thread), rate_limits.prefetch(settings.providers)
@@ -179,7 +179,7 @@ class WorkerRuntime:
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see; the sessions it stood for get calls of their own."""
         letter = records.dead_letter_of_call(call.alone(), reason, self.now(), dict(detail))
-        told = messages.dead_letter(self._voucher.letters.put_on(letter))
+        told = messages.dead_letter(self._voucher.letters.sign(letter))
         await self._publisher.publish(told, *_alone(call), of=call)
 
     async def bury(self, letter: DeadLetter) -> None:
@@ -189,7 +189,7 @@ class WorkerRuntime:
     async def publish_event(self, document: Mapping[str, object]) -> None:
         """Hand an event that came through the door to the intake, which judges it."""
         body, kind = json.dumps(document).encode(), str(document.get("type", "unknown"))
-        await self._publisher.publish(self._voucher.put_on(messages.event(body, kind, headers={messages.DOOR: True})))
+        await self._publisher.publish(self._voucher.sign(messages.event(body, kind, headers={messages.DOOR: True})))
 
     def _outcome(  # noqa: PLR0913 - a line of the ledger has this much to say
         self,

@@ -10,7 +10,7 @@ from itertools import chain, islice
 import click
 
 from tasks.outcome import Reason
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.dead_letters.replay import Order, carry_out, note_altered, rate_option
 from worker.cli.dead_letters.selection import why_option
@@ -105,7 +105,7 @@ def release(  # noqa: PLR0913 - one for each option
     settings = Settings.load()
     with open_ledger(settings) as ledger:
         floods = _chosen(ledger, ids, everything=everything)
-        letters = Voucher.of(settings).letters
+        letters = ProvenanceMac.of(settings).letters
 
         def pages() -> Iterator[ReplayPlan]:
             held = islice(_held(floods, ledger.dead_letters), limit)

@@ -21,9 +21,9 @@ from tasks.outcome import Reason
 from tasks.records import DeadLetter
 from worker import broker
 from worker.broker import topology
-from worker.broker.availability import Reachability
+from worker.broker.availability import BrokerAvailability
+from worker.broker.messages import unreadable_letter
 from worker.broker.publisher import PublishError
-from worker.broker.unreadable import unreadable
 from worker.engine.loop import EventLoop
 from worker.engine.message_check import Fault, TaskEnvelope
 from worker.engine.pausing import PULSE
@@ -42,7 +42,7 @@ class TaskConsumer(Consumer):
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
         self.stop_signals = StopSignals(self.is_busy, self.abandon)
         self._is_stopping = False
-        self.reachability = Reachability()
+        self.reachability = BrokerAvailability()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
     @property
@@ -148,7 +148,7 @@ class TaskConsumer(Consumer):
         self._give_up(message, Fault(Reason.TASK_NOT_JSON))
 
     def _give_up(self, message: Any, fault: Fault) -> None:  # noqa: ANN401 - kombu ships no types
-        letter = unreadable(message, fault.reason, fault.detail)
+        letter = unreadable_letter(message, fault.reason, fault.detail)
         logger.error("task.refused", extra={"reason": letter.reason, "dead_letter_id": letter.dead_letter_id})
         message.body = b""  # it may be large, and waits for the confirm
         self._loop.spawn(self._bury(message, letter))

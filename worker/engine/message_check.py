@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.outcome import Reason
 from tasks.strict_json import MAX_DEPTH, MalformedJsonError, decode
-from worker.broker.batch_consumer import body_of
+from worker.broker.messages import body_of
 
 MAX_BYTES: Final = 1_048_576  # an event has 64 KiB at most; the rest is room for a call's attempts
 _LEVELS: Final = MAX_DEPTH + 2  # an event, in the list of arguments, in the body

@@ -17,7 +17,7 @@ from worker.settings import SettingsError
 
 if TYPE_CHECKING:
     from tasks.events import SessionEnded
-    from worker.broker.provenance import Evidence
+    from worker.broker.provenance import Provenance
     from worker.settings import Settings
     from worker.settings.sources import SourceSettings
 
@@ -81,41 +81,41 @@ class Admission:
         """That of an installation. Raises SettingsError."""
         return cls(settings.sources, proves_users=not broker.is_embedded(settings.broker_url.get_secret_value()))
 
-    def judge(self, event: SessionEnded | UserDisabled, evidence: Evidence) -> Granted | Denied:
-        """Whether *event* is let in on *evidence*. What came through the Celery door is proved by that.
+    def judge(self, event: SessionEnded | UserDisabled, provenance: Provenance) -> Granted | Denied:
+        """Whether *event* is let in on *provenance*. What came through the Celery door is proved by that.
 
-        On what a process of ours vouched for too long ago nothing is let in: its dead letter keeps the evidence.
+        On what a process of ours vouched for too long ago nothing is let in: its dead letter keeps the provenance.
         """
         name, source = self._sources.get(event.source, (None, None))
-        if evidence.voucher_expired:
+        if provenance.voucher_expired:
             return Denied(Rule.VOUCHER, "", name, event)
         if source is None:
-            is_let_in = evidence.through_door or not self._proves_users
+            is_let_in = provenance.through_door or not self._proves_users
             return Granted() if is_let_in else Denied(Rule.NOT_LISTED, "/source", None, event)
-        proofs = () if source.trusted or evidence.through_door else self._unproved(source, evidence)
-        fault = next(chain(proofs, _beyond(source, event, evidence)), None)
+        proofs = () if source.trusted or provenance.through_door else self._unproved(source, provenance)
+        fault = next(chain(proofs, _beyond(source, event, provenance)), None)
         return Denied(*fault, name, event) if fault else Granted(source.providers)
 
-    def proves(self, source: str | None, evidence: Evidence) -> bool:
-        """Whether *evidence* proves that *source* says it, whatever is said, and it is one that is listed."""
+    def proves(self, source: str | None, provenance: Provenance) -> bool:
+        """Whether *provenance* proves that *source* says it, whatever is said, and it is one that is listed."""
         _, known = self._sources.get(source or "", (None, None))
-        if known is None or known.trusted or evidence.through_door:
-            return known is not None or evidence.through_door
-        return next(self._unproved(known, evidence), None) is None
+        if known is None or known.trusted or provenance.through_door:
+            return known is not None or provenance.through_door
+        return next(self._unproved(known, provenance), None) is None
 
-    def _unproved(self, source: SourceSettings, evidence: Evidence) -> Iterator[Fault]:
-        if source.users and not (self._proves_users and evidence.user in source.users):
+    def _unproved(self, source: SourceSettings, provenance: Provenance) -> Iterator[Fault]:
+        if source.users and not (self._proves_users and provenance.user in source.users):
             yield Rule.USER, "/source"
-        if source.keys and evidence.is_binary:
+        if source.keys and provenance.is_binary:
             yield Rule.BINARY_MODE, ""
-        if source.keys and not is_signed(evidence.body, evidence.signature, self._keys[source.source].keys()):
+        if source.keys and not is_signed(provenance.body, provenance.signature, self._keys[source.source].keys()):
             yield Rule.SIGNATURE, ""
 
 
-def _beyond(source: SourceSettings, event: SessionEnded | UserDisabled, evidence: Evidence) -> Iterator[Fault]:
+def _beyond(source: SourceSettings, event: SessionEnded | UserDisabled, provenance: Provenance) -> Iterator[Fault]:
     if source.types and event.type not in source.types:
         yield Rule.TYPE, "/type"
-    for provider, pointer in (*_named(event), (evidence.only_provider, "")):
+    for provider, pointer in (*_named(event), (provenance.only_provider, "")):
         if source.providers and provider and provider not in source.providers:
             yield Rule.PROVIDER, pointer
     if source.tenants and not _within(tenants(event), source.tenants):

@@ -21,35 +21,35 @@ if TYPE_CHECKING:
     from tasks.events import SessionEnded, UserDisabled
     from tasks.plan import RefusedUnit
     from tasks.subject_index import SubjectIndex
-    from worker.broker.provenance import Evidence
+    from worker.broker.provenance import Provenance
     from worker.intake.authorization import Denied
 
 
-def of_refused(refusal: InvalidEvent, evidence: Evidence, now: datetime) -> DeadLetter:
+def of_refused(refusal: InvalidEvent, provenance: Provenance, now: datetime) -> DeadLetter:
     """Of what is no event that we could take; its body is kept where that holds no secret."""
     return DeadLetter(
         kind="event",
-        dead_letter_id=_event_id(evidence),
+        dead_letter_id=_event_id(provenance),
         reason=event_reason(refusal.code.value),
         at=now,
         detail={"pointer": refusal.pointer},
         source=refusal.source,
         event_id=refusal.event_id,
-        provider=evidence.only_provider,
-        **_kept(evidence, storable=refusal.body_storable),
+        provider=provenance.only_provider,
+        **_kept(provenance, storable=refusal.body_storable),
     )
 
 
-def of_denied(denied: Denied, evidence: Evidence, now: datetime) -> DeadLetter:
+def of_denied(denied: Denied, provenance: Provenance, now: datetime) -> DeadLetter:
     """Of what nobody may say; its body is kept: once the settings are mended a replay has it judged again."""
-    letter, event = of_refused(denied.refusal, evidence, now), denied.event
+    letter, event = of_refused(denied.refusal, provenance, now), denied.event
     detail = {**letter.detail, "rule": denied.rule.value}
     return letter.model_copy(update={"detail": detail, "event_type": event.type, "occurred_at": event.time})
 
 
 def of_given_up(
     found: SessionEnded | UserDisabled | InvalidEvent,
-    evidence: Evidence,
+    provenance: Provenance,
     reason: str,
     at: datetime,
     detail: Mapping[str, str],
@@ -61,62 +61,62 @@ def of_given_up(
         named, storable = _named(found), True
     return DeadLetter(
         kind="event",
-        dead_letter_id=_event_id(evidence),
+        dead_letter_id=_event_id(provenance),
         reason=reason,
         at=at,
         detail=dict(detail),
-        provider=evidence.only_provider,
+        provider=provenance.only_provider,
         **named,
-        **_kept(evidence, storable=storable),
+        **_kept(provenance, storable=storable),
     )
 
 
 def of_held_back(
-    event: SessionEnded | UserDisabled, evidence: Evidence, now: datetime, subjects: SubjectIndex
+    event: SessionEnded | UserDisabled, provenance: Provenance, now: datetime, subjects: SubjectIndex
 ) -> DeadLetter:
     """Of what waits for an operator, because it is part of a flood."""
     return DeadLetter(
         kind="event",
-        dead_letter_id=evidence.letter or records.dead_letter_id("flood", evidence.digest),
+        dead_letter_id=provenance.letter or records.dead_letter_id("flood", provenance.digest),
         reason=Reason.GUARD_FLOOD,
         at=now,
-        provider=evidence.only_provider,
-        **_whole(event, evidence, subjects),
+        provider=provenance.only_provider,
+        **_whole(event, provenance, subjects),
     )
 
 
 def of_units(
     event: SessionEnded | UserDisabled,
     refused: Iterable[RefusedUnit],
-    evidence: Evidence,
+    provenance: Provenance,
     now: datetime,
     subjects: SubjectIndex,
 ) -> list[DeadLetter]:
     """Of the parts of an event that no call could be planned for."""
-    again = evidence.letter if evidence.only_provider else None
+    again = provenance.letter if provenance.only_provider else None
     return [
         DeadLetter(
             kind="unit",
-            dead_letter_id=again or records.dead_letter_id("unit", evidence.digest, unit.provider),
+            dead_letter_id=again or records.dead_letter_id("unit", provenance.digest, unit.provider),
             reason=unit.reason,
             at=now,
             provider=unit.provider,
-            **_whole(event, evidence, subjects),
+            **_whole(event, provenance, subjects),
         )
         for unit in refused
     ]
 
 
-def _event_id(evidence: Evidence) -> str:
+def _event_id(provenance: Provenance) -> str:
     """A replay that came too late may be a stranger's copy of one: it opens no letter that is closed."""
-    if evidence.voucher_expired:
-        return records.dead_letter_id("expired", evidence.digest)
-    return evidence.letter or records.dead_letter_id("event", evidence.digest)
+    if provenance.voucher_expired:
+        return records.dead_letter_id("expired", provenance.digest)
+    return provenance.letter or records.dead_letter_id("event", provenance.digest)
 
 
-def _whole(event: SessionEnded | UserDisabled, evidence: Evidence, subjects: SubjectIndex) -> dict[str, Any]:
+def _whole(event: SessionEnded | UserDisabled, provenance: Provenance, subjects: SubjectIndex) -> dict[str, Any]:
     keys = {"subject_keys": subjects.keys(event), "person_key": subjects.person(event)}
-    return {**_named(event), **keys, **_kept(evidence, storable=True)}
+    return {**_named(event), **keys, **_kept(provenance, storable=True)}
 
 
 def _named(event: SessionEnded | UserDisabled) -> dict[str, Any]:
@@ -129,12 +129,12 @@ def _named(event: SessionEnded | UserDisabled) -> dict[str, Any]:
     }
 
 
-def _kept(evidence: Evidence, *, storable: bool) -> dict[str, Any]:
+def _kept(provenance: Provenance, *, storable: bool) -> dict[str, Any]:
     """What every letter keeps of its message."""
     return {
-        "replays": evidence.replays,
-        "redelivered": evidence.redelivered,
-        "body_sha256": hashlib.sha256(evidence.body).hexdigest(),
-        "body_size": len(evidence.body),
-        **(evidence.carried if storable else {}),
+        "replays": provenance.replays,
+        "redelivered": provenance.redelivered,
+        "body_sha256": hashlib.sha256(provenance.body).hexdigest(),
+        "body_size": len(provenance.body),
+        **(provenance.carried if storable else {}),
     }

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from tasks.events import MAX_AHEAD, InvalidEvent, RejectionCode, SessionEnded, UserDisabled
 from tasks.instants import before
+from worker.broker.availability import Availability
 from worker.broker.provenance import VOUCHER_LIFE
 from worker.database.errors import LedgerUnavailable
 from worker.intake import dedup_store
@@ -93,7 +94,8 @@ class Memory:
     def __init__(self, thread: DatabaseThread, max_age: Mapping[str, timedelta], outage: timedelta) -> None:
         self._thread, self._max_age, self._outage = thread, max_age, outage
         self._youngest: dict[str, datetime] = {}  # event type → the latest time of what came before
-        self._knows_past = self._away = False
+        self._knows_past = False
+        self._availability = Availability(logger, "memory.away", "memory.back")
         self._ask_at = self._forget_at = 0.0
 
     def judge(self, batch: Sequence[Arrival | Refused]) -> list[Judged]:
@@ -176,17 +178,10 @@ class Memory:
             answer = self._thread.run_sync(question, PATIENCE)
         except LedgerUnavailable as error:
             self._ask_at = time.monotonic() + max(SHORTEST_PAUSE, 10 * (time.monotonic() - began))
-            self._say(error)
+            self._availability.lost(error)
             return None
-        self._say(None)
+        self._availability.found()
         return answer
-
-    def _say(self, error: Exception | None) -> None:
-        if error and not self._away:
-            logger.warning("memory.away", extra={"error": str(error)})
-        if self._away and not error:
-            logger.warning("memory.back")
-        self._away = error is not None
 
 
 def _sighting(arrival: Arrival) -> Sighting:

@@ -19,7 +19,7 @@ from tasks.subject_index import masked_subject
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer, Stop
-from worker.broker.provenance import Evidence, Voucher
+from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.publisher import Message as Publication
 from worker.broker.publisher import Publisher
 from worker.database.thread import DatabaseThread
@@ -52,7 +52,7 @@ HEAD_START: Final = 1.0  # seconds that the urgent queue is worked on before the
 class Controls:
     """What stands between a message and the plan of its event, in this order."""
 
-    voucher: Voucher  # what it proves
+    voucher: ProvenanceMac  # what it proves
     admission: Admission  # who may say what
     memory: Memory  # what came before
     gate: FloodGate  # how many people at once
@@ -65,7 +65,9 @@ def run(settings: Settings, stop: Stop) -> None:
     with closing(DatabaseThread(url)) as thread, Publisher(connect) as publisher:
         gate = FloodGate(thread, settings.flood.limits())
         memory = Memory(thread, settings.max_ages(), settings.longest_outage())
-        intake = Intake(catalogue, publisher, Controls(Voucher.of(settings), Admission.of(settings), memory, gate))
+        intake = Intake(
+            catalogue, publisher, Controls(ProvenanceMac.of(settings), Admission.of(settings), memory, gate)
+        )
         consumer = BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop)
         consumer.head_start = HEAD_START
         consumer.run()
@@ -95,8 +97,8 @@ class Intake:
         plans = [self.plan(each) for each in judged]
         held_back = self._controls.gate.held_back(list(map(self._hit, judged, plans)))
         publications = [
-            self.publications(each, evidence, plan, is_held=is_held)
-            for each, (evidence, _), plan, is_held in zip(judged, read, plans, held_back, strict=True)
+            self.publications(each, provenance, plan, is_held=is_held)
+            for each, (provenance, _), plan, is_held in zip(judged, read, plans, held_back, strict=True)
         ]
         done = self._published(judged, publications)
         self._controls.memory.keep(each for each in compress(judged, done) if isinstance(each, Arrival))
@@ -123,25 +125,31 @@ class Intake:
             return ()
         return subjects_of(judged.event, plan, self._catalogue.subjects)
 
-    def read(self, message: Message) -> tuple[Evidence, Arrival | Refused]:
+    def read(self, message: Message) -> tuple[Provenance, Arrival | Refused]:
         """What *message* proves, and the event in it, once it is known who says so; or why that is refused."""
         return self._judged(self._open(message))
 
     def _open(self, message: Message) -> Opened:
-        evidence, now = self._controls.voucher.evidence(message), datetime.now(UTC)
+        provenance, now = self._controls.voucher.verify(message), datetime.now(UTC)
         headers = message.headers or {}
-        event = parse_event(evidence.body, now=now, content_type=evidence.content_type, headers=headers)
-        return Opened(message, evidence, event)
+        event = parse_event(provenance.body, now=now, content_type=provenance.content_type, headers=headers)
+        return Opened(message, provenance, event)
 
-    def _judged(self, opened: Opened) -> tuple[Evidence, Arrival | Refused]:
-        evidence, event = opened.evidence, opened.event
+    def _judged(self, opened: Opened) -> tuple[Provenance, Arrival | Refused]:
+        provenance, event = opened.provenance, opened.event
         if isinstance(event, InvalidEvent):
-            return evidence, event
-        verdict = self._controls.admission.judge(event, evidence)
+            return provenance, event
+        verdict = self._controls.admission.judge(event, provenance)
         if isinstance(verdict, Denied):
-            return evidence, verdict
-        told = (evidence.replays, evidence.only_provider, verdict.providers, evidence.letter, evidence.vouched_at)
-        return evidence, Arrival(event, *told)
+            return provenance, verdict
+        told = (
+            provenance.replays,
+            provenance.only_provider,
+            verdict.providers,
+            provenance.letter,
+            provenance.vouched_at,
+        )
+        return provenance, Arrival(event, *told)
 
     def plan(self, judged: Judged) -> Plan | None:
         """What is to be done about an event: what its source may reach; of a replayed part, that part."""
@@ -153,41 +161,41 @@ class Intake:
         return plan.only(*judged.providers) if judged.providers else plan
 
     def publications(
-        self, judged: Judged, evidence: Evidence, plan: Plan | None, *, is_held: bool = False
+        self, judged: Judged, provenance: Provenance, plan: Plan | None, *, is_held: bool = False
     ) -> list[Publication]:
         """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
         now, subjects = datetime.now(UTC), self._catalogue.subjects
         match judged:
             case InvalidEvent():
                 logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
-                return [self._refused(dead_letters.of_refused(judged, evidence, now), evidence)]
+                return [self._refused(dead_letters.of_refused(judged, provenance, now), provenance)]
             case Denied():
                 self._alarm.hear(judged)
-                return [self._refused(dead_letters.of_denied(judged, evidence, now), evidence)]
+                return [self._refused(dead_letters.of_denied(judged, provenance, now), provenance)]
             case Arrival(event=event) if is_held:
                 logger.warning("event.held_back", extra=_names(event))
-                return [self._dead(dead_letters.of_held_back(event, evidence, now, subjects))]
+                return [self._dead(dead_letters.of_held_back(event, provenance, now, subjects))]
             case Arrival(event=event) if plan:
-                return self._planned(event, plan, evidence)
+                return self._planned(event, plan, provenance)
         return []
 
-    def _refused(self, letter: DeadLetter, evidence: Evidence) -> Publication:
-        is_proved = self._controls.admission.proves(letter.source, evidence)
+    def _refused(self, letter: DeadLetter, provenance: Provenance) -> Publication:
+        is_proved = self._controls.admission.proves(letter.source, provenance)
         return self._dead(letter.model_copy(update={"unproved": not is_proved}))
 
     def _dead(self, letter: DeadLetter) -> Publication:
         return messages.dead_letter(self._vouched(letter))
 
     def _vouched(self, letter: DeadLetter) -> DeadLetter:
-        return self._controls.voucher.letters.put_on(letter)
+        return self._controls.voucher.letters.sign(letter)
 
-    def _planned(self, event: SessionEnded | UserDisabled, plan: Plan, evidence: Evidence) -> list[Publication]:
+    def _planned(self, event: SessionEnded | UserDisabled, plan: Plan, provenance: Provenance) -> list[Publication]:
         now, subjects = datetime.now(UTC), self._catalogue.subjects
         _log(event, plan)
         return [
             *(messages.call(call) for call in plan.calls),
             *messages.dead_letters(
-                map(self._vouched, dead_letters.of_units(event, plan.refused, evidence, now, subjects))
+                map(self._vouched, dead_letters.of_units(event, plan.refused, provenance, now, subjects))
             ),
             messages.record(_record(event, plan, subjects, now)),
         ]

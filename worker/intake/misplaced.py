@@ -22,7 +22,7 @@ from worker.broker.publisher import Refused, Unroutable
 if TYPE_CHECKING:
     from kombu.message import Message
 
-    from worker.broker.provenance import Evidence, Voucher
+    from worker.broker.provenance import Provenance, ProvenanceMac
     from worker.broker.publisher import Publisher
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Opened:
     """A message, what it proves, and the event in it, which nobody has judged yet."""
 
     message: Message
-    evidence: Evidence
+    provenance: Provenance
     event: SessionEnded | UserDisabled | InvalidEvent
 
     @property
@@ -50,7 +50,7 @@ class Opened:
 class Misplaced:
     """Moves what is in the wrong queue, over *publisher*; *voucher* has it prove as much there as here."""
 
-    def __init__(self, publisher: Publisher, voucher: Voucher) -> None:
+    def __init__(self, publisher: Publisher, voucher: ProvenanceMac) -> None:
         self._publisher, self._voucher = publisher, voucher
         self._rests_until = self._tell_at = 0.0
         self._counts: Counter[tuple[str, str | None]] = Counter()
@@ -72,18 +72,18 @@ class Misplaced:
         return {i: it is None for i, it in results.items() if not isinstance(it, Refused | Unroutable)}
 
     def _moved(self, opened: Opened) -> Publication:
-        evidence = opened.evidence
+        provenance = opened.provenance
         copy = Publication(
-            topology.ROUTINE_EVENTS.name, "session.ended", evidence.body, content_type=evidence.content_type
+            topology.ROUTINE_EVENTS.name, "session.ended", provenance.body, content_type=provenance.content_type
         )
-        return self._voucher.moved(opened.message, copy)
+        return self._voucher.carry_over(opened.message, copy)
 
     def _count(self, opened: Opened) -> None:
         """Tell now and then who chooses a wrong lane, however many they are: a source's name is easily made up."""
         event = opened.event
         if isinstance(event, InvalidEvent) or isinstance(event, UserDisabled) == opened.is_in_urgent_queue:
             return
-        who = event.source, opened.evidence.user
+        who = event.source, opened.provenance.user
         if who in self._counts or len(self._counts) < MOST_KNOWN:
             self._counts[who] += 1
         if time.monotonic() >= self._tell_at:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final, Protocol
 
 from tasks.call import Lane
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, PublishError
 from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
 from worker.operations.replay_watch import Desk, Watch
@@ -95,7 +95,7 @@ class Replayer:
     ledger: ReplayDesk
     publisher: Publisher
     budgets: Mapping[Lane, timedelta]
-    voucher: Voucher
+    voucher: ProvenanceMac
     progress: Callable[[int], None] = lambda _: None
     is_stopping: Callable[[], bool] = lambda: False
     sleep: Callable[[float], object] = time.sleep

@@ -14,7 +14,7 @@ from tasks.call import Lane
 from tasks.outcome import Reason
 from tasks.records import DeadLetter
 from worker.broker import messages
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message
 
 _VOUCHED_FOR: Final = frozenset({messages.USER, messages.DOOR})
@@ -24,7 +24,7 @@ def replay_message(
     letter: DeadLetter,
     now: datetime,
     budgets: Mapping[Lane, timedelta],
-    voucher: Voucher,
+    voucher: ProvenanceMac,
     replays: int | None = None,
 ) -> Message:
     """The message that gives what *letter* holds another try, with a fresh time budget counted from *now*.
@@ -36,7 +36,7 @@ def replay_message(
 
     Raises ValueError for a letter that holds neither call nor body, or that is not as a process of ours made it.
     """
-    is_ours = voucher.letters.covers(letter)
+    is_ours = voucher.letters.verify(letter)
     if not (is_ours or may_be_a_claim(letter)):
         raise ValueError("the dead letter is not as a process of ours made it")
     if letter.call is not None:
@@ -47,7 +47,7 @@ def replay_message(
         return _event(letter, {name: value for name, value in letter.headers.items() if name not in _VOUCHED_FOR})
     generation = (letter.replays if replays is None else replays) + 1
     ours = {messages.REPLAYS: generation, messages.LETTER: letter.dead_letter_id}
-    return voucher.put_on(_event(letter, {**letter.headers, **ours}, only_provider=letter.provider))
+    return voucher.sign(_event(letter, {**letter.headers, **ours}, only_provider=letter.provider))
 
 
 def may_be_a_claim(letter: DeadLetter) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from worker.broker.letter_mac import LetterMac
+from worker.broker.provenance import LetterMac
 from worker.ledger import DeadLetterRow
 from worker.operations.replay_rules import Refusal, ReplayPlan
 from worker.operations.republishing import may_be_a_claim
@@ -24,7 +24,7 @@ def doubt_about(row: DeadLetterRow, letters: LetterMac, *, claims: bool = False)
     letter = row.letter
     if letter.mac is None:
         return None if claims and may_be_a_claim(letter) else Refusal.NOT_VOUCHED
-    if letter.dead_letter_id == row.dead_letter_id and letters.covers(letter):
+    if letter.dead_letter_id == row.dead_letter_id and letters.verify(letter):
         return None
     logger.error("dead_letter.altered", extra={"dead_letter_id": row.dead_letter_id})
     return Refusal.ALTERED

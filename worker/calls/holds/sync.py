@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from worker.broker.availability import Availability
 from worker.calls.holds import store
 from worker.calls.holds.hold import Hold, Key, Opener
 from worker.calls.holds.registry import Board
@@ -45,7 +46,7 @@ class SharedBoard:
         self._ended = ended
         self._changes: dict[Key, Change] = {}  # not yet in the ledger
         self._untold: set[Key] = set()
-        self._is_away = False
+        self._ledger = Availability(logger, "holds.ledger_away", "holds.ledger_back")
         self._is_stopping = False
         self._wake = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -110,10 +111,10 @@ class SharedBoard:
         try:
             effect = await self._thread.run(lambda database: store.exchange(database, list(sent.values())))
         except LedgerUnavailable as error:
-            self._say_away(str(error))
+            self._ledger.lost(error)
             self._tell(sent, {key for key in sent if key in self._untold})
             return
-        self._say_back()
+        self._ledger.found()
         self._tell(sent, effect.done)
         self._changes = {key: change for key, change in self._changes.items() if sent.get(key) is not change}
         for provider in self.board.merge(effect.standing, self._changes):
@@ -137,16 +138,6 @@ class SharedBoard:
                 _say(change)
             if self._changes.get(key) is change:
                 self._untold.discard(key)
-
-    def _say_away(self, error: str) -> None:
-        if not self._is_away:
-            logger.warning("holds.ledger_away", extra={"error": error})
-        self._is_away = True
-
-    def _say_back(self) -> None:
-        if self._is_away:
-            logger.warning("holds.ledger_back")
-        self._is_away = False
 
 
 def _say(change: Change) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 import click
 
-from worker.broker.provenance import Voucher
+from worker.broker.provenance import ProvenanceMac
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.dead_letters.selection import (
     OPEN,
@@ -139,7 +139,7 @@ def _pages(settings: Settings, ledger: Ledger, selection: Selection, *, force: b
     """What an id names is looked at in any state, to be told why it is refused; filters find what is open."""
     states = tuple(DeadLetterState) if selection.ids else OPEN
     where = selection.where(settings, ledger, states, newest_first=False)
-    now, letters = datetime.now(UTC), Voucher.of(settings).letters
+    now, letters = datetime.now(UTC), ProvenanceMac.of(settings).letters
 
     def pages() -> Iterator[ReplayPlan]:
         for rows in in_pages(ledger.dead_letters, where, PAGE):
@@ -175,7 +175,7 @@ def carry_out(settings: Settings, ledger: Ledger, order: Order) -> Exit:
         progress(order.plan.ready, "replaying") as advance,
         stop_wished() as stop,
     ):
-        voucher = Voucher.of(settings)
+        voucher = ProvenanceMac.of(settings)
         told = (advance, stop.is_set, stop.wait)
         replayer = Replayer(ledger, publisher, settings.budgets(), voucher, *told, claims=order.claims)
         result = replayer.run(order.plan.rows(order.pages), order.pace, order.audit)
