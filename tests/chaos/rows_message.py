@@ -124,10 +124,10 @@ def _between_good_ones(scene: Scene, strange: Strange) -> None:
 
 
 def _put(scene: Scene, exchange: Exchange, key: str | bytes, strange: Strange) -> None:
-    """Put them there; a dead letter of an event is known by its body alone."""
+    """Put them there; the dead letter of an event is known by its body, and by what says how to read that."""
     put(scene.system.broker_url, exchange, key, strange)
-    bodies = {sha256(each.body).digest() for each in strange}
-    scene.strangers += len(bodies) if exchange is topology.EVENTS else len(strange)
+    events = {(sha256(each.body).digest(), getattr(each, "content_type", None)) for each in strange}
+    scene.strangers += len(events) if exchange is topology.EVENTS else len(strange)
 
 
 def _envelopes(scene: Scene, cases: Iterable[Malformed]) -> list[Envelope]:
