@@ -11,7 +11,7 @@ from celery.apps.worker import _shutdown_handler
 from celery.concurrency import get_implementation
 
 from tasks import revocations
-from worker import broker, garbage
+from worker import broker, process
 from worker.broker import topology
 from worker.calls import rate_limits
 from worker.calls.runtime import WorkerRuntime
@@ -19,8 +19,6 @@ from worker.engine import queues
 from worker.engine.loop import EventLoop
 from worker.engine.pausing import valved
 from worker.engine.task import SettledTask
-from worker.hangup import with_hangup
-from worker.observability import core_dumps, logs, sentry
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -28,10 +26,7 @@ if TYPE_CHECKING:
 
 def create_app(settings: Settings) -> Celery:
     """The Celery application of *settings*: its tasks, its queues, and the runtime that opens with the worker."""
-    core_dumps.forbid()
     broker.prepare()
-    logs.configure(settings.log_level)
-    sentry.configure(settings)
     signals.setup_logging.connect(_logging_is_ours)
     app = Celery("revoker", set_as_current=False)
     app.conf.update(_configuration(settings))
@@ -40,7 +35,7 @@ def create_app(settings: Settings) -> Celery:
     app.steps["worker"].add(RuntimeStep)
     bulkheads = queues.bulkheads(settings.worker, rate_limits.prefetch(settings.providers))
     app.amqp.Consumer = valved(bulkheads, lambda: host.runtime.holds)
-    signals.worker_ready.connect(garbage.freeze)
+    signals.worker_ready.connect(process.mark_ready)
     revocations.register(app, SettledTask, lambda: host.runtime)
     return app
 
@@ -96,7 +91,8 @@ class _RuntimeHost:
     def __init__(self, settings: Settings) -> None:
         self.loop = EventLoop()
         self.grace = settings.worker.shutdown_grace
-        self.stops = with_hangup(signal.SIGINT)  # Celery sets up a handler of its own for SIGHUP, even an ignored one
+        # Celery sets up a handler of its own for SIGHUP, even an ignored one.
+        self.stops = process.stop_signals(signal.SIGINT)
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
 

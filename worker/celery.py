@@ -2,11 +2,12 @@
 
 import sys
 
+from worker import process
 from worker.app import create_app
-from worker.settings import Settings, SettingsError
+from worker.settings import SettingsError
 
 try:
-    app = create_app(Settings.load())
+    app = create_app(process.start())
 except SettingsError as error:
     sys.exit(f"revoker: {error}")
 

@@ -24,19 +24,20 @@ from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
 from worker import broker
 from worker.broker import topology
 from worker.broker.availability import Availability
-from worker.broker.batch_consumer import BatchConsumer, Stop
+from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.messages import body_of, unreadable_letter
 from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.unproved_queue import Waiting
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
-from worker.storage import Tidying
+from worker.ledger.retention import Tidying
 
 if TYPE_CHECKING:
     from kombu import Connection
     from kombu.message import Message
 
     from worker.broker.provenance import LetterMac
+    from worker.process import Stop
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ Record = records.EventPlanned | records.CallOutcome | DeadLetter
 def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is said once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
-    recorder, tidying = Recorder(ledger, ProvenanceMac.of(settings)), Tidying(ledger, settings.storage)
+    recorder, tidying = Recorder(ledger, ProvenanceMac.of(settings)), Tidying(ledger.forget, settings.storage)
     waiting = Waiting(ledger, recorder.handle, settings.storage)
 
     def between(connection: Connection) -> None:

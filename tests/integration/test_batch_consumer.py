@@ -12,9 +12,10 @@ from servers import wait_until
 
 from worker import broker
 from worker.broker import batch_consumer, topology
-from worker.broker.batch_consumer import PREFETCH, QUIET, BatchConsumer, Handle, Stop
+from worker.broker.batch_consumer import PREFETCH, QUIET, BatchConsumer, Handle
 from worker.broker.messages import body_of
 from worker.broker.publisher import Message, Publisher
+from worker.process import Stop
 
 AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
 

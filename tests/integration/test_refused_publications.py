@@ -17,7 +17,7 @@ from tasks.providers import KINDS
 from tasks.subject_index import SubjectIndex
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.batch_consumer import BatchConsumer, Stop
+from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher
 from worker.database.thread import DatabaseThread
@@ -27,6 +27,7 @@ from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
 from worker.ledger import Ledger
+from worker.process import Stop
 from worker.settings.sources import SourceSettings
 
 MANY = {"user.disabled": 1000, "session.ended": 1000}

@@ -18,14 +18,14 @@ from tasks.outcome import State
 from worker import broker, recorder
 from worker.broker import messages, topology
 from worker.broker import unproved_queue as unproved
-from worker.broker.batch_consumer import Stop
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
 from worker.broker.unproved_queue import AT_ONCE, MEGABYTE, Waiting
 from worker.ledger import Ledger, LedgerUnavailable
+from worker.process import Stop
 from worker.recorder import Recorder
 from worker.settings import Settings
-from worker.storage import StorageSettings
+from worker.settings.storage import StorageSettings
 
 MAC = ProvenanceMac(b"subject-key-of-a-test-installation")
 BODY = "QUJD" * 15_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,14 @@ from tasks.providers import make_provider
 from tasks.retry import RetryPolicy
 from tasks.sealing import KeyRing
 from tasks.subject_index import SubjectIndex
-from worker import app, broker
+from worker import app, broker, process
 from worker.app import _configuration, _RuntimeHost
 from worker.broker import topology
 from worker.calls.holds import making, policy
 from worker.calls.rate_limits import per_minute
-from worker.cli import processes
 from worker.engine import queues
 from worker.intake.flood.window import Limits
-from worker.observability import core_dumps, logs, sentry
+from worker.observability import logs, sentry
 from worker.settings import HoldSettings, MaxAgeSettings, RetrySettings, Settings, WorkerSettings
 from worker.settings.flood import FloodSettings
 
@@ -183,7 +181,6 @@ def test_a_process_logs_at_the_level_that_was_set(settings: Settings, monkeypatc
     levels: list[str] = []
     monkeypatch.setattr(Settings, "load", lambda: settings.model_copy(update={"log_level": "WARNING"}))
     monkeypatch.setattr(logs, "configure", levels.append)
-    monkeypatch.setattr(core_dumps, "forbid", lambda: None)
-    monkeypatch.setattr(processes, "stop_on_signals", lambda: None)
-    processes._run(lambda *_: logging.getLogger(__name__))  # type: ignore[arg-type]  # a process that ends at once
+    monkeypatch.setattr(process, "_forbid_core_files", lambda: None)
+    process.run(lambda *_: None)  # a process that ends at once
     assert levels == ["WARNING"]

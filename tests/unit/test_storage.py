@@ -7,8 +7,8 @@ import pytest
 from pydantic import ValidationError
 
 from worker.ledger import LedgerUnavailable
-from worker.ledger.retention import Horizons
-from worker.storage import REST, TRY_AGAIN, StorageSettings, Tidying
+from worker.ledger.retention import REST, TRY_AGAIN, Horizons, Tidying
+from worker.settings.storage import StorageSettings
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 11, 26, tzinfo=UTC)
 def test_each_time_goes_where_it_says() -> None:
     """Three days that differ, three horizons."""
     kept = StorageSettings(events_days=2, letters_days=3, audit_days=5)
-    assert kept.horizons(NOW) == Horizons(*(NOW - timedelta(days=days) for days in (2, 3, 5)))
+    assert Horizons.of(kept, NOW) == Horizons(*(NOW - timedelta(days=days) for days in (2, 3, 5)))
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
             return self.now
 
     made = Clock()
-    monkeypatch.setattr("worker.storage.time", made)
+    monkeypatch.setattr("worker.ledger.retention.time", made)
     return made
 
 
 def test_tidying_goes_on_until_nothing_is_old_and_then_rests(clock: Any) -> None:
     """A step a time, so that what is to be written waits for one at most."""
     ledger = Pages(500, 7, 0, 0)
-    tidying = Tidying(ledger, StorageSettings())
+    tidying = Tidying(ledger.forget, StorageSettings())
     for _ in range(10):
         tidying.step()
     assert ledger.asked == 3
@@ -85,7 +85,7 @@ def test_tidying_goes_on_until_nothing_is_old_and_then_rests(clock: Any) -> None
 def test_a_ledger_that_is_away_is_asked_again_a_minute_later(clock: Any) -> None:
     """Nobody who has something to write waits for that."""
     ledger = Pages(None, 0)
-    tidying = Tidying(ledger, StorageSettings())
+    tidying = Tidying(ledger.forget, StorageSettings())
     with pytest.raises(LedgerUnavailable):
         tidying.step()
     tidying.step()

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from kombu import Consumer
 
-from worker import broker, garbage
+from worker import broker, process
 from worker.broker import topology
 from worker.broker.availability import BrokerAvailability
 from worker.broker.publisher import BROKER_ERRORS
-from worker.hangup import with_hangup
 
 if TYPE_CHECKING:
     from kombu import Connection, Queue
@@ -32,12 +29,6 @@ LONGEST_PAUSE: Final = 10.0  # seconds between two tries at something that fails
 QUIET: Final = 10.0  # seconds without a message, after which RabbitMQ is asked anew for what is there
 
 Handle = Callable[[Sequence["Message"]], Sequence["Message"]]
-
-
-class Stop(threading.Event):
-    """Set when the process is to end; *hurried* when it shall end at once, and give back what it has not begun."""
-
-    hurried = False
 
 
 class BatchConsumer:
@@ -57,7 +48,7 @@ class BatchConsumer:
         queues: Sequence[Queue],
         providers: Sequence[str],
         handle: Handle,
-        stop: Stop,
+        stop: process.Stop,
     ) -> None:
         self._connect, self._providers = connect, providers
         self._stop = stop
@@ -145,21 +136,8 @@ class BatchConsumer:
         self._reachability.found()
         if not self._is_ready:
             self._is_ready = True
-            garbage.freeze()
+            process.mark_ready()
             logger.info("consumer.ready", extra={"queues": [lane.queue.name for lane in self._lanes]})
-
-
-def stop_on_signals() -> Stop:
-    """What SIGTERM, SIGINT and SIGHUP set: what is in hand is finished first. A second one, or SIGQUIT, hurries it."""
-    stop = Stop()
-
-    def heard(number: int, _frame: object) -> None:
-        stop.hurried = stop.is_set() or number == signal.SIGQUIT
-        stop.set()
-
-    for each in with_hangup(signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(each, heard)
-    return stop
 
 
 class _Pause:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Callable
 from typing import Final
 
 import click
 
-from worker.broker.batch_consumer import Stop, stop_on_signals
-from worker.interpreter import PYTHON
-from worker.observability import core_dumps, logs, sentry
+from worker import process
 from worker.settings import Settings
 
 _CELERYS: Final = re.compile(r"CELERY_.*|APP|BROKER_URL|RESULT_BACKEND|LOADER|CONFIG_MODULE|SKIP_CHECKS")
@@ -21,17 +18,17 @@ _CELERYS: Final = re.compile(r"CELERY_.*|APP|BROKER_URL|RESULT_BACKEND|LOADER|CO
 @click.command()
 def intake() -> None:
     """Take in events and publish the provider calls they ask for."""
-    from worker.intake import intake as process  # noqa: PLC0415 - each process imports its own parts only
+    from worker.intake import intake as entry  # noqa: PLC0415 - each process imports its own parts only
 
-    _run(process.run)
+    process.run(entry.run)
 
 
 @click.command()
 def recorder() -> None:
     """Write outcomes and dead letters into the ledger."""
-    from worker import recorder as process  # noqa: PLC0415 - each process imports its own parts only
+    from worker import recorder as entry  # noqa: PLC0415 - each process imports its own parts only
 
-    _run(process.run)
+    process.run(entry.run)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -40,8 +37,8 @@ def worker(arguments: tuple[str, ...]) -> None:
     """Make the provider calls: becomes `celery -A worker worker`, with any further options for it."""
     Settings.load()  # a fault in the settings is told here, in one line
     # Not `celery -A worker`: where it looks for an application, Celery imports from the folder it is started in.
-    command = [*PYTHON, "worker.celery", *celery_arguments(), *arguments]
-    os.execve(PYTHON[0], command, _without_celerys())  # noqa: S606 - our own interpreter, no shell
+    command = [*process.PYTHON, "worker.celery", *celery_arguments(), *arguments]
+    os.execve(process.PYTHON[0], command, _without_celerys())  # noqa: S606 - our own interpreter, no shell
 
 
 def _without_celerys() -> dict[str, str]:
@@ -56,11 +53,3 @@ def celery_arguments() -> list[str]:
         *("--hostname", f"revoker-{os.getpid()}@{socket.gethostname()}"),
         *("--without-gossip", "--without-mingle"),
     ]
-
-
-def _run(process: Callable[[Settings, Stop], None]) -> None:
-    core_dumps.forbid()
-    settings = Settings.load()
-    logs.configure(settings.log_level)
-    sentry.configure(settings)
-    process(settings, stop_on_signals())

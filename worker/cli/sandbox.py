@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import signal
 from pathlib import Path
 
 import click
 from pydantic import ValidationError
 
+from worker import process
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import say
-from worker.hangup import with_hangup
 from worker.sandbox import SandboxConfig, serve
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -29,23 +27,17 @@ def sandbox(  # noqa: PLR0913 - one for each option
     *, host: str, port: int, faults: Path | None, journal: Path | None, latency: float, auto_issue: bool
 ) -> None:
     """Serve Genesys, Finbourne and Wibmo stand-ins until Ctrl-C. Prints the base URL on stdout."""
+    process.start_without_settings()
     config = SandboxConfig(faults_file=faults, journal_file=journal, latency_seconds=latency, auto_issue=auto_issue)
     try:
-        asyncio.run(_serve(config, host, port))
+        asyncio.run(process.run_until_signal(serve(config, host, port, on_ready=_ready)))
     except ValidationError as error:
         raise CommandError(f"--faults: {error.error_count()} fault(s) are not well-formed", Exit.REFUSED) from None
     except OSError as error:
         raise CommandError(f"the sandbox cannot start: {error.strerror or type(error).__name__}") from None
 
 
-async def _serve(config: SandboxConfig, host: str, port: int) -> None:
-    task = asyncio.ensure_future(serve(config, host, port, on_ready=_ready))
-    for number in with_hangup(signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
 def _ready(url: str) -> None:
+    process.mark_ready()
     click.echo(url)
     say("Ctrl-C ends it.")

@@ -1,4 +1,4 @@
-"""Runs a module as a process that does not outlive its parent: `python -m worker.demo.die_with_parent PID …`.
+"""Runs a command that does not outlive its parent: `python -m worker.demo.die_with_parent PARENT COMMAND…`.
 
 A supervisor that was killed cannot stop anybody, and what it left behind would work on beside its successor. Killed
 and not asked to stop: nobody is left to wait for the answer, and whatever was in hand comes again from the broker.
@@ -10,18 +10,16 @@ import signal
 import sys
 from typing import Final
 
-from worker.interpreter import PYTHON
-
 PR_SET_PDEATHSIG: Final = 1  # prctl(2): the signal to get when the parent dies; it survives execve(2)
 
 
-def main(parent: int, arguments: list[str]) -> None:
-    """Become `python -m ARGUMENTS`, which dies with *parent*. Elsewhere than on Linux, without that."""
+def main(parent: int, command: list[str]) -> None:
+    """Become *command*, which dies with *parent*. Elsewhere than on Linux, without that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:
             sys.exit("the process that started this one is gone")
-    os.execv(PYTHON[0], [*PYTHON, *arguments])  # noqa: S606 - our own interpreter, no shell
+    os.execv(command[0], command)  # noqa: S606 - our own interpreter, no shell
 
 
 if __name__ == "__main__":

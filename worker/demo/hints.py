@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from worker.demo.state_dir import CONFIG
-from worker.interpreter import PYTHON
+from worker.process import PYTHON
 from worker.settings.files import CONFIG_FILE, DEFAULT_CONFIG_FILE
 from worker.settings.names import PREFIX
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from worker import broker
+from worker import broker, process
 from worker.broker import messages
 from worker.broker.publisher import Publisher
 from worker.demo import hints
@@ -21,12 +19,12 @@ from worker.demo.state_dir import claimed, furnished, sealing_key
 from worker.demo.summary import journal_keys, summarised, unproved
 from worker.demo.supervisor import Crew, Program
 from worker.demo.view import View
-from worker.hangup import with_hangup
 from worker.ledger import LedgerUnavailable
 from worker.sandbox.client import SandboxDoor, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    import threading
+    from collections.abc import Callable
     from pathlib import Path
 
     from worker.demo.progress import News
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from worker.settings import Settings
 
 LOOK: Final = 0.05  # seconds between two looks at the ledger
+TERMINAL_LOG_LEVEL: Final = "WARNING"  # of what the run itself logs, beside its view
 SETTLE_SECONDS: Final = 60.0  # until the samples must be settled or dead
 
 
@@ -58,10 +57,10 @@ def show(wish: Wish) -> bool:
     """
     door = SandboxDoor(free_port())
     with ExitStack() as opened:
-        stop = opened.enter_context(_asked_to_stop())
+        stop = opened.enter_context(process.stop_event())
         view = opened.enter_context(View())
         lock = opened.enter_context(claimed(wish.folder, view.say, stop))
-        settings = furnished(wish.folder, door.base_url)
+        settings = process.start(lambda: furnished(wish.folder, door.base_url), TERMINAL_LOG_LEVEL)
         reach = Reach(settings, view.say, stop)
         reach.broker()
         ledger = reach.ledger()
@@ -159,16 +158,3 @@ def _programs(door: SandboxDoor) -> list[Program]:
         Program("worker", ("worker",), lambda said: " ready." in said),
         Program("intake", ("intake",), lambda said: "consumer.ready" in said),
     ]
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, SIGTERM and a closed terminal set, until the end of the block."""
-    stop = threading.Event()
-    numbers = with_hangup(signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from worker.interpreter import PYTHON
+from worker.process import PYTHON
 
 if TYPE_CHECKING:
     import threading
@@ -86,8 +86,9 @@ class Child:
     def _start(self) -> None:
         with self._log.open("ab") as log:
             self._began = log.tell()
+            command = [*PYTHON, "worker.cli", *self.program.arguments]
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-                [*PYTHON, "worker.demo.die_with_parent", str(os.getpid()), "worker.cli", *self.program.arguments],
+                [*PYTHON, "worker.demo.die_with_parent", str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

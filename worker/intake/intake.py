@@ -18,7 +18,7 @@ from tasks.sealing import kid_of
 from tasks.subject_index import masked_subject
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.batch_consumer import BatchConsumer, Stop
+from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.publisher import Message as Publication
 from worker.broker.publisher import Publisher
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tasks.records import DeadLetter
     from tasks.subject_index import SubjectIndex
     from worker.intake.flood.subject import Subject
+    from worker.process import Stop
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)

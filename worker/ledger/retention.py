@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_, union
 
@@ -17,6 +19,12 @@ from worker.ledger.rows import DeadLetterState
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from worker.settings.storage import StorageSettings
+
+logger = logging.getLogger(__name__)
+
+REST: Final = 600.0  # seconds until it is looked again for what is old, once there is nothing left
+TRY_AGAIN: Final = 60.0  # seconds, where the ledger is away
 AT_ONCE: Final = 500  # of each kind: some hundredths of a second, in which nobody else writes
 _CLOSED: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
 _OVER: Final = (*sorted(SETTLED), State.DISCARDED)
@@ -30,6 +38,33 @@ class Horizons:
     events: datetime  # with their calls, since the last of them was settled or discarded
     letters: datetime  # replayed or discarded
     audits: datetime
+
+    @classmethod
+    def of(cls, storage: StorageSettings, now: datetime) -> Self:
+        """What is old at *now*."""
+        days = storage.events_days, storage.letters_days, storage.audit_days
+        return cls(*(now - timedelta(days=each) for each in days))
+
+
+class Tidying:
+    """Has the ledger forget what is old, a step at a time: what is to be written waits for one step at most."""
+
+    def __init__(self, forget: Callable[[Horizons], int], storage: StorageSettings) -> None:
+        self._forget, self._storage = forget, storage
+        self._removed = 0
+        self._next_step = 0.0
+
+    def step(self) -> None:
+        """Do the next step, if it is time. Raises LedgerUnavailable, and then rests."""
+        if time.monotonic() < self._next_step:
+            return
+        self._next_step = time.monotonic() + TRY_AGAIN
+        removed = self._forget(Horizons.of(self._storage, datetime.now(UTC)))
+        self._removed += removed
+        self._next_step = 0.0 if removed else time.monotonic() + REST
+        if self._removed and not removed:
+            logger.info("ledger.tidied", extra={"rows": self._removed})
+            self._removed = 0
 
 
 def forget(connection: Connection, horizons: Horizons) -> int:

@@ -49,8 +49,8 @@ from worker.settings.files import (
 from worker.settings.flood import FloodSettings
 from worker.settings.names import BETWEEN, PREFIX
 from worker.settings.sources import SourceSettings
+from worker.settings.storage import StorageSettings
 from worker.settings.urls import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
-from worker.storage import StorageSettings
 
 __all__ = ["CONFIG_FILE", "PREFIX", "SECRETS_DIR", "Settings", "SettingsError", "config_file"]
 

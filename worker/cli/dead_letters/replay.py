@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from worker import process
 from worker.broker.provenance import ProvenanceMac
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.dead_letters.selection import (
@@ -23,7 +24,6 @@ from worker.cli.dead_letters.selection import (
 from worker.cli.dead_letters.views import GROUPS, RESULT, groups, replay_document, replay_in_words, result_rows
 from worker.cli.exits import Exit, finish
 from worker.cli.holds import say_held
-from worker.cli.interrupting import stop_wished
 from worker.cli.opening import open_ledger, open_publisher
 from worker.cli.output import Form, counted, output_option, print_json, say
 from worker.cli.params import Rate
@@ -173,7 +173,7 @@ def carry_out(settings: Settings, ledger: Ledger, order: Order) -> Exit:
     with (
         open_publisher(settings) as publisher,
         progress(order.plan.ready, "replaying") as advance,
-        stop_wished() as stop,
+        process.stop_event() as stop,
     ):
         voucher = ProvenanceMac.of(settings)
         told = (advance, stop.is_set, stop.wait)
