@@ -119,7 +119,7 @@ def test_holds_last_as_long_as_was_set(settings: Settings, monkeypatch: pytest.M
 
 def test_the_guard_counts_within_the_limits_that_were_set(settings: Settings) -> None:
     """Those of a source and those of all, of either type."""
-    assert settings.flood.limits() == Limits(
+    assert Limits.set_by(settings.flood) == Limits(
         span=61.0,
         of_source={"session.ended": 7, "user.disabled": 5},
         of_all={"session.ended": 8, "user.disabled": 6},

@@ -29,6 +29,7 @@ from worker.intake.authorization import Admission, Denied
 from worker.intake.dedup import Arrival, Judged, Memory, Refused
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.subject import subjects_of
+from worker.intake.flood.window import Limits
 from worker.intake.misplaced import Misplaced, Opened
 from worker.intake.unfinished import Unfinished
 
@@ -64,7 +65,7 @@ def run(settings: Settings, stop: Stop) -> None:
     connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
     _say_who_is_believed(settings)
     with closing(DatabaseThread(url)) as thread, Publisher(connect) as publisher:
-        gate = FloodGate(thread, settings.flood.limits())
+        gate = FloodGate(thread, Limits.set_by(settings.flood))
         memory = Memory(thread, settings.max_ages(), settings.longest_outage())
         intake = Intake(
             catalogue, publisher, Controls(ProvenanceMac.of(settings), Admission.of(settings), memory, gate)

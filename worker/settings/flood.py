@@ -6,8 +6,6 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker.intake.flood.window import Limits
-
 MOST: Final = 1_000_000_000  # people: as good as no limit, and no more
 
 
@@ -34,12 +32,3 @@ class FloodSettings(BaseModel):
     reserve: float = Field(
         60.0, ge=1, le=86_400, description="Seconds between two user.disabled that pass while others are held back"
     )
-
-    def limits(self) -> Limits:
-        """What the gate must know of it."""
-        return Limits(
-            span=self.window,
-            of_source={"session.ended": self.ended, "user.disabled": self.disabled},
-            of_all={"session.ended": self.ended_of_all, "user.disabled": self.disabled_of_all},
-            reserve={"user.disabled": self.reserve},
-        )

@@ -16,9 +16,12 @@ import hashlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final, Self
 
 from worker.intake.flood.subject import Key, Subject
+
+if TYPE_CHECKING:
+    from worker.settings.flood import FloodSettings
 
 ALL: Final = ""  # all sources together; no source has an empty name
 
@@ -31,6 +34,16 @@ class Limits:
     of_source: Mapping[str, int]
     of_all: Mapping[str, int]
     reserve: Mapping[str, float]  # seconds between two events of a type that pass during a flood; of others none passes
+
+    @classmethod
+    def set_by(cls, settings: FloodSettings) -> Self:
+        """The limits that the operator set."""
+        return cls(
+            span=settings.window,
+            of_source={"session.ended": settings.ended, "user.disabled": settings.disabled},
+            of_all={"session.ended": settings.ended_of_all, "user.disabled": settings.disabled_of_all},
+            reserve={"user.disabled": settings.reserve},
+        )
 
     def of(self, key: Key) -> int:
         """The limit that counts for *key*."""
