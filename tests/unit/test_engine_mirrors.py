@@ -1,12 +1,15 @@
-"""The engine takes the place of parts of Celery, kombu and sentry-sdk: when one changes, somebody must look."""
+"""Parts of Celery, kombu, py-amqp and sentry-sdk are replaced here: when one changes, somebody must look."""
 
 import hashlib
 import inspect
 from collections.abc import Callable
 
 import pytest
+from amqp import serialization
+from amqp.abstract_channel import AbstractChannel
 from amqp.channel import Channel
-from amqp.transport import TCPTransport
+from amqp.method_framing import frame_writer
+from amqp.transport import SSLTransport, TCPTransport, _AbstractTransport
 from celery.app import trace
 from celery.app.task import Context, Task
 from celery.concurrency.base import BasePool
@@ -55,8 +58,16 @@ MIRRORED = {
     (sentry._wrap_task_call, "worker/engine/sentry.py"): "a7142654556393d9",
     (sentry._capture_exception, "worker/engine/sentry.py"): "73b35b0e2b06468e",
     (Channel._basic_publish, "worker/broker/publication.py"): "435fd18a6c885ecc",
-    (Channel._on_close, "worker/broker/confirms.py"): "50e3e350819e64dd",
-    (TCPTransport, "worker/broker/confirms.py"): "cca97d90e7a1abfd",
+    (Channel._on_close, "worker/broker/pyamqp.py"): "50e3e350819e64dd",
+    (Channel._do_revive, "worker/broker/pyamqp.py"): "f110590c0a84fd14",
+    (TCPTransport, "worker/broker/pyamqp.py"): "cca97d90e7a1abfd",
+    (SSLTransport._write, "worker/broker/pyamqp.py"): "bc47da56ede3957c",
+    (_AbstractTransport.write, "worker/broker/pyamqp.py"): "ce237b9ce93f32a9",
+    (frame_writer, "worker/broker/pyamqp.py"): "aeb6ed1af3635509",
+    (AbstractChannel.dispatch_method, "worker/broker/pyamqp.py"): "ab4ee7a70ede7889",
+    (serialization.loads, "worker/broker/pyamqp.py"): "54e9f85c67e08585",
+    (serialization.GenericContent._load_properties, "worker/broker/pyamqp.py"): "364e01f6bd530dd4",
+    (serialization.decode_properties_basic, "worker/broker/amqp_salvage.py"): "38b3186146c760fa",
 }
 
 

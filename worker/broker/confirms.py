@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from amqp.exceptions import RecoverableConnectionError
 
-from worker.broker.amqp_writing import one_write
 from worker.broker.publication import (
     BROKER_ERRORS,
     Disconnected,
@@ -29,6 +28,7 @@ from worker.broker.publication import (
     put,
     unroutable,
 )
+from worker.broker.pyamqp import keep_closed, one_write
 
 if TYPE_CHECKING:
     from kombu import Connection
@@ -119,7 +119,7 @@ class ConfirmChannel:
         self.amqp = connection.connection
         self._channel = connection.channel()
         self._channel.confirm_select()
-        self._channel._do_revive = lambda: None  # noqa: SLF001 - it would wait for a channel that nobody needs
+        keep_closed(self._channel)
         self._channel.events["basic_ack"].add(self._on_ack)
         self._channel.events["basic_nack"].add(self._on_nack)
         self._channel.events["basic_return"].add(self._on_return)

@@ -1,16 +1,21 @@
-"""Reading of messages that py-amqp cannot read: nothing that a producer writes may end the process that reads it.
+"""Everything that is changed in py-amqp; `amqp_salvage` belongs to it.
 
-RabbitMQ hands properties and routing keys on as they came. py-amqp raises in the middle of a read for tables within
-tables that are deeper than Python's stack, for a time after the year 9999 (milliseconds where seconds belong), for text
-that is not UTF-8; a name that is not UTF-8 it hands on as bytes, and lone surrogates as they are, which no JSON and no
-database takes. Such a message would do the same to the next process, and from the dead letters to the recorder, for
-ever. So what cannot be read is as if it were not there, and nothing else: a header that is no good takes neither the
-proof of who sent the message along, nor the attributes of its event.
+**Reading.** Nothing that a producer writes may end the process that reads it. RabbitMQ hands properties and routing
+keys on as they came. py-amqp raises in the middle of a read for tables within tables that are deeper than Python's
+stack, for a time after the year 9999 (milliseconds where seconds belong), and for text that is not UTF-8. It hands on a
+name that is not UTF-8 as bytes, and lone surrogates as they are, which no JSON and no database takes. Such a message
+would do the same to the next process, and from the dead letters to the recorder, for ever. So what cannot be read is as
+if it were not there, and nothing else: a header that is no good takes neither the proof of who sent the message along,
+nor the attributes of its event.
+
+**Writing.** A system call for each frame, which wakes the broker each time, is too many: `one_write` gathers them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from amqp import abstract_channel, serialization
@@ -29,6 +34,27 @@ def install() -> None:
     """Have py-amqp, in this process, read everything."""
     serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _properties
     abstract_channel.loads = _arguments
+
+
+@contextmanager
+def one_write(transport: Any) -> Iterator[None]:  # noqa: ANN401 - py-amqp ships no types
+    """Send what py-amqp writes to *transport* meanwhile in one write; nobody may wait for an answer to it in between.
+
+    Raises OSError where that cannot be sent.
+    """
+    frames, write = bytearray(), transport._write  # noqa: SLF001 - what py-amqp calls for each frame
+    transport._write = frames.extend  # noqa: SLF001 - the same
+    try:
+        yield
+    finally:
+        transport._write = write  # noqa: SLF001 - the same
+    if frames:
+        transport.write(frames)
+
+
+def keep_closed(channel: Any) -> None:  # noqa: ANN401 - py-amqp ships no types
+    """Have *channel* stay closed when the broker closes it: py-amqp would wait for a new one, which nobody needs."""
+    channel._do_revive = lambda: None  # noqa: SLF001 - what py-amqp calls then
 
 
 def _properties(frame: bytes, offset: int) -> tuple[Properties, int]:

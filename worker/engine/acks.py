@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from worker.broker.amqp_writing import one_write
+from worker.broker.pyamqp import one_write
 
 if TYPE_CHECKING:
     import asyncio

@@ -1,0 +1,64 @@
+"""What is imported is declared: nothing works only because something else happens to need it, too."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT = (ROOT / "pyproject.toml").read_text()
+OURS = {"tasks", "worker"}
+
+
+def normal(name: str) -> str:
+    """The name of a distribution, as the index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported() -> dict[str, Path]:
+    """Every foreign module that `tasks` or `worker` imports, by its first part, and one file that does."""
+    found: dict[str, Path] = {}
+    for file in [file for folder in OURS for file in (ROOT / folder).rglob("*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            found.update((name.partition(".")[0], file) for name in _names(node))
+    return {name: file for name, file in found.items() if name not in OURS | sys.stdlib_module_names}
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import(names=names):
+            yield from (each.name for each in names)
+        case ast.ImportFrom(module=str(module), level=0):
+            yield module
+
+
+DECLARED = {
+    normal(match[1]): line
+    for line in tomllib.loads(PYPROJECT)["project"]["dependencies"]
+    if (match := re.match(r"([\w.-]+)", line))
+}
+
+
+@pytest.mark.parametrize(("name", "file"), sorted(imported().items()))
+def test_what_is_imported_is_declared(name: str, file: Path) -> None:
+    """By the distribution that brings the module."""
+    distributions = {normal(each) for each in packages_distributions().get(name, [])}
+    assert distributions & DECLARED.keys(), f"{file.relative_to(ROOT)} imports {name}, which pyproject does not name"
+
+
+def test_what_is_declared_is_imported() -> None:
+    """But for what is found by name at run time."""
+    brought = {normal(each) for name in imported() for each in packages_distributions().get(name, [])}
+    assert DECLARED.keys() - brought == set()
+
+
+def test_each_dependency_has_its_reason() -> None:
+    """A comment on its line."""
+    block = PYPROJECT.partition("\ndependencies = [\n")[2].partition("\n]")[0]
+    assert len(block.splitlines()) == len(DECLARED)
+    assert [line for line in block.splitlines() if not re.search(r'",\s+# \S', line)] == []
