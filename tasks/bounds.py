@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from tasks.events.fields import Instant
+from tasks.instants import Instant
 
 Moment = Instant
 """A time in UTC, of the years 1 to 9999."""

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
 
 from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
-from tasks.events import JweCredential, Session, SessionEnded, TokenReferenceCredential, UserDisabled
+from tasks.events import EVENT_TYPES, Event, JweCredential, Session, TokenReferenceCredential, UserData
 from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
 from tasks.providers.provider import Kind
 from tasks.records import PlannedUnit
 from tasks.subject_index import SubjectIndex, issued_subjects, masked_subject
-
-LANES: Final = {"session.ended": Lane.ROUTINE, "user.disabled": Lane.URGENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +61,7 @@ class Plan:
         )
 
 
-def plan_revocations(
-    event: SessionEnded | UserDisabled, catalogue: Catalogue, planned_at: datetime | None = None
-) -> Plan:
+def plan_revocations(event: Event, catalogue: Catalogue, planned_at: datetime | None = None) -> Plan:
     """The plan of *event*: pure, complete, the same for the same event, catalogue and time by our clock.
 
     session.ended: DeleteTokensMe (genesys) or InvalidateToken (finbourne) with each session's own token, an encrypted
@@ -77,11 +72,8 @@ def plan_revocations(
     `no_session_known` unit. session.ended never becomes a user-wide call. Units listed twice become one call.
     """
     planner = _Planner(event, catalogue, planned_at)
-    match event:
-        case SessionEnded():
-            steps = planner.sessions(event.data.sessions)
-        case UserDisabled():
-            steps = planner.user(event)
+    data = event.data
+    steps = planner.user(data) if isinstance(data, UserData) else planner.sessions(data.sessions)
     unique = {_identity(step): step for step in steps}.values()
     return Plan(
         tuple(step for step in unique if isinstance(step, ProviderCall)),
@@ -111,7 +103,7 @@ def _identity(step: Step) -> object:
 
 @dataclass(frozen=True, slots=True)
 class _Planner:
-    event: SessionEnded | UserDisabled
+    event: Event
     catalogue: Catalogue
     planned_at: datetime | None
 
@@ -123,19 +115,19 @@ class _Planner:
             else:
                 yield self._session_call(instance, session)
 
-    def user(self, event: UserDisabled) -> Iterator[Step]:
-        named = {*event.data.providers, *event.data.accounts}
-        listed = {session.provider for session in event.data.sessions}
+    def user(self, data: UserData) -> Iterator[Step]:
+        named = {*data.providers, *data.accounts}
+        listed = {session.provider for session in data.sessions}
         for name in sorted({*self.catalogue.instances, *named, *listed}):
             instance = self.catalogue.instances.get(name)
             if instance is None:
                 yield RefusedUnit(name, Reason.ROUTE_UNKNOWN_PROVIDER)
             else:
-                yield from self._user_at(instance, event, named=name in named)
+                yield from self._user_at(instance, data, named=name in named)
 
-    def _user_at(self, instance: Instance, event: UserDisabled, *, named: bool) -> Iterator[Step]:
-        sessions = tuple(session for session in event.data.sessions if session.provider == instance.name)
-        user_id = self._user_id(instance, event)
+    def _user_at(self, instance: Instance, data: UserData, *, named: bool) -> Iterator[Step]:
+        sessions = tuple(session for session in data.sessions if session.provider == instance.name)
+        user_id = self._user_id(instance, data)
         operation = instance.kind.user_operation
         if operation and user_id and instance.kind.valid_user_id(user_id):
             call = self._call(instance, operation, user_id, user_id=user_id)
@@ -147,12 +139,12 @@ class _Planner:
         elif not sessions:
             yield self._without_session(instance)
 
-    def _user_id(self, instance: Instance, event: UserDisabled) -> str | None:
+    def _user_id(self, instance: Instance, data: UserData) -> str | None:
         """The account's id where the event gives it, else the `sub` of the instance's own issuer; never a guess."""
-        account = event.data.accounts.get(instance.name)
+        account = data.accounts.get(instance.name)
         if account is not None:
             return account.user_id
-        subs = [each.sub for each in issued_subjects(event) if each.iss == instance.subject_issuer]
+        subs = [each.sub for each in issued_subjects(self.event) if each.iss == instance.subject_issuer]
         return subs[0] if len(set(subs)) == 1 else None
 
     def _session_call(self, instance: Instance, session: Session) -> Step:
@@ -179,7 +171,7 @@ class _Planner:
         token_reference_id: str | None = None,
         user_id: str | None = None,
     ) -> ProviderCall:
-        event, lane, subjects = self.event, LANES[self.event.type], self.catalogue.subjects
+        event, lane, subjects = self.event, EVENT_TYPES[self.event.type].lane, self.catalogue.subjects
         budget_ends = after(event.time, self.catalogue.budgets[lane])
         call = ProviderCall(
             call_id=call_id(event.source, event.id, instance.name, operation, unit),

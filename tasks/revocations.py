@@ -1,4 +1,4 @@
-"""The Celery tasks: one per provider operation, and the two trusted doors for producers that speak Celery.
+"""The Celery tasks: one per provider operation, and one trusted door per event type for producers that speak Celery.
 
 A task reads as its story: execute, one match, settle. Whatever it decides is confirmed by the broker before the
 message is acknowledged, so a crash at any point repeats the call (harmless: a dead token stays dead) and loses none.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import AfterValidator, TypeAdapter
 
 from tasks.call import Attempt, Operation, ProviderCall
+from tasks.events import EVENT_TYPES
 from tasks.instants import before, expiry_of
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.runtime import Held, Runtime
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from celery import Celery, Task
 
 EXPIRY_MARGIN: Final = timedelta(minutes=5)
-DOORS: Final = ("session.ended", "user.disabled")
 
 
 async def revoke(runtime: Runtime, call: ProviderCall) -> State:
@@ -70,7 +70,7 @@ def register(app: Celery, base: type[Task], runtime: Callable[[], Runtime]) -> N
     """Register every task on *app*, each on *base*, which knows how to await a coroutine and what *takes* is for."""
     for operation in Operation:
         app.task(_revocation(runtime), name=operation.value, base=base, takes=call_for(operation))
-    for door in DOORS:
+    for door in EVENT_TYPES:
         app.task(_door(runtime), name=door, base=base, takes=TypeAdapter(dict[str, Any]))
 
 

@@ -10,14 +10,14 @@ import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tasks.events import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, Uri, UserDisabled
+from tasks.events import Aliases, Complex, Did, Email, Event, IssSub, Opaque, PhoneNumber, Uri, UserData
 from tasks.names import address, composed, mask, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.call import Target
-    from tasks.events import SessionEnded, SimpleSubject
+    from tasks.events import Event, SimpleSubject
 
 # Of the members of a complex subject this one names the person (Shared Signals Framework 1.0, section 3.2); `device`,
 # `session`, `application`, `tenant`, `org_unit`, `group` and members of one's own name something else.
@@ -55,12 +55,12 @@ class SubjectIndex:
         """Every hash by which something may be found by *name*."""
         return self.lookup(name), self.label(name), self.earlier(name)
 
-    def keys(self, event: SessionEnded | UserDisabled) -> tuple[str, ...]:
+    def keys(self, event: Event) -> tuple[str, ...]:
         """The hashes by which *event* is found."""
         found = (self.lookup(it.value) if it.names_person else self.label(it.value) for it in identifiers(event))
         return tuple(dict.fromkeys(found))
 
-    def person(self, event: SessionEnded | UserDisabled) -> str | None:
+    def person(self, event: Event) -> str | None:
         """One hash of every name that `sub_id` gives the person, each with its issuer; None where it gives none.
 
         Two events have the same one where all names agree. Accounts are left out: they are what a call hits. An address
@@ -87,21 +87,21 @@ class SubjectIndex:
         return hmac.digest(self.key, told, "sha256").hex()[:32]
 
 
-def masked_subject(event: SessionEnded | UserDisabled) -> str:
+def masked_subject(event: Event) -> str:
     """The person's main name, masked; where nobody is named that of the tenant or device, `-` where nothing is."""
     names = sorted(identifiers(event), key=lambda each: not each.names_person)
     return mask(names[0].value) if names else "-"
 
 
-def identifiers(event: SessionEnded | UserDisabled) -> tuple[Identifier, ...]:
+def identifiers(event: Event) -> tuple[Identifier, ...]:
     """Every name in the event by which an operator may look for it: those in `sub_id` first, as they stand there."""
-    accounts = event.data.accounts if isinstance(event, UserDisabled) else {}
+    accounts = event.data.accounts if isinstance(event.data, UserData) else {}
     own = [Identifier(account.user_id, ("account", provider)) for provider, account in accounts.items()]
     label = [Identifier(event.subject, ("subject",), names_person=False)] if event.subject else []
     return tuple(dict.fromkeys([*_names_in_sub_id(event), *own, *label]))
 
 
-def issued_subjects(event: UserDisabled) -> tuple[IssSub, ...]:
+def issued_subjects(event: Event) -> tuple[IssSub, ...]:
     """The `iss_sub` identifiers of the subject itself or of its aliases (RFC 9493, sections 3.2.4 and 3.2.8).
 
     Those inside a complex subject are left out: they may name a device or a tenant.
@@ -111,14 +111,14 @@ def issued_subjects(event: UserDisabled) -> tuple[IssSub, ...]:
     return tuple(each for _, each in _simple_subjects(event) if isinstance(each, IssSub))
 
 
-def issuers(event: SessionEnded | UserDisabled) -> frozenset[str]:
+def issuers(event: Event) -> frozenset[str]:
     """Every issuer by whose word the event names anything; none where it names the person by no issuer's."""
     named = [(part, each.iss) for part, each in _simple_subjects(event) if isinstance(each, IssSub)]
     names_person = any(part == _THE_PERSON for part, _ in named)
     return frozenset(issuer for _, issuer in named) if names_person else frozenset()
 
 
-def tenants(event: SessionEnded | UserDisabled) -> frozenset[str]:
+def tenants(event: Event) -> frozenset[str]:
     """The tenant of a complex subject (Shared Signals Framework 1.0, section 3.2), if any."""
     match event.data.sub_id:
         case Complex(members={"tenant": tenant}):
@@ -126,7 +126,7 @@ def tenants(event: SessionEnded | UserDisabled) -> frozenset[str]:
     return frozenset()
 
 
-def _names_in_sub_id(event: SessionEnded | UserDisabled) -> Iterator[Identifier]:
+def _names_in_sub_id(event: Event) -> Iterator[Identifier]:
     for part, each in _simple_subjects(event):
         yield Identifier(_value(each), _scheme(each, event.source), names_person=part == _THE_PERSON)
 
@@ -142,7 +142,7 @@ def _scheme(subject: SimpleSubject, source: str) -> tuple[str, ...]:
             return (subject.format,)
 
 
-def _simple_subjects(event: SessionEnded | UserDisabled) -> Iterator[tuple[str, SimpleSubject]]:
+def _simple_subjects(event: Event) -> Iterator[tuple[str, SimpleSubject]]:
     """Each identifier in `sub_id`, with the part of the subject that it names."""
     match event.data.sub_id:
         case None:

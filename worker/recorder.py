@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from tasks import records
 from tasks.call import ProviderCall
-from tasks.events import InvalidEvent, RejectionCode, SessionEnded, UserDisabled, is_storable, parse_event
+from tasks.events import Event, InvalidEvent, RejectionCode, is_storable, parse_event
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
 from worker import broker
@@ -168,7 +168,7 @@ def _time_of(death: Mapping[str, Any]) -> datetime:
     return at if now - LONGEST_IN_QUEUE <= at <= now else now
 
 
-def _event_in(message: Message, provenance: Provenance) -> SessionEnded | UserDisabled | InvalidEvent:
+def _event_in(message: Message, provenance: Provenance) -> Event | InvalidEvent:
     """The event, or why it is none. What crashed the intake must not crash the recorder."""
     try:
         return parse_event(

@@ -1,7 +1,7 @@
 """Events: what producers say, read strictly.
 
-`parse_event` turns the bytes of a message into a `SessionEnded` or a `UserDisabled`, or into an `InvalidEvent` that
-names the fault and its place. The contract stands in `tasks/contracts/`.
+`parse_event` turns the bytes of a message into an `Event` of a type in `EVENT_TYPES`, or into an `InvalidEvent`
+that names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
 from tasks.events.content_mode import MAX_BODY, attribute_headers
@@ -13,10 +13,10 @@ from tasks.events.model import (
     ReferenceCredential,
     Session,
     SessionEnded,
-    SessionEndedData,
+    SessionsData,
     TokenReferenceCredential,
+    UserData,
     UserDisabled,
-    UserDisabledData,
     event_document,
 )
 from tasks.events.parsing import MAX_AHEAD, is_storable, parse_event
@@ -33,8 +33,10 @@ from tasks.events.subjects import (
     SubId,
     Uri,
 )
+from tasks.events.types import EVENT_TYPES, EventType
 
 __all__ = [
+    "EVENT_TYPES",
     "MAX_AHEAD",
     "MAX_BODY",
     "Account",
@@ -44,6 +46,7 @@ __all__ = [
     "Did",
     "Email",
     "Event",
+    "EventType",
     "InvalidEvent",
     "IssSub",
     "JweCredential",
@@ -53,13 +56,13 @@ __all__ = [
     "RejectionCode",
     "Session",
     "SessionEnded",
-    "SessionEndedData",
+    "SessionsData",
     "SimpleSubject",
     "SubId",
     "TokenReferenceCredential",
     "Uri",
+    "UserData",
     "UserDisabled",
-    "UserDisabledData",
     "attribute_headers",
     "event_document",
     "is_storable",

@@ -1,14 +1,10 @@
 """The scalar fields of the event contract, each with the bounds that `contracts/event.schema.json` sets."""
 
 import re
-from datetime import datetime
 from typing import Annotated, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field, GetCoreSchemaHandler, PlainSerializer, PlainValidator
+from pydantic import AfterValidator, BaseModel, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
-
-from tasks.events.rfc3339 import parse_instant
-from tasks.events.rfc3986 import uri_reference
 
 
 class _NullRefused:
@@ -45,8 +41,29 @@ def _trace_or_nothing(text: str) -> str | None:
     return text if match and not (match["version"] == "00" and match["appended"]) else None
 
 
-Instant = Annotated[datetime, PlainValidator(parse_instant), PlainSerializer(datetime.isoformat, when_used="json")]
-"""An aware datetime in UTC."""
+_PCHAR: Final = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
+_NAME: Final = r"(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*"
+_USER: Final = r"(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*"
+_IP_LITERAL: Final = r"\[(?:[0-9A-Fa-f:.]+|v[0-9A-Fa-f]+\.[A-Za-z0-9._~!$&'()*+,;=:-]+)\]"
+
+_URI_REFERENCE: Final = re.compile(
+    # A scheme, or a first segment that cannot be mistaken for one (section 4.2).
+    r"(?:[A-Za-z][A-Za-z0-9+.-]*:|(?![^/?#]*:))"
+    rf"(?://(?:{_USER}@)?(?:{_IP_LITERAL}|{_NAME})(?::[0-9]*)?(?:/{_PCHAR}*)*|(?!//)(?:{_PCHAR}|/)*)"
+    rf"(?:\?(?:{_PCHAR}|[/?])*)?(?:#(?:{_PCHAR}|[/?])*)?"
+)
+
+
+def uri_reference(text: str) -> str:
+    """Return *text*, a URI reference by the grammar of RFC 3986 section 4.1.
+
+    The digits inside a bracketed IPv6 address are not counted. Raises ValueError, without the text, for all else.
+    """
+    if _URI_REFERENCE.fullmatch(text) is None:
+        raise ValueError("not a URI reference")
+    return text
+
+
 EventId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 Source = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(uri_reference)]
 Traceparent = Annotated[str, Field(max_length=128), AfterValidator(_trace_or_nothing)]

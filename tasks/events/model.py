@@ -1,4 +1,4 @@
-"""The two events as typed, frozen values: what `contracts/event.schema.json` says, in Python."""
+"""Events as typed, frozen values: what `contracts/event.schema.json` says, in Python."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -9,7 +9,6 @@ from tasks.events.fields import (
     Closed,
     EventId,
     InitiatingEntity,
-    Instant,
     Maybe,
     Open,
     ProviderName,
@@ -21,6 +20,7 @@ from tasks.events.fields import (
     UserId,
 )
 from tasks.events.subjects import SubId
+from tasks.instants import Instant
 
 
 class JweCredential(Closed):
@@ -83,8 +83,8 @@ def _all_different(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-class SessionEndedData(Open):
-    """Which sessions ended, whose, and why."""
+class SessionsData(Open):
+    """Which sessions' tokens must die, whose, and why."""
 
     sub_id: Maybe[SubId] = None
     sessions: Annotated[tuple[Session, ...], Field(strict=False, min_length=1, max_length=16)]
@@ -92,8 +92,8 @@ class SessionEndedData(Open):
     initiating_entity: Maybe[InitiatingEntity] = None
 
 
-class UserDisabledData(Open):
-    """Who was disabled, and where their accounts and sessions are as far as the producer knows."""
+class UserData(Open):
+    """Whose tokens must all die, and where their accounts and sessions are as far as the producer knows."""
 
     sub_id: SubId
     accounts: Annotated[Mapping[ProviderName, Account], Field(max_length=16)] = Field(default_factory=dict)
@@ -105,8 +105,8 @@ class UserDisabledData(Open):
     initiating_entity: Maybe[InitiatingEntity] = None
 
 
-class Event(Open):
-    """What every event carries: the CloudEvents 1.0 attributes; extension attributes are in `model_extra`.
+class CloudEvent(Open):
+    """The CloudEvents 1.0 attributes; extension attributes are in `model_extra`.
 
     The fields stand in the order in which their faults are reported.
     """
@@ -125,18 +125,24 @@ class Event(Open):
     tracestate: Maybe[Annotated[str, Field(max_length=512)]] = None
 
 
+class Event(CloudEvent):
+    """An event of one of our types: whose tokens must die."""
+
+    data: SessionsData | UserData
+
+
 class SessionEnded(Event):
     """Sessions of one subject ended; the tokens of exactly those sessions must die."""
 
     type: Literal["session.ended"]
-    data: SessionEndedData
+    data: SessionsData
 
 
 class UserDisabled(Event):
     """A user was disabled; every token of theirs must die."""
 
     type: Literal["user.disabled"]
-    data: UserDisabledData
+    data: UserData
 
 
 def event_document(event: Event) -> dict[str, Any]:

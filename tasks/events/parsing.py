@@ -8,17 +8,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.events.content_mode import MAX_BODY, UnreadableError, keeps_utf8, read_envelope
 from tasks.events.fields import EventId, Source
-from tasks.events.model import Event, SessionEnded, UserDisabled
+from tasks.events.model import CloudEvent, Event
 from tasks.events.plaintext import is_plaintext, may_hold_token, plaintext_path
 from tasks.events.rejection import InvalidEvent, Path, RejectionCode, json_pointer
 from tasks.events.subjects import UNKNOWN_FORMAT
+from tasks.events.types import EVENT_TYPES
 from tasks.instants import expiry_of
 from tasks.strict_json import MalformedJsonError, decode
 
 MAX_AHEAD: Final = timedelta(seconds=300)
 """How far a producer's clock may run ahead of ours."""
 
-_MODELS: Final[Mapping[object, type[Event]]] = {"session.ended": SessionEnded, "user.disabled": UserDisabled}
 _CODES: Final[Mapping[object, RejectionCode]] = {
     "specversion": RejectionCode.NOT_CLOUDEVENTS,
     "id": RejectionCode.NOT_CLOUDEVENTS,
@@ -32,7 +32,7 @@ _SOURCE: Final[TypeAdapter[str]] = TypeAdapter(Source)
 
 def parse_event(
     body: bytes, *, now: datetime, content_type: str | None = None, headers: Mapping[str, object] | None = None
-) -> SessionEnded | UserDisabled | InvalidEvent:
+) -> Event | InvalidEvent:
     """Return the event that a message carries, or why it carries none. Never raises on input.
 
     *now* is an aware datetime. The content mode follows from *content_type* and *headers*: CloudEvents 1.0 structured
@@ -77,21 +77,21 @@ def _coded_data(document: object) -> str | None:
     return next((name for name in names if name.casefold() == "data_base64"), None)
 
 
-def _validated(document: Mapping[str, object]) -> SessionEnded | UserDisabled | InvalidEvent:
+def _validated(document: Mapping[str, object]) -> Event | InvalidEvent:
     if (coded := _coded_data(document)) is not None:
         return _refused(RejectionCode.INVALID_REQUEST, (coded,), document)
-    kind = document.get("type")
-    model = _MODELS.get(kind, Event) if isinstance(kind, str) else Event
+    name = document.get("type")
+    known = EVENT_TYPES.get(name) if isinstance(name, str) else None
+    code: RejectionCode = RejectionCode.UNSUPPORTED_TYPE
+    path: Path = ("type",)
     try:
-        event = model.model_validate(document)
+        if known is not None:
+            return known.model.model_validate(document)
+        CloudEvent.model_validate(document)
     except ValidationError as error:
-        code, path = _first_fault(error)
-    else:
-        if isinstance(event, SessionEnded | UserDisabled):
-            return event
-        code, path = RejectionCode.UNSUPPORTED_TYPE, ("type",)
-    if model is Event and code is not RejectionCode.NOT_CLOUDEVENTS:
-        code, path = RejectionCode.UNSUPPORTED_TYPE, ("type",)
+        fault, place = _first_fault(error)
+        if known is not None or fault is RejectionCode.NOT_CLOUDEVENTS:
+            code, path = fault, place
     return _refused(code, path, document)
 
 
@@ -104,9 +104,7 @@ def _first_fault(error: ValidationError) -> tuple[RejectionCode, Path]:
     return _CODES.get(path[0], RejectionCode.INVALID_REQUEST), path
 
 
-def _timely(
-    event: SessionEnded | UserDisabled, document: Mapping[str, object], now: datetime
-) -> SessionEnded | UserDisabled | InvalidEvent:
+def _timely(event: Event, document: Mapping[str, object], now: datetime) -> Event | InvalidEvent:
     if event.time - now > MAX_AHEAD:
         return _refused(RejectionCode.INVALID_TIME, ("time",), document, body_storable=True)
     expirytime = expiry_of(event.expirytime, event.time)

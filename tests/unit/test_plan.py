@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.call import Lane, Operation
-from tasks.events import InvalidEvent, SessionEnded, UserDisabled, parse_event
+from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import Reason, State
 from tasks.plan import Catalogue, Instance, Plan, RefusedUnit, plan_revocations
 from tasks.providers import KINDS
@@ -40,7 +40,7 @@ def session(provider: str, **credential: str) -> dict[str, Any]:
     return {"provider": provider, "credential": credential}
 
 
-def event(kind: str, data: dict[str, Any], **attributes: Any) -> SessionEnded | UserDisabled:
+def event(kind: str, data: dict[str, Any], **attributes: Any) -> Event:
     """The event that this document parses to."""
     document = {
         "specversion": "1.0",

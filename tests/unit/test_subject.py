@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from tasks.call import Lane, Operation, ProviderCall, Target
-from tasks.events import InvalidEvent, SessionEnded, UserDisabled, parse_event
+from tasks.events import Event, InvalidEvent, parse_event
 from tasks.subject_index import SubjectIndex, masked_subject
 
 NOW: Final = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
@@ -22,7 +22,7 @@ OPAQUE: Final = {"format": "opaque", "id": "42"}
 UUID: Final = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
 
 
-def event(sub_id: dict[str, Any] | None, **attributes: Any) -> SessionEnded | UserDisabled:
+def event(sub_id: dict[str, Any] | None, **attributes: Any) -> Event:
     """An event about *sub_id*."""
     session = {"provider": "wibmo", "credential": {"token_reference_id": "r-1"}}
     data = {"sessions": [session], **({"sub_id": sub_id} if sub_id else {}), **attributes.pop("data", {})}

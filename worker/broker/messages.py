@@ -55,7 +55,7 @@ def call(call: ProviderCall, *, delay: int = 0) -> Message:
 
 def record(record: EventPlanned | CallOutcome) -> Message:
     """A line for the ledger; what became of an urgent event does not wait behind the others there either."""
-    exchange = topology.OUTCOMES_URGENT if record.event_type == topology.URGENT_EVENT else topology.OUTCOMES
+    exchange = topology.OUTCOMES_URGENT if record.event_type in topology.URGENT_EVENTS else topology.OUTCOMES
     return Message(exchange.name, record.kind, record.model_dump_json().encode())
 
 

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from amqp.exceptions import AccessRefused
-from kombu import Exchange, Queue
+from kombu import Exchange, Queue, binding
 from kombu.transport.native_delayed_delivery import (
     bind_queue_to_native_delayed_delivery_exchange,
     calculate_routing_key,
@@ -33,11 +33,12 @@ from kombu.transport.native_delayed_delivery import (
 )
 
 from tasks.call import Lane
+from tasks.events import EVENT_TYPES
 
 if TYPE_CHECKING:
     from kombu import Connection
 
-URGENT_EVENT: Final = "user.disabled"
+URGENT_EVENTS: Final = tuple(name for name, each in EVENT_TYPES.items() if each.lane is Lane.URGENT)
 
 EVENTS: Final = Exchange("revocation.events", type="topic", durable=True)
 ROUTINE_EVENTS: Final = Exchange("revocation.events.routine", type="fanout", durable=True)
@@ -73,7 +74,10 @@ _NET: Final = {
 _LAST: Final = {"x-queue-type": "quorum", "x-delivery-limit": NEVER, "x-overflow": "reject-publish"}
 
 INTAKE_URGENT: Final = Queue(
-    "revocation.intake.urgent", _LANES, routing_key=URGENT_EVENT, durable=True, queue_arguments=_NET
+    "revocation.intake.urgent",
+    durable=True,
+    queue_arguments=_NET,
+    bindings=[binding(_LANES, routing_key=name) for name in URGENT_EVENTS],
 )
 INTAKE: Final = Queue("revocation.intake", ROUTINE_EVENTS, durable=True, queue_arguments=_NET)
 INTAKES: Final = (INTAKE_URGENT, INTAKE)  # in the order of their consumer

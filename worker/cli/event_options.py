@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
+from tasks.events import EVENT_TYPES
 from tasks.providers import KINDS
 
 if TYPE_CHECKING:
@@ -33,9 +34,14 @@ class Wanted:
     reference_file: IO[str] | None
     why: str | None
 
+    @property
+    def hits_user(self) -> bool:
+        """Whether the event is to ask for every token of a user."""
+        return self.event_type in EVENT_TYPES and EVENT_TYPES[self.event_type].hits_user
+
 
 _OPTIONS: Final[tuple[Callable[[Callable[..., None]], Callable[..., None]], ...]] = (
-    click.argument("event_type", required=False, type=click.Choice(["session.ended", "user.disabled"])),
+    click.argument("event_type", required=False, type=click.Choice(list(EVENT_TYPES))),
     click.option("--id", "id_", help="The event's id; default: a new one."),
     click.option("--iss", help="The issuer that knows the person as --sub."),
     click.option("--sub", help="The person's name at --iss."),
@@ -64,12 +70,12 @@ def wanted_options(command: Callable[..., None]) -> Callable[..., None]:
 def draft_of(wanted: Wanted, settings: Settings) -> dict[str, Any]:
     """The draft that says what is *wanted*. Raises click.UsageError where it cannot be said."""
     data: dict[str, Any] = {"reason": wanted.why, "sub_id": _sub_id(wanted), "sessions": _sessions(wanted, settings)}
-    if wanted.event_type == "user.disabled":
+    if wanted.hits_user:
         data |= {"accounts": _accounts(wanted), "providers": list(wanted.providers)}
         if not data["sub_id"]:
-            raise click.UsageError("user.disabled needs --iss and --sub, or --email")
+            raise click.UsageError(f"{wanted.event_type} needs --iss and --sub, or --email")
     elif not data["sessions"]:
-        raise click.UsageError("session.ended needs --provider for each provider where the session was")
+        raise click.UsageError(f"{wanted.event_type} needs --provider for each provider where the session was")
     identity = {"id": wanted.id_} if wanted.id_ else {}
     return {**identity, "type": wanted.event_type, "data": {name: value for name, value in data.items() if value}}
 
@@ -93,11 +99,11 @@ def _accounts(wanted: Wanted) -> dict[str, dict[str, str]]:
 
 
 def _sessions(wanted: Wanted, settings: Settings) -> list[dict[str, Any]]:
-    """A session at each provider named, by what its kind takes. user.disabled may name a provider without a session."""
+    """A session at each provider named, by what its kind takes. An event about a user needs no session there."""
     needs = {provider: _credential_name(provider, settings) for provider in wanted.providers}
     secrets = {"jwe": _token(wanted, "jwe" in needs.values()), "token_reference_id": _read(wanted.reference_file)}
     missing = [provider for provider, need in needs.items() if secrets[need] is None]
-    if missing and wanted.event_type == "session.ended":
+    if missing and not wanted.hits_user:
         raise click.UsageError(f"{missing[0]} needs --reference-file")
     names = {"jwe": "token", "token_reference_id": "token_reference_id"}
     found = {provider: {names[need]: secrets[need]} for provider, need in needs.items() if provider not in missing}
@@ -111,7 +117,7 @@ def _credential_name(provider: str, settings: Settings) -> str:
 
 
 def _token(wanted: Wanted, needed: bool) -> str | None:  # noqa: FBT001 - said by its one caller
-    if wanted.token_file is None and needed and wanted.event_type == "session.ended":
+    if wanted.token_file is None and needed and not wanted.hits_user:
         return secret_of(sys.stdin, "Token")
     return _read(wanted.token_file)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from tasks.events.rfc3339 import parse_instant
+from tasks.instants import parse_instant
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _CENTURY: Final = 36_525 * 86_400  # seconds; what is longer could leave the calendar

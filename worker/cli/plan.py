@@ -10,7 +10,7 @@ from typing import IO
 import click
 
 from tasks.call import Operation, ProviderCall
-from tasks.events import InvalidEvent, SessionEnded, UserDisabled, parse_event
+from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
 from tasks.providers import Request
@@ -66,7 +66,7 @@ def _call(call: ProviderCall, request: Request) -> Document:
     }
 
 
-def _document(event: SessionEnded | UserDisabled, planned: Plan, calls: list[Document]) -> Document:
+def _document(event: Event, planned: Plan, calls: list[Document]) -> Document:
     return {
         "event_id": event.id,
         "source": event.source,

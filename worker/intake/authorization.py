@@ -9,14 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from tasks.events import InvalidEvent, RejectionCode, UserDisabled
+from tasks.events import InvalidEvent, RejectionCode, UserData
 from tasks.subject_index import issuers, tenants
 from worker import broker
 from worker.intake.signing import KeyFile, SigningKeyError, is_signed
 from worker.settings import SettingsError
 
 if TYPE_CHECKING:
-    from tasks.events import SessionEnded
+    from tasks.events import Event
     from worker.broker.provenance import Provenance
     from worker.settings import Settings
     from worker.settings.sources import SourceSettings
@@ -45,7 +45,7 @@ class Denied:
     rule: Rule
     pointer: str
     listed_as: str | None  # the source's name in the settings
-    event: SessionEnded | UserDisabled
+    event: Event
 
     @property
     def refusal(self) -> InvalidEvent:
@@ -81,7 +81,7 @@ class Admission:
         """That of an installation. Raises SettingsError."""
         return cls(settings.sources, proves_users=not broker.is_embedded(settings.broker_url.get_secret_value()))
 
-    def judge(self, event: SessionEnded | UserDisabled, provenance: Provenance) -> Granted | Denied:
+    def judge(self, event: Event, provenance: Provenance) -> Granted | Denied:
         """Whether *event* is let in on *provenance*. What came through the Celery door is proved by that.
 
         On what a process of ours vouched for too long ago nothing is let in: its dead letter keeps the provenance.
@@ -112,7 +112,7 @@ class Admission:
             yield Rule.SIGNATURE, ""
 
 
-def _beyond(source: SourceSettings, event: SessionEnded | UserDisabled, provenance: Provenance) -> Iterator[Fault]:
+def _beyond(source: SourceSettings, event: Event, provenance: Provenance) -> Iterator[Fault]:
     if source.types and event.type not in source.types:
         yield Rule.TYPE, "/type"
     for provider, pointer in (*_named(event), (provenance.only_provider, "")):
@@ -124,11 +124,11 @@ def _beyond(source: SourceSettings, event: SessionEnded | UserDisabled, provenan
         yield Rule.ISSUER, "/data/sub_id"
 
 
-def _named(event: SessionEnded | UserDisabled) -> Iterator[tuple[str, str]]:
+def _named(event: Event) -> Iterator[tuple[str, str]]:
     """The provider instances that *event* names, each with its place."""
     for i, session in enumerate(event.data.sessions):
         yield session.provider, f"/data/sessions/{i}/provider"
-    if isinstance(event, UserDisabled):
+    if isinstance(event.data, UserData):
         yield from ((name, f"/data/accounts/{name}") for name in event.data.accounts)
         yield from ((name, f"/data/providers/{i}") for i, name in enumerate(event.data.providers))
 

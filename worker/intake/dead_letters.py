@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks import records
-from tasks.events import InvalidEvent
+from tasks.events import Event, InvalidEvent
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter
 from tasks.subject_index import masked_subject
 
 if TYPE_CHECKING:
-    from tasks.events import SessionEnded, UserDisabled
+    from tasks.events import Event
     from tasks.plan import RefusedUnit
     from tasks.subject_index import SubjectIndex
     from worker.broker.provenance import Provenance
@@ -48,7 +48,7 @@ def of_denied(denied: Denied, provenance: Provenance, now: datetime) -> DeadLett
 
 
 def of_given_up(
-    found: SessionEnded | UserDisabled | InvalidEvent,
+    found: Event | InvalidEvent,
     provenance: Provenance,
     reason: str,
     at: datetime,
@@ -71,9 +71,7 @@ def of_given_up(
     )
 
 
-def of_held_back(
-    event: SessionEnded | UserDisabled, provenance: Provenance, now: datetime, subjects: SubjectIndex
-) -> DeadLetter:
+def of_held_back(event: Event, provenance: Provenance, now: datetime, subjects: SubjectIndex) -> DeadLetter:
     """Of what waits for an operator, because it is part of a flood."""
     return DeadLetter(
         kind="event",
@@ -86,7 +84,7 @@ def of_held_back(
 
 
 def of_units(
-    event: SessionEnded | UserDisabled,
+    event: Event,
     refused: Iterable[RefusedUnit],
     provenance: Provenance,
     now: datetime,
@@ -114,12 +112,12 @@ def _event_id(provenance: Provenance) -> str:
     return provenance.letter or records.dead_letter_id("event", provenance.digest)
 
 
-def _whole(event: SessionEnded | UserDisabled, provenance: Provenance, subjects: SubjectIndex) -> dict[str, Any]:
+def _whole(event: Event, provenance: Provenance, subjects: SubjectIndex) -> dict[str, Any]:
     keys = {"subject_keys": subjects.keys(event), "person_key": subjects.person(event)}
     return {**_named(event), **keys, **_kept(provenance, storable=True)}
 
 
-def _named(event: SessionEnded | UserDisabled) -> dict[str, Any]:
+def _named(event: Event) -> dict[str, Any]:
     return {
         "source": event.source,
         "event_id": event.id,

@@ -26,7 +26,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from tasks.events import MAX_AHEAD, InvalidEvent, RejectionCode, SessionEnded, UserDisabled
+from tasks.events import MAX_AHEAD, Event, InvalidEvent, RejectionCode
 from tasks.instants import before
 from worker.broker.availability import Availability
 from worker.broker.provenance import VOUCHER_LIFE
@@ -56,7 +56,7 @@ _SAID: Final = {"type", "time", "expirytime", "data"}
 class Arrival:
     """An event as it came, let in by whoever looked at it before."""
 
-    event: SessionEnded | UserDisabled
+    event: Event
     replays: int = 0  # which replay of an operator's this is
     only_provider: str | None = None  # a replay for one provider's part
     providers: frozenset[str] = frozenset()  # that its source may reach; all of them where none is named

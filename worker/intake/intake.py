@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from itertools import compress
 from typing import TYPE_CHECKING, Final
 
-from tasks.events import InvalidEvent, parse_event
+from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
 from tasks.records import EventPlanned, PlannedUnit
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from kombu.message import Message
 
     from tasks.call import ProviderCall
-    from tasks.events import SessionEnded, UserDisabled
+    from tasks.events import Event
     from tasks.plan import Catalogue
     from tasks.records import DeadLetter
     from tasks.subject_index import SubjectIndex
@@ -191,7 +191,7 @@ class Intake:
     def _vouched(self, letter: DeadLetter) -> DeadLetter:
         return self._controls.voucher.letters.sign(letter)
 
-    def _planned(self, event: SessionEnded | UserDisabled, plan: Plan, provenance: Provenance) -> list[Publication]:
+    def _planned(self, event: Event, plan: Plan, provenance: Provenance) -> list[Publication]:
         now, subjects = datetime.now(UTC), self._catalogue.subjects
         _log(event, plan)
         return [
@@ -203,7 +203,7 @@ class Intake:
         ]
 
 
-def _record(event: SessionEnded | UserDisabled, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:
+def _record(event: Event, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:
     calls = (_planned_unit(each, call) for call in plan.calls for each in (call, *call.covers))
     return EventPlanned(
         source=event.source,
@@ -239,11 +239,11 @@ def _say_who_is_believed(settings: Settings) -> None:
         logger.warning("producers.none_listed", extra={"setting": "sources"})
 
 
-def _names(event: SessionEnded | UserDisabled) -> dict[str, object]:
+def _names(event: Event) -> dict[str, object]:
     return {"event_id": event.id, "source": event.source, "type": event.type}
 
 
-def _log(event: SessionEnded | UserDisabled, plan: Plan) -> None:
+def _log(event: Event, plan: Plan) -> None:
     line = {**_names(event), "calls": len(plan.calls)}
     logger.info("event.planned", extra=line)
     for unit in plan.units:

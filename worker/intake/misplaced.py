@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tasks.events import InvalidEvent, SessionEnded, UserDisabled
+from tasks.call import Lane
+from tasks.events import EVENT_TYPES, Event, InvalidEvent
 from worker.broker import topology
 from worker.broker.publisher import Message as Publication
 from worker.broker.publisher import Refused, Unroutable
@@ -39,12 +40,17 @@ class Opened:
 
     message: Message
     provenance: Provenance
-    event: SessionEnded | UserDisabled | InvalidEvent
+    event: Event | InvalidEvent
 
     @property
     def is_in_urgent_queue(self) -> bool:
         """Whether its routing key led it there."""
-        return bool(self.message.delivery_info.get("routing_key") == topology.URGENT_EVENT)
+        return bool(self.message.delivery_info.get("routing_key") in topology.URGENT_EVENTS)
+
+    @property
+    def lane(self) -> Lane | None:
+        """The lane of its type; None where there is no event in it."""
+        return EVENT_TYPES[self.event.type].lane if isinstance(self.event, Event) else None
 
 
 class Misplaced:
@@ -62,7 +68,7 @@ class Misplaced:
         """
         for each in opened:
             self._count(each)
-        wrong = [i for i, each in enumerate(opened) if each.is_in_urgent_queue and isinstance(each.event, SessionEnded)]
+        wrong = [i for i, each in enumerate(opened) if each.is_in_urgent_queue and each.lane is Lane.ROUTINE]
         if not wrong or time.monotonic() < self._rests_until:
             return {}
         results = dict(zip(wrong, self._publisher.publish([self._moved(opened[i]) for i in wrong]), strict=True))
@@ -73,15 +79,14 @@ class Misplaced:
 
     def _moved(self, opened: Opened) -> Publication:
         provenance = opened.provenance
-        copy = Publication(
-            topology.ROUTINE_EVENTS.name, "session.ended", provenance.body, content_type=provenance.content_type
-        )
+        kind = opened.event.type if isinstance(opened.event, Event) else ""
+        copy = Publication(topology.ROUTINE_EVENTS.name, kind, provenance.body, content_type=provenance.content_type)
         return self._voucher.carry_over(opened.message, copy)
 
     def _count(self, opened: Opened) -> None:
         """Tell now and then who chooses a wrong lane, however many they are: a source's name is easily made up."""
         event = opened.event
-        if isinstance(event, InvalidEvent) or isinstance(event, UserDisabled) == opened.is_in_urgent_queue:
+        if isinstance(event, InvalidEvent) or (opened.lane is Lane.URGENT) == opened.is_in_urgent_queue:
             return
         who = event.source, opened.provenance.user
         if who in self._counts or len(self._counts) < MOST_KNOWN:

@@ -32,6 +32,7 @@ from pydantic_settings import (
 from pydantic_settings.exceptions import SettingsError as UnreadableValueError
 
 from tasks.call import Lane
+from tasks.events import EVENT_TYPES
 from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
 from tasks.retry import RetryPolicy
@@ -213,9 +214,10 @@ class Settings(BaseSettings):
 
     def max_ages(self) -> dict[str, timedelta]:
         """How old an event of each type may be when it comes, or is replayed."""
+        ages = self.max_age
         return {
-            "session.ended": timedelta(seconds=self.max_age.session_ended),
-            "user.disabled": timedelta(seconds=self.max_age.user_disabled),
+            name: timedelta(seconds=ages.user_disabled if each.hits_user else ages.session_ended)
+            for name, each in EVENT_TYPES.items()
         }
 
     def longest_outage(self) -> timedelta:

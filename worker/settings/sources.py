@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from tasks.events import EVENT_TYPES
 from tasks.events.fields import Source
 
 Named = TypeVar("Named", bound=str)
@@ -16,6 +17,12 @@ def _limit(names: frozenset[Named]) -> frozenset[Named]:
     if not names:
         raise ValueError("names nothing; leave it out where there is no limit")
     return names
+
+
+def _event_type(name: str) -> str:
+    if name not in EVENT_TYPES:
+        raise ValueError(f"must be one of {', '.join(EVENT_TYPES)}")
+    return name
 
 
 # An empty list would mean what an unset one does: an empty variable in a template would let everything in.
@@ -36,8 +43,8 @@ class SourceSettings(BaseModel):
         None, description="JWK Set of its signing keys, read again when it changes; with HS256 mode 0600"
     )
     trusted: bool = Field(default=False, description="No proof is asked for: whoever may publish may use its name")
-    types: Limit[Literal["session.ended", "user.disabled"]] = Field(
-        frozenset(), description="Types of its events; unset: both"
+    types: Limit[Annotated[str, AfterValidator(_event_type)]] = Field(
+        frozenset(), description=f"Types of its events, of {', '.join(map('`{}`'.format, EVENT_TYPES))}; unset: all"
     )
     providers: Limit[Name] = Field(
         frozenset(), description="Provider instances it may name, and that its events reach; unset: all"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from tasks.events import EVENT_TYPES
 from tasks.names import mask
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import rfc3339, say, short_duration
@@ -96,7 +97,7 @@ _OPTIONS = (
     click.argument("ids", nargs=-1, metavar="[ID]..."),
     click.option("--id", "more_ids", multiple=True, metavar="ID", help="The same as [ID]...; may be repeated."),
     click.option("--provider", help="Name of the provider instance."),
-    click.option("--event-type", type=click.Choice(["session.ended", "user.disabled"])),
+    click.option("--event-type", type=click.Choice(list(EVENT_TYPES))),
     click.option("--cause", help="Six hex digits, as `list -o wide` shows them."),
     click.option("--subject", help="Any name of the person, as events give it."),
     click.option("--since", type=Moment(), help="Died at or after: RFC 3339, or how long ago (6h)."),

@@ -7,7 +7,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from tasks.events import SessionEnded, UserDisabled
+    from tasks.events import Event
     from tasks.plan import Plan
     from tasks.subject_index import SubjectIndex
 
@@ -30,7 +30,7 @@ class Subject:
         return self.source, self.event_type
 
 
-def subjects_of(event: SessionEnded | UserDisabled, plan: Plan, index: SubjectIndex) -> tuple[Subject, ...]:
+def subjects_of(event: Event, plan: Plan, index: SubjectIndex) -> tuple[Subject, ...]:
     """Whom *event* hits, by the *plan* of what is made of it: never fewer than it could log out.
 
     Each user id at each provider instance counts, and each reference to a token, which anybody could write: not what

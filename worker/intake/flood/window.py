@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, Self
 
+from tasks.events import EVENT_TYPES
 from worker.intake.flood.subject import Key, Subject
 
 if TYPE_CHECKING:
@@ -38,11 +39,12 @@ class Limits:
     @classmethod
     def set_by(cls, settings: FloodSettings) -> Self:
         """The limits that the operator set."""
+        of_users, types = {name for name, each in EVENT_TYPES.items() if each.hits_user}, EVENT_TYPES
         return cls(
             span=settings.window,
-            of_source={"session.ended": settings.ended, "user.disabled": settings.disabled},
-            of_all={"session.ended": settings.ended_of_all, "user.disabled": settings.disabled_of_all},
-            reserve={"user.disabled": settings.reserve},
+            of_source={each: settings.disabled if each in of_users else settings.ended for each in types},
+            of_all={each: settings.disabled_of_all if each in of_users else settings.ended_of_all for each in types},
+            reserve=dict.fromkeys(of_users, settings.reserve),
         )
 
     def of(self, key: Key) -> int:
