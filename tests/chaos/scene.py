@@ -20,10 +20,8 @@ from chaos.oracle import OPERATIONS, Evidence
 from chaos.rows import Row
 from worker.broker import connect, messages, topology
 from worker.broker.publisher import BROKER_ERRORS, Message, Publisher, Unconfirmed
-from worker.cli.verdicts import Verdict, judged, verdict_on
 from worker.ledger import CallRow
-from worker.operations.superseding import superseding
-from worker.operations.unproved import unproved
+from worker.operations.explain import Verdict, standings_of, verdict_on
 
 AT_ONCE: Final = 20  # events in a batch of confirms: with a fault under way, so many share one fate
 PAUSE: Final = 0.1  # seconds between two looks, or two tries
@@ -218,7 +216,7 @@ class Scene:
     def _is_told_out(self, event_id: str) -> bool:
         ledger = self.system.ledger
         rows = ledger.calls_of_event(event_id, SOURCE)
-        verdict, _ = verdict_on(judged(rows, superseding(ledger), unproved(ledger)))
+        verdict, _ = verdict_on(standings_of(ledger, rows))
         return verdict is Verdict.OUT
 
     def _ledger(self) -> list[CallRow]:

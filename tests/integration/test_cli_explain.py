@@ -10,7 +10,7 @@ from replay_desk import dead_call, dead_unit, told
 from tasks.call import Operation
 from tasks.doubt import PEOPLE
 from tasks.outcome import State
-from worker.cli.verdicts import Verdict, verdict_on
+from worker.operations.explain import Verdict, verdict_on
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]
@@ -37,11 +37,11 @@ def test_a_person_whose_every_call_settled_is_out(installation: Installation, al
 
 
 def test_a_dead_letter_means_not_yet_out(installation: Installation, alice: tuple[str, ...]) -> None:
-    """Exit code 1, and the reason of death; `--json` is for the ticket."""
+    """Exit code 1, and the reason of death; `-o json` is for the ticket."""
     installation.desk.fill(dead_call(subject_keys=alice))
     result = installation.run("explain", "alice@example.com", code=1)
     assert result.stdout.splitlines()[-1] == "NOT YET OUT: finbourne dead (http.5xx)"
-    assert '"out": false' in installation.run("explain", "alice@example.com", "--json", code=1).stdout
+    assert '"out": false' in installation.run("explain", "alice@example.com", "-o", "json", code=1).stdout
 
 
 def test_a_call_that_is_tried_again_tells_when(installation: Installation) -> None:

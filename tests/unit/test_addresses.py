@@ -7,18 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kombu.utils.url import parse_url
-from pydantic import SecretStr
 from sentry_sdk.utils import Dsn
 from sqlalchemy import make_url
 from starting import faults, without_settings
 
 from tasks.hosts import is_host, is_loopback
-from worker.cli.masking import masked
 from worker.database.engine import open_database
 from worker.ledger import LedgerUnavailable
 from worker.observability.redaction import redacted
 from worker.settings import Settings, SettingsError
-from worker.settings.urls import fault_of_ledger_url, is_in_clear, shown, without_userinfo
+from worker.settings.urls import fault_of_ledger_url, is_in_clear, masked_url, without_userinfo
 
 SERVERS = {
     "broker_url": "amqps://revoker:{}@broker.test:5671/vhost",
@@ -70,7 +68,7 @@ def test_no_password_that_a_start_takes_is_shown(monkeypatch: pytest.MonkeyPatch
     """Whatever stands in it: where it was not refused, texts about the URL hide all of it."""
     url = SERVERS[name].format(f"{HEAD}{character}{TAIL}")
     monkeypatch.setenv(f"REVOKER_{name.upper()}", url)
-    told = f"{shown(url)} {without_userinfo(f'{url}: refused')} {redacted(f'cannot reach {url!r}')}"
+    told = f"{masked_url(url)} {without_userinfo(f'{url}: refused')} {redacted(f'cannot reach {url!r}')}"
     try:
         Settings.load()
     except SettingsError as refusal:
@@ -142,7 +140,7 @@ def test_what_is_taken_is_read_by_the_library_as_by_us(rest: str, name: str) -> 
         host = (parse_url(each)["hostname"] if name == "broker_url" else make_url(each).host) or ""
         assert "@" not in host
         # A host is one in capitals and in small letters, and kombu makes them small.
-        assert shown(each).lower().rpartition("@")[2].startswith(("amqps://", "postgresql", host.lower(), "["))
+        assert masked_url(each).lower().rpartition("@")[2].startswith(("amqps://", "postgresql", host.lower(), "["))
 
 
 IN_CLEAR = [
@@ -244,7 +242,7 @@ USERINFO = [
     f"u:{HEAD}#{TAIL}",
 ]
 TEXTS = {
-    "config show and commands": lambda url: masked(SecretStr(url)),
+    "config show and commands": masked_url,
     "logs and Sentry": lambda url: str(redacted({"detail": f"could not reach {url}, giving up"})),
     "driver errors": lambda url: without_userinfo(f'connection to "{url}" failed'),
 }
@@ -259,10 +257,31 @@ def test_no_text_holds_what_stands_before_the_last_at(text: Any, scheme: str, us
     assert not [part for part in (HEAD, TAIL) if part in told]
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (f"amqp://u:p@{TAIL}@broker.test//", "amqp://•••@broker.test//"),
+        (f"amqp://u:p/{TAIL}@broker.test:5672/v", "amqp://•••@broker.test:5672/v"),
+        (f"amqps://u:p:{TAIL}@broker.test/v", "amqps://•••@broker.test/v"),
+        (f"amqp://u:p%40{TAIL}@broker.test/v", "amqp://•••@broker.test/v"),
+        ("amqp://u:@broker.test/v", "amqp://•••@broker.test/v"),
+        (f"amqp://u:p@{TAIL}@[2001:db8::1]:5672/v", "amqp://•••@[2001:db8::1]:5672/v"),
+        (f"postgresql+psycopg://u:{TAIL}@[::1]/name", "postgresql+psycopg://•••@[::1]/name"),
+        ("amqp://broker.test/v", "amqp://broker.test/v"),
+        ("embedded:////var/broker.sqlite3", "embedded:////var/broker.sqlite3"),
+        (f"https://hooks.test/{TAIL}", "•••"),
+        (TAIL, "•••"),
+    ],
+)
+def test_of_a_url_its_place_alone_is_shown(url: str, told: str) -> None:
+    """Whatever its password is made of, and where it is empty: one function masks for every place."""
+    assert masked_url(url) == told
+
+
 @pytest.mark.parametrize("query", [f"?password={HEAD}@{TAIL}", f"?password={TAIL}"])
 def test_no_query_is_shown(query: str) -> None:
     """It may hold a password, and an @."""
-    assert TAIL not in shown(f"postgresql://u:{HEAD}@server.test/name{query}")
+    assert TAIL not in masked_url(f"postgresql://u:{HEAD}@server.test/name{query}")
 
 
 @pytest.mark.parametrize("password", [f"{HEAD}@{TAIL}", f"{HEAD}/{TAIL}", f"{HEAD}@{HEAD}@{TAIL}"])

@@ -15,11 +15,12 @@ from worker.broker.publisher import Unconfirmed
 from worker.cli import main
 from worker.cli.consent import require_consent
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.output import Column, Form, Listing, fitted, plain, short_duration
+from worker.cli.output import Column, Form, Listing, fitted
 from worker.cli.params import Moment, Rate, Span
 from worker.cli.processes import celery_arguments
 from worker.cli.tree import Commands
 from worker.ledger import LedgerRefused, LedgerUnavailable
+from worker.operations.text import plain, short_duration
 from worker.settings import SettingsError
 
 HELP = """

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from worker.cli import terminal
 from worker.cli.consent import require_consent
 from worker.cli.exits import CommandError
-from worker.cli.output import plain, print_json
+from worker.cli.output import print_json
+from worker.operations.text import plain
 
 HARMFUL = ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
 NAMED = {

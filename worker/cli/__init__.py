@@ -22,7 +22,7 @@ main = Program(
         "genesys": ("worker.cli.genesys:genesys", "Ask Genesys Cloud about a token, or about its idle timeout"),
         "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export, retire, restore"),
         "config": ("worker.cli.config:config", "The settings in force"),
-        "topology": ("worker.cli.topology:topology", "The broker's exchanges and queues"),
-        "ledger": ("worker.cli.ledger:ledger", "The ledger's schema"),
+        "topology": ("worker.cli.admin:topology", "The broker's exchanges and queues"),
+        "ledger": ("worker.cli.admin:ledger", "The ledger's schema"),
     },
 )

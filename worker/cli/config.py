@@ -10,11 +10,11 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from worker.cli.masking import masked
 from worker.cli.output import Column, Form, Listing, output_option
 from worker.cli.tree import Commands
 from worker.settings import PREFIX, SECRETS_DIR, Settings, config_file
 from worker.settings.files import read_document
+from worker.settings.urls import masked_url
 
 config = Commands("config", help="The settings in force.")
 
@@ -65,7 +65,7 @@ def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
 def _shown(value: object) -> str:
     match value:
         case SecretStr():
-            return masked(value)
+            return masked_url(value.get_secret_value())
         case set() | frozenset():
             return ", ".join(sorted(map(repr, value)))
         case None:

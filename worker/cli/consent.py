@@ -9,7 +9,7 @@ import sys
 import click
 
 from worker.cli.exits import CommandError, Exit
-from worker.cli.output import plain
+from worker.operations.text import plain
 
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking; needed where there is no terminal.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, change nothing.")

@@ -1,12 +1,14 @@
 """How a command ends: the exit codes, and the one clear line that goes with each that is not success."""
 
+# ruff: noqa: PLC0415 - the table of errors is imported on failure only, so that `--help` is fast
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
+from collections.abc import Mapping
 from enum import IntEnum
 
 import click
+
+from worker.operations.text import plain
 
 
 class Exit(IntEnum):
@@ -31,7 +33,6 @@ class CommandError(click.ClickException):
 
     def format_message(self) -> str:
         """The message with nothing in it that acts on a terminal: it may name a file, or hold what a server said."""
-        plain: Callable[[str], str] = importlib.import_module("worker.cli.output").plain  # on failure only
         return "\n".join(map(plain, self.message.splitlines()))
 
 
@@ -39,3 +40,31 @@ def finish(code: Exit) -> None:
     """End the command with *code*; success needs no ending."""
     if code is not Exit.DONE:
         click.get_current_context().exit(code)
+
+
+def as_command_error(error: Exception) -> CommandError | None:
+    """The clear end of a command on *error*; None where *error* is a bug, which deserves its stack trace."""
+    if isinstance(error, OSError) and error.filename is not None:
+        code = Exit.NOT_PERMITTED if isinstance(error, PermissionError) else Exit.FAILED
+        return CommandError(f"{error.filename}: {error.strerror}", code)
+    return next((CommandError(str(error), code) for kind, code in _codes().items() if isinstance(error, kind)), None)
+
+
+def _codes() -> Mapping[type[Exception], Exit]:
+    """Which errors are no bugs but states of the world."""
+    from tasks.sealing import SealError
+    from worker.broker.publisher import PublishError
+    from worker.intake.signing import SigningKeyError
+    from worker.ledger import LedgerRefused, LedgerUnavailable
+    from worker.operations import RefusedRequest
+    from worker.settings import SettingsError
+
+    return {
+        SettingsError: Exit.REFUSED,
+        RefusedRequest: Exit.REFUSED,
+        SealError: Exit.FAILED,
+        SigningKeyError: Exit.FAILED,
+        LedgerUnavailable: Exit.UNAVAILABLE,
+        LedgerRefused: Exit.FAILED,
+        PublishError: Exit.UNAVAILABLE,
+    }

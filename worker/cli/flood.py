@@ -15,17 +15,18 @@ from worker.cli.consent import dry_run_option, operator, require_consent, yes_op
 from worker.cli.dead_letters.replay import Order, carry_out, note_altered, rate_option
 from worker.cli.dead_letters.selection import why_option
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.opening import open_ledger
-from worker.cli.output import Column, Form, Listing, counted, output_option, print_json, say, short_duration
+from worker.cli.output import Column, Form, Listing, note, output_option, print_json
 from worker.cli.tree import Commands
 from worker.intake.flood.store import HELD_BACK, FloodRow
 from worker.intake.flood.window import flood_id
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger
 from worker.ledger.paging import Letter, in_pages
 from worker.operations import floods as floods_of
+from worker.operations.opening import open_ledger
 from worker.operations.replay import Pace
 from worker.operations.replay_plan import PAGE, figures
 from worker.operations.replay_rules import ReplayPlan
+from worker.operations.text import counted, short_duration
 from worker.operations.vouching import only_vouched
 from worker.settings import Settings
 
@@ -67,9 +68,9 @@ def list_(form: Form) -> None:
     """List what is held back, by source and type. OPEN: what else this source tells of that type waits as well."""
     with open_ledger(Settings.load()) as ledger:
         floods = floods_of.standing(ledger)
-    if floods or form in (Form.JSON, Form.JSONL):
+    if floods or form.is_json:
         FLOODS.show(form, floods)
-    say(f"{counted(sum(flood.held for flood in floods))} held back")
+    note(f"{counted(sum(flood.held for flood in floods))} held back")
 
 
 def _changing(command: Callable[..., None]) -> Callable[..., None]:
@@ -134,9 +135,9 @@ def discard(*, ids: tuple[str, ...], why: str, form: Form, everything: bool, dry
         floods_of.end(ledger, _keys(floods))
         audit = AuditEntry(operator(), "guard.discard", _scope(floods), why)
         done = ledger.discard(held, audit=audit, also=[DeadLetterState.WITHHELD])
-    if form in (Form.JSON, Form.JSONL):
+    if form.is_json:
         print_json("flood_discard", {"audit_id": done.audit_id, "discarded": done.count, "reason": why})
-    say(f"{counted(done.count)} discarded, audit {done.audit_id}")
+    note(f"{counted(done.count)} discarded, audit {done.audit_id}")
 
 
 def _chosen(ledger: Ledger, ids: tuple[str, ...], *, everything: bool) -> list[FloodRow]:
@@ -167,7 +168,7 @@ def _filter(source: str, event_type: str) -> DeadLetterFilter:
 
 def _agreed(question: str, floods: Sequence[FloodRow], form: Form, *, dry_run: bool, yes: bool) -> bool:
     """Whether to go on: what is to be changed was shown, and the operator consents."""
-    if form not in (Form.JSON, Form.JSONL) or dry_run:
+    if not form.is_json or dry_run:
         FLOODS.show(form, floods, dry_run=dry_run)
     if not dry_run:
         require_consent(question, yes=yes)

@@ -15,11 +15,11 @@ from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.event_options import secret_of
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.opening import open_ledger
-from worker.cli.output import Form, output_option, say, show_one
+from worker.cli.output import Form, note, output_option, show_one
 from worker.cli.reaching import opened_providers, outcome_exit, outcome_in_words
 from worker.cli.tree import Commands
 from worker.ledger import AuditEntry
+from worker.operations.opening import open_ledger
 from worker.settings import Settings
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ class _Change:
         name = _name(settings, self.instance)
         now = _ask(name, lambda provider: provider.idle_timeout())
         wanted = _in_words(IdleTimeout.model_validate(now.changed(enabled=self.enabled, seconds=self.seconds)))
-        say(f"{name}: the idle timeout is {_in_words(now)}; it would be {wanted}")
+        note(f"{name}: the idle timeout is {_in_words(now)}; it would be {wanted}")
         if self.dry_run:
             return
         require_consent(f"Change it to {wanted}?", yes=self.yes)
@@ -127,7 +127,7 @@ class _Change:
                 raise
             ledger.audit(replace(audit, count=0, result=f"was {_in_words(now)}"))
         show_one(self.form, "genesys_idle_timeout", _members(changed))
-        say(f"audit {audit.audit_id}")
+        note(f"audit {audit.audit_id}")
 
     async def _ask_for(self, provider: Genesys) -> IdleTimeout | Outcome:
         return await provider.set_idle_timeout(self.seconds, enabled=self.enabled)

@@ -11,11 +11,12 @@ from worker.calls.holds.hold import Hold, Opener, Scope
 from worker.cli.consent import dry_run_option, operator, require_consent, yes_option
 from worker.cli.dead_letters.selection import why_option
 from worker.cli.exits import CommandError, Exit
-from worker.cli.opening import open_ledger
-from worker.cli.output import Document, Form, output_option, print_json, say, short_duration
+from worker.cli.output import Document, Form, note, output_option, print_json
 from worker.cli.params import Span
 from worker.ledger import AuditEntry, Ledger
 from worker.operations import holds
+from worker.operations.opening import open_ledger
+from worker.operations.text import short_duration
 from worker.settings import Settings
 
 
@@ -41,16 +42,16 @@ def hold(  # noqa: PLR0913 - one for each option
     settings = _knowing(name)
     now = datetime.now(UTC)
     wanted = Hold(name, scope, Opener.OPERATOR, owner or operator(), why, now, now + span)
-    say(f"{name}: {_scope_in_words(scope)} would wait for {short_duration(span)}, in the name of {wanted.owner}")
+    note(f"{name}: {_scope_in_words(scope)} would wait for {short_duration(span)}, in the name of {wanted.owner}")
     if dry_run:
         return
     require_consent(f"Hold {name}?", yes=yes)
     audit = AuditEntry(operator(), "provider.hold", f"{name} {scope} until {wanted.until:%Y-%m-%dT%H:%MZ}", why, 1)
     with open_ledger(settings) as ledger:
         placed = holds.place(ledger, wanted, audit)
-    if form in (Form.JSON, Form.JSONL):
+    if form.is_json:
         print_json("hold", {"audit_id": audit.audit_id, **document(placed)})
-    say(f"{name} is held until {placed.until:%Y-%m-%d %H:%M:%S} UTC, audit {audit.audit_id}")
+    note(f"{name} is held until {placed.until:%Y-%m-%d %H:%M:%S} UTC, audit {audit.audit_id}")
 
 
 @click.command()
@@ -63,15 +64,15 @@ def release(name: str, why: str, form: Form, *, dry_run: bool, yes: bool) -> Non
     """End what holds provider NAME. A breaker's hold is not ended but probed at once: one call finds out."""
     settings = _knowing(name)
     with open_ledger(settings) as ledger:
-        say_held(ledger, [name])
+        note_held(ledger, [name])
         if dry_run:
             return
         require_consent(f"Release {name}?", yes=yes)
         audit = AuditEntry(operator(), "provider.release", name, why)
         found = holds.release(ledger, name, audit)
-    if form in (Form.JSON, Form.JSONL):
+    if form.is_json:
         print_json("release", {"audit_id": audit.audit_id, "holds": [document(each) for each in found]})
-    say(f"{name}: {_released(found)}, audit {audit.audit_id}")
+    note(f"{name}: {_released(found)}, audit {audit.audit_id}")
 
 
 def document(standing: Hold) -> Document:
@@ -89,13 +90,13 @@ def document(standing: Hold) -> Document:
     }
 
 
-def say_held(ledger: Ledger, providers: Iterable[str]) -> None:
+def note_held(ledger: Ledger, providers: Iterable[str]) -> None:
     """Tell people which of *providers* are held."""
     wanted = set(providers)
     for each in holds.in_force(ledger):
         if each.provider in wanted:
             who = each.owner if each.opened_by is Opener.OPERATOR else each.opened_by.value
-            say(f"{each.provider} is held by {who}: {_covered_in_words(each)}, {each.reason}, {until(each)}")
+            note(f"{each.provider} is held by {who}: {_covered_in_words(each)}, {each.reason}, {until(each)}")
 
 
 def until(standing: Hold) -> str:

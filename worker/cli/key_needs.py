@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from worker.cli.opening import open_ledger
-from worker.cli.output import counted, short_duration
 from worker.cli.sealing_keys import StoredKey
 from worker.ledger.keys import KeyNeed
+from worker.operations.opening import open_ledger
+from worker.operations.text import counted, short_duration
 
 if TYPE_CHECKING:
     from worker.settings import Settings

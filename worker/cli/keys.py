@@ -12,12 +12,13 @@ import click
 from tasks.sealing import ALGORITHMS, generate_key, save_key
 from worker.cli.key_needs import KeyState, quiet_period, read_needs, state_of
 from worker.cli.keys_retire import keys_dir_option, restore, retire
-from worker.cli.output import Column, Document, Form, Listing, output_option, say, short_duration, show_one
+from worker.cli.output import Column, Document, Form, Listing, note, output_option, show_one
 from worker.cli.sealing_keys import StoredKey, public_jwks, retired_keys, stored_keys
 from worker.cli.tree import Commands
 from worker.intake import signing
 from worker.ledger import LedgerUnavailable
 from worker.ledger.keys import KeyNeed
+from worker.operations.text import short_duration
 from worker.settings import Settings
 
 keys = Commands(
@@ -80,13 +81,13 @@ def _document(stored: StoredKey) -> Document:
 def generate(keys_dir: Path, kid: str | None, algorithm: str, form: Form, *, if_none: bool) -> None:
     """Make a private key. Workers take it up without a restart; the old ones keep serving."""
     if if_none and keys_dir.is_dir() and stored_keys(keys_dir):
-        say("there is a key already")
+        note("there is a key already")
         return
     name = kid or f"revocation-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = save_key(keys_dir, generate_key(name, algorithm))
     show_one(form, "sealing_key", _document(next(each for each in stored_keys(keys_dir) if each.kid == name)))
-    say(f"written to {path}; give producers its public half: revoker keys export")
+    note(f"written to {path}; give producers its public half: revoker keys export")
 
 
 @keys.command("list")
@@ -98,14 +99,14 @@ def list_(keys_dir: Path, form: Form) -> None:
     needs, quiet = _needs(settings), quiet_period(settings)
     found = [state_of(each, needs, quiet) for each in (*stored_keys(keys_dir), *retired_keys(keys_dir))]
     _LISTING.show(form, found)
-    say(f"{len(found)} in {keys_dir}")
+    note(f"{len(found)} in {keys_dir}")
 
 
 def _needs(settings: Settings) -> Mapping[str, KeyNeed] | None:
     try:
         return read_needs(settings)
     except LedgerUnavailable as error:
-        say(f"what needs them is not known: {error}")
+        note(f"what needs them is not known: {error}")
         return None
 
 
@@ -128,7 +129,7 @@ def generate_signing(file: Path, kid: str | None, algorithm: str) -> None:
     key = signing.generate_signing_key(kid or file.name.partition(".")[0], algorithm)
     signing.save_signing_key(file, key)
     if algorithm == "HS256":
-        say(f"written to {file}; name a copy of it, mode 0600, as the keys of its source")
+        note(f"written to {file}; name a copy of it, mode 0600, as the keys of its source")
         return
     click.echo(json.dumps({"keys": [key.as_dict(private=False)]}, indent=2))
-    say(f"written to {file}")
+    note(f"written to {file}")

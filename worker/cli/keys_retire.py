@@ -12,10 +12,10 @@ from worker.cli.consent import dry_run_option, operator, require_consent, yes_op
 from worker.cli.dead_letters.selection import why_option
 from worker.cli.exits import CommandError, Exit
 from worker.cli.key_needs import quiet_period, read_needs, state_of
-from worker.cli.opening import open_ledger
-from worker.cli.output import Form, output_option, print_json, say
+from worker.cli.output import Form, note, output_option, print_json
 from worker.cli.sealing_keys import RETIRED, StoredKey, move, retired_keys, stored_keys
 from worker.ledger import AuditEntry
+from worker.operations.opening import open_ledger
 from worker.settings import Settings
 
 keys_dir_option = click.option(
@@ -50,7 +50,7 @@ def retire(  # noqa: PLR0913 - one for each option
         key = _the(kid, stored_keys(keys_dir), "key")
         _require_another(keys_dir)
     _require_unneeded(settings, key)
-    say(f"{kid}: nothing needs it; it would be {'deleted for good' if destroy else f'moved to {keys_dir / RETIRED}'}")
+    note(f"{kid}: nothing needs it; it would be {'deleted for good' if destroy else f'moved to {keys_dir / RETIRED}'}")
     if dry_run:
         return
     require_consent(f"{'Destroy' if destroy else 'Retire'} {kid}?", yes=yes)
@@ -71,7 +71,7 @@ def restore(  # noqa: PLR0913 - one for each option
     """Have the retired key KID serve again; then replay the dead letters `crypto.seal` that it was missed for."""
     settings = Settings.load()
     key = _the(kid, retired_keys(keys_dir), "retired key")
-    say(f"{kid}: would serve again")
+    note(f"{kid}: would serve again")
     if dry_run:
         return
     require_consent(f"Restore {kid}?", yes=yes)
@@ -101,6 +101,6 @@ def _audited(settings: Settings, audit: AuditEntry, act: Callable[[], None], for
         ledger.audit(replace(audit, result="begun"))
         act()
         ledger.audit(replace(audit, result="done", count=1))
-    if form in (Form.JSON, Form.JSONL):
+    if form.is_json:
         print_json("key_change", {"audit_id": audit.audit_id, "action": audit.action, "kid": audit.scope})
-    say(f"{audit.scope}: done, audit {audit.audit_id}")
+    note(f"{audit.scope}: done, audit {audit.audit_id}")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import click
 from rich.cells import cell_len
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from worker.cli import terminal
+from worker.operations.text import plain, rfc3339, without_active
 
 Row = TypeVar("Row")
 Document = dict[str, Any]
@@ -25,9 +27,6 @@ NARROW: Final = 80  # columns, where no terminal says otherwise
 WIDE: Final = 10_000
 LEAST: Final = 8  # characters a column keeps that is cut
 GAP: Final = 2  # characters between two columns
-# Escapes, changes of line and direction, characters without a width, tags, halves and those of private use: what a
-# producer put into a name must not act on an operator's terminal, nor pass for another name.
-_ACTIVE: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})  # general categories of the Unicode standard
 
 
 class Form(StrEnum):
@@ -37,6 +36,11 @@ class Form(StrEnum):
     WIDE = "wide"  # every column, nothing cut
     JSON = "json"  # one document
     JSONL = "jsonl"  # a document a line
+
+    @property
+    def is_json(self) -> bool:
+        """Whether a program reads it."""
+        return self in (Form.JSON, Form.JSONL)
 
 
 output_option = click.option(
@@ -88,12 +92,12 @@ def print_json(name: str, document: Mapping[str, Any], indent: int | None = 2) -
     """Print *document* as JSON of schema `revoker.<name>/1`: times in UTC after RFC 3339."""
     is_ascii = not terminal.has_every_character()
     text = json.dumps({"schema": f"revoker.{name}/1", **document}, ensure_ascii=is_ascii, indent=indent, default=_plain)
-    click.echo("\n".join(_replaced(line, lambda each: json.dumps(each)[1:-1]) for line in text.split("\n")))
+    click.echo("\n".join(without_active(line, lambda each: json.dumps(each)[1:-1]) for line in text.split("\n")))
 
 
 def show_one(form: Form, name: str, document: Document) -> None:
     """Print one thing: as JSON, or its members line by line."""
-    if form in (Form.JSON, Form.JSONL):
+    if form.is_json:
         print_json(name, document, indent=2 if form is Form.JSON else None)
         return
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -104,41 +108,19 @@ def show_one(form: Form, name: str, document: Document) -> None:
     _print(form, table)
 
 
-def say(message: str) -> None:
+def note(message: str) -> None:
     """Tell people something, on stderr."""
     click.echo(plain(message), err=True)
 
 
-def plain(value: str) -> str:
-    """*value* with a � for each character that would act on a terminal."""
-    return _replaced(value, lambda _: "�")
-
-
-def _replaced(text: str, stand_in: Callable[[str], str]) -> str:
-    if text.isprintable():
-        return text
-    return "".join(stand_in(each) if unicodedata.category(each) in _ACTIVE else each for each in text)
-
-
-def rfc3339(at: datetime) -> str:
-    """*at* in UTC, to the millisecond."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def short_duration(span: timedelta) -> str:
-    """*span* for people: `45s`, `12m`, `6h03m`, `3d04h`."""
-    seconds = max(0, int(span.total_seconds()))
-    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86_400
-    if days:
-        return f"{days}d{hours % 24:02d}h"
-    if hours:
-        return f"{hours}h{minutes % 60:02d}m"
-    return f"{minutes}m" if minutes else f"{seconds}s"
-
-
-def counted(number: int) -> str:
-    """*number* with its thousands apart, e.g. `1 214`."""
-    return f"{number:,}".replace(",", " ")
+@contextmanager
+def progress(total: int, doing: str) -> Iterator[Callable[[int], None]]:
+    """A bar of *total* steps on stderr, where somebody sits there; what is yielded takes the steps just done."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(doing, total=total)
+        yield lambda steps: bar.advance(task, steps)
 
 
 def _print_table(form: Form, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:

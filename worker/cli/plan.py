@@ -16,8 +16,9 @@ from tasks.plan import Plan, plan_revocations
 from tasks.providers import Request
 from tasks.subject_index import masked_subject
 from worker.cli.exits import CommandError
-from worker.cli.output import Document, Form, output_option, plain, print_json, rfc3339, say
+from worker.cli.output import Document, Form, note, output_option, print_json
 from worker.cli.reaching import opened_providers
+from worker.operations.text import plain, rfc3339
 from worker.settings import Settings
 
 LONGEST = 1024 * 1024  # bytes read; the intake refuses far smaller ones, and so does this
@@ -44,7 +45,7 @@ def plan(file: IO[bytes], form: Form) -> None:
             print_json("planned_call", call, indent=None)
     else:
         click.echo("\n\n".join(["\n".join(_lines(call)) for call in calls] + [*_unit_lines(planned)]))
-    say(f"{event.type} {event.id}: {len(planned.calls)} calls, {len(planned.refused)} refused")
+    note(f"{event.type} {event.id}: {len(planned.calls)} calls, {len(planned.refused)} refused")
 
 
 async def _calls(settings: Settings, planned: Plan) -> list[Document]:

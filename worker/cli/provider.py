@@ -17,12 +17,13 @@ from worker.calls.holds.hold import Hold, Opener, Scope
 from worker.calls.rate_limits import per_minute
 from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.holds import document, hold, release, until
-from worker.cli.opening import open_ledger
-from worker.cli.output import Column, Form, Listing, output_option, say, short_duration
+from worker.cli.output import Column, Form, Listing, note, output_option
 from worker.cli.reaching import opened_providers, outcome_in_words
 from worker.cli.tree import Commands
 from worker.ledger import LedgerUnavailable
 from worker.operations import holds
+from worker.operations.opening import open_ledger
+from worker.operations.text import short_duration
 from worker.settings import Settings
 
 provider = Commands("provider", help="The configured providers: list, check, hold, release.")
@@ -124,7 +125,7 @@ def list_(form: Form) -> None:
         for name, each in sorted(settings.providers.items())
     ]
     _LISTING.show(form, configured)
-    say(f"{len(configured)} configured, {sum(bool(each.holds) for each in configured)} held")
+    note(f"{len(configured)} configured, {sum(bool(each.holds) for each in configured)} held")
 
 
 def _holds(settings: Settings) -> list[Hold] | None:
@@ -132,7 +133,7 @@ def _holds(settings: Settings) -> list[Hold] | None:
         with open_ledger(settings) as ledger:
             return holds.in_force(ledger)
     except LedgerUnavailable as error:
-        say(f"what is held is not known: {error}")
+        note(f"what is held is not known: {error}")
         return None
 
 
@@ -156,7 +157,7 @@ def check(names: Sequence[str], form: Form) -> None:
     checked = asyncio.run(_checked(settings, names))
     _CHECKS.show(form, checked)
     failed = [name for name, outcome in checked if not isinstance(outcome, Settled)]
-    say(f"{len(checked) - len(failed)} of {len(checked)} can be called")
+    note(f"{len(checked) - len(failed)} of {len(checked)} can be called")
     finish(Exit.FAILED if failed else Exit.DONE)
 
 

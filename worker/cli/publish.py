@@ -18,11 +18,11 @@ from worker.broker import messages
 from worker.broker.publisher import Message, PublishError
 from worker.cli.event_options import Wanted, draft_of, wanted_options
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.opening import open_publisher
-from worker.cli.output import Form, counted, output_option, print_json, say
-from worker.cli.progress import progress
+from worker.cli.output import Form, note, output_option, print_json, progress
 from worker.cli.sealing_keys import sealing_key
 from worker.intake.signing import SigningKey, read_signing_key, sign
+from worker.operations.opening import open_publisher
+from worker.operations.text import counted
 from worker.settings import Settings
 
 AT_ONCE = 200  # events confirmed together
@@ -144,11 +144,11 @@ def _message(event: Finished, key: SigningKey | None, user: str | None) -> Messa
 
 
 def _show_published(published: Sequence[str], failures: dict[str, str], form: Form) -> None:
-    if form in (Form.JSON, Form.JSONL):
+    if form.is_json:
         print_json("publication", {"published": published, "unconfirmed": failures}, indent=None)
     else:
         for event_id in published:
             click.echo(event_id)
     if failures:
-        say(f"{counted(len(failures))} not confirmed: {'; '.join(sorted(set(failures.values())))}")
-    say(f"{counted(len(published))} published")
+        note(f"{counted(len(failures))} not confirmed: {'; '.join(sorted(set(failures.values())))}")
+    note(f"{counted(len(published))} published")

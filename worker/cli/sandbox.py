@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from worker import process
 from worker.cli.exits import CommandError, Exit
-from worker.cli.output import say
+from worker.cli.output import note
 from worker.sandbox import SandboxConfig, serve
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -40,4 +40,4 @@ def sandbox(  # noqa: PLR0913 - one for each option
 def _ready(url: str) -> None:
     process.mark_ready()
     click.echo(url)
-    say("Ctrl-C ends it.")
+    note("Ctrl-C ends it.")

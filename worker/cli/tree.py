@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from worker.cli import terminal
-from worker.cli.exits import CommandError, Exit
+from worker.cli.exits import CommandError, Exit, as_command_error
 
 
 class Commands(click.Group):
@@ -48,7 +48,7 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:  # noqa: BLE001 - a bug is raised again as it is
-            raise _clear(error) from None
+            raise (as_command_error(error) or error) from None
 
 
 class Program(Commands):
@@ -58,9 +58,3 @@ class Program(Commands):
         """Run it, whatever stdout and stderr are."""
         terminal.prepare()
         return super().main(*args, **kwargs)
-
-
-def _clear(error: Exception) -> Exception:
-    """The one-line failure of *error*, or *error* itself where it is a bug. The table is imported on failure only."""
-    known: Exception | None = importlib.import_module("worker.cli.failures").as_command_error(error)
-    return known or error

@@ -10,7 +10,7 @@ from worker import broker
 from worker.broker import topology
 from worker.broker.publisher import BROKER_ERRORS
 from worker.ledger import Ledger, LedgerUnavailable
-from worker.settings.urls import shown
+from worker.settings.urls import masked_url
 
 if TYPE_CHECKING:
     import threading
@@ -45,7 +45,7 @@ class Reach:
                 connection.connect()
                 topology.declare(connection, self.settings.providers)
 
-        self._awaited(declare, BROKER_ERRORS, lambda error: f"broker {shown(url)}: {type(error).__name__}")
+        self._awaited(declare, BROKER_ERRORS, lambda error: f"broker {masked_url(url)}: {type(error).__name__}")
 
     def ledger(self) -> Ledger:
         """The ledger, its schema at the newest revision."""

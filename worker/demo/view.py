@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.outcome import State
-from worker.cli.output import plain
 from worker.ledger import CallRow, EventRow
+from worker.operations.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

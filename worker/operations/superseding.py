@@ -1,15 +1,15 @@
-"""What a later call made needless, because it is known to have killed the same."""
+"""Which calls are not proved, and what a later call made needless because it is known to have killed the same."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
+from tasks.doubt import DIED, EARLIER_ATTEMPT, Answer, are_doubtful, between_proofs
 from tasks.outcome import State
 from tasks.providers import KINDS
-from worker.operations.unproved import Answers, unproved
 
 if TYPE_CHECKING:
     from worker.ledger import CallRow, DeadLetterRow
@@ -20,6 +20,32 @@ _USER_WIDE: Final = frozenset(kind.user_operation for kind in KINDS.values() if 
 _PROVEN: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED})
 # Not `already_revoked`: of a user-wide call it may say that nobody has this user id, so it killed nothing.
 _KILLED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})
+
+
+class Answers(Protocol):
+    """What is asked of the ledger."""
+
+    def answers_around(self, provider: str, at: datetime) -> list[Answer]:
+        """What *provider* said of tokens around *at*."""
+
+
+def unproved(ledger: Answers) -> Callable[[CallRow], bool]:
+    """What tells whether a row is not proved; it asks *ledger* once for each moment of each instance.
+
+    Where we know why the token was dead already, its provider need not be believed. An attempt of ours that got no
+    answer explains it only if that attempt went to the right place.
+    """
+
+    @functools.cache
+    def is_in_doubt(provider: str, at: datetime) -> bool:
+        return are_doubtful(between_proofs(at, ledger.answers_around(provider, at)))
+
+    def is_unproved(row: CallRow) -> bool:
+        if row.state is not State.ALREADY_REVOKED or row.provider is None or row.at is None:
+            return False
+        return row.detail.get(DIED, EARLIER_ATTEMPT) == EARLIER_ATTEMPT and is_in_doubt(row.provider, row.at)
+
+    return is_unproved
 
 
 class Calls(Answers, Protocol):

@@ -28,8 +28,8 @@ _LAST_PORT: Final = 65_535
 _BROKERS: Final = ("amqp", "amqps")
 
 
-def shown(url: str) -> str:
-    """The place that *url* names; of what is no URL, or one of the web, nothing."""
+def masked_url(url: str) -> str:
+    """*url* as it may be shown: the place that it names; of what is no URL, or one of the web, nothing."""
     scheme, is_url, rest = url.partition("://")
     before, at, place = rest.rpartition("@")
     if not is_url or not scheme.isascii() or scheme.startswith("http") or "?" in before:

@@ -17,10 +17,11 @@ from worker.cli.dead_letters.selection import (
 )
 from worker.cli.dead_letters.views import GROUPS, groups
 from worker.cli.exits import finish
-from worker.cli.opening import open_ledger
-from worker.cli.output import Form, counted, output_option, print_json, say
+from worker.cli.output import Form, note, output_option, print_json
 from worker.ledger import AuditEntry, Ledger
 from worker.ledger.paging import in_pages
+from worker.operations.opening import open_ledger
+from worker.operations.text import counted
 from worker.settings import Settings
 
 
@@ -45,7 +46,7 @@ def discard(selection: Selection, why: str, form: Form, *, everything: bool, dry
         if not ids:
             finish(nothing_found(selection))
             return
-        if form not in (Form.JSON, Form.JSONL) or dry_run:
+        if not form.is_json or dry_run:
             GROUPS.show(form, groups(counted_by), dry_run=dry_run)
         if not dry_run:
             require_consent(f"Discard {counted(len(ids))} for good?", yes=yes)
@@ -54,6 +55,6 @@ def discard(selection: Selection, why: str, form: Form, *, everything: bool, dry
 
 def _discard(ledger: Ledger, ids: list[str], audit: AuditEntry, form: Form) -> None:
     done = ledger.discard(ids, audit=audit)
-    if form in (Form.JSON, Form.JSONL):
+    if form.is_json:
         print_json("discard", {"audit_id": done.audit_id, "discarded": done.count, "reason": audit.reason})
-    say(f"{counted(done.count)} discarded, audit {done.audit_id}")
+    note(f"{counted(done.count)} discarded, audit {done.audit_id}")

@@ -23,16 +23,16 @@ from worker.cli.dead_letters.selection import (
 )
 from worker.cli.dead_letters.views import GROUPS, RESULT, groups, replay_document, replay_in_words, result_rows
 from worker.cli.exits import Exit, finish
-from worker.cli.holds import say_held
-from worker.cli.opening import open_ledger, open_publisher
-from worker.cli.output import Form, counted, output_option, print_json, say
+from worker.cli.holds import note_held
+from worker.cli.output import Form, note, output_option, print_json, progress
 from worker.cli.params import Rate
-from worker.cli.progress import progress
 from worker.ledger import AuditEntry, DeadLetterState, Ledger
 from worker.ledger.paging import in_pages
+from worker.operations.opening import open_ledger, open_publisher
 from worker.operations.replay import INTERRUPTED, Pace, Replayer, ReplayResult
 from worker.operations.replay_plan import PAGE, Pages, PlanFigures, figures
 from worker.operations.replay_rules import Refusal, ReplayPlan, plan_replay
+from worker.operations.text import counted
 from worker.operations.vouching import only_vouched
 from worker.settings import Settings
 
@@ -54,7 +54,7 @@ class Order:
     @property
     def is_json(self) -> bool:
         """Whether the result is for a program."""
-        return self.form in (Form.JSON, Form.JSONL)
+        return self.form.is_json
 
 
 rate_option = click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h.")
@@ -127,7 +127,7 @@ def replay(  # noqa: PLR0913 - one for each option
         _show_plan(order, dry_run=dry_run)
         if not dry_run:
             note_altered(ledger, plan, audit)
-        say_held(ledger, {provider for provider, _ in plan.groups if provider})
+        note_held(ledger, {provider for provider, _ in plan.groups if provider})
         if dry_run or not plan.ready:
             finish(_nothing_to_do(plan))
             return
@@ -154,7 +154,7 @@ def _show_plan(order: Order, *, dry_run: bool) -> None:
         GROUPS.show(order.form, groups(order.plan.groups))
     elif order.is_json and (dry_run or not order.plan.ready):
         print_json("replay_plan", replay_document(order.plan, order.pace.rate), indent=None)
-    say(replay_in_words(order.plan, order.pace.rate))
+    note(replay_in_words(order.plan, order.pace.rate))
 
 
 def _nothing_to_do(plan: PlanFigures) -> Exit:
@@ -190,8 +190,8 @@ def _show_result(order: Order, result: ReplayResult) -> None:
     else:
         RESULT.show(order.form, result_rows(order.plan, result))
     if result.stopped:
-        say(f"stopped: {result.stopped}")
-    say(f"audit {order.audit.audit_id}")
+        note(f"stopped: {result.stopped}")
+    note(f"audit {order.audit.audit_id}")
 
 
 def _exit_code(plan: PlanFigures, result: ReplayResult) -> Exit:

@@ -14,7 +14,7 @@ import click
 from tasks.events import EVENT_TYPES
 from tasks.names import mask
 from worker.cli.exits import CommandError, Exit
-from worker.cli.output import rfc3339, say, short_duration
+from worker.cli.output import note
 from worker.cli.params import Moment, Span
 from worker.ledger import (
     DeadLetterAmbiguous,
@@ -24,6 +24,7 @@ from worker.ledger import (
     DeadLetterState,
     Ledger,
 )
+from worker.operations.text import rfc3339, short_duration
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -169,5 +170,5 @@ def require_narrowing(selection: Selection, *, everything: bool) -> None:
 
 def nothing_found(selection: Selection) -> Exit:
     """Say that nothing matches; the exit code of it."""
-    say("nothing matches")
+    note("nothing matches")
     return Exit.EMPTY if selection.fail_if_empty else Exit.DONE

@@ -12,10 +12,11 @@ import click
 from tasks.call import Attempt
 from worker.cli.dead_letters.selection import OPEN, Selection, nothing_found, selecting, the_one
 from worker.cli.exits import finish
-from worker.cli.opening import open_ledger
-from worker.cli.output import Column, Document, Form, Listing, counted, output_option, say, short_duration, show_one
+from worker.cli.output import Column, Document, Form, Listing, note, output_option, show_one
 from worker.ledger import DeadLetterHead, DeadLetterRow, DeadLetterState, DeadLetterSummary
 from worker.ledger.paging import in_pages
+from worker.operations.opening import open_ledger
+from worker.operations.text import counted, short_duration
 from worker.settings import Settings
 
 _INTERNAL = {"document", "arrived"}
@@ -72,13 +73,13 @@ def list_(selection: Selection, states: tuple[DeadLetterState, ...], form: Form)
     with open_ledger(settings) as ledger:
         where = replace(selection.where(settings, ledger, states or OPEN), limit=selection.limit or LISTED)
         summary = ledger.dead_letter_summary(where)
-        if summary.count or form in (Form.JSON, Form.JSONL):
+        if summary.count or form.is_json:
             rows = chain.from_iterable(in_pages(ledger.dead_letter_heads, where))
             LISTING.show(form, rows, matching=summary.count, oldest_at=summary.oldest_at, causes=summary.causes)
     if not summary.count:
         finish(nothing_found(selection))
         return
-    say(_in_words(summary, states, where.limit))
+    note(_in_words(summary, states, where.limit))
 
 
 def _in_words(summary: DeadLetterSummary, states: tuple[DeadLetterState, ...], limit: int | None) -> str:

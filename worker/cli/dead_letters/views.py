@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 
-from worker.cli.output import Column, Document, Listing, counted, short_duration
+from worker.cli.output import Column, Document, Listing
 from worker.operations.replay import ReplayResult
 from worker.operations.replay_plan import PlanFigures
+from worker.operations.text import counted, short_duration
 
 Group = tuple[str | None, str, int]  # provider, reason, how many
 

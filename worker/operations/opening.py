@@ -1,4 +1,4 @@
-"""What commands work with: settings, ledger, publisher, opened for the length of a command."""
+"""What operations work with: the ledger and the publisher in force, open for as long as they are needed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from worker import broker
 from worker.broker import topology
-from worker.broker.publisher import BROKER_ERRORS, Publisher
-from worker.cli.exits import CommandError, Exit
-from worker.cli.masking import masked
+from worker.broker.publisher import BROKER_ERRORS, Publisher, PublishError
 from worker.ledger import Ledger
+from worker.settings.urls import masked_url
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def open_ledger(settings: Settings) -> Iterator[Ledger]:
-    """The ledger in force. Raises LedgerUnavailable."""
+    """Open the ledger in force. Raises LedgerUnavailable."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
     try:
         yield ledger
@@ -29,16 +28,16 @@ def open_ledger(settings: Settings) -> Iterator[Ledger]:
 
 @contextmanager
 def open_publisher(settings: Settings) -> Iterator[Publisher]:
-    """A publisher to the broker in force, its queues declared: what is published before any process runs is kept.
+    """Open a publisher and declare the queues: what is published before any process runs is kept.
 
-    Raises CommandError where the broker cannot be reached or has other queues of these names.
+    Raises PublishError where the broker cannot be reached or has other queues of these names.
     """
     connect = broker.connector(settings)
     try:
         with connect() as connection:
             topology.declare(connection, settings.providers)
     except BROKER_ERRORS as error:
-        place = masked(settings.broker_url)
-        raise CommandError(f"broker {place}: not available ({type(error).__name__})", Exit.UNAVAILABLE) from None
+        place = masked_url(settings.broker_url.get_secret_value())
+        raise PublishError(f"broker {place}: not available ({type(error).__name__})") from None
     with Publisher(connect) as publisher:
         yield publisher
