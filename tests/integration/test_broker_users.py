@@ -146,7 +146,9 @@ def test_a_refused_event_is_let_in_once_its_user_is_listed(users: dict[str, str]
 def test_a_producer_cannot_write_what_a_replay_writes(users: dict[str, str], desk: Desk, header: str) -> None:
     """A user, a door: without our voucher they are claims."""
     idp, mallory = users
-    seen = {messages.USER: idp, messages.VOUCHER: "0" * 64} | ({messages.DOOR: True} if header == messages.DOOR else {})
+    seen = {messages.USER: idp, messages.VOUCHER: "0" * 64} | (
+        {messages.DOOR: messages.CELERY_DOOR} if header == messages.DOOR else {}
+    )
     publish(users[mallory], replace(disabled(mallory), headers=seen))
     assert row(desk).reason == "event.access_denied"
 

@@ -55,7 +55,7 @@ def test_what_was_written_into_the_ledger_is_not_replayed(local_desk: Desk, kind
     letter = LETTERS[kind]()
     bare, good = letter.model_copy(update={"mac": None}), as_made(letter)
     local_desk.ledger.record([good])
-    changed = good.model_copy(update={"headers": {messages.DOOR: True}})
+    changed = good.model_copy(update={"headers": {messages.DOOR: messages.CELERY_DOOR}})
     cases: list[tuple[DeadLetter, Refusal | None]] = [
         (good, None),
         (bare, Refusal.NOT_VOUCHED),
@@ -86,7 +86,7 @@ def test_what_is_changed_between_the_plan_and_the_claim_is_not_replayed(local_de
     """It is looked at when it is published; the claim is given back."""
     good = as_made(LETTERS[kind]())
     rows = local_desk.fill(good)
-    write(local_desk, good, good.model_copy(update={"headers": {messages.DOOR: True}}))
+    write(local_desk, good, good.model_copy(update={"headers": {messages.DOOR: messages.CELERY_DOOR}}))
     result = local_desk.replay(rows)
     assert (result.replayed, local_desk.row(good).state) == (0, DeadLetterState.DEAD)
     assert local_desk.events() == local_desk.replayed() == []
@@ -125,7 +125,7 @@ def test_a_claim_must_prove_itself(local_desk: Desk) -> None:
     local_desk.admission = Admission(
         {"hr": SourceSettings(source="urn:hr", users=frozenset({"hr"}))}, proves_users=True
     )
-    headers = {messages.DOOR: True, messages.USER: "hr"}
+    headers = {messages.DOOR: messages.CELERY_DOOR, messages.USER: "hr"}
     body = {"body": as_base64(structured().body), "content_type": messages.CLOUDEVENTS_JSON, "headers": headers}
     forged = dead_unit(kind="event", provider=None, event_id="e1", source="urn:hr", **body)
     local_desk.ledger.record([forged])

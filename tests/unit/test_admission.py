@@ -230,7 +230,7 @@ def test_an_event_reaches_no_provider_that_its_source_may_not_name() -> None:
 
 FORGERIES: Final = {
     messages.USER: "idp",
-    messages.DOOR: True,
+    messages.DOOR: messages.CELERY_DOOR,
     messages.REPLAYS: 1,
     messages.REPLAY_PROVIDER: "genesys",
 }
@@ -250,9 +250,9 @@ def test_a_header_of_ours_is_not_believed_of_a_producer(voucher: object) -> None
     """Who is not of this installation cannot name a user, a door, a replay."""
     forged: Any = Arrived(said(body(), **FORGERIES, **({messages.VOUCHER: voucher} if voucher is not None else {})))
     provenance = MAC.verify(forged)
-    assert (provenance.user, provenance.through_door, provenance.replays, provenance.only_provider) == (
+    assert (provenance.user, provenance.door, provenance.replays, provenance.only_provider) == (
         None,
-        False,
+        None,
         0,
         None,
     )
@@ -274,7 +274,7 @@ def test_a_signature_that_is_no_line_of_text_is_none(junk: object) -> None:
         {"body": body(providers=["wibmo"])},
         {"content_type": "application/json"},
         {"headers": {messages.USER: "admin"}},
-        {"headers": {messages.DOOR: True}},
+        {"headers": {messages.DOOR: messages.CELERY_DOOR}},
         {"headers": {messages.REPLAY_PROVIDER: "wibmo"}},
         {"headers": {"ce-source": "urn:other"}},
     ],
@@ -303,7 +303,7 @@ def test_a_message_that_we_move_proves_as_much_as_before_and_no_more(headers: di
     copy: Any = Arrived(moved(before), user="intake")
     told, now = MAC.verify(before), MAC.verify(copy)
     assert (now.user, now.signature, now.is_binary) == ("mallory", "a..b", True)
-    assert (now.through_door, now.replays, now.only_provider) == (False, 0, None)
+    assert (now.door, now.replays, now.only_provider) == (None, 0, None)
     assert now.headers == told.headers
     assert copy.headers["x-other"] == 7
 
@@ -321,7 +321,7 @@ def test_a_replay_that_we_move_is_still_that_replay() -> None:
     replay = MAC.sign(said(body(), **FORGERIES))
     copy: Any = Arrived(moved(Arrived(replay, user="operator")), user="intake")
     provenance = MAC.verify(copy)
-    assert (provenance.user, provenance.through_door, provenance.replays) == ("idp", True, 1)
+    assert (provenance.user, provenance.door, provenance.replays) == ("idp", messages.CELERY_DOOR, 1)
     assert provenance.only_provider == "genesys"
 
 
@@ -333,10 +333,18 @@ def test_the_user_who_replays_is_not_who_said_it() -> None:
 
 def test_what_came_through_the_door_is_proved_but_not_unlimited(keys: Path) -> None:
     """Its publisher could have written provider calls; a listed source's limits hold all the same."""
-    through = MAC.sign(said(body(), **{messages.DOOR: True}))
+    through = MAC.sign(said(body(), **{messages.DOOR: messages.CELERY_DOOR}))
     assert judged(through) == Granted()
     assert judged(through, SourceSettings(source=SOURCE, keys=keys)) == Granted()
     assert judged(through, SourceSettings(source=SOURCE, keys=keys, types=frozenset({"session.ended"}))) is Rule.TYPE
+
+
+@pytest.mark.parametrize("door", ["http", True])
+def test_another_door_proves_nothing_by_itself(keys: Path, door: object) -> None:
+    """What came in by it is asked for the proofs of its source, and let in from no source that is not listed."""
+    through = MAC.sign(said(body(), **{messages.DOOR: door}))
+    assert judged(through) is Rule.NOT_LISTED
+    assert judged(through, SourceSettings(source=SOURCE, keys=keys)) is Rule.SIGNATURE
 
 
 def test_a_replayed_part_needs_its_provider_allowed() -> None:

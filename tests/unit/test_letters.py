@@ -138,7 +138,7 @@ def test_the_parts_of_a_replayed_event_are_letters_of_their_own() -> None:
 def test_a_door_and_a_provider_are_part_of_the_identity() -> None:
     """They come under a voucher only."""
     ids = set()
-    for ours in ({}, {messages.DOOR: True}, {messages.REPLAY_PROVIDER: "x"}, {messages.USER: "hr"}):
+    for ours in ({}, {messages.DOOR: messages.CELERY_DOOR}, {messages.REPLAY_PROVIDER: "x"}, {messages.USER: "hr"}):
         vouched = MAC.sign(messages.event(b"{}", "user.disabled", headers=ours))
         ids.add(dead_letters.of_refused(REFUSAL, MAC.verify(again(vouched)), NOW).dead_letter_id)
     assert len(ids) == 4

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from tasks.call import ProviderCall
     from tasks.records import CallOutcome, EventPlanned
 
+CELERY_DOOR: Final = "celery"  # the tasks that are named like types of events
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
 REPLAY_PROVIDER: Final = "x-revocation-provider"  # a replayed event is planned for this provider alone
 REPLAYS: Final = "x-revocation-replays"  # how often an event, or one provider's part of it, was replayed
 SIGNATURE: Final = "x-revocation-signature"  # a producer's detached JWS over an event's body
 USER: Final = "x-revocation-user"  # of a replayed event: the broker user that RabbitMQ vouched for at first
-DOOR: Final = "x-revocation-door"  # of an event that came through the Celery door
+DOOR: Final = "x-revocation-door"  # the name of the door that an event came in by
 LETTER: Final = "x-revocation-letter"  # the id of the dead letter that an event is replayed from
 VOUCHED_AT: Final = "x-revocation-vouched-at"  # when the voucher was made, in milliseconds since 1970
 VOUCHER: Final = "x-revocation-voucher"  # a MAC of ours, without which the others of ours are not believed

@@ -60,7 +60,7 @@ class Provenance:
     content_type: str | None
     user: str | None  # of the broker; RabbitMQ compared it with the connection that published
     signature: str | None  # not yet checked
-    through_door: bool  # published by the worker for somebody who could have written provider calls
+    door: str | None  # the door of ours that it came in by
     is_binary: bool  # its attributes are headers, which no signature covers
     replays: int  # which replay this is
     only_provider: str | None  # a replay of one provider's part
@@ -149,7 +149,7 @@ class ProvenanceMac:
             content_type=message.content_type,
             user=_text(ours.get(messages.USER)),
             signature=signature,
-            through_door=ours.get(messages.DOOR) is True,
+            door=_text(ours.get(messages.DOOR)),
             is_binary=bool(attributes),
             replays=replays if isinstance(replays, int) else 0,
             only_provider=_text(ours.get(messages.REPLAY_PROVIDER)),

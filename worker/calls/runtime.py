@@ -189,7 +189,8 @@ class WorkerRuntime:
     async def publish_event(self, document: Mapping[str, object]) -> None:
         """Hand an event that came through the door to the intake, which judges it."""
         body, kind = json.dumps(document).encode(), str(document.get("type", "unknown"))
-        await self._publisher.publish(self._voucher.sign(messages.event(body, kind, headers={messages.DOOR: True})))
+        headers = {messages.DOOR: messages.CELERY_DOOR}
+        await self._publisher.publish(self._voucher.sign(messages.event(body, kind, headers=headers)))
 
     def _outcome(  # noqa: PLR0913 - a line of the ledger has this much to say
         self,

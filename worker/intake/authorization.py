@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tasks.events import InvalidEvent, RejectionCode, UserData
 from tasks.subject_index import issuers, tenants
 from worker import broker
+from worker.broker import messages
 from worker.intake.signing import KeyFile, SigningKeyError, is_signed
 from worker.settings import SettingsError
 
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from worker.settings.sources import SourceSettings
 
 Fault = tuple["Rule", str]  # and the place in the event, as an RFC 6901 pointer
+
+
+# Whoever can use one of these doors can write provider calls as well: that an event came in by it is all its proof.
+# Of an event that came in by another door the source's own proofs are asked for.
+PROVING_DOORS: Final = frozenset({messages.CELERY_DOOR})
 
 
 class Rule(StrEnum):
@@ -90,18 +96,18 @@ class Admission:
         if provenance.voucher_expired:
             return Denied(Rule.VOUCHER, "", name, event)
         if source is None:
-            is_let_in = provenance.through_door or not self._proves_users
+            is_let_in = provenance.door in PROVING_DOORS or not self._proves_users
             return Granted() if is_let_in else Denied(Rule.NOT_LISTED, "/source", None, event)
-        proofs = () if source.trusted or provenance.through_door else self._unproved(source, provenance)
+        proofs = () if source.trusted or provenance.door in PROVING_DOORS else self._unproved(source, provenance)
         fault = next(chain(proofs, _beyond(source, event, provenance)), None)
         return Denied(*fault, name, event) if fault else Granted(source.providers)
 
     def proves(self, source: str | None, provenance: Provenance) -> bool:
         """Whether *provenance* proves that *source* says it, whatever is said, and it is one that is listed."""
         _, known = self._sources.get(source or "", (None, None))
-        if known is None or known.trusted or provenance.through_door:
-            return known is not None or provenance.through_door
-        return next(self._unproved(known, provenance), None) is None
+        if provenance.door in PROVING_DOORS or (known is not None and known.trusted):
+            return True
+        return known is not None and next(self._unproved(known, provenance), None) is None
 
     def _unproved(self, source: SourceSettings, provenance: Provenance) -> Iterator[Fault]:
         if source.users and not (self._proves_users and provenance.user in source.users):
