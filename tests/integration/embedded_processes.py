@@ -13,7 +13,7 @@ PROJECT = Path(__file__).parents[2]
 CONSUMER = """
 import sys
 from kombu import Connection, Queue
-from worker.embedded import register
+from worker.broker.embedded import register
 
 def receive(message):
     print(message.body.decode(), message.headers.get("x-delivery-count", 0), flush=True)
@@ -30,7 +30,7 @@ with Connection(sys.argv[1], transport_options={"lease_seconds": float(sys.argv[
 PUBLISHER = """
 import sys
 from kombu import Connection
-from worker.embedded import register
+from worker.broker.embedded import register
 
 register()
 producer = Connection(sys.argv[1]).Producer()
@@ -42,7 +42,7 @@ for number in range(1_000_000):
 CELERY_APP = """
 import os, time
 from celery import Celery
-from worker.embedded import register
+from worker.broker.embedded import register
 
 register()
 app = Celery(broker=os.environ["BROKER"])

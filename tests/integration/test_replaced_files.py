@@ -174,7 +174,7 @@ def test_a_consumer_of_a_broker_file_that_is_gone_hears_of_it(
 ) -> None:
     """As of a broker that is away: it connects again, and consumes from the file that is there now."""
     monkeypatch.setattr(
-        "worker.broker.embedded.connection.PATIENCE", 0.1
+        "worker.broker.embedded.connection.LOCK_TIMEOUT", 0.1
     )  # that a file may be locked before it is said
     path = tmp_path / "broker.sqlite3"
     with broker.connect(f"embedded:///{path}") as connection, connection.Consumer([queue], on_message=print):
@@ -188,6 +188,6 @@ def test_the_embedded_broker_reports_no_commit_into_a_file_that_is_gone(tmp_path
     path = tmp_path / "broker.sqlite3"
     with broker.connect(f"embedded:///{path}") as connection:
         queue(connection.default_channel).declare()
-        database = connection.connection.durable.database
+        database = connection.connection.durable.file
         with pytest.raises(BrokerUnavailable, match="the file was deleted or replaced"), database.write():
             backup(path).replace(path)

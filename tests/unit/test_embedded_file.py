@@ -13,8 +13,8 @@ from kombu import Connection, Exchange, Message, Queue
 from servers import wait_until
 
 from worker.broker.embedded import BrokerUnavailable, register
-from worker.broker.embedded.file import MIGRATIONS, Database
-from worker.broker.embedded.store import Publication, Settlement, Store, Verdict
+from worker.broker.embedded.file import MIGRATIONS, BrokerFile
+from worker.broker.embedded.store import Disposition, IncomingMessage, Settlement, Store
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_locked_file_is_a_connection_error_and_heals(
     broker: Connection, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Consumers get over short locks, name long ones, and go on when the lock is gone."""
-    monkeypatch.setattr("worker.broker.embedded.connection.PATIENCE", 0.3)
+    monkeypatch.setattr("worker.broker.embedded.connection.LOCK_TIMEOUT", 0.3)
     put(broker, 1)
     got: list[Message] = []
     with (
@@ -121,8 +121,8 @@ def test_leases_that_cannot_be_renewed_are_said_once(
 ) -> None:
     """However long the file is locked; who connects in vain meanwhile has no leases to leave, and says nothing."""
     assert broker.connected  # and has declared the queue
-    monkeypatch.setattr("worker.broker.embedded.connection.PATIENCE", 0.05)
-    tries = count_calls(monkeypatch, Store, "keep")
+    monkeypatch.setattr("worker.broker.embedded.connection.LOCK_TIMEOUT", 0.05)
+    tries = count_calls(monkeypatch, Store, "renew")
     with (
         Connection(f"embedded:///{path}", transport_options={"lease_seconds": 0.2}) as idle,
         idle.Consumer([Queue("work")], on_message=print),
@@ -139,16 +139,16 @@ def test_leases_that_cannot_be_renewed_are_said_once(
 
 def test_a_step_of_the_wall_clock_moves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leases and delays are measured on a clock all processes share."""
-    with closing(Database(path, durable=False, patience=1)) as before:
+    with closing(BrokerFile(path, durable=False, lock_timeout=1)) as before:
         monkeypatch.setattr(time, "time", lambda: 0.0)
-        with closing(Database(path, durable=False, patience=1)) as after:
+        with closing(BrokerFile(path, durable=False, lock_timeout=1)) as after:
             assert after.now() == pytest.approx(before.now(), abs=1)
 
 
 def test_a_full_disk_is_a_connection_error_and_loses_nothing(broker: Connection) -> None:
     """The publisher hears of it; what was stored stays; with room again, publishing goes on."""
     put(broker, 1)
-    pages = broker.connection.durable.database._db
+    pages = broker.connection.durable.file._db
     pages.execute("PRAGMA max_page_count = 1")
     with pytest.raises(BrokerUnavailable, match="full"):
         put(broker, "x" * 100_000)
@@ -171,7 +171,7 @@ def test_what_is_no_broker_file_is_a_connection_error(path: Path) -> None:
 
 def test_a_file_of_a_newer_release_is_refused(broker: Connection, path: Path) -> None:
     """An older process does not guess at what it cannot know."""
-    broker.connection.durable.database._db.execute("PRAGMA user_version = 99")
+    broker.connection.durable.file._db.execute("PRAGMA user_version = 99")
     with Connection(f"embedded:///{path}") as other, pytest.raises(BrokerUnavailable, match="newer release"):
         other.transport.establish_connection()
 
@@ -183,7 +183,7 @@ def test_a_reboot_frees_every_lease(path: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr("worker.broker.embedded.file.BOOT_ID", boot)
     with opened(path, Queue("work")) as before:
         put(before, 1)
-    with closing(Database(path, durable=False, patience=1)) as database:
+    with closing(BrokerFile(path, durable=False, lock_timeout=1)) as database:
         assert Store(database, "holder", lease_seconds=3600).lease({"work": 1}, 1)
     boot.write_text("second")
     with opened(path) as after:
@@ -192,16 +192,16 @@ def test_a_reboot_frees_every_lease(path: Path, tmp_path: Path, monkeypatch: pyt
 
 def steps_of_a_lease(path: Path, waiting: int) -> int:
     """How many steps SQLite's machine makes to find, lease and settle a hundred of *waiting* messages."""
-    store = Store(Database(path, durable=False, patience=1), "me", 15)
+    store = Store(BrokerFile(path, durable=False, lock_timeout=1), "me", 15)
     store.declare_queue("work", {})
-    store.publish(Publication("", "work", "{}", b"") for _ in range(waiting))
+    store.publish(IncomingMessage("", "work", "{}", b"") for _ in range(waiting))
     steps = itertools.count()
-    with store.database.read() as db:
+    with store.file.read() as db:
         db.set_progress_handler(lambda: next(steps) and None, 1)
     assert store.has_ready(["work"])
     found = store.lease({"work": 100}, 100)
-    store.settle([Settlement(each.message_id, Verdict.ACK) for each in found])
-    store.database.close()
+    store.settle([Settlement(each.message_id, Disposition.ACK) for each in found])
+    store.file.close()
     return next(steps)
 
 
@@ -217,29 +217,29 @@ def test_what_was_deleted_is_gone_from_the_file_and_its_log_while_processes_have
 ) -> None:
     """A refused message may have held a token in clear: seconds after its acknowledgement it is nowhere."""
     marker = b"planted-marker-token-3f9a"
-    with opened(path, Queue("work")) as other, closing(Database(path, durable=False, patience=1)) as database:
+    with opened(path, Queue("work")) as other, closing(BrokerFile(path, durable=False, lock_timeout=1)) as database:
         taken_from(other)
         store, kept = Store(database, "me", 15), b"a message that stays"
-        store.publish([Publication("", "work", "{}", body) for body in (kept, marker.ljust(size, b"."))])
+        store.publish([IncomingMessage("", "work", "{}", body) for body in (kept, marker.ljust(size, b"."))])
         assert marker in bytes_of(path)
         deliveries = store.lease({"work": 2}, 2)
-        store.settle([Settlement(deliveries[1].message_id, Verdict.ACK)])
-        store.keep()
+        store.settle([Settlement(deliveries[1].message_id, Disposition.ACK)])
+        store.renew()
         assert marker not in bytes_of(path)
         assert kept in bytes_of(path)
 
 
 def test_somebody_who_reads_for_long_stops_no_renewal_of_leases(path: Path) -> None:
     """What was deleted is then forgotten the next time."""
-    with closing(Database(path, durable=True, patience=1)) as database, closing(sqlite3.connect(path)) as reader:
+    with closing(BrokerFile(path, durable=True, lock_timeout=1)) as database, closing(sqlite3.connect(path)) as reader:
         store = Store(database, "me", 15)
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM message").fetchone()
         began = time.monotonic()
-        store.keep()
+        store.renew()
         assert time.monotonic() - began < 1
         reader.rollback()
-        store.keep()
+        store.renew()
         assert Path(f"{path}-wal").stat().st_size == 0
 
 

@@ -10,7 +10,7 @@ from embedded_probe import opened, put
 from kombu import Connection, Message, Queue
 from kombu.asynchronous import Hub
 
-from worker.broker.embedded.wakeup import News
+from worker.broker.embedded.wakeup import Wakeup
 
 NEVER = 3600.0
 
@@ -31,7 +31,7 @@ def broker(path: Path) -> Iterator[Connection]:
 @pytest.fixture
 def _looks_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A consumer at rest looks by itself once an hour."""
-    monkeypatch.setattr("worker.broker.embedded.polling.AT_REST", NEVER)
+    monkeypatch.setattr("worker.broker.embedded.polling.REST_INTERVAL", NEVER)
 
 
 @pytest.fixture(params=[OSError(24, "Too many open files"), RuntimeError("inotify support was not found")])
@@ -41,7 +41,7 @@ def _nobody_tells(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     def none(*_: object) -> None:
         raise request.param
 
-    monkeypatch.setattr("worker.broker.embedded.wakeup.News.__init__", none)
+    monkeypatch.setattr("worker.broker.embedded.wakeup.Wakeup.__init__", none)
 
 
 def consumed_by_draining(connection: Connection, during: Callable[[], None]) -> bytes:
@@ -129,15 +129,15 @@ def test_who_has_a_message_in_hand_does_not_rest(broker: Connection, path: Path)
 def test_who_is_told_takes_in_all_of_it_at_once(path: Path) -> None:
     """A thousand publications are one reason to look."""
     path.touch()
-    news = News(path)
+    wakeup = Wakeup(path)
     for number in range(1000):
         path.touch()
         path.chmod(0o600 + number % 2)
-    news.wait(0)
+    wakeup.wait(0)
     began = time.monotonic()
-    news.wait(0.05)
+    wakeup.wait(0.05)
     assert time.monotonic() - began > 0.04
-    news.close()
+    wakeup.close()
 
 
 def held(connection: Connection) -> int:

@@ -11,7 +11,7 @@ from amqp.exceptions import NotFound, PreconditionFailed
 from embedded_probe import declare, get, opened, put, put_together, taken
 from kombu import Connection, Exchange, Message, Queue
 
-from worker.broker.embedded import QueueCounts, Unroutable, queue_counts
+from worker.broker.embedded import NoRoute, QueueCounts, queue_counts
 from worker.broker.embedded.routing import topic_matches
 
 
@@ -80,7 +80,7 @@ def test_a_delay_that_is_no_number_of_milliseconds_is_refused(broker: Connection
 def test_a_mandatory_message_without_a_queue_is_refused(broker: Connection) -> None:
     """Others are dropped, as in AMQP; an exchange that does not exist is always an error."""
     put(broker, 1, to="nowhere")
-    with pytest.raises(Unroutable, match="nowhere"):
+    with pytest.raises(NoRoute, match="nowhere"):
         put(broker, 1, to="nowhere", mandatory=True)
     with pytest.raises(NotFound, match="missing"):
         put(broker, 1, exchange="missing")
@@ -90,7 +90,7 @@ def test_a_transaction_is_stored_whole_or_not_at_all(broker: Connection) -> None
     """An error in the block, or one message without a queue, undoes them all."""
     with pytest.raises(ValueError, match="x-delay"):
         put_together(broker, {"body": 1}, {"body": 2, "headers": {"x-delay": -1}})
-    with pytest.raises(Unroutable):
+    with pytest.raises(NoRoute):
         put_together(broker, {"body": 3}, {"body": 4, "routing_key": "nowhere", "mandatory": True})
     put_together(broker, {"body": 5}, {"body": 6})
     assert [taken(broker).payload, taken(broker).payload, get(broker)] == [5, 6, None]

@@ -12,7 +12,7 @@ from kombu.message import Message
 from malformed import Unreadable, unreadable
 
 from worker.broker.amqp_salvage import salvaged
-from worker.broker.embedded.properties import Envelope
+from worker.broker.embedded.properties import MessageProperties
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.pyamqp import _properties, is_readable
 from worker.intake.authorization import Admission
@@ -164,8 +164,10 @@ def test_no_bytes_in_the_place_of_properties_stop_the_reader(table: bytes, rest:
 )
 def test_an_embedded_message_loses_only_what_cannot_be_read(headers: dict[str, Any], left: dict[str, Any]) -> None:
     """SQLite keeps JSON, whose escapes can write what UTF-8 cannot."""
-    stored = Envelope("application/json", "utf-8", {**headers, "ce-id": "1"}, {"delivery_mode": 2}).dump()
-    assert Envelope.load(stored) == Envelope("application/json", "utf-8", {**left, "ce-id": "1"}, {"delivery_mode": 2})
+    stored = MessageProperties("application/json", "utf-8", {**headers, "ce-id": "1"}, {"delivery_mode": 2}).dump()
+    assert MessageProperties.load(stored) == MessageProperties(
+        "application/json", "utf-8", {**left, "ce-id": "1"}, {"delivery_mode": 2}
+    )
 
 
 @pytest.mark.parametrize(
@@ -173,13 +175,13 @@ def test_an_embedded_message_loses_only_what_cannot_be_read(headers: dict[str, A
 )
 def test_an_embedded_message_of_nonsense_is_one_without_properties(text: str) -> None:
     """Whoever may write the file writes anything."""
-    assert Envelope.load(text) == Envelope(None, None, {}, {})
+    assert MessageProperties.load(text) == MessageProperties(None, None, {}, {})
 
 
 @pytest.mark.parametrize("at", [datetime.min, datetime.max])  # noqa: DTZ901 - as a client of AMQP has them
 def test_a_time_at_either_end_of_the_calendar_goes_through_the_embedded_broker(at: datetime) -> None:
     """A time without a zone is in UTC, as with RabbitMQ."""
-    [loaded] = Envelope.load(Envelope(None, None, {"at": at}, {}).dump()).headers.values()
+    [loaded] = MessageProperties.load(MessageProperties(None, None, {"at": at}, {}).dump()).headers.values()
     assert loaded.replace(tzinfo=None) == at
 
 

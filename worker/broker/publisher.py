@@ -59,7 +59,7 @@ class TransactionChannel:
             with self._channel.transaction():
                 for publication in batch:
                     self._put(publication.message)
-        except (embedded.Unroutable, NotFound):
+        except (embedded.NoRoute, NotFound):
             if len(batch) > 1:
                 return [failed for each in batch for failed in self.publish([each], timeout)]
             batch[0].settle(unroutable(batch[0].message))

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 
 from kombu.transport import TRANSPORT_ALIASES
 
-from worker.broker.embedded.errors import BrokerUnavailable, Unroutable
-from worker.broker.embedded.store import QueueCounts
+from worker.broker.embedded.file import BrokerUnavailable
+from worker.broker.embedded.store import NoRoute, QueueCounts, Store
 
 if TYPE_CHECKING:
     from kombu.connection import Connection
 
-    from worker.broker.embedded.connection import Session
-
-__all__ = ["BrokerUnavailable", "QueueCounts", "Unroutable", "queue_counts", "register"]
+__all__ = ["BrokerUnavailable", "NoRoute", "QueueCounts", "queue_counts", "register"]
 
 
 def register() -> None:
@@ -25,5 +23,5 @@ def register() -> None:
 
 def queue_counts(connection: "Connection") -> dict[str, QueueCounts]:
     """Return ready, unacked and delayed messages of every queue in the file *connection* is open on."""
-    session: Session = connection.connection
-    return session.durable.counts()
+    store: Store = connection.connection.durable
+    return store.counts()

@@ -1,28 +1,24 @@
-"""An AMQP channel over the store: kombu's vocabulary for what Session and Store do."""
+"""An AMQP channel over the store: kombu's vocabulary for what BrokerConnection and Store do."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from amqp.exceptions import PreconditionFailed
 from kombu.message import Message
 
-from worker.broker.embedded.declarations import DeclaringChannel
-from worker.broker.embedded.errors import BrokerUnavailable
-from worker.broker.embedded.properties import Envelope, delay_of
-from worker.broker.embedded.store import Delivery, Publication, Settlement, Verdict
-
-if TYPE_CHECKING:
-    from worker.broker.embedded.connection import Session
+from worker.broker.embedded.connection import BrokerConnection
+from worker.broker.embedded.file import BrokerUnavailable
+from worker.broker.embedded.producer_channel import ProducerChannel
+from worker.broker.embedded.properties import MessageProperties
+from worker.broker.embedded.store import Delivery, Disposition, Settlement
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One consumer: whom to call with the messages of a queue."""
+    """One consumer: what to call with the messages of a queue."""
 
     queue: str
     callback: Callable[[Message], object]
@@ -30,15 +26,15 @@ class Subscription:
     prefetch: int  # its most unacknowledged messages; 0 means any number
 
 
-class Channel(DeclaringChannel):
+class Channel(ProducerChannel):
     """Publishes, consumes and settles; unacknowledged messages go back to their queues when it is closed.
 
     Acks and rejects may come from any thread: they are collected, and stored by the consuming thread's next pass.
     """
 
-    def __init__(self, session: "Session") -> None:
-        self.connection = session
-        self.channel_id = next(session.channel_ids)
+    def __init__(self, connection: BrokerConnection) -> None:
+        super().__init__(connection)
+        self.channel_id = next(connection.channel_ids)
         self.closed = False
         self.no_ack_consumers = set()
         self._prefetch = 0  # of the whole channel
@@ -48,60 +44,8 @@ class Channel(DeclaringChannel):
         self._held: Counter[str] = Counter()  # consumer tag: unacknowledged messages
         self._leased: deque[Delivery] = deque()  # not yet handed to a consumer
         self._tags = count(1)
-        self._turns = count()
-        self._batch: list[Publication] | None = None
-
-    def prepare_message(  # noqa: PLR0913, PLR0917  # kombu's signature
-        self,
-        body: str | bytes,
-        priority: int | None = None,
-        content_type: str | None = None,
-        content_encoding: str | None = None,
-        headers: Mapping[str, Any] | None = None,
-        properties: Mapping[str, Any] | None = None,
-    ) -> tuple[Envelope, bytes]:
-        """Return what `basic_publish` takes."""
-        known = {"priority": priority or 0, **(properties or {})}
-        return Envelope(content_type, content_encoding, dict(headers or {}), known), (
-            body.encode() if isinstance(body, str) else bytes(body)
-        )
-
-    def basic_publish(
-        self,
-        message: tuple[Envelope, bytes],
-        exchange: str = "",
-        routing_key: str = "",
-        *,
-        mandatory: bool = False,
-        **_: object,
-    ) -> None:
-        """Store *message* in every queue it is routed to; when this returns it is on the disk.
-
-        Raises Unroutable (a *mandatory* message no queue takes), NotFound (no such exchange), ValueError (a bad
-        `x-delay` header), BrokerUnavailable. Inside `transaction()` all of this happens at its end.
-        """
-        envelope, body = message
-        publication = Publication(
-            exchange, routing_key, envelope.dump(), body, delay_of(envelope.headers), bool(mandatory)
-        )
-        if self._batch is None:
-            self._durable.publish([publication])
-        else:
-            self._batch.append(publication)
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Publish everything inside the block in one synced commit at its end, or nothing when anything raises."""
-        if self._batch is not None:
-            raise RuntimeError("a transaction is already open on this channel")
-        self._batch = []
-        try:
-            yield
-            publications = self._batch
-        finally:
-            self._batch = None
-        if publications:
-            self._durable.publish(publications)
+        self._rotation = count()
+        connection.channels.add(self)
 
     def basic_qos(self, prefetch_size: int = 0, prefetch_count: int = 0, apply_global: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  # kombu's signature
         """Hold at most *prefetch_count* unacknowledged messages; 0 means any number.
@@ -132,13 +76,13 @@ class Channel(DeclaringChannel):
         return tag
 
     def basic_cancel(self, consumer_tag: str, **_: object) -> None:
-        """Stop a consumer; what was leased for it and not yet delivered goes back."""
+        """Stop a consumer; what was leased for it and not yet delivered is released."""
         self._consumers = {tag: known for tag, known in self._consumers.items() if tag != consumer_tag}
         self.no_ack_consumers.discard(consumer_tag)
         queues = self.queues
         orphans = [found for found in self._leased if found.queue not in queues]
         self._leased = deque(found for found in self._leased if found.queue in queues)
-        self.connection.give_back([found.message_id for found in orphans], untouched=True)
+        self.connection.release([found.message_id for found in orphans], untouched=True)
 
     def basic_get(self, queue: str, *, no_ack: bool = False, **_: object) -> Message | None:
         """Return the oldest message of *queue*, or None."""
@@ -172,47 +116,47 @@ class Channel(DeclaringChannel):
         """Forget a delivered message for good; *multiple* takes all earlier ones of this channel with it."""
         earlier = [tag for tag in list(self._unacked) if tag < delivery_tag] if multiple else []
         for tag in (*earlier, delivery_tag):
-            self._settle(tag, Verdict.ACK)
+            self._settle(tag, Disposition.ACK)
 
     def basic_reject(self, delivery_tag: int, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
         """Put a message back at its old place (*requeue*), or dead-letter it."""
-        self._settle(delivery_tag, Verdict.REQUEUE if requeue else Verdict.REJECT)
+        self._settle(delivery_tag, Disposition.REQUEUE if requeue else Disposition.REJECT)
 
     def basic_recover(self, requeue: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002  # kombu's signature
         """Put back everything unacknowledged."""
         for tag in list(self._unacked):
-            self._settle(tag, Verdict.REQUEUE)
+            self._settle(tag, Disposition.REQUEUE)
 
     def flow(self, active: bool = True) -> None:  # noqa: FBT001, FBT002  # kombu's signature
         """Refuse: consumers are paced by `basic_qos`."""
         raise NotImplementedError("the embedded broker has no channel flow; use basic_qos")
 
     def close(self) -> None:
-        """Cancel the consumers and give back what is unacknowledged, at once; while that fails, leases lapse alone."""
+        """Cancel the consumers and release what is unacknowledged; where that fails, the leases expire."""
         if self.closed:
             return
         held, leased = [held for held, _ in self._unacked.values()], [found.message_id for found in self._leased]
         self.retire()
         try:
-            self.connection.give_back(held, untouched=False)
-            self.connection.give_back(leased, untouched=True)
+            self.connection.release(held, untouched=False)
+            self.connection.release(leased, untouched=True)
         except BrokerUnavailable as error:
-            self.connection.leave_leases(error)
+            self.connection.log_left_leases(error)
 
     def retire(self) -> None:
-        """Take no part any more: no message is delivered, and late acks are refused."""
+        """Deliver nothing more, and refuse late acks."""
         self.closed = True
         self._consumers = {}
         self._leased.clear()
         self.connection.channels.discard(self)
 
     def _rooms(self) -> dict[str, int]:
-        """How many messages there is room for of each queue. Each time another is first: none is always served last."""
+        """How many messages there is room for of each queue; the first queue changes, so that none is always last."""
         rooms: Counter[str] = Counter()
         for tag, known in self._consumers.items() if self._room() else ():
             rooms[known.queue] += max(0, known.prefetch - self._held[tag]) if known.prefetch else self.connection.batch
         open_ = [(queue, room) for queue, room in rooms.items() if room]
-        first = next(self._turns) % max(1, len(open_))
+        first = next(self._rotation) % max(1, len(open_))
         return dict(open_[first:] + open_[:first])
 
     def _room(self) -> int:
@@ -222,24 +166,28 @@ class Channel(DeclaringChannel):
 
     def _deliver(self, delivery: Delivery) -> None:
         fitting = [(tag, known) for tag, known in self._consumers.items() if known.queue == delivery.queue]
-        tag, subscription = min(fitting, key=lambda each: each[1].prefetch and self._held[each[0]] - each[1].prefetch)
+        tag, subscription = max(fitting, key=lambda each: self._free_places(*each))
         subscription.callback(self._message(delivery, tag, no_ack=subscription.no_ack))
 
+    def _free_places(self, tag: str, subscription: Subscription) -> int:
+        """Messages that a consumer's prefetch leaves room for; 0 without a prefetch, so others are served first."""
+        return subscription.prefetch - self._held[tag] if subscription.prefetch else 0
+
     def _message(self, delivery: Delivery, consumer_tag: str, *, no_ack: bool) -> Message:
-        envelope, tag = Envelope.load(delivery.envelope), next(self._tags)
+        properties, tag = MessageProperties.load(delivery.properties), next(self._tags)
         self._unacked[tag] = delivery.message_id, consumer_tag
         self._held[consumer_tag] += 1
         if no_ack:
-            self._settle(tag, Verdict.ACK)
+            self._settle(tag, Disposition.ACK)
         counted = {"x-delivery-count": delivery.returned} if delivery.returned else {}
         return Message(
             body=delivery.body,
             channel=self,
             delivery_tag=tag,
-            content_type=envelope.content_type,
-            content_encoding=envelope.content_encoding,
-            headers={**envelope.headers, **counted},
-            properties=envelope.properties,
+            content_type=properties.content_type,
+            content_encoding=properties.content_encoding,
+            headers={**properties.headers, **counted},
+            properties=properties.properties,
             delivery_info={
                 "consumer_tag": consumer_tag,
                 "delivery_tag": tag,
@@ -249,11 +197,11 @@ class Channel(DeclaringChannel):
             },
         )
 
-    def _settle(self, tag: int, verdict: Verdict) -> None:
+    def _settle(self, tag: int, disposition: Disposition) -> None:
         message_id, consumer_tag = self._unacked.pop(tag, (None, ""))
         if self.closed:
             raise BrokerUnavailable("the channel this message came from is closed; it will be delivered again")
         if message_id is None:
             raise PreconditionFailed(f"unknown delivery tag {tag}")
         self._held[consumer_tag] -= 1
-        self.connection.settle(Settlement(message_id, verdict))
+        self.connection.settle(Settlement(message_id, disposition))

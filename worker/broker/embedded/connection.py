@@ -1,67 +1,75 @@
-"""One connection to the broker's file: its leases, the thread that keeps them, and the pass that moves messages."""
+"""One connection to the broker's file: its leases, the thread that renews them, and the pass that moves messages."""
 
 import logging
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 from uuid import uuid4
 
-from worker.broker.embedded.channel import Channel
-from worker.broker.embedded.errors import BrokerUnavailable
-from worker.broker.embedded.file import Database
+from worker.broker.embedded.file import BrokerFile, BrokerUnavailable
 from worker.broker.embedded.store import Delivery, Settlement, Store
-from worker.broker.embedded.wakeup import News
+from worker.broker.embedded.wakeup import Wakeup
 
 if TYPE_CHECKING:
     from kombu.connection import Connection
 
-    from worker.broker.embedded.polling import HubPolling
-
-PATIENCE: Final = 5.0  # seconds a locked file is waited for before it is an error
-GLANCE: Final = 0.1  # seconds one pass may wait: it runs on the consumer's event loop
-RENEWALS: Final = 4  # per lease
+LOCK_TIMEOUT: Final = 5.0  # seconds to wait for a locked file before it is an error
+POLL_LOCK_TIMEOUT: Final = 0.1  # seconds, for one pass: it runs on the consumer's event loop
+RENEWALS_PER_LEASE: Final = 4
 
 logger = logging.getLogger(__name__)
 
-_unrenewed: set[Path] = set()  # files of which it was said: a new connection to the same finds the same
+_unrenewed: set[Path] = set()  # files of which this was logged: a new connection to the same file finds the same
 
 
-class Session:
+class ConsumingChannel(Protocol):
+    """What a connection needs of a channel."""
+
+    @property
+    def queues(self) -> Sequence[str]:
+        """The queues it consumes."""
+
+    @property
+    def has_in_hand(self) -> bool:
+        """Whether it holds messages that are not settled."""
+
+    def poll(self) -> int:
+        """Deliver what can be leased; return how many messages that were."""
+
+    def retire(self) -> None:
+        """Deliver nothing more."""
+
+
+class BrokerConnection:
     """What `establish_connection` returns: channels, and one lease owner for all they hold.
 
-    Publishing, declaring and closing use a connection that syncs every commit; leasing and settling one that does not,
-    for all a power cut can undo there is an ack, which costs a duplicate.
+    Publishing, declaring and closing use a connection that syncs every commit. Leasing and settling use one that does
+    not, because a power cut can only undo an ack there, which costs a duplicate.
     """
 
     def __init__(self, client: "Connection", path: Path, *, lease_seconds: float, batch: int) -> None:
         self.client = client
         self.batch = batch
         self.closed = False
-        self.channels: set[Channel] = set()
+        self.channels: set[ConsumingChannel] = set()
         self.channel_ids = count(1)
-        self.polling: HubPolling | None = None  # on an event loop, if one does it
-        self.durable = Store(Database(path, durable=True, patience=PATIENCE), uuid4().hex, lease_seconds)
+        self.stop_polling: Callable[[], None] = lambda: None  # on an event loop, if one polls
+        self.durable = Store(BrokerFile(path, durable=True, lock_timeout=LOCK_TIMEOUT), uuid4().hex, lease_seconds)
         self._leasing: Store | None = None
-        self._news: News | None = None
+        self._wakeup: Wakeup | None = None
         self._has_leased = False
-        self._leaves_leases = False  # said once, of all its channels
+        self._left_leases = False  # logged once, of all its channels
         self._settled: deque[Settlement] = deque()
         self._passing = threading.Lock()
         self._failing_since: float | None = None
         self._stop = threading.Event()
         weakref.finalize(self, self._stop.set)
-
-    def open_channel(self) -> Channel:
-        """Return a new channel."""
-        channel = Channel(self)
-        self.channels.add(channel)
-        return channel
 
     def start_consuming(self) -> None:
         """Be ready to lease; from now on a daemon thread renews the leases while this process lives.
@@ -70,12 +78,14 @@ class Session:
         """
         if self._leasing is not None:
             return
-        path, durable = self.durable.database.path, self.durable
+        path, durable = self.durable.file.path, self.durable
         self._has_leased = True
-        durable.keep()  # a file that can be read is not yet one that can be written
-        self._leasing = Store(Database(path, durable=False, patience=GLANCE), durable.owner, durable.lease_seconds)
-        self._news = News.of(path)
-        threading.Thread(target=_keep, args=(durable, self._stop), name="embedded-leases", daemon=True).start()
+        durable.renew()  # a file that can be read is not yet one that can be written
+        self._leasing = Store(
+            BrokerFile(path, durable=False, lock_timeout=POLL_LOCK_TIMEOUT), durable.owner, durable.lease_seconds
+        )
+        self._wakeup = Wakeup.of(path)
+        threading.Thread(target=_renew, args=(durable, self._stop), name="embedded-leases", daemon=True).start()
 
     def poll(self) -> int:
         """Settle, lease and deliver once; return how many messages were delivered."""
@@ -88,10 +98,10 @@ class Session:
         return delivered
 
     @property
-    def rests_on(self) -> News | None:
-        """What will tell of the next message; None while something is in hand, or where nobody could tell."""
+    def wakeup(self) -> Wakeup | None:
+        """What notifies of the next message; None while something is in hand, and where the system cannot notify."""
         in_hand = self._settled or any(channel.has_in_hand for channel in tuple(self.channels))
-        return None if in_hand else self._news
+        return None if in_hand else self._wakeup
 
     def lease(self, queues: Mapping[str, int], limit: int) -> list[Delivery]:
         """Lease up to *limit* messages, and store what was settled since, in one commit; touches nothing when idle."""
@@ -106,30 +116,30 @@ class Session:
         return found
 
     def settle(self, settlement: Settlement) -> None:
-        """Note a verdict for the consuming thread's next pass; without a consumer, store it now."""
+        """Note *settlement* for the consuming thread's next pass; without a consumer, store it now."""
         self._settled.append(settlement)
         if not any(channel.queues for channel in tuple(self.channels)):
             self._flush(self.durable)
 
-    def give_back(self, message_ids: Sequence[int], *, untouched: bool) -> None:
-        """Return leases early."""
+    def release(self, message_ids: Sequence[int], *, untouched: bool) -> None:
+        """End leases early."""
         if message_ids:
-            self.durable.give_back(message_ids, untouched=untouched)
+            self.durable.release(message_ids, untouched=untouched)
 
-    def leave_leases(self, error: BrokerUnavailable) -> None:
-        """Say that they lapse alone: others wait until then for what is held here."""
-        if not self._leaves_leases:
+    def log_left_leases(self, error: BrokerUnavailable) -> None:
+        """Log once that leases cannot be ended: others wait for what is held here until the leases expire."""
+        if not self._left_leases:
             logger.warning("embedded.leases_left_to_lapse", extra={"error": str(error)})
-        self._leaves_leases = True
+        self._left_leases = True
 
     @contextmanager
     def tolerating_locks(self) -> Iterator[None]:
-        """Let passes fail quietly until the file has been unusable for PATIENCE seconds: the next one comes soon."""
+        """Let passes fail quietly, since the next comes soon, until the file was unusable for LOCK_TIMEOUT seconds."""
         try:
             yield
         except BrokerUnavailable:
             self._failing_since = self._failing_since or time.monotonic()
-            if time.monotonic() - self._failing_since > PATIENCE:
+            if time.monotonic() - self._failing_since > LOCK_TIMEOUT:
                 raise
         else:
             self._failing_since = None
@@ -140,19 +150,18 @@ class Session:
             return
         self.closed = True
         self._stop.set()
-        if self.polling:
-            self.polling.stop()
+        self.stop_polling()
         for channel in tuple(self.channels):
             channel.retire()
         try:
             if self._has_leased or self._settled:
                 self.durable.sign_off(tuple(self._settled))
         except BrokerUnavailable as error:
-            self.leave_leases(error)
+            self.log_left_leases(error)
         for store in filter(None, (self._leasing, self.durable)):
-            store.database.close()
-        if self._news:
-            self._news.close()
+            store.file.close()
+        if self._wakeup:
+            self._wakeup.close()
 
     def _flush(self, store: Store) -> None:
         with self._passing:
@@ -166,11 +175,11 @@ class Session:
             self._settled.popleft()
 
 
-def _keep(store: Store, stop: threading.Event) -> None:
-    path = store.database.path
-    while not stop.wait(store.lease_seconds / RENEWALS):
+def _renew(store: Store, stop: threading.Event) -> None:
+    path = store.file.path
+    while not stop.wait(store.lease_seconds / RENEWALS_PER_LEASE):
         try:
-            store.keep()
+            store.renew()
         except BrokerUnavailable as error:
             if path not in _unrenewed and not stop.is_set():
                 logger.warning("embedded.leases_not_renewed", extra={"error": str(error)})

@@ -12,12 +12,12 @@ from typing import Any, Final, Literal
 
 from amqp.exceptions import NotFound
 
-from worker.broker.embedded.properties import Envelope
+from worker.broker.embedded.properties import MessageProperties
 from worker.broker.embedded.routing import queue_arguments, route
 
-Reason = Literal["rejected", "delivery_limit"]
+DeathReason = Literal["rejected", "delivery_limit"]
 # Who holds a message whose dead letter exchange routes nowhere, until it does.
-WAITING: Final[Mapping[Reason, str]] = {
+WAITING: Final[Mapping[DeathReason, str]] = {
     "rejected": "dead-letter:rejected",
     "delivery_limit": "dead-letter:delivery_limit",
 }
@@ -30,17 +30,17 @@ logger = logging.getLogger(__name__)
 class Death:
     """Why, when and where from a message is dead-lettered."""
 
-    reason: Reason
+    reason: DeathReason
     queue: str
     exchange: str
     routing_key: str
     time: datetime
 
 
-def bury(db: sqlite3.Connection, message_id: int, reason: Reason, now: float) -> None:
+def dead_letter(db: sqlite3.Connection, message_id: int, reason: DeathReason, now: float) -> None:
     """Move a message to where its queue's dead letters go.
 
-    Without a dead letter exchange it is dropped; one that routes nowhere lets it wait for `bury_waiting`.
+    Without a dead letter exchange it is dropped; one that routes nowhere lets it wait for `retry_waiting`.
     """
     queue, source, key, text, body = db.execute(
         "SELECT queue, exchange, routing_key, envelope, body FROM message WHERE id = ?", (message_id,)
@@ -54,19 +54,19 @@ def bury(db: sqlite3.Connection, message_id: int, reason: Reason, now: float) ->
             logger.warning("embedded.dead_letter_unroutable", extra={"queue": queue, "exchange": exchange})
             db.execute("UPDATE message SET owner = ? WHERE id = ?", (WAITING[reason], message_id))
             return
-        envelope = Envelope.load(text)
+        properties = MessageProperties.load(text)
         death = Death(reason, queue, source, key, datetime.now(UTC).replace(microsecond=0))
-        record = replace(envelope, headers=with_death(envelope.headers, death)).dump()
+        record = replace(properties, headers=with_death(properties.headers, death)).dump()
         enqueue(db, queues, (exchange, routing_key, now, record, body))
     db.execute("DELETE FROM message WHERE id = ?", (message_id,))
 
 
-def bury_waiting(db: sqlite3.Connection, now: float) -> None:
+def retry_waiting(db: sqlite3.Connection, now: float) -> None:
     """Try again, a batch at a time, to dead-letter what had nowhere to go."""
     for reason, owner in WAITING.items():
         waiting = db.execute("SELECT id FROM message WHERE owner = ? LIMIT ?", (owner, RETRY_BATCH)).fetchall()
         for (message_id,) in waiting:
-            bury(db, message_id, reason, now)
+            dead_letter(db, message_id, reason, now)
 
 
 def with_death(headers: Mapping[str, Any], death: Death) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def with_death(headers: Mapping[str, Any], death: Death) -> dict[str, Any]:
 
 
 def enqueue(db: sqlite3.Connection, queues: list[str], message: tuple[str, str, float, str, bytes]) -> None:
-    """Append a message (exchange, routing key, visible at, envelope, body) to each of *queues*."""
+    """Append a message (exchange, routing key, visible at, properties, body) to each of *queues*."""
     db.executemany(
         "INSERT INTO message (queue, exchange, routing_key, visible_at, envelope, body) VALUES (?, ?, ?, ?, ?, ?)",
         [(queue, *message) for queue in queues],

@@ -9,10 +9,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from worker.broker.embedded.errors import BrokerUnavailable
+from kombu.exceptions import OperationalError
+
 from worker.database.sqlite_file import FileIdentity, connect, create_private, execute_patiently
 
-FORGETTING_WAITS: Final = 50  # milliseconds, in which nobody else writes
+FORGET_LOCK_TIMEOUT_MS: Final = 50  # nobody else writes meanwhile
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # AUTOINCREMENT: an id that was used again would let a late ack delete a message it never saw.
 # visible_at is a message's place in its queue; one in the future is a delay.
@@ -39,8 +40,12 @@ MIGRATIONS: Final = (_FIRST, _EXCHANGES_LEAD_ON)  # each takes a file from the v
 VERSION: Final = len(MIGRATIONS)
 
 
-class Database:
-    """A connection any thread may use, one transaction at a time; it waits *patience* seconds for other processes.
+class BrokerUnavailable(OperationalError):  # noqa: N818  # a state, not a bug
+    """The broker's file cannot be used now (locked, full, unreadable, closed); a later try may succeed."""
+
+
+class BrokerFile:
+    """A connection any thread may use, one transaction at a time; it waits *lock_timeout* seconds for other processes.
 
     *durable* commits survive a power cut (synchronous=FULL, https://www.sqlite.org/pragma.html#pragma_synchronous);
     the others survive kill -9 and may be undone, newest first, by a power cut.
@@ -48,14 +53,14 @@ class Database:
     Everything raises BrokerUnavailable while the file cannot be used.
     """
 
-    def __init__(self, path: Path, *, durable: bool, patience: float) -> None:
+    def __init__(self, path: Path, *, durable: bool, lock_timeout: float) -> None:
         self.path = path
-        self._patience = patience
+        self._lock_timeout = lock_timeout
         self._lock = threading.Lock()
         with self._translated():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             create_private(path)
-            self._db, self._file = connect(path, patience)
+            self._db, self._file = connect(path, lock_timeout)
         try:
             self._epoch = self._prepare("FULL" if durable else "NORMAL")
         except BrokerUnavailable:
@@ -70,7 +75,7 @@ class Database:
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed at the end of the block, undone when the block raises."""
         with self._lock, self._translated():
-            execute_patiently(self._db, "BEGIN IMMEDIATE", self._patience)
+            execute_patiently(self._db, "BEGIN IMMEDIATE", self._lock_timeout)
             try:
                 yield self._db
                 self._db.execute("COMMIT")
@@ -90,12 +95,12 @@ class Database:
     def forget(self) -> None:
         """Leave nothing of what was deleted in the write-ahead log; its bytes in the file were zeroed at once.
 
-        Whoever reads or writes for long just now keeps it until the next time.
+        While somebody reads or writes for long, it stays until the next time.
         """
         with self._lock, self._translated():
-            self._db.execute(f"PRAGMA busy_timeout = {FORGETTING_WAITS}")
+            self._db.execute(f"PRAGMA busy_timeout = {FORGET_LOCK_TIMEOUT_MS}")
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            self._db.execute(f"PRAGMA busy_timeout = {self._patience * 1000:.0f}")
+            self._db.execute(f"PRAGMA busy_timeout = {self._lock_timeout * 1000:.0f}")
 
     def close(self) -> None:
         """Release the file; closing twice is harmless."""
@@ -104,7 +109,7 @@ class Database:
 
     def _prepare(self, synchronous: str) -> float:
         with self._translated():
-            execute_patiently(self._db, "PRAGMA journal_mode = WAL", self._patience)
+            execute_patiently(self._db, "PRAGMA journal_mode = WAL", self._lock_timeout)
             self._db.execute(f"PRAGMA synchronous = {synchronous}")
             self._db.execute("PRAGMA journal_size_limit = 67108864")
             self._db.execute("PRAGMA secure_delete = ON")  # a refused message may have held a token in clear
@@ -152,5 +157,5 @@ def _begin_boot(db: sqlite3.Connection) -> float:
 
 
 def _boot() -> str:
-    # Elsewhere than on Linux the boot is told by the minute it began in.
+    # Elsewhere than on Linux the minute in which the boot began names it.
     return BOOT_ID.read_text().strip() if BOOT_ID.exists() else f"{(time.time() - time.monotonic()) / 60:.0f}"

@@ -14,7 +14,7 @@ MAX_DELAY_MS: Final = 2**32 - 1  # as https://github.com/rabbitmq/rabbitmq-delay
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class MessageProperties:
     """A message's metadata; dates and bytes inside headers and properties keep their type."""
 
     content_type: str | None
@@ -27,8 +27,8 @@ class Envelope:
         return json.dumps(asdict(self), default=_tagged, separators=(",", ":"))
 
     @classmethod
-    def load(cls, text: str) -> "Envelope":
-        """Return the envelope stored as *text*; without what nobody can read in it, as with RabbitMQ."""
+    def load(cls, text: str) -> "MessageProperties":
+        """Return the properties stored as *text*; without what nobody can read in it, as with RabbitMQ."""
         try:
             stored = json.loads(text, object_hook=_untagged)
         except (ValueError, RecursionError):

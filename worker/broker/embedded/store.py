@@ -11,22 +11,27 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 
-from worker.broker.embedded import routing
-from worker.broker.embedded.dead_lettering import bury, bury_waiting, enqueue
-from worker.broker.embedded.errors import Unroutable
-from worker.broker.embedded.file import Database
-from worker.broker.embedded.wakeup import tell
+from kombu.exceptions import KombuError
 
-LARGEST_LEASE: Final = 4 * 1_048_576  # bytes of bodies: with this much in hand no further message is taken
+from worker.broker.embedded import routing
+from worker.broker.embedded.dead_lettering import dead_letter, enqueue, retry_waiting
+from worker.broker.embedded.file import BrokerFile
+from worker.broker.embedded.wakeup import notify
+
+MAX_LEASE_BYTES: Final = 4 * 1_048_576  # bytes of bodies: with this much in hand no further message is taken
+
+
+class NoRoute(KombuError):  # noqa: N818  # named as AMQP names it
+    """A mandatory message reached no queue; nothing of its transaction was stored."""
 
 
 @dataclass(frozen=True, slots=True)
-class Publication:
-    """A message on its way in; *delay* in seconds."""
+class IncomingMessage:
+    """A message to be stored; *delay* in seconds."""
 
     exchange: str
     routing_key: str
-    envelope: str
+    properties: str
     body: bytes
     delay: float = 0.0
     mandatory: bool = False
@@ -41,13 +46,13 @@ class Delivery(NamedTuple):
     routing_key: str
     acquired: int
     returned: int
-    envelope: str
+    properties: str
     body: bytes
     visible_at: float
 
 
-class Verdict(Enum):
-    """What a consumer says about a message."""
+class Disposition(Enum):
+    """What a consumer did with a message."""
 
     ACK = auto()
     REQUEUE = auto()
@@ -55,10 +60,10 @@ class Verdict(Enum):
 
 
 class Settlement(NamedTuple):
-    """A verdict on one message."""
+    """The disposition of one message."""
 
     message_id: int
-    verdict: Verdict
+    disposition: Disposition
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,26 +81,26 @@ class Store:
     Raises BrokerUnavailable while the file cannot be used, NotFound for queues and exchanges nobody declared.
     """
 
-    def __init__(self, database: Database, owner: str, lease_seconds: float) -> None:
-        self.database = database
+    def __init__(self, file: BrokerFile, owner: str, lease_seconds: float) -> None:
+        self.file = file
         self.owner = owner
         self.lease_seconds = lease_seconds
 
-    def publish(self, publications: Iterable[Publication]) -> None:
-        """Store all of *publications* or none; Unroutable when a mandatory one reaches no queue."""
-        with self.database.write() as db:
-            for message in publications:
+    def publish(self, messages: Iterable[IncomingMessage]) -> None:
+        """Store all of *messages* or none; NoRoute when a mandatory one reaches no queue."""
+        with self.file.write() as db:
+            for message in messages:
                 queues = routing.route(db, message.exchange, message.routing_key)
                 if message.mandatory and not queues:
-                    raise Unroutable(f"no queue for key {message.routing_key!r} of exchange {message.exchange!r}")
-                visible_at = self.database.now() + message.delay
-                enqueue(db, queues, (message.exchange, message.routing_key, visible_at, message.envelope, message.body))
-        tell(self.database.path)
+                    raise NoRoute(f"no queue for key {message.routing_key!r} of exchange {message.exchange!r}")
+                way = message.exchange, message.routing_key, self.file.now() + message.delay
+                enqueue(db, queues, (*way, message.properties, message.body))
+        notify(self.file.path)
 
     def has_ready(self, queues: Iterable[str]) -> bool:
         """Whether one of *queues* has a message to lease; takes no lock."""
-        now = self.database.now()
-        with self.database.read() as db:
+        now = self.file.now()
+        with self.file.read() as db:
             return any(
                 db.execute(
                     "SELECT 1 FROM message WHERE queue = ? AND owner IS NULL AND visible_at <= ? LIMIT 1", (queue, now)
@@ -108,8 +113,8 @@ class Store:
 
         The first queue has no more than its share while others wait; what they leave it may take.
         """
-        now = self.database.now()
-        with self.database.write() as db:
+        now = self.file.now()
+        with self.file.write() as db:
             self._settle(db, settlements, now)
             self._extend_lease(db, now)
             found: list[Delivery] = []
@@ -123,43 +128,43 @@ class Store:
 
     def settle(self, settlements: Sequence[Settlement]) -> None:
         """Carry out *settlements*; one on a message that somebody else holds by now changes nothing."""
-        with self.database.write() as db:
-            self._settle(db, settlements, self.database.now())
+        with self.file.write() as db:
+            self._settle(db, settlements, self.file.now())
 
-    def give_back(self, message_ids: Iterable[int], *, untouched: bool) -> None:
-        """Return leases early; this counts against no limit, and *untouched* messages as never handed out."""
-        with self.database.write() as db:
+    def release(self, message_ids: Iterable[int], *, untouched: bool) -> None:
+        """End leases early. This counts against no limit; *untouched* messages count as never handed out."""
+        with self.file.write() as db:
             db.executemany(
                 "UPDATE message SET owner = NULL, acquired = acquired - ? WHERE id = ? AND owner = ?",
                 [(untouched, message_id, self.owner) for message_id in message_ids],
             )
-        tell(self.database.path)
+        notify(self.file.path)
 
-    def keep(self) -> None:
-        """Renew this owner's lease, free what dead owners held, try dead letters again that had nowhere to go.
+    def renew(self) -> None:
+        """Renew this owner's lease, release those of dead owners, retry dead letters that reached no queue.
 
-        And forget what was deleted since: every few seconds is seldom enough to cost little.
+        Then remove from the log what was deleted since: every few seconds is seldom enough to cost little.
         """
-        now = self.database.now()
-        with self.database.write() as db:
+        now = self.file.now()
+        with self.file.write() as db:
             self._extend_lease(db, now)
             for (owner,) in db.execute("SELECT owner FROM lease WHERE until <= ?", (now,)).fetchall():
                 self._free(db, owner, now)
-            bury_waiting(db, now)
-        self.database.forget()
+            retry_waiting(db, now)
+        self.file.forget()
 
     def sign_off(self, settlements: Sequence[Settlement]) -> None:
-        """Carry out the last *settlements* and give back everything else this owner holds, at once."""
-        with self.database.write() as db:
-            self._settle(db, settlements, self.database.now())
+        """Carry out the last *settlements* and release everything else that this owner holds."""
+        with self.file.write() as db:
+            self._settle(db, settlements, self.file.now())
             db.execute("UPDATE message SET owner = NULL WHERE owner = ?", (self.owner,))
             db.execute("DELETE FROM lease WHERE owner = ?", (self.owner,))
-        tell(self.database.path)
+        notify(self.file.path)
 
     def counts(self) -> dict[str, QueueCounts]:
         """Return the counts of every declared queue."""
-        now = self.database.now()
-        with self.database.read() as db:
+        now = self.file.now()
+        with self.file.read() as db:
             held = dict(db.execute("SELECT queue, count(*) FROM message WHERE owner IS NOT NULL GROUP BY queue"))
             waiting: Mapping[str, tuple[int, int]] = {
                 queue: (ready, delayed)
@@ -170,27 +175,28 @@ class Store:
                 )
             }
             names = [name for (name,) in db.execute("SELECT name FROM queue ORDER BY name")]
-        return {name: _counts(waiting.get(name, (0, 0)), held.get(name, 0)) for name in names}
+        counted = {name: (*waiting.get(name, (0, 0)), held.get(name, 0)) for name in names}
+        return {name: QueueCounts(ready, unacked, delayed) for name, (ready, delayed, unacked) in counted.items()}
 
     def declare_queue(self, name: str, arguments: Mapping[str, Any]) -> int:
         """Create queue *name*; return how many messages are ready in it. PreconditionFailed when it differs."""
-        with self.database.write() as db:
+        with self.file.write() as db:
             routing.declare_queue(db, name, arguments)
         return self.ready(name)
 
     def ready(self, queue: str) -> int:
         """Return how many messages wait in *queue*; NotFound when there is no such queue."""
-        with self.database.read() as db:
+        with self.file.read() as db:
             routing.queue_arguments(db, queue)
             (ready,) = db.execute(
                 "SELECT count(*) FROM message WHERE queue = ? AND owner IS NULL AND visible_at <= ?",
-                (queue, self.database.now()),
+                (queue, self.file.now()),
             ).fetchone()
         return int(ready)
 
     def purge(self, queue: str) -> int:
         """Remove what waits in *queue*, delayed messages included; return how many there were."""
-        with self.database.write() as db:
+        with self.file.write() as db:
             return db.execute("DELETE FROM message WHERE queue = ? AND owner IS NULL", (queue,)).rowcount
 
     def _take(self, db: sqlite3.Connection, queue: str, limit: int, now: float) -> list[Delivery]:
@@ -203,7 +209,7 @@ class Store:
             " WHERE queue = ? AND owner IS NULL AND visible_at <= ? ORDER BY visible_at, id LIMIT ?))"
             " WHERE before < ?)"
             " RETURNING id, queue, exchange, routing_key, acquired, returned, envelope, body, visible_at",
-            (self.owner, queue, now, limit, LARGEST_LEASE),
+            (self.owner, queue, now, limit, MAX_LEASE_BYTES),
         )
         return sorted(map(Delivery._make, rows), key=lambda found: (found.visible_at, found.message_id))
 
@@ -214,20 +220,20 @@ class Store:
         )
 
     def _settle(self, db: sqlite3.Connection, settlements: Iterable[Settlement], now: float) -> None:
-        # The word of a consumer whose lease ran out still counts while nobody else has the message.
+        # The settlement of a consumer whose lease ran out still counts while nobody else has the message.
         mine = "id = ? AND (owner IS NULL OR owner = ?)"
-        for message_id, verdict in settlements:
+        for message_id, disposition in settlements:
             key = (message_id, self.owner)
-            match verdict:
-                case Verdict.ACK:
+            match disposition:
+                case Disposition.ACK:
                     db.execute(f"DELETE FROM message WHERE {mine}", key)  # noqa: S608  # a constant
-                case Verdict.REQUEUE:
+                case Disposition.REQUEUE:
                     self._return(db, *key, now)
-                case Verdict.REJECT if db.execute(f"SELECT 1 FROM message WHERE {mine}", key).fetchone():  # noqa: S608
-                    bury(db, message_id, "rejected", now)
+                case Disposition.REJECT if db.execute(f"SELECT 1 FROM message WHERE {mine}", key).fetchone():  # noqa: S608
+                    dead_letter(db, message_id, "rejected", now)
 
     def _return(self, db: sqlite3.Connection, message_id: int, owner: str, now: float) -> None:
-        """Put a held message back at its old place, or bury it when it came back too often."""
+        """Put a held message back at its old place, or dead-letter it when it came back too often."""
         rows = db.execute(
             "UPDATE message SET owner = NULL, returned = returned + 1 WHERE id = ? AND owner = ?"
             " RETURNING returned, queue",
@@ -236,13 +242,9 @@ class Store:
         for returned, queue in rows:
             limit = routing.queue_arguments(db, queue).get("x-delivery-limit")
             if limit is not None and returned > limit >= 0:
-                bury(db, message_id, "delivery_limit", now)
+                dead_letter(db, message_id, "delivery_limit", now)
 
     def _free(self, db: sqlite3.Connection, owner: str, now: float) -> None:
         for (message_id,) in db.execute("SELECT id FROM message WHERE owner = ?", (owner,)).fetchall():
             self._return(db, message_id, owner, now)
         db.execute("DELETE FROM lease WHERE owner = ?", (owner,))
-
-
-def _counts(waiting: tuple[int, int], held: int) -> QueueCounts:
-    return QueueCounts(ready=waiting[0], unacked=held, delayed=waiting[1])

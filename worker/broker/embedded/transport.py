@@ -9,8 +9,8 @@ from kombu.exceptions import ChannelError
 from kombu.transport.base import Transport as BaseTransport
 
 from worker.broker.embedded.channel import Channel
-from worker.broker.embedded.connection import Session
-from worker.broker.embedded.errors import BrokerUnavailable
+from worker.broker.embedded.connection import BrokerConnection
+from worker.broker.embedded.file import BrokerUnavailable
 from worker.broker.embedded.polling import HubPolling, drain_events
 
 if TYPE_CHECKING:
@@ -44,45 +44,44 @@ class Transport(BaseTransport):
         """Return SQLite's version."""
         return sqlite3.sqlite_version
 
-    def establish_connection(self) -> Session:
+    def establish_connection(self) -> BrokerConnection:
         """Open the file, creating it and its directory when missing; BrokerUnavailable when that fails."""
         options = self._options
-        return Session(
+        return BrokerConnection(
             self.client,
             Path(self.client.virtual_host),
             lease_seconds=float(options.get("lease_seconds", LEASE_SECONDS)),
             batch=int(options.get("batch", BATCH)),
         )
 
-    def close_connection(self, connection: Session) -> None:
-        """Give every lease back and release the file."""
+    def close_connection(self, connection: BrokerConnection) -> None:
+        """End every lease and close the file."""
         connection.close()
 
-    def verify_connection(self, connection: Session) -> bool:
+    def verify_connection(self, connection: BrokerConnection) -> bool:
         """Whether *connection* can still be used."""
         return not connection.closed
 
-    def create_channel(self, connection: Session) -> Channel:
+    def create_channel(self, connection: BrokerConnection) -> Channel:
         """Return a new channel on *connection*."""
-        return connection.open_channel()
+        return Channel(connection)
 
     def close_channel(self, channel: Channel) -> None:
-        """Give back what *channel* holds."""
+        """Release what *channel* holds."""
         channel.close()
 
-    def drain_events(self, connection: Session, timeout: float | None = None, **_: Any) -> None:  # noqa: ANN401  # kombu's signature
+    def drain_events(self, connection: BrokerConnection, timeout: float | None = None, **_: Any) -> None:  # noqa: ANN401  # kombu's signature
         """Deliver what can be leased now, or the first messages that come; TimeoutError after *timeout* seconds."""
         drain_events(connection, timeout, self._interval)
 
-    def register_with_event_loop(self, connection: Session, loop: "Hub") -> None:
+    def register_with_event_loop(self, connection: BrokerConnection, loop: "Hub") -> None:
         """Let *loop* do the polling, until the connection is closed."""
         self.unregister_from_event_loop(connection, loop)
-        connection.polling = HubPolling(connection, loop, self._interval)
+        connection.stop_polling = HubPolling(connection, loop, self._interval).stop
 
-    def unregister_from_event_loop(self, connection: Session, loop: "Hub") -> None:  # noqa: ARG002  # kombu's signature
+    def unregister_from_event_loop(self, connection: BrokerConnection, loop: "Hub") -> None:  # noqa: ARG002  # kombu's signature
         """Stop polling."""
-        if connection.polling:
-            connection.polling.stop()
+        connection.stop_polling()
 
     @property
     def _interval(self) -> float:

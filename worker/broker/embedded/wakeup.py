@@ -1,4 +1,4 @@
-"""Word of a new message: who made one ready touches the broker's file, and the kernel tells every consumer at rest."""
+"""Notification of new messages: a publisher touches the broker's file, and the kernel wakes every consumer at rest."""
 
 import os
 import select
@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Self
 
 
-def tell(path: Path) -> None:
-    """Have the consumers of the file *path* look. Where that fails they look by themselves, a little later."""
+def notify(path: Path) -> None:
+    """Wake the consumers of the file *path*. Where that fails they look by themselves, a little later."""
     with suppress(OSError):
         os.utime(path)
 
 
-class News:
-    """That somebody told of the file *path* since the last `forget`: its descriptor is readable then (inotify(7)).
+class Wakeup:
+    """Whether somebody called `notify` for the file *path* since the last `clear`: then its descriptor is readable.
 
-    Raises OSError where the system's inotify instances are used up.
+    By inotify(7). Raises OSError where the system's inotify instances are used up.
     """
 
     def __init__(self, path: Path) -> None:
         from asyncinotify import Inotify, Mask  # noqa: PLC0415 - it runs a program to find the C library
 
         self._inotify = Inotify(sync_timeout=0)
-        self._inotify.add_watch(path, Mask.ATTRIB)  # what SQLite itself writes is none
+        self._inotify.add_watch(path, Mask.ATTRIB)  # SQLite itself never changes the attributes
         self.descriptor = self._inotify.fd
-        self._told = select.poll()
-        self._told.register(self.descriptor, select.POLLIN)
+        self._poll = select.poll()
+        self._poll.register(self.descriptor, select.POLLIN)
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
@@ -37,15 +37,15 @@ class News:
             return None
 
     def wait(self, seconds: float) -> None:
-        """Wait until somebody tells, *seconds* at most."""
-        self._told.poll(seconds * 1000)
-        self.forget()
+        """Wait for a notification, at most *seconds*."""
+        self._poll.poll(seconds * 1000)
+        self.clear()
 
-    def forget(self) -> None:
-        """Take in what was told."""
+    def clear(self) -> None:
+        """Read all notifications."""
         while self._inotify.sync_get() is not None:
             continue
 
     def close(self) -> None:
-        """Let go of the descriptor."""
+        """Close the descriptor."""
         self._inotify.close()
