@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import click
-from celery import Celery, bootsteps, signals
-from celery.apps.worker import _shutdown_handler
-from celery.concurrency import get_implementation
+from celery import Celery, signals
 
 from tasks import revocations
 from worker import broker, process
@@ -18,6 +15,7 @@ from worker.calls.runtime import WorkerRuntime
 from worker.engine import queues
 from worker.engine.loop import EventLoop
 from worker.engine.pausing import valved
+from worker.engine.steps import RuntimeStep
 from worker.engine.task import SettledTask
 
 if TYPE_CHECKING:
@@ -44,14 +42,6 @@ def _logging_is_ours(**_: object) -> None:
     """A listener of `setup_logging` keeps Celery from configuring the root logger over ours."""
 
 
-# By name: imported before sentry-sdk is set up, they would bind the tracer that reports no failing task.
-_ENGINE: Final = {
-    "worker_pool": "worker.engine.pool:AsyncioPool",
-    "worker_consumer": "worker.engine.consumer:EngineConsumer",
-    "worker_autoscaler": "worker.engine.pool:NoAutoscaler",
-}
-
-
 def _configuration(settings: Settings) -> dict[str, Any]:
     url = settings.broker_url.get_secret_value()
     return {
@@ -75,7 +65,10 @@ def _configuration(settings: Settings) -> dict[str, Any]:
         # The default acknowledges a message whose task raised: lost, despite acks_late.
         "task_acks_on_failure_or_timeout": False,
         "task_reject_on_worker_lost": True,
-        **_ENGINE,
+        # By name: imported before sentry-sdk is set up, they would bind the tracer that reports no failing task.
+        "worker_pool": "worker.engine.pool:AsyncioPool",
+        "worker_consumer": "worker.engine.consumer:EngineConsumer",
+        "worker_autoscaler": "worker.engine.pool:NoAutoscaler",
         "worker_prefetch_multiplier": 1,  # each queue has its own limit
         "worker_enable_remote_control": settings.worker.remote_control,
         "worker_send_task_events": False,
@@ -105,33 +98,3 @@ class _RuntimeHost:
     def stop(self) -> None:
         self.loop.run(self.runtime.close())
         self.loop.stop()
-
-
-class RuntimeStep(bootsteps.StartStopStep):
-    """Opens the runtime before the consumer starts, which is always the last step.
-
-    The consumer closes it: Celery leaves the order of steps that do not name each other to chance, and the pool's last
-    task still needs it.
-    """
-
-    requires = ("celery.worker.components:Hub",)
-
-    def __init__(self, worker: Any, **options: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Raises click.UsageError for a pool whose tracer would take a coroutine for a result: events would be lost."""
-        super().__init__(worker, **options)
-        if worker.pool_cls is not get_implementation(_ENGINE["worker_pool"]):
-            raise click.UsageError("--pool: tasks are coroutines here, which only the worker's own pool awaits")
-
-    def start(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Open sessions and connections. From now on Ctrl-C and SIGHUP are what SIGTERM is.
-
-        Celery would end with exit code 1, or start its command anew, which cannot be done with ours.
-        """
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        for number in worker.app.runtime_host.stops:
-            _shutdown_handler(worker, sig=number.name)
-        worker.app.runtime_host.start()
-
-    def close(self, worker: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Let no call wait any more for its turn; called before anything is stopped."""
-        worker.app.runtime_host.give_back()

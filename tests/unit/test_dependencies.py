@@ -62,3 +62,25 @@ def test_each_dependency_has_its_reason() -> None:
     block = PYPROJECT.partition("\ndependencies = [\n")[2].partition("\n]")[0]
     assert len(block.splitlines()) == len(DECLARED)
     assert [line for line in block.splitlines() if not re.search(r'",\s+# \S', line)] == []
+
+
+def test_only_engine_and_broker_know_the_inside_of_celery_kombu_and_pyamqp() -> None:
+    """Everybody else uses their public names, and py-amqp not at all."""
+    found = {
+        (str(file.relative_to(ROOT)), module, name)
+        for file in ROOT.glob("worker/**/*.py")
+        if file.relative_to(ROOT).parts[1] not in {"engine", "broker"}
+        for module, name in _imports(file)
+        if module.partition(".")[0] in {"amqp", "billiard"}
+        or (module.partition(".")[0] in {"celery", "kombu"} and "_" in {name[0], module.partition(".")[2][:1]})
+    }
+    assert found == set()
+
+
+def _imports(file: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        match node:
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                yield from ((module, each.name) for each in names)
+            case ast.Import(names=names):
+                yield from ((each.name, each.name) for each in names)

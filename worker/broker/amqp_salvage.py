@@ -128,7 +128,7 @@ def _value(item: bytes, levels: int) -> object:
 
 def _scalar(item: bytes) -> object:
     try:
-        value, _ = serialization._read_item(item, 0)  # noqa: SLF001 - one value, as py-amqp reads it elsewhere
+        value, _ = serialization._read_item(item, 0)  # one value, as py-amqp reads it elsewhere
     except Exception:  # noqa: BLE001 - whatever it is, this value cannot be read
         return UNREADABLE
     return value

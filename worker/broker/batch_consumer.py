@@ -169,7 +169,7 @@ class _Lane:
         self._handle = handle
         self._pause = _Pause()
 
-    def consumer(self, channel: Any) -> Consumer:  # noqa: ANN401 - kombu ships no types
+    def consumer(self, channel: Any) -> Consumer:
         return Consumer(
             channel,
             [self.queue],

@@ -185,7 +185,7 @@ class ConfirmChannel:
         failure = Refused("the broker refused the message: its queue is full")
         self.confirms.answer(tag, multiple=multiple, failure=failure)
 
-    def _on_return(self, _error: object, _exchange: str, _routing_key: str, message: Any) -> None:  # noqa: ANN401
+    def _on_return(self, _error: object, _exchange: str, _routing_key: str, message: Any) -> None:
         self.confirms.give_back(message.properties.get("message_id"))
 
 

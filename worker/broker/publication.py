@@ -51,7 +51,7 @@ class Disconnected(Unconfirmed):
     """The connection broke before the confirm came, or there was none to be had."""
 
 
-def prepared(channel: Any, message: Message, headers: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
+def prepared(channel: Any, message: Message, headers: Mapping[str, object] | None = None) -> Any:
     """*message* as *channel* takes it; *headers* in place of its own."""
     known = {"correlation_id": message.correlation_id, "user_id": message.user_id}
     properties = {"delivery_mode": 2, "message_id": message.message_id, **{n: v for n, v in known.items() if v}}
@@ -64,7 +64,7 @@ def prepared(channel: Any, message: Message, headers: Mapping[str, object] | Non
     )
 
 
-def put(channel: Any, message: Message) -> None:  # noqa: ANN401
+def put(channel: Any, message: Message) -> None:
     """Put *message* on the *channel* of a RabbitMQ, to be confirmed or returned.
 
     Not by `basic_publish`: that reads from the socket before each message.

@@ -37,24 +37,24 @@ def install() -> None:
 
 
 @contextmanager
-def one_write(transport: Any) -> Iterator[None]:  # noqa: ANN401 - py-amqp ships no types
+def one_write(transport: Any) -> Iterator[None]:
     """Send what py-amqp writes to *transport* meanwhile in one write; nobody may wait for an answer to it in between.
 
     Raises OSError where that cannot be sent.
     """
-    frames, write = bytearray(), transport._write  # noqa: SLF001 - what py-amqp calls for each frame
-    transport._write = frames.extend  # noqa: SLF001 - the same
+    frames, write = bytearray(), transport._write  # what py-amqp calls for each frame
+    transport._write = frames.extend
     try:
         yield
     finally:
-        transport._write = write  # noqa: SLF001 - the same
+        transport._write = write
     if frames:
         transport.write(frames)
 
 
-def keep_closed(channel: Any) -> None:  # noqa: ANN401 - py-amqp ships no types
+def keep_closed(channel: Any) -> None:
     """Have *channel* stay closed when the broker closes it: py-amqp would wait for a new one, which nobody needs."""
-    channel._do_revive = lambda: None  # noqa: SLF001 - what py-amqp calls then
+    channel._do_revive = lambda: None  # what py-amqp calls then
 
 
 def _properties(frame: bytes, offset: int) -> tuple[Properties, int]:
@@ -96,7 +96,7 @@ def is_readable(value: object, levels: int = DEEPEST + 1) -> bool:
     return True
 
 
-def _arguments(kinds: str, payload: bytes, offset: int) -> Any:  # noqa: ANN401 - as py-amqp's own
+def _arguments(kinds: str, payload: bytes, offset: int) -> Any:
     """The arguments of a method; of a routing key that is no text, what can be read of it."""
     try:
         return serialization.loads(kinds, payload, offset)
@@ -107,7 +107,7 @@ def _arguments(kinds: str, payload: bytes, offset: int) -> Any:  # noqa: ANN401 
 class _Legible(bytes):
     """Bytes that are text, with a replacement character for what is none."""
 
-    def __getitem__(self, where: Any) -> Any:  # noqa: ANN401 - an index gives an int
+    def __getitem__(self, where: Any) -> Any:
         part = super().__getitem__(where)
         return _Legible(part) if isinstance(part, bytes) else part
 

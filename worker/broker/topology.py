@@ -163,7 +163,7 @@ def _declare(connection: Connection, names: Sequence[str]) -> None:
             bind_queue_to_native_delayed_delivery_exchange(connection, queue)
 
 
-def _lead_events(channel: Any) -> None:  # noqa: ANN401 - kombu ships no types
+def _lead_events(channel: Any) -> None:
     """Lead the producers' exchange to the lanes, then cut the way that releases before the lanes took."""
     EVENTS(channel).declare()
     _LANES(channel).bind_to(EVENTS, routing_key="#")

@@ -56,13 +56,13 @@ class Waiting:
             self._connection = None
             self._say_forbidden()
 
-    def _on(self, connection: Connection) -> Any:  # noqa: ANN401 - likewise
+    def _on(self, connection: Connection) -> Any:
         if connection is not self._connection:
             self._connection, self._channel = connection, connection.channel()
             self._channel.auto_decode = False  # else py-amqp makes text of a body, by whatever coding is named
         return self._channel
 
-    def _take_some(self, channel: Any) -> float:  # noqa: ANN401 - likewise
+    def _take_some(self, channel: Any) -> float:
         """Seconds until the next look; 0: there may be more."""
         room = self._room()
         self._say(channel, is_full=not room)
@@ -82,7 +82,7 @@ class Waiting:
         there = self._ledger.unproved()
         return min(AT_ONCE, max(0, self._letters - there.letters)) if there.size < self._size else 0
 
-    def _say(self, channel: Any, *, is_full: bool) -> None:  # noqa: ANN401 - likewise
+    def _say(self, channel: Any, *, is_full: bool) -> None:
         """Say once that something waits for room, and once that there is some again."""
         if is_full == self._is_full:
             return
@@ -99,7 +99,7 @@ class Waiting:
             logger.error("desk.unproved_forbidden", extra={"queue": topology.UNPROVED_QUEUE.name})
 
 
-def _fetched(channel: Any, room: int) -> list[Message]:  # noqa: ANN401 - likewise
+def _fetched(channel: Any, room: int) -> list[Message]:
     """As kombu's `Queue.get`, which raises for a content type that is none."""
     found: list[Message] = []
     read = getattr(channel, "message_to_python", lambda raw: raw)

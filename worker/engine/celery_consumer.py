@@ -6,12 +6,11 @@ import asyncio
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
 from amqp.exceptions import AMQPError
-from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import state
 from celery.worker.consumer import Consumer
@@ -20,7 +19,6 @@ from celery.worker.state import maybe_shutdown
 from tasks.outcome import Reason
 from tasks.records import DeadLetter
 from worker import broker
-from worker.broker import topology
 from worker.broker.availability import BrokerAvailability
 from worker.broker.messages import unreadable_letter
 from worker.broker.publisher import PublishError
@@ -55,7 +53,7 @@ class TaskConsumer(Consumer):
 
         default_steps = (
             "celery.worker.consumer.connection:Connection",
-            "worker.engine.celery_consumer:TopologyStep",
+            "worker.engine.steps:TopologyStep",
             "celery.worker.consumer.heart:Heart",
             "celery.worker.consumer.tasks:Tasks",
             "celery.worker.consumer.control:Control",
@@ -85,7 +83,7 @@ class TaskConsumer(Consumer):
         if self.connection and self.connection.connected:
             broker.cut(self.connection)
 
-    def register_with_event_loop(self, hub: Any) -> None:  # noqa: ANN401 - celery ships no types
+    def register_with_event_loop(self, hub: Any) -> None:
         """Hear of signals, and let holds stop and start consumers; called again after every reconnect."""
         super().register_with_event_loop(hub)
         self.stop_signals.adopt()
@@ -96,7 +94,7 @@ class TaskConsumer(Consumer):
         hub.call_repeatedly(PULSE, self.reachability.look)
         self.app.runtime_host.runtime.holds.on_opened = lambda: hub.call_soon(adjust)
 
-    def _handle_signals(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
+    def _handle_signals(self, hub: Any) -> None:
         self.stop_signals.run()
         hub.call_soon(_look_again)
 
@@ -109,11 +107,11 @@ class TaskConsumer(Consumer):
         super().shutdown()
         self.app.runtime_host.stop()
 
-    def ensure_connected(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
+    def ensure_connected(self, conn: Any) -> Any:
         """The connection, once there is one: waits without end for a broker that is away; the calls in flight go on."""
         return self._loop.run_in_thread(self._wait_for_connection, conn)
 
-    def _wait_for_connection(self, conn: Any) -> Any:  # noqa: ANN401 - kombu ships no types
+    def _wait_for_connection(self, conn: Any) -> Any:
         while (connected := _connected(conn, self._say_away)) is None:
             _wait_before_asking_again()
         self.first_connection_attempt = False
@@ -128,13 +126,13 @@ class TaskConsumer(Consumer):
     def _say_away(self, error: Exception, _interval: float = 0) -> None:
         self.reachability.lost(error)
 
-    def create_task_handler(self, *args: object) -> Any:  # noqa: ANN401 - celery ships no types
+    def create_task_handler(self, *args: object) -> Any:
         """What a message goes to: our check first, and only then Celery."""
         admit = super().create_task_handler(*args)
         tasks = self.app.tasks.items()
         envelope = TaskEnvelope({name: task.takes for name, task in tasks if isinstance(task, SettledTask)})
 
-        def judge(message: Any) -> None:  # noqa: ANN401 - kombu ships no types
+        def judge(message: Any) -> None:
             fault = envelope.fault_of(message)
             if fault is None:
                 admit(message)
@@ -143,17 +141,17 @@ class TaskConsumer(Consumer):
 
         return judge
 
-    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ANN401, ARG002 - kombu ships no types
+    def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ARG002 - celery's signature
         """Give it up; Celery would acknowledge it, and it would be lost."""
         self._give_up(message, Fault(Reason.TASK_NOT_JSON))
 
-    def _give_up(self, message: Any, fault: Fault) -> None:  # noqa: ANN401 - kombu ships no types
+    def _give_up(self, message: Any, fault: Fault) -> None:
         letter = unreadable_letter(message, fault.reason, fault.detail)
         logger.error("task.refused", extra={"reason": letter.reason, "dead_letter_id": letter.dead_letter_id})
         message.body = b""  # it may be large, and waits for the confirm
         self._loop.spawn(self._bury(message, letter))
 
-    async def _bury(self, message: Any, letter: DeadLetter) -> None:  # noqa: ANN401 - kombu ships no types
+    async def _bury(self, message: Any, letter: DeadLetter) -> None:
         """Publish the dead letter, and acknowledge the message once it is confirmed."""
         settle = message.ack_log_error
         try:
@@ -169,7 +167,7 @@ def _look_again() -> None:
     """Nothing: the hub's step that it needs looks at what there is to do."""
 
 
-def _connected(conn: Any, say: Callable[..., None]) -> Any | None:  # noqa: ANN401 - kombu ships no types
+def _connected(conn: Any, say: Callable[..., None]) -> Any | None:
     """The connection; None where the broker answers and refuses: a wrong password, a virtual host that is gone."""
     try:
         return conn.ensure_connection(say, max_retries=None, callback=maybe_shutdown, interval_max=10)
@@ -183,20 +181,3 @@ def _wait_before_asking_again() -> None:
     while time.monotonic() < until:
         maybe_shutdown()
         time.sleep(0.1)
-
-
-class TopologyStep(bootsteps.StartStopStep):
-    """Declares every exchange and queue whenever the worker (re)connects."""
-
-    requires = ("celery.worker.consumer.connection:Connection",)
-
-    def start(self, consumer: Any) -> None:  # noqa: ANN401 - celery ships no types
-        """Declare them."""
-        host = consumer.app.runtime_host
-        host.loop.run_in_thread(_declare, consumer.app, host.provider_names)
-        consumer.reachability.found()
-
-
-def _declare(app: Any, providers: Sequence[str]) -> None:  # noqa: ANN401 - celery ships no types
-    with app.connection_for_write() as connection:  # of its own: declaring leaves channels behind
-        topology.declare(connection, providers)

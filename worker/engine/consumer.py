@@ -22,15 +22,15 @@ STEPS_AT_ONCE: Final = 32  # of the hub, before the tasks get their turn
 class EngineConsumer(TaskConsumer):
     """Its `loop` takes the place of `celery.worker.loops.asynloop`."""
 
-    def __init__(self, *args: object, **kwargs: Any) -> None:  # noqa: ANN401 - celery's own
+    def __init__(self, *args: object, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._acks = Acks(self._loop.asyncio, self._amqp)
 
-    def loop(self, _consumer: object, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
+    def loop(self, _consumer: object, *args: Any) -> None:
         """Consume until the worker stops or the connection breaks; returns or raises as Celery's own loop does."""
         self._loop.run(self._consume(*args))
 
-    def call_soon_ack(self, p: Any, *args: object, **kwargs: object) -> None:  # noqa: ANN401 - vine ships no types
+    def call_soon_ack(self, p: Any, *args: object, **kwargs: object) -> None:
         """Acknowledge at the end of this turn of the loop, which is the consumer's own, together with the others."""
         self._acks.add(partial(p, *args, **kwargs))
 
@@ -39,10 +39,10 @@ class EngineConsumer(TaskConsumer):
         self._acks.flush()
         super().shutdown()
 
-    def _amqp(self) -> Any | None:  # noqa: ANN401 - py-amqp ships no types
+    def _amqp(self) -> Any | None:
         return self.connection.connection if self.connection and self.connection.connected else None
 
-    async def _consume(self, *args: Any) -> None:  # noqa: ANN401 - celery ships no types
+    async def _consume(self, *args: Any) -> None:
         """The body of `asynloop`, step by step; a test fails when that changes."""
         connection, tasks, blueprint, hub, qos, _heartbeat, _clock, rate = args
         broken = self._begin(connection, tasks, hub, rate)
@@ -56,24 +56,24 @@ class EngineConsumer(TaskConsumer):
                     await pulse.beat()
         except Exception:
             _reset(hub)
-            loops._cancel_timer_entries(hub.timer, self.timer_entries_registered)  # noqa: SLF001
+            loops._cancel_timer_entries(hub.timer, self.timer_entries_registered)
             raise
 
-    def _begin(self, connection: Any, tasks: Any, hub: Any, rate: float) -> list[list[Exception | None]]:  # noqa: ANN401
+    def _begin(self, connection: Any, tasks: Any, hub: Any, rate: float) -> list[list[Exception | None]]:
         """Start heartbeats and consumers; returns where the heartbeats' errors will be found."""
         before = self.timer_entries_before_start
-        before = loops._timer_entries(hub.timer) if before is None else before  # noqa: SLF001
+        before = loops._timer_entries(hub.timer) if before is None else before
         beating = [connection, *([self.event_dispatcher.connection] if self.event_dispatcher else [])]
-        broken = [loops._enable_amqheartbeats(hub.timer, each, rate=rate) for each in beating]  # noqa: SLF001
+        broken = [loops._enable_amqheartbeats(hub.timer, each, rate=rate) for each in beating]
         tasks.on_message = self.create_task_handler()
         self.controller.register_with_event_loop(hub)
         self.register_with_event_loop(hub)
-        self.timer_entries_registered = loops._timer_entries(hub.timer) - before  # noqa: SLF001
+        self.timer_entries_registered = loops._timer_entries(hub.timer) - before
         tasks.consume()
         self.on_ready()
         if connection.transport.driver_type == "amqp":
             _read_at_once(connection.connection, hub)
-            hub.call_soon(loops._quick_drain, connection)  # noqa: SLF001
+            hub.call_soon(loops._quick_drain, connection)
         hub.propagate_errors = connection.connection_errors
         return broken
 
@@ -81,7 +81,7 @@ class EngineConsumer(TaskConsumer):
 class _Pulse:
     """Steps a hub when its descriptors are ready, its timers are due, or `call_soon` was used."""
 
-    def __init__(self, hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
+    def __init__(self, hub: Any) -> None:
         self._hub = hub
         self._steps = self._new_steps()
         self._poll = hub.poller.poll
@@ -94,7 +94,7 @@ class _Pulse:
         self._due.clear()
         for _ in range(STEPS_AT_ONCE):
             self._step()
-            if not self._hub._ready:  # noqa: SLF001
+            if not self._hub._ready:
                 break
         else:
             self._due.set()
@@ -105,7 +105,7 @@ class _Pulse:
     @contextmanager
     def beating(self) -> Iterator[Self]:
         """Between these, the hub never waits by itself."""
-        loop, descriptor = asyncio.get_running_loop(), self._hub.poller._epoll.fileno()  # noqa: SLF001
+        loop, descriptor = asyncio.get_running_loop(), self._hub.poller._epoll.fileno()
         loop.add_reader(descriptor, self._due.set)
         self._hub.poller.poll, self._hub.call_soon = self._peek, self._soon
         try:
@@ -128,16 +128,16 @@ class _Pulse:
     def _wait_here(self, seconds: float) -> None:
         self._patience = seconds
 
-    def _peek(self, timeout: float) -> Any:  # noqa: ANN401 - kombu ships no types
+    def _peek(self, timeout: float) -> Any:
         self._patience = timeout
-        return () if self._hub._ready else self._poll(0)  # noqa: SLF001 - it goes round again at once
+        return () if self._hub._ready else self._poll(0)  # it goes round again at once
 
-    def _soon(self, *args: object) -> Any:  # noqa: ANN401 - kombu ships no types
+    def _soon(self, *args: object) -> Any:
         self._due.set()
         return self._call_soon(*args)
 
 
-def _read_at_once(connection: Any, hub: Any) -> None:  # noqa: ANN401 - py-amqp and kombu ship no types
+def _read_at_once(connection: Any, hub: Any) -> None:
     """In place of kombu's reader, but for TLS: what its layer keeps makes no socket readable."""
     if isinstance(connection.transport, TCPTransport):
         hub.add_reader(connection.sock, FrameReader(connection).read)
@@ -149,7 +149,7 @@ def _raise_first(broken: list[list[Exception | None]]) -> None:
             raise error
 
 
-def _reset(hub: Any) -> None:  # noqa: ANN401 - kombu ships no types
+def _reset(hub: Any) -> None:
     try:
         hub.reset()
     except Exception:  # noqa: BLE001 - as in Celery's own

@@ -20,7 +20,7 @@ _END: Final = 0xCE
 class FrameReader:
     """Reads for *connection*, over TCP without TLS. What py-amqp reads itself, while it waits, fits in between."""
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - py-amqp ships no types
+    def __init__(self, connection: Any) -> None:
         self._transport = connection.transport
         self._recv = connection.transport.sock.recv
         self._on_frame = connection.on_inbound_frame
@@ -33,12 +33,12 @@ class FrameReader:
             return
         if not data:
             raise ConnectionResetError("the broker closed the connection")
-        self._transport._read_buffer += data  # noqa: SLF001 - where py-amqp keeps the beginning of a frame
+        self._transport._read_buffer += data  # where py-amqp keeps the beginning of a frame
         while frame := self._whole_frame():
             self._on_frame(frame)
 
     def _whole_frame(self) -> tuple[int, int, bytes] | None:
-        buffer: bytes = self._transport._read_buffer  # noqa: SLF001 - the same; a frame may lead to a wait, in between
+        buffer: bytes = self._transport._read_buffer  # the same; a frame may lead to a wait, in between
         if len(buffer) < _HEADER.size:
             return None
         kind, channel, size = _HEADER.unpack_from(buffer)
@@ -47,5 +47,5 @@ class FrameReader:
             return None
         if buffer[end] != _END:
             raise UnexpectedFrame("a frame without an end")
-        self._transport._read_buffer = buffer[end + 1 :]  # noqa: SLF001 - the same
+        self._transport._read_buffer = buffer[end + 1 :]
         return kind, channel, buffer[_HEADER.size : end]

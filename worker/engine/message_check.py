@@ -80,7 +80,7 @@ def _open(message: Message, takes: TypeAdapter[Any]) -> Fault | None:
         opened = takes.validate_python(argument)
     except ValidationError:
         return Fault(Reason.TASK_INVALID_ARGUMENT)
-    message._decoded_cache = [[opened], keywords, embedded]  # noqa: SLF001 - what `Message.payload` returns
+    message._decoded_cache = [[opened], keywords, embedded]  # what `Message.payload` returns
     return None
 
 

@@ -40,7 +40,7 @@ class Valve(Consumer):
 
     holds: Callable[[], Holds]
 
-    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - kombu's own
+    def __init__(self, *args: Any, **options: Any) -> None:
         self._pulled: dict[str, float] = {}
         self._is_over = False
         super().__init__(*args, **options)

@@ -56,7 +56,7 @@ class AsyncioPool(BasePool):
         self._turnstile = Turnstile(self._loop)
         signals.worker_shutting_down.connect(self._on_signal)
 
-    def apply_async(self, _target: object, args: tuple[Any, ...], **asked: Any) -> None:  # noqa: ANN401 - celery's
+    def apply_async(self, _target: object, args: tuple[Any, ...], **asked: Any) -> None:
         """Start a request; its id is what `terminate_job` takes."""
         job_id = next(self._ids)
         job = _Job(

@@ -32,7 +32,7 @@ def bulkheads(settings: WorkerSettings, limited: Mapping[str, int]) -> type[Cons
     class Bulkheads(Consumer):
         auto_declare = False  # the topology declares, by the right of whoever has it
 
-        def _basic_consume(self, queue: Any, **options: Any) -> Any:  # noqa: ANN401 - kombu ships no types
+        def _basic_consume(self, queue: Any, **options: Any) -> Any:
             self.qos(prefetch_count=in_flight(settings, limited, queue.name), apply_global=False)
             return super()._basic_consume(queue, **options)
 

@@ -37,7 +37,7 @@ class Reports:
         return cls(traces=has_tracing_enabled(client.options))
 
     @contextmanager
-    def of_task(self, task: Any, task_id: str, request: Mapping[str, Any]) -> Iterator[None]:  # noqa: ANN401
+    def of_task(self, task: Any, task_id: str, request: Mapping[str, Any]) -> Iterator[None]:
         """Everything reported inside belongs to this task."""
         with sentry_sdk.isolation_scope() as scope:
             scope.clear_breadcrumbs()
@@ -48,11 +48,11 @@ class Reports:
             with self._transaction(task, request), self._span(task, task_id, request):
                 yield
 
-    def failed(self, task: Any) -> None:  # noqa: ANN401 - celery ships no types
+    def failed(self, task: Any) -> None:
         """Report the exception being handled, unless it is Celery's way of saying something else."""
         _capture_exception(task, sys.exc_info())
 
-    def _transaction(self, task: Any, request: Mapping[str, Any]) -> Any:  # noqa: ANN401 - a context manager
+    def _transaction(self, task: Any, request: Mapping[str, Any]) -> Any:
         headers = {**request, **(request.get("headers") or {})}
         transaction = sentry_sdk.continue_trace(
             {name: headers[name] for name in ("sentry-trace", "baggage") if isinstance(headers.get(name), str)},
@@ -65,7 +65,7 @@ class Reports:
         return sentry_sdk.start_transaction(transaction, custom_sampling_context={"celery_job": {"task": task.name}})
 
     @contextmanager
-    def _span(self, task: Any, task_id: str, request: Mapping[str, Any]) -> Iterator[None]:  # noqa: ANN401
+    def _span(self, task: Any, task_id: str, request: Mapping[str, Any]) -> Iterator[None]:
         with sentry_sdk.start_span(op=OP.QUEUE_PROCESS, name=task.name, origin=ORIGIN) as span:
             span.set_data(SPANDATA.MESSAGING_MESSAGE_ID, task_id)
             span.set_data(SPANDATA.MESSAGING_DESTINATION_NAME, request["delivery_info"]["routing_key"])

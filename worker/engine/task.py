@@ -49,11 +49,11 @@ class SettledTask(Task):
     takes: ClassVar[TypeAdapter[Any]] = TypeAdapter(Any)  # what its one argument is
 
     @classmethod
-    def on_bound(cls, app: Any) -> None:  # noqa: ANN401, ARG003 - celery ships no types
+    def on_bound(cls, app: Any) -> None:  # noqa: ARG003 - celery's signature
         """Let each context see its own request."""
         cls.request_stack.__ident_func__ = _task_stack.__ident_func__ = _ident
 
-    async def settled(self, *args: Any, **kwargs: Any) -> State | None:  # noqa: ANN401 - whatever the body takes
+    async def settled(self, *args: Any, **kwargs: Any) -> State | None:
         """Run the body. A message whose fate the broker did not confirm goes back to its queue, unacknowledged."""
         _came_before.set(bool((self.request.delivery_info or {}).get("redelivered")))
         try:

@@ -30,7 +30,7 @@ Traced = tuple[int, Any, float | None]  # (1, what failed, None), or (0, what it
 class Tracer:
     """Traces the tasks of *app*."""
 
-    def __init__(self, app: Any) -> None:  # noqa: ANN401 - celery ships no types
+    def __init__(self, app: Any) -> None:
         self._reports = Reports.of_this_process()
         self._runs = {task.name: _Run(task, self._reports) for task in app.tasks.values()}
 
@@ -54,7 +54,7 @@ class _End(NamedTuple):
 
 
 class _Run:
-    def __init__(self, task: Any, reports: Reports | None) -> None:  # noqa: ANN401 - celery ships no types
+    def __init__(self, task: Any, reports: Reports | None) -> None:
         self.task = task
         self._reports = reports
         self._hooks = {name for name in ("before_start", "on_success", "after_return") if task_has_custom(task, name)}
@@ -70,7 +70,7 @@ class _Run:
             if end.state not in trace.IGNORE_STATES:
                 self._hook("after_return", end.state, end.returned, *about.values(), None)
         except Exception as error:
-            trace._signal_internal_error(self.task, *about.values(), request, error)  # noqa: SLF001
+            trace._signal_internal_error(self.task, *about.values(), request, error)
             raise
         finally:
             self._send(signals.task_postrun, task=self.task, **about, retval=end.returned, state=end.state)
@@ -117,7 +117,7 @@ class _Run:
         except Exception:  # noqa: BLE001 - the same
             trace.logger.exception("Task handler %s raised", name)
 
-    def _send(self, signal: Any, **about: object) -> None:  # noqa: ANN401 - celery ships no types
+    def _send(self, signal: Any, **about: object) -> None:
         if signal.receivers:
             signal.send(sender=self.task, **about)
 
@@ -128,7 +128,7 @@ def _context(request: dict[str, Any]) -> Context:
     return Context(request, headers=headers, called_directly=False, is_eager=False)
 
 
-async def _within(limit: float | None, body: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever it returns
+async def _within(limit: float | None, body: Coroutine[Any, Any, Any]) -> Any:
     if limit is None:
         return await body
     try:

@@ -70,7 +70,7 @@ class Transport(BaseTransport):
         """Release what *channel* holds."""
         channel.close()
 
-    def drain_events(self, connection: BrokerConnection, timeout: float | None = None, **_: Any) -> None:  # noqa: ANN401  # kombu's signature
+    def drain_events(self, connection: BrokerConnection, timeout: float | None = None, **_: Any) -> None:
         """Deliver what can be leased now, or the first messages that come; TimeoutError after *timeout* seconds."""
         drain_events(connection, timeout, self._interval)
 
