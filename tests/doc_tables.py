@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from html import escape
@@ -38,7 +39,8 @@ def pages() -> list[Path]:
 
 def renewed(text: str) -> str:
     """*text* with the rows of its generated tables as they must be today."""
-    for header, rows in {**settings_tables(), "counted by `make chaos`": counted(), "`make`": make_targets()}.items():
+    others = {"counted by `make chaos`": counted(), "`make`": make_targets(), "floor": floors()}
+    for header, rows in {**settings_tables(), **others}.items():
         lines = _lines(rows)
         text = _pattern(header).sub(lambda match, lines=lines: match[1] + lines, text)  # type: ignore[misc]
     return _pattern("measured row").sub(_measured_again, text)
@@ -128,6 +130,15 @@ def make_targets() -> list[Row]:
     """The targets of the Makefile that `make help` lists, with what it says of each."""
     found = re.findall(r"^([a-z]+):.*## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     return [(f"`{target}`", meaning.replace("|", "\\|")) for target, meaning in found]
+
+
+def floors() -> list[Row]:
+    """The floors of the import contract, the highest first, and what stands on each."""
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    [layers] = [each["layers"] for each in tools["importlinter"]["contracts"] if each["type"] == "layers"]
+    return [
+        (f"{len(layers) - n}", ", ".join(f"`{each}`" for each in layer.split(" | "))) for n, layer in enumerate(layers)
+    ]
 
 
 def counted() -> list[Row]:

@@ -14,7 +14,7 @@ from uuid import uuid4
 import click
 import pytest
 from click.testing import CliRunner
-from doc_tables import pages, renewed, settings_tables
+from doc_tables import floors, pages, renewed, settings_tables
 from documents import PAGES, ROOT, SPAN, TEXT, anchors, blocks, links, names, prose, section, table, tables_of
 from servers import Processes, wait_until
 from system import System, digest
@@ -276,7 +276,8 @@ def test_every_dotted_name_that_a_page_quotes_is_in_the_code() -> None:
     """Settings, reasons and log events (`provider.held`) are called in the documents as they are in the code."""
     code = "".join(file.read_text() for folder in ("tasks", "worker") for file in (ROOT / folder).rglob("*.py"))
     known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows}
-    known |= {*map(event_reason, RejectionCode), "sign.mjs", "pyproject.toml"}
+    known |= {*map(event_reason, RejectionCode), "sign.mjs", "pyproject.toml", "process.py"}
+    known |= {name for layer in floors() for name in SPAN.findall(layer[1])}
     quoted = {span for span in SPAN.findall(prose(TEXT)) if re.fullmatch(r"[a-z_]+\.[a-z_]+", span)}
     assert sorted(span for span in quoted - known if f'"{span}"' not in code) == []
 
@@ -298,7 +299,7 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_head(page: Path) -> None:
 
 
 def test_the_layout_is_that_of_the_repository() -> None:
-    """Everything in it exists, and no package of tasks or worker is left out."""
+    """Everything in it exists; no package of tasks or worker is left out, and no module beside worker's packages."""
     folder, listed = ROOT, set[Path]()
     for line in blocks("text", section("Layout of the code"))[0].splitlines():
         names_of_line = line.strip().partition("  ")[0].split()
@@ -307,3 +308,4 @@ def test_the_layout_is_that_of_the_repository() -> None:
         folder = parent if line.startswith(" ") else ROOT / names_of_line[0]
     assert [path for path in listed if not path.exists()] == []
     assert {file.parent for name in ("tasks", "worker") for file in (ROOT / name).glob("*/__init__.py")} <= listed
+    assert {*(ROOT / "worker").glob("[!_]*.py")} <= listed
