@@ -10,7 +10,7 @@ from celery import Celery, signals
 from tasks import revocations
 from worker import broker, process
 from worker.broker import topology
-from worker.calls import rate_limits
+from worker.calls.prefetch import Prefetch
 from worker.calls.runtime import WorkerRuntime
 from worker.engine import queues
 from worker.engine.loop import EventLoop
@@ -31,7 +31,7 @@ def create_app(settings: Settings) -> Celery:
     host = _RuntimeHost(settings)
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
-    bulkheads = queues.bulkheads(settings.worker, rate_limits.prefetch(settings.providers))
+    bulkheads = queues.bulkheads(Prefetch(settings.worker, settings.providers).of_queue)
     app.amqp.Consumer = valved(bulkheads, lambda: host.runtime.holds)
     signals.worker_ready.connect(process.mark_ready)
     revocations.register(app, SettledTask, lambda: host.runtime)

@@ -7,7 +7,7 @@ from worker.calls.rate_limits import registry
 from worker.calls.rate_limits.window import Limit
 
 if (window := float(os.environ["LIMIT_WINDOW"])) < 60:
-    # A machine's hiccups do not shrink with the window, so a permit is good for as long as in half a minute.
-    registry.Limit = partial(Limit, window=window, usable=0.5, spread=0.3)  # type: ignore[assignment,attr-defined]
+    # A machine's hiccups do not shrink with the window, so a permit is good for a few looks, slow ones included.
+    registry.Limit = partial(Limit, window=window, permit_ttl=1.5, network_jitter=0.3)  # type: ignore[assignment,attr-defined]
 
 from worker.celery import app as app  # noqa: PLC0414 - only now: it is made with its limits

@@ -13,7 +13,8 @@ from tasks.outcome import Outcome, Permanent, Reason, Settled, State
 from tasks.runtime import Held
 from tasks.sealing import generate_key, save_key
 from worker.calls import coverage
-from worker.calls.rate_limits import Limit, Limiter, shares
+from worker.calls.rate_limits import Limit, Limiter
+from worker.calls.rate_limits.wait_queue import HELD_FOR_SOURCE
 from worker.calls.rate_limits.window import Ask, Grant
 from worker.calls.runtime import WorkerRuntime
 from worker.settings import Settings
@@ -120,7 +121,7 @@ async def test_a_source_beyond_its_share_of_the_line_is_put_back(
     """Its calls come again later, and one of another source takes its place in the line, and the next permit."""
 
     async def nothing(_: Ask) -> Grant:
-        return Grant(0, 0, 1, 60.0)
+        return Grant(0, 1, 60.0)
 
     limiter = Limiter("genesys", Limit(300), "w", nothing, 0)
     monkeypatch.setattr(runtime._limits, "of", lambda _: limiter)
@@ -132,15 +133,15 @@ async def test_a_source_beyond_its_share_of_the_line_is_put_back(
     feed += [asyncio.ensure_future(runtime.execute(each)) for each in calls[1:]]
     hr = asyncio.ensure_future(runtime.execute(disabled("hr", user_id="hr", source="urn:hr")))
     async with asyncio.timeout(10):
-        while "urn:hr" not in limiter._line.counts(Lane.URGENT):  # noqa: ASYNC110 - polled, with a deadline
+        while "urn:hr" not in limiter._queue.counts(Lane.URGENT):  # noqa: ASYNC110 - polled, with a deadline
             await asyncio.sleep(0)
     put_back = [each.result() for each in feed if each.done()]
-    assert len(put_back) == 30 - Limit(300).ahead
-    assert all(isinstance(each, Held) and (each.reason, each.tried) == (shares.REASON, False) for each in put_back)
-    limiter._line.call(None)
-    limiter._line.call(None)
+    assert len(put_back) == 30 - Limit(300).places
+    assert all(isinstance(each, Held) and (each.reason, each.tried) == (HELD_FOR_SOURCE, False) for each in put_back)
+    limiter._queue.serve(None)
+    limiter._queue.serve(None)
     assert await hr == DONE
     limiter._looking.cancel()
-    limiter._alone.end()
+    limiter._fallback.end()
     for each in feed:
         each.cancel()

@@ -11,7 +11,7 @@ import pytest
 from tasks.call import Lane
 from tasks.runtime import GivenBack
 from worker.calls.rate_limits import Limit, Limiter, store
-from worker.calls.rate_limits.leasing import Leasing
+from worker.calls.rate_limits.store import PermitLease
 from worker.calls.rate_limits.window import Ask, Grant, Record
 from worker.database.thread import DatabaseThread
 from worker.ledger import Ledger, LedgerUnavailable
@@ -29,27 +29,39 @@ class Workers:
         self.away = False
         self.slow = 0.0  # seconds
         self.asked: list[Ask] = []
+        self.answered = 0
         self._limiters: list[Limiter] = []
 
     def limiter(self, limit: Limit, worker: str = "w1") -> Limiter:
         """One worker's."""
-        leasing = Leasing(self.desk, KEY, limit)
+        leasing = PermitLease(self.desk, KEY, limit)
 
         async def lease(ask: Ask) -> Grant:
             self.asked.append(ask)
-            if self.away:
-                raise LedgerUnavailable("away")
-            grant = await leasing(ask)
-            await asyncio.sleep(self.slow)
-            return grant
+            try:
+                return await self._ask(leasing, ask)
+            finally:
+                self.answered += 1
 
         self._limiters.append(Limiter("genesys", limit, worker, lease))
         return self._limiters[-1]
+
+    async def _ask(self, leasing: PermitLease, ask: Ask) -> Grant:
+        if self.away:
+            raise LedgerUnavailable("away")
+        grant = await leasing(ask)
+        await asyncio.sleep(self.slow)
+        return grant
 
     def record(self) -> Record:
         """What the database keeps."""
         with contextlib.closing(Ledger.open(self.url)) as ledger, store.locked(ledger.database, KEY) as kept:
             return Record.load(kept.record)
+
+    def booked(self, *, spare: bool = False, held: bool = False) -> int:
+        """How many calls are on record; of those only the spare permits, or those that are held."""
+        bookings = [each for each in self.record().bookings.values() if each.worker or not held]
+        return sum(each.spare if spare else each.calls for each in bookings)
 
     async def close(self) -> None:
         """Close what was made."""
@@ -80,7 +92,7 @@ async def test_many_calls_are_permitted_by_few_looks(workers: Workers) -> None:
         await asyncio.gather(*(limiter.permit(Lane.ROUTINE) for _ in range(3)))
         await asyncio.sleep(0.001)
     assert len(workers.asked) < 100
-    await until(lambda: any(ask.unused for ask in workers.asked))
+    await until(lambda: workers.booked(held=True) == workers.booked(spare=True))
 
 
 async def test_two_workers_share_one_limit(workers: Workers) -> None:
@@ -94,14 +106,14 @@ async def test_two_workers_share_one_limit(workers: Workers) -> None:
         limiter._needed.set()
     await until(lambda: {ask.worker for ask in workers.asked[seen:]} == {"w1", "w2"})
     assert sum(each.done() for each in waiting) == 20
-    assert sum((*workers.record().taken.values(), *workers.record().ahead.values())) == 20
+    assert workers.booked() == 20
     for each in waiting:
         each.cancel()
 
 
 async def test_urgent_calls_go_first(workers: Workers) -> None:
     """Those in the line already wait a little longer."""
-    limiter = workers.limiter(Limit(4, window=8, usable=0.5, spread=0.1))
+    limiter = workers.limiter(Limit(4, window=8, permit_ttl=1.5, network_jitter=0.1))
     order: list[Lane] = []
 
     async def call(lane: Lane) -> None:
@@ -120,7 +132,7 @@ async def test_a_stop_gives_back_whoever_waits(workers: Workers) -> None:
     limiter = workers.limiter(Limit(1))
     await limiter.permit(Lane.ROUTINE)
     waiting = asyncio.ensure_future(limiter.permit(Lane.URGENT))
-    await until(lambda: limiter._line.count(Lane.URGENT))
+    await until(lambda: limiter._queue.count(Lane.URGENT))
     limiter.stop()
     with pytest.raises(GivenBack):
         await waiting
@@ -132,7 +144,7 @@ async def test_without_the_ledger_a_worker_goes_on_at_its_share(
     workers: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Evenly, said once; what it used is told when the ledger is back, and the limit is shared again."""
-    limit = Limit(60, window=12, usable=0.5, spread=0.1)
+    limit = Limit(60, window=12, permit_ttl=1.5, network_jitter=0.1)
     first, _ = workers.limiter(limit, "w1"), workers.limiter(limit, "w2")
     await until(lambda: sum(ask.worker == "w1" for ask in workers.asked) == 2)  # the second time it sees the other
     workers.away = True
@@ -142,7 +154,7 @@ async def test_without_the_ledger_a_worker_goes_on_at_its_share(
     assert time.monotonic() - began >= 0.95 * 5 * 2 * limit.period / 60
     workers.away = False
     await until(lambda: "limit.shared" in caplog.text)
-    await until(lambda: sum(workers.record().taken.values()) >= 6)
+    await until(lambda: workers.booked() - workers.booked(held=True) >= 6)
     assert caplog.text.count("limit.alone") == 2  # one of each worker
 
 
@@ -160,11 +172,13 @@ async def test_a_ledger_that_cannot_be_opened_stops_nobody(tmp_path: Path) -> No
 async def test_a_ledger_too_slow_for_its_permits_is_as_good_as_away(workers: Workers) -> None:
     """What comes too late to be used is handed back, and the calls go on."""
     workers.slow = 0.2
-    limiter = workers.limiter(Limit(600, window=6, usable=0.1, spread=0.1))
+    limiter = workers.limiter(Limit(600, window=6, permit_ttl=0.1, network_jitter=0.1))
     async with asyncio.timeout(10):
         for _ in range(20):
             assert await limiter.permit(Lane.ROUTINE) is None
-    await until(lambda: any(ask.unused for ask in workers.asked))
+    assert {(ask.held, ask.held_spare) for ask in workers.asked} == {(0, 0)}
+    await limiter.close()
+    assert workers.booked(held=True) == 0
 
 
 async def test_an_urgent_call_waits_for_no_ledger(workers: Workers) -> None:
@@ -172,33 +186,33 @@ async def test_an_urgent_call_waits_for_no_ledger(workers: Workers) -> None:
     limit = Limit(300)
     limiter = workers.limiter(limit)
     for looks in (1, 2, 3):
-        await until(lambda looks=looks: len(workers.asked) >= looks and not limiter._spare._is_asked)  # type: ignore[misc]
-        assert sum(workers.record().ahead.values()) == limit.reserve
+        await until(lambda looks=looks: workers.answered >= looks)  # type: ignore[misc]
+        assert workers.booked(spare=True) == limit.reserve
         limiter._needed.set()
     workers.slow = 5.0
     async with asyncio.timeout(1):
         permits = [await limiter.permit(Lane.URGENT) for _ in range(limit.reserve)]
-    assert all(permit and permit.is_ahead for permit in permits)
+    assert all(permit and permit.is_spare for permit in permits)
 
 
 async def test_what_is_leased_ahead_is_shared_by_the_workers(workers: Workers) -> None:
     """Who was alone at first hands back what is more than its share."""
     limit = Limit(300)
     both = [workers.limiter(limit, name) for name in ("w1", "w2")]
-    await until(lambda: all(each._spare._stock for each in both))
+    await until(lambda: all(each._permits._spare for each in both))
     for _ in range(3):
         seen = len(workers.asked)
         for each in both:
             each._needed.set()
         await until(lambda seen=seen: {ask.worker for ask in workers.asked[seen:]} == {"w1", "w2"})  # type: ignore[misc]
-        await until(lambda: not any(each._spare._is_asked for each in both))
-    assert sum(workers.record().ahead.values()) <= limit.reserve + 1
+        await until(lambda: workers.answered == len(workers.asked))
+    assert workers.booked(spare=True) <= limit.reserve + 1
 
 
 async def test_no_routine_call_takes_what_is_leased_ahead(workers: Workers) -> None:
     """Nor does an urgent one overtake another that waits already."""
     limiter = workers.limiter(Limit(300))
-    await until(lambda: limiter._spare._stock)
+    await until(lambda: limiter._permits._spare)
     workers.away = True
     routine = asyncio.ensure_future(limiter.permit(Lane.ROUTINE))
     assert await limiter.permit(Lane.URGENT)
@@ -206,17 +220,37 @@ async def test_no_routine_call_takes_what_is_leased_ahead(workers: Workers) -> N
     routine.cancel()
 
 
-async def test_what_may_have_been_booked_anew_is_never_handed_back(workers: Workers) -> None:
-    """Whoever did not hear the ledger's answer does not know where its permits are booked: it uses them, no more."""
+async def test_calls_are_reported_until_a_look_is_confirmed(workers: Workers) -> None:
+    """Whoever did not hear the ledger's answer goes on with the permits it holds, and reports what it used again."""
     limiter = workers.limiter(Limit(300))
-    await until(lambda: limiter._spare._stock)
+    await until(lambda: limiter._permits._spare)
     workers.away = True
-    seen = len(workers.asked)
-    limiter._needed.set()
-    await until(lambda: len(workers.asked) > seen and not limiter._spare._stock.slots())
+    assert await limiter.permit(Lane.URGENT)
+    for _ in range(2):
+        seen = len(workers.asked)
+        limiter._needed.set()
+        await until(lambda seen=seen: len(workers.asked) > seen)  # type: ignore[misc]
+        assert len(workers.asked[-1].made) == 1
     assert await limiter.permit(Lane.URGENT)
     workers.away = False
+    seen = len(workers.asked)
     limiter._needed.set()
-    await until(lambda: len(workers.asked) > seen + 1)
-    assert not workers.asked[-1].kept_ahead
-    assert not workers.asked[-1].unused_ahead
+    await until(lambda: len(workers.asked) > seen and workers.answered == len(workers.asked))
+    assert len(workers.asked[seen].made) == 2
+    assert workers.booked() - workers.booked(held=True) == 2
+
+
+async def test_a_released_permit_is_used_again_unless_it_was_reported(workers: Workers) -> None:
+    """What is on record as a call stays so: nobody knows any more whether another took its place."""
+    limiter = workers.limiter(Limit(300))
+    await until(lambda: limiter._permits._spare)
+    had = limiter._permits._spare
+    permit = await limiter.permit(Lane.URGENT)
+    limiter.release(permit)
+    assert limiter._permits._spare == had
+    permit = await limiter.permit(Lane.URGENT)
+    workers.slow, seen = 2.0, len(workers.asked)
+    limiter._needed.set()
+    await until(lambda: len(workers.asked) > seen)
+    limiter.release(permit)
+    assert limiter._permits._spare == had - 1

@@ -7,6 +7,7 @@ from tasks.call import Lane
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.publisher import Publisher
+from worker.calls.prefetch import Prefetch
 from worker.engine import queues
 from worker.engine.pausing import CANDIDATES, Valve, valved
 from worker.settings import WorkerSettings
@@ -30,7 +31,7 @@ class Holds:
 
 def valve(connection: Connection, holds: Holds) -> tuple[Valve, list[object]]:
     """A valve on both lanes of a provider, and the list of what it says to the broker."""
-    made = valved(queues.bulkheads(WorkerSettings(), {}), lambda: holds)(connection.channel(), LANES)
+    made = valved(queues.bulkheads(Prefetch(WorkerSettings(), {}).of_queue), lambda: holds)(connection.channel(), LANES)
     said: list[object] = []
     send = made.channel.send_method
 

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from tasks.call import Lane, Operation
 from tasks.providers import FinbourneSettings, GenesysSettings, ProviderSettings, WibmoSettings
 from tasks.providers.wibmo.ciphers import CipherConfig
-from worker.calls.rate_limits import Limit, Limiter, RateLimits, per_minute, prefetch, registry
+from worker.calls.prefetch import Prefetch
+from worker.calls.rate_limits import Limit, Limiter, RateLimits, per_minute, registry
 from worker.calls.rate_limits.registry import fingerprint
 from worker.calls.rate_limits.window import Ask, Grant
 from worker.engine import queues
@@ -71,19 +72,33 @@ def test_a_fingerprint_tells_nothing_without_the_key() -> None:
 
 def test_limited_queues_are_taken_from_two_seconds_ahead() -> None:
     """With as many places again for calls that are put back. Users' own tokens at Genesys are not limited."""
-    bounds = prefetch({"g": genesys(), "w": wibmo(rate_limit=6), "f": FINBOURNE, "u": genesys(rate_limit=0)})
-    assert bounds == {
-        "revocation.calls.g.urgent": 20,
-        "revocation.calls.w.urgent": 2,
-        "revocation.calls.w.routine": 2,
+    providers: dict[str, ProviderSettings] = {
+        "g": genesys(),
+        "w": wibmo(rate_limit=6),
+        "f": FINBOURNE,
+        "u": genesys(rate_limit=0),
+    }
+    prefetch = Prefetch(WorkerSettings(), providers)
+    assert {name: prefetch.of_queue(f"revocation.calls.{name}.urgent") for name in providers} == {
+        "g": 20,
+        "w": 2,
+        "f": 50,
+        "u": 50,
+    }
+    assert {name: prefetch.of_queue(f"revocation.calls.{name}.routine") for name in providers} == {
+        "g": 250,
+        "w": 2,
+        "f": 250,
+        "u": 250,
     }
 
 
 def test_a_bulkhead_is_never_wider_than_its_setting() -> None:
     """A high limit changes nothing."""
     taken = []
+    prefetch = Prefetch(WorkerSettings(), {"a": genesys(rate_limit=150), "b": genesys(rate_limit=200_000)})
 
-    class Recording(queues.bulkheads(WorkerSettings(), {"a.urgent": 10, "b.urgent": 9000})):  # type: ignore[misc]
+    class Recording(queues.bulkheads(prefetch.of_queue)):  # type: ignore[misc]
         def __init__(self) -> None:
             self.channel = None
 
@@ -93,7 +108,7 @@ def test_a_bulkhead_is_never_wider_than_its_setting() -> None:
 
     for name in ("a.urgent", "b.urgent", "c.routine"):
         with pytest.raises(StopIteration):
-            Recording()._basic_consume(type("Queue", (), {"name": name}))
+            Recording()._basic_consume(type("Queue", (), {"name": f"revocation.calls.{name}"}))
     assert taken == [10, 50, 250]
 
 
@@ -131,4 +146,4 @@ async def test_a_fault_in_asking_stops_no_call(caplog: pytest.LogCaptureFixture)
         assert await limiter.permit(Lane.ROUTINE) is None
     assert "limit.fault" in caplog.text
     limiter._looking.cancel()
-    limiter._alone.end()
+    limiter._fallback.end()

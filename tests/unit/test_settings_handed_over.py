@@ -19,8 +19,8 @@ from worker import app, broker, process
 from worker.app import _configuration, _RuntimeHost
 from worker.broker import topology
 from worker.calls.holds import making, policy
+from worker.calls.prefetch import Prefetch
 from worker.calls.rate_limits import per_minute
-from worker.engine import queues
 from worker.intake.flood.window import Limits
 from worker.observability import logs, sentry
 from worker.settings import HoldSettings, MaxAgeSettings, RetrySettings, Settings, WorkerSettings
@@ -130,7 +130,7 @@ def test_the_guard_counts_within_the_limits_that_were_set(settings: Settings) ->
 @pytest.mark.parametrize(("lane", "most"), [(Lane.ROUTINE, 21), (Lane.URGENT, 22)])
 def test_each_lane_has_its_own_calls_in_flight(settings: Settings, lane: Lane, most: int) -> None:
     """Urgent ones come on top."""
-    assert queues.in_flight(settings.worker, {}, topology.calls_queue("eu", lane).name) == most
+    assert Prefetch(settings.worker, {}).of_queue(topology.calls_queue("eu", lane).name) == most
 
 
 def test_celery_is_configured_as_was_set(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

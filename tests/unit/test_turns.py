@@ -1,4 +1,4 @@
-"""Sources take turns: in the line for permits, and in the places of a queue."""
+"""Sources take turns: in the queue for permits, and in the places of a queue."""
 
 import asyncio
 
@@ -8,53 +8,52 @@ from hypothesis import strategies as st
 
 from tasks.call import Lane
 from tasks.runtime import GivenBack
-from worker.calls.rate_limits.line import Line
-from worker.calls.rate_limits.shares import LONGEST, Promises, has_share
+from worker.calls.rate_limits.wait_queue import MAX_DELAY, SourceDelays, WaitQueue, has_share
 
 
-async def served(line: Line, count: int) -> list[str]:
+async def served(queue: WaitQueue, count: int) -> list[str]:
     """Who gets the next *count* permits."""
     waiting = {
-        turn: source for sources in line._waiting.values() for source, turns in sources.items() for turn in turns
+        turn: source for sources in queue._waiting.values() for source, turns in sources.items() for turn in turns
     }
     order = []
     for _ in range(count):
         before = {turn for turn in waiting if turn.done()}
-        line.call(None)
+        queue.serve(None)
         order += [waiting[turn] for turn in waiting if turn.done() and turn not in before]
     return order
 
 
 async def test_sources_take_turns_within_a_lane() -> None:
     """However many calls of one of them came first; within a source, in order of arrival."""
-    line = Line()
-    first = [line.join(Lane.URGENT, "feed") for _ in range(5)]
+    queue = WaitQueue()
+    first = [queue.join(Lane.URGENT, "feed") for _ in range(5)]
     for source in ("hr", "hr", "idp"):
-        line.join(Lane.URGENT, source)
-    assert line.counts(Lane.URGENT) == {"feed": 5, "hr": 2, "idp": 1}
-    assert await served(line, 8) == ["feed", "hr", "idp", "feed", "hr", "feed", "feed", "feed"]
+        queue.join(Lane.URGENT, source)
+    assert queue.counts(Lane.URGENT) == {"feed": 5, "hr": 2, "idp": 1}
+    assert await served(queue, 8) == ["feed", "hr", "idp", "feed", "hr", "feed", "feed", "feed"]
     assert [turn.done() for turn in first] == [True] * 5
-    assert not line
+    assert not queue
 
 
 async def test_an_urgent_call_goes_before_every_routine_one() -> None:
     """Whatever their sources."""
-    line = Line()
+    queue = WaitQueue()
     for lane, source in ((Lane.ROUTINE, "a"), (Lane.URGENT, "a"), (Lane.ROUTINE, "b"), (Lane.URGENT, "c")):
-        line.join(lane, f"{lane} {source}")
-    assert await served(line, 4) == ["urgent a", "urgent c", "routine a", "routine b"]
+        queue.join(lane, f"{lane} {source}")
+    assert await served(queue, 4) == ["urgent a", "urgent c", "routine a", "routine b"]
 
 
-async def test_who_has_gone_is_passed_over_and_a_stop_sends_the_rest_away() -> None:
+async def test_a_call_that_was_cancelled_is_passed_over_and_a_stop_gives_the_rest_back() -> None:
     """No permit is lost on either."""
-    line = Line()
-    gone, stays = line.join(Lane.URGENT, "a"), line.join(Lane.URGENT, "a")
+    queue = WaitQueue()
+    gone, stays = queue.join(Lane.URGENT, "a"), queue.join(Lane.URGENT, "a")
     gone.cancel()
-    assert line.counts(Lane.URGENT) == {"a": 1}
-    line.dismiss()
+    assert queue.counts(Lane.URGENT) == {"a": 1}
+    queue.cancel_pending()
     with pytest.raises(GivenBack):
         await stays
-    assert not line.call(None)
+    assert not queue.serve(None)
     await asyncio.gather(gone, return_exceptions=True)
 
 
@@ -75,16 +74,16 @@ def test_no_source_keeps_another_from_waiting(arrivals: list[str], places: int) 
 
 def test_what_is_put_back_comes_again_at_the_pace_of_the_limit() -> None:
     """Each source by its own count, at least a second later, and never much later."""
-    promises = Promises(lambda: 0.0)
-    assert [promises.next("feed", 0.2) for _ in range(900)][::100] == [
+    delays = SourceDelays(lambda: 0.0)
+    assert [delays.next("feed", 0.2) for _ in range(900)][::100] == [
         1,
         21,
         41,
         61,
         81,
         101,
-        LONGEST,
-        LONGEST,
-        LONGEST,
+        MAX_DELAY,
+        MAX_DELAY,
+        MAX_DELAY,
     ]
-    assert promises.next("hr", 0.2) == 1
+    assert delays.next("hr", 0.2) == 1

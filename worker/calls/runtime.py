@@ -25,16 +25,16 @@ from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher, PublishError, Refused, Unroutable
 from worker.broker.retrying_publisher import RetryingPublisher
 from worker.broker.thread_publisher import ThreadPublisher
-from worker.calls import rate_limits
 from worker.calls.coverage import Coverage
 from worker.calls.doubt import Doubts
 from worker.calls.holds.making import make_guard
 from worker.calls.key_uses import KeyUses
+from worker.calls.prefetch import Prefetch
 from worker.calls.providers import Instances
-from worker.calls.rate_limits import RateLimits, shares
+from worker.calls.rate_limits import RateLimits
+from worker.calls.rate_limits.wait_queue import HELD_FOR_SOURCE
 from worker.calls.reload import Watch
 from worker.database.thread import DatabaseThread
-from worker.engine import queues
 from worker.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class WorkerRuntime:
         self._voucher = ProvenanceMac.of(settings)
         self._thread = DatabaseThread(settings.ledger_url.get_secret_value())
         self.holds = make_guard(settings, self._thread)
-        self._limits, self._prefetch = RateLimits(settings, self._thread), rate_limits.prefetch(settings.providers)
+        self._limits, self._prefetch = RateLimits(settings, self._thread), Prefetch(settings.worker, settings.providers)
         self._coverage = Coverage(time.monotonic)
         self._ring = _open_keys(settings)
         self._providers = Instances(settings, self._ring, self.holds.credential_changed)
@@ -70,7 +70,7 @@ class WorkerRuntime:
         self._resources.callback(self._thread.close)
         await self._providers.open()
         self._resources.push_async_callback(self._providers.close)
-        self._publisher = RetryingPublisher(self._open_publisher(), self._places)
+        self._publisher = RetryingPublisher(self._open_publisher(), self._prefetch.of_queue)
         self._resources.push_async_callback(self._publisher.close)
         await self.holds.start()
         self._resources.push_async_callback(self.holds.stop)
@@ -81,12 +81,6 @@ class WorkerRuntime:
         self._in_background(uses.keep())
         watch = Watch(self._settings.keys_dir, self._ring, self._providers.take_up, lambda: self._providers.files)
         self._in_background(watch.keep())
-
-    def _places(self, queue_name: str) -> int:
-        return queues.in_flight(self._settings.worker, self._prefetch, queue_name)
-
-    def _places_of(self, call: ProviderCall) -> int:
-        return self._places(topology.calls_queue(call.provider, call.lane).name)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         self._resources.callback(asyncio.create_task(work).cancel)
@@ -128,12 +122,13 @@ class WorkerRuntime:
         if held := self.holds.waits(call, ours=ours):
             return held
         limiter = self._limits.of(call)
-        if limiter and (wait := limiter.put_back(call.lane, call.source, self._places_of(call))):
-            return Held(shares.REASON, wait)
+        places = self._prefetch.of_queue(topology.calls_queue(call.provider, call.lane).name)
+        if limiter and (wait := limiter.put_back(call.lane, call.source, places)):
+            return Held(HELD_FOR_SOURCE, wait)
         permit = await limiter.permit(call.lane, call.source) if limiter else None
         verdict = await self.holds.attempt(call, partial(self._make, provider, call), ours=ours)
         if limiter and isinstance(verdict, Held) and not verdict.tried:
-            limiter.give_back(permit)
+            limiter.release(permit)
         return verdict
 
     async def _make(self, provider: Provider, call: ProviderCall) -> Outcome:

@@ -12,14 +12,12 @@ import hashlib
 import hmac
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Operation, ProviderCall
 from tasks.providers import KINDS, ProviderSettings
-from worker.broker import topology
-from worker.calls.rate_limits.leasing import Leasing
 from worker.calls.rate_limits.limiter import Limiter
+from worker.calls.rate_limits.store import PermitLease
 from worker.calls.rate_limits.window import Limit
 
 if TYPE_CHECKING:
@@ -31,20 +29,6 @@ def per_minute(provider: ProviderSettings) -> int | None:
     """How many calls this instance may make in 60 s with its credential; None where nothing limits them."""
     documented = KINDS[provider.kind].documented_limit
     return (documented if provider.rate_limit is None else provider.rate_limit) or None
-
-
-def prefetch(providers: Mapping[str, ProviderSettings]) -> dict[str, int]:
-    """Queue → how many messages a worker takes from it at once, for the queues that hold limited calls.
-
-    Half of them wait for a permit; the other places are for calls under way, and for those that are put back.
-    """
-    bounds = {}
-    for name, provider in providers.items():
-        calls, kind = per_minute(provider), KINDS[provider.kind]
-        for lane, operations in ((Lane.ROUTINE, {kind.session_operation}), (Lane.URGENT, kind.limited_operations)):
-            if calls and operations & kind.limited_operations:
-                bounds[topology.calls_queue(name, lane).name] = 2 * Limit(calls).ahead
-    return bounds
 
 
 def fingerprint(key: bytes, provider: ProviderSettings) -> str:
@@ -63,14 +47,14 @@ class RateLimits:
         self._of: dict[tuple[str, Operation], Limiter] = {}
 
     def open(self) -> None:
-        """Begin to share the limits; must run on the event loop that the calls will run on."""
+        """Begin to share the limits; must run on the event loop of the calls."""
         worker = str(uuid.uuid4())
         for fingerprint_, names in self._instances().items():
             calls = min(per_minute(self._settings.providers[name]) or 0 for name in names)
             limit = Limit(calls)
-            leasing = Leasing(self._thread, fingerprint_, limit)
+            lease = PermitLease(self._thread, fingerprint_, limit)
             spare = max([self._spare(limit, name) for name in names])
-            self._limiters[fingerprint_] = limiter = Limiter(names[0], limit, worker, leasing, spare)
+            self._limiters[fingerprint_] = limiter = Limiter(names[0], limit, worker, lease, spare)
             for name in names:
                 operations = KINDS[self._settings.providers[name].kind].limited_operations
                 self._of.update({(name, operation): limiter for operation in operations})
@@ -86,12 +70,12 @@ class RateLimits:
         return self._of.get((call.provider, call.operation))
 
     def stop(self) -> None:
-        """Give back every call that waits for a permit, and those that come."""
+        """Raise GivenBack in every call that waits for a permit, and in those that come."""
         for limiter in self._limiters.values():
             limiter.stop()
 
     async def close(self) -> None:
-        """Tell the other workers that theirs is more now."""
+        """Report to the other workers that their shares are larger now."""
         await asyncio.gather(*(limiter.close() for limiter in self._limiters.values()))
 
     def _instances(self) -> dict[str, list[str]]:

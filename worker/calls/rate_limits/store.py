@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import select, text
 
+from worker.calls.rate_limits.window import Ages, Ask, Grant, Limit, Record, lease
 from worker.database.tables import limits
 from worker.database.upsert import insert_into
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from worker.database.engine import Database
+    from worker.database.thread import DatabaseThread
 
 # Of the moment, not of the transaction's start: the row may have been waited for.
 _NOW: Final = {
@@ -44,3 +48,24 @@ def locked(database: Database, fingerprint: str) -> Iterator[Locked]:
         one = Locked(kept, connection.execute(_NOW[connection.dialect.name]).scalar_one())
         yield one
         connection.execute(limits.update().where(limits.c.fingerprint == fingerprint).values(record=one.record))
+
+
+class PermitLease:
+    """Leases one credential's permits in the database, off the event loop."""
+
+    def __init__(self, thread: DatabaseThread, fingerprint: str, limit: Limit) -> None:
+        self._thread, self._fingerprint, self._limit = thread, fingerprint, limit
+        self._ages = Ages()
+
+    async def __call__(self, ask: Ask) -> Grant:
+        """Return what *ask* gets. Raises LedgerUnavailable."""
+        return await self._thread.run(partial(self._lease, ask))
+
+    def _lease(self, ask: Ask, database: Database) -> Grant:
+        with locked(database, self._fingerprint) as kept:
+            moment = time.monotonic()
+            known = self._ages.known(Record.load(kept.record), kept.now, moment)
+            record, grant = lease(self._limit, known, ask, kept.now)
+            kept.record = record.dump()
+        self._ages.remember(record, moment)  # not before it is committed
+        return grant

@@ -1,44 +1,44 @@
 """How many calls a credential has left: a sliding window, kept in one small record that all workers change in turn.
 
-Pure: the database's time and what it keeps come in, what it is to keep and the permits come out.
+Pure: the record and the time come in, the new record and the permits come out.
 
-**The bound.** At most `calls` requests reach the provider in any `window` seconds. Proof: a permit leased at time *n*
-of the database's clock is used in [n, n + usable] (the worker counts `usable` from *before* it asked, and knows of it
-only afterwards), and its request arrives within another `spread` seconds. So two requests that arrive less than
-`window` apart were leased less than D = window + usable + spread apart, and D / slot slots at most lie from one to the
-other. Each lease adds to its slot no more than `calls` less what was taken in its own slot and the D / slot before it.
-A permit is handed back only unused, once, and by a worker for whom the clock has not been set since. What a worker
-takes with it when it dies is never used. **Ahead** of need a few permits are leased for urgent calls, which are good
-for `lasting` seconds instead of `usable`, and are taken into account for as much longer: the same proof with another D.
-While they lie unused they are booked anew with each look, at its own time; used meanwhile, one is remembered for longer
-than it must be.
+**What is on record.** At each look a worker reports the calls that it made since its last look, each with its age, and
+how many unused permits it holds. Both are bookings, and so are the permits that it gets. What it held at its last look
+is booked no more: each of those permits was used, which it reports, or is still held, or has expired.
 
-**What it costs.** A full queue gets window / (D + slot) of the limit, 96 %. One call in twenty (at least 1) is kept for
-urgent ones, so routine ones alone get 91 %; a tenth would leave them 86 %. More is not needed, since routine calls give
-way: they take nothing while the window is fuller than their part, and they are paced evenly over it, so that an urgent
+**The bound.** At most `calls` requests reach the provider in any `window` seconds. Proof: a permit is good for
+`permit_ttl` seconds from before its worker looked last, and its request arrives within another `network_jitter`
+seconds. Take any window, and the last look that gave a permit for a request in it. All other requests of that window
+are on record at that look: as calls made less than `window + network_jitter` seconds ago, or as permits of a worker
+that looked at most `permit_ttl` seconds before that. And the look gave no more than `calls` less what is on record.
+
+**Clocks.** Ages on record are never too high. Each worker knows by its own monotonic clock how long ago it first saw a
+booking, and takes the higher one of that and of the age on record (`Ages`). So it does not matter who sets the
+database's clock. That clock tells only who is absent, when the next routine call is due, and to a worker that has just
+begun how long ago the record was written.
+
+**What it costs.** A full queue gets window / (window + network_jitter + slot) of the limit, 97 %. One call in twenty
+(at least 1) is kept for urgent ones, so routine ones alone get 92 %. More is not needed, since routine calls give way:
+they take nothing while the window is fuller than their part, and they are paced evenly over it, so that an urgent
 crowd that has used up the reserve gets the very next calls to leave the window, and not those of a minute later. Urgent
-calls are not paced: after a quiet minute the whole limit is theirs at once.
+calls are not paced: after a quiet minute the whole limit is theirs at once. The spare permits that workers lease ahead
+for urgent calls are a part of the reserve.
 
-**Clocks.** Only the database's clock counts, and each worker compares it with a monotonic one of its own
-(`steadiness.py`). Where it was set meanwhile, or slots lie in the future, a new era begins: everything on record counts
-as taken just now, once for each worker as it learns of it, since what was booked under a clock that went wrong and was
-set right again has a wrong date only for those who did not look in between. Nobody is early, and the full rate is back
-within a window. What goes unnoticed is a step forward that no running worker has seen both sides of.
-
-**Workers out of sight.** A worker that was not seen for `away` seconds may be going on at its own share, so the others
-leave that share alone until it comes back and tells what it used, or is forgotten, after a window.
+**Absent workers.** A worker that did not look for `away` seconds may be going on at its own share, so the others leave
+that share alone until it is back and reports what it used, or is forgotten, after a window.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
-_SLOTS: Final = 240  # in a window
+_SLOTS: Final = 120  # in a window
+_CLOCK_DRIFT: Final = 0.001  # seconds a second: twice what clocks are slewed by (adjtimex(2): 500 parts in a million)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +47,23 @@ class Limit:
 
     calls: int
     window: float = 60.0
-    usable: float = 1.0  # how long a permit is good for, the way to the database and back included
-    spread: float = 1.0  # between the fastest and the slowest way of a request to the provider
+    permit_ttl: float = 10.0  # how long a permit is good for: a few looks at the ledger, slow ones included
+    network_jitter: float = 1.0  # between the fastest and the slowest way of a request to the provider
 
     @property
     def slot(self) -> float:
-        """How finely time is told apart."""
+        """How finely ages are told apart."""
         return self.window / _SLOTS
 
     @property
-    def lasting(self) -> float:
-        """How long a permit that is leased ahead is good for: a few looks at the ledger, slow ones included."""
-        return max(self.usable, self.window / 6)
-
-    @property
-    def deferred(self) -> int:
-        """For how many slots more than others those leased ahead are taken into account."""
-        return math.ceil((self.lasting - self.usable) / self.slot)
-
-    @property
-    def remembered(self) -> int:
-        """How many slots before its own a lease looks at."""
-        return math.ceil((self.window + self.usable + self.spread) / self.slot)
+    def remembered(self) -> float:
+        """How long a call counts."""
+        return (self.window + self.network_jitter) * (1 + _CLOCK_DRIFT)
 
     @property
     def period(self) -> float:
         """The time in which `calls` permits are given at most."""
-        return (self.remembered + 1) * self.slot
+        return self.remembered + self.slot
 
     @property
     def reserve(self) -> int:
@@ -91,94 +81,124 @@ class Limit:
         return self.window / 30
 
     @property
-    def ahead(self) -> int:
+    def places(self) -> int:
         """How many calls wait in a worker: two seconds' worth, the others stay in the broker."""
         return max(1, round(2 * self.calls / self.window))
 
     @property
     def away(self) -> float:
-        """Without a sign for so long, a worker is on its own, and the others know."""
+        """A worker that did not look for so long goes on at its own share, and the others know."""
         return self.window / 10
+
+
+class Booking(NamedTuple):
+    """Calls that were made, or may yet be made by *worker*. *age* is their lowest, when the record was written."""
+
+    calls: int
+    age: float = 0.0
+    worker: str = ""  # that holds permits for them; empty: the calls were made
+    spare: int = 0  # permits among them that only urgent calls get
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What the database keeps of one credential."""
+    """What the database keeps of one credential. Times are seconds since 1970 by the database's clock."""
 
-    taken: Mapping[int, int] = field(default_factory=dict)  # slot → permits
+    bookings: Mapping[int, Booking] = field(default_factory=dict)  # by number
+    numbered: int = 0  # how many there ever were: no number comes again
     paced: float = 0.0  # when the next routine call is due
-    seen: Mapping[str, float] = field(default_factory=dict)  # worker → when it was here last
-    era: int = 0  # how often the clock was found to have been set
-    ahead: Mapping[int, int] = field(default_factory=dict)  # slot → permits leased before anybody waited for them
+    seen: Mapping[str, float] = field(default_factory=dict)  # worker → when it looked last
+    written: float = 0.0
 
     def dump(self) -> str:
         """As text."""
-        told = {"paced": self.paced, "seen": dict(self.seen), "era": self.era, "ahead": sorted(self.ahead.items())}
-        return json.dumps({"taken": sorted(self.taken.items()), **told})
+        bookings = [(number, *each) for number, each in self.bookings.items()]
+        rest = {"numbered": self.numbered, "paced": self.paced, "seen": dict(self.seen), "written": self.written}
+        return json.dumps({"bookings": bookings, **rest})
 
     @classmethod
     def load(cls, text: str) -> Self:
-        """From text; an empty one is a fresh record."""
-        kept = json.loads(text) if text else {}
-        taken, ahead = dict(kept.get("taken", ())), dict(kept.get("ahead", ()))
-        return cls(taken, kept.get("paced", 0.0), kept.get("seen", {}), kept.get("era", 0), ahead)
+        """From text; an empty one, or one of an earlier release, is a fresh record."""
+        kept = json.loads(text or "{}")
+        if "bookings" not in kept:
+            return cls()
+        return cls({number: Booking(*each) for number, *each in kept.pop("bookings")}, **kept)
+
+
+class Ages:
+    """How old bookings are at least, as one worker knows. *moment* is the time of its monotonic clock."""
+
+    def __init__(self) -> None:
+        self._born: dict[int, float] | None = None  # None: this worker has just begun
+
+    def known(self, record: Record, now: float, moment: float) -> Record:
+        """*record*, loaded at *moment*, which is *now* for the database, with the ages of this moment."""
+        passed = max(0.0, now - record.written) if self._born is None else 0.0
+        born = {number: moment - passed - each.age for number, each in record.bookings.items()}
+        earliest = {number: min(at, (self._born or born).get(number, at)) for number, at in born.items()}
+        aged = {number: each._replace(age=moment - earliest[number]) for number, each in record.bookings.items()}
+        return replace(record, bookings=aged)
+
+    def remember(self, record: Record, moment: float) -> None:
+        """Learn from what was committed: ages are those of *moment*."""
+        self._born = {number: moment - each.age for number, each in record.bookings.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What one worker needs, and what it has to tell."""
+    """What one worker needs, and what it reports."""
 
     worker: str
-    urgent: int = 0
-    routine: int = 0
-    unused: Mapping[int, int] = field(default_factory=dict)  # slot → permits that ran out unused: told once only
-    alone: Iterable[float] = ()  # the ages in seconds of calls made without a permit: told until it is known
-    steady: bool = True  # the database's clock went on evenly since this worker's last look
-    era: int | None = None  # that it was told of then
+    urgent: int = 0  # calls that wait
+    routine: int = 0  # likewise
+    spare: int = 0  # more permits for urgent calls to come
+    held: int = 0  # unused permits for any call
+    held_spare: int = 0  # unused permits for urgent calls alone
+    made: Collection[float] = ()  # ages of the calls made, until a look has confirmed them
     leaves: bool = False
-    ahead: int = 0  # permits that no call waits for yet
-    unused_ahead: Mapping[int, int] = field(default_factory=dict)  # as `unused`
-    kept_ahead: Mapping[int, int] = field(default_factory=dict)  # slot → those that are good, to be booked anew
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """What it gets."""
 
-    slot: int
     permits: int
     workers: int  # that share the limit
     wait: float  # seconds until there may be more; 0 where nothing was refused
-    era: int = 0
-    ahead: int = 0  # permits that are good for longer, in the same slot
-    kept_ahead: int = 0  # that were booked anew, likewise
+    spare: int = 0
 
 
 def lease(limit: Limit, kept: Record, ask: Ask, now: float) -> tuple[Record, Grant]:
-    """What *ask* gets at *now* (the database's clock), and what is to be kept."""
-    slot = math.floor(now / limit.slot)
-    seen = _seen(limit, kept, ask, now)
-    was_set = not ask.steady or any(at > slot for at in kept.taken)
-    era, steady = kept.era + was_set, not was_set and ask.era in {None, kept.era}
-    taken = _taken(limit, kept, replace(ask, steady=steady), now)
-    early, kept_ahead = _taken_ahead(limit, kept, replace(ask, steady=steady), slot)
-    used, budget = taken.total() + early.total(), limit.calls - _left_to_absent(limit, seen, now)
-    urgent = max(0, min(ask.urgent, budget - used))
-    lying = sum(count for at, count in early.items() if at > slot - limit.lasting / limit.slot)
-    reserve = max(0, limit.reserve - lying)  # what is leased ahead is a part of it
+    """What *ask* gets at *now* (the database's clock), and what is to be kept. *kept* has the ages of this moment."""
+    seen, booked = _seen(limit, kept, ask, now), _booked(limit, kept, ask)
+    held = ask.held + ask.held_spare
+    room = limit.calls - share_of_absent(limit, seen, now) - held - sum(each.calls for each in booked.values())
+    urgent = max(0, min(ask.urgent, room))
+    lying = ask.held_spare + sum(each.spare for each in booked.values() if each.age < limit.permit_ttl)
+    due, paced = _paced(limit, kept, now)
+    routine = max(0, min(ask.routine, room - urgent - max(0, limit.reserve - lying), paced))
+    due += routine * limit.pace
+    permits = urgent + routine
+    spare = max(0, min(ask.spare, room - permits))
+    until_due = max(0.0, due - now) if ask.routine and not ask.urgent else 0.0
+    is_refused = permits < ask.urgent + ask.routine
+    wait = _wait(limit, booked, held + permits + spare, until_due) if is_refused else 0.0
+    number = max(kept.numbered, *booked, 0) + 1
+    if not ask.leaves:
+        booked[number] = Booking(held + permits + spare, 0.0, ask.worker, ask.held_spare + spare)
+    return Record(booked, number, due, seen, now), Grant(permits, max(1, len(seen)), wait, spare)
+
+
+def _paced(limit: Limit, kept: Record, now: float) -> tuple[float, int]:
+    """When the next routine call is, or was, due, and how many of them are due by now."""
     due = max(now - limit.burst, kept.paced) if kept.paced <= now + limit.period else now
-    paced = math.floor((now - due) / limit.pace) + 1 if due <= now else 0
-    routine = max(0, min(ask.routine, budget - reserve - used - urgent, paced))
-    permits, due = urgent + routine, due + routine * limit.pace
-    ahead = max(0, min(ask.ahead, budget - used - permits))
-    if permits:
-        taken[slot] += permits
-    if ahead:
-        early[slot] += ahead
-    refused = permits < ask.urgent + ask.routine
-    wait = _wait(limit, taken + early, now, due if ask.routine and not ask.urgent else now) if refused else 0.0
-    record = Record(dict(taken), due, seen, era, dict(early))
-    return record, Grant(slot, permits, max(1, len(seen)), wait, era, ahead, kept_ahead)
+    return due, math.floor((now - due) / limit.pace) + 1 if due <= now else 0
+
+
+def share_of_absent(limit: Limit, seen: Mapping[str, float], now: float) -> int:
+    """How many calls are left to the workers out of sight."""
+    absent = sum(now - at > limit.away for at in seen.values())
+    return math.ceil(limit.calls * absent / max(1, len(seen)))
 
 
 def _seen(limit: Limit, kept: Record, ask: Ask, now: float) -> dict[str, float]:
@@ -186,40 +206,24 @@ def _seen(limit: Limit, kept: Record, ask: Ask, now: float) -> dict[str, float]:
     return seen if ask.leaves else {**seen, ask.worker: now}
 
 
-def _left_to_absent(limit: Limit, seen: Mapping[str, float], now: float) -> int:
-    absent = sum(now - at > limit.away for at in seen.values())
-    return math.ceil(limit.calls * absent / max(1, len(seen)))
+def _booked(limit: Limit, kept: Record, ask: Ask) -> dict[int, Booking]:
+    """What counts: the calls that *ask* reports take the place of what its worker held."""
+    made: defaultdict[int, list[float]] = defaultdict(list)
+    for age in ask.made:
+        made[int(age / limit.slot)].append(age)
+    reported = (Booking(len(ages), min(ages)) for ages in made.values())
+    booked = {number: each for number, each in kept.bookings.items() if each.worker != ask.worker}
+    booked |= dict(enumerate(reported, kept.numbered + 1))
+    return {number: each for number, each in booked.items() if each.calls and each.age < _counted(limit, each)}
 
 
-def _taken(limit: Limit, kept: Record, ask: Ask, now: float) -> Counter[int]:
-    """What counts at *now*, slot by slot."""
-    slot = math.floor(now / limit.slot)
-    taken = Counter(kept.taken)
-    taken = _less(taken, ask.unused) if ask.steady else Counter({slot: min(limit.calls, taken.total())})
-    taken.update(math.floor((now - age) / limit.slot) for age in ask.alone)
-    return Counter({at: count for at, count in taken.items() if at >= slot - limit.remembered and count})
+def _counted(limit: Limit, booking: Booking) -> float:
+    """For how many seconds."""
+    return limit.remembered + (limit.permit_ttl if booking.worker else 0.0)
 
 
-def _taken_ahead(limit: Limit, kept: Record, ask: Ask, slot: int) -> tuple[Counter[int], int]:
-    """What counts of the permits leased ahead, and how many of them are booked anew."""
-    early = Counter(kept.ahead)
-    if not ask.steady:
-        return Counter({slot: min(limit.calls, early.total())} if early else {}), 0
-    early = _less(early, ask.unused_ahead)
-    moved = sum(min(early[at], count) for at, count in ask.kept_ahead.items())
-    early = _less(early, ask.kept_ahead)
-    early[slot] += moved
-    oldest = slot - limit.remembered - limit.deferred
-    return Counter({at: count for at, count in early.items() if at >= oldest and count}), moved
-
-
-def _less(taken: Counter[int], given_back: Mapping[int, int]) -> Counter[int]:
-    return Counter({at: count - min(count, given_back.get(at, 0)) for at, count in taken.items()})
-
-
-def _wait(limit: Limit, taken: Mapping[int, int], now: float, due: float) -> float:
-    """Until the oldest slot leaves the window, or the next routine call is due: whichever is later."""
-    oldest = min(taken, default=math.floor(now / limit.slot) - limit.remembered)
-    full = sum(taken.values()) >= limit.calls - limit.reserve
-    leaves = (oldest + limit.remembered + 1) * limit.slot if full else now
-    return max(0.0, leaves - now, due - now)
+def _wait(limit: Limit, booked: Mapping[int, Booking], held: int, until_due: float) -> float:
+    """Until the oldest call leaves the window, or the next routine call is due: whichever is later."""
+    is_full = held + sum(each.calls for each in booked.values()) >= limit.calls - limit.reserve
+    oldest = max((each.age for each in booked.values() if not each.worker), default=0.0)
+    return max(until_due, limit.remembered - oldest if is_full else 0.0)
