@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +22,10 @@ class Held:
     reason: str
     delay: int  # whole seconds until it is looked at again
     tried: bool = False  # it was made, and found the provider, or our own credential, at fault
+
+
+came_before: Final[ContextVar[bool]] = ContextVar("came_before", default=False)
+"""Whether the broker delivered the message at hand once before: whoever had it may have done its work."""
 
 
 class GivenBack(Exception):  # noqa: N818 - the name says what becomes of the call

@@ -19,6 +19,8 @@ from worker.engine.steps import RuntimeStep
 from worker.engine.task import SettledTask
 
 if TYPE_CHECKING:
+    from tasks.records import DeadLetter
+    from worker.calls.holds.policy import Guard
     from worker.settings import Settings
 
 
@@ -32,7 +34,7 @@ def create_app(settings: Settings) -> Celery:
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
     bulkheads = queues.bulkheads(Prefetch(settings.worker, settings.providers).of_queue)
-    app.amqp.Consumer = valved(bulkheads, lambda: host.runtime.holds)
+    app.amqp.Consumer = valved(bulkheads, lambda: host.holds)
     signals.worker_ready.connect(process.mark_ready)
     revocations.register(app, SettledTask, lambda: host.runtime)
     return app
@@ -89,11 +91,18 @@ class _RuntimeHost:
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
 
+    @property
+    def holds(self) -> Guard:
+        return self.runtime.holds
+
+    async def dead_letter_message(self, letter: DeadLetter) -> None:
+        await self.runtime.dead_letter_message(letter)
+
     def start(self) -> None:
         self.loop.run(self.runtime.open())
 
-    def give_back(self) -> None:
-        self.loop.soon(self.runtime.give_back)
+    def cancel_pending(self) -> None:
+        self.loop.soon(self.runtime.cancel_pending)
 
     def stop(self) -> None:
         self.loop.run(self.runtime.close())

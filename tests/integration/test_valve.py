@@ -1,5 +1,7 @@
 """The valve on a real channel: what it says to the broker, and when."""
 
+from collections.abc import Callable
+
 from kombu import Connection
 from provider_calls import session_call
 
@@ -19,6 +21,7 @@ class Holds:
     """What the valve asks, as told."""
 
     shut = probed = False
+    on_opened: Callable[[], object]
 
     def shuts(self, _provider: str) -> bool:
         """Whether no call may go."""

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from tasks.call import Attempt, Lane, Operation, ProviderCall
 from tasks.doubt import DIED, NEARLY, PEOPLE, WINDOW, Answer, are_doubtful, between_proofs, explained
 from tasks.outcome import Reason, Settled, State
+from tasks.runtime import came_before
 from worker.calls.doubt import Doubts
-from worker.engine.task import SettledTask, came_before
+from worker.engine.task import SettledTask
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 DEAD = Settled(State.ALREADY_REVOKED, "401 bad.credentials", {"status": "401"})
@@ -126,7 +127,7 @@ async def test_a_task_knows_whether_its_message_came_before(delivery_info: dict[
     app = Celery("test")
 
     async def body() -> bool:
-        return came_before()
+        return came_before.get()
 
     task = app.task(body, base=SettledTask, name="look")
     task.push_request(delivery_info=delivery_info)

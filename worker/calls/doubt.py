@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tasks.doubt import DIED, KNOWS_LIVING, PEOPLE, WINDOW, Answer, are_doubtful, explained
 from tasks.outcome import Settled, State
-from worker.engine.task import came_before
+from tasks.runtime import came_before
 
 if TYPE_CHECKING:
     from tasks.call import ProviderCall
@@ -29,7 +29,7 @@ class Doubts:
 
         Returns *outcome*, which tells why a token was dead already where that is known.
         """
-        outcome = explained(call, outcome, now, came_before=came_before())
+        outcome = explained(call, outcome, now, came_before=came_before.get())
         if outcome.state in KNOWS_LIVING:
             self._answers.pop(call.provider, None)
             self._told.discard(call.provider)

@@ -95,8 +95,8 @@ class WorkerRuntime:
         """Close what was opened, the last first."""
         await self._resources.aclose()
 
-    def give_back(self) -> None:
-        """Let no call wait any more, for its turn or for a queue that is full: the worker stops."""
+    def cancel_pending(self) -> None:
+        """Let no call wait any more, for a permit or for a queue that is full: the worker stops."""
         self._limits.stop()
         self._publisher.stop()
 
@@ -177,7 +177,7 @@ class WorkerRuntime:
         told = messages.dead_letter(self._voucher.letters.sign(letter))
         await self._publisher.publish(told, *_alone(call), of=call)
 
-    async def bury(self, letter: DeadLetter) -> None:
+    async def dead_letter_message(self, letter: DeadLetter) -> None:
         """Publish *letter* of what is no call; returns once the broker confirmed it, else raises `PublishError`."""
         await self._publisher.publish(messages.dead_letter(letter))
 

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from amqp.exceptions import AMQPError
 from celery.exceptions import CPendingDeprecationWarning
@@ -24,13 +24,26 @@ from worker.broker.messages import unreadable_letter
 from worker.broker.publisher import PublishError
 from worker.engine.loop import EventLoop
 from worker.engine.message_check import Fault, TaskEnvelope
-from worker.engine.pausing import PULSE
+from worker.engine.pausing import PULSE, Holds
 from worker.engine.stop_signals import StopSignals
 from worker.engine.task import PAUSE_BEFORE_REQUEUE, SettledTask
 
 logger = logging.getLogger(__name__)
 
 PAUSE_AFTER_REFUSAL: Final = 5.0  # seconds: a broker that refuses us must not be asked in a busy loop
+
+
+class Host(Protocol):
+    """What the consumer needs of the process that it runs in."""
+
+    loop: EventLoop
+    holds: Holds
+
+    async def dead_letter_message(self, letter: DeadLetter) -> None:
+        """Publish *letter*; returns once the broker confirmed it, else raises `PublishError`."""
+
+    def stop(self) -> None:
+        """Close what the tasks used, and the loop."""
 
 
 class TaskConsumer(Consumer):
@@ -44,9 +57,13 @@ class TaskConsumer(Consumer):
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
     @property
+    def _host(self) -> Host:
+        host: Host = self.app.runtime_host
+        return host
+
+    @property
     def _loop(self) -> EventLoop:
-        loop: EventLoop = self.app.runtime_host.loop
-        return loop
+        return self._host.loop
 
     class Blueprint(Consumer.Blueprint):
         """The steps of a consumer that only consumes; the delay queues are declared with the rest of the topology."""
@@ -92,7 +109,7 @@ class TaskConsumer(Consumer):
         adjust = self.task_consumer.adjust
         hub.call_repeatedly(PULSE, adjust)
         hub.call_repeatedly(PULSE, self.reachability.look)
-        self.app.runtime_host.runtime.holds.on_opened = lambda: hub.call_soon(adjust)
+        self._host.holds.on_opened = lambda: hub.call_soon(adjust)
 
     def _handle_signals(self, hub: Any) -> None:
         self.stop_signals.run()
@@ -105,7 +122,7 @@ class TaskConsumer(Consumer):
         if self.connection:
             broker.let_acks_arrive(self.connection)
         super().shutdown()
-        self.app.runtime_host.stop()
+        self._host.stop()
 
     def ensure_connected(self, conn: Any) -> Any:
         """The connection, once there is one: waits without end for a broker that is away; the calls in flight go on."""
@@ -155,7 +172,7 @@ class TaskConsumer(Consumer):
         """Publish the dead letter, and acknowledge the message once it is confirmed."""
         settle = message.ack_log_error
         try:
-            await self.app.runtime_host.runtime.bury(letter)
+            await self._host.dead_letter_message(letter)
         except PublishError as error:
             logger.warning("task.not_settled", extra={"dead_letter_id": letter.dead_letter_id, "error": str(error)})
             await asyncio.sleep(PAUSE_BEFORE_REQUEUE)

@@ -23,6 +23,8 @@ CANDIDATES: Final = 10  # messages taken for one probe: of another source than t
 class Holds(Protocol):
     """What the valve asks, from the consumer's thread."""
 
+    on_opened: Callable[[], object]  # is called on the event loop, whenever this process opens a hold
+
     def shuts(self, provider: str) -> bool:
         """Whether no call to *provider* may go."""
 

@@ -40,8 +40,8 @@ class RuntimeStep(bootsteps.StartStopStep):
         worker.app.runtime_host.start()
 
     def close(self, worker: Any) -> None:
-        """Let no call wait any more for its turn; called before anything is stopped."""
-        worker.app.runtime_host.give_back()
+        """Let no call wait any more for a permit; called before anything is stopped."""
+        worker.app.runtime_host.cancel_pending()
 
 
 class TopologyStep(bootsteps.StartStopStep):

@@ -15,7 +15,7 @@ from celery.worker.request import Request
 from pydantic import TypeAdapter
 
 from tasks.outcome import State
-from tasks.runtime import GivenBack
+from tasks.runtime import GivenBack, came_before
 from worker.broker.publisher import PublishError
 
 logger = logging.getLogger(__name__)
@@ -23,12 +23,6 @@ logger = logging.getLogger(__name__)
 PAUSE_BEFORE_REQUEUE: Final = 2.0  # seconds: a broker that takes nothing must not be asked in a busy loop
 
 _owner: ContextVar[object] = ContextVar("owner")
-_came_before: ContextVar[bool] = ContextVar("came_before", default=False)
-
-
-def came_before() -> bool:
-    """Whether the broker delivered the message at hand once before: whoever had it may have done its work."""
-    return _came_before.get()
 
 
 def own_context(owner: object) -> None:
@@ -55,7 +49,7 @@ class SettledTask(Task):
 
     async def settled(self, *args: Any, **kwargs: Any) -> State | None:
         """Run the body. A message whose fate the broker did not confirm goes back to its queue, unacknowledged."""
-        _came_before.set(bool((self.request.delivery_info or {}).get("redelivered")))
+        came_before.set(bool((self.request.delivery_info or {}).get("redelivered")))
         try:
             state: State | None = await self.run(*args, **kwargs)
         except PublishError as error:
