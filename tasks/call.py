@@ -19,6 +19,8 @@ MAX_COVERED: Final = 16  # as many sessions as an event may list
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
+Operation = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
+"""A provider's operation, declared by its kind; also the name of its Celery task, e.g. `genesys.delete_token`."""
 Target = tuple[str, str, str]  # provider instance, "user" or "token", which one
 
 
@@ -27,15 +29,6 @@ class Lane(StrEnum):
 
     URGENT = "urgent"
     ROUTINE = "routine"
-
-
-class Operation(StrEnum):
-    """A provider's operation, which is also the name of its Celery task."""
-
-    GENESYS_DELETE_TOKEN = "genesys.delete_token"  # noqa: S105 - an operation's name
-    GENESYS_DELETE_TOKENS_ME = "genesys.delete_tokens_me"
-    FINBOURNE_INVALIDATE_TOKEN = "finbourne.invalidate_token"  # noqa: S105 - an operation's name
-    WIBMO_INVALIDATE_TOKEN = "wibmo.invalidate_token"  # noqa: S105 - an operation's name
 
 
 class Attempt(BaseModel):

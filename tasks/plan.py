@@ -128,13 +128,13 @@ class _Planner:
     def _user_at(self, instance: Instance, data: UserData, *, named: bool) -> Iterator[Step]:
         sessions = tuple(session for session in data.sessions if session.provider == instance.name)
         user_id = self._user_id(instance, data)
-        operation = instance.kind.user_operation
-        if operation and user_id and instance.kind.valid_user_id(user_id):
-            call = self._call(instance, operation, user_id, user_id=user_id)
+        plan = instance.kind.user
+        if plan and user_id and plan.is_user_id(user_id):
+            call = self._call(instance, plan.operation, user_id, user_id=user_id)
             yield call.model_copy(update={"covers": self._covered(instance, sessions)})
             return
         yield from self.sessions(sessions)
-        if (operation and user_id) or (named and not sessions):
+        if (plan and user_id) or (named and not sessions):
             yield RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
         elif not sessions:
             yield self._without_session(instance)
@@ -148,16 +148,16 @@ class _Planner:
         return subs[0] if len(set(subs)) == 1 else None
 
     def _session_call(self, instance: Instance, session: Session) -> Step:
-        operation = instance.kind.session_operation
-        credential = _credential(session)
-        if instance.kind.session_credential not in credential:
+        plan, credential = instance.kind.session, _credential(session)
+        if plan is None or plan.credential not in credential:
             return RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
-        return self._call(instance, operation, _unit_of(session), session, **credential)
+        return self._call(instance, plan.operation, _unit_of(session), session, **credential)
 
     def _covered(self, instance: Instance, sessions: tuple[Session, ...]) -> tuple[ProviderCall, ...]:
         """Dead with the user's other tokens, also where a session's own credential is of no use at the provider."""
-        operation = instance.kind.session_operation
-        calls = (self._call(instance, operation, _unit_of(each), each, **_credential(each)) for each in sessions)
+        if (plan := instance.kind.session) is None:
+            return ()
+        calls = (self._call(instance, plan.operation, _unit_of(each), each, **_credential(each)) for each in sessions)
         return tuple({call.call_id: call for call in calls}.values())
 
     def _call(  # noqa: PLR0913 - a call is made of this much

@@ -15,6 +15,7 @@ from tasks.call import Attempt, Operation, ProviderCall
 from tasks.events import EVENT_TYPES
 from tasks.instants import before, expiry_of
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
+from tasks.providers import operations
 from tasks.runtime import Held, Runtime
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient 
 
 def register(app: Celery, base: type[Task], runtime: Callable[[], Runtime]) -> None:
     """Register every task on *app*, each on *base*, which knows how to await a coroutine and what *takes* is for."""
-    for operation in Operation:
-        app.task(_revocation(runtime), name=operation.value, base=base, takes=call_for(operation))
+    for operation in operations():
+        app.task(_revocation(runtime), name=operation, base=base, takes=call_for(operation))
     for door in EVENT_TYPES:
         app.task(_door(runtime), name=door, base=base, takes=TypeAdapter(dict[str, Any]))
 
@@ -78,7 +79,7 @@ def call_for(operation: Operation) -> TypeAdapter[ProviderCall]:
     """What the task of *operation* takes: a call for it, and for no other."""
 
     def same(call: ProviderCall) -> ProviderCall:
-        if call.operation is not operation:
+        if call.operation != operation:
             raise ValueError("a call for another task")
         return call
 

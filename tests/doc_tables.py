@@ -17,13 +17,13 @@ from typing import Any, Final, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from tasks.providers import ProviderSettings
+from tasks.providers import KINDS
 from tasks.providers.provider import CommonSettings
 from worker.settings import Settings
 from worker.settings.sources import SourceSettings
 
 ROOT: Final = Path(__file__).parents[1]
-EVERY_KIND: Final = frozenset({*CommonSettings.model_fields, "kind"})  # these have a table and a sentence of their own
+EVERY_KIND: Final = frozenset(CommonSettings.model_fields)  # these have a table and a sentence of their own
 FIGURES: Final = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}  # digits
 
 HOUR: Final = 3600.0  # seconds
@@ -57,11 +57,11 @@ def rows_of(text: str) -> list[list[str]]:
 
 def settings_tables() -> dict[str, list[Row]]:
     """Every table of settings: the first column's name, and its rows in the order of the model."""
-    kinds = get_args(get_args(ProviderSettings)[0])
+    kinds = [kind.settings for kind in KINDS.values()]
     return {
         "every process": _settings(Settings, {"providers", "sources"}),
         "`sources.<name>.`": _settings(SourceSettings),
-        "`providers.<name>.` of every kind": _settings(CommonSettings),
+        "`providers.<name>.` of every kind": _settings(CommonSettings, {"kind"}),
         **{f"`providers.<name>.` of kind {_kind(model)}": _settings(model, EVERY_KIND) for model in kinds},
     }
 

@@ -10,14 +10,15 @@ from tasks.providers import KINDS
 
 def session_call(event_id: str, provider: str = "finbourne", **members: Any) -> ProviderCall:
     """A routine call for a session at *provider*, whose name begins with its kind; *members* say what is different."""
-    now = datetime.now(UTC)
+    now, plan = datetime.now(UTC), KINDS[provider.partition("-")[0]].session
+    assert plan is not None
     usual = {
         "call_id": str(uuid.uuid4()),
         "source": "urn:test",
         "event_type": "session.ended",
         "occurred_at": now,
         "deadline": now + timedelta(hours=1),
-        "operation": KINDS[provider.partition("-")[0]].session_operation,
+        "operation": plan.operation,
         "lane": Lane.ROUTINE,
         "subject": "a***@example.com",
     }

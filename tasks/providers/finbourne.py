@@ -7,29 +7,21 @@ from typing import Final, Literal, Self
 import aiohttp
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from tasks.call import Operation, ProviderCall
+from tasks.call import ProviderCall
 from tasks.outcome import Outcome, Transient
 from tasks.providers import challenge, contradictions
 from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.http import Edge
-from tasks.providers.provider import MASK, BaseUrl, CommonSettings, Kind, Request, endpoint, open_sealed
-from tasks.sealing import Opener
+from tasks.providers.provider import MASK, BaseUrl, CommonSettings, Kind, Request, SessionPlan, endpoint, open_sealed
+from tasks.sealing import Unsealer
 
 # The vendor documents 204 and "error" (www.lusid.com/identity/swagger, InvalidateToken). A 401 is looked into first.
 _UNAUTHORIZED: Final = 401
 TOKENS: Final = status_table({_UNAUTHORIZED: Verdict.DOUBTED, 409: Verdict.RETRY}, success={204})
 
+INVALIDATE_TOKEN: Final = "finbourne.invalidate_token"  # noqa: S105 - an operation's name
 _DOMAIN: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _APPLICATION: Final = re.compile(r"[!-~]{1,128}")
-
-KIND: Final = Kind(
-    name="finbourne",
-    session_operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
-    session_credential="jwe",
-    user_operation=None,
-    valid_user_id=lambda _: False,
-    worker_operations=frozenset(),
-)
 
 
 class FinbourneSettings(CommonSettings):
@@ -61,29 +53,31 @@ class FinbourneSettings(CommonSettings):
         return self
 
     @property
-    def identity(self) -> str:
+    def api(self) -> str:
         """The base URL of the identity API."""
         return self.base_url or f"https://{self.domain}.lusid.com/identity"
 
     @property
     def account(self) -> tuple[str, ...]:
         """The domain: calls carry their users' tokens and none of ours."""
-        return (self.identity,)
+        return (self.api,)
 
 
 class Finbourne:
     """One LUSID domain's identity API."""
 
-    def __init__(self, name: str, settings: FinbourneSettings, session: aiohttp.ClientSession, opener: Opener) -> None:
+    def __init__(
+        self, name: str, settings: FinbourneSettings, session: aiohttp.ClientSession, unsealer: Unsealer
+    ) -> None:
         self.name = name
         self._settings = settings
-        self._opener = opener
+        self._unsealer = unsealer
         self._edge = Edge(session, settings.timeout)
 
     async def execute(self, call: ProviderCall) -> Outcome:
         """Make *call* once. Raises ValueError for an operation of another kind."""
         _require(call)
-        token = open_sealed(self._opener, call, self.name)
+        token = open_sealed(self._unsealer, call, self.name)
         if not isinstance(token, SecretStr):
             return token
         answer = await self._edge.send(self._delete_tokens(token), self._edge.deadline())
@@ -96,7 +90,7 @@ class Finbourne:
 
     async def check(self) -> Outcome:
         """Whether the provider can be reached: there is no credential of ours to be refused."""
-        request = Request("HEAD", endpoint(self._settings.identity), {"Accept": "application/json"})
+        request = Request("HEAD", endpoint(self._settings.api), {"Accept": "application/json"})
         answer = await self._edge.send(request, self._edge.deadline())
         return answer if isinstance(answer, Transient) else answer.reachable()
 
@@ -107,7 +101,7 @@ class Finbourne:
             "Authorization": f"Bearer {bearer.get_secret_value()}",
             **({"X-LUSID-Application": application} if application else {}),
         }
-        return Request("DELETE", endpoint(self._settings.identity, "api", "tokens"), headers, None, (bearer,))
+        return Request("DELETE", endpoint(self._settings.api, "api", "tokens"), headers, None, (bearer,))
 
 
 def meaning(answer: Answer) -> Outcome:
@@ -140,5 +134,8 @@ def _is_problem(members: Mapping[str, object]) -> bool:
 
 
 def _require(call: ProviderCall) -> None:
-    if call.operation is not Operation.FINBOURNE_INVALIDATE_TOKEN:
+    if call.operation != INVALIDATE_TOKEN:
         raise ValueError(f"{call.operation} is no operation of Finbourne")
+
+
+KIND: Final = Kind("finbourne", FinbourneSettings, Finbourne, session=SessionPlan(INVALIDATE_TOKEN, "jwe"))

@@ -5,16 +5,17 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal, Protocol
 from urllib.parse import SplitResult, quote, urlsplit
 
+import aiohttp
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from yarl import URL
 
 from tasks.call import Operation, ProviderCall
 from tasks.hosts import is_host, is_loopback
 from tasks.outcome import Outcome, Permanent, Reason, Transient
-from tasks.sealing import Opener, SealError, UnknownKeyError, kid_of
+from tasks.sealing import SealError, UnknownKeyError, Unsealer, kid_of
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 MASK: Final = SecretStr("•••")  # stands in a preview where the secret stands in the request
@@ -62,25 +63,21 @@ class Provider(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What planning must know of a kind of provider."""
+class SessionPlan:
+    """How a kind of provider revokes one session."""
 
-    name: str
-    session_operation: Operation
-    session_credential: Literal["jwe", "token_reference_id"]
-    user_operation: Operation | None
-    valid_user_id: Callable[[str], bool]
-    worker_operations: frozenset[Operation]  # those made with the worker's own credential
-    documented_limit: int | None = None  # requests in 60 s with one credential, as the vendor says
+    operation: Operation
+    credential: Literal["jwe", "token_reference_id"]  # what an event must bring for it
+    own_credential: bool = False  # the call is made with the worker's credential: a 401 is about that
 
-    @property
-    def limited_operations(self) -> frozenset[Operation]:
-        """Those that count against the limit of our credential; where a kind has none, all that it has."""
-        return self.worker_operations or frozenset({self.session_operation})
 
-    def uses_worker_credential(self, operation: Operation) -> bool:
-        """Whether a 401 for *operation* is about our own credential rather than about the user's token."""
-        return operation in self.worker_operations
+@dataclass(frozen=True, slots=True)
+class UserPlan:
+    """How a kind of provider revokes every token of a user."""
+
+    operation: Operation
+    is_user_id: Callable[[str], bool]
+    own_credential: bool = True
 
 
 class ProviderModel(BaseModel):
@@ -92,6 +89,7 @@ class ProviderModel(BaseModel):
 class CommonSettings(ProviderModel):
     """What every provider instance is configured with."""
 
+    kind: str
     timeout: float = Field(10.0, ge=0.05, le=120, description="Seconds for one whole call, logins and body included")
     subject_issuer: str | None = Field(None, description="The issuer whose `sub` is this provider's user id, if any")
     rate_limit: int | None = Field(
@@ -105,8 +103,45 @@ class CommonSettings(ProviderModel):
 
     @property
     @abstractmethod
+    def api(self) -> str:
+        """The base URL of the API that revokes."""
+
+    @property
+    @abstractmethod
     def account(self) -> tuple[str, ...]:
         """What the provider tells callers apart by; it may hold a secret. Instances with the same share a limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of provider: its settings, how an instance is made of them, and what it can do for whom."""
+
+    name: str
+    settings: type[CommonSettings]
+    make: Callable[[str, Any, aiohttp.ClientSession, Unsealer], Provider]  # of a name and the kind's own settings
+    session: SessionPlan | None = None
+    user: UserPlan | None = None
+    documented_limit: int | None = None  # requests in 60 s with one credential, as the vendor says
+
+    @property
+    def plans(self) -> tuple[SessionPlan | UserPlan, ...]:
+        """What it can do: for a session, for a user, or for both."""
+        return tuple(plan for plan in (self.session, self.user) if plan)
+
+    @property
+    def limited_operations(self) -> frozenset[Operation]:
+        """The operations that count against the limit of our credential: all, where none is made with it."""
+        own = [plan for plan in self.plans if plan.own_credential]
+        return frozenset(plan.operation for plan in own or self.plans)
+
+    @property
+    def limits_sessions(self) -> bool:
+        """Whether the calls for single sessions count against that limit."""
+        return self.session is not None and self.session.operation in self.limited_operations
+
+    def uses_own_credential(self, operation: Operation) -> bool:
+        """Whether a 401 for *operation* is about our own credential rather than about the user's token."""
+        return any(plan.operation == operation and plan.own_credential for plan in self.plans)
 
 
 def _base_url(value: str) -> str:
@@ -172,7 +207,7 @@ def _path_of(base_url: str) -> str:
     return URL(base_url, encoded=True).raw_path.rstrip("/")
 
 
-def open_sealed(opener: Opener, call: ProviderCall, audience: str) -> SecretStr | Permanent | Transient:
+def open_sealed(unsealer: Unsealer, call: ProviderCall, audience: str) -> SecretStr | Permanent | Transient:
     """Return the bearer token of *call*, sealed for *audience*; call it in the frame that makes the HTTP call.
 
     `crypto.seal` where it cannot be opened or is no bearer token (RFC 6750 section 2.1: it goes into a header). A key
@@ -181,7 +216,7 @@ def open_sealed(opener: Opener, call: ProviderCall, audience: str) -> SecretStr 
     if call.jwe is None:
         return Permanent(Reason.ROUTE_UNRESOLVABLE, {"missing": "jwe"})
     try:
-        token = opener.open(call.jwe, audience)
+        token = unsealer.open(call.jwe, audience)
     except SealError as error:
         problem = _told(error.problem, call.jwe)
         may_come = isinstance(error, UnknownKeyError) and call.attempt < KEY_TRIES

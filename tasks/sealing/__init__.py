@@ -2,17 +2,17 @@
 
 from tasks.sealing.jwe import ENCRYPTION, is_canonical_compact, kid_of, named_kids, seal
 from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, SealProblem, UnknownKeyError, generate_key, save_key
-from tasks.sealing.ring import KeyRing, Opener, load_keys
+from tasks.sealing.ring import KeyRing, Unsealer, load_keys
 
 __all__ = [
     "ALGORITHMS",
     "ENCRYPTION",
     "KeyRing",
-    "Opener",
     "SealError",
     "SealProblem",
     "SealingKey",
     "UnknownKeyError",
+    "Unsealer",
     "generate_key",
     "is_canonical_compact",
     "kid_of",

@@ -21,7 +21,7 @@ from tasks.sealing.keys import (
 )
 
 
-class Opener(Protocol):
+class Unsealer(Protocol):
     """What a provider call needs to use a sealed credential."""
 
     def open(self, jwe: str, audience: str) -> SecretStr:

@@ -12,14 +12,15 @@ from provider_calls import session_call
 from servers import Daemon, Processes, RabbitNode, wait_until
 from system import System, digest
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Lane, ProviderCall
+from tasks.providers import finbourne, genesys
 from tasks.sealing import seal
 from worker.broker import messages
 
 CALLS = 1500
 IN_FLIGHT = 250  # of each provider
 URGENT = 10  # two seconds' worth of Genesys' rate limit, which bounds that lane
-OPERATIONS = {"finbourne": Operation.FINBOURNE_INVALIDATE_TOKEN, "genesys": Operation.GENESYS_DELETE_TOKENS_ME}
+OPERATIONS = {"finbourne": finbourne.INVALIDATE_TOKEN, "genesys": genesys.DELETE_TOKENS_ME}
 
 
 def calls(system: System, count: int, *providers: str, lane: Lane = Lane.ROUTINE) -> list[ProviderCall]:

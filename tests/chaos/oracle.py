@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chaos.load import Unit
-from tasks.call import Operation
 from tasks.outcome import State
+from tasks.providers import operations
 from worker.ledger import CallRow
 
-OPERATIONS: Final = frozenset(Operation)
+OPERATIONS: Final = frozenset(operations())
 # Parts of an event that need no call, hence no unit; and refusals that were replayed: what came of it has its own row.
 NO_CALL: Final = (State.COVERED, State.NO_SESSION_KNOWN, State.REPLAYED)
 

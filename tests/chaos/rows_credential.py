@@ -17,13 +17,13 @@ from chaos.rows_provider import UNLIMITED, burned
 from chaos.rows_worker import ON_RABBITMQ
 from chaos.said import HOLD, attempts, holds
 from chaos.scene import Scene
-from tasks.call import Operation
 from tasks.outcome import State
+from tasks.providers import genesys
 from worker.calls.holds import store
 from worker.sandbox import SandboxConfig
 
 HANDFUL: Final = 5
-OURS: Final[str] = Operation.GENESYS_DELETE_TOKEN  # made with the worker's own credential
+OURS: Final[str] = genesys.DELETE_TOKEN  # made with the worker's own credential
 QUICK: Final = {"hold": {"first": 1, "cap": 2}}
 LOGGED_OUT: Final = "the user had logged out before: ours finds a dead token, and says so"
 

@@ -13,9 +13,9 @@ from inlet import Inlet
 from kombu.message import Message
 from provider_calls import session_call
 
-from tasks.call import Lane, Operation
+from tasks.call import Lane
 from tasks.plan import Catalogue, Instance
-from tasks.providers import KINDS
+from tasks.providers import KINDS, operations
 from tasks.revocations import call_for
 from tasks.sealing import KeyRing, SealError, generate_key, seal
 from tasks.subject_index import SubjectIndex
@@ -74,7 +74,7 @@ def _content_type(kind: str) -> dict[str, str]:
 
 
 _CALL = messages.call(session_call("e1", jwe="a.b.c.d.e"))
-_ENVELOPE = TaskEnvelope({operation.value: call_for(operation) for operation in Operation})
+_ENVELOPE = TaskEnvelope({each: call_for(each) for each in operations()})
 
 
 def _tell_task(parts: Parts) -> object:

@@ -124,7 +124,7 @@ async def _exchanged(raw: bytes) -> object:
         return got
 
 
-_SETTINGS: TypeAdapter[Any] = TypeAdapter(ProviderSettings, config=ConfigDict(hide_input_in_errors=True))
+_SETTINGS: TypeAdapter[Any] = TypeAdapter(ProviderSettings | None, config=ConfigDict(hide_input_in_errors=True))
 _CIPHER = {"scheme": "aes-cbc", "key_encoding": "raw", "iv": "fixed"} | dict.fromkeys(
     ("key", "fixed_iv", "mac_key"), SECRET
 )

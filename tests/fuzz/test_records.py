@@ -14,8 +14,8 @@ from kombu.message import Message
 from provider_calls import session_call
 from sqlalchemy import ColumnElement, literal, select
 
-from tasks.call import Operation
 from tasks.outcome import State
+from tasks.providers import genesys
 from tasks.records import (
     CallOutcome,
     DeadLetter,
@@ -34,7 +34,7 @@ from worker.recorder import Record, Recorder, read
 MAC = ProvenanceMac(b"subject-key-of-a-fuzz-test")
 CALL: Final = session_call("e1", jwe="a.b.c.d.e")
 OUTCOME: Final = outcome_of_call(CALL, State.RETRYING, CALL.occurred_at, 1, reason="http.5xx", detail={"a": "b"})
-UNIT = PlannedUnit(call_id="c", provider="x", operation=Operation.GENESYS_DELETE_TOKEN, state=State.PLANNED)
+UNIT = PlannedUnit(call_id="c", provider="x", operation=genesys.DELETE_TOKEN, state=State.PLANNED)
 PLANNED = EventPlanned(
     **OUTCOME.model_dump(include={"source", "event_id", "event_type", "occurred_at", "subject", "subject_keys"}),
     received_at=OUTCOME.at,

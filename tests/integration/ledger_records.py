@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tasks import records
-from tasks.call import Attempt, Lane, Operation, ProviderCall, call_id
+from tasks.call import Attempt, Lane, ProviderCall, call_id
 from tasks.outcome import State
+from tasks.providers import genesys
 from tasks.records import CallOutcome, DeadLetter, EventPlanned, PlannedUnit
 from worker.ledger import AuditEntry
 
 START = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
-TOKEN = Operation.GENESYS_DELETE_TOKEN
+TOKEN = genesys.DELETE_TOKEN
 
 
 def after(seconds: float) -> datetime:

@@ -14,9 +14,10 @@ from kombu.message import Message as Delivered
 from servers import wait_until
 
 from tasks import records
-from tasks.call import Attempt, Lane, Operation, ProviderCall
+from tasks.call import Attempt, Lane, ProviderCall
 from tasks.outcome import State
 from tasks.plan import Catalogue
+from tasks.providers import finbourne
 from tasks.records import CallOutcome, DeadLetter
 from tasks.subject_index import SubjectIndex
 from worker import broker
@@ -67,7 +68,7 @@ def dead_call(**changed: Any) -> DeadLetter:
         "occurred_at": now - timedelta(minutes=1),
         "deadline": now + timedelta(hours=1),
         "provider": "finbourne",
-        "operation": Operation.FINBOURNE_INVALIDATE_TOKEN,
+        "operation": finbourne.INVALIDATE_TOKEN,
         "lane": Lane.ROUTINE,
         "subject": "al…@example.com",
         "subject_keys": ("key-of-alice",),

@@ -8,7 +8,7 @@ import pytest
 from cli_installation import Installation
 from provider_calls import session_call
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Lane, ProviderCall
 from tasks.outcome import Outcome, Permanent, Reason, Settled, State
 from tasks.runtime import Held
 from tasks.sealing import generate_key, save_key
@@ -67,7 +67,7 @@ def runtime(installation: Installation, provider: Provider, monkeypatch: pytest.
 def disabled(call_id: str, **members: Any) -> ProviderCall:
     """A call for the one user, planned a second ago."""
     earlier = datetime.now(UTC) - timedelta(seconds=1)
-    usual = {"operation": Operation.GENESYS_DELETE_TOKEN, "lane": Lane.URGENT, "user_id": "u-1"}
+    usual = {"operation": "genesys.delete_token", "lane": Lane.URGENT, "user_id": "u-1"}
     times = {"occurred_at": earlier, "planned_at": earlier}
     return session_call(call_id, "genesys", **{"call_id": call_id, **usual, **times, **members})
 

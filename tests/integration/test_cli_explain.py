@@ -7,9 +7,9 @@ import pytest
 from cli_installation import Installation
 from replay_desk import dead_call, dead_unit, told
 
-from tasks.call import Operation
 from tasks.doubt import PEOPLE
 from tasks.outcome import State
+from tasks.providers import genesys
 from worker.operations.explain import Verdict, verdict_on
 from worker.settings import Settings
 
@@ -83,12 +83,12 @@ def test_a_replay_is_told_by_no_call_that_was_made_before_it(installation: Insta
 
 WIDE: Final = {
     "provider": "genesys",
-    "operation": Operation.GENESYS_DELETE_TOKEN,
+    "operation": genesys.DELETE_TOKEN,
     "event_type": "user.disabled",
     "target_key": "alices-id",
     "person_key": "alices-names",
 }
-SESSION: Final = {**WIDE, "operation": Operation.GENESYS_DELETE_TOKENS_ME, "target_key": "alices-token"}
+SESSION: Final = {**WIDE, "operation": genesys.DELETE_TOKENS_ME, "target_key": "alices-token"}
 
 
 @pytest.mark.parametrize("dead", [WIDE, SESSION])

@@ -7,8 +7,8 @@ import pytest
 from cli_installation import Installation
 from replay_desk import dead_call
 
-from tasks.call import Operation
 from tasks.outcome import State
+from tasks.providers import finbourne
 from tasks.records import EventPlanned, PlannedUnit
 from tasks.sealing import load_keys, seal
 from worker.calls.key_uses import note_uses
@@ -45,7 +45,7 @@ def plan(keys: Installation) -> None:
     unit = PlannedUnit(
         call_id=str(uuid.uuid4()),
         provider="finbourne",
-        operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
+        operation=finbourne.INVALIDATE_TOKEN,
         state=State.PLANNED,
         kid="old",
     )

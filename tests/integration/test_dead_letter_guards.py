@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 from replay_desk import EVERY, MAX_AGES, Desk, audit, dead_call, dead_unit, told
 
-from tasks.call import Operation
 from tasks.outcome import State
+from tasks.providers import genesys
 from worker.ledger import DeadLetterRow
 from worker.operations.replay_rules import Refusal, plan_replay
 
@@ -49,13 +49,13 @@ def test_an_old_event_is_not_replayed(
 MOMENT: Final = datetime.now(UTC) - timedelta(hours=1)
 WIDE: Final[dict[str, Any]] = {
     "provider": "genesys",
-    "operation": Operation.GENESYS_DELETE_TOKEN,
+    "operation": genesys.DELETE_TOKEN,
     "event_type": "user.disabled",
     "target_key": "alices-id",
     "person_key": "alices-names",
     "occurred_at": MOMENT,
 }
-SESSION: Final = {**WIDE, "operation": Operation.GENESYS_DELETE_TOKENS_ME, "target_key": "alices-token"}
+SESSION: Final = {**WIDE, "operation": genesys.DELETE_TOKENS_ME, "target_key": "alices-token"}
 
 
 @pytest.mark.parametrize("dead", [WIDE, SESSION, {**SESSION, "target_key": None}])

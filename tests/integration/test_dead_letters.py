@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from replay_desk import EVERY, MAC, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
 
-from tasks.call import Lane, Operation
+from tasks.call import Lane
 from tasks.outcome import State
+from tasks.providers import genesys
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.messages import body_of
@@ -41,7 +42,7 @@ def test_a_replayed_call_is_back_in_its_own_queue_afresh(desk: Desk) -> None:
 def test_an_urgent_call_goes_back_to_the_urgent_lane(desk: Desk) -> None:
     """A replay never changes lanes."""
     urgent = {"event_type": "user.disabled", "lane": Lane.URGENT, "provider": "genesys"}
-    desk.replay(desk.fill(dead_call(**urgent, operation=Operation.GENESYS_DELETE_TOKEN)))
+    desk.replay(desk.fill(dead_call(**urgent, operation=genesys.DELETE_TOKEN)))
     assert len(desk.replayed("revocation.calls.genesys.urgent")) == 1
 
 

@@ -16,7 +16,6 @@ from aiohttp.typedefs import Handler
 from certificates import Authority
 from provider_calls import session_call
 
-from tasks.call import Operation
 from tasks.outcome import Outcome, Settled
 from tasks.providers import Provider
 from tasks.sealing import KeyRing, generate_key, load_keys, save_key, seal
@@ -71,7 +70,7 @@ class Rig:
 
     async def disable(self) -> Outcome:
         """Make a call with the worker's own credential."""
-        call = session_call("e1", "genesys", operation=Operation.GENESYS_DELETE_TOKEN, user_id=USER)
+        call = session_call("e1", "genesys", operation="genesys.delete_token", user_id=USER)
         return await self.genesys().execute(call)
 
     async def at_sandbox(self, method: str, what: str, document: object = None) -> Any:

@@ -12,7 +12,9 @@ import pytest
 from aiohttp import ClientSession
 from sandbox_caller import CONFIG, FINBOURNE, ME, TOKEN, Caller, sandbox
 
-from tasks.providers import FinbourneSettings, GenesysSettings, WibmoSettings
+from tasks.providers.finbourne import FinbourneSettings
+from tasks.providers.genesys import GenesysSettings
+from tasks.providers.wibmo import WibmoSettings
 from worker.sandbox import sandbox_providers, serve
 
 

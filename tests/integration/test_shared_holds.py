@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from servers import eventually
 
-from tasks.call import Attempt, Lane, Operation, ProviderCall
+from tasks.call import Attempt, Lane, ProviderCall
 from tasks.doubt import DIED
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.providers import genesys
 from tasks.runtime import Held
 from worker.calls.holds import acceptance, store
 from worker.calls.holds import policy as guarding
@@ -47,7 +48,7 @@ def call(number: int, provider: str = "genesys", source: str = "urn:test") -> Pr
         occurred_at=now,
         deadline=now + timedelta(hours=1),
         provider=provider,
-        operation=Operation.GENESYS_DELETE_TOKEN,
+        operation=genesys.DELETE_TOKEN,
         lane=Lane.URGENT,
         subject="a***@example.com",
         subject_keys=(f"user-{number}",),

@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from test_genesys import genesys
 
-from tasks.call import Operation
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.providers.content_coding import plain_body
 from tasks.providers.http import BODY_CAP
 
-DELETE_TOKENS_ME = sealed_call(Operation.GENESYS_DELETE_TOKENS_ME, "genesys-eu")
+DELETE_TOKENS_ME = sealed_call("genesys.delete_tokens_me", "genesys-eu")
 DEAD = json.dumps({"code": "bad.credentials", "status": 401}).encode()
 
 

@@ -11,13 +11,13 @@ from fake_provider import Answering, FakeProvider
 from test_finbourne import finbourne
 from test_genesys import genesys
 
-from tasks.call import Operation, ProviderCall
+from tasks.call import ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import Provider
 
-INVALIDATE = sealed_call(Operation.FINBOURNE_INVALIDATE_TOKEN, "finbourne")
-DELETE_TOKENS_ME = sealed_call(Operation.GENESYS_DELETE_TOKENS_ME, "genesys-eu")
-DELETE_TOKEN = call(Operation.GENESYS_DELETE_TOKEN, "genesys-eu", user_id=USER_ID)
+INVALIDATE = sealed_call("finbourne.invalidate_token", "finbourne")
+DELETE_TOKENS_ME = sealed_call("genesys.delete_tokens_me", "genesys-eu")
+DELETE_TOKEN = call("genesys.delete_token", "genesys-eu", user_id=USER_ID)
 
 JSON, PROBLEM, HTML = "application/json", "application/problem+json", "text/html; charset=utf-8"
 DEAD = 'Bearer error="invalid_token"'

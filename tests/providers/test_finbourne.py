@@ -8,12 +8,11 @@ from contract import ProviderContract
 from fake_provider import FakeProvider
 from trial import TIMEOUT
 
-from tasks.call import Operation
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS
 from tasks.providers.finbourne import Finbourne, FinbourneSettings
 
-INVALIDATE = sealed_call(Operation.FINBOURNE_INVALIDATE_TOKEN, "finbourne")
+INVALIDATE = sealed_call("finbourne.invalidate_token", "finbourne")
 
 
 def finbourne(url: str, session: aiohttp.ClientSession, timeout: float = TIMEOUT) -> Finbourne:
@@ -26,7 +25,7 @@ class TestFinbourne(ProviderContract):
     """The user's own token."""
 
     call = INVALIDATE
-    foreign = Operation.GENESYS_DELETE_TOKEN
+    foreign = "genesys.delete_token"
     statuses: ClassVar = {401: Transient, 409: Transient}  # 401 without a word of the token
     successes: ClassVar = frozenset({204})
 
@@ -69,6 +68,5 @@ async def test_a_check_says_that_a_broken_server_is_not_there(
 def test_a_user_cannot_be_revoked_by_id() -> None:
     """There is no such call: `user.disabled` needs the listed sessions."""
     kind = KINDS["finbourne"]
-    assert kind.user_operation is None
-    assert not kind.valid_user_id("4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77")
-    assert not kind.uses_worker_credential(kind.session_operation)
+    assert kind.user is None
+    assert not kind.uses_own_credential("finbourne.invalidate_token")

@@ -13,12 +13,11 @@ from fake_provider import FakeProvider, silent
 from pydantic import SecretStr
 from trial import SHORT, TIMEOUT
 
-from tasks.call import Operation
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
 from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout, TokenInfo
 
-DELETE_TOKENS_ME = sealed_call(Operation.GENESYS_DELETE_TOKENS_ME, "genesys-eu")
-DELETE_TOKEN = call(Operation.GENESYS_DELETE_TOKEN, "genesys-eu", user_id=USER_ID)
+DELETE_TOKENS_ME = sealed_call("genesys.delete_tokens_me", "genesys-eu")
+DELETE_TOKEN = call("genesys.delete_token", "genesys-eu", user_id=USER_ID)
 DEAD_TOKEN = {"code": "bad.credentials", "status": 401, "contextId": "c0ffee"}
 NO_TOKEN = {"code": "authentication.required", "status": 401}
 
@@ -34,7 +33,7 @@ class TestDeleteTokensMe(ProviderContract):
     """The user's own token."""
 
     call = DELETE_TOKENS_ME
-    foreign = Operation.WIBMO_INVALIDATE_TOKEN
+    foreign = "wibmo.invalidate_token"
     statuses: ClassVar = {401: Transient}  # without an error code
     successes: ClassVar = frozenset({200, 204})
 
@@ -47,7 +46,7 @@ class TestDeleteToken(ProviderContract):
     """The worker's token."""
 
     call = DELETE_TOKEN
-    foreign = Operation.FINBOURNE_INVALIDATE_TOKEN
+    foreign = "finbourne.invalidate_token"
     statuses: ClassVar = {401: CredentialFault, 403: CredentialFault}
     successes: ClassVar = frozenset({200, 204})
 
@@ -158,7 +157,7 @@ async def test_a_call_without_its_sealed_token_or_with_anothers_is_dead(
 ) -> None:
     """Only a token sealed for this instance is used."""
     provider = genesys(server.url, session)
-    foreign = sealed_call(Operation.GENESYS_DELETE_TOKENS_ME, "finbourne")
+    foreign = sealed_call("genesys.delete_tokens_me", "finbourne")
     detail = {"problem": "other_provider", "kid": "test-2026"}
     assert await provider.execute(foreign) == Permanent(Reason.CRYPTO_SEAL, detail)
     missing = foreign.model_copy(update={"jwe": None})

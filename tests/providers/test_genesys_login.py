@@ -13,7 +13,6 @@ from fake_provider import Answering, FakeProvider, closing, silent
 from pydantic import SecretStr
 from trial import TIMEOUT
 
-from tasks.call import Operation
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer, Verdict
 from tasks.providers.genesys import Genesys, GenesysSettings, requests
@@ -21,7 +20,7 @@ from tasks.providers.http import Edge
 from tasks.providers.oauth import LOGIN, Login, _refused
 from tasks.sealing import KeyRing
 
-DELETE_TOKEN = call(Operation.GENESYS_DELETE_TOKEN, "genesys", user_id=USER_ID)
+DELETE_TOKEN = call("genesys.delete_token", "genesys", user_id=USER_ID)
 REFUSED = {"code": "bad.credentials"}
 
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tasks.call import Operation
 from tasks.outcome import Permanent, Reason
-from tasks.providers import KINDS
+from tasks.providers import KINDS, genesys
 from tasks.providers.genesys import Genesys, GenesysSettings
 from tasks.providers.provider import endpoint
 
@@ -30,7 +29,7 @@ async def test_a_user_id_that_is_no_uuid_makes_no_request_at_all(
     secret = SecretStr(CLIENT_SECRET)
     settings = GenesysSettings(api_base_url=server.url, login_base_url=server.url, client_id="c", client_secret=secret)
     provider = Genesys("genesys", settings, session, OPENER)
-    stray = call(Operation.GENESYS_DELETE_TOKEN, "genesys", user_id=user_id)
+    stray = call(genesys.DELETE_TOKEN, "genesys", user_id=user_id)
     assert await provider.execute(stray) == Permanent(Reason.ROUTE_UNRESOLVABLE, {"invalid": "user_id"})
     assert server.heard + server.logins == []
     with pytest.raises(ValueError, match="user_id must be a UUID"):
@@ -39,9 +38,10 @@ async def test_a_user_id_that_is_no_uuid_makes_no_request_at_all(
 
 def test_planning_knows_the_same_rule() -> None:
     """A user id that the provider would refuse never becomes a call."""
-    kind = KINDS["genesys"]
-    assert kind.valid_user_id(USER_ID)
-    assert not [probe for probe in PROBES if probe is not None and kind.valid_user_id(probe)]
+    plan = KINDS["genesys"].user
+    assert plan is not None
+    assert plan.is_user_id(USER_ID)
+    assert not [probe for probe in PROBES if probe is not None and plan.is_user_id(probe)]
 
 
 @pytest.mark.parametrize("segment", ["", ".", ".."])

@@ -8,12 +8,11 @@ from calls import API_KEY, CLIENT_SECRET, OPENER
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from yarl import URL
 
-from tasks.call import Operation
-from tasks.providers import KINDS, ProviderSettings, make_provider
+from tasks.providers import KINDS, ProviderSettings, genesys, make_provider, operations, wibmo
 from tasks.providers.genesys import REGIONS, GenesysSettings
 from tasks.providers.provider import Request
 
-SETTINGS: TypeAdapter[Any] = TypeAdapter(ProviderSettings, config=ConfigDict(hide_input_in_errors=True))
+SETTINGS: TypeAdapter[Any] = TypeAdapter(ProviderSettings | None, config=ConfigDict(hide_input_in_errors=True))
 GENESYS = {"kind": "genesys", "region": "eu-central-1", "client_id": "c", "client_secret": CLIENT_SECRET}
 FINBOURNE = {"kind": "finbourne", "domain": "example"}
 CIPHER = {"scheme": "none", "accept_risk": "none"}
@@ -29,11 +28,10 @@ async def test_each_kind_is_made_from_its_settings(session: aiohttp.ClientSessio
 
 def test_every_operation_belongs_to_one_kind() -> None:
     """Planning and the credential policy know them all."""
-    operations = [kind.session_operation for kind in KINDS.values()]
-    operations += [kind.user_operation for kind in KINDS.values() if kind.user_operation]
-    assert sorted(operations) == sorted(Operation)
-    worker = {operation for kind in KINDS.values() for operation in Operation if kind.uses_worker_credential(operation)}
-    assert worker == {Operation.GENESYS_DELETE_TOKEN, Operation.WIBMO_INVALIDATE_TOKEN}
+    assert len(set(operations())) == len(operations())
+    assert {each.partition(".")[0] for each in operations()} == KINDS.keys()
+    own = {each for kind in KINDS.values() for each in operations() if kind.uses_own_credential(each)}
+    assert own == {genesys.DELETE_TOKEN, wibmo.INVALIDATE_TOKEN}
 
 
 @pytest.mark.parametrize("region", REGIONS)

@@ -20,8 +20,8 @@ from tasks.sealing import KeyRing, SealProblem, generate_key, seal
 
 UNKNOWN = {"problem": "unknown_key", "kid": "test-2026"}
 MAKES: dict[str, tuple[Operation, Callable[..., Any]]] = {
-    "genesys": (Operation.GENESYS_DELETE_TOKENS_ME, genesys),
-    "finbourne": (Operation.FINBOURNE_INVALIDATE_TOKEN, finbourne),
+    "genesys": ("genesys.delete_tokens_me", genesys),
+    "finbourne": ("finbourne.invalidate_token", finbourne),
 }
 
 
@@ -40,7 +40,7 @@ async def test_a_call_waits_a_little_for_its_key(
     operation, make = MAKES[kind]
     provider: Provider = make(server.url, session)
     ring = KeyRing([], reload=lambda: [SEALING_KEY])
-    provider._opener = ring  # type: ignore[attr-defined]
+    provider._unsealer = ring  # type: ignore[attr-defined]
     call = sealed_call(operation, provider.name)
     outcomes = [await provider.execute(tried(call, times)) for times in range(KEY_TRIES)]
     assert outcomes[-1] == Permanent(Reason.CRYPTO_SEAL, UNKNOWN)
@@ -88,7 +88,7 @@ async def test_what_cannot_be_opened_says_why(
 ) -> None:
     """One reason, and a problem that an operator or a producer can act on; the key it is sealed for; no value."""
     envelope, problem, names_key = BROKEN[broken]
-    call = sealed_call(Operation.FINBOURNE_INVALIDATE_TOKEN, "finbourne").model_copy(update={"jwe": envelope})
+    call = sealed_call("finbourne.invalidate_token", "finbourne").model_copy(update={"jwe": envelope})
     detail = {"problem": problem, **({"kid": "test-2026"} if names_key else {})}
     assert await finbourne(server.url, session).execute(call) == Permanent(Reason.CRYPTO_SEAL, detail)
     assert server.heard == []

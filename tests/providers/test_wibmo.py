@@ -12,12 +12,11 @@ from fake_provider import FakeProvider
 from pydantic import SecretStr
 from trial import TIMEOUT
 
-from tasks.call import Operation
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
 from tasks.providers.wibmo import Wibmo, WibmoSettings
 from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
 
-INVALIDATE = call(Operation.WIBMO_INVALIDATE_TOKEN, "wibmo", token_reference_id=REFERENCE)
+INVALIDATE = call("wibmo.invalidate_token", "wibmo", token_reference_id=REFERENCE)
 CIPHER = CipherConfig(scheme="aes-gcm", key=SecretStr(base64.b64encode(bytes(range(32))).decode()))
 FOREIGN_CIPHER = CipherConfig(scheme="aes-gcm", key=SecretStr(base64.b64encode(bytes(32)).decode()))
 ENDED = {"resCode": 100, "resDesc": "SUCCESS"}
@@ -39,7 +38,7 @@ class TestWibmo(ProviderContract):
     """The worker's API key."""
 
     call = INVALIDATE
-    foreign = Operation.GENESYS_DELETE_TOKENS_ME
+    foreign = "genesys.delete_tokens_me"
     statuses: ClassVar = {401: CredentialFault, 403: CredentialFault}
     successes: ClassVar = frozenset({200})
 

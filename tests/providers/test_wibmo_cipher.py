@@ -10,7 +10,6 @@ import pytest
 from calls import API_KEY, REFERENCE, call
 from fake_provider import FakeProvider
 
-from tasks.call import Operation
 from tasks.outcome import Outcome, Reason, Settled, Transient
 from tasks.providers import Request
 from tasks.providers.answers import Answer
@@ -20,7 +19,7 @@ from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
 from worker.calls import runtime
 from worker.observability.logs import JsonLines
 
-INVALIDATE = call(Operation.WIBMO_INVALIDATE_TOKEN, "wibmo", token_reference_id=REFERENCE)
+INVALIDATE = call("wibmo.invalidate_token", "wibmo", token_reference_id=REFERENCE)
 BAD_REPLY = Transient(Reason.PROVIDER_BAD_REPLY, None, {"status": "200"})
 MOVING = ("timestamp", "duration_ms", "exposure_seconds")
 KEY = {"key": "0123456789abcdef0123456789abcdef", "key_encoding": "raw"}

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Lane, ProviderCall
 from tasks.outcome import Permanent, Settled, Transient
+from tasks.providers import finbourne
 from tasks.retry import RetryPolicy
 from tasks.runtime import Held
 
@@ -66,7 +67,7 @@ def call(**changes: object) -> ProviderCall:
         occurred_at=NOW,
         deadline=NOW + timedelta(hours=24),
         provider="finbourne",
-        operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
+        operation=finbourne.INVALIDATE_TOKEN,
         lane=Lane.ROUTINE,
         subject="al…",
     )

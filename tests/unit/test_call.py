@@ -7,14 +7,15 @@ from typing import Any, Final
 import pytest
 from pydantic import ValidationError
 
-from tasks.call import MAX_COVERED, Attempt, Lane, Operation, ProviderCall, call_id
+from tasks.call import MAX_COVERED, Attempt, Lane, ProviderCall, call_id
+from tasks.providers import genesys
 
 NOW: Final = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 PARTS: Final = {
     "source": ("urn:a", "urn:b"),
     "event_id": ("e-1", "e-2"),
     "provider": ("genesys", "genesys-eu"),
-    "operation": (Operation.GENESYS_DELETE_TOKEN, Operation.GENESYS_DELETE_TOKENS_ME),
+    "operation": (genesys.DELETE_TOKEN, genesys.DELETE_TOKENS_ME),
     "unit": ("u-1", "u-2"),
 }
 
@@ -30,7 +31,7 @@ def call(**told: Any) -> ProviderCall:
     """A call for the whole user."""
     known = {"call_id": "c", "source": "urn:a", "event_id": "e", "event_type": "user.disabled", "subject": "-"}
     times = {"occurred_at": NOW, "deadline": NOW + timedelta(hours=1)}
-    more = {"provider": "genesys", "operation": Operation.GENESYS_DELETE_TOKEN, "lane": Lane.URGENT, "user_id": "u"}
+    more = {"provider": "genesys", "operation": genesys.DELETE_TOKEN, "lane": Lane.URGENT, "user_id": "u"}
     return ProviderCall.model_validate({**known, **times, **more, **told})
 
 

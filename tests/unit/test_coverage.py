@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider_calls import session_call
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Lane, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.providers import genesys
 from tasks.runtime import Held
 from worker.calls.coverage import CLOCKS_DIFFER, COVERED_BY, FORGOTTEN, LONGEST_PAUSE, REASON, Coverage
 
@@ -37,7 +38,7 @@ def disabled(call_id: str, at: datetime = NOW, **members: Any) -> ProviderCall:
     """A user-wide call of an event that happened, and was planned, *at* that time."""
     usual = {
         "call_id": call_id,
-        "operation": Operation.GENESYS_DELETE_TOKEN,
+        "operation": genesys.DELETE_TOKEN,
         "lane": Lane.URGENT,
         "user_id": USER,
         "occurred_at": at,

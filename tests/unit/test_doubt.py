@@ -8,9 +8,10 @@ from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.call import Attempt, Lane, Operation, ProviderCall
+from tasks.call import Attempt, Lane, ProviderCall
 from tasks.doubt import DIED, NEARLY, PEOPLE, WINDOW, Answer, are_doubtful, between_proofs, explained
 from tasks.outcome import Reason, Settled, State
+from tasks.providers import genesys
 from tasks.runtime import came_before
 from worker.calls.doubt import Doubts
 from worker.engine.task import SettledTask
@@ -34,7 +35,7 @@ def call(person: str = "ada", provider: str = "genesys", **told: Any) -> Provide
         "event_type": "session.ended",
     }
     about |= {"occurred_at": NOW, "deadline": NOW + timedelta(hours=1), "subject": "a…a", "provider": provider}
-    about |= {"operation": Operation.GENESYS_DELETE_TOKENS_ME, "lane": Lane.ROUTINE}
+    about |= {"operation": genesys.DELETE_TOKENS_ME, "lane": Lane.ROUTINE}
     return ProviderCall.model_validate(about | told)
 
 

@@ -11,7 +11,7 @@ from tasks.call import Lane, Operation
 from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import Reason, State
 from tasks.plan import Catalogue, Instance, Plan, RefusedUnit, plan_revocations
-from tasks.providers import KINDS
+from tasks.providers import KINDS, finbourne, genesys, wibmo
 from tasks.sealing import generate_key, seal
 from tasks.subject_index import SubjectIndex
 
@@ -79,10 +79,10 @@ def operations(plan: Plan) -> list[tuple[str, Operation]]:
 @pytest.mark.parametrize(
     ("listed", "operation"),
     [
-        (session("genesys", jwe=JWE), Operation.GENESYS_DELETE_TOKENS_ME),
-        (session("genesys-eu", jwe=JWE), Operation.GENESYS_DELETE_TOKENS_ME),
-        (session("finbourne", jwe=JWE), Operation.FINBOURNE_INVALIDATE_TOKEN),
-        (session("wibmo", token_reference_id=REFERENCE), Operation.WIBMO_INVALIDATE_TOKEN),
+        (session("genesys", jwe=JWE), genesys.DELETE_TOKENS_ME),
+        (session("genesys-eu", jwe=JWE), genesys.DELETE_TOKENS_ME),
+        (session("finbourne", jwe=JWE), finbourne.INVALIDATE_TOKEN),
+        (session("wibmo", token_reference_id=REFERENCE), wibmo.INVALIDATE_TOKEN),
     ],
 )
 def test_an_ended_session_becomes_one_routine_call(listed: dict[str, Any], operation: Operation) -> None:
@@ -110,7 +110,7 @@ def test_an_unknown_provider_is_refused_and_its_siblings_are_not() -> None:
     """A bad unit never blocks the others."""
     plan = ended(session("nobody", jwe=JWE), session("finbourne", jwe=JWE))
     assert plan.refused == (RefusedUnit("nobody", Reason.ROUTE_UNKNOWN_PROVIDER),)
-    assert operations(plan) == [("finbourne", Operation.FINBOURNE_INVALIDATE_TOKEN)]
+    assert operations(plan) == [("finbourne", finbourne.INVALIDATE_TOKEN)]
 
 
 def test_a_session_listed_twice_is_called_once() -> None:
@@ -122,18 +122,18 @@ def test_an_ended_session_never_becomes_a_user_wide_call() -> None:
     """Even where the event tells the user's id at the provider."""
     data = {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": USER}, "sessions": [session("genesys", jwe=JWE)]}
     plan = plan_revocations(event("session.ended", data), CATALOGUE)
-    assert operations(plan) == [("genesys", Operation.GENESYS_DELETE_TOKENS_ME)]
+    assert operations(plan) == [("genesys", genesys.DELETE_TOKENS_ME)]
 
 
 def test_a_disabled_user_with_an_account_is_one_urgent_call_that_covers_the_sessions() -> None:
     """DeleteToken kills every token of the user, so the listed sessions need no call of their own."""
     plan = disabled(accounts={"genesys": {"user_id": USER}}, sessions=[session("genesys", jwe=JWE)])
-    assert operations(plan) == [("genesys", Operation.GENESYS_DELETE_TOKEN)]
+    assert operations(plan) == [("genesys", genesys.DELETE_TOKEN)]
     [call] = plan.calls
     assert (call.lane, call.user_id, call.jwe) == (Lane.URGENT, USER, None)
     assert "genesys" not in {unit.provider for unit in plan.units}, "nothing is known of the session yet"
     assert [(each.operation, each.lane, each.jwe) for each in call.covers] == [
-        (Operation.GENESYS_DELETE_TOKENS_ME, Lane.URGENT, JWE)
+        (genesys.DELETE_TOKENS_ME, Lane.URGENT, JWE)
     ]
 
 
@@ -172,9 +172,9 @@ def test_a_disabled_user_without_an_id_is_called_per_listed_session() -> None:
         ]
     )
     assert sorted(operations(plan)) == [
-        ("finbourne", Operation.FINBOURNE_INVALIDATE_TOKEN),
-        ("genesys", Operation.GENESYS_DELETE_TOKENS_ME),
-        ("wibmo", Operation.WIBMO_INVALIDATE_TOKEN),
+        ("finbourne", finbourne.INVALIDATE_TOKEN),
+        ("genesys", genesys.DELETE_TOKENS_ME),
+        ("wibmo", wibmo.INVALIDATE_TOKEN),
     ]
 
 
@@ -222,7 +222,7 @@ def test_nothing_known_at_a_named_provider_is_a_dead_letter() -> None:
 def test_a_user_id_that_is_no_uuid_is_refused_and_the_sessions_are_called(user_id: str) -> None:
     """`me` would revoke the worker's own token; what can still be revoked is."""
     plan = disabled(accounts={"genesys": {"user_id": user_id}}, sessions=[session("genesys", jwe=JWE)])
-    assert operations(plan) == [("genesys", Operation.GENESYS_DELETE_TOKENS_ME)]
+    assert operations(plan) == [("genesys", genesys.DELETE_TOKENS_ME)]
     assert plan.refused == (RefusedUnit("genesys", Reason.ROUTE_UNRESOLVABLE),)
 
 

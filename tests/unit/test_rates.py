@@ -8,8 +8,11 @@ import pytest
 from provider_calls import session_call
 from pydantic import SecretStr
 
-from tasks.call import Lane, Operation
-from tasks.providers import FinbourneSettings, GenesysSettings, ProviderSettings, WibmoSettings
+from tasks.call import Lane
+from tasks.providers import ProviderSettings
+from tasks.providers.finbourne import FinbourneSettings
+from tasks.providers.genesys import GenesysSettings
+from tasks.providers.wibmo import WibmoSettings
 from tasks.providers.wibmo.ciphers import CipherConfig
 from worker.calls.prefetch import Prefetch
 from worker.calls.rate_limits import Limit, Limiter, RateLimits, per_minute, registry
@@ -130,7 +133,7 @@ async def test_of_two_limits_of_one_credential_the_lower_holds(
     shared, call = RateLimits(settings, cast("Any", None)), session_call("e", "genesys", lane=Lane.URGENT)
     shared.open()
     assert limits == [Limit(100)]
-    wide = {"operation": Operation.GENESYS_DELETE_TOKEN}
+    wide = {"operation": "genesys.delete_token"}
     calls = [call.model_copy(update={"provider": name, **wide}) for name in both]
     assert len({id(shared.of(each)) for each in calls} - {id(None)}) == 1
 

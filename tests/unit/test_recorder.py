@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tasks.call import Lane, Operation, ProviderCall
+from tasks.call import Lane, ProviderCall
 from tasks.events import MAX_BODY
+from tasks.providers import finbourne
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call
 from worker.broker import messages, topology
 from worker.broker.provenance import ProvenanceMac
@@ -27,7 +28,7 @@ CALL = ProviderCall(
     occurred_at=NOW,
     deadline=NOW + timedelta(hours=1),
     provider="finbourne",
-    operation=Operation.FINBOURNE_INVALIDATE_TOKEN,
+    operation=finbourne.INVALIDATE_TOKEN,
     lane=Lane.ROUTINE,
     subject="al…",
 )

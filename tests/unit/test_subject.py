@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import pytest
 
-from tasks.call import Lane, Operation, ProviderCall, Target
+from tasks.call import Lane, ProviderCall, Target
 from tasks.events import Event, InvalidEvent, parse_event
+from tasks.providers import genesys
 from tasks.subject_index import SubjectIndex, masked_subject
 
 NOW: Final = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
@@ -135,7 +136,7 @@ def test_a_name_that_no_text_can_hold_is_looked_up_all_the_same() -> None:
 def call(**told: Any) -> ProviderCall:
     """A call that hits what is told."""
     known = {"call_id": "c", "source": "urn:test", "event_id": "e", "event_type": "session.ended", "subject": "-"}
-    times = {"occurred_at": NOW, "deadline": NOW, "operation": Operation.GENESYS_DELETE_TOKEN, "lane": Lane.URGENT}
+    times = {"occurred_at": NOW, "deadline": NOW, "operation": genesys.DELETE_TOKEN, "lane": Lane.URGENT}
     return ProviderCall(**known, **times, **{"provider": "genesys", **told})
 
 

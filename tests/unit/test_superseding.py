@@ -7,16 +7,15 @@ from typing import Any, Final
 
 import pytest
 
-from tasks.call import Operation
 from tasks.doubt import PEOPLE, Answer
 from tasks.outcome import State
-from tasks.providers import KINDS
+from tasks.providers import KINDS, genesys
 from worker.ledger import CallRow
 from worker.operations.superseding import supersedes, superseding
 
 NOON: Final = datetime(2026, 5, 4, 12, tzinfo=UTC)
-WIDE: Final = Operation.GENESYS_DELETE_TOKEN
-SESSION: Final = Operation.GENESYS_DELETE_TOKENS_ME
+WIDE: Final = genesys.DELETE_TOKEN
+SESSION: Final = genesys.DELETE_TOKENS_ME
 PROVEN: Final = {State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED}
 USER, OTHER_USER, TOKEN, OTHER_TOKEN = "user-1", "user-2", "token-1", "token-2"
 ADA, BOB = "all-names-of-ada", "all-names-of-bob"

@@ -7,7 +7,7 @@ import pytest
 from kombu.message import Message
 from malformed import Envelope, Malformed, call, malformed
 
-from tasks.call import Operation
+from tasks.providers import operations
 from tasks.records import DeadLetter
 from tasks.revocations import call_for
 from worker import broker
@@ -16,7 +16,7 @@ from worker.broker.messages import unreadable_letter
 from worker.engine.message_check import TaskEnvelope
 
 TABLE = malformed(Path("never-made"))
-CHECK = TaskEnvelope({operation.value: call_for(operation) for operation in Operation})
+CHECK = TaskEnvelope({each: call_for(each) for each in operations()})
 
 
 def delivered(envelope: Envelope) -> Message:

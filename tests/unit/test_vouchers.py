@@ -22,7 +22,8 @@ from letter_examples import (
     replayed,
 )
 
-from tasks.call import Attempt, Lane, Operation, ProviderCall
+from tasks.call import Attempt, Lane, ProviderCall
+from tasks.providers import genesys, wibmo
 from tasks.records import DeadLetter, dead_letter_of_call
 from worker.broker import messages
 from worker.broker.provenance import VOUCHER_LIFE, LetterMac, ProvenanceMac
@@ -41,7 +42,7 @@ CALL: Final = ProviderCall(
     occurred_at=NOW,
     deadline=NOW + timedelta(hours=1),
     provider="genesys",
-    operation=Operation.GENESYS_DELETE_TOKEN,
+    operation=genesys.DELETE_TOKEN,
     lane=Lane.URGENT,
     subject="ad…",
     user_id="4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77",
@@ -62,7 +63,7 @@ OTHERWISE: Final[Mapping[str, Any]] = {
     "event_id": "e2",
     "event_type": "session.ended",
     "provider": "wibmo",
-    "operation": Operation.WIBMO_INVALIDATE_TOKEN,
+    "operation": wibmo.INVALIDATE_TOKEN,
     "subject": "bo…",
     "subject_keys": ("0" * 32,),
     "person_key": "0" * 32,

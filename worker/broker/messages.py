@@ -48,7 +48,7 @@ def call(call: ProviderCall, *, delay: int = 0) -> Message:
         topology.CALLS.name,
         topology.calls_key(call.provider, call.lane),
         body.encode(),
-        headers=_task_headers(call.operation.value, call.call_id, retries=len(call.attempts)),
+        headers=_task_headers(call.operation, call.call_id, retries=len(call.attempts)),
         delay=delay,
         correlation_id=call.call_id,
     )

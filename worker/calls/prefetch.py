@@ -34,6 +34,6 @@ def _limited(providers: Mapping[str, ProviderSettings]) -> Iterator[tuple[str, i
     """
     for name, provider in providers.items():
         calls, kind = per_minute(provider), KINDS[provider.kind]
-        for lane, operations in ((Lane.ROUTINE, {kind.session_operation}), (Lane.URGENT, kind.limited_operations)):
-            if calls and operations & kind.limited_operations:
+        for lane, is_limited in ((Lane.ROUTINE, kind.limits_sessions), (Lane.URGENT, True)):
+            if calls and is_limited:
                 yield topology.calls_queue(name, lane).name, 2 * Limit(calls).places

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tasks.providers import Provider, ProviderSettings
-    from tasks.sealing import Opener
+    from tasks.sealing import Unsealer
     from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,8 +29,8 @@ class Instances:
     token that was bought with the secret before.
     """
 
-    def __init__(self, settings: Settings, opener: Opener, on_replaced: Callable[[str], object]) -> None:
-        self._settings, self._opener, self._on_replaced = settings, opener, on_replaced
+    def __init__(self, settings: Settings, unsealer: Unsealer, on_replaced: Callable[[str], object]) -> None:
+        self._settings, self._unsealer, self._on_replaced = settings, unsealer, on_replaced
         self._instances: dict[str, Provider] = {}
         self._certified: dict[str, list[Mark]] = {}  # the certificate files of each, as they were read
         self._sessions = AsyncExitStack()
@@ -79,7 +79,7 @@ class Instances:
         self._certified[name] = marks(provider.tls.files)
         # The old session stays open for the calls that began on it; its idle connections close by themselves.
         session = await self._sessions.enter_async_context(open_session(connections=connections, tls=provider.tls))
-        return make_provider(name, provider, session, self._opener)
+        return make_provider(name, provider, session, self._unsealer)
 
 
 def _needs_restart(old: Settings, new: Settings) -> list[str]:

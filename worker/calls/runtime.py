@@ -118,7 +118,7 @@ class WorkerRuntime:
             return await self._in_turn(call, provider)
 
     async def _in_turn(self, call: ProviderCall, provider: Provider) -> Settled | Transient | Permanent | Held:
-        ours = KINDS[self._settings.providers[call.provider].kind].uses_worker_credential(call.operation)
+        ours = KINDS[self._settings.providers[call.provider].kind].uses_own_credential(call.operation)
         if held := self.holds.waits(call, ours=ours):
             return held
         limiter = self._limits.of(call)
@@ -240,7 +240,7 @@ def _log(call: ProviderCall, outcome: Outcome) -> None:
             "call_id": call.call_id,
             "event_id": call.event_id,
             "provider": call.provider,
-            "operation": call.operation.value,
+            "operation": call.operation,
             "attempt": call.attempt,
             "outcome": outcome.state.value if isinstance(outcome, Settled) else type(outcome).__name__.lower(),
             "reason": None if isinstance(outcome, Settled) else str(outcome.reason),

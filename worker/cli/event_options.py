@@ -14,6 +14,7 @@ from tasks.events import EVENT_TYPES
 from tasks.providers import KINDS
 
 if TYPE_CHECKING:
+    from tasks.providers.provider import SessionPlan
     from worker.settings import Settings
 
 LONGEST: Final = 64 * 1024  # characters read of a file that holds one secret
@@ -100,7 +101,10 @@ def _accounts(wanted: Wanted) -> dict[str, dict[str, str]]:
 
 def _sessions(wanted: Wanted, settings: Settings) -> list[dict[str, Any]]:
     """A session at each provider named, by what its kind takes. An event about a user needs no session there."""
-    needs = {provider: _credential_name(provider, settings) for provider in wanted.providers}
+    plans = {provider: _session_plan(provider, settings) for provider in wanted.providers}
+    if without := [provider for provider, plan in plans.items() if plan is None and not wanted.hits_user]:
+        raise click.UsageError(f"{without[0]} ends no single session, only all of a user")
+    needs = {provider: plan.credential for provider, plan in plans.items() if plan}
     secrets = {"jwe": _token(wanted, "jwe" in needs.values()), "token_reference_id": _read(wanted.reference_file)}
     missing = [provider for provider, need in needs.items() if secrets[need] is None]
     if missing and not wanted.hits_user:
@@ -110,10 +114,10 @@ def _sessions(wanted: Wanted, settings: Settings) -> list[dict[str, Any]]:
     return [{"provider": provider, "credential": credential} for provider, credential in found.items()]
 
 
-def _credential_name(provider: str, settings: Settings) -> str:
+def _session_plan(provider: str, settings: Settings) -> SessionPlan | None:
     if provider not in settings.providers:
         raise click.UsageError(f"no provider named {provider} is configured")
-    return KINDS[settings.providers[provider].kind].session_credential
+    return KINDS[settings.providers[provider].kind].session
 
 
 def _token(wanted: Wanted, needed: bool) -> str | None:  # noqa: FBT001 - said by its one caller

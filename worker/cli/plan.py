@@ -57,7 +57,7 @@ def _call(call: ProviderCall, request: Request) -> Document:
     return {
         "call_id": call.call_id,
         "provider": call.provider,
-        "operation": call.operation.value,
+        "operation": call.operation,
         "lane": call.lane.value,
         "deadline": rfc3339(call.deadline),
         "method": request.method,

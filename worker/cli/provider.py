@@ -57,15 +57,12 @@ Checked = tuple[str, Outcome]
 
 
 def _host(settings: ProviderSettings) -> str:
-    """Where its API is: the first of its URLs, without the scheme."""
-    names = ("api", "identity", "base_url")
-    url = next(getattr(settings, name) for name in names if getattr(settings, name, None))
-    return str(url).partition("://")[2].partition("/")[0]
+    """Where its API is, without scheme and path."""
+    return settings.api.partition("://")[2].partition("/")[0]
 
 
 def _operations(settings: ProviderSettings) -> list[str]:
-    kind = KINDS[settings.kind]
-    return [each.value for each in (kind.session_operation, kind.user_operation) if each]
+    return [plan.operation for plan in KINDS[settings.kind].plans]
 
 
 def _credential(settings: ProviderSettings) -> str:

@@ -14,8 +14,6 @@ from tasks.providers import KINDS
 if TYPE_CHECKING:
     from worker.ledger import CallRow, DeadLetterRow
 
-# Operations that kill every token of a user: whatever else was to be revoked for the user there is dead with them.
-_USER_WIDE: Final = frozenset(kind.user_operation for kind in KINDS.values() if kind.user_operation)
 # Not `covered`, `no_session_known` or `expired`: those settle their own unit and prove nothing of another's.
 _PROVEN: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED})
 # Not `already_revoked`: of a user-wide call it may say that nobody has this user id, so it killed nothing.
@@ -82,8 +80,13 @@ def supersedes(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
         return False
     if call.target is not None and call.target == row.target:
         return call.state in _PROVEN
-    killed_all = call.operation in _USER_WIDE and call.state in _KILLED
-    return killed_all and row.operation not in _USER_WIDE and _is_same_person(call, row)
+    killed_all = _is_user_wide(call) and call.state in _KILLED
+    return killed_all and not _is_user_wide(row) and _is_same_person(call, row)
+
+
+def _is_user_wide(row: CallRow | DeadLetterRow) -> bool:
+    """Whether it was to kill every token of a user: what else was to be revoked for the user there dies with them."""
+    return any(kind.user and kind.user.operation == row.operation for kind in KINDS.values())
 
 
 def _is_same_person(call: CallRow, row: CallRow | DeadLetterRow) -> bool:

@@ -12,7 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
-from tasks.call import Operation
+from tasks.providers.finbourne import INVALIDATE_TOKEN
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.gateway import Answer, Front
 from worker.sandbox.requests import bearer
@@ -58,7 +58,7 @@ class Finbourne:
     async def _invalidate(self, request: web.Request) -> web.StreamResponse:
         token = bearer(request)
         return await self._front.serve(
-            request, self, Operation.FINBOURNE_INVALIDATE_TOKEN, digest(token), lambda rid: self._killed(token, rid)
+            request, self, INVALIDATE_TOKEN, digest(token), lambda rid: self._killed(token, rid)
         )
 
     def _killed(self, token: str, request_id: str) -> Answer:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from tasks.call import Operation
+from tasks.providers.genesys import DELETE_TOKEN, DELETE_TOKENS_ME
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.gateway import Answer, Front
 from worker.sandbox.requests import basic, bearer, same
@@ -58,7 +58,7 @@ class Genesys:
         tokens = f"/{self.name}/api/v2/tokens"
         return [
             web.post(f"/{self.name}/oauth/token", self._login),
-            web.delete(f"{tokens}/me", self._by_bearer(Operation.GENESYS_DELETE_TOKENS_ME, self._delete_me)),
+            web.delete(f"{tokens}/me", self._by_bearer(DELETE_TOKENS_ME, self._delete_me)),
             web.get(f"{tokens}/me", self._by_bearer("genesys.get_tokens_me", self._get_me), allow_head=False),
             web.head(f"{tokens}/me", self._by_bearer("genesys.head_tokens_me", self._get_me)),
             web.get(
@@ -103,7 +103,7 @@ class Genesys:
         return await self._front.serve(
             request,
             self,
-            Operation.GENESYS_DELETE_TOKEN,
+            DELETE_TOKEN,
             user_id[:128],
             lambda rid: self._as_worker(token, rid, lambda: self._killed(user_id, rid)),
         )

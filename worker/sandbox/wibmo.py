@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 from pydantic import SecretStr
 
-from tasks.call import Operation
+from tasks.providers.wibmo import INVALIDATE_TOKEN
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.gateway import Answer, Front
@@ -59,7 +59,7 @@ class Wibmo:
         return await self._front.serve(
             request,
             self,
-            Operation.WIBMO_INVALIDATE_TOKEN,
+            INVALIDATE_TOKEN,
             digest(reference),
             lambda rid: self._decided(request, reference, rid),
         )

@@ -9,6 +9,9 @@ from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
 
+from tasks.providers import KINDS
+from tasks.providers.provider import CommonSettings
+
 PREFIX: Final = "REVOKER_"
 BETWEEN: Final = "__"  # levels, in a variable and in a secret file's name
 _ANY: Final = "*"  # a name that the operator gives: of a provider instance, of a source
@@ -78,7 +81,7 @@ def _names(model: type[BaseModel], above: Path) -> Iterator[Path]:
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - whatever a field is annotated with
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
+        yield from (kind.settings for kind in KINDS.values()) if annotation is CommonSettings else (annotation,)
     for each in get_args(annotation):
         yield from _models(each)
 

@@ -227,7 +227,7 @@ class Settings(BaseSettings):
     def catalogue(self) -> Catalogue:
         """What planning must know."""
         instances = {
-            name: Instance(name, KINDS[provider.kind], getattr(provider, "subject_issuer", None))
+            name: Instance(name, KINDS[provider.kind], provider.subject_issuer)
             for name, provider in self.providers.items()
         }
         return Catalogue(instances, self.budgets(), self.subjects())

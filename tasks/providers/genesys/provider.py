@@ -6,7 +6,7 @@ from typing import Final
 import aiohttp
 from pydantic import SecretStr
 
-from tasks.call import Operation, ProviderCall
+from tasks.call import ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer
 from tasks.providers.genesys import outcomes, requests
@@ -14,29 +14,24 @@ from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.genesys.settings import GenesysSettings
 from tasks.providers.http import Edge
 from tasks.providers.oauth import Login
-from tasks.providers.provider import MASK, Kind, Request, open_sealed
-from tasks.sealing import Opener
+from tasks.providers.provider import MASK, Kind, Request, SessionPlan, UserPlan, open_sealed
+from tasks.sealing import Unsealer
 
 IDLE_SECONDS: Final = range(300, 28801)
 
-KIND: Final = Kind(
-    name="genesys",
-    session_operation=Operation.GENESYS_DELETE_TOKENS_ME,
-    session_credential="jwe",
-    user_operation=Operation.GENESYS_DELETE_TOKEN,
-    valid_user_id=requests.is_user_id,
-    worker_operations=frozenset({Operation.GENESYS_DELETE_TOKEN}),
-    documented_limit=300,  # Genesys Cloud developer center, "Limits": client.credentials.token.rate.per.minute
-)
+DELETE_TOKENS_ME: Final = "genesys.delete_tokens_me"
+DELETE_TOKEN: Final = "genesys.delete_token"  # noqa: S105 - an operation's name
 
 
 class Genesys:
     """One Genesys Cloud organization."""
 
-    def __init__(self, name: str, settings: GenesysSettings, session: aiohttp.ClientSession, opener: Opener) -> None:
+    def __init__(
+        self, name: str, settings: GenesysSettings, session: aiohttp.ClientSession, unsealer: Unsealer
+    ) -> None:
         self.name = name
         self._settings = settings
-        self._opener = opener
+        self._unsealer = unsealer
         self._edge = Edge(session, settings.timeout)
         self._requests = requests.TokenRequests(settings.api)
         login = requests.login(settings.login, settings.client_id, settings.client_secret)
@@ -44,23 +39,19 @@ class Genesys:
 
     async def execute(self, call: ProviderCall) -> Outcome:
         """Make *call* once. Raises ValueError for an operation of another kind."""
-        match call.operation:
-            case Operation.GENESYS_DELETE_TOKENS_ME:
-                return await self._delete_tokens_me(call)
-            case Operation.GENESYS_DELETE_TOKEN:
-                return await self._delete_token(call)
-            case other:
-                raise ValueError(f"{other} is no operation of Genesys Cloud")
+        if call.operation == DELETE_TOKENS_ME:
+            return await self._delete_tokens_me(call)
+        if call.operation == DELETE_TOKEN:
+            return await self._delete_token(call)
+        raise ValueError(f"{call.operation} is no operation of Genesys Cloud")
 
     def preview(self, call: ProviderCall) -> Request:
         """Return the very request `execute` would send, masked. Raises ValueError for bad input or operation."""
-        match call.operation:
-            case Operation.GENESYS_DELETE_TOKENS_ME:
-                return self._requests.delete_tokens_me(MASK)
-            case Operation.GENESYS_DELETE_TOKEN:
-                return self._requests.delete_token(call.user_id, MASK)
-            case other:
-                raise ValueError(f"{other} is no operation of Genesys Cloud")
+        if call.operation == DELETE_TOKENS_ME:
+            return self._requests.delete_tokens_me(MASK)
+        if call.operation == DELETE_TOKEN:
+            return self._requests.delete_token(call.user_id, MASK)
+        raise ValueError(f"{call.operation} is no operation of Genesys Cloud")
 
     async def check(self) -> Outcome:
         """Log in anew: settled where our credential is accepted. Whether its role suffices only a revocation tells."""
@@ -102,7 +93,7 @@ class Genesys:
         return await self._idle_timeout(lambda bearer: self._requests.put_timeout(bearer, wanted), deadline)
 
     async def _delete_tokens_me(self, call: ProviderCall) -> Outcome:
-        token = open_sealed(self._opener, call, self.name)
+        token = open_sealed(self._unsealer, call, self.name)
         if not isinstance(token, SecretStr):
             return token
         deadline = self._edge.deadline()
@@ -142,3 +133,13 @@ class Genesys:
             return answer
         renewed = await self._login.bearer(deadline, refused=bearer)
         return await self._edge.send(build(renewed), deadline) if isinstance(renewed, SecretStr) else renewed
+
+
+KIND: Final = Kind(
+    "genesys",
+    GenesysSettings,
+    Genesys,
+    session=SessionPlan(DELETE_TOKENS_ME, "jwe"),
+    user=UserPlan(DELETE_TOKEN, requests.is_user_id),
+    documented_limit=300,  # Genesys Cloud developer center, "Limits": client.credentials.token.rate.per.minute
+)

@@ -6,11 +6,11 @@ from typing import Final, Literal
 import aiohttp
 from pydantic import Field, SecretStr, StrictInt, StrictStr
 
-from tasks.call import Operation, ProviderCall
+from tasks.call import ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Transient
 from tasks.providers.answers import Answer, Verdict, status_table
 from tasks.providers.http import Edge
-from tasks.providers.provider import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, endpoint
+from tasks.providers.provider import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, SessionPlan, endpoint
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from tasks.providers.wibmo.result import read_result
 
@@ -19,14 +19,7 @@ from tasks.providers.wibmo.result import read_result
 UNAUTHORIZED: Final = 401
 INVALIDATE: Final = status_table({UNAUTHORIZED: Verdict.FAULT, 403: Verdict.FAULT}, success={200})
 
-KIND: Final = Kind(
-    name="wibmo",
-    session_operation=Operation.WIBMO_INVALIDATE_TOKEN,
-    session_credential="token_reference_id",
-    user_operation=None,
-    valid_user_id=lambda _: False,
-    worker_operations=frozenset({Operation.WIBMO_INVALIDATE_TOKEN}),
-)
+INVALIDATE_TOKEN: Final = "wibmo.invalidate_token"  # noqa: S105 - an operation's name
 
 
 class WibmoSettings(CommonSettings):
@@ -39,6 +32,11 @@ class WibmoSettings(CommonSettings):
     success_codes: frozenset[StrictInt | StrictStr] = Field(
         frozenset({100, 200, "100", "200", "TOK200"}), min_length=1, description="The resCode values that mean success"
     )
+
+    @property
+    def api(self) -> str:
+        """The base URL of the token service."""
+        return self.base_url
 
     @property
     def account(self) -> tuple[str, ...]:
@@ -113,6 +111,14 @@ class Wibmo:
 
 
 def _reference(call: ProviderCall) -> SecretStr | None:
-    if call.operation is not Operation.WIBMO_INVALIDATE_TOKEN:
+    if call.operation != INVALIDATE_TOKEN:
         raise ValueError(f"{call.operation} is no operation of Wibmo")
     return SecretStr(call.token_reference_id) if call.token_reference_id else None
+
+
+KIND: Final = Kind(
+    "wibmo",
+    WibmoSettings,
+    lambda name, settings, session, _: Wibmo(name, settings, session),  # its events bring no sealed token
+    session=SessionPlan(INVALIDATE_TOKEN, "token_reference_id", own_credential=True),
+)

@@ -8,7 +8,6 @@ from tasks.providers import KINDS
 from worker.calls.holds.policy import Guard, Terms
 
 if TYPE_CHECKING:
-    from tasks.providers.provider import Kind
     from worker.database.thread import DatabaseThread
     from worker.settings import Settings
 
@@ -23,11 +22,8 @@ def make_guard(settings: Settings, thread: DatabaseThread) -> Guard:
         cap=settings.hold.cap,
         longest_pause=settings.retry.retry_after_cap,
         leases={name: each.timeout + MARGIN for name, each in providers.items()},
-        worker_only=frozenset(name for name, each in providers.items() if _is_worker_only(KINDS[each.kind])),
+        worker_only=frozenset(
+            name for name, each in providers.items() if all(plan.own_credential for plan in KINDS[each.kind].plans)
+        ),
     )
     return Guard(terms, thread)
-
-
-def _is_worker_only(kind: Kind) -> bool:
-    operations = {each for each in (kind.session_operation, kind.user_operation) if each}
-    return operations <= kind.worker_operations

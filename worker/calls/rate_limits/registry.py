@@ -61,8 +61,7 @@ class RateLimits:
 
     def _spare(self, limit: Limit, name: str) -> int:
         """A tenth where no routine call counts, else the part of the limit that routine calls leave to urgent ones."""
-        kind = KINDS[self._settings.providers[name].kind]
-        has_routine = kind.session_operation in kind.limited_operations
+        has_routine = KINDS[self._settings.providers[name].kind].limits_sessions
         return limit.reserve if has_routine else max(limit.reserve, limit.calls // 10)
 
     def of(self, call: ProviderCall) -> Limiter | None:
