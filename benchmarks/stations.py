@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 from servers import PostgresCluster
+from sqlalchemy import func, select
 
 from benchmarks.contestants import running
 from benchmarks.counting import Figures
@@ -18,6 +19,7 @@ from benchmarks.plan import Plan
 from benchmarks.results import Result, together
 from benchmarks.say import say
 from benchmarks.stage import Stage
+from worker.database.tables import calls
 from worker.ledger import Ledger
 
 SECTION: Final = "stations, messages a second"
@@ -87,7 +89,8 @@ def _recorded(stage: Stage, database: str, count: int, ledger_url: str | None) -
     row.fill(row.installation.outcomes(count))
     done = _emptied(row, "revocation.outcomes", "recorder", count)
     ledger = Ledger.open(row.installation.ledger_url)
-    rows = sum(ledger.totals().calls.values())
+    with ledger.database.reading() as connection:
+        rows: int = connection.execute(select(func.count()).select_from(calls)).scalar_one()
     ledger.close()
     row.close()
     return _said(replace(done.result(f"recorder, {database}", "rabbitmq", SECTION), lost=count - rows, duplicates=0))

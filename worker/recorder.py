@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -30,7 +31,7 @@ from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.unproved_queue import Waiting
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
-from worker.ledger.retention import Tidying
+from worker.ledger.retention import Tidying, forget
 
 if TYPE_CHECKING:
     from kombu import Connection
@@ -57,7 +58,8 @@ Record = records.EventPlanned | records.CallOutcome | DeadLetter
 def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is said once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
-    recorder, tidying = Recorder(ledger, ProvenanceMac.of(settings)), Tidying(ledger.forget, settings.storage)
+    recorder = Recorder(ledger, ProvenanceMac.of(settings))
+    tidying = Tidying(partial(forget, ledger.database), settings.storage)
     waiting = Waiting(ledger, recorder.handle, settings.storage)
 
     def between(connection: Connection) -> None:

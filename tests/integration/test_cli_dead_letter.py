@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cli_installation import Installation
+from ledger_figures import audits
 from replay_desk import SEALED, dead_call, dead_unit
 
 from worker.ledger import DeadLetterState
@@ -161,14 +162,14 @@ def test_a_dry_run_changes_nothing(installation: Installation, command: list[str
     assert "finbourne" in result.stdout
     assert "http.5xx" in result.stdout
     assert states(installation) == ["dead", "dead"]
-    assert installation.desk.ledger.audits() == []
+    assert audits(installation.desk.ledger) == []
 
 
 def test_a_replay_tells_what_it_did_and_under_which_audit_id(installation: Installation) -> None:
     """Plan and result on stdout, the audit id on stderr and in JSON."""
     installation.desk.fill(dead_call(), dead_call())
     done = installation.json("dlq", "replay", "--all", "--reason", "provider is back", CONSENT)
-    [entry] = installation.desk.ledger.audits()
+    [entry] = audits(installation.desk.ledger)
     assert (done["schema"], done["replayed"], done["audit_id"]) == ("revoker.replay/1", 2, entry.audit_id)
     assert (entry.scope, entry.reason) == ("--all", "provider is back")
     assert len(installation.desk.replayed()) == 2
@@ -245,9 +246,9 @@ def test_what_somebody_wrote_into_the_ledger_is_refused_by_name(installation: In
     installation.desk.ledger.record([forged, older])
     replay = ("dlq", "replay", "--all", "--force", "--reason", "clock mended", CONSENT)
     assert "refused: 1 altered, 1 not_vouched" in installation.run(*replay, "--dry-run", code=2).stderr
-    assert installation.desk.ledger.audits() == []
+    assert audits(installation.desk.ledger) == []
     assert "refused: 1 altered, 1 not_vouched" in installation.run(*replay, code=2).stderr
-    [found] = installation.desk.ledger.audits()
+    [found] = audits(installation.desk.ledger)
     assert (found.action, found.count, found.result) == ("dead-letter.altered", 1, forged.dead_letter_id)
     result = installation.run(*replay, "--unvouched", code=3).stdout
     assert ["replayed", "1"] in [line.split() for line in result.splitlines()]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cli_installation import Installation
+from ledger_figures import audits
 
 from tasks.records import DeadLetter
 from worker.broker import messages
@@ -81,7 +82,7 @@ def test_a_release_lets_everything_go_in_the_order_it_came(installation: Install
     assert waiting(installation) == ["e-1", "e-2", "e-3"]
     assert sorted(states(installation)) == ["replayed"] * 3 + ["withheld"]
     assert [flood.source for flood in store.standing(installation.desk.ledger.database)] == ["urn:other"]
-    [audit] = installation.desk.ledger.audits()
+    [audit] = audits(installation.desk.ledger)
     assert (audit.action, audit.scope, audit.reason, audit.count) == (
         "guard.release",
         f"{HR} {TYPE}",
@@ -114,7 +115,7 @@ def test_a_discard_leaves_tombstones(installation: Installation) -> None:
     assert states(installation) == ["discarded"] * 2
     assert waiting(installation) == []
     assert store.standing(installation.desk.ledger.database) == []
-    assert [audit.action for audit in installation.desk.ledger.audits()] == ["guard.discard"]
+    assert [audit.action for audit in audits(installation.desk.ledger)] == ["guard.discard"]
 
 
 @pytest.mark.parametrize("command", ["release", "discard"])
@@ -135,7 +136,7 @@ def test_nothing_changes_by_accident(installation: Installation, command: str, a
     installation.run("flood", command, *arguments, code=code)
     assert states(installation) == ["withheld"]
     assert [flood.held for flood in store.standing(installation.desk.ledger.database)] == [1]
-    assert installation.desk.ledger.audits() == []
+    assert audits(installation.desk.ledger) == []
 
 
 def test_the_dead_letters_desk_lets_no_flood_go(installation: Installation) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from cli_installation import Installation
+from ledger_figures import audits
 from replay_desk import dead_call
 
 from tasks.outcome import State
@@ -60,7 +61,7 @@ def test_a_key_that_nothing_needs_is_moved_aside_and_comes_back(keys: Installati
     assert (keys.home / "keys/retired/old.jwk.json").stat().st_mode & 0o777 == 0o600
     keys.run("keys", "restore", "old", *WHY, "--yes")
     assert serving(keys) == ("new", "old")
-    restored, retired = keys.desk.ledger.audits()
+    restored, retired = audits(keys.desk.ledger)
     assert (retired.audit_id, retired.action, retired.scope) == (done["audit_id"], "keys.retire", "old")
     assert (restored.action, restored.reason, restored.result, restored.count) == ("keys.restore", WHY[1], "done", 1)
 
@@ -71,7 +72,7 @@ def test_a_key_that_a_dead_letter_needs_is_not_retired(keys: Installation) -> No
     said = keys.run("keys", "retire", "old", *WHY, "--yes", code=2).stderr
     assert "1 dead letter." in said
     assert serving(keys) == ("new", "old")
-    assert not keys.desk.ledger.audits()
+    assert not audits(keys.desk.ledger)
 
 
 def test_a_key_that_a_queued_call_needs_is_not_retired(keys: Installation) -> None:
@@ -114,7 +115,7 @@ def test_only_a_retired_key_is_destroyed_and_none_that_was_missed(keys: Installa
     keys.run("dlq", "discard", "--all", *WHY, "--yes")
     keys.run("keys", "retire", "old", *WHY, "--destroy", "--yes")
     assert not list((keys.home / "keys/retired").iterdir())
-    assert keys.desk.ledger.audits()[0].action == "keys.destroy"
+    assert audits(keys.desk.ledger)[0].action == "keys.destroy"
 
 
 def test_the_list_tells_age_last_use_and_needs_in_80_columns(keys: Installation) -> None:

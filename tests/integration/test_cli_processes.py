@@ -9,6 +9,7 @@ import uuid
 from pathlib import Path
 
 from cli_installation import Installation, tell
+from ledger_figures import audits
 from replay_desk import EVERY, call_in, dead_call
 from servers import Daemon, Processes, wait_until
 
@@ -70,7 +71,7 @@ def test_ctrl_c_during_a_replay_is_130_and_leaves_no_claim(installation: Install
     assert process.stop(signal.SIGINT) == 130
     assert "Traceback" not in process.output
     assert _count(installation, DeadLetterState.CLAIMED) == 0
-    [entry] = installation.desk.ledger.audits()
+    [entry] = audits(installation.desk.ledger)
     assert entry.result.endswith("replayed; stopped: interrupted")
     assert result_in(process)["replayed"] == _count(installation, DeadLetterState.REPLAYED)
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from cli_installation import TOKEN, Installation, tell
+from ledger_figures import audits
 from replay_desk import dead_call
 from servers import Daemon
 
@@ -71,10 +72,10 @@ def test_the_idle_timeout_is_set_with_consent_and_on_record(live: Installation) 
     """It concerns every user: asked for, accounted for."""
     live.run("genesys", "idle-timeout", "set", "900", *GENESYS, code=2)
     live.run("genesys", "idle-timeout", "set", "900", *GENESYS, "--dry-run")
-    assert live.desk.ledger.audits() == []
+    assert audits(live.desk.ledger) == []
     result = live.run("genesys", "idle-timeout", "set", "900", *GENESYS, "--yes", "--reason", "policy 7")
     assert live.json("genesys", "idle-timeout", "get", *GENESYS)["seconds"] == 900
-    [entry] = live.desk.ledger.audits()
+    [entry] = audits(live.desk.ledger)
     assert (entry.action, entry.scope, entry.reason) == ("genesys.idle-timeout.set", "genesys 900", "policy 7")
     assert entry.audit_id in result.stderr
 
@@ -89,7 +90,7 @@ def test_the_idle_timeout_is_switched_with_consent_and_on_record(live: Installat
         done = live.run("genesys", "idle-timeout", verb, *GENESYS, "--yes", "--reason", "policy 8")
         shown = live.json("genesys", "idle-timeout", "get", *GENESYS)
         assert (shown["seconds"], shown["enabled"]) == (900, is_on)
-        entry = live.desk.ledger.audits()[0]
+        entry = audits(live.desk.ledger)[0]
         assert (entry.action, entry.scope, entry.reason) == (f"genesys.idle-timeout.{verb}", "genesys", "policy 8")
         assert entry.audit_id in done.stderr
         assert ("on, after 900 s" if is_on else "off, 900 s if it were on") in plan
@@ -115,7 +116,7 @@ def test_a_provider_is_held_and_released_with_consent_and_on_record(installation
     installation.run("provider", "release", "wibmo", "--reason", "back", code=2)
     released = installation.run("provider", "release", "wibmo", "--reason", "back", "--yes")
     assert store.standing(installation.desk.ledger.database) == []
-    release, placed = installation.desk.ledger.audits()
+    release, placed = audits(installation.desk.ledger)
     assert (placed.audit_id, placed.reason) == (made["audit_id"], "vendor maintenance")
     assert (release.action, release.reason, release.count) == ("provider.release", "back", 1)
     assert release.audit_id in released.stderr

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cli_installation import REFERENCE, TOKEN, Installation
+from ledger_figures import totals
 
 from tasks.events import SessionEnded, UserDisabled, parse_event
 from tasks.sealing import load_keys
@@ -161,7 +162,7 @@ def test_a_plan_shows_the_exact_calls_without_any_secret(sealing: Installation, 
     assert genesys["headers"]["Authorization"] == "Bearer •••"
     assert (wibmo["headers"]["X-API-KEY"], wibmo["body"]) == ("•••", "•••")
     assert "DELETE http://127.0.0.1:9/genesys/api/v2/tokens/me" in sealing.run("plan", "-", stdin=event.stdout).stdout
-    assert sealing.desk.ledger.totals().events == 0
+    assert totals(sealing.desk.ledger).events == 0
 
 
 def test_a_plan_names_what_needs_no_call_and_what_nobody_can_resolve(installation: Installation) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from ledger_figures import audits
 from replay_desk import EVERY, MAC, Desk, audit, call_in, dead_call, dead_unit, told, wait_for_message
 
 from tasks.call import Lane
@@ -220,6 +221,6 @@ def test_the_rate_is_kept(local_desk: Desk) -> None:
 def test_every_replay_is_on_record(local_desk: Desk) -> None:
     """Who, why, how many and with what result, under one audit id that the dead letters carry too."""
     local_desk.replay(local_desk.fill(dead_call(), dead_call()), Pace(10.0))
-    [entry] = local_desk.ledger.audits()
+    [entry] = audits(local_desk.ledger)
     assert (entry.actor, entry.reason, entry.count, entry.result) == ("olga", "provider is back", 2, "2 replayed")
     assert {row.audit_id for row in local_desk.ledger.dead_letters(EVERY)} == {entry.audit_id}

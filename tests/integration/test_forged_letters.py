@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from ledger_figures import totals
 from replay_desk import EVERY, MAC, MAX_AGES, Desk, as_made, dead_call, dead_unit
 from sqlalchemy import insert, update
 
@@ -133,7 +134,7 @@ def test_a_claim_must_prove_itself(local_desk: Desk) -> None:
     assert local_desk.replay([local_desk.row(forged)], claims=True).replayed == 1
     local_desk.take_in()
     assert sorted(reason for _, reason, _ in states(local_desk)) == ["event.access_denied", "route.x"]
-    assert local_desk.ledger.totals().events == 0
+    assert totals(local_desk.ledger).events == 0
 
 
 def as_base64(body: bytes) -> str:

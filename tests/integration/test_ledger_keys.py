@@ -62,7 +62,7 @@ def test_a_call_that_is_replayed_needs_its_key(ledger: Ledger) -> None:
     letter = buried("e1")
     ledger.record([letter])
     ledger.claim([letter.dead_letter_id], audit=entry())
-    ledger.mark_replayed(letter.dead_letter_id, 1)
+    ledger.mark_replayed({letter.dead_letter_id: 1})
     assert needs(ledger) == (1, 1)
     assert ledger.key_needs(datetime.now(UTC) + DAY)["old"].dead_letters == 0
 

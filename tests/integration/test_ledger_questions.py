@@ -4,6 +4,7 @@ from datetime import UTC
 from typing import Any
 
 import pytest
+from ledger_figures import totals, unsettled
 from ledger_records import START, after, dead, entry, identity, outcome, planned, refused
 
 from tasks.outcome import State
@@ -62,21 +63,21 @@ def test_times_come_back_aware_and_in_utc(ledger: Ledger) -> None:
 def test_totals_count_states_reasons_and_events(ledger: Ledger) -> None:
     """What `revoker run` sums up at its end."""
     ledger.record([planned("e1"), planned("e2"), outcome(State.CONFIRMED, "e2"), dead("e3"), refused("e4")])
-    totals = ledger.totals()
-    assert totals.events == 2
-    assert totals.calls == {State.PLANNED: 1, State.CONFIRMED: 1, State.DEAD: 1}
-    assert totals.dead_letters == {"http.5xx": 1, "event.invalid_time": 1}
+    figures = totals(ledger)
+    assert figures.events == 2
+    assert figures.calls == {State.PLANNED: 1, State.CONFIRMED: 1, State.DEAD: 1}
+    assert figures.dead_letters == {"http.5xx": 1, "event.invalid_time": 1}
 
 
 def test_exposure_percentiles_are_by_nearest_rank(ledger: Ledger) -> None:
     """Of a hundred calls that took 1 to 100 seconds, the 95th is the p95."""
     ledger.record([settled(number) for number in range(1, 101)])
-    assert ledger.totals().exposure_seconds == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
+    assert totals(ledger).exposure_seconds == {"p50": 50.0, "p95": 95.0, "p99": 99.0}
 
 
 def test_an_empty_ledger_has_no_percentiles(ledger: Ledger) -> None:
     """None is not zero seconds."""
-    assert ledger.totals().exposure_seconds == {"p50": None, "p95": None, "p99": None}
+    assert totals(ledger).exposure_seconds == {"p50": None, "p95": None, "p99": None}
     assert ledger.changes_since() == ([], 0)
 
 
@@ -87,7 +88,7 @@ def test_an_event_with_an_open_call_is_not_done(ledger: Ledger, state: State) ->
     first = planned().units[0]
     ledger.record([planned(units=(first, other)), outcome(state) if state is not State.PLANNED else planned()])
     assert ledger.settled_or_dead("idp", ["e1"]) == set()
-    assert [row.call_id for row in ledger.unsettled()] == [identity("e1")]
+    assert [row.call_id for row in unsettled(ledger)] == [identity("e1")]
 
 
 def test_settled_dead_discarded_and_refused_events_are_done(ledger: Ledger) -> None:
@@ -98,14 +99,14 @@ def test_settled_dead_discarded_and_refused_events_are_done(ledger: Ledger) -> N
     asked = ["e1", "e2", "e3", "e4", "e5"]
     assert ledger.settled_or_dead("idp", asked) == {"e1", "e2", "e3", "e4"}
     assert ledger.settled_or_dead("another", asked) == set()
-    assert ledger.unsettled() == []
+    assert unsettled(ledger) == []
 
 
 def test_a_replayed_call_is_open_again(ledger: Ledger) -> None:
     """Its dead letter left the desk, so it must not count as done."""
     ledger.record([planned(), dead()])
     ledger.claim([dead().dead_letter_id], audit=entry())
-    ledger.mark_replayed(dead().dead_letter_id, 1)
+    ledger.mark_replayed({dead().dead_letter_id: 1})
     assert ledger.settled_or_dead("idp", ["e1"]) == set()
 
 

@@ -4,14 +4,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from ledger_figures import audits
 from ledger_records import after, dead, entry, outcome, planned, refused
 from sqlalchemy import func, select
 
 from tasks.outcome import State
 from tasks.records import DeadLetter, EventPlanned
 from worker.database.tables import metadata
-from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger
-from worker.ledger.retention import AT_ONCE, Horizons
+from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger, retention
+from worker.ledger.dead_letters import unproved as kept_unproved
+from worker.ledger.retention import BATCH_SIZE, Horizons
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -32,7 +34,7 @@ def counts(ledger: Ledger) -> dict[str, int]:
 
 def forget(ledger: Ledger, horizons: Horizons = ALL) -> None:
     """Everything that is old."""
-    while ledger.forget(horizons):
+    while retention.forget(ledger.database, horizons):
         pass
 
 
@@ -42,7 +44,7 @@ def close(ledger: Ledger, letter: DeadLetter, how: str) -> None:
         ledger.discard([letter.dead_letter_id], audit=entry("discard"))
     else:
         ledger.claim([letter.dead_letter_id], audit=entry())
-        ledger.mark_replayed(letter.dead_letter_id, 1)
+        ledger.mark_replayed({letter.dead_letter_id: 1})
 
 
 def test_an_event_whose_calls_are_settled_is_forgotten_with_all_that_tells_of_it(ledger: Ledger) -> None:
@@ -120,10 +122,10 @@ def test_a_step_is_small_and_the_next_one_goes_on(ledger: Ledger) -> None:
     unit = planned().units[0]
     many: list[EventPlanned] = [
         planned(f"e{number}", units=(unit.model_copy(update={"call_id": f"c{number}", "state": State.COVERED}),))
-        for number in range(AT_ONCE + 1)
+        for number in range(BATCH_SIZE + 1)
     ]
     ledger.record(many)
-    assert ledger.forget(ALL) <= 2 * AT_ONCE
+    assert retention.forget(ledger.database, ALL) <= 2 * BATCH_SIZE
     forget(ledger)
     assert counts(ledger) == {}
 
@@ -133,7 +135,7 @@ def test_nothing_that_is_young_is_forgotten(ledger: Ledger) -> None:
     ledger.record([planned(), outcome(State.ACCEPTED), dead("e2")])
     close(ledger, dead("e2"), "discarded")
     before = counts(ledger)
-    assert ledger.forget(NOTHING) == 0
+    assert retention.forget(ledger.database, NOTHING) == 0
     assert counts(ledger) == before
 
 
@@ -142,17 +144,17 @@ def test_the_audit_is_forgotten_by_its_own_age(ledger: Ledger, microseconds: int
     """To the moment."""
     ledger.audit(replace(entry(), at=after(1)))
     forget(ledger, replace(NOTHING, audits=after(1) + timedelta(microseconds=microseconds)))
-    assert len(ledger.audits()) == left
+    assert len(audits(ledger)) == left
 
 
 def test_what_is_on_the_desk_and_nobody_proved_is_counted(ledger: Ledger) -> None:
     """What arrived included; what was replayed or discarded made room."""
-    assert (ledger.unproved().letters, ledger.unproved().size) == (0, 0)
+    assert (kept_unproved(ledger.database).letters, kept_unproved(ledger.database).size) == (0, 0)
     letters = [refused(f"e{number}", body="QUJD" * 1000, unproved=True) for number in range(3)]
     ledger.record([*letters, refused("e4"), dead()])
-    known = ledger.unproved()
+    known = kept_unproved(ledger.database)
     assert known.letters == 3
     assert 3 * 4000 < known.size < 3 * 5000
     close(ledger, letters[0], "discarded")
     close(ledger, letters[1], "replayed")
-    assert ledger.unproved().letters == 1
+    assert kept_unproved(ledger.database).letters == 1

@@ -10,6 +10,7 @@ import pytest
 from amqp.exceptions import AccessRefused
 from kombu import Connection
 from kombu.message import Message as Delivered
+from ledger_figures import totals
 from ledger_records import dead, entry, outcome, planned, refused
 from malformed import Envelope, put
 from servers import wait_until
@@ -22,6 +23,7 @@ from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
 from worker.broker.unproved_queue import AT_ONCE, MEGABYTE, Waiting
 from worker.ledger import Ledger, LedgerUnavailable
+from worker.ledger.dead_letters import unproved as kept_unproved
 from worker.process import Stop
 from worker.recorder import Recorder
 from worker.settings import Settings
@@ -78,11 +80,11 @@ def test_what_nobody_proved_waits_once_its_budget_is_spent(
     take = taking(ledger, unproved_letters=4)
     for _ in range(3):
         take.take(connection)
-    assert (ledger.unproved().letters, waiting(connection)) == (4, 3)
+    assert (kept_unproved(ledger.database).letters, waiting(connection)) == (4, 3)
     assert [(line.levelname, line.message) for line in caplog.records] == [("ERROR", "desk.full_of_unproved")]
     ledger.discard([head.dead_letter_id for head in ledger.dead_letter_heads()], audit=entry("discard"))
     take.take(connection)
-    assert (ledger.unproved().letters, waiting(connection)) == (3, 0)
+    assert (kept_unproved(ledger.database).letters, waiting(connection)) == (3, 0)
     assert caplog.records[-1].message == "desk.has_room_again"
 
 
@@ -92,7 +94,7 @@ def test_its_bytes_have_a_budget_as_well(ledger: Ledger, connection: Connection,
     take = taking(ledger, unproved_megabytes=1)
     for _ in range(3):
         take.take(connection)
-    known = ledger.unproved()
+    known = kept_unproved(ledger.database)
     assert known.letters == AT_ONCE
     assert MEGABYTE <= known.size < MEGABYTE + AT_ONCE * len(BODY) * 2
     assert waiting(connection) == 2 * AT_ONCE
@@ -126,7 +128,7 @@ def test_what_cannot_be_written_goes_back(ledger: Ledger, connection: Connection
 
     Waiting(ledger, unsafe, StorageSettings()).take(connection)
     taking(ledger).take(connection)
-    assert (ledger.unproved().letters, waiting(connection)) == (2, 0)
+    assert (kept_unproved(ledger.database).letters, waiting(connection)) == (2, 0)
 
 
 def test_a_ledger_that_is_away_takes_nothing(connection: Connection, broker_url: str, tmp_path: Path) -> None:
@@ -176,13 +178,13 @@ def test_the_recorder_keeps_to_the_budget_and_forgets_what_is_old(ledger: Ledger
     thread = threading.Thread(target=recorder.run, args=(settings, stop))
     thread.start()
     try:
-        wait_until(lambda: not ledger.totals().events, 20, "what is old to be forgotten")
+        wait_until(lambda: not totals(ledger).events, 20, "what is old to be forgotten")
         publish(broker_url, 5)
-        wait_until(lambda: ledger.unproved().letters == 2, 20, "the budget to be spent")
+        wait_until(lambda: kept_unproved(ledger.database).letters == 2, 20, "the budget to be spent")
         with Publisher(lambda: broker.connect(broker_url)) as publisher:
             publisher.publish_all([messages.dead_letter(dead())])
-        wait_until(lambda: sum(ledger.totals().dead_letters.values()) == 3, 20, "what is proved to be on the desk")
+        wait_until(lambda: sum(totals(ledger).dead_letters.values()) == 3, 20, "what is proved to be on the desk")
     finally:
         stop.set()
         thread.join(20)
-    assert ledger.unproved().letters == 2
+    assert kept_unproved(ledger.database).letters == 2

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from worker.ledger import LedgerUnavailable
-from worker.ledger.retention import REST, TRY_AGAIN, Horizons, Tidying
+from worker.ledger.retention import REST_SECONDS, RETRY_SECONDS, Horizons, Tidying
 from worker.settings.storage import StorageSettings
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
@@ -74,7 +74,7 @@ def test_tidying_goes_on_until_nothing_is_old_and_then_rests(clock: Any) -> None
     for _ in range(10):
         tidying.step()
     assert ledger.asked == 3
-    clock.now += REST - 1
+    clock.now += REST_SECONDS - 1
     tidying.step()
     assert ledger.asked == 3
     clock.now += 1
@@ -90,6 +90,6 @@ def test_a_ledger_that_is_away_is_asked_again_a_minute_later(clock: Any) -> None
         tidying.step()
     tidying.step()
     assert ledger.asked == 1
-    clock.now += TRY_AGAIN
+    clock.now += RETRY_SECONDS
     tidying.step()
     assert ledger.asked == 2

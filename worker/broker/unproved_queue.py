@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from amqp.exceptions import AccessRefused
 
 from worker.broker import topology
+from worker.ledger.dead_letters import unproved
 
 if TYPE_CHECKING:
     from kombu import Connection
@@ -79,7 +80,7 @@ class Waiting:
 
     def _room(self) -> int:
         """Letters that may be taken now."""
-        there = self._ledger.unproved()
+        there = unproved(self._ledger.database)
         return min(AT_ONCE, max(0, self._letters - there.letters)) if there.size < self._size else 0
 
     def _say(self, channel: Any, *, is_full: bool) -> None:

@@ -12,7 +12,6 @@ from worker.ledger.rows import (
     DeadLetterState,
     DeadLetterSummary,
     EventRow,
-    Totals,
 )
 
 __all__ = [
@@ -29,5 +28,4 @@ __all__ = [
     "Ledger",
     "LedgerRefused",
     "LedgerUnavailable",
-    "Totals",
 ]

@@ -1,4 +1,4 @@
-"""Who changed what on the operators' desk, and why."""
+"""Who changed what, and why."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func
 
 from worker.database.tables import audits
-from worker.ledger import upserts
-from worker.ledger.rows import AuditEntry
+from worker.database.upsert import insert_into
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-
-def write(connection: Connection, entry: AuditEntry) -> str:
-    """The id of *entry*, now written. Written again it takes the new result, and its count is added."""
-    row = asdict(entry) | {"at": entry.at or datetime.now(UTC)}
-    connection.execute(upserts.audit(connection.dialect.name), row)
-    return entry.audit_id
+    from worker.ledger.rows import AuditEntry
 
 
-def latest(connection: Connection, limit: int) -> list[AuditEntry]:
-    """The last *limit* entries, newest first."""
-    query = select(audits).order_by(audits.c.at.desc(), audits.c.audit_id).limit(limit)
-    return [AuditEntry(**row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public way
+def write(connection: Connection, entry: AuditEntry) -> None:
+    """Write *entry*. Written again it takes the new result, and its count is added."""
+    insert = insert_into(audits, connection.dialect.name)
+    count = audits.c.count + insert.excluded.count
+    result = func.coalesce(func.nullif(insert.excluded.result, ""), audits.c.result)
+    again = insert.on_conflict_do_update(index_elements=[audits.c.audit_id], set_={"count": count, "result": result})
+    connection.execute(again, asdict(entry) | {"at": entry.at or datetime.now(UTC)})

@@ -1,9 +1,9 @@
-"""The operators' desk: finding dead letters, and claiming, replaying and discarding each of them once."""
+"""Finding dead letters, and claiming, replaying and discarding each of them once."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from worker.ledger import audit as auditing
 from worker.ledger.queries import about
 from worker.ledger.recording import call_row, write_rows
 from worker.ledger.rows import (
+    CLOSED,
     AuditEntry,
     DeadLetterFilter,
     DeadLetterHead,
@@ -29,10 +30,12 @@ from worker.ledger.rows import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import Connection, RowMapping
+
+    from worker.database.engine import Database
 
 LEASE: Final = timedelta(minutes=15)  # a claim whose replay was not finished by then is free again
-_AT_ONCE: Final = 1000  # ids in one statement; SQLite's limit is 32 766 parameters, PostgreSQL's 65 535
+_IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, PostgreSQL's 65 535
 _LETTER: Final = dead_letters.c
 
 
@@ -46,17 +49,17 @@ class DeadLetterAmbiguous(LookupError):  # noqa: N818 - likewise
 
 def find(connection: Connection, where: DeadLetterFilter) -> list[DeadLetterRow]:
     """The dead letters that *where* describes, by the time of their last death."""
-    return [_row(row) for row in connection.execute(_ordered(_rows(), where))]
+    return [_row(row) for row in connection.execute(_ordered(_rows(), where)).mappings()]
 
 
 def heads(connection: Connection, where: DeadLetterFilter) -> list[DeadLetterHead]:
     """As `find`, of each what a listing shows: what it holds is not read."""
-    return [DeadLetterHead(**_values(row)) for row in connection.execute(_ordered(_heads(), where))]
+    return [DeadLetterHead(**_values(row)) for row in connection.execute(_ordered(_heads(), where)).mappings()]
 
 
 def get(connection: Connection, prefix: str) -> DeadLetterRow:
     """The dead letter whose id starts with *prefix*. Raises DeadLetterNotFound or DeadLetterAmbiguous."""
-    found = connection.execute(_rows().where(_starts(prefix)).limit(2)).all() if prefix else []
+    found = connection.execute(_rows().where(_starts(prefix)).limit(2)).mappings().all() if prefix else []
     if not found:
         raise DeadLetterNotFound("no dead letter has an id that starts so")
     if len(found) > 1:
@@ -73,13 +76,12 @@ def summarise(connection: Connection, where: DeadLetterFilter) -> DeadLetterSumm
     return DeadLetterSummary(count, oldest, causes)
 
 
-def unproved(connection: Connection) -> Unproved:
-    """What is on the desk that nobody proved; what was replayed or discarded made room."""
+def unproved(database: Database) -> Unproved:
+    """What is kept that nobody proved; what was replayed or discarded made room."""
     columns = func.count(), func.coalesce(func.sum(_LETTER.unproved), 0)
-    open_ones = _LETTER.state.not_in((DeadLetterState.REPLAYED, DeadLetterState.DISCARDED))
-    return Unproved(
-        *map(int, connection.execute(select(*columns).where(_LETTER.unproved.is_not(None), open_ones)).one())
-    )
+    kept = select(*columns).where(_LETTER.unproved.is_not(None), _LETTER.state.not_in(CLOSED))
+    with database.reading() as connection:
+        return Unproved(*map(int, connection.execute(kept).one()))
 
 
 def claim(
@@ -93,27 +95,29 @@ def claim(
     )
     taken = [
         row.dead_letter_id
-        for some in _some(ids)
-        for row in connection.execute(claimed.where(_free(some, now - lease, also)).returning(_LETTER.dead_letter_id))
+        for batch in _batches(ids)
+        for row in connection.execute(claimed.where(_free(batch, now - lease, also)).returning(_LETTER.dead_letter_id))
     ]
     auditing.write(connection, replace(audit, count=len(taken)))
-    rows = (row for some in _some(taken) for row in connection.execute(_rows().where(_LETTER.dead_letter_id.in_(some))))
-    return sorted(map(_row, rows), key=lambda row: (row.at, row.dead_letter_id))
+    wanted = (_rows().where(_LETTER.dead_letter_id.in_(batch)) for batch in _batches(taken))
+    rows = (_row(row) for each in wanted for row in connection.execute(each).mappings())
+    return sorted(rows, key=lambda row: (row.at, row.dead_letter_id))
 
 
-def mark_replayed(connection: Connection, dead_letter_id: str, replays: int) -> None:
-    """Note that generation *replays* of a claimed dead letter is on its way. Nothing to do where it died already."""
-    change = take_changes(connection, 1)
-    replayed = (
-        update(dead_letters)
-        .where(_LETTER.dead_letter_id == dead_letter_id)
-        .where(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.replays < replays)
-        .values(state=DeadLetterState.REPLAYED, change=change)
-        .returning(_LETTER.document)
-    )
-    for document in connection.execute(replayed).scalars().all():
-        letter = DeadLetter.model_validate_json(document)
-        write_rows(connection, calls=call_row(letter, State.REPLAYED, datetime.now(UTC), replays))
+def mark_replayed(connection: Connection, generations: Mapping[str, int]) -> None:
+    """Note that claimed dead letters are on their way, by id, as which generation; not of one that died already."""
+    first, now, rows = take_changes(connection, len(generations)), datetime.now(UTC), []
+    for change, (dead_letter_id, generation) in enumerate(generations.items(), first):
+        replayed = (
+            update(dead_letters)
+            .where(_LETTER.dead_letter_id == dead_letter_id)
+            .where(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.replays < generation)
+            .values(state=DeadLetterState.REPLAYED, change=change)
+            .returning(_LETTER.document)
+        )
+        for document in connection.execute(replayed).scalars():
+            rows += call_row(DeadLetter.model_validate_json(document), State.REPLAYED, now, generation)
+    write_rows(connection, calls=rows)
 
 
 def release(connection: Connection, dead_letter_id: str) -> None:
@@ -135,9 +139,9 @@ def discard(
         state=DeadLetterState.DISCARDED, claimed_at=None, claimed_by=None, audit_id=audit.audit_id, change=change
     )
     count = 0
-    for some in _some(ids):
+    for batch in _batches(ids):
         documents = connection.execute(
-            discarded.where(_free(some, now - lease, also)).returning(_LETTER.document)
+            discarded.where(_free(batch, now - lease, also)).returning(_LETTER.document)
         ).scalars()
         letters = [DeadLetter.model_validate_json(document) for document in documents]
         write_rows(connection, calls=[row for it in letters for row in call_row(it, State.DISCARDED, now)])
@@ -147,8 +151,8 @@ def discard(
     return done
 
 
-def _some(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE))
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _IDS_PER_STATEMENT] for start in range(0, len(ids), _IDS_PER_STATEMENT))
 
 
 def _free(ids: Sequence[str], expired: datetime, also: Sequence[DeadLetterState]) -> ColumnElement[bool]:
@@ -168,16 +172,13 @@ def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
     if where.ids:
         yield or_(*map(_starts, where.ids))
     yield from _times(where)
-    yield from _beyond(where)
+    yield from _after_page(where)
 
 
 def _ordered(rows: Select[Any], where: DeadLetterFilter) -> Select[Any]:
     """*rows* in the order of *where*. A page is found state by state, along an index: the rest is not looked at."""
-    order = (
-        (_LETTER.at.desc(), _LETTER.dead_letter_id.desc())
-        if where.newest_first
-        else (_LETTER.at, _LETTER.dead_letter_id)
-    )
+    place = (_LETTER.at, _LETTER.dead_letter_id)
+    order = tuple(column.desc() for column in place) if where.newest_first else place
     if where.limit is None:
         return rows.where(_LETTER.state.in_(where.states), *_conditions(where)).order_by(*order)
     ids = select(_LETTER.dead_letter_id).where(*_conditions(where)).order_by(*order).limit(where.limit)
@@ -185,13 +186,12 @@ def _ordered(rows: Select[Any], where: DeadLetterFilter) -> Select[Any]:
     return rows.where(_LETTER.dead_letter_id.in_(found)).order_by(*order).limit(where.limit)
 
 
-def _beyond(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
+def _after_page(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
     """What comes behind the last of the page before."""
     if where.behind is not None:
-        place, last = (
-            tuple_(_LETTER.at, _LETTER.dead_letter_id),
-            tuple_(literal(where.behind[0], UtcTime), literal(where.behind[1], Words)),
-        )
+        at, dead_letter_id = where.behind
+        place = tuple_(_LETTER.at, _LETTER.dead_letter_id)
+        last = tuple_(literal(at, UtcTime), literal(dead_letter_id, Words))
         yield place < last if where.newest_first else place > last
 
 
@@ -221,12 +221,14 @@ def _rows() -> Select[Any]:
     return whole.add_columns(_LETTER.document, bodies.c.document.label("arrived"))
 
 
-def _row(row: Row[Any]) -> DeadLetterRow:
+def _row(row: RowMapping) -> DeadLetterRow:
     return DeadLetterRow(**_values(row))
 
 
-def _values(row: Row[Any]) -> dict[str, Any]:
-    found = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public way to a mapping
-    call_state = State(found["call_state"]) if found["call_state"] else None
-    stands = {"state": DeadLetterState(found["state"]), "detail": json.loads(found["detail"])}
-    return {**found, **stands, "call_state": call_state}
+def _values(row: RowMapping) -> dict[str, Any]:
+    return {
+        **row,
+        "state": DeadLetterState(row["state"]),
+        "detail": json.loads(row["detail"]),
+        "call_state": State(row["call_state"]) if row["call_state"] else None,
+    }

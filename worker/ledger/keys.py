@@ -16,13 +16,12 @@ from tasks.records import DeadLetter
 from tasks.sealing import named_kids
 from worker.database.tables import bodies, calls, dead_letters, key_uses
 from worker.ledger.queries import OPEN
-from worker.ledger.rows import DeadLetterState
+from worker.ledger.rows import CLOSED
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row
 
-_AT_ONCE: Final = 500  # documents in memory
-_OFF_THE_DESK: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
+_DOCUMENTS_IN_MEMORY: Final = 500
 
 
 @dataclass(slots=True)
@@ -52,8 +51,8 @@ def _dead_letters(connection: Connection, lately: datetime) -> Iterable[Row[Any]
     """Whatever lies on the desk, held events included. A replayed event is in no other row until it is planned."""
     letter = dead_letters.c
     kept = select(letter.document, bodies.c.document.label("arrived")).outerjoin(bodies, bodies.c.digest == letter.body)
-    wanted = kept.where(or_(letter.state.not_in(_OFF_THE_DESK), letter.claimed_at >= lately))
-    return connection.execute(wanted, execution_options={"yield_per": _AT_ONCE})
+    wanted = kept.where(or_(letter.state.not_in(CLOSED), letter.claimed_at >= lately))
+    return connection.execute(wanted, execution_options={"yield_per": _DOCUMENTS_IN_MEMORY})
 
 
 def _kids_of(letter: DeadLetter) -> set[str]:

@@ -1,36 +1,45 @@
-"""The ledger: what became of every event and call, and the operators' desk for dead letters."""
+"""The ledger: what became of every event and call, and the dead letters that wait for an operator."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Self
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Self
 
 from tasks.doubt import Answer
 from worker.database import migrate
-from worker.database.engine import open_database
-from worker.ledger import answers, keys, queries, recording, retention
+from worker.database.engine import Database, open_database
 from worker.ledger import audit as auditing
-from worker.ledger.letter_desk import LetterDesk
+from worker.ledger import dead_letters, keys, queries, recording
+from worker.ledger.dead_letters import LEASE
 from worker.ledger.rows import (
     AuditEntry,
     CallRow,
+    DeadLetterFilter,
+    DeadLetterHead,
+    DeadLetterRow,
+    DeadLetterState,
+    DeadLetterSummary,
     EventRow,
-    Totals,
 )
 
+EVERYTHING: Final = DeadLetterFilter()
 
-class Ledger(LetterDesk):
+
+class Ledger:
     """One transaction per method, from any thread. Every method raises LedgerUnavailable when the database fails."""
 
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
     @classmethod
-    def open(cls, url: str, lock_seconds: float | None = None, *, durable: bool = True) -> Self:
+    def open(cls, url: str, lock_timeout: float | None = None, *, durable: bool = True) -> Self:
         """The ledger at `sqlite:////path/file` (mode 0600; `upgrade` makes it) or `postgresql+psycopg://…`.
 
-        It is reached at the first use; others' transactions are waited for *lock_seconds*, 10 by default. A power cut
+        It is reached at the first use; a lock is waited for *lock_timeout* seconds, 10 by default. A power cut
         may take back the last moments of what is not *durable*. Raises LedgerUnavailable for other URLs.
         """
-        return cls(open_database(url, lock_seconds, durable=durable))
+        return cls(open_database(url, lock_timeout, durable=durable))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -50,15 +59,10 @@ class Ledger(LetterDesk):
         with self.database.writing() as connection:
             recording.record(connection, records)
 
-    def audit(self, entry: AuditEntry) -> str:
-        """The id of *entry*, now written. Written again it takes the new result, and its count is added."""
+    def audit(self, entry: AuditEntry) -> None:
+        """Write *entry*. Written again it takes the new result, and its count is added."""
         with self.database.writing() as connection:
-            return auditing.write(connection, entry)
-
-    def audits(self, limit: int = 100) -> list[AuditEntry]:
-        """The last audit entries, newest first."""
-        with self.database.reading() as connection:
-            return auditing.latest(connection, limit)
+            auditing.write(connection, entry)
 
     def calls_of_event(self, event_id: str, source: str | None = None) -> list[CallRow]:
         """Where every part of an event stands, refused ones included."""
@@ -70,35 +74,20 @@ class Ledger(LetterDesk):
         with self.database.reading() as connection:
             return queries.of_subject(connection, lookup_hashes)
 
-    def answers_around(self, provider: str, at: datetime) -> list[Answer]:
-        """What *provider* said of tokens around *at*: what is needed to tell whether it is in doubt."""
-        with self.database.reading() as connection:
-            return answers.around(connection, provider, at)
-
     def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
         """Where the calls stand that hit *target*, or whose events give *person* exactly these names (keyed hashes)."""
         with self.database.reading() as connection:
             return queries.alike(connection, target, person)
 
-    def totals(self) -> Totals:
-        """The ledger in figures."""
+    def answers_around(self, provider: str, at: datetime) -> list[Answer]:
+        """What *provider* said of tokens around *at*: what is needed to tell whether it is in doubt."""
         with self.database.reading() as connection:
-            return queries.totals(connection)
-
-    def forget(self, horizons: retention.Horizons) -> int:
-        """Remove some of what is over since before *horizons*; how many rows that were, 0 where none is left."""
-        with self.database.writing() as connection:
-            return retention.forget(connection, horizons)
+            return queries.answers_around(connection, provider, at)
 
     def settled_or_dead(self, source: str, event_ids: Collection[str]) -> set[str]:
         """Those of *event_ids* that are done; the rest is still under way, or lost."""
         with self.database.reading() as connection:
             return queries.closed(connection, source, event_ids)
-
-    def unsettled(self, limit: int | None = None) -> list[CallRow]:
-        """The calls that are neither settled nor dead, oldest event first."""
-        with self.database.reading() as connection:
-            return queries.unsettled(connection, limit)
 
     def changes_since(self, cursor: int = 0, limit: int = 500) -> tuple[list[CallRow | EventRow], int]:
         """At most *limit* events and calls that are new or changed since *cursor*, in order, and the next cursor."""
@@ -109,3 +98,51 @@ class Ledger(LetterDesk):
         """What still needs each sealing key, by kid; what was replayed since *lately* may be on its way."""
         with self.database.reading() as connection:
             return keys.needs(connection, lately)
+
+    def dead_letters(self, where: DeadLetterFilter = EVERYTHING) -> list[DeadLetterRow]:
+        """The dead letters that *where* describes, by the time of their last death."""
+        with self.database.reading() as connection:
+            return dead_letters.find(connection, where)
+
+    def dead_letter_heads(self, where: DeadLetterFilter = EVERYTHING) -> list[DeadLetterHead]:
+        """As `dead_letters`, of each what a listing shows: what it holds is not read."""
+        with self.database.reading() as connection:
+            return dead_letters.heads(connection, where)
+
+    def dead_letter(self, id_prefix: str) -> DeadLetterRow:
+        """The one dead letter whose id starts so. Raises DeadLetterNotFound or DeadLetterAmbiguous."""
+        with self.database.reading() as connection:
+            return dead_letters.get(connection, id_prefix)
+
+    def dead_letter_summary(self, where: DeadLetterFilter = EVERYTHING) -> DeadLetterSummary:
+        """How many dead letters *where* describes (its limit left aside), since when, of how many causes."""
+        with self.database.reading() as connection:
+            return dead_letters.summarise(connection, where)
+
+    def claim(
+        self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: Sequence[DeadLetterState] = ()
+    ) -> list[DeadLetterRow]:
+        """Take the dead letters with these whole ids for a replay; those somebody else has are left out.
+
+        A claim older than *lease* is free again; *also* names states that a forced replay opens. *audit* is
+        written along; claims in several steps share one entry.
+        """
+        with self.database.writing() as connection:
+            return dead_letters.claim(connection, ids, audit, lease, also)
+
+    def mark_replayed(self, generations: Mapping[str, int]) -> None:
+        """Note that claimed dead letters were published again: by id, as which generation."""
+        with self.database.writing() as connection:
+            dead_letters.mark_replayed(connection, generations)
+
+    def release_claim(self, dead_letter_id: str) -> None:
+        """Give a claim back whose replay was not published."""
+        with self.database.writing() as connection:
+            dead_letters.release(connection, dead_letter_id)
+
+    def discard(
+        self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: Sequence[DeadLetterState] = ()
+    ) -> AuditEntry:
+        """Give the dead letters with these whole ids up; returns the audit entry with their number."""
+        with self.database.writing() as connection:
+            return dead_letters.discard(connection, ids, audit, lease, also)

@@ -1,31 +1,34 @@
-"""What is asked of the ledger: where an event or a subject stands, totals, what is open, what is new."""
+"""What is asked of the ledger: where an event or a subject stands, what a provider said, what is new."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Table, and_, case, exists, false, func, literal, null, or_, select, tuple_
 
+from tasks.doubt import DIED, KNOWS_LIVING, WINDOW, Answer
 from tasks.outcome import State
 from worker.database.tables import calls, dead_letters, events, subjects
-from worker.ledger.rows import CallRow, DeadLetterState, EventRow, Totals
+from worker.ledger.rows import CallRow, DeadLetterState, EventRow
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Connection, Select
 
 OPEN: Final = (State.PLANNED, State.RETRYING, State.HELD, State.REPLAYED)
 UNREPLAYED: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
-_AT_ONCE: Final = 1000  # ids in one statement
+_IDS_PER_STATEMENT: Final = 1000
+_MAX_ANSWERS: Final = 1000  # far more than prove or disprove anything
 
 Condition = Callable[[Table], ColumnElement[bool]]
 
 
 def of_event(connection: Connection, event_id: str, source: str | None) -> list[CallRow]:
     """Where every part of an event stands; *source* None: of any source."""
-    return _standing(
+    return _by_age(
         connection,
         lambda table: and_(table.c.event_id == event_id, *([] if source is None else [table.c.source == source])),
     )
@@ -33,7 +36,7 @@ def of_event(connection: Connection, event_id: str, source: str | None) -> list[
 
 def of_subject(connection: Connection, lookup_hashes: Collection[str]) -> list[CallRow]:
     """Where everything stands that one of *lookup_hashes* finds, oldest event first."""
-    return _standing(connection, lambda table: about(lookup_hashes, table))
+    return _by_age(connection, lambda table: about(lookup_hashes, table))
 
 
 def about(lookup_hashes: Collection[str], table: Table) -> ColumnElement[bool]:
@@ -45,58 +48,49 @@ def about(lookup_hashes: Collection[str], table: Table) -> ColumnElement[bool]:
 def alike(connection: Connection, target: str | None, person: str | None) -> list[CallRow]:
     """The calls that hit *target*, or whose events give *person* exactly these names."""
     wanted = or_(false(), *(calls.c[name] == key for name, key in (("target", target), ("person", person)) if key))
-    return [_call_row(row._mapping) for row in connection.execute(_call_lines(wanted))]  # noqa: SLF001 - as below
-
-
-def unsettled(connection: Connection, limit: int | None) -> list[CallRow]:
-    """The calls that are neither settled nor dead, oldest event first."""
-    query = _call_lines(calls.c.state.in_(OPEN)).order_by(calls.c.occurred_at, calls.c.call_id).limit(limit)
-    return [_call_row(row._mapping) for row in connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public way
+    return _rows(connection, _calls_where(wanted))
 
 
 def closed(connection: Connection, source: str, event_ids: Collection[str]) -> set[str]:
-    """Those of *event_ids* that are done: planned with no call open, or refused and on the operators' desk."""
+    """Those of *event_ids* that are done: planned with no call open, or refused and known to the operators."""
     ids, found = list(event_ids), set[str]()
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        found.update(connection.execute(_planned_and_done(source, some)).scalars())
-        found.update(connection.execute(_refused(source, some)).scalars())
+    for start in range(0, len(ids), _IDS_PER_STATEMENT):
+        batch = ids[start : start + _IDS_PER_STATEMENT]
+        found.update(connection.execute(_planned_and_done(source, batch)).scalars())
+        found.update(connection.execute(_refused(source, batch)).scalars())
     return found
-
-
-def totals(connection: Connection) -> Totals:
-    """The ledger in figures."""
-    by_state = select(calls.c.state, func.count()).group_by(calls.c.state)
-    unreplayed = dead_letters.c.state.in_(UNREPLAYED)
-    by_reason = select(dead_letters.c.reason, func.count()).where(unreplayed).group_by(dead_letters.c.reason)
-    return Totals(
-        events=connection.execute(select(func.count()).select_from(events)).scalar_one(),
-        calls={State(state): count for state, count in connection.execute(by_state)},
-        dead_letters={reason: count for reason, count in connection.execute(by_reason)},  # noqa: C416 - rows, not pairs
-        exposure_seconds=_percentiles(connection, (50, 95, 99)),
-    )
 
 
 def changes(connection: Connection, cursor: int, limit: int) -> tuple[list[CallRow | EventRow], int]:
     """At most *limit* events and calls new or changed since *cursor*, in order, and the cursor for the next time."""
     new_events = select(events).where(events.c.change > cursor).order_by(events.c.change).limit(limit)
-    news: list[CallRow | EventRow] = [EventRow(**row._mapping) for row in connection.execute(new_events)]  # noqa: SLF001
-    news += _lines(connection, lambda table: table.c.change > cursor, limit)
-    rows = sorted(news, key=lambda row: row.change)[:limit]
+    found: list[CallRow | EventRow] = [EventRow(**row) for row in connection.execute(new_events).mappings()]
+    found += _calls_and_letters(connection, lambda table: table.c.change > cursor, limit)
+    rows = sorted(found, key=lambda row: row.change)[:limit]
     return rows, rows[-1].change if rows else cursor
 
 
-def _percentiles(connection: Connection, ranks: tuple[int, ...]) -> dict[str, float | None]:
-    """Nearest rank, found by the database: the ledger's size never fills memory."""
-    settled = calls.c.exposure_seconds.is_not(None)
-    count = connection.execute(select(func.count()).select_from(calls).where(settled)).scalar_one()
-    sorted_exposures = select(calls.c.exposure_seconds).where(settled).order_by(calls.c.exposure_seconds).limit(1)
+def answers_around(connection: Connection, provider: str, at: datetime) -> list[Answer]:
+    """The last proof of a living token before *at*, the first one after, and who was dead already between them."""
+    near = and_(calls.c.provider == provider, calls.c.at.between(at - WINDOW, at + WINDOW))
+    is_proof = and_(near, calls.c.state.in_(KNOWS_LIVING))
+    before = connection.execute(select(func.max(calls.c.at)).where(is_proof, calls.c.at <= at)).scalar()
+    after = connection.execute(select(func.min(calls.c.at)).where(is_proof, calls.c.at > at)).scalar()
+    proofs = [Answer(proof, "", State.ACCEPTED) for proof in (before, after) if proof is not None]
+    return [*proofs, *_dead_already(connection, near, before, after)]
 
-    def at(rank: int) -> float | None:
-        offset = max(0, math.ceil(count * rank / 100) - 1)
-        return connection.execute(sorted_exposures.offset(offset)).scalar()
 
-    return {f"p{rank}": at(rank) for rank in ranks}
+def _dead_already(
+    connection: Connection, near: ColumnElement[bool], before: datetime | None, after: datetime | None
+) -> list[Answer]:
+    bounds = [calls.c.at >= before] if before else []
+    bounds += [calls.c.at <= after] if after else []
+    columns = (calls.c[name] for name in ("at", "person", "target", "call_id", "detail"))
+    found = select(*columns).where(near, calls.c.state == State.ALREADY_REVOKED, *bounds).limit(_MAX_ANSWERS)
+    return [
+        Answer(row.at, row.person or row.target or row.call_id, State.ALREADY_REVOKED, DIED in json.loads(row.detail))
+        for row in connection.execute(found)
+    ]
 
 
 def _planned_and_done(source: str, ids: list[str]) -> Select[Any]:
@@ -107,59 +101,59 @@ def _planned_and_done(source: str, ids: list[str]) -> Select[Any]:
 
 def _refused(source: str, ids: list[str]) -> Select[Any]:
     letter = dead_letters.c
-    desk = or_(letter.state.in_(UNREPLAYED), letter.state == DeadLetterState.DISCARDED)
+    is_known = letter.state.in_((*UNREPLAYED, DeadLetterState.DISCARDED))
     return select(letter.event_id).where(
-        letter.source == source, letter.event_id.in_(ids), letter.kind == "event", desk
+        letter.source == source, letter.event_id.in_(ids), letter.kind == "event", is_known
     )
 
 
-def _standing(connection: Connection, condition: Condition) -> list[CallRow]:
-    return sorted(_lines(connection, condition), key=_age)
+def _by_age(connection: Connection, condition: Condition) -> list[CallRow]:
+    return sorted(_calls_and_letters(connection, condition), key=_age)
 
 
 def _age(row: CallRow) -> tuple[object, ...]:
     return (row.occurred_at is None, row.occurred_at, row.event_id or "", row.provider or "", row.call_id or "")
 
 
-def _lines(connection: Connection, condition: Condition, limit: int | None = None) -> list[CallRow]:
-    """The calls and the dead letters of no call for which *condition* holds; *limit* of each, first changed first."""
-    kinds = (_call_lines(condition(calls)), calls), (_letter_lines(condition(dead_letters)), dead_letters)
-    parts = (connection.execute(lines.order_by(table.c.change).limit(limit)) for lines, table in kinds)
-    return [_call_row(row._mapping) for rows in parts for row in rows]  # noqa: SLF001 - SQLAlchemy's public way
+def _calls_and_letters(connection: Connection, condition: Condition, limit: int | None = None) -> list[CallRow]:
+    """The calls, and the dead letters of no call, for which *condition* holds; *limit* of each, first changed first."""
+    found = _calls_where(condition(calls)).order_by(calls.c.change).limit(limit)
+    letters = _letters_where(condition(dead_letters)).order_by(dead_letters.c.change).limit(limit)
+    return [*_rows(connection, found), *_rows(connection, letters)]
 
 
-_SAME: Final = ("source", "event_id", "event_type", "provider", "operation", "subject", "occurred_at", "reason")
-_ALIKE: Final = (*_SAME, "detail", "replays", "at", "call_id", "change", "target", "person")
+# The columns that calls and dead letters share, and those of a call alone.
+_SHARED: Final = (
+    *("source", "event_id", "event_type", "provider", "operation", "subject", "occurred_at", "reason", "detail"),
+    *("replays", "at", "call_id", "change", "target", "person"),
+)
+_OF_A_CALL: Final = ("next_attempt_at", "duration_ms", "exposure_seconds")
 
 
-def _call_lines(condition: ColumnElement[bool]) -> Select[Any]:
+def _calls_where(condition: ColumnElement[bool]) -> Select[Any]:
+    columns = (calls.c[name] for name in (*_SHARED, *_OF_A_CALL, "state", "attempt"))
     joined = calls.outerjoin(dead_letters, dead_letters.c.call_id == calls.c.call_id)
-    own = ("state", "attempt", "next_attempt_at", "duration_ms", "exposure_seconds")
-    return (
-        select(
-            *(calls.c[name] for name in (*_ALIKE, *own)),
-            literal("call").label("kind"),
-            dead_letters.c.dead_letter_id,
-        )
-        .select_from(joined)
-        .where(condition)
-    )
+    found = select(*columns, literal("call").label("kind"), dead_letters.c.dead_letter_id).select_from(joined)
+    return found.where(condition)
 
 
-def _letter_lines(condition: ColumnElement[bool]) -> Select[Any]:
+def _letters_where(condition: ColumnElement[bool]) -> Select[Any]:
     """Dead letters that are no call's: units and events that were refused, messages that were none."""
     letter = dead_letters.c
     states = {DeadLetterState.CLAIMED: State.DEAD, DeadLetterState.WITHHELD: State.HELD}
     return select(
-        *(letter[name] for name in _ALIKE),
+        *(letter[name] for name in _SHARED),
+        *(null().label(name) for name in _OF_A_CALL),
         case(states, value=letter.state, else_=letter.state).label("state"),
         letter.tries.label("attempt"),
-        *(null().label(name) for name in ("next_attempt_at", "duration_ms", "exposure_seconds")),
         letter.kind,
         letter.dead_letter_id,
         letter.claimed_at,
     ).where(letter.kind != "call", condition)
 
 
-def _call_row(row: Any) -> CallRow:  # noqa: ANN401 - a row's mapping
-    return CallRow(**dict(row) | {"state": State(row["state"]), "detail": json.loads(row["detail"])})
+def _rows(connection: Connection, found: Select[Any]) -> list[CallRow]:
+    return [
+        CallRow(**{**row, "state": State(row["state"]), "detail": json.loads(row["detail"])})
+        for row in connection.execute(found).mappings()
+    ]

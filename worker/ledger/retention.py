@@ -14,19 +14,19 @@ from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, 
 from tasks.outcome import SETTLED, State
 from worker.database.changes import take_changes
 from worker.database.tables import audits, bodies, calls, dead_letters, events, subjects
-from worker.ledger.rows import DeadLetterState
+from worker.ledger.rows import CLOSED
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from worker.database.engine import Database
     from worker.settings.storage import StorageSettings
 
 logger = logging.getLogger(__name__)
 
-REST: Final = 600.0  # seconds until it is looked again for what is old, once there is nothing left
-TRY_AGAIN: Final = 60.0  # seconds, where the ledger is away
-AT_ONCE: Final = 500  # of each kind: some hundredths of a second, in which nobody else writes
-_CLOSED: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
+REST_SECONDS: Final = 600.0  # seconds until it is looked again for what is old, once there is nothing left
+RETRY_SECONDS: Final = 60.0  # seconds, where the ledger is away
+BATCH_SIZE: Final = 500  # of each kind: some hundredths of a second, in which nobody else writes
 _OVER: Final = (*sorted(SETTLED), State.DISCARDED)
 Pair = tuple[str | None, str | None]  # source and id of an event, where they are known
 
@@ -58,31 +58,32 @@ class Tidying:
         """Do the next step, if it is time. Raises LedgerUnavailable, and then rests."""
         if time.monotonic() < self._next_step:
             return
-        self._next_step = time.monotonic() + TRY_AGAIN
+        self._next_step = time.monotonic() + RETRY_SECONDS
         removed = self._forget(Horizons.of(self._storage, datetime.now(UTC)))
         self._removed += removed
-        self._next_step = 0.0 if removed else time.monotonic() + REST
+        self._next_step = 0.0 if removed else time.monotonic() + REST_SECONDS
         if self._removed and not removed:
             logger.info("ledger.tidied", extra={"rows": self._removed})
             self._removed = 0
 
 
-def forget(connection: Connection, horizons: Horizons) -> int:
-    """Remove some of what is old; how many rows that were. 0: nothing is left to be removed."""
-    take_changes(connection, 0)
-    letters = _letters(connection, horizons.letters)
-    over = _events(connection, horizons.events)
-    _subjects(connection, [*letters, *over])
-    return len(letters) + len(over) + _audits(connection, horizons.audits)
+def forget(database: Database, horizons: Horizons) -> int:
+    """Remove some of what is old, in one transaction; returns how many rows. 0: nothing is left to be removed."""
+    with database.writing() as connection:
+        take_changes(connection, 0)
+        letters = _letters(connection, horizons.letters)
+        over = _events(connection, horizons.events)
+        _subjects(connection, [*letters, *over])
+        return len(letters) + len(over) + _audits(connection, horizons.audits)
 
 
 def _letters(connection: Connection, horizon: datetime) -> list[Pair]:
     """Those that died, and were closed by an operator, before *horizon*, with what no other keeps; their events."""
     letter = dead_letters.c
     acted = exists().where(audits.c.audit_id == letter.audit_id, audits.c.at >= horizon)
-    old = and_(letter.state.in_(_CLOSED), letter.at < horizon, ~acted)
+    old = and_(letter.state.in_(CLOSED), letter.at < horizon, ~acted)
     some = select(letter.dead_letter_id).where(old, or_(letter.claimed_at.is_(None), letter.claimed_at < horizon))
-    gone = delete(dead_letters).where(letter.dead_letter_id.in_(some.order_by(letter.at).limit(AT_ONCE)))
+    gone = delete(dead_letters).where(letter.dead_letter_id.in_(some.order_by(letter.at).limit(BATCH_SIZE)))
     rows = connection.execute(gone.returning(letter.source, letter.event_id, letter.body)).all()
     kept = exists().where(letter.body == bodies.c.digest)
     connection.execute(delete(bodies).where(bodies.c.digest.in_([row.body for row in rows if row.body]), ~kept))
@@ -94,8 +95,8 @@ def _events(connection: Connection, horizon: datetime) -> list[Pair]:
     by_age = select(events.c.source, events.c.event_id).where(events.c.received_at < horizon)
     by_call = select(calls.c.source, calls.c.event_id).where(calls.c.state.in_(_OVER), calls.c.at < horizon)
     found = union(
-        select(by_age.where(~_is_kept(events, horizon)).order_by(events.c.received_at).limit(AT_ONCE).subquery()),
-        select(by_call.where(~_is_kept(calls, horizon)).limit(AT_ONCE).subquery()),
+        select(by_age.where(~_is_kept(events, horizon)).order_by(events.c.received_at).limit(BATCH_SIZE).subquery()),
+        select(by_call.where(~_is_kept(calls, horizon)).limit(BATCH_SIZE).subquery()),
     )
     pairs: list[Pair] = [(source, event) for source, event in connection.execute(found)]
     for table in (calls, events):
@@ -109,7 +110,7 @@ def _is_kept(table: Table, horizon: datetime) -> ColumnElement[bool]:
     is_young = or_(call.c.state.not_in(_OVER), call.c.at >= horizon)
     return or_(
         exists().where(_same(call, table), is_young),
-        exists().where(_same(letter, table), letter.c.state.not_in(_CLOSED)),
+        exists().where(_same(letter, table), letter.c.state.not_in(CLOSED)),
         exists().where(_same(event, table), event.c.received_at >= horizon),
     )
 
@@ -125,13 +126,13 @@ def _subjects(connection: Connection, pairs: Sequence[Pair]) -> None:
 
 
 def _audits(connection: Connection, horizon: datetime) -> int:
-    some = select(audits.c.audit_id).where(audits.c.at < horizon).order_by(audits.c.at).limit(AT_ONCE)
+    some = select(audits.c.audit_id).where(audits.c.at < horizon).order_by(audits.c.at).limit(BATCH_SIZE)
     return connection.execute(delete(audits).where(audits.c.audit_id.in_(some))).rowcount
 
 
 def _delete(connection: Connection, table: Table, pairs: Sequence[Pair], *conditions: ColumnElement[bool]) -> None:
     named = tuple_(table.c.event_id, table.c.source)
     wanted = [(event, source) for source, event in pairs if source is not None and event is not None]
-    for start in range(0, len(wanted), AT_ONCE):
-        some = wanted[start : start + AT_ONCE]
+    for start in range(0, len(wanted), BATCH_SIZE):
+        some = wanted[start : start + BATCH_SIZE]
         connection.execute(delete(table).where(named.in_(some), *conditions))

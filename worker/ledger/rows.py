@@ -7,19 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from tasks.outcome import State
 from tasks.records import DeadLetter
 
 
 class DeadLetterState(StrEnum):
-    """Where a dead letter stands on the operators' desk."""
+    """Where a dead letter stands."""
 
     DEAD = "dead"
     CLAIMED = "claimed"  # somebody is replaying it
     REPLAYED = "replayed"
     DISCARDED = "discarded"  # the tombstone stays
     WITHHELD = "withheld"  # not dead: part of a flood, waits for `revoker flood`
+
+
+CLOSED: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class CallRow:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterHead:
-    """A dead letter as the desk knows it, without what a replay needs."""
+    """A dead letter without what a replay needs."""
 
     dead_letter_id: str
     kind: str
@@ -148,7 +152,7 @@ class DeadLetterSummary:
 
 @dataclass(frozen=True, slots=True)
 class Unproved:
-    """How much is on the desk that nobody proved: it has a budget."""
+    """How much is kept that nobody proved: it has a budget."""
 
     letters: int
     size: int  # characters
@@ -166,13 +170,3 @@ class AuditEntry:
     result: str = ""
     at: datetime | None = None  # None: when it is written
     audit_id: str = field(default_factory=lambda: secrets.token_hex(5))
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """The ledger in figures. Exposure: seconds from event time to settled, p50, p95, p99; None before the first."""
-
-    events: int
-    calls: Mapping[State, int]
-    dead_letters: Mapping[str, int]  # by reason, those that nobody replayed or discarded
-    exposure_seconds: Mapping[str, float | None]

@@ -13,7 +13,6 @@ from sqlalchemy import ColumnElement, Table, and_, bindparam, case, func, not_, 
 
 from worker.database.columns import UtcTime, Words
 from worker.database.tables import (
-    audits,
     bodies,
     calls,
     dead_letters,
@@ -21,7 +20,7 @@ from worker.database.tables import (
     subjects,
 )
 from worker.database.upsert import Insert, insert_into
-from worker.ledger.rows import DeadLetterState
+from worker.ledger.rows import CLOSED, DeadLetterState
 
 _NEVER: Final = 1e300  # seconds: later than any exposure
 
@@ -73,7 +72,6 @@ def call(dialect: str) -> Insert:
 _FIRST: Final = {"first_reason", "first_at", "first_rank"}
 _IDENTITY: Final = {"dead_letter_id", "audit_id", "change"}  # the audit id tells who acted last, and stays
 _GENERATION: Final = {"replays", "rank"}
-_CLOSED: Final = (DeadLetterState.REPLAYED, DeadLetterState.DISCARDED)
 DIED_BEFORE: Final = "died_before"
 GENERATION_DIGITS: Final = 8  # a rank begins with them
 
@@ -90,7 +88,7 @@ def dead_letter(dialect: str) -> Insert:
     insert = insert_into(dead_letters, dialect)
     new, old = insert.excluded, dead_letters.c
     outranks, is_later = new.rank > old.rank, new.replays > old.replays
-    is_closed = or_(*(old.state == state for state in _CLOSED))  # IN cannot be prepared for many rows
+    is_closed = or_(*(old.state == state for state in CLOSED))  # IN cannot be prepared for many rows
     opens = and_(is_closed, old.at < bindparam(DIED_BEFORE, type_=UtcTime))
     newer = or_(and_(outranks, or_(old.state == DeadLetterState.DEAD, is_later)), opens)
     earlier = new.first_rank < old.first_rank
@@ -113,19 +111,6 @@ def dead_letter(dialect: str) -> Insert:
 def body(dialect: str) -> Insert:
     """What arrived is the same however often it is told."""
     return insert_into(bodies, dialect).on_conflict_do_nothing()
-
-
-@cache
-def audit(dialect: str) -> Insert:
-    """An audit entry told again takes the new result; its count adds up over the steps of one action."""
-    insert = insert_into(audits, dialect)
-    return insert.on_conflict_do_update(
-        index_elements=[audits.c.audit_id],
-        set_={
-            "count": audits.c.count + insert.excluded.count,
-            "result": func.coalesce(func.nullif(insert.excluded.result, ""), audits.c.result),
-        },
-    )
 
 
 def _where(condition: ColumnElement[bool], insert: Insert, table: Table, columns: set[str]) -> dict[str, Any]:

@@ -33,13 +33,13 @@ class ReplayDesk(Desk, Protocol):
     ) -> list[DeadLetterRow]:
         """Take those of *ids* that are free, or in one of the states *also*."""
 
-    def mark_all_replayed(self, replays: Mapping[str, int]) -> None:
+    def mark_replayed(self, replays: Mapping[str, int]) -> None:
         """Note that claimed ones (id → generation) are on their way."""
 
     def release_claim(self, dead_letter_id: str) -> None:
         """Give a claimed one back."""
 
-    def audit(self, entry: AuditEntry) -> str:
+    def audit(self, entry: AuditEntry) -> None:
         """Write *entry*."""
 
 
@@ -161,7 +161,7 @@ class Replayer:
         self._count.taken += len(rows) - len(claimed)
         failures = self._published(claimed)
         out = [row for row, failure in zip(claimed, failures, strict=True) if failure is None]
-        self.ledger.mark_all_replayed({row.dead_letter_id: row.replays + 1 for row in out})
+        self.ledger.mark_replayed({row.dead_letter_id: row.replays + 1 for row in out})
         for row in out:
             watch.add(row)
         for row in (row for row, failure in zip(claimed, failures, strict=True) if failure is not None):
