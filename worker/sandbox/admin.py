@@ -1,16 +1,16 @@
-"""The sandbox's own door, `/_sandbox`: seed tokens, script faults, read the journal."""
+"""The sandbox's admin API, `/_sandbox`: seed tokens, script faults, read the journal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, Self, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
 from worker.sandbox.faults import FAULTS, FaultScript
+from worker.sandbox.gateway import StandIn
 from worker.sandbox.journal import Journal
-from worker.sandbox.store import TokenStore
 
 
 class Seed(BaseModel):
@@ -48,23 +48,14 @@ _NEW_SECRET: Final = TypeAdapter(NewSecret)
 _SEEDS: Final = TypeAdapter(tuple[Seed, ...] | Seed)
 
 
-class Control:
+class AdminApi:
     """What tests and people do with the sandbox. Nothing of this is a provider's request, so none is journaled."""
 
-    def __init__(
-        self,
-        stores: Mapping[str, TokenStore],
-        faults: FaultScript,
-        journal: Journal,
-        change_secret: Callable[[SecretStr], None],
-    ) -> None:
-        self._stores = stores
-        self._change_secret = change_secret
-        self._faults = faults
-        self._journal = journal
+    def __init__(self, played: Mapping[str, StandIn], faults: FaultScript, journal: Journal) -> None:
+        self._played, self._faults, self._journal = played, faults, journal
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the door's routes."""
+        """Return the API's routes."""
         return [
             web.get("/_sandbox/health", self._health),
             web.post("/_sandbox/tokens", self._seed),
@@ -78,29 +69,29 @@ class Control:
         ]
 
     async def _health(self, _: web.Request) -> web.Response:
-        return web.json_response({"status": "ok", "providers": sorted(self._stores)})
+        return web.json_response({"status": "ok", "providers": sorted(self._played)})
 
     async def _seed(self, request: web.Request) -> web.Response:
         seeds = await self._seeds(request)
         for seed in seeds:
-            self._stores[seed.provider].seed(seed.secret, seed.user_id)
+            self._played[seed.provider].store.seed(seed.secret, seed.user_id)
         return web.json_response({"seeded": len(seeds)}, status=201)
 
     async def _expire(self, request: web.Request) -> web.Response:
         seeds = await self._seeds(request)
         for seed in seeds:
-            self._stores[seed.provider].expire(seed.secret)
+            self._played[seed.provider].store.expire(seed.secret)
         return web.json_response({"expired": len(seeds)})
 
     async def _seeds(self, request: web.Request) -> tuple[Seed, ...]:
         seeds = _valid(_SEEDS, await request.read())
         seeds = (seeds,) if isinstance(seeds, Seed) else seeds
-        if unknown := {seed.provider for seed in seeds} - self._stores.keys():
+        if unknown := {seed.provider for seed in seeds} - self._played.keys():
             raise web.HTTPNotFound(text=f"no such provider: {', '.join(sorted(unknown))}")
         return seeds
 
     async def _tell_dead(self, _: web.Request) -> web.Response:
-        return web.json_response({"dead": {name: store.dead() for name, store in self._stores.items()}})
+        return web.json_response({"dead": {name: each.store.dead() for name, each in self._played.items()}})
 
     async def _script(self, request: web.Request) -> web.Response:
         faults = _valid(FAULTS, await request.read())
@@ -112,7 +103,9 @@ class Control:
         return web.Response(status=204)
 
     async def _rotate(self, request: web.Request) -> web.Response:
-        self._change_secret(_valid(_NEW_SECRET, await request.read()).client_secret)
+        secret = _valid(_NEW_SECRET, await request.read()).client_secret
+        for each in self._played.values():
+            each.change_secret(secret)
         return web.Response(status=204)
 
     async def _read(self, request: web.Request) -> web.Response:

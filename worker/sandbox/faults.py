@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from worker.sandbox.store import digest
 
 ANY: Final = "*"
-LOGIN: Final = "genesys.login"
 OTHER: Final = "other"  # whatever is no operation: a worker's reachability check, a wrong URL
 
 
@@ -47,7 +46,11 @@ class Fault(BaseModel):
 
     def applies_to(self, provider: str, operation: str) -> bool:
         """Whether the fault is meant for this operation of this provider; whose token it is, is not asked here."""
-        meant = operation not in {LOGIN, OTHER} if self.operation is None else self.operation in {ANY, operation}
+        meant = (
+            operation != OTHER and not operation.endswith(".login")
+            if self.operation is None
+            else self.operation in {ANY, operation}
+        )
         return meant and self.provider in {ANY, provider}
 
 

@@ -8,27 +8,29 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from tasks.providers.finbourne import INVALIDATE_TOKEN
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Answer, Front
+from worker.sandbox.gateway import Answer, StandIn
 from worker.sandbox.requests import bearer
-from worker.sandbox.store import TokenStore, digest
+from worker.sandbox.store import digest
 
 # RFC 6750 section 3.1; of a request without a token the challenge names no error.
 _DEAD: Final = 'Bearer error="invalid_token", error_description="The token expired or was revoked"'
 
 
-class Finbourne:
-    """One LUSID domain under `/<name>/identity`."""
+class FinbourneStandIn(StandIn):
+    """One LUSID domain, its API under `/identity`."""
 
-    def __init__(self, name: str, config: SandboxConfig, front: Front) -> None:
-        self.name = name
-        self.store = TokenStore(auto_issue=config.auto_issue)
-        self._front = front
+    instances = ("finbourne",)
+
+    @staticmethod
+    def settings(url: str, config: SandboxConfig) -> dict[str, Any]:  # noqa: ARG004 - it needs no credential
+        """Return the worker's settings of the domain."""
+        return {"base_url": f"{url}/identity"}
 
     def routes(self) -> list[web.RouteDef]:
         """Return the domain's route."""
@@ -50,18 +52,13 @@ class Finbourne:
         headers = {"WWW-Authenticate": _DEAD} if status == HTTPStatus.UNAUTHORIZED else {}
         return Answer(status, json.dumps(problem).encode(), "application/problem+json", headers)
 
-    def garbled(self, *, wrong_key: bool) -> Answer:
-        """Return what should be JSON and is not, whatever the key."""
-        del wrong_key
-        return Answer(200, b'{"name": ')
-
     async def _invalidate(self, request: web.Request) -> web.StreamResponse:
         token = bearer(request)
-        return await self._front.serve(
-            request, self, INVALIDATE_TOKEN, digest(token), lambda rid: self._killed(token, rid)
+        return await self.gateway.serve(
+            request, self, INVALIDATE_TOKEN, digest(token), lambda rid: self._revoked(token, rid)
         )
 
-    def _killed(self, token: str, request_id: str) -> Answer:
+    def _revoked(self, token: str, request_id: str) -> Answer:
         if self.store.revoke(token):
             return Answer(204, revoked=True)
         refused = self.refusal(401, request_id)

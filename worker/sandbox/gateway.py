@@ -6,14 +6,18 @@ import asyncio
 import socket
 import struct
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from typing import Any, ClassVar, Final
 
 from aiohttp import web
+from pydantic import SecretStr
 
+from worker.sandbox.config import SandboxConfig
 from worker.sandbox.faults import Fault, FaultScript
 from worker.sandbox.journal import Journal
+from worker.sandbox.store import TokenStore
 
 DRIPS: Final = 8
 RESETS: Final = frozenset({"reset", "reset_after"})
@@ -34,22 +38,8 @@ class Answer:
 _NONE: Final = Answer(500)  # to nobody: the connection is gone
 
 
-class Vendor(Protocol):
-    """A provider instance, as far as faults need to know it."""
-
-    @property
-    def name(self) -> str:
-        """The instance, e.g. genesys-eu."""
-
-    def refusal(self, status: int, request_id: str) -> Answer:
-        """Return an answer of that status in the vendor's own shape."""
-
-    def garbled(self, *, wrong_key: bool) -> Answer:
-        """Return an answer of status 200 that nobody can read."""
-
-
 @dataclass(frozen=True, slots=True)
-class Front:
+class Gateway:
     """Every provider request passes here. Deciding and journaling happen at once on arrival; only answering waits."""
 
     journal: Journal
@@ -57,15 +47,15 @@ class Front:
     latency: float = 0.0
 
     async def serve(
-        self, request: web.Request, vendor: Vendor, operation: str, key: str, act: Callable[[str], Answer]
+        self, request: web.Request, stand_in: StandIn, operation: str, key: str, act: Callable[[str], Answer]
     ) -> web.StreamResponse:
         """Let *act* decide, unless a fault does, and answer. *act* is given the request's id."""
         request_id = str(uuid.uuid4())
-        fault = self.faults.take(vendor.name, operation, key)
-        answer = _decided(fault, vendor, act, request_id)
+        fault = self.faults.take(stand_in.name, operation, key)
+        answer = _decided(fault, stand_in, act, request_id)
         kind = fault.fault if fault else None
         self.journal.add(
-            provider=vendor.name,
+            provider=stand_in.name,
             operation=operation,
             key=key,
             status=None if kind in RESETS else answer.status,
@@ -76,24 +66,54 @@ class Front:
         return await _delivered(request, answer, fault, self.latency)
 
 
-def _decided(fault: Fault | None, vendor: Vendor, act: Callable[[str], Answer], request_id: str) -> Answer:
+class StandIn(ABC):
+    """One provider instance as the sandbox plays it, under `/<name>`."""
+
+    instances: ClassVar[tuple[str, ...]]  # the names of those that the sandbox plays
+
+    def __init__(self, name: str, config: SandboxConfig, gateway: Gateway) -> None:
+        self.name, self.config, self.gateway = name, config, gateway
+        self.store = TokenStore(auto_issue=config.auto_issue)
+
+    @staticmethod
+    @abstractmethod
+    def settings(url: str, config: SandboxConfig) -> dict[str, Any]:
+        """Return the provider settings that point a worker at the instance under *url*, but for their `kind`."""
+
+    @abstractmethod
+    def routes(self) -> list[web.RouteDef]:
+        """Return the instance's routes."""
+
+    @abstractmethod
+    def refusal(self, status: int, request_id: str) -> Answer:
+        """Return an answer of that status in the vendor's own shape."""
+
+    def malformed(self, *, wrong_key: bool) -> Answer:  # noqa: ARG002 - for those that encrypt
+        """Return an answer of status 200 that nobody can read: what should be JSON and is not."""
+        return Answer(200, b'{"name": ')
+
+    def change_secret(self, secret: SecretStr) -> None:  # noqa: B027 - few have an OAuth client
+        """Take no other client secret from now on."""
+
+
+def _decided(fault: Fault | None, stand_in: StandIn, act: Callable[[str], Answer], request_id: str) -> Answer:
     match fault:
         case Fault(fault="status"):
-            return _scripted(fault, vendor, request_id)
+            return _scripted(fault, stand_in, request_id)
         case Fault(fault="reset"):
             return _NONE
         case Fault(fault="malformed" | "wrong_key" as kind):
-            return vendor.garbled(wrong_key=kind == "wrong_key")
+            return stand_in.malformed(wrong_key=kind == "wrong_key")
         case Fault(fault="slow_body"):
             return _with_a_body(act(request_id))
         case _:
             return act(request_id)
 
 
-def _scripted(fault: Fault, vendor: Vendor, request_id: str) -> Answer:
+def _scripted(fault: Fault, stand_in: StandIn, request_id: str) -> Answer:
     named = {"Retry-After": fault.retry_after, "Location": fault.location}
     headers = {name: value for name, value in named.items() if value is not None}
-    answer = Answer(fault.status) if fault.status < 300 else vendor.refusal(fault.status, request_id)  # noqa: PLR2004
+    answer = Answer(fault.status) if fault.status < 300 else stand_in.refusal(fault.status, request_id)  # noqa: PLR2004
     return replace(answer, headers={**answer.headers, **headers})
 
 

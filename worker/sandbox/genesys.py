@@ -20,9 +20,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from tasks.providers.genesys import DELETE_TOKEN, DELETE_TOKENS_ME
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Answer, Front
+from worker.sandbox.gateway import Answer, Gateway, StandIn
 from worker.sandbox.requests import basic, bearer, same
-from worker.sandbox.store import TokenStore, digest
+from worker.sandbox.store import digest
 from worker.sandbox.worker_tokens import WorkerTokens
 
 UNAUTHORIZED: Final = 401
@@ -33,7 +33,7 @@ _SAID: Final = {
 }
 
 
-class IdleTimeout(BaseModel):
+class IdleTokenTimeout(BaseModel):
     """IdleTokenTimeout, as GET answers it and PUT takes it."""
 
     model_config = ConfigDict(frozen=True)
@@ -42,16 +42,22 @@ class IdleTimeout(BaseModel):
     enableIdleTokenTimeout: bool = False  # noqa: N815 - the vendor's name
 
 
-class Genesys:
-    """One organisation under `/<name>`: api and login share the base URL."""
+class GenesysStandIn(StandIn):
+    """One organisation: api and login share the base URL."""
 
-    def __init__(self, name: str, config: SandboxConfig, front: Front) -> None:
-        self.name = name
-        self.store = TokenStore(auto_issue=config.auto_issue)
-        self._config = config
-        self._front = front
+    instances = ("genesys", "genesys-eu")
+
+    def __init__(self, name: str, config: SandboxConfig, gateway: Gateway) -> None:
+        super().__init__(name, config, gateway)
         self._workers = WorkerTokens(config.token_ttl_seconds, config.rate_limit_per_minute)
-        self._idle = IdleTimeout()
+        self._idle = IdleTokenTimeout()
+
+    @staticmethod
+    def settings(url: str, config: SandboxConfig) -> dict[str, Any]:
+        """Return the worker's settings of the organisation."""
+        credential = {"client_id": config.client_id, "client_secret": config.client_secret.get_secret_value()}
+        place = {"api_base_url": url, "login_base_url": url, "subject_issuer": f"urn:sandbox:{url.rpartition('/')[2]}"}
+        return {**credential, **place, "proof_probe": True}
 
     def routes(self) -> list[web.RouteDef]:
         """Return the organisation's routes."""
@@ -70,8 +76,8 @@ class Genesys:
 
     def change_secret(self, secret: SecretStr) -> None:
         """Take no other client secret from now on; what was bought with the old one is worth nothing."""
-        self._config = self._config.model_copy(update={"client_secret": secret})
-        self._workers = WorkerTokens(self._config.token_ttl_seconds, self._config.rate_limit_per_minute)
+        self.config = self.config.model_copy(update={"client_secret": secret})
+        self._workers = WorkerTokens(self.config.token_ttl_seconds, self.config.rate_limit_per_minute)
 
     def refusal(self, status: int, request_id: str) -> Answer:
         """Return an error of that status in Genesys' shape."""
@@ -79,38 +85,33 @@ class Genesys:
             return _error(status, "bad.credentials", request_id)
         return _error(status, HTTPStatus(status).phrase.lower().replace(" ", "."), request_id)
 
-    def garbled(self, *, wrong_key: bool) -> Answer:
-        """Return what should be JSON and is not, whatever the key."""
-        del wrong_key
-        return Answer(200, b'{"organization": {"id":')
-
     def _by_bearer(self, operation: str, act: Callable[[str, str], Answer]) -> Callable[[web.Request], Any]:
         async def handler(request: web.Request) -> web.StreamResponse:
             token = bearer(request)
-            return await self._front.serve(request, self, operation, digest(token), lambda rid: act(token, rid))
+            return await self.gateway.serve(request, self, operation, digest(token), lambda rid: act(token, rid))
 
         return handler
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         client_id, secret = basic(request)
         body = await request.read()
-        return await self._front.serve(
+        return await self.gateway.serve(
             request, self, "genesys.login", digest(client_id), lambda _: self._grant(client_id, secret, body)
         )
 
     async def _delete_user(self, request: web.Request) -> web.StreamResponse:
         token, user_id = bearer(request), request.match_info["user_id"]
-        return await self._front.serve(
+        return await self.gateway.serve(
             request,
             self,
             DELETE_TOKEN,
             user_id[:128],
-            lambda rid: self._as_worker(token, rid, lambda: self._killed(user_id, rid)),
+            lambda rid: self._as_worker(token, rid, lambda: self._revoked(user_id, rid)),
         )
 
     async def _put_timeout(self, request: web.Request) -> web.StreamResponse:
         token, body = bearer(request), await request.read()
-        return await self._front.serve(
+        return await self.gateway.serve(
             request,
             self,
             "genesys.put_tokens_timeout",
@@ -119,12 +120,12 @@ class Genesys:
         )
 
     def _grant(self, client_id: str, secret: str, body: bytes) -> Answer:
-        known = (self._config.client_id, self._config.client_secret.get_secret_value())
+        known = (self.config.client_id, self.config.client_secret.get_secret_value())
         if not all(map(same, known, (client_id, secret))):
             return _json(UNAUTHORIZED, {"error": "invalid_client", "error_description": "authentication failed"})
         if body != b"grant_type=client_credentials":
             return _json(400, {"error": "unsupported_grant_type", "error_description": "unsupported grant type"})
-        ttl = self._config.token_ttl_seconds
+        ttl = self.config.token_ttl_seconds
         return _json(200, {"access_token": self._workers.issue(), "token_type": "bearer", "expires_in": ttl})
 
     def _delete_me(self, token: str, request_id: str) -> Answer:
@@ -141,7 +142,7 @@ class Genesys:
             "homeOrganization": organization,
             "authorizedScope": [],
             "dateTokenIdles": idles.isoformat(timespec="milliseconds"),
-            "OAuthClient": {"id": self._config.client_id, "name": "sandbox"},
+            "OAuthClient": {"id": self.config.client_id, "name": "sandbox"},
         }
         return replace(_ok(request_id), body=json.dumps(info).encode())
 
@@ -153,13 +154,13 @@ class Genesys:
 
     def _set_timeout(self, body: bytes, request_id: str) -> Answer:
         try:
-            told = IdleTimeout.model_validate_json(body).model_dump(exclude_unset=True)
+            told = IdleTokenTimeout.model_validate_json(body).model_dump(exclude_unset=True)
         except ValidationError:
             return self.refusal(400, request_id)
         self._idle = self._idle.model_copy(update=told)
         return self._idle_timeout(request_id)
 
-    def _killed(self, user_id: str, request_id: str) -> Answer:
+    def _revoked(self, user_id: str, request_id: str) -> Answer:
         live = self.store.revoke_user(user_id) if _is_uuid(user_id) else None
         return self.refusal(404, request_id) if live is None else _ok(request_id, revoked=live > 0)
 

@@ -16,9 +16,9 @@ from pydantic import SecretStr
 from tasks.providers.wibmo import INVALIDATE_TOKEN
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Answer, Front
+from worker.sandbox.gateway import Answer, Gateway, StandIn
 from worker.sandbox.requests import same
-from worker.sandbox.store import TokenStore, digest
+from worker.sandbox.store import digest
 
 TEXT: Final = "text/plain"
 UNAUTHORIZED: Final = 401
@@ -29,16 +29,24 @@ _SUCCESS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class Wibmo:
-    """One token service under `/<name>/token-service`."""
+class WibmoStandIn(StandIn):
+    """One token service, under `/token-service`."""
 
-    def __init__(self, name: str, config: SandboxConfig, front: Front) -> None:
-        self.name = name
-        self.store = TokenStore(auto_issue=config.auto_issue)
-        self._config = config
-        self._front = front
+    instances = ("wibmo",)
+
+    def __init__(self, name: str, config: SandboxConfig, gateway: Gateway) -> None:
+        super().__init__(name, config, gateway)
         self._cipher = make_cipher(config.cipher)
         self._stranger = _stranger_to(config.cipher)
+
+    @staticmethod
+    def settings(url: str, config: SandboxConfig) -> dict[str, Any]:
+        """Return the worker's settings of the service."""
+        return {
+            "base_url": url,
+            "api_key": config.api_key.get_secret_value(),
+            "cipher": _cipher_document(config.cipher),
+        }
 
     def routes(self) -> list[web.RouteDef]:
         """Return the service's route."""
@@ -50,13 +58,13 @@ class Wibmo:
         text = "Invalid Token Passed" if status == UNAUTHORIZED else HTTPStatus(status).phrase
         return Answer(status, text.encode(), TEXT)
 
-    def garbled(self, *, wrong_key: bool) -> Answer:
+    def malformed(self, *, wrong_key: bool) -> Answer:
         """Return a body that is not encrypted at all, or with another key."""
         return Answer(200, self._success(self._stranger) if wrong_key else b"<html>maintenance</html>", TEXT)
 
     async def _invalidate(self, request: web.Request) -> web.StreamResponse:
         reference = self._reference_in(await request.read())
-        return await self._front.serve(
+        return await self.gateway.serve(
             request,
             self,
             INVALIDATE_TOKEN,
@@ -73,21 +81,21 @@ class Wibmo:
         return reference if isinstance(reference, str) else ""
 
     def _decided(self, request: web.Request, reference: str, request_id: str) -> Answer:
-        if not same(self._config.api_key.get_secret_value(), request.headers.get("X-API-KEY", "")):
+        if not same(self.config.api_key.get_secret_value(), request.headers.get("X-API-KEY", "")):
             return self.refusal(UNAUTHORIZED, request_id)
         if request.content_type != TEXT:
             return self.refusal(415, request_id)
-        return self._killed(reference, request_id) if reference else self.refusal(400, request_id)
+        return self._revoked(reference, request_id) if reference else self.refusal(400, request_id)
 
-    def _killed(self, reference: str, request_id: str) -> Answer:
+    def _revoked(self, reference: str, request_id: str) -> Answer:
         revoked = self.store.revoke(reference)
-        repeated = self._config.wibmo_repeated == "accepted" and self.store.is_known(reference)
+        repeated = self.config.wibmo_repeated == "accepted" and self.store.is_known(reference)
         if not revoked and not repeated:
             return self.refusal(UNAUTHORIZED, request_id)
         return Answer(200, self._success(self._cipher), TEXT, revoked=revoked)
 
     def _success(self, cipher: Cipher) -> bytes:
-        return cipher.encrypt(json.dumps(_SUCCESS[self._config.wibmo_success]).encode())
+        return cipher.encrypt(json.dumps(_SUCCESS[self.config.wibmo_success]).encode())
 
 
 def _stranger_to(config: CipherConfig) -> Cipher:
@@ -97,3 +105,9 @@ def _stranger_to(config: CipherConfig) -> Cipher:
     key = SecretStr(secrets.token_hex(len(config.key_bytes)))
     iv = "prefix" if config.iv == "prefix" else "zero"
     return make_cipher(config.model_copy(update={"key": key, "key_encoding": "hex", "iv": iv, "fixed_iv": None}))
+
+
+def _cipher_document(cipher: CipherConfig) -> dict[str, Any]:
+    names = ("key", "peer_key", "fixed_iv")
+    secrets_ = {name: secret.get_secret_value() for name in names if (secret := getattr(cipher, name)) is not None}
+    return cipher.model_dump(exclude_none=True) | secrets_
