@@ -12,7 +12,7 @@ from servers import Processes, wait_until
 from system import System
 
 from worker.intake import dedup_store
-from worker.intake.dedup_store import Sighting
+from worker.intake.dedup_store import SeenEvent
 
 TOO_OLD = timedelta(hours=49)
 
@@ -77,7 +77,7 @@ def test_what_is_too_old_or_contradicts_a_known_id_reaches_no_provider(system: S
 def test_what_waited_for_us_through_an_outage_is_done(system: System) -> None:
     """Nothing was taken in for two weeks; the producers went on. Nobody's token lives because we were away."""
     outage = timedelta(days=14)
-    past = Sighting(b"i" * 16, b"c" * 16, "session.ended", datetime.now(UTC) - outage)
+    past = SeenEvent(b"i" * 16, b"c" * 16, "session.ended", datetime.now(UTC) - outage)
     dedup_store.claim(system.ledger.database, [past])
     waiting = [ended(system, outage * (10 - n) / 10) for n in range(10)]
     system.publish(waiting)

@@ -25,7 +25,7 @@ from worker.broker.messages import unreadable_letter
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.pyamqp import _properties
 from worker.engine.message_check import TaskEnvelope
-from worker.intake.authorization import Admission
+from worker.intake.authorization import Authorizer
 from worker.intake.intake import Controls, Intake
 
 broker.prepare()
@@ -49,7 +49,7 @@ def _message(parts: Parts) -> Message:
 
 _INSTANCES = {name: Instance(name, kind, "https://idp.example.com/") for name, kind in KINDS.items()}
 _BUDGETS = dict.fromkeys(Lane, timedelta(days=3650))
-_CONTROLS = Controls(ProvenanceMac(b"k" * 32), Admission({}, proves_users=False), cast("Any", None), cast("Any", None))
+_CONTROLS = Controls(ProvenanceMac(b"k" * 32), Authorizer({}, proves_users=False), cast("Any", None), cast("Any", None))
 _INTAKE = Intake(Catalogue(_INSTANCES, _BUDGETS, SubjectIndex(b"k" * 32)), cast("Any", None), _CONTROLS)
 _EVENTS = [(resources.files("tasks") / "contracts" / f"{name}.json").read_bytes()
            for name in ("session.ended", "user.disabled")]  # fmt: skip
@@ -64,9 +64,9 @@ _CONTENT_TYPES = TEXT | st.sampled_from(["", "application/json", _PROPERTIES["co
 
 
 def _tell_event(parts: Parts) -> object:
-    evidence, found = _INTAKE.read(_message(parts))
-    published = _INTAKE.publications(found, evidence, _INTAKE.plan(found))
-    return [(each.headers, each.body, json.loads(each.body)) for each in published]
+    incoming = _INTAKE.read(_message(parts))
+    incoming.plan = _INTAKE.plan(incoming)
+    return [(each.headers, each.body, json.loads(each.body)) for each in _INTAKE.publications(incoming)]
 
 
 def _content_type(kind: str) -> dict[str, str]:

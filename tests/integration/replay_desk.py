@@ -25,8 +25,8 @@ from worker.broker import topology
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher
 from worker.database.thread import DatabaseThread as LedgerDesk
-from worker.intake.authorization import Admission
-from worker.intake.dedup import Memory
+from worker.intake.authorization import Authorizer
+from worker.intake.dedup import Deduplicator
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
@@ -42,7 +42,7 @@ SEALED = "sealed-marker-0123456789"
 MAX_AGES = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
 MAC = ProvenanceMac(b"subject-key-of-a-test-installation")
-TRUSTING = Admission(
+TRUSTING = Authorizer(
     {each: SourceSettings(source=f"urn:{each}", trusted=True) for each in ("test", "hr")}, proves_users=True
 )
 SUBJECTS = SubjectIndex(b"subject-key-of-a-test-installation")
@@ -109,7 +109,7 @@ class Desk:
 
     def __init__(self, home: Path, broker_url: str) -> None:
         self.broker_url = broker_url
-        self.admission = TRUSTING
+        self.authorizer = TRUSTING
         self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
         self.ledger = Ledger.open(self.ledger_url)
         self.ledger.upgrade()
@@ -147,7 +147,7 @@ class Desk:
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             publisher.publish_all(outgoing)
             gate = FloodGate(self.asked, limits)
-            controls = Controls(MAC, self.admission, Memory(self.asked, MAX_AGES, timedelta(days=30)), gate)
+            controls = Controls(MAC, self.authorizer, Deduplicator(self.asked, MAX_AGES, timedelta(days=30)), gate)
             assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, controls).handle(self.events())
         for queue in (*topology.RECORDS, topology.UNPROVED_QUEUE):
             assert not Recorder(self.ledger, MAC).handle(self.replayed(queue.name))

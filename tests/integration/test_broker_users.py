@@ -18,7 +18,7 @@ from servers import RabbitNode, wait_until
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.publisher import Message, Publisher, PublishError
-from worker.intake.authorization import Admission
+from worker.intake.authorization import Authorizer
 from worker.ledger import DeadLetterRow
 from worker.settings.sources import SourceSettings
 
@@ -46,7 +46,7 @@ def desk(tmp_path: Path, rabbitmq_url: str, users: dict[str, str]) -> Iterator[D
     """A desk that believes the first of the users, and nobody else."""
     made = Desk(tmp_path, rabbitmq_url)
     source = SourceSettings(source=SOURCE, users=frozenset([next(iter(users))]))
-    made.admission = Admission({"idp": source}, proves_users=True)
+    made.authorizer = Authorizer({"idp": source}, proves_users=True)
     yield made
     made.ledger.close()
 
@@ -137,7 +137,7 @@ def test_a_refused_event_is_let_in_once_its_user_is_listed(users: dict[str, str]
     publish(users[mallory], disabled(mallory))
     refused = row(desk)
     source = SourceSettings(source=SOURCE, users=frozenset({mallory}))
-    desk.admission = Admission({"idp": source}, proves_users=True)
+    desk.authorizer = Authorizer({"idp": source}, proves_users=True)
     desk.replay([refused])
     assert {each.reason for each in taken_in(desk)} == {"event.access_denied", "route.unknown_provider"}
 

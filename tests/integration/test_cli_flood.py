@@ -14,7 +14,7 @@ from tasks.records import DeadLetter
 from worker.broker import messages
 from worker.broker.provenance import ProvenanceMac
 from worker.intake.flood import store
-from worker.intake.flood.window import Changes, Flood, flood_id
+from worker.intake.flood.window import Flood, Pending, flood_id
 from worker.ledger import AuditEntry, DeadLetterState
 from worker.settings import Settings
 
@@ -44,7 +44,7 @@ def opened(installation: Installation) -> None:
     """Have a flood of urn:hr be open."""
     flood = Flood(HR, TYPE, 1.7e9, 1.7e9)
     with installation.desk.ledger.database.writing() as connection:
-        store.save(connection, store.Answer(Changes(floods={flood.key: flood})))
+        store.save(connection, store.Update(Pending(floods={flood.key: flood})))
 
 
 def states(installation: Installation) -> list[DeadLetterState]:

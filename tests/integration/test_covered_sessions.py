@@ -19,7 +19,7 @@ from tasks.sealing import generate_key, save_key, seal
 from worker.broker import messages, topology
 from worker.broker.publisher import Message, PublishError, Unconfirmed
 from worker.calls.runtime import WorkerRuntime
-from worker.intake.dedup import Memory
+from worker.intake.dedup import Deduplicator
 from worker.intake.flood.gate import FloodGate
 from worker.intake.intake import Controls, Intake
 from worker.ledger import CallRow
@@ -84,7 +84,7 @@ class Scene:
         body = json.dumps({**event, "time": _minute_ago(), "data": {**people, "sessions": sessions}}).encode()
         settings, desk, publisher = Settings.load(), self.installation.desk, cast("Any", self.broker)
         gate = FloodGate(desk.asked, LIMITS)
-        controls = Controls(MAC, TRUSTING, Memory(desk.asked, MAX_AGES, timedelta(days=30)), gate)
+        controls = Controls(MAC, TRUSTING, Deduplicator(desk.asked, MAX_AGES, timedelta(days=30)), gate)
         intake = Intake(settings.catalogue(), publisher, controls)
         assert not intake.handle([cast("Any", _Delivered(body))])
         [call] = self.broker.calls()

@@ -13,8 +13,7 @@ from worker.database.thread import DatabaseThread
 from worker.intake.flood import gate as gates
 from worker.intake.flood import store
 from worker.intake.flood.gate import FloodGate
-from worker.intake.flood.subject import Subject
-from worker.intake.flood.window import Limits
+from worker.intake.flood.window import Limits, Subject
 from worker.ledger import Ledger
 
 pytest_plugins = ["ledger_fixtures"]
@@ -115,7 +114,7 @@ def test_without_a_ledger_an_intake_counts_by_itself(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A flood is held back, an urgent event passes; afterwards the others know all of it."""
-    monkeypatch.setattr(gates, "ALONE", 0.0)
+    monkeypatch.setattr(gates, "RETRY_AFTER", 0.0)
     intake = gate()
     assert passed(intake, *range(60)) == 50
     assert passed(intake, 100, source="urn:other") == 1
@@ -140,16 +139,16 @@ def test_an_answer_that_comes_too_late_counts_nobody_twice(
     gate: Gate, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody waits for it; what it would have counted was counted here meanwhile, and is told with the next visit."""
-    monkeypatch.setattr(gates, "ALONE", 0.0)
+    monkeypatch.setattr(gates, "RETRY_AFTER", 0.0)
     intake, over = gate(), threading.Event()
     assert passed(intake, *range(10)) == 10
     with ThreadPoolExecutor(1) as thread:
         blocking = thread.submit(takes_its_turn, ledger, over)
-        monkeypatch.setattr(gates, "PATIENCE", 0.1)
+        monkeypatch.setattr(gates, "VISIT_TIMEOUT", 0.1)
         assert passed(intake, *range(10, 20)) == 10
         over.set()
         blocking.result(10)
-    monkeypatch.setattr(gates, "PATIENCE", 5.0)
+    monkeypatch.setattr(gates, "VISIT_TIMEOUT", 5.0)
     assert passed(intake, *range(20, 99)) == 30
     assert passed(gate(), *range(50, 99)) == 0
 
@@ -158,6 +157,6 @@ def test_a_ledger_that_is_away_is_not_asked_for_every_batch(gate: Gate) -> None:
     """It may take seconds to say so, and somebody who was dismissed waits behind the question."""
     intake = gate()  # its ledger is not migrated
     passed(intake, 1)
-    away = intake._alone_until
+    away = intake._visit_at
     assert passed(intake, 2) == 1
-    assert intake._alone_until == away
+    assert intake._visit_at == away

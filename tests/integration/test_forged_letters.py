@@ -14,7 +14,7 @@ from tasks.records import DeadLetter
 from worker.broker import messages
 from worker.broker.publisher import Message
 from worker.database.tables import bodies, dead_letters
-from worker.intake.authorization import Admission
+from worker.intake.authorization import Authorizer
 from worker.ledger import DeadLetterRow, DeadLetterState
 from worker.operations.replay_rules import Refusal, ReplayPlan, plan_replay
 from worker.operations.vouching import only_vouched
@@ -123,7 +123,7 @@ def test_of_an_older_versions_letters_events_go_as_claims(
 
 def test_a_claim_must_prove_itself(local_desk: Desk) -> None:
     """A forged document of a source with users, that says it came through the door, reaches nobody."""
-    local_desk.admission = Admission(
+    local_desk.authorizer = Authorizer(
         {"hr": SourceSettings(source="urn:hr", users=frozenset({"hr"}))}, proves_users=True
     )
     headers = {messages.DOOR: messages.CELERY_DOOR, messages.USER: "hr"}

@@ -21,8 +21,8 @@ from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher
 from worker.database.thread import DatabaseThread
-from worker.intake.authorization import Admission
-from worker.intake.dedup import Memory
+from worker.intake.authorization import Authorizer
+from worker.intake.dedup import Deduplicator
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
@@ -34,7 +34,7 @@ MANY = {"user.disabled": 1000, "session.ended": 1000}
 CATALOGUE = Catalogue(
     {"genesys": Instance("genesys", KINDS["genesys"])}, dict.fromkeys(Lane, timedelta(hours=1)), SubjectIndex(b"k" * 32)
 )
-TRUSTING = Admission({"test": SourceSettings(source="urn:test", trusted=True)}, proves_users=True)
+TRUSTING = Authorizer({"test": SourceSettings(source="urn:test", trusted=True)}, proves_users=True)
 CALLS, RECORDS = topology.calls_queue("genesys", Lane.URGENT), topology.OUTCOMES_URGENT_QUEUE
 SET_POLICY = """
 rabbit_policy:set(<<"$VHOST">>, <<"full">>, <<"^$QUEUE$">>, [{<<"max-length">>, 1}], 0, <<"queues">>, <<"tests">>).
@@ -72,8 +72,8 @@ def intake_runs(url: str, desk: DatabaseThread) -> Iterator[None]:
     stop = Stop()
     with Publisher(lambda: broker.connect(url)) as publisher:
         gate = FloodGate(desk, Limits(600, MANY, MANY, {}))
-        memory = Memory(desk, dict.fromkeys(MANY, timedelta(days=1)), timedelta(days=30))
-        intake = Intake(CATALOGUE, publisher, Controls(ProvenanceMac(b"k" * 32), TRUSTING, memory, gate))
+        dedup = Deduplicator(desk, dict.fromkeys(MANY, timedelta(days=1)), timedelta(days=30))
+        intake = Intake(CATALOGUE, publisher, Controls(ProvenanceMac(b"k" * 32), TRUSTING, dedup, gate))
         loop = BatchConsumer(lambda: broker.connect(url), topology.INTAKES, ["genesys"], intake.handle, stop)
         thread = threading.Thread(target=loop.run)
         thread.start()

@@ -1,4 +1,4 @@
-"""Admission: a source is known, proves itself, and says only what it may. Each rule by itself, and no way around it."""
+"""Authorisation: a source is known, proves itself, says only what it may. Each rule by itself, and no way around it."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,7 @@ from tasks.subject_index import SubjectIndex
 from worker.broker import messages, topology
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, Publisher
-from worker.intake.alarm import Alarm
-from worker.intake.authorization import Admission, Denied, Granted, Rule
+from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted, Rule
 from worker.intake.intake import Controls, Intake
 from worker.intake.signing import generate_signing_key, sign
 from worker.settings.sources import SourceSettings
@@ -59,8 +58,8 @@ def judged(published: Message, *sources: SourceSettings, user: str | None = None
         published.body, now=datetime.now(UTC), content_type=published.content_type, headers=published.headers
     )
     assert not isinstance(event, InvalidEvent)
-    admission = Admission({each.source: each for each in sources}, proves_users=proves_users)
-    verdict = admission.judge(event, MAC.verify(arrived))
+    authorizer = Authorizer({each.source: each for each in sources}, proves_users=proves_users)
+    verdict = authorizer.authorize(event, MAC.verify(arrived))
     return verdict.rule if isinstance(verdict, Denied) else verdict
 
 
@@ -111,14 +110,13 @@ def test_who_said_what_is_refused_is_proved_or_not(
     """Whatever was wrong with it: a stranger's letters have a budget, a listed source's do not wait for room."""
     arrived: Any = Arrived(said(body(type_)), user)
     source = SourceSettings(**{"source": SOURCE, "types": frozenset({"session.ended"}), **proof})
-    admission = Admission({"it": source}, proves_users=True)
+    authorizer = Authorizer({"it": source}, proves_users=True)
     intake = Intake(
         Catalogue({}, {}, SubjectIndex(b"k" * 32)),
         Publisher(lambda: pytest.fail("nothing is published")),
-        Controls(MAC, admission, cast("Any", None), cast("Any", None)),
+        Controls(MAC, authorizer, cast("Any", None), cast("Any", None)),
     )
-    provenance, found = intake.read(arrived)
-    [told] = intake.publications(cast("Any", found), provenance, None)
+    [told] = intake.publications(intake.read(arrived))
     assert told.exchange == (topology.DEAD if is_proved else topology.UNPROVED).name
 
 
@@ -216,15 +214,12 @@ def test_an_event_reaches_no_provider_that_its_source_may_not_name() -> None:
     event: Any = Arrived(said(body(sub_id={**ISSUED, "sub": "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"})))
     source = SourceSettings(source=SOURCE, trusted=True, providers=frozenset({"genesys"}))
     for sources, reached in (({"idp": source}, {"genesys"}), ({}, set(instances))):
-        admission = Admission(sources, proves_users=False)
-        controls = Controls(MAC, admission, cast("Any", None), cast("Any", None))
+        authorizer = Authorizer(sources, proves_users=False)
+        controls = Controls(MAC, authorizer, cast("Any", None), cast("Any", None))
         intake = Intake(catalogue, Publisher(lambda: pytest.fail("nothing is published")), controls)
-        provenance, found = intake.read(event)
-        calls = [
-            each
-            for each in intake.publications(found, provenance, intake.plan(found))
-            if each.exchange == topology.CALLS.name
-        ]
+        incoming = intake.read(event)
+        incoming.plan = intake.plan(incoming)
+        calls = [each for each in intake.publications(incoming) if each.exchange == topology.CALLS.name]
         assert {each.routing_key.partition(".")[0] for each in calls} == reached
 
 
@@ -358,10 +353,10 @@ def test_a_thousand_refused_events_are_one_alert(caplog: pytest.LogCaptureFixtur
     """Of each source and rule; nobody reads a thousand."""
     event = parse_event(body(), now=datetime.now(UTC), content_type=messages.CLOUDEVENTS_JSON)
     assert not isinstance(event, InvalidEvent)
-    alarm = Alarm()
+    alerts = AlertThrottle()
     for _ in range(1000):
-        alarm.hear(Denied(Rule.SIGNATURE, "", "idp", event))
-    alarm.hear(Denied(Rule.NOT_LISTED, "/source", None, event))
+        alerts.report(Denied(Rule.SIGNATURE, "", "idp", event))
+    alerts.report(Denied(Rule.NOT_LISTED, "/source", None, event))
     assert [(each.msg, each.levelname, vars(each)["reason"]) for each in caplog.records] == [
         ("event.access_denied", "ERROR", "signature"),
         ("event.access_denied", "ERROR", "not_listed"),

@@ -16,8 +16,7 @@ from tasks.plan import Catalogue, Instance, Plan, plan_revocations
 from tasks.providers import KINDS
 from tasks.sealing import generate_key, seal
 from tasks.subject_index import SubjectIndex
-from worker.intake.flood.subject import DEAD_LETTERS, Subject, subjects_of
-from worker.intake.flood.window import Limits, Window
+from worker.intake.flood.window import UNCOUNTED_DEAD_LETTERS, Limits, Subject, Window, subjects_of
 
 ISSUER = "https://idp.example.com/"
 INSTANCES = {
@@ -160,8 +159,8 @@ def test_of_sealed_tokens_the_person_counts_by_all_names_and_else_the_event() ->
 def test_dead_letters_beyond_a_few_count() -> None:
     """An event that names 48 providers nobody configured costs as much as one that disables forty people."""
     names = [f"p-{number}" for number in range(16)]
-    for unknown, expected in ((names[:DEAD_LETTERS], 1), (names, 1 + 16 - DEAD_LETTERS)):
+    for unknown, expected in ((names[:UNCOUNTED_DEAD_LETTERS], 1), (names, 1 + 16 - UNCOUNTED_DEAD_LETTERS)):
         data = {"sub_id": opaque("x"), "accounts": account(1), "providers": unknown}
         assert len(read("user.disabled", data)[0]) == expected
     again = [read("user.disabled", {"sub_id": opaque("x"), "providers": names}, event_id)[0] for event_id in "ab"]
-    assert len({*again[0], *again[1]}) == 1 + 2 * (16 - DEAD_LETTERS), "each event has its own"
+    assert len({*again[0], *again[1]}) == 1 + 2 * (16 - UNCOUNTED_DEAD_LETTERS), "each event has its own"

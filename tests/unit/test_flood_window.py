@@ -2,8 +2,7 @@
 
 import pytest
 
-from worker.intake.flood.subject import Key, Subject
-from worker.intake.flood.window import ALL, Flood, Limits, Window
+from worker.intake.flood.window import ALL, Flood, FloodKey, Limits, Subject, Window
 
 DISABLED = "user.disabled"
 LIMITS = Limits(
@@ -24,7 +23,7 @@ class Watched(Window):
 
     def __init__(self) -> None:
         self.alerts: list[Flood] = []
-        self.repeats: list[Key] = []
+        self.repeats: list[FloodKey] = []
         super().__init__(LIMITS, self.alerts.append, self.repeats.append)
 
     def all_pass(self, now: float, *subjects: Subject) -> list[bool]:
@@ -75,7 +74,7 @@ def test_a_flood_does_not_end_by_itself() -> None:
     window = Watched()
     window.all_pass(0, *(person(n, event_type="session.ended") for n in range(3)))
     assert window.all_pass(100_000, person(9, event_type="session.ended")) == [False]
-    window.changes.floods.clear()
+    window.pending.floods.clear()
     window.set_floods([])
     assert window.all_pass(100_001, person(10, event_type="session.ended")) == [True]
 
@@ -154,4 +153,4 @@ def test_nothing_stays_of_what_is_over(sources: int) -> None:
     window.forget(100_000)
     assert not window._passed
     assert not window._counts
-    assert not window.changes.passed
+    assert not window.pending.passed

@@ -20,12 +20,11 @@ from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Disconnected, Message, PublishError, Refused, Unconfirmed, Unroutable
 from worker.database.thread import DatabaseThread
 from worker.intake import dedup_store
-from worker.intake.authorization import Admission
-from worker.intake.dedup import Arrival, Memory
+from worker.intake.authorization import Authorizer
+from worker.intake.dedup import Deduplicator, PartlyPublished
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
-from worker.intake.unfinished import Unfinished
 from worker.ledger import Ledger
 
 USER_ID = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
@@ -109,8 +108,8 @@ def start(tmp_path: Path, ledger: Ledger, broker: Broker) -> Iterator[Start]:
         ages = dict.fromkeys(FEW, timedelta(days=2))
         limits = Limits(600, dict.fromkeys(FEW, many), dict.fromkeys(FEW, many), {})
         gate = FloodGate(desks[-1], limits)
-        memory = Memory(desks[-1], ages, timedelta(days=30))
-        controls = Controls(ProvenanceMac(b"k" * 32), Admission({}, proves_users=False), memory, gate)
+        dedup = Deduplicator(desks[-1], ages, timedelta(days=30))
+        controls = Controls(ProvenanceMac(b"k" * 32), Authorizer({}, proves_users=False), dedup, gate)
         instances = {"genesys": Instance("genesys", KINDS["genesys"])}
         catalogue = Catalogue(instances, dict.fromkeys(Lane, timedelta(hours=1)), SUBJECTS)
         publisher: Any = broker
@@ -135,9 +134,9 @@ def failing(exchange: str, failure: PublishError, event_id: str = "") -> Fate:
 def is_remembered(ledger: Ledger, intake: Intake, delivered: Delivered) -> bool:
     """Whether the event counts as published, for every process."""
     message: Any = delivered
-    arrival = intake.read(message)[1]
-    assert isinstance(arrival, Arrival)
-    return dedup_store.claim(ledger.database, [], [arrival.identity])[arrival.identity].published
+    event = intake.read(message).accepted
+    assert event is not None
+    return dedup_store.claim(ledger.database, [], [event.identity])[event.identity].published
 
 
 FAILURES = [Unconfirmed("no confirm"), Refused("full"), Unroutable("nobody")]
@@ -213,16 +212,16 @@ def test_the_guard_counts_whom_the_calls_hit(start: Start, broker: Broker) -> No
 
 def test_what_is_kept_of_unfinished_events_is_bounded(start: Start) -> None:
     """A broker that refuses for days makes no process grow; the latest are kept."""
-    intake, unfinished = start(), Unfinished(most=10)
+    intake, partly = start(), PartlyPublished(most=10)
     messages: list[Any] = [Delivered(f"event-{number}") for number in range(100)]
-    arrivals: list[Any] = [intake.read(message)[1] for message in messages]
+    events: list[Any] = [intake.read(message).accepted for message in messages]
     sent = [Message(RECORDS, "planned", b"{}")]
-    for arrival in arrivals:
-        unfinished.note(arrival, sent, [Refused("full")])
-    assert [unfinished.has(arrival) for arrival in arrivals] == [False] * 90 + [True] * 10
-    for arrival in arrivals:
-        unfinished.note(arrival, sent, [None])
-    assert not unfinished._confirmed
+    for event in events:
+        partly.note(event, sent, [Refused("full")])
+    assert [partly.has(event) for event in events] == [False] * 90 + [True] * 10
+    for event in events:
+        partly.note(event, sent, [None])
+    assert not partly._confirmed
 
 
 def test_a_call_tells_when_it_was_planned_by_our_own_clock(start: Start, broker: Broker) -> None:
@@ -287,7 +286,7 @@ def test_who_chooses_a_wrong_lane_is_told_of_now_and_then(start: Start, caplog: 
     told = [record.__dict__ for record in caplog.records if record.message == "event.wrong_lane"]
     assert [(each["source"], each["user"], each["count"]) for each in told] == [("urn:0-0", None, 1)]
     assert len(intake._misplaced._counts) <= 1000
-    intake._misplaced._tell_at = 0.0
+    intake._misplaced._report_at = 0.0
     for number in range(3):
         handled(intake, Ended(f"f-{number}", "urn:0-1"))
     told = [record.__dict__ for record in caplog.records if record.message == "event.wrong_lane"]

@@ -21,7 +21,7 @@ from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call, outcome_
 from tasks.revocations import revoke
 from tasks.subject_index import SubjectIndex
 from worker.broker.provenance import ProvenanceMac
-from worker.intake.dedup import Arrival, Memory
+from worker.intake.dedup import Deduplicator, IncomingEvent
 from worker.ledger import DeadLetterRow, DeadLetterState
 from worker.operations.replay_rules import plan_replay
 from worker.operations.republishing import replay_message
@@ -178,12 +178,12 @@ def test_no_time_of_an_event_and_no_limit_stops_who_judges_its_age(
     nothing = dict.fromkeys(each.name for each in fields(DeadLetterRow))
     row = DeadLetterRow(**{**nothing, **told, "document": letter.model_dump_json()})  # type: ignore[arg-type]
     assert len(plan_replay([row], _Nobody(), now, {"t": limit}).counts) <= 1
-    memory = Memory(cast("Any", None), {"session.ended": limit}, limit)
-    memory._came("session.ended", happened)
+    dedup = Deduplicator(cast("Any", None), {"session.ended": limit}, limit)
+    dedup._came("session.ended", happened)
     event = ended()
     assert isinstance(event, SessionEnded)
-    memory._is_old(Arrival(event.model_copy(update={"time": happened})))
-    assert "session.ended" in memory._horizons()
+    dedup._is_old(IncomingEvent(event.model_copy(update={"time": happened})))
+    assert "session.ended" in dedup._horizons()
 
 
 @pytest.mark.parametrize("youngest", [NOW, NOW - timedelta(days=10), NOW + timedelta(days=10), None])
@@ -197,13 +197,13 @@ def test_the_limit_of_age_is_exact(monkeypatch: pytest.MonkeyPatch, youngest: da
 
     monkeypatch.setattr("worker.intake.dedup.datetime", Clock)
     kind, age, outage = "session.ended", timedelta(days=2), timedelta(days=30)
-    memory = Memory(cast("Any", None), {kind: age}, outage)
+    dedup = Deduplicator(cast("Any", None), {kind: age}, outage)
     if youngest is not None:
-        memory._came(kind, youngest)
+        dedup._came(kind, youngest)
     limit = min(youngest or NOW - outage, NOW) - age - timedelta(seconds=300)
     event = ended()
     assert isinstance(event, SessionEnded)
     just_too_old = event.model_copy(update={"time": limit - timedelta(microseconds=1)})
-    assert memory._is_old(Arrival(just_too_old))
-    assert not memory._is_old(Arrival(just_too_old, replays=1))
-    assert not memory._is_old(Arrival(event.model_copy(update={"time": limit})))
+    assert dedup._is_old(IncomingEvent(just_too_old))
+    assert not dedup._is_old(IncomingEvent(just_too_old, replays=1))
+    assert not dedup._is_old(IncomingEvent(event.model_copy(update={"time": limit})))

@@ -28,8 +28,8 @@ from tasks.records import DeadLetter, dead_letter_of_call
 from worker.broker import messages
 from worker.broker.provenance import VOUCHER_LIFE, LetterMac, ProvenanceMac
 from worker.intake import dead_letters
-from worker.intake.authorization import Admission, Denied, Granted, Rule
-from worker.intake.dedup import Arrival
+from worker.intake.authorization import Authorizer, Denied, Granted, Rule
+from worker.intake.dedup import IncomingEvent
 from worker.intake.intake import Controls, Intake
 from worker.settings.sources import SourceSettings
 
@@ -169,7 +169,7 @@ def test_a_voucher_lives_for_some_hours(ours: dict[str, Any], age: timedelta, is
     published = old.sign(messages.event(body, "x", content_type="application/json", headers=TIMED | ours))
     provenance = MAC.verify(again(published))
     source = SourceSettings(source="urn:hr", users=frozenset({"hr"}))
-    verdict = Admission({"hr": source}, proves_users=True).judge(event(), provenance)
+    verdict = Authorizer({"hr": source}, proves_users=True).authorize(event(), provenance)
     if is_let_in:
         assert verdict == Granted()
     else:
@@ -207,8 +207,8 @@ def test_the_intake_hands_over_all_that_makes_a_replay_one_of_its_own() -> None:
     body = json.dumps(DATA).encode()
     told = messages.event(body, "user.disabled", content_type="application/json", headers=TIMED | ours)
     source = SourceSettings(source="urn:hr", trusted=True, providers=frozenset({"genesys"}))
-    controls = Controls(MAC, Admission({"hr": source}, proves_users=True), cast("Any", None), cast("Any", None))
+    controls = Controls(MAC, Authorizer({"hr": source}, proves_users=True), cast("Any", None), cast("Any", None))
     intake = Intake(cast("Any", None), cast("Any", None), controls)
-    _, arrival = intake.read(again(MAC.sign(told)))
-    assert isinstance(arrival, Arrival)
-    assert arrival == Arrival(arrival.event, 3, "genesys", frozenset({"genesys"}), "l-1", NOW)
+    found = intake.read(again(MAC.sign(told))).accepted
+    assert found is not None
+    assert found == IncomingEvent(found.event, 3, "genesys", frozenset({"genesys"}), "l-1", NOW)

@@ -1,7 +1,9 @@
-"""The judgement: whether who says something is known, and may say it."""
+"""Authorisation: whether the source of an event is known, and may say what it says."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
     from worker.settings import Settings
     from worker.settings.sources import SourceSettings
 
-Fault = tuple["Rule", str]  # and the place in the event, as an RFC 6901 pointer
+logger = logging.getLogger(__name__)
 
+Violation = tuple["Rule", str]  # and the place in the event, as an RFC 6901 pointer
 
+ALERT_INTERVAL: Final = 60.0  # seconds after an alert until the next one of the same source and rule
 # Whoever can use one of these doors can write provider calls as well: that an event came in by it is all its proof.
 # Of an event that came in by another door the source's own proofs are asked for.
 PROVING_DOORS: Final = frozenset({messages.CELERY_DOOR})
@@ -69,8 +73,24 @@ class Granted:
     providers: frozenset[str] = frozenset()
 
 
-class Admission:
-    """Judges events by the source map. Nothing is remembered: the same event is judged alike, replayed or not.
+class AlertThrottle:
+    """One error a minute, which goes to Sentry, of each listed source and rule, however many events are refused."""
+
+    def __init__(self, interval: float = ALERT_INTERVAL) -> None:
+        self._interval = interval
+        self._alerted: dict[tuple[str | None, Rule], float] = {}  # as many as the settings have sources, times rules
+
+    def report(self, denied: Denied) -> None:
+        """Alert, unless there was an alert of this kind a moment ago."""
+        kind, now = (denied.listed_as, denied.rule), time.monotonic()
+        if now - self._alerted.get(kind, -self._interval) >= self._interval:
+            self._alerted[kind] = now
+            about = {"reason": denied.rule.value, "listed_as": denied.listed_as, "pointer": denied.pointer}
+            logger.error("event.access_denied", extra=about)
+
+
+class Authorizer:
+    """Authorises events by the source map. It has no memory: the same event has the same answer, replayed or not.
 
     Where the broker does not compare `user_id` with who is connected (embedded), no user is believed, and a source
     that is not listed is let in: whoever may write the broker's file could as well write a provider call.
@@ -87,7 +107,7 @@ class Admission:
         """That of an installation. Raises SettingsError."""
         return cls(settings.sources, proves_users=not broker.is_embedded(settings.broker_url.get_secret_value()))
 
-    def judge(self, event: Event, provenance: Provenance) -> Granted | Denied:
+    def authorize(self, event: Event, provenance: Provenance) -> Granted | Denied:
         """Whether *event* is let in on *provenance*. What came through the Celery door is proved by that.
 
         On what a process of ours vouched for too long ago nothing is let in: its dead letter keeps the provenance.
@@ -99,8 +119,8 @@ class Admission:
             is_let_in = provenance.door in PROVING_DOORS or not self._proves_users
             return Granted() if is_let_in else Denied(Rule.NOT_LISTED, "/source", None, event)
         proofs = () if source.trusted or provenance.door in PROVING_DOORS else self._unproved(source, provenance)
-        fault = next(chain(proofs, _beyond(source, event, provenance)), None)
-        return Denied(*fault, name, event) if fault else Granted(source.providers)
+        violation = next(chain(proofs, _beyond(source, event, provenance)), None)
+        return Denied(*violation, name, event) if violation else Granted(source.providers)
 
     def proves(self, source: str | None, provenance: Provenance) -> bool:
         """Whether *provenance* proves that *source* says it, whatever is said, and it is one that is listed."""
@@ -109,7 +129,7 @@ class Admission:
             return True
         return known is not None and next(self._unproved(known, provenance), None) is None
 
-    def _unproved(self, source: SourceSettings, provenance: Provenance) -> Iterator[Fault]:
+    def _unproved(self, source: SourceSettings, provenance: Provenance) -> Iterator[Violation]:
         if source.users and not (self._proves_users and provenance.user in source.users):
             yield Rule.USER, "/source"
         if source.keys and provenance.is_binary:
@@ -118,7 +138,7 @@ class Admission:
             yield Rule.SIGNATURE, ""
 
 
-def _beyond(source: SourceSettings, event: Event, provenance: Provenance) -> Iterator[Fault]:
+def _beyond(source: SourceSettings, event: Event, provenance: Provenance) -> Iterator[Violation]:
     if source.types and event.type not in source.types:
         yield Rule.TYPE, "/type"
     for provider, pointer in (*_named(event), (provenance.only_provider, "")):

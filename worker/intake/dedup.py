@@ -19,12 +19,13 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from tasks.events import MAX_AHEAD, Event, InvalidEvent, RejectionCode
 from tasks.instants import before
@@ -32,10 +33,11 @@ from worker.broker.availability import Availability
 from worker.broker.provenance import VOUCHER_LIFE
 from worker.database.errors import LedgerUnavailable
 from worker.intake import dedup_store
-from worker.intake.authorization import Denied
-from worker.intake.dedup_store import Known, Sighting
+from worker.intake.dedup_store import Recorded, SeenEvent
 
 if TYPE_CHECKING:
+    from worker.broker.provenance import Provenance
+    from worker.broker.publisher import Message, PublishError
     from worker.database.engine import Database
     from worker.database.thread import DatabaseThread
 
@@ -43,18 +45,19 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-PATIENCE: Final = 3.0  # seconds that a batch waits for the ledger
-SHORTEST_PAUSE: Final = 1.0  # seconds until a ledger that was away is asked again
+ASK_TIMEOUT: Final = 3.0  # seconds that a batch waits for the ledger
+MIN_RETRY_AFTER: Final = 1.0  # seconds until a ledger that was away is asked again
 OVERLAP: Final = timedelta(hours=1)  # kept longer: of several intakes, one may not have got as far as the other
-FORGET_EVERY: Final = 1.0  # seconds
+FORGET_INTERVAL: Final = 1.0  # seconds
+MAX_PARTLY_PUBLISHED: Final = 1000  # events; more than a process has in hand (PREFETCH of each intake queue)
 REPLAY: Final = "replay"  # in place of the type of an event that an operator sent again
 # What the plan is made of. A hop on the way may write trace contexts, and each content mode has attributes of its own.
-_SAID: Final = {"type", "time", "expirytime", "data"}
+_CONTENT: Final = {"type", "time", "expirytime", "data"}
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """An event as it came, let in by whoever looked at it before."""
+class IncomingEvent:
+    """An authorised event."""
 
     event: Event
     replays: int = 0  # which replay of an operator's this is
@@ -62,6 +65,12 @@ class Arrival:
     providers: frozenset[str] = frozenset()  # that its source may reach; all of them where none is named
     letter: str | None = None  # of a replay: the id of its dead letter
     replayed_at: datetime | None = None
+
+    @classmethod
+    def of(cls, event: Event, provenance: Provenance, providers: frozenset[str]) -> Self:
+        """That of *provenance*, whose source may reach *providers*."""
+        replay = provenance.letter, provenance.vouched_at
+        return cls(event, provenance.replays, provenance.only_provider, providers, *replay)
 
     @cached_property
     def identity(self) -> bytes:
@@ -72,20 +81,19 @@ class Arrival:
     @cached_property
     def content(self) -> bytes:
         """What it asks for: the same in either content mode, and in whatever order members are written."""
-        return _digest(self.event.model_dump(mode="json", include=_SAID, exclude_unset=True))
+        return _digest(self.event.model_dump(mode="json", include=_CONTENT, exclude_unset=True))
 
     def refused(self, code: RejectionCode, pointer: str) -> InvalidEvent:
         """It as a refused event."""
         return InvalidEvent(code, pointer, body_storable=True, source=self.event.source, event_id=self.event.id)
 
 
-Refused = InvalidEvent | Denied
-Judged = Arrival | Refused | None
+Classified = IncomingEvent | InvalidEvent | None
 """To be planned; refused; or None, of which everything was published before."""
 
 
-class Memory:
-    """Of one intake process; all of them share it in the ledger.
+class Deduplicator:
+    """That of one intake process; all of them share what they record in the ledger.
 
     *max_age* is by event type, *outage* the longest one of ours that may have kept an event waiting. One transaction
     for a batch before it is published, and one after.
@@ -98,22 +106,18 @@ class Memory:
         self._availability = Availability(logger, "memory.away", "memory.back")
         self._ask_at = self._forget_at = 0.0
 
-    def judge(self, batch: Sequence[Arrival | Refused]) -> list[Judged]:
-        """What becomes of each of *batch*, in the order of its delivery; what was refused before stays so."""
+    def classify(self, batch: Sequence[IncomingEvent]) -> list[Classified]:
+        """What is to be done about each event of *batch*, in the order of delivery."""
         if not self._knows_past:
             self._learn()
-        arrivals = [each for each in batch if isinstance(each, Arrival)]
-        old = {id(each) for each in arrivals if self._is_old(each)}
-        young = [_sighting(each) for each in arrivals if id(each) not in old]
-        known = (
-            self._asked(lambda it: dedup_store.claim(it, young, [a.identity for a in arrivals if id(a) in old])) or {}
-        )
-        return [
-            self._judged(each, known, is_old=id(each) in old) if isinstance(each, Arrival) else each for each in batch
-        ]
+        aged = [(event, self._is_old(event)) for event in batch]
+        young = [_seen(event) for event, is_old in aged if not is_old]
+        old = [event.identity for event, is_old in aged if is_old]
+        recorded = self._asked(lambda database: dedup_store.claim(database, young, old)) or {}
+        return [self._classified(event, recorded, is_old=is_old) for event, is_old in aged]
 
-    def keep(self, published: Iterable[Arrival]) -> None:
-        """Note that the broker has confirmed all that becomes of *published*, and forget what would be too old."""
+    def mark_published(self, published: Iterable[IncomingEvent]) -> None:
+        """Record that the broker has confirmed all that becomes of *published*, and forget what would be too old."""
         identities, horizons = [each.identity for each in published], self._horizons()
         if identities or horizons:
             self._asked(lambda database: dedup_store.mark_published(database, identities, horizons))
@@ -136,9 +140,9 @@ class Memory:
         youngest = min(self._youngest.get(kind, waited), now)
         return before(before(max(youngest, waited), self._max_age[kind]), MAX_AHEAD)
 
-    def _is_old(self, arrival: Arrival) -> bool:
-        kind, at = arrival.event.type, arrival.event.time
-        if arrival.replays:
+    def _is_old(self, incoming: IncomingEvent) -> bool:
+        kind, at = incoming.event.type, incoming.event.time
+        if incoming.replays:
             return False
         if at < self._limit(kind):
             return True
@@ -146,26 +150,26 @@ class Memory:
         return False
 
     @staticmethod
-    def _judged(arrival: Arrival, known: dict[bytes, Known], *, is_old: bool) -> Judged:
-        """What was let in before is not too old now: it may have failed to be published."""
-        match known.get(arrival.identity):
+    def _classified(incoming: IncomingEvent, recorded: dict[bytes, Recorded], *, is_old: bool) -> Classified:
+        """What was accepted before is not too old now: it may have failed to be published."""
+        match recorded.get(incoming.identity):
             case None if is_old:
-                return arrival.refused(RejectionCode.STALE, "/time")
-            case Known(content=content) if content != arrival.content:
-                return arrival.refused(RejectionCode.ID_CONFLICT, "/id")
-            case Known(published=True) as before:
-                logger.info("event.duplicate", extra={"event_id": arrival.event.id, "source": arrival.event.source})
+                return incoming.refused(RejectionCode.STALE, "/time")
+            case Recorded(content=content) if content != incoming.content:
+                return incoming.refused(RejectionCode.ID_CONFLICT, "/id")
+            case Recorded(published=True):
+                logger.info("event.duplicate", extra={"event_id": incoming.event.id, "source": incoming.event.source})
                 return None
-            case Known() as before:
+            case Recorded() as first:
                 # Of copies in one batch the first is planned, and stays in the broker until that is published.
-                known[arrival.identity] = replace(before, published=True)
-        return arrival
+                recorded[incoming.identity] = replace(first, published=True)
+        return incoming
 
     def _horizons(self) -> dict[str, datetime]:
         """Event type → what happened before it may be forgotten; now and then."""
         if time.monotonic() < self._forget_at:
             return {}
-        self._forget_at = time.monotonic() + FORGET_EVERY
+        self._forget_at = time.monotonic() + FORGET_INTERVAL
         limits = {kind: before(self._limit(kind), OVERLAP) for kind in self._youngest}
         return limits | {REPLAY: datetime.now(UTC) - VOUCHER_LIFE - OVERLAP}
 
@@ -175,20 +179,61 @@ class Memory:
         if began < self._ask_at:
             return None
         try:
-            answer = self._thread.run_sync(question, PATIENCE)
+            answer = self._thread.run_sync(question, ASK_TIMEOUT)
         except LedgerUnavailable as error:
-            self._ask_at = time.monotonic() + max(SHORTEST_PAUSE, 10 * (time.monotonic() - began))
+            self._ask_at = time.monotonic() + max(MIN_RETRY_AFTER, 10 * (time.monotonic() - began))
             self._availability.lost(error)
             return None
         self._availability.found()
         return answer
 
 
-def _sighting(arrival: Arrival) -> Sighting:
-    """A replay is kept by its own time, for longer than its voucher lives: its event may be as old as it likes."""
-    if arrival.replays:
-        return Sighting(arrival.identity, arrival.content, REPLAY, arrival.replayed_at or datetime.now(UTC))
-    return Sighting(arrival.identity, arrival.content, arrival.event.type, arrival.event.time)
+class PartlyPublished:
+    """The events of one intake process of which the broker has confirmed a part and refused another.
+
+    The whole event stays in the broker until all of it is safe, and is then planned again. But a call that was
+    confirmed must not go out a second time: a record that nobody takes would have the call made over and over. Kept are
+    the latest *most* events.
+    """
+
+    def __init__(self, most: int = MAX_PARTLY_PUBLISHED) -> None:
+        self._most = most
+        self._confirmed: OrderedDict[tuple[bytes, bytes], frozenset[str]] = OrderedDict()
+
+    def has(self, event: IncomingEvent) -> bool:
+        """Whether a part of *event* was published: it was let through, and what is left of it goes on."""
+        return _key(event) in self._confirmed
+
+    def left(self, event: IncomingEvent, planned: Sequence[Message]) -> list[Message]:
+        """What of *planned* is still to be published."""
+        confirmed = self._confirmed.get(_key(event), frozenset())
+        return [message for message in planned if _name(message) not in confirmed]
+
+    def note(self, event: IncomingEvent, sent: Sequence[Message], results: Sequence[PublishError | None]) -> None:
+        """Remember which of the messages *sent* for *event* were confirmed; forget it once all are."""
+        before = self._confirmed.pop(_key(event), frozenset())
+        if any(results):
+            confirmed = (_name(message) for message, failure in zip(sent, results, strict=True) if failure is None)
+            self._confirmed[_key(event)] = before.union(confirmed)
+        while len(self._confirmed) > self._most:
+            self._confirmed.popitem(last=False)
+
+
+def _key(event: IncomingEvent) -> tuple[bytes, bytes]:
+    """The plan of the same event under the same id is the same each time."""
+    return event.identity, event.content
+
+
+def _name(message: Message) -> str:
+    """What names a message among those of one event: the id of its call or dead letter, or the way of a record."""
+    return message.correlation_id or f"{message.exchange} {message.routing_key}"
+
+
+def _seen(incoming: IncomingEvent) -> SeenEvent:
+    """A replay is kept by its own time, for longer than its voucher lives: its event may be of any age."""
+    if incoming.replays:
+        return SeenEvent(incoming.identity, incoming.content, REPLAY, incoming.replayed_at or datetime.now(UTC))
+    return SeenEvent(incoming.identity, incoming.content, incoming.event.type, incoming.event.time)
 
 
 def _digest(value: object) -> bytes:

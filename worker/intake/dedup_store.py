@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from worker.database.engine import Database
 
 _SEEN = seen_events.c
-FORGOTTEN_AT_ONCE: Final = 10_000  # of each type: more than come in a second, and no long transaction
+FORGET_BATCH_SIZE: Final = 10_000  # of each type: more than come in a second, and no long transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class SeenEvent:
     """An event that came: digests of what names it and of what it says."""
 
     identity: bytes
@@ -34,7 +34,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Recorded:
     """What an identity stands for, and whether all that becomes of it is safe in the broker."""
 
     content: bytes
@@ -48,20 +48,20 @@ def youngest(database: Database) -> dict[str, datetime]:
         return {kind: at for kind, at in connection.execute(latest)}  # noqa: C416 - rows, not pairs
 
 
-def claim(database: Database, sightings: Sequence[Sighting], others: Collection[bytes] = ()) -> dict[bytes, Known]:
-    """Remember those of *sightings* that are new, as not published; return identity → the first that came under it.
+def claim(database: Database, seen: Sequence[SeenEvent], others: Collection[bytes] = ()) -> dict[bytes, Recorded]:
+    """Remember those of *seen* that are new, as not published; return identity → the first that came under it.
 
     Those of *others* that are known are told too, and none is added. All rows are written in one statement and in one
     order, so that no two intakes wait for each other.
     """
-    first = {each.identity: each for each in reversed(sightings)}
+    first = {each.identity: each for each in reversed(seen)}
     rows = [asdict(first[identity]) | {"published": False} for identity in sorted(first)]
     with database.writing() as connection:
         found = [*connection.execute(_first(connection.dialect.name), rows)] if rows else []
         if others:
             columns = select(_SEEN.identity, _SEEN.content, _SEEN.published)
             found += connection.execute(columns.where(_SEEN.identity.in_(others)))
-    return {identity: Known(content, published) for identity, content, published in found}
+    return {identity: Recorded(content, published) for identity, content, published in found}
 
 
 def mark_published(database: Database, identities: Collection[bytes], horizons: Mapping[str, datetime]) -> None:
@@ -76,7 +76,7 @@ def mark_published(database: Database, identities: Collection[bytes], horizons: 
 
 def _forget(connection: Connection, kind: str, horizon: datetime) -> None:
     old = select(_SEEN.identity).where(_SEEN.event_type == kind, _SEEN.occurred_at < horizon)
-    some = old.order_by(_SEEN.occurred_at).limit(FORGOTTEN_AT_ONCE)
+    some = old.order_by(_SEEN.occurred_at).limit(FORGET_BATCH_SIZE)
     connection.execute(delete(seen_events).where(_SEEN.identity.in_(some)))
 
 

@@ -1,4 +1,4 @@
-"""The intake: events in, provider calls out. Parse, judge, plan, publish, and only then acknowledge."""
+"""The intake: events in, provider calls out. Parse, authorise, plan, publish, and only then acknowledge."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import compress
 from typing import TYPE_CHECKING, Final
 
-from tasks.events import Event, InvalidEvent, parse_event
+from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
 from tasks.records import EventPlanned, PlannedUnit
@@ -24,14 +23,11 @@ from worker.broker.publisher import Message as Publication
 from worker.broker.publisher import Publisher
 from worker.database.thread import DatabaseThread
 from worker.intake import dead_letters
-from worker.intake.alarm import Alarm
-from worker.intake.authorization import Admission, Denied
-from worker.intake.dedup import Arrival, Judged, Memory, Refused
+from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted
+from worker.intake.dedup import Deduplicator, IncomingEvent, PartlyPublished
 from worker.intake.flood.gate import FloodGate
-from worker.intake.flood.subject import subjects_of
-from worker.intake.flood.window import Limits
-from worker.intake.misplaced import Misplaced, Opened
-from worker.intake.unfinished import Unfinished
+from worker.intake.flood.window import Limits, Subject, subjects_of
+from worker.intake.incoming import Incoming, MisplacedEvents
 
 if TYPE_CHECKING:
     from kombu.message import Message
@@ -41,7 +37,6 @@ if TYPE_CHECKING:
     from tasks.plan import Catalogue
     from tasks.records import DeadLetter
     from tasks.subject_index import SubjectIndex
-    from worker.intake.flood.subject import Subject
     from worker.process import Stop
     from worker.settings import Settings
 
@@ -54,151 +49,138 @@ HEAD_START: Final = 1.0  # seconds that the urgent queue is worked on before the
 class Controls:
     """What stands between a message and the plan of its event, in this order."""
 
-    voucher: ProvenanceMac  # what it proves
-    admission: Admission  # who may say what
-    memory: Memory  # what came before
+    mac: ProvenanceMac  # what it proves
+    authorizer: Authorizer  # who may say what
+    deduplicator: Deduplicator  # what came before
     gate: FloodGate  # how many people at once
 
 
 def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
     connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
-    _say_who_is_believed(settings)
+    _log_who_is_believed(settings)
     with closing(DatabaseThread(url)) as thread, Publisher(connect) as publisher:
         gate = FloodGate(thread, Limits.set_by(settings.flood))
-        memory = Memory(thread, settings.max_ages(), settings.longest_outage())
-        intake = Intake(
-            catalogue, publisher, Controls(ProvenanceMac.of(settings), Admission.of(settings), memory, gate)
-        )
+        deduplicator = Deduplicator(thread, settings.max_ages(), settings.longest_outage())
+        controls = Controls(ProvenanceMac.of(settings), Authorizer.of(settings), deduplicator, gate)
+        intake = Intake(catalogue, publisher, controls)
         consumer = BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop)
         consumer.head_start = HEAD_START
         consumer.run()
 
 
 class Intake:
-    """Turns a batch of events into published calls, records and dead letters."""
+    """Turns a batch of messages into published calls, records and dead letters."""
 
     def __init__(self, catalogue: Catalogue, publisher: Publisher, controls: Controls) -> None:
-        self._catalogue = catalogue
-        self._publisher = publisher
-        self._controls = controls
-        self._alarm = Alarm()
-        self._unfinished = Unfinished()
-        self._misplaced = Misplaced(publisher, controls.voucher)
+        self._catalogue, self._publisher, self._controls = catalogue, publisher, controls
+        self._alerts = AlertThrottle()
+        self._partly_published = PartlyPublished()
+        self._misplaced = MisplacedEvents(publisher, controls.mac)
 
     def handle(self, batch: Sequence[Message]) -> list[Message]:
         """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
-        opened = [self._open(message) for message in batch]
-        moved = self._misplaced.move(opened)
-        waiting = [opened[i].message for i, is_safe in moved.items() if not is_safe]
-        return waiting + self._take_in([each for i, each in enumerate(opened) if i not in moved])
+        here, unmoved = self._misplaced.move([self._open(message) for message in batch])
+        self._take_in(here)
+        return [each.message for each in (*unmoved, *(each for each in here if not each.is_done))]
 
-    def _take_in(self, opened: Sequence[Opened]) -> list[Message]:
-        read = [self._judged(each) for each in opened]
-        judged = self._controls.memory.judge([found for _, found in read])
-        plans = [self.plan(each) for each in judged]
-        held_back = self._controls.gate.held_back(list(map(self._hit, judged, plans)))
-        publications = [
-            self.publications(each, provenance, plan, is_held=is_held)
-            for each, (provenance, _), plan, is_held in zip(judged, read, plans, held_back, strict=True)
-        ]
-        done = self._published(judged, publications)
-        self._controls.memory.keep(each for each in compress(judged, done) if isinstance(each, Arrival))
-        return [each.message for each, is_done in zip(opened, done, strict=True) if not is_done]
+    def read(self, message: Message) -> Incoming:
+        """*message* with the event in it, authorised, or with why that is refused."""
+        incoming = self._open(message)
+        self._authorize(incoming)
+        return incoming
 
-    def _published(self, judged: Sequence[Judged], publications: Sequence[Sequence[Publication]]) -> list[bool]:
-        """Publish what of *publications* was not confirmed before; for each of *judged* whether all of it is now."""
-        left = [
-            self._unfinished.left(each, several) if isinstance(each, Arrival) else several
-            for each, several in zip(judged, publications, strict=True)
-        ]
-        results = iter(self._publisher.publish([each for several in left for each in several]))
-        outcomes = [[next(results) for _ in several] for several in left]
-        for failure in {str(result) for several in outcomes for result in several if result is not None}:
-            logger.warning("intake.not_published", extra={"error": failure})
-        for each, several, became in zip(judged, left, outcomes, strict=True):
-            if isinstance(each, Arrival):
-                self._unfinished.note(each, several, became)
-        return [not any(became) for became in outcomes]
-
-    def _hit(self, judged: Judged, plan: Plan | None) -> tuple[Subject, ...]:
-        """Whom the event hits. What an operator sent again does not count, nor what was let through before."""
-        if plan is None or not isinstance(judged, Arrival) or judged.replays or self._unfinished.has(judged):
-            return ()
-        return subjects_of(judged.event, plan, self._catalogue.subjects)
-
-    def read(self, message: Message) -> tuple[Provenance, Arrival | Refused]:
-        """What *message* proves, and the event in it, once it is known who says so; or why that is refused."""
-        return self._judged(self._open(message))
-
-    def _open(self, message: Message) -> Opened:
-        provenance, now = self._controls.voucher.verify(message), datetime.now(UTC)
-        headers = message.headers or {}
-        event = parse_event(provenance.body, now=now, content_type=provenance.content_type, headers=headers)
-        return Opened(message, provenance, event)
-
-    def _judged(self, opened: Opened) -> tuple[Provenance, Arrival | Refused]:
-        provenance, event = opened.provenance, opened.event
-        if isinstance(event, InvalidEvent):
-            return provenance, event
-        verdict = self._controls.admission.judge(event, provenance)
-        if isinstance(verdict, Denied):
-            return provenance, verdict
-        told = (
-            provenance.replays,
-            provenance.only_provider,
-            verdict.providers,
-            provenance.letter,
-            provenance.vouched_at,
-        )
-        return provenance, Arrival(event, *told)
-
-    def plan(self, judged: Judged) -> Plan | None:
+    def plan(self, incoming: Incoming) -> Plan | None:
         """What is to be done about an event: what its source may reach; of a replayed part, that part."""
-        if not isinstance(judged, Arrival):
+        event = incoming.accepted
+        if event is None:
             return None
-        plan = plan_revocations(judged.event, self._catalogue, datetime.now(UTC))
-        if judged.only_provider:
-            return plan.only(judged.only_provider)
-        return plan.only(*judged.providers) if judged.providers else plan
+        plan = plan_revocations(event.event, self._catalogue, datetime.now(UTC))
+        if event.only_provider:
+            return plan.only(event.only_provider)
+        return plan.only(*event.providers) if event.providers else plan
 
-    def publications(
-        self, judged: Judged, provenance: Provenance, plan: Plan | None, *, is_held: bool = False
-    ) -> list[Publication]:
+    def publications(self, incoming: Incoming) -> list[Publication]:
         """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
-        now, subjects = datetime.now(UTC), self._catalogue.subjects
-        match judged:
-            case InvalidEvent():
-                logger.warning("event.refused", extra={"code": judged.code.value, "pointer": judged.pointer})
-                return [self._refused(dead_letters.of_refused(judged, provenance, now), provenance)]
-            case Denied():
-                self._alarm.hear(judged)
-                return [self._refused(dead_letters.of_denied(judged, provenance, now), provenance)]
-            case Arrival(event=event) if is_held:
+        now, provenance = datetime.now(UTC), incoming.provenance
+        match incoming.verdict:
+            case InvalidEvent() as refusal:
+                logger.warning("event.refused", extra={"code": refusal.code.value, "pointer": refusal.pointer})
+                return [self._refused(dead_letters.of_refused(refusal, provenance, now), provenance)]
+            case Denied() as denied:
+                self._alerts.report(denied)
+                return [self._refused(dead_letters.of_denied(denied, provenance, now), provenance)]
+            case IncomingEvent(event=event) if incoming.is_held:
                 logger.warning("event.held_back", extra=_names(event))
-                return [self._dead(dead_letters.of_held_back(event, provenance, now, subjects))]
-            case Arrival(event=event) if plan:
-                return self._planned(event, plan, provenance)
+                return [self._dead(dead_letters.of_held_back(event, provenance, now, self._catalogue.subjects))]
+            case IncomingEvent(event=event) if incoming.plan:
+                return self._planned(event, incoming.plan, provenance)
         return []
 
+    def _open(self, message: Message) -> Incoming:
+        provenance, headers = self._controls.mac.verify(message), message.headers or {}
+        now = datetime.now(UTC)
+        event = parse_event(provenance.body, now=now, content_type=provenance.content_type, headers=headers)
+        return Incoming(message, provenance, event)
+
+    def _authorize(self, incoming: Incoming) -> None:
+        event, provenance = incoming.event, incoming.provenance
+        if isinstance(event, InvalidEvent):
+            incoming.verdict = event
+            return
+        answer = self._controls.authorizer.authorize(event, provenance)
+        if isinstance(answer, Granted):
+            incoming.verdict = IncomingEvent.of(event, provenance, answer.providers)
+        else:
+            incoming.verdict = answer
+
+    def _take_in(self, batch: Sequence[Incoming]) -> None:
+        for each in batch:
+            self._authorize(each)
+        events = {each: event for each in batch if (event := each.accepted)}
+        for each, verdict in zip(events, self._controls.deduplicator.classify([*events.values()]), strict=True):
+            each.verdict = verdict
+        for each in batch:
+            each.plan = self.plan(each)
+        for each, is_held in zip(batch, self._controls.gate.held_back([*map(self._people, batch)]), strict=True):
+            each.is_held = is_held
+        self._publish(batch)
+        self._controls.deduplicator.mark_published(event for each in batch if each.is_done and (event := each.accepted))
+
+    def _people(self, incoming: Incoming) -> tuple[Subject, ...]:
+        """Whom the event hits. What an operator sent again does not count, nor what was let through before."""
+        event = incoming.accepted
+        if event is None or incoming.plan is None or event.replays or self._partly_published.has(event):
+            return ()
+        return subjects_of(event.event, incoming.plan, self._catalogue.subjects)
+
+    def _publish(self, batch: Sequence[Incoming]) -> None:
+        """Publish what of *batch* was not confirmed before."""
+        for each in batch:
+            event, publications = each.accepted, self.publications(each)
+            each.publications = self._partly_published.left(event, publications) if event else publications
+        results = iter(self._publisher.publish([message for each in batch for message in each.publications]))
+        for each in batch:
+            each.results = [next(results) for _ in each.publications]
+            if event := each.accepted:
+                self._partly_published.note(event, each.publications, each.results)
+        for failure in {str(result) for each in batch for result in each.results if result is not None}:
+            logger.warning("intake.not_published", extra={"error": failure})
+
     def _refused(self, letter: DeadLetter, provenance: Provenance) -> Publication:
-        is_proved = self._controls.admission.proves(letter.source, provenance)
+        is_proved = self._controls.authorizer.proves(letter.source, provenance)
         return self._dead(letter.model_copy(update={"unproved": not is_proved}))
 
     def _dead(self, letter: DeadLetter) -> Publication:
-        return messages.dead_letter(self._vouched(letter))
-
-    def _vouched(self, letter: DeadLetter) -> DeadLetter:
-        return self._controls.voucher.letters.sign(letter)
+        return messages.dead_letter(self._controls.mac.letters.sign(letter))
 
     def _planned(self, event: Event, plan: Plan, provenance: Provenance) -> list[Publication]:
         now, subjects = datetime.now(UTC), self._catalogue.subjects
         _log(event, plan)
+        letters = dead_letters.of_units(event, plan.refused, provenance, now, subjects)
         return [
             *(messages.call(call) for call in plan.calls),
-            *messages.dead_letters(
-                map(self._vouched, dead_letters.of_units(event, plan.refused, provenance, now, subjects))
-            ),
+            *messages.dead_letters(map(self._controls.mac.letters.sign, letters)),
             messages.record(_record(event, plan, subjects, now)),
         ]
 
@@ -231,7 +213,7 @@ def _planned_unit(call: ProviderCall, published: ProviderCall) -> PlannedUnit:
     )
 
 
-def _say_who_is_believed(settings: Settings) -> None:
+def _log_who_is_believed(settings: Settings) -> None:
     """Once, at the start: what operators would else find out from an incident."""
     if broker.is_embedded(settings.broker_url.get_secret_value()):
         logger.warning("producers.unproved", extra={"broker": "embedded", "sources": sorted(settings.sources)})

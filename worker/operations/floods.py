@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from worker.intake.flood.store import FloodRow
-    from worker.intake.flood.subject import Key
+    from worker.intake.flood.window import FloodKey
     from worker.ledger import Ledger
 
 
@@ -19,6 +19,6 @@ def standing(ledger: Ledger) -> list[FloodRow]:
     return store.standing(ledger.database)
 
 
-def end(ledger: Ledger, keys: Collection[Key]) -> None:
+def end(ledger: Ledger, keys: Collection[FloodKey]) -> None:
     """Hold no more back of these sources and types; what is held stays. Raises LedgerUnavailable."""
     store.end(ledger.database, keys)

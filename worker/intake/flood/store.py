@@ -1,4 +1,4 @@
-"""What the blast-radius guard of every intake must know of the others, and what it holds back."""
+"""What the gates of all intakes share, and what is held back: a gate locks and loads, decides, and saves."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from sqlalchemy import and_, delete, func, insert, select, text, tuple_
 from tasks.outcome import Reason
 from worker.database.tables import dead_letters, floods, passed
 from worker.database.upsert import Insert, insert_into
-from worker.intake.flood.subject import Key, Subject
-from worker.intake.flood.window import Changes, Flood
+from worker.intake.flood.window import Flood, FloodKey, Pending, Subject
 from worker.ledger.rows import DeadLetterState
 
 if TYPE_CHECKING:
@@ -22,9 +21,9 @@ if TYPE_CHECKING:
     from worker.database.engine import Database
 
 HELD_BACK: Final = (DeadLetterState.WITHHELD, DeadLetterState.CLAIMED)  # claimed: a release is at it, or died half way
-# The turn is ours when the time is read: what comes in FROM is evaluated first. The number, "floods" in ASCII, is the
-# key of PostgreSQL's advisory lock; SQLite's writer has its lock already.
-_TURN: Final = {
+# The lock is ours when the time is read, because FROM is evaluated first. The number, "floods" in ASCII, is the key of
+# PostgreSQL's advisory lock; SQLite's writer has its lock already.
+_LOCK: Final = {
     "sqlite": text("SELECT (julianday('now') - 2440587.5) * 86400.0"),
     "postgresql": text(
         "SELECT extract(epoch FROM clock_timestamp())::float8 FROM pg_advisory_xact_lock(112615912072307)"
@@ -44,40 +43,40 @@ class FloodRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an intake learns in its turn. Times are seconds since 1970 by the database's clock."""
+class Snapshot:
+    """What the intakes know together. Times are seconds since 1970 by the database's clock."""
 
     now: float
-    seen: int  # the number of the last that passed
-    passed: list[tuple[Subject, float]]
+    seen: int  # the number of the last subject that passed
+    passed: list[tuple[Subject, float]]  # with their times
     floods: list[Flood]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What it tells."""
+class Update:
+    """What one intake adds, and what it has the store delete."""
 
-    changes: Changes
-    over: float | None = None  # what passed before this time counts no more; None: not looked at this time
+    pending: Pending
+    delete_until: float | None = None  # subjects that passed until then count no more; None: delete nothing
 
 
-def load(connection: Connection, seen: int) -> Told:
-    """Take the turn of this intake, and learn whom the others let through after number *seen*."""
-    now: float = connection.execute(_TURN[connection.dialect.name]).scalar_one()
+def load(connection: Connection, seen: int) -> Snapshot:
+    """Lock the store until the transaction ends; return it, with the subjects that passed after number *seen*."""
+    now: float = connection.execute(_LOCK[connection.dialect.name]).scalar_one()
     rows = connection.execute(select(passed).where(passed.c.number > seen).order_by(passed.c.number)).all()
     known = [(Subject(row.source, row.event_type, row.hash), row.at) for row in rows]
-    return Told(now, rows[-1].number if rows else seen, known, _floods(connection))
+    return Snapshot(now, rows[-1].number if rows else seen, known, _floods(connection))
 
 
-def save(connection: Connection, answer: Answer) -> None:
-    """Tell the others whom this intake lets through; no other takes its turn before this is committed."""
-    if answer.changes.passed:
-        connection.execute(insert(passed), [{**asdict(each), "at": at} for each, at in answer.changes.passed])
-    if answer.changes.floods:
-        told = [asdict(flood) for flood in answer.changes.floods.values()]
-        connection.execute(_open(connection.dialect.name), told)
-    if answer.over is not None:
-        connection.execute(delete(passed).where(passed.c.at <= answer.over))
+def save(connection: Connection, update: Update) -> None:
+    """Write *update*."""
+    if update.pending.passed:
+        connection.execute(insert(passed), [{**asdict(each), "at": at} for each, at in update.pending.passed])
+    if update.pending.floods:
+        rows = [asdict(flood) for flood in update.pending.floods.values()]
+        connection.execute(_open(connection.dialect.name), rows)
+    if update.delete_until is not None:
+        connection.execute(delete(passed).where(passed.c.at <= update.delete_until))
 
 
 def standing(database: Database) -> list[FloodRow]:
@@ -94,10 +93,10 @@ def standing(database: Database) -> list[FloodRow]:
     return sorted(rows, key=lambda row: (row.opened_at or row.oldest_at, row.source, row.event_type))
 
 
-def end(database: Database, keys: Collection[Key]) -> None:
+def end(database: Database, keys: Collection[FloodKey]) -> None:
     """Hold no more back of these sources and types; what is held stays."""
     with database.writing() as connection:
-        connection.execute(_TURN[connection.dialect.name])
+        connection.execute(_LOCK[connection.dialect.name])
         connection.execute(delete(floods).where(tuple_(floods.c.source, floods.c.event_type).in_(list(keys))))
 
 

@@ -1,4 +1,4 @@
-"""Who was let through lately, and who may be next. Pure: the time comes in, nothing is looked up.
+"""Who was let through lately, and who may be next. Pure: the time is an argument, nothing is looked up.
 
 Counted are distinct subjects in a sliding window, of each source and type and, for each type, of all sources together.
 One too many opens a *flood*, which lasts until an operator ends it: a mistake does not become right by going on slowly.
@@ -16,15 +16,35 @@ import hashlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from sys import intern
 from typing import TYPE_CHECKING, Final, Self
 
 from tasks.events import EVENT_TYPES
-from worker.intake.flood.subject import Key, Subject
 
 if TYPE_CHECKING:
+    from tasks.events import Event
+    from tasks.plan import Plan
+    from tasks.subject_index import SubjectIndex
     from worker.settings.flood import FloodSettings
 
+FloodKey = tuple[str, str]  # source, event type
+
 ALL: Final = ""  # all sources together; no source has an empty name
+UNCOUNTED_DEAD_LETTERS: Final = 8  # of one event, for providers that nobody configured
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Somebody whom one source names in events of one type, under a keyed hash: the counters know nobody."""
+
+    source: str
+    event_type: str
+    hash: str
+
+    @property
+    def key(self) -> FloodKey:
+        """Whose limit it counts against."""
+        return self.source, self.event_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +67,7 @@ class Limits:
             reserve=dict.fromkeys(of_users, settings.reserve),
         )
 
-    def of(self, key: Key) -> int:
+    def of(self, key: FloodKey) -> int:
         """The limit that counts for *key*."""
         source, event_type = key
         return (self.of_all if source == ALL else self.of_source)[event_type]
@@ -55,7 +75,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """Too many subjects of a source and type; *source* ALL: of all sources together. Times are seconds since 1970."""
+    """Too many subjects of a source (ALL: of all sources together) and type. Times are seconds since 1970."""
 
     source: str
     event_type: str
@@ -63,36 +83,36 @@ class Flood:
     reserve_at: float  # when the reserve was used last
 
     @property
-    def key(self) -> Key:
-        """What it is a flood of."""
+    def key(self) -> FloodKey:
+        """Its source and type."""
         return self.source, self.event_type
 
 
 @dataclass(slots=True)
-class Changes:
-    """What is not yet known to the others."""
+class Pending:
+    """What the other intakes do not know yet."""
 
     passed: deque[tuple[Subject, float]] = field(default_factory=deque)
-    floods: dict[Key, Flood] = field(default_factory=dict)
+    floods: dict[FloodKey, Flood] = field(default_factory=dict)
 
 
 class Window:
-    """The last *limits.span* seconds; *opened* is told of every flood that begins here."""
+    """The last *limits.span* seconds; *opened* is called with every flood that begins here."""
 
     def __init__(
-        self, limits: Limits, opened: Callable[[Flood], object], repeated: Callable[[Key], object] = lambda _: None
+        self, limits: Limits, opened: Callable[[Flood], object], repeated: Callable[[FloodKey], object] = lambda _: None
     ) -> None:
-        """*repeated* is told, once a window, of a source and type with more repeats than it may hit people."""
+        """*repeated* is called, once a window, with a source and type of more repeats than it may hit people."""
         self.limits, self._opened, self._repeated = limits, opened, repeated
-        self.changes = Changes()
+        self.pending = Pending()
         self._passed: OrderedDict[Subject, float] = OrderedDict()
-        self._counts: Counter[Key] = Counter()
-        self._repeats: Counter[Key] = Counter()
+        self._counts: Counter[FloodKey] = Counter()
+        self._repeats: Counter[FloodKey] = Counter()
         self._repeats_since = 0.0
-        self._floods: Mapping[Key, Flood] = {}
+        self._floods: Mapping[FloodKey, Flood] = {}
 
     def knows(self, subject: Subject) -> bool:
-        """Whether *subject* was let through lately: it may come again."""
+        """Whether *subject* was let through lately, and so may come again."""
         return subject in self._passed
 
     def learn(self, passed: Iterable[tuple[Subject, float]]) -> None:
@@ -103,27 +123,27 @@ class Window:
                 self._counts.update(_keys(subject))
 
     def set_floods(self, floods: Iterable[Flood]) -> None:
-        """Take over the floods that all intakes know; what they do not know yet stays."""
-        self._floods = {flood.key: flood for flood in floods} | self.changes.floods
+        """Replace the floods by those that all intakes know; pending ones stay."""
+        self._floods = {flood.key: flood for flood in floods} | self.pending.floods
 
     def forget(self, now: float) -> None:
-        """Let go of what is older than the window."""
-        over, unsaid = now - self.limits.span, self.changes.passed
+        """Remove what is older than the window."""
+        over, pending = now - self.limits.span, self.pending.passed
         if self._repeats_since <= over:
             self._repeats_since, self._repeats = now, Counter()
-        while unsaid and unsaid[0][1] <= over:
-            unsaid.popleft()
+        while pending and pending[0][1] <= over:
+            pending.popleft()
         while self._passed and next(iter(self._passed.values())) <= over:
             subject, _ = self._passed.popitem(last=False)
             for key in _keys(subject):
                 self._counts[key] -= 1
                 if not self._counts[key]:
-                    del self._counts[key]  # of sources that are never heard of again nothing may stay
+                    del self._counts[key]  # else sources that never come again would stay for ever
 
     def let_pass(self, subjects: Sequence[Subject], now: float) -> bool:
         """Whether an event that hits *subjects*, all of one source and type, may pass; they are counted if so.
 
-        It passes as a whole or waits as a whole. Nobody new in it: a repeat, which passes and is counted as such.
+        It passes as a whole or waits as a whole. An event without anybody new is a repeat: it passes, and is counted.
         """
         new = [each for each in subjects if not self.knows(each)]
         if not new:
@@ -134,10 +154,10 @@ class Window:
         if passes:
             passed = [(each, now) for each in new]
             self.learn(passed)
-            self.changes.passed.extend(passed)
+            self.pending.passed.extend(passed)
         return passes
 
-    def _repeat(self, key: Key) -> None:
+    def _repeat(self, key: FloodKey) -> None:
         self._repeats[key] += 1
         if self._repeats[key] == self.limits.of(key) + 1:
             self._repeated(key)
@@ -160,15 +180,30 @@ class Window:
         return bool(over)
 
     def _note(self, flood: Flood) -> None:
-        self.changes.floods[flood.key] = flood
+        self.pending.floods[flood.key] = flood
         self._floods = {**self._floods, flood.key: flood}
 
 
-def flood_id(key: Key) -> str:
+def flood_id(key: FloodKey) -> str:
     """Eight hex digits by which operators name a source and type."""
     return hashlib.sha256("\n".join(key).encode()).hexdigest()[:8]
 
 
-def _keys(subject: Subject) -> Iterator[Key]:
+def _keys(subject: Subject) -> Iterator[FloodKey]:
     yield subject.key
     yield ALL, subject.event_type
+
+
+def subjects_of(event: Event, plan: Plan, index: SubjectIndex) -> tuple[Subject, ...]:
+    """Whom *event* hits by its *plan*: never fewer people than it could log out.
+
+    Each user id at each provider instance counts, and each reference to a token, which anybody could write; the names
+    in the event do not. A sealed token does not count: whoever has it could log its owner out anyway, and sealed again
+    it looks different. Where a plan hits nothing else, the person counts by all names together, and without a name by
+    the event. What cannot be resolved hits no one, but becomes a dead letter: beyond a few, these count as well.
+    """
+    targets = [index.target(call.target) for call in plan.calls if call.jwe is None]
+    person = index.person(event) or index.target(("", "event", event.id))
+    beyond = [index.target((unit.provider, "unit", event.id)) for unit in plan.refused[UNCOUNTED_DEAD_LETTERS:]]
+    counted = dict.fromkeys(each for each in (*(targets or [person]), *beyond) if each)
+    return tuple(Subject(intern(event.source), intern(event.type), each) for each in counted)

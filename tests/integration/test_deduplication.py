@@ -24,9 +24,9 @@ from worker.database.engine import Database, open_database
 from worker.database.tables import seen_events
 from worker.database.thread import DatabaseThread
 from worker.intake import dedup_store
-from worker.intake.authorization import Admission
-from worker.intake.dedup import Arrival, Judged, Memory
-from worker.intake.dedup_store import Known
+from worker.intake.authorization import Authorizer
+from worker.intake.dedup import Classified, Deduplicator, IncomingEvent
+from worker.intake.dedup_store import Recorded
 from worker.intake.intake import Controls, Intake
 from worker.ledger import Ledger
 
@@ -37,7 +37,7 @@ DAY = 24 * HOUR
 MAX_AGES = {"session.ended": 2 * DAY, "user.disabled": 7 * DAY}
 OUTAGE = 30 * DAY
 DISABLED = "user.disabled"
-Start = Callable[[], Memory]
+Start = Callable[[], Deduplicator]
 
 
 @pytest.fixture
@@ -57,13 +57,13 @@ def event(event_id: str = "e1", age: timedelta = timedelta(), who: str = "alice"
 
 @pytest.fixture
 def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
-    """Make the memory of a process which was just started."""
+    """Make the deduplicator of a process which was just started."""
     assert dedup_store.youngest(ledger.database) == {}
     desks, before = list[DatabaseThread](), set(threading.enumerate())
 
-    def started() -> Memory:
+    def started() -> Deduplicator:
         desks.append(DatabaseThread(ledger_url))
-        return Memory(desks[-1], MAX_AGES, OUTAGE)
+        return Deduplicator(desks[-1], MAX_AGES, OUTAGE)
 
     yield started
     for desk in desks:
@@ -71,14 +71,14 @@ def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
     wait_until(lambda: set(threading.enumerate()) <= before, what="the desks to be closed")
 
 
-def taken(*arrivals: Arrival, by: Memory) -> list[str]:
+def taken(*arrivals: IncomingEvent, by: Deduplicator) -> list[str]:
     """What became of *arrivals*; what was planned is published."""
-    judged = by.judge(arrivals)
-    by.keep(each for each in judged if isinstance(each, Arrival))
+    judged = by.classify(arrivals)
+    by.mark_published(each for each in judged if isinstance(each, IncomingEvent))
     return words(judged)
 
 
-def words(judged: Sequence[Judged]) -> list[str]:
+def words(judged: Sequence[Classified]) -> list[str]:
     """`planned`, `done before`, or the code of a refusal."""
     return [each.code if isinstance(each, InvalidEvent) else "planned" if each else "done before" for each in judged]
 
@@ -87,21 +87,21 @@ def test_an_event_that_comes_after_much_younger_ones_is_too_old(start: Start) ->
     """Seven days for a user.disabled, and what clocks may differ; so a captured event is worth nothing later."""
     mine = start()
     ages = [timedelta(), 7 * DAY, 7 * DAY + HOUR]
-    arrivals = [Arrival(event(f"e{n}", age)) for n, age in enumerate(ages)]
+    arrivals = [IncomingEvent(event(f"e{n}", age)) for n, age in enumerate(ages)]
     assert taken(*arrivals, by=mine) == ["planned", "planned", "stale"]
 
 
 def test_an_installation_without_a_past_was_not_slow(start: Start) -> None:
     """Its very first event is judged by its age."""
-    assert taken(Arrival(event(age=8 * DAY)), by=start()) == ["stale"]
+    assert taken(IncomingEvent(event(age=8 * DAY)), by=start()) == ["stale"]
 
 
 def test_a_backlog_of_any_age_is_as_young_as_its_neighbours(start: Start, ledger: Ledger) -> None:
     """A month of outage: nothing that waited for us is refused, neither before nor after a restart half way."""
-    assert taken(Arrival(event("before")), by=start()) == ["planned"]
+    assert taken(IncomingEvent(event("before")), by=start()) == ["planned"]
     with_past = start()
     shift_past(ledger, 31 * DAY)
-    waiting = [Arrival(event(f"e{day}", day * DAY)) for day in range(30, 0, -1)]
+    waiting = [IncomingEvent(event(f"e{day}", day * DAY)) for day in range(30, 0, -1)]
     assert taken(*waiting[:15], by=with_past) == ["planned"] * 15
     assert taken(*waiting[15:], by=start()) == ["planned"] * 15
 
@@ -124,7 +124,7 @@ def put_past(ledger: Ledger, move: Callable[[datetime], datetime]) -> None:
 def test_what_was_never_judged_is_too_old_however_often_it_is_delivered(start: Start, broker_url: str) -> None:
     """Captured a year ago, published just before a connection ends: the broker's "again" is no word of ours."""
     mine, body = start(), event("captured", 365 * DAY).model_dump_json(exclude_unset=True).encode()
-    assert taken(Arrival(event("young")), by=mine) == ["planned"]
+    assert taken(IncomingEvent(event("young")), by=mine) == ["planned"]
     with broker.connect(broker_url) as connection, Publisher(lambda: broker.connect(broker_url)) as publisher:
         topology.declare(connection, [])
         publisher.publish_all([messages.event(body, DISABLED)])
@@ -132,40 +132,45 @@ def test_what_was_never_judged_is_too_old_however_often_it_is_delivered(start: S
         wait_for_message(queue).reject(requeue=True)
         again = wait_for_message(queue)
         assert again.delivery_info["redelivered"]
-        admission = Admission({}, proves_users=False)
-        intake = Intake(cast("Catalogue", None), publisher, Controls(ProvenanceMac(b"k" * 32), admission, mine, None))  # type: ignore[arg-type]
-        judged = mine.judge([intake.read(again)[1]])
+        authorizer = Authorizer({}, proves_users=False)
+        intake = Intake(cast("Catalogue", None), publisher, Controls(ProvenanceMac(b"k" * 32), authorizer, mine, None))  # type: ignore[arg-type]
+        accepted = intake.read(again).accepted
+        assert accepted is not None
+        judged = mine.classify([accepted])
     assert words(judged) == ["stale"]
 
 
 def test_no_outage_explains_more_than_the_longest_one(start: Start, ledger: Ledger) -> None:
     """Whatever came before it, seven days and thirty by our own clock are the end; also while nobody knows the past."""
-    assert taken(Arrival(event("before")), by=start()) == ["planned"]
+    assert taken(IncomingEvent(event("before")), by=start()) == ["planned"]
     with_past, ages = start(), [38 * DAY, 36 * DAY]
     shift_past(ledger, 365 * DAY)
-    assert taken(*(Arrival(event(f"e{age.days}", age)) for age in ages), by=with_past) == ["stale", "planned"]
+    assert taken(*(IncomingEvent(event(f"e{age.days}", age)) for age in ages), by=with_past) == ["stale", "planned"]
     forgetful = start()
     forgetful._ask_at = math.inf
-    assert words(forgetful.judge([Arrival(event(f"f{age.days}", age)) for age in ages])) == ["stale", "planned"]
+    assert words(forgetful.classify([IncomingEvent(event(f"f{age.days}", age)) for age in ages])) == [
+        "stale",
+        "planned",
+    ]
 
 
 @pytest.mark.parametrize("kept", [FIRST, LAST], ids=["the first day", "the last day"])
 def test_a_past_at_either_end_of_the_calendar_stops_nobody(start: Start, ledger: Ledger, kept: datetime) -> None:
     """What an operator forced in with a zero for its time is remembered, and is all that a new process knows."""
-    assert taken(Arrival(event("odd"), 1), by=start()) == ["planned"]
+    assert taken(IncomingEvent(event("odd"), 1), by=start()) == ["planned"]
     put_past(ledger, lambda _: kept)
     mine = start()
     mine._forget_at = 0.0
-    assert taken(Arrival(event("new")), by=mine) == ["planned"]
+    assert taken(IncomingEvent(event("new")), by=mine) == ["planned"]
 
 
 def test_what_was_let_in_and_not_published_is_not_too_old_later(start: Start, ledger: Ledger) -> None:
     """Whatever passed it meanwhile: it is our publishing that was slow."""
-    assert taken(Arrival(event("before")), by=start()) == ["planned"]
+    assert taken(IncomingEvent(event("before")), by=start()) == ["planned"]
     shift_past(ledger, 9 * DAY)
-    mine, waiting = start(), Arrival(event("waiting", 8 * DAY))
-    assert words(mine.judge([waiting])) == ["planned"]
-    assert taken(Arrival(event("young")), waiting, Arrival(event("old", 8 * DAY)), by=mine) == [
+    mine, waiting = start(), IncomingEvent(event("waiting", 8 * DAY))
+    assert words(mine.classify([waiting])) == ["planned"]
+    assert taken(IncomingEvent(event("young")), waiting, IncomingEvent(event("old", 8 * DAY)), by=mine) == [
         "planned",
         "planned",
         "stale",
@@ -176,13 +181,13 @@ def test_a_clock_of_ours_that_was_ahead_once_does_no_harm(start: Start) -> None:
     """What came with a time of the future does not make the present old."""
     mine = start()
     mine._came(DISABLED, datetime.now(UTC) + 365 * DAY)
-    assert taken(Arrival(event()), by=mine) == ["planned"]
+    assert taken(IncomingEvent(event()), by=mine) == ["planned"]
 
 
 def test_an_event_that_was_published_is_done_for_every_intake_and_after_every_restart(start: Start) -> None:
     """Captured and sent again: no second call, whoever gets it."""
     same = event()
-    assert [taken(Arrival(same), by=start()) for _ in range(3)] == [
+    assert [taken(IncomingEvent(same), by=start()) for _ in range(3)] == [
         ["planned"],
         ["done before"],
         ["done before"],
@@ -191,17 +196,17 @@ def test_an_event_that_was_published_is_done_for_every_intake_and_after_every_re
 
 def test_an_event_whose_plan_was_not_confirmed_is_planned_again(start: Start) -> None:
     """A lost plan is never taken for done: killed between the claim and the confirm, the next one plans it."""
-    same = Arrival(event())
-    assert words(start().judge([same])) == ["planned"]
+    same = IncomingEvent(event())
+    assert words(start().classify([same])) == ["planned"]
     assert taken(same, same, by=start()) == ["planned", "done before"]
 
 
 def test_another_event_under_a_known_id_is_a_conflict(start: Start) -> None:
     """In the same batch, from another process, before and after it was published; another source has ids of its own."""
-    one, other = Arrival(event(who="alice")), Arrival(event(who="bob"))
-    assert words(start().judge([one, other])) == ["planned", "id_conflict"]
+    one, other = IncomingEvent(event(who="alice")), IncomingEvent(event(who="bob"))
+    assert words(start().classify([one, other])) == ["planned", "id_conflict"]
     assert taken(other, one, by=start()) == ["id_conflict", "planned"]
-    assert taken(other, Arrival(event(source="urn:other")), by=start()) == ["id_conflict", "planned"]
+    assert taken(other, IncomingEvent(event(source="urn:other")), by=start()) == ["id_conflict", "planned"]
 
 
 # Data that both types of event may have.
@@ -227,14 +232,17 @@ def test_each_part_of_what_an_event_says_makes_it_another(changed: dict[str, Any
         "expirytime": "9999-12-31T23:59:59Z",
     }
     model = SessionEnded if changed.get("type") else UserDisabled
-    one, other = Arrival(UserDisabled.model_validate(told)), Arrival(model.model_validate({**told, **changed}))
+    one, other = (
+        IncomingEvent(UserDisabled.model_validate(told)),
+        IncomingEvent(model.model_validate({**told, **changed})),
+    )
     assert one.identity == other.identity
     assert one.content != other.content
-    memory, known = (
-        Memory(cast("DatabaseThread", None), MAX_AGES, OUTAGE),
-        {one.identity: Known(one.content, published=False)},
+    dedup, known = (
+        Deduplicator(cast("DatabaseThread", None), MAX_AGES, OUTAGE),
+        {one.identity: Recorded(one.content, published=False)},
     )
-    assert words([memory._judged(each, dict(known), is_old=False) for each in (one, other)]) == [
+    assert words([dedup._classified(each, dict(known), is_old=False) for each in (one, other)]) == [
         "planned",
         "id_conflict",
     ]
@@ -243,11 +251,13 @@ def test_each_part_of_what_an_event_says_makes_it_another(changed: dict[str, Any
 def test_of_events_with_one_id_at_once_only_one_passes(start: Start) -> None:
     """Four intakes, each with another body under each of fifty ids, in different orders: one body for each id."""
     batches = [
-        [Arrival(event(f"e{n}", who=f"user-{who}")) for n in range(50)][:: 1 - 2 * (who % 2)] for who in range(4)
+        [IncomingEvent(event(f"e{n}", who=f"user-{who}")) for n in range(50)][:: 1 - 2 * (who % 2)] for who in range(4)
     ]
     with ThreadPoolExecutor(4) as pool:
-        judged = [each for some in pool.map(lambda batch: start().judge(batch), batches) for each in some]
-    assert sorted(each.event.id for each in judged if isinstance(each, Arrival)) == sorted(f"e{n}" for n in range(50))
+        judged = [each for some in pool.map(lambda batch: start().classify(batch), batches) for each in some]
+    assert sorted(each.event.id for each in judged if isinstance(each, IncomingEvent)) == sorted(
+        f"e{n}" for n in range(50)
+    )
     assert words(judged).count("id_conflict") == 150
 
 
@@ -260,19 +270,19 @@ def test_how_an_event_is_written_makes_it_no_other(start: Start) -> None:
         "dataschema": "x",
     }
     rewritten = UserDisabled.model_validate(again)
-    arrivals = [Arrival(UserDisabled.model_validate(told)), Arrival(rewritten)]
+    arrivals = [IncomingEvent(UserDisabled.model_validate(told)), IncomingEvent(rewritten)]
     assert taken(*arrivals, by=start()) == ["planned", "done before"]
 
 
 def test_an_operators_replay_is_an_event_of_its_own_that_passes_once(start: Start) -> None:
     """Neither too old nor done before; a copy of the replay is."""
     mine, old = start(), event("old", 9 * DAY)
-    assert taken(Arrival(event()), Arrival(old), by=mine) == ["planned", "stale"]
+    assert taken(IncomingEvent(event()), IncomingEvent(old), by=mine) == ["planned", "stale"]
     replays = [
-        Arrival(old, 1, "genesys"),
-        Arrival(old, 1, "genesys"),
-        Arrival(old, 1, "wibmo"),
-        Arrival(old, 2, "wibmo"),
+        IncomingEvent(old, 1, "genesys"),
+        IncomingEvent(old, 1, "genesys"),
+        IncomingEvent(old, 1, "wibmo"),
+        IncomingEvent(old, 2, "wibmo"),
     ]
     assert taken(*replays, by=mine) == ["planned", "done before", "planned", "planned"]
 
@@ -282,16 +292,16 @@ def test_an_operators_second_word_is_no_copy_of_the_first(start: Start, changed:
     """Replayed by force once more, or from another letter of the same event: it is not dropped as done before."""
     told: dict[str, Any] = {"replays": 1, "letter": "l-1", "replayed_at": datetime.now(UTC) - HOUR}
     mine = start()
-    first, second = Arrival(event("e1"), **told), Arrival(event("e1"), **told | changed)
+    first, second = IncomingEvent(event("e1"), **told), IncomingEvent(event("e1"), **told | changed)
     assert taken(first, first, second, second, by=mine) == ["planned", "done before", "planned", "done before"]
 
 
 def test_a_replay_is_remembered_by_its_own_time_for_longer_than_its_voucher_lives(start: Start, ledger: Ledger) -> None:
     """However old its event is; after that its voucher is dead, and it is forgotten."""
     mine, young, now = start(), event("young"), datetime.now(UTC)
-    assert taken(Arrival(young), by=mine) == ["planned"]
+    assert taken(IncomingEvent(young), by=mine) == ["planned"]
     ages = [timedelta(), VOUCHER_LIFE, VOUCHER_LIFE + HOUR - timedelta(minutes=1), VOUCHER_LIFE + 2 * HOUR]
-    replays = [Arrival(event("old", 9 * DAY), 1, letter="l", replayed_at=now - age) for age in ages]
+    replays = [IncomingEvent(event("old", 9 * DAY), 1, letter="l", replayed_at=now - age) for age in ages]
     for _ in range(2):
         mine._forget_at = 0.0
         found = taken(*replays, by=mine)
@@ -306,7 +316,7 @@ def test_what_would_be_too_old_is_forgotten(start: Start, ledger: Ledger, databa
     mine._knows_past, ages = True, itertools.chain(range(30, 0, -1), [0])
     for age in ages:
         mine._forget_at = 0.0
-        assert taken(Arrival(event(f"e{age}", age * DAY)), by=mine) == ["planned"]
+        assert taken(IncomingEvent(event(f"e{age}", age * DAY)), by=mine) == ["planned"]
     with database.reading() as connection:
         oldest, count = connection.execute(select(func.min(seen_events.c.occurred_at), func.count())).one()
     assert (count, oldest > datetime.now(UTC) - 8 * DAY) == (8, True)
@@ -316,12 +326,12 @@ def test_without_the_ledger_events_go_on_unremembered_and_it_is_said_once(
     start: Start, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A living token is worse than a call too many. Age is still judged; what is back is said, and remembered again."""
-    mine, same = start(), Arrival(event())
-    assert taken(Arrival(event("before")), by=mine) == ["planned"]
+    mine, same = start(), IncomingEvent(event())
+    assert taken(IncomingEvent(event("before")), by=mine) == ["planned"]
     rename(database, "seen_events", "away")
     for _ in range(3):
         mine._ask_at = 0.0
-        assert taken(same, Arrival(event("old", 8 * DAY)), by=mine) == ["planned", "stale"]
+        assert taken(same, IncomingEvent(event("old", 8 * DAY)), by=mine) == ["planned", "stale"]
     rename(database, "away", "seen_events")
     mine._ask_at = 0.0
     assert [taken(same, by=mine) for _ in range(2)] == [["planned"], ["done before"]]
@@ -336,7 +346,7 @@ def rename(database: Database, old: str, new: str) -> None:
 
 def test_a_ledger_that_does_not_answer_is_waited_for_once_and_then_left_alone(start: Start, database: Database) -> None:
     """Its rows are locked by somebody: a batch waits for seconds, those after it do not wait at all."""
-    mine, same = start(), Arrival(event())
+    mine, same = start(), IncomingEvent(event())
     assert taken(same, by=mine) == ["planned"]
     with database.writing() as connection:
         if connection.dialect.name == "postgresql":
