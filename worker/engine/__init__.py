@@ -1,6 +1,6 @@
 """The engine: Celery's consumer inside asyncio, in one thread. Tasks are coroutines, thousands of them wait at once.
 
 `consumer` steps kombu's hub from the event loop, `pool` makes one asyncio task of each request, `tracer` runs the
-task as Celery's own tracer would. What they mirror is pinned by a test that fails when Celery changes it. `frames` and
-`acks` move many of AMQP's frames at once, where py-amqp moves one.
+task as Celery's own tracer would. What they mirror is pinned by a test that fails when Celery changes it. `acks`
+sends many acknowledgements at once, where py-amqp sends one.
 """

@@ -8,13 +8,11 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final, Self
 
-from amqp.transport import TCPTransport
 from celery import bootsteps
 from celery.worker import loops, state
 
 from worker.engine.acks import Acks
 from worker.engine.celery_consumer import TaskConsumer
-from worker.engine.frames import FrameReader
 
 STEPS_AT_ONCE: Final = 32  # of the hub, before the tasks get their turn
 
@@ -72,7 +70,6 @@ class EngineConsumer(TaskConsumer):
         tasks.consume()
         self.on_ready()
         if connection.transport.driver_type == "amqp":
-            _read_at_once(connection.connection, hub)
             hub.call_soon(loops._quick_drain, connection)
         hub.propagate_errors = connection.connection_errors
         return broken
@@ -135,12 +132,6 @@ class _Pulse:
     def _soon(self, *args: object) -> Any:
         self._due.set()
         return self._call_soon(*args)
-
-
-def _read_at_once(connection: Any, hub: Any) -> None:
-    """In place of kombu's reader, but for TLS: what its layer keeps makes no socket readable."""
-    if isinstance(connection.transport, TCPTransport):
-        hub.add_reader(connection.sock, FrameReader(connection).read)
 
 
 def _raise_first(broken: list[list[Exception | None]]) -> None:
