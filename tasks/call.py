@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from tasks.bounds import Count, Detail, Moment, Name, SourceName, SubjectKey, Words
 from tasks.instants import after
 from tasks.outcome import Settled, State
+from tasks.strict_model import StrictModel
 
 MAX_COVERED: Final = 16  # as many sessions as an event may list
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
@@ -31,14 +32,12 @@ class Lane(StrEnum):
     ROUTINE = "routine"
 
 
-class Attempt(BaseModel):
+class Attempt(StrictModel):
     """One try at a call that did not settle it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     at: Moment
     reason: Name
-    detail: Detail = {}
+    detail: Detail = Field(default_factory=dict)
     delay: Count | None = None  # seconds waited afterwards
 
 
@@ -48,21 +47,17 @@ def _covering_nothing(calls: tuple[ProviderCall, ...]) -> tuple[ProviderCall, ..
     return calls
 
 
-class Known(BaseModel):
+class Known(StrictModel):
     """What a call came to that was made, and of which the ledger was not yet told."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     at: Moment
     state: State
     evidence: Words
-    detail: Detail = {}
+    detail: Detail = Field(default_factory=dict)
 
 
-class ProviderCall(BaseModel):
+class ProviderCall(StrictModel):
     """What travels to the worker as the one argument of a task. Holds no usable token: credentials stay sealed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     call_id: Name
     source: SourceName

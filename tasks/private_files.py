@@ -1,4 +1,4 @@
-"""Files of secrets: which of them others than the process can read."""
+"""Files of secrets: made for their owner alone, and which of them others can read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from typing import Final
 CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"  # systemd.exec(5): where LoadCredential= puts the files of a unit
 WANTED: Final = "set its mode to 0600"
 
+_PRIVATE: Final = 0o600
 _OF_OTHERS: Final = 0o077
 _HANDED_OVER: Final = 0o440
+
+
+def create_private(path: Path) -> int:
+    """Return a descriptor of the new file *path*, which its owner alone may read and write. Raises FileExistsError."""
+    return os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE)
 
 
 def is_open_to_others(path: Path, status: os.stat_result) -> bool:

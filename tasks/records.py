@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
+from pydantic import BeforeValidator, Field, TypeAdapter
 
 from tasks.bounds import Count, Detail, Integer64, Measure, Moment, Name, SourceName, SubjectKey, Words
 from tasks.call import Attempt, Operation, ProviderCall
 from tasks.events.content_mode import MAX_BODY
 from tasks.events.plaintext import is_plaintext
 from tasks.outcome import State
+from tasks.strict_model import StrictModel
 
 DEAD_LETTER_NAMESPACE: Final = uuid.UUID("d1f0a1b6-9a7e-5c53-8c0e-0b9f5a1c7e42")
 _ARRIVED: Final = {"body", "content_type", "headers"}
@@ -22,11 +23,7 @@ LONGEST_CONTENT_TYPE: Final = 255  # bytes: AMQP's short string
 LONGEST_BODY: Final = (MAX_BODY + 2) // 3 * 4  # of an event that could be taken in at all, in base64
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class PlannedUnit(_Record):
+class PlannedUnit(StrictModel):
     """One line of a plan: a call (`planned`), published or awaiting the one that covers it, or a unit without one."""
 
     call_id: Name
@@ -38,7 +35,7 @@ class PlannedUnit(_Record):
     target_key: SubjectKey | None = None  # of its call
 
 
-class EventPlanned(_Record):
+class EventPlanned(StrictModel):
     """An event was taken in, and this is what becomes of it."""
 
     kind: Literal["planned"] = "planned"
@@ -53,7 +50,7 @@ class EventPlanned(_Record):
     units: tuple[PlannedUnit, ...]
 
 
-class CallOutcome(_Record):
+class CallOutcome(StrictModel):
     """What one attempt (or one hold) at a call came to."""
 
     kind: Literal["outcome"] = "outcome"
@@ -71,7 +68,7 @@ class CallOutcome(_Record):
     at: Moment
     state: State
     reason: Name | None = None
-    detail: Detail = {}
+    detail: Detail = Field(default_factory=dict)
     attempt: Count
     replays: Count
     duration_ms: Measure | None = None  # of the provider call; None where none was made
@@ -97,7 +94,7 @@ ContentType = Annotated[str | None, BeforeValidator(_tellable)]
 Headers = dict[str, str | int | bool]
 
 
-class DeadLetter(_Record):
+class DeadLetter(StrictModel):
     """Something that was given up, with its reason and all that is needed to replay it.
 
     kind `call`: *call* is the provider call as it was, sealed, with its attempts.
@@ -112,7 +109,7 @@ class DeadLetter(_Record):
     dead_letter_id: Name
     reason: Name
     at: Moment
-    detail: Detail = {}  # e.g. pointer, provider's error code: never a value of the input
+    detail: Detail = Field(default_factory=dict)  # e.g. pointer, provider's error code: never a value of the input
     source: SourceName | None = None
     event_id: Name | None = None
     event_type: Name | None = None
@@ -126,7 +123,7 @@ class DeadLetter(_Record):
     call: ProviderCall | None = None
     body: Body | None = Field(default=None, repr=False)
     content_type: ContentType = None
-    headers: Headers = {}  # the CloudEvents headers of a binary-mode event
+    headers: Headers = Field(default_factory=dict)  # the CloudEvents headers of a binary-mode event
     body_sha256: Name | None = None
     body_size: Integer64 | None = None
     attempts: tuple[Attempt, ...] = ()
@@ -151,13 +148,13 @@ class DeadLetter(_Record):
         return cls.model_validate_json(document if arrived is None else f"{document[:-1]},{arrived[1:]}")
 
 
-class DeadLetters(_Record):
+class DeadLetters(StrictModel):
     """Several dead letters of one message, which travels once: an event may name many providers that nobody has."""
 
     kind: Literal["letters"]
     body: Body = Field(repr=False)
     content_type: ContentType = None
-    headers: Headers = {}
+    headers: Headers = Field(default_factory=dict)
     letters: Annotated[tuple[DeadLetter, ...], Field(min_length=1)]
 
     @classmethod

@@ -6,17 +6,16 @@ import ssl
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, field_validator, model_validator
+from pydantic import Field, FilePath, field_validator, model_validator
 
 from tasks.private_files import WANTED, is_open_to_others
+from tasks.strict_model import StrictModel
 
 OLDEST: Final = ssl.TLSVersion.TLSv1_2  # RFC 8996 deprecates what is older
 
 
-class TlsSettings(BaseModel):
+class TlsSettings(StrictModel):
     """Files in PEM form. That chain and host name of the server are checked is no setting: nothing turns it off."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     ca_file: FilePath | None = Field(
         None, description="Certificates of the authorities to trust, instead of the system's"

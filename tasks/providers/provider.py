@@ -9,13 +9,14 @@ from typing import Annotated, Any, Final, Literal, Protocol
 from urllib.parse import SplitResult, quote, urlsplit
 
 import aiohttp
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 from yarl import URL
 
 from tasks.call import Operation, ProviderCall
 from tasks.hosts import is_host, is_loopback
 from tasks.outcome import Outcome, Permanent, Reason, Transient
 from tasks.sealing import SealError, UnknownKeyError, Unsealer, kid_of
+from tasks.strict_model import StrictModel
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 MASK: Final = SecretStr("•••")  # stands in a preview where the secret stands in the request
@@ -80,10 +81,10 @@ class UserPlan:
     own_credential: bool = True
 
 
-class ProviderModel(BaseModel):
+class ProviderModel(StrictModel):
     """The base of settings and answers: frozen, strict about names, silent about values in its errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 class CommonSettings(ProviderModel):

@@ -201,7 +201,7 @@ def test_a_file_that_is_no_database_is_said_so(sqlite_file: Path) -> None:
 
 def test_a_locked_ledger_is_unavailable_and_heals(sqlite_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorder leaves its messages in the broker meanwhile."""
-    monkeypatch.setattr("worker.database.engine.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("worker.database.engine.LOCK_TIMEOUT", 0.05)
     ledger = upgraded(sqlite_file)
     other = sqlite3.connect(sqlite_file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -66,7 +66,7 @@ def test_who_only_reads_follows_a_failover_too(
     postgres: PostgresCluster, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A connection is not used for ever: a desk that asks for holds would believe the old server to the end."""
-    monkeypatch.setattr("worker.database.postgresql.CONNECTION_SECONDS", 0.01)
+    monkeypatch.setattr("worker.database.postgresql.MAX_CONNECTION_AGE", 0.01)
     database = open_database(postgres_url)
     pids = set()
     for _ in range(2):

@@ -27,7 +27,7 @@ from worker.ledger.dead_letters import unproved as kept_unproved
 from worker.process import Stop
 from worker.recorder import Recorder
 from worker.settings import Settings
-from worker.settings.storage import StorageSettings
+from worker.settings.sections import StorageSettings
 
 MAC = ProvenanceMac(b"subject-key-of-a-test-installation")
 BODY = "QUJD" * 15_000

@@ -24,7 +24,7 @@ from worker.calls.rate_limits import per_minute
 from worker.intake.flood.window import Limits
 from worker.observability import logs, sentry
 from worker.settings import HoldSettings, MaxAgeSettings, RetrySettings, Settings, WorkerSettings
-from worker.settings.flood import FloodSettings
+from worker.settings.sections import FloodSettings
 
 CHOSEN: dict[str, dict[str, Any]] = {
     "retry": {

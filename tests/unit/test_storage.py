@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from worker.ledger import LedgerUnavailable
 from worker.ledger.retention import REST_SECONDS, RETRY_SECONDS, Horizons, Tidying
-from worker.settings.storage import StorageSettings
+from worker.settings.sections import StorageSettings
 
 NOW = datetime(2026, 11, 26, tzinfo=UTC)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from worker.broker.batch_consumer import Handle
     from worker.ledger import Ledger
-    from worker.settings.storage import StorageSettings
+    from worker.settings.sections import StorageSettings
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from worker.database.errors import LedgerUnavailable
 from worker.database.tables import key_uses
-from worker.database.upsert import insert_into
+from worker.database.writing import insert_into
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,7 +18,7 @@ from worker.database.postgresql import open_postgresql
 from worker.database.sqlite import LedgerFile, open_sqlite
 from worker.settings.urls import HIDDEN, fault_of_ledger_url, without_userinfo
 
-LOCK_SECONDS: Final = 10  # how long a writer waits for another one
+LOCK_TIMEOUT: Final = 10  # seconds a writer waits for another one
 
 # SQLite's transactions read a snapshot by themselves (https://www.sqlite.org/isolation.html).
 _SNAPSHOT: Final[Mapping[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
@@ -74,17 +74,17 @@ def _is_of_a_row(error: DBAPIError) -> bool:
     return limit or isinstance(error, DataError | IntegrityError) or isinstance(error.orig, sqlite3.InterfaceError)
 
 
-def open_database(url: str, lock_seconds: float | None = None, *, durable: bool = True) -> Database:
+def open_database(url: str, lock_timeout: float | None = None, *, durable: bool = True) -> Database:
     """The database at *url*: `sqlite:////path/file` or `postgresql+psycopg://…`. Connects at the first transaction.
 
-    A lock is waited for *lock_seconds* (10 by default). What is not *durable* is committed without a sync: a power cut,
+    A lock is waited for *lock_timeout* (10 by default). What is not *durable* is committed without a sync: a power cut,
     or a crash of PostgreSQL, may take back its last moments, whole transactions only. Raises LedgerUnavailable for any
     other URL.
     """
-    parsed, patience = _parsed(url), lock_seconds or LOCK_SECONDS
+    parsed, lock_timeout = _parsed(url), lock_timeout or LOCK_TIMEOUT
     if parsed.get_backend_name() == "sqlite":
-        return Database(*open_sqlite(parsed, Path(str(parsed.database)), patience, durable=durable))
-    return Database(open_postgresql(parsed, patience, durable=durable))
+        return Database(*open_sqlite(parsed, Path(str(parsed.database)), lock_timeout, durable=durable))
+    return Database(open_postgresql(parsed, lock_timeout, durable=durable))
 
 
 def _parsed(url: str) -> URL:

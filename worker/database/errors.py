@@ -1,7 +1,7 @@
 """What the ledger says when it cannot serve."""
 
 
-class LedgerUnavailable(Exception):  # noqa: N818 - the name says what is the case, as operators read it
+class LedgerUnavailable(Exception):  # noqa: N818 - what is the case, as operators read it
     """The ledger cannot serve now: unreachable, locked, full, not migrated. One line, without a password."""
 
 

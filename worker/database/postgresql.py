@@ -10,22 +10,27 @@ from sqlalchemy.engine import ExceptionContext
 if TYPE_CHECKING:
     import psycopg
 
-CONNECT_SECONDS: Final = 5
-STATEMENT_SECONDS: Final = 60
+CONNECT_TIMEOUT: Final = 5  # seconds
+STATEMENT_TIMEOUT: Final = 60  # seconds
 # A connection is used no longer than this. Where the address leads to another server by now (a name that resolves
 # anew, a proxy, a virtual address) who only reads would never notice that the old one is not the ledger any more.
-CONNECTION_SECONDS: Final = 20
+MAX_CONNECTION_AGE: Final = 20  # seconds
 
 # A server whose machine is gone answers nothing, not even that: without these TCP waits for a quarter of an hour
 # (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-KEEPALIVES).
-_NOTICED: Final = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 20_000}
+_KEEPALIVES: Final = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 # What a server says that is the ledger no longer: it became a standby or read-only, recovers, or shuts down
 # (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _DEMOTED: Final = frozenset({"25006", "55000", "57P01", "57P02", "57P03", "57P04"})
 
 
-def open_postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
-    """An engine for the server at *url*, or that of its servers which may be written; locks are waited for *patience*.
+def open_postgresql(url: URL, lock_timeout: float, *, durable: bool) -> Engine:
+    """An engine for the server at *url*, or the one of several that may be written; locks take *lock_timeout* seconds.
 
     It may be reached through PgBouncer, by sessions or by transactions: nothing is asked for in the start packet but
     what every pooler knows, nothing is prepared there, and the terms are set in each transaction, for that transaction.
@@ -35,12 +40,12 @@ def open_postgresql(url: URL, patience: float, *, durable: bool) -> Engine:
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,  # an error names no row, in a log neither
         pool_pre_ping=True,
-        pool_recycle=CONNECTION_SECONDS,
-        pool_timeout=patience,
-        connect_args={"connect_timeout": CONNECT_SECONDS, **where, **_NOTICED},
+        pool_recycle=MAX_CONNECTION_AGE,
+        pool_timeout=lock_timeout,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT, **where, **_KEEPALIVES},
     )
     event.listen(engine, "connect", _prepare_nothing_behind_a_pooler)
-    terms = _terms(patience, durable=durable)
+    terms = _terms(lock_timeout, durable=durable)
 
     @event.listens_for(engine, "begin")
     def _set_terms(connection: Connection) -> None:
@@ -62,11 +67,11 @@ def _prepare_nothing_behind_a_pooler(connection: psycopg.Connection, _entry: obj
         connection.prepare_threshold = None
 
 
-def _terms(patience: float, *, durable: bool) -> str:
+def _terms(lock_timeout: float, *, durable: bool) -> str:
     settings: dict[str, Any] = {
         "timezone": "'UTC'",  # in another one the first hours of year 1, or the last of 9999, are no `datetime`
-        "lock_timeout": int(patience * 1000),
-        "statement_timeout": STATEMENT_SECONDS * 1000,
+        "lock_timeout": int(lock_timeout * 1000),
+        "statement_timeout": STATEMENT_TIMEOUT * 1000,
         # https://www.postgresql.org/docs/current/wal-async-commit.html
         "synchronous_commit": "on" if durable else "off",
     }

@@ -23,8 +23,8 @@ class LedgerFile:
     Its connections would go on with the file they opened, and all that is committed there is gone at the end.
     """
 
-    def __init__(self, path: Path, patience: float, *, durable: bool) -> None:
-        self._path, self._patience = path, patience
+    def __init__(self, path: Path, lock_timeout: float, *, durable: bool) -> None:
+        self._path, self._lock_timeout = path, lock_timeout
         self._synchronous = "FULL" if durable else "NORMAL"
         self._in_use: FileIdentity | None = None  # None: no connection is open
         self._was_there = False
@@ -53,7 +53,7 @@ class LedgerFile:
     def connect(self) -> sqlite3.Connection:
         """A connection for SQLAlchemy's pool."""
         try:
-            connection, found = connect(self._path, self._patience)
+            connection, found = connect(self._path, self._lock_timeout)
             self._path.chmod(0o600)
         except FileNotFoundError:
             told = "no such file; put its backup there, or make an empty one: run `revoker ledger upgrade`"
@@ -70,7 +70,7 @@ class LedgerFile:
     def _prepare(self, connection: sqlite3.Connection) -> None:
         try:
             # Readers and the writer do not meet.
-            execute_patiently(connection, "PRAGMA journal_mode=WAL", self._patience)
+            execute_patiently(connection, "PRAGMA journal_mode=WAL", self._lock_timeout)
             # FULL: a commit is on the disk before the message is acked to the broker. With NORMAL a power cut takes
             # back commits that were acked (https://www.sqlite.org/pragma.html#pragma_synchronous); one sync per batch
             # is cheap.
@@ -90,10 +90,10 @@ class LedgerFile:
         return f"ledger {self._path}: the file was deleted or replaced"
 
 
-def open_sqlite(url: URL, path: Path, patience: float, *, durable: bool) -> tuple[Engine, LedgerFile]:
-    """An engine for the file at *path*; locks are waited for *patience* seconds."""
-    file = LedgerFile(path, patience, durable=durable)
-    engine = create_engine(url, hide_parameters=True, pool_timeout=patience)
+def open_sqlite(url: URL, path: Path, lock_timeout: float, *, durable: bool) -> tuple[Engine, LedgerFile]:
+    """An engine for the file at *path*; locks are waited for *lock_timeout* seconds."""
+    file = LedgerFile(path, lock_timeout, durable=durable)
+    engine = create_engine(url, hide_parameters=True, pool_timeout=lock_timeout)
 
     @event.listens_for(engine, "do_connect")
     def _connect(*_: Any) -> sqlite3.Connection:  # noqa: ANN401

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tasks import private_files
+
 # Closing any descriptor of a file drops all of the process's POSIX locks on it
 # (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_):
 # so nobody may connect while the file is being created, and a file that is there is never opened but by SQLite.
@@ -42,22 +44,22 @@ def create_private(path: Path) -> bool:
     SQLite gives its -wal and -shm files the same mode.
     """
     with _CREATING, suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        os.close(private_files.create_private(path))
         return True
     return False
 
 
-def connect(path: Path, patience: float) -> tuple[sqlite3.Connection, FileIdentity]:
+def connect(path: Path, lock_timeout: float) -> tuple[sqlite3.Connection, FileIdentity]:
     """A connection to the file at *path*, for any thread, without transactions of its own; and which file that is.
 
-    It waits *patience* seconds for locks. No file is made: FileNotFoundError where there is none; sqlite3.Error.
+    It waits *lock_timeout* seconds for locks. No file is made: FileNotFoundError where there is none; sqlite3.Error.
     """
     uri = f"{path.absolute().as_uri()}?mode=rw"  # every character of a path means itself there
     while True:
         before = FileIdentity.at(path)
         if before is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        connection = sqlite3.connect(uri, uri=True, timeout=patience, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None, check_same_thread=False)
         if FileIdentity.at(path) == before:
             return connection, before
         connection.close()  # replaced in this moment: nobody knows which of the two it is

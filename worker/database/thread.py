@@ -15,7 +15,7 @@ from worker.database.errors import LedgerRefused, LedgerUnavailable
 
 T = TypeVar("T")
 
-Answer = asyncio.Future[Any] | Future[Any]
+Pending = asyncio.Future[Any] | Future[Any]
 
 LOCK_TIMEOUT: Final = 2.0  # seconds for a lock in the database: whoever asks here would not wait longer for the answer
 
@@ -30,7 +30,7 @@ class DatabaseThread:
     def __init__(self, url: str) -> None:
         self._url = url
         self._database: Database | None = None
-        self._jobs: queue.SimpleQueue[tuple[Callable[[Database], Any], Answer] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[Database], Any], Pending] | None] = queue.SimpleQueue()
         threading.Thread(target=self._serve, name="ledger", daemon=True).start()  # at the end nobody waits for it
 
     async def run(self, job: Callable[[Database], T]) -> T:
@@ -59,7 +59,7 @@ class DatabaseThread:
         if self._database:
             self._database.engine.dispose()
 
-    def _answer(self, job: Callable[[Database], T], answer: Answer) -> None:
+    def _answer(self, job: Callable[[Database], T], answer: Pending) -> None:
         if answer.cancelled():
             return  # nobody waits for it any more, and what it would take nobody would use
         try:
@@ -73,7 +73,7 @@ class DatabaseThread:
             _resolve(answer, answer.set_result, result)
 
 
-def _resolve(answer: Answer, how: Callable[[Any], None], value: object) -> None:
+def _resolve(answer: Pending, how: Callable[[Any], None], value: object) -> None:
     if isinstance(answer, Future):
         with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
             how(value)

@@ -18,10 +18,11 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from tasks.outcome import State
 from tasks.sealing import SealingKey, seal
+from tasks.strict_model import StrictModel
 
 SOURCE: Final = "urn:revoker:run"
 _UNIT_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -29,11 +30,7 @@ _NAMED: Final = re.compile(r"<(dead jwe|jwe|token|reference|user) ([\w-]+) at ([
 _TIME: Final = re.compile(r"<now(?: -(\d+)([smhd]))?>")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Expected(_Part):
+class Expected(StrictModel):
     """One line that the ledger must show of a sample in the end."""
 
     outcome: State
@@ -43,7 +40,7 @@ class Expected(_Part):
     seconds: float | None = None  # at least, from the event's time on
 
 
-class Sample(_Part):
+class Sample(StrictModel):
     """An event, what goes wrong with it, and what must become of it."""
 
     title: str = Field(alias="sample")

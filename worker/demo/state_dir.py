@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from joserfc.jwk import import_key
 
+from tasks.private_files import create_private
 from tasks.sealing import SealingKey, generate_key, load_keys, save_key
 from tasks.sealing.keys import SUFFIX
 from worker.sandbox import sandbox_providers
@@ -173,6 +174,6 @@ def _write_private(path: Path, text: str) -> None:
     """Write *path* whole or not at all, readable by its owner alone."""
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+    with os.fdopen(create_private(part), "w") as file:
         file.write(text)
     part.replace(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, delete, func, select, update
 
 from worker.database.tables import seen_events
-from worker.database.upsert import insert_into
+from worker.database.writing import insert_into
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -19,7 +19,7 @@ from joserfc import jws
 from joserfc.jwk import OctKey, OKPKey
 from joserfc.util import urlsafe_b64decode
 
-from tasks.private_files import WANTED, is_open_to_others
+from tasks.private_files import WANTED, create_private, is_open_to_others
 from tasks.strict_json import decode
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def generate_signing_key(kid: str, algorithm: str = ALGORITHMS[0]) -> SigningKey
 
 def save_signing_key(path: Path, key: SigningKey) -> None:
     """Write the private *key* to *path*, readable by its owner alone. Raises FileExistsError: none is overwritten."""
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+    with os.fdopen(create_private(path), "w") as file:
         json.dump(key.as_dict(private=True), file, indent=1)
 
 

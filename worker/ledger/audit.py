@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func
 
 from worker.database.tables import audits
-from worker.database.upsert import insert_into
+from worker.database.writing import insert_into
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

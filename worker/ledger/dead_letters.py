@@ -12,9 +12,9 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, se
 
 from tasks.outcome import Reason, State
 from tasks.records import DeadLetter
-from worker.database.changes import take_changes
 from worker.database.columns import UtcTime, Words
 from worker.database.tables import bodies, calls, dead_letters
+from worker.database.writing import take_changes
 from worker.ledger import audit as auditing
 from worker.ledger.queries import about
 from worker.ledger.recording import call_row, write_rows

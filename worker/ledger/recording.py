@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tasks.outcome import Reason, State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned
 from tasks.sealing import SealProblem, kid_of
-from worker.database.changes import take_changes
-from worker.database.upsert import Insert
+from worker.database.writing import Insert, take_changes
 from worker.ledger import upserts
 from worker.ledger.rows import DeadLetterState
 

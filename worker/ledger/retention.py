@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_, union
 
 from tasks.outcome import SETTLED, State
-from worker.database.changes import take_changes
 from worker.database.tables import audits, bodies, calls, dead_letters, events, subjects
+from worker.database.writing import take_changes
 from worker.ledger.rows import CLOSED
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from worker.database.engine import Database
-    from worker.settings.storage import StorageSettings
+    from worker.settings.sections import StorageSettings
 
 logger = logging.getLogger(__name__)
 

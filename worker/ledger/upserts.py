@@ -19,7 +19,7 @@ from worker.database.tables import (
     events,
     subjects,
 )
-from worker.database.upsert import Insert, insert_into
+from worker.database.writing import Insert, insert_into
 from worker.ledger.rows import CLOSED, DeadLetterState
 
 _NEVER: Final = 1e300  # seconds: later than any exposure

@@ -93,8 +93,10 @@ def _process_crashed(kind: type[BaseException], error: BaseException, trace: Tra
 
 def _thread_crashed(crash: threading.ExceptHookArgs) -> None:
     if crash.exc_value is not None:
-        told = {"thread_name": crash.thread.name} if crash.thread else {}
-        logger.critical("thread.crashed", exc_info=(crash.exc_type, crash.exc_value, crash.exc_traceback), extra=told)
+        members = {"thread_name": crash.thread.name} if crash.thread else {}
+        logger.critical(
+            "thread.crashed", exc_info=(crash.exc_type, crash.exc_value, crash.exc_traceback), extra=members
+        )
 
 
 def _exception_ignored(ignored: sys.UnraisableHookArgs) -> None:

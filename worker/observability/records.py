@@ -17,8 +17,8 @@ from uuid import UUID
 
 OURS: Final = ("tasks", "worker")
 HIDDEN: Final = "…"
-MOST_FRAMES: Final = 30  # of each exception, the innermost
-MOST_LINKS: Final = 10  # exceptions of a chain
+MAX_FRAMES: Final = 30  # of each exception, the innermost
+MAX_CAUSES: Final = 10  # exceptions of a chain
 
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 # Where a ready-made text begins to show values: asyncio writes `Exception in callback f(<arguments>)`.
@@ -68,7 +68,7 @@ def type_of(error: BaseException) -> str:
 def chain(error: BaseException) -> Iterator[BaseException]:
     """*error*, the members of a group, and what caused them, as far as Python's own traceback would go."""
     waiting, seen = deque([error]), set[int]()
-    while waiting and len(seen) < MOST_LINKS:
+    while waiting and len(seen) < MAX_CAUSES:
         each = waiting.popleft()
         if id(each) not in seen:
             seen.add(id(each))
@@ -79,7 +79,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _places(error: BaseException) -> deque[str]:
-    places = deque[str](maxlen=MOST_FRAMES)
+    places = deque[str](maxlen=MAX_FRAMES)
     link = error.__traceback__
     while link is not None:
         code = link.tb_frame.f_code

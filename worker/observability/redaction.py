@@ -18,9 +18,9 @@ from worker.settings.urls import HIDDEN, USERINFO
 
 REDACTED: Final = HIDDEN
 CUT: Final = "…"  # stands for what is too deep, or holds itself
-DEEPEST: Final = 12
-LONGEST: Final = 8192  # characters of one text; it also bounds the time the patterns take
-_BIGGEST: Final = 2**63  # Python refuses to write very long integers in decimal
+MAX_DEPTH: Final = 12
+MAX_TEXT: Final = 8192  # characters of one text; it also bounds the time the patterns take
+_MAX_INTEGER: Final = 2**63  # Python refuses to write very long integers in decimal
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
@@ -37,7 +37,7 @@ _ASSIGNED: Final = re.compile(
 )
 _HEADER: Final = re.compile(r"""((?i:authorization|cookie)s?["']?\s{0,4}[=:]\s{0,4}["']?)[^\r\n"'}]+""")
 # Most values are a single word: without white space, a colon, a slash or a sign of equality nothing above fits it.
-_HARMLESS: Final = re.compile(rf"[\w.@*+-]{{0,{LONGEST}}}")
+_HARMLESS: Final = re.compile(rf"[\w.@*+-]{{0,{MAX_TEXT}}}")
 _ENDINGS: Final = ("token", "tokens", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "cookie")
 _NAMES: Final = frozenset(
     {
@@ -61,7 +61,7 @@ def text(value: str) -> str:
     """*value*, shortened, with everything blanked that looks like a credential."""
     if _HARMLESS.fullmatch(value) and "eyJ" not in value:
         return value
-    assigned = _ASSIGNED.sub(rf"\1{REDACTED}", _CREDENTIAL.sub(REDACTED, value[:LONGEST]))
+    assigned = _ASSIGNED.sub(rf"\1{REDACTED}", _CREDENTIAL.sub(REDACTED, value[:MAX_TEXT]))
     return _HEADER.sub(rf"\1{REDACTED}", assigned)
 
 
@@ -78,7 +78,7 @@ def _copy(value: object, above: tuple[int, ...]) -> Plain:  # noqa: PLR0911 - on
             return value
         case str():
             return text(str(value))
-        case int() if -_BIGGEST < value < _BIGGEST:
+        case int() if -_MAX_INTEGER < value < _MAX_INTEGER:
             return int(value)
         case float():
             return float(value) if math.isfinite(value) else str(float(value))
@@ -93,7 +93,7 @@ def _copy(value: object, above: tuple[int, ...]) -> Plain:  # noqa: PLR0911 - on
 
 
 def _copy_of_many(value: Mapping[object, object] | Iterable[object], above: tuple[int, ...]) -> Plain:
-    if id(value) in above or len(above) >= DEEPEST:
+    if id(value) in above or len(above) >= MAX_DEPTH:
         return CUT
     below = (*above, id(value))
     if isinstance(value, dict):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from worker.settings import Settings
 
-SHUTDOWN: Final = 2.0  # seconds a process that ends waits for Sentry to take what is left
+SHUTDOWN_TIMEOUT: Final = 2.0  # seconds a process that ends waits for Sentry to take what is left
 
 # Every member is named: one that is left out is collected, whatever the older options say.
 NOTHING: Final[DataCollectionUserOptions] = {
@@ -57,7 +57,7 @@ def configure(settings: Settings) -> None:
     """Report errors to the configured DSN; without one, nothing is sent anywhere.
 
     Sending happens in a thread of its own, with a short queue: a Sentry that is slow or away costs its reports, and
-    at the end of the process SHUTDOWN seconds, nothing else. Raises SettingsError for what is no DSN.
+    at the end of the process SHUTDOWN_TIMEOUT seconds, nothing else. Raises SettingsError for what is no DSN.
     """
     if settings.sentry_dsn is None:
         return
@@ -80,12 +80,12 @@ def _init(dsn: str, environment: str, traces: float = 0.0) -> None:
         enable_backpressure_handling=False,
         spotlight=False,  # else an environment variable sends everything to yet another place
         debug=False,
-        shutdown_timeout=SHUTDOWN,
+        shutdown_timeout=SHUTDOWN_TIMEOUT,
         default_integrations=False,
         integrations=[
             CeleryIntegration(propagate_traces=False),
             LoggingIntegration(level=None, event_level=40, sentry_logs_level=None),
-            AtexitIntegration(callback=_say_nothing),
+            AtexitIntegration(callback=_no_message),
         ],
         before_send=before_send,
         before_breadcrumb=_drop,
@@ -98,7 +98,7 @@ def _init(dsn: str, environment: str, traces: float = 0.0) -> None:
 def before_send(event: Any, hint: Mapping[str, Any]) -> Any:  # noqa: ANN401 - sentry-sdk's own types are internal
     """What leaves of *event*: made from an allow-list and redacted; nothing at all where that fails."""
     try:
-        return redacted({**_essence(event), **_told(hint.get("log_record"))})
+        return redacted({**_essence(event), **_log_fields(hint.get("log_record"))})
     except Exception:  # noqa: BLE001 - whatever goes wrong here, an unfiltered event must not leave
         return None
 
@@ -145,7 +145,7 @@ def _exception(exception: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _told(record: logging.LogRecord | None) -> dict[str, Any]:
+def _log_fields(record: logging.LogRecord | None) -> dict[str, Any]:
     """Of an event that is a log record: its name, its members, and what makes it the same issue as another."""
     if record is None:
         return {}
@@ -163,5 +163,5 @@ def _drop(_thing: object, _hint: object) -> None:
     """Nothing but errors is reported."""
 
 
-def _say_nothing(_pending: int, _seconds: float) -> None:
+def _no_message(_pending: int, _seconds: float) -> None:
     """A process that ends keeps its log clean of sentry-sdk's words."""

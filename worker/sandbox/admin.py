@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from typing import Final, Self, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
 
+from tasks.strict_model import StrictModel
 from worker.sandbox.faults import FAULTS, FaultScript
 from worker.sandbox.gateway import StandIn
 from worker.sandbox.journal import Journal
 
 
-class Seed(BaseModel):
+class Seed(StrictModel):
     """A token or a token reference that is live from now on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     provider: str
     token: str | None = Field(default=None, min_length=1, repr=False)
@@ -35,10 +34,8 @@ class Seed(BaseModel):
         return self.token or self.token_reference_id or ""
 
 
-class NewSecret(BaseModel):
+class NewSecret(StrictModel):
     """The client secret that every Genesys organisation takes from now on."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     client_secret: SecretStr = Field(min_length=1)
 

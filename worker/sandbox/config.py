@@ -5,18 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from tasks.providers.wibmo.ciphers import CipherConfig
+from tasks.strict_model import StrictModel
 from worker.sandbox.faults import Fault
 
 SANDBOX_CIPHER = CipherConfig(scheme="aes-gcm", key=SecretStr("sandbox-key-worth-nothing-at-all"), key_encoding="raw")
 
 
-class SandboxConfig(BaseModel):
+class SandboxConfig(StrictModel):
     """The sandbox's settings; the defaults serve a first run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     client_id: str = "sandbox-client"
     client_secret: SecretStr = SecretStr("sandbox-client-secret")

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from tasks.strict_model import StrictModel
 from worker.sandbox.store import digest
 
 ANY: Final = "*"
 OTHER: Final = "other"  # whatever is no operation: a worker's reachability check, a wrong URL
 
 
-class Fault(BaseModel):
+class Fault(StrictModel):
     """One line of the script. Faults that match the same request take their turns in the order they were given.
 
     | fault | the provider |
@@ -29,8 +30,6 @@ class Fault(BaseModel):
     | `malformed` | answers 200 with a body that cannot be read; nothing is revoked |
     | `wrong_key` | as `malformed`, and where bodies are encrypted: with another key |
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     fault: Literal["status", "slow", "slow_body", "reset", "reset_after", "malformed", "wrong_key"]
     provider: str = ANY

@@ -2,14 +2,8 @@
 
 from worker.settings.files import CONFIG_FILE, SECRETS_DIR, config_file
 from worker.settings.names import PREFIX
-from worker.settings.settings import (
-    HoldSettings,
-    MaxAgeSettings,
-    RetrySettings,
-    Settings,
-    SettingsError,
-    WorkerSettings,
-)
+from worker.settings.sections import HoldSettings, MaxAgeSettings, RetrySettings, WorkerSettings
+from worker.settings.settings import Settings, SettingsError
 
 __all__ = [
     "CONFIG_FILE",

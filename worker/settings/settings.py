@@ -13,22 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as UnreadableValueError
 
 from tasks.call import Lane
@@ -39,23 +25,19 @@ from tasks.retry import RetryPolicy
 from tasks.subject_index import SubjectIndex
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_values
-from worker.settings.files import (
-    CONFIG_FILE,
-    SECRETS_DIR,
-    SecretFiles,
-    SecretFilesSource,
-    config_file,
-    secrets_folder,
-)
-from worker.settings.flood import FloodSettings
+from worker.settings.files import SecretFiles, SecretFilesSource, config_file, secrets_folder
 from worker.settings.names import BETWEEN, PREFIX
+from worker.settings.sections import (
+    FloodSettings,
+    HoldSettings,
+    MaxAgeSettings,
+    RetrySettings,
+    StorageSettings,
+    WorkerSettings,
+)
 from worker.settings.sources import SourceSettings
-from worker.settings.storage import StorageSettings
 from worker.settings.urls import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
 
-__all__ = ["CONFIG_FILE", "PREFIX", "SECRETS_DIR", "Settings", "SettingsError", "config_file"]
-
-Span = Annotated[float, Field(le=31_622_400.0)]  # seconds, of 366 days: the longest that any date has room for
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
 
 
@@ -74,53 +56,6 @@ def _with_amqps(tls: TlsSettings, known: ValidationInfo) -> TlsSettings:
     if tls != SYSTEM_TRUST and url is not None and not url.get_secret_value().startswith("amqps:"):
         raise ValueError("needs a broker_url that starts with amqps://: nothing else is encrypted")
     return tls
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, allow_inf_nan=False)
-
-
-class RetrySettings(_Section):
-    """The retry curve and its two ends."""
-
-    base: float = Field(1.0, ge=0.1, le=60, description="Seconds: ceiling of the first delay; it doubles from there")
-    cap: float = Field(300.0, ge=1, le=3600, description="Seconds: ceiling of every delay")
-    retry_after_cap: float = Field(900.0, ge=1, le=86400, description="Seconds: longest Retry-After honoured")
-    max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
-    routine_budget: Span = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
-    urgent_budget: Span = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
-
-
-class MaxAgeSettings(_Section):
-    """How old an event may be, and how long it is remembered."""
-
-    session_ended: Span = Field(
-        172_800.0, ge=3600, description="Seconds a session.ended may be older than events that arrived before it"
-    )
-    user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, for a user.disabled")
-    outage: Span = Field(
-        2_592_000.0, ge=0, description="Seconds of waiting for us that are allowed on top, by our own clock"
-    )
-
-
-class HoldSettings(_Section):
-    """How long a provider is left alone before it is probed."""
-
-    first: float = Field(15.0, ge=1, le=3600, description="Seconds until the first probe; doubled by each that fails")
-    cap: float = Field(300.0, ge=1, le=3600, description="Seconds between two probes at most")
-
-
-class WorkerSettings(_Section):
-    """The Celery worker."""
-
-    in_flight_routine: int = Field(250, ge=1, le=5000, description="Routine calls in flight, for each provider")
-    in_flight_urgent: int = Field(50, ge=1, le=5000, description="Urgent calls in flight, for each provider, on top")
-    shutdown_grace: float = Field(
-        20.0, ge=0, le=50, description="Seconds calls in flight get to finish at a stop; the broker waits 60 for a sign"
-    )
-    remote_control: bool = Field(
-        default=False, description="`celery inspect` and `control`; whoever reaches the broker can then stop workers"
-    )
 
 
 class Settings(BaseSettings):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from tasks.events import EVENT_TYPES
 from tasks.events.fields import Source
+from tasks.strict_model import StrictModel
 
 Named = TypeVar("Named", bound=str)
 
@@ -30,10 +31,8 @@ Limit = Annotated[frozenset[Named], AfterValidator(_limit)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
 
-class SourceSettings(BaseModel):
+class SourceSettings(StrictModel):
     """One source of events: its proofs, all of which are asked for, and its limits. What has no limit may be all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     source: Source = Field(description="The `source` of its events")
     users: Limit[Name] = Field(

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 
 from worker.calls.holds.hold import Hold, Key, Opener, Scope
-from worker.database.changes import take_changes
 from worker.database.tables import holds
+from worker.database.writing import take_changes
 from worker.ledger import audit as auditing
 from worker.ledger.rows import AuditEntry
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from worker.calls.rate_limits.window import Ages, Ask, Grant, Limit, Record, lease
 from worker.database.tables import limits
-from worker.database.upsert import insert_into
+from worker.database.writing import insert_into
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

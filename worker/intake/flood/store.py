@@ -11,7 +11,7 @@ from sqlalchemy import and_, delete, func, insert, select, text, tuple_
 
 from tasks.outcome import Reason
 from worker.database.tables import dead_letters, floods, passed
-from worker.database.upsert import Insert, insert_into
+from worker.database.writing import Insert, insert_into
 from worker.intake.flood.window import Flood, FloodKey, Pending, Subject
 from worker.ledger.rows import DeadLetterState
 

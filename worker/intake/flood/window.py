@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tasks.events import Event
     from tasks.plan import Plan
     from tasks.subject_index import SubjectIndex
-    from worker.settings.flood import FloodSettings
+    from worker.settings.sections import FloodSettings
 
 FloodKey = tuple[str, str]  # source, event type
 

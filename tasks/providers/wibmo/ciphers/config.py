@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any, Final, Literal, Self
 
 from joserfc.jwk import RSAKey
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from tasks.providers.wibmo.ciphers.coding import Encoding, decoded
+from tasks.strict_model import StrictModel
 
 BLOCK: Final = 16  # bytes of an AES block, and of a CBC IV
 AES_KEYS: Final = frozenset({16, 24, 32})  # bytes
@@ -16,14 +17,12 @@ MAC_KEY: Final = 32  # bytes at least: as long as what HMAC-SHA-256 gives (RFC 2
 MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
 
 
-class CipherConfig(BaseModel):
+class CipherConfig(StrictModel):
     """How bodies are encrypted. Errors name the field and never a value.
 
     A compact JWE and a plain body have a form of their own: *encoding* is for the AES schemes. `aes-ecb` shows equal
     blocks and `none` shows everything.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     scheme: Literal["aes-gcm", "aes-cbc", "jwe", "aes-ecb", "none"] = Field(
         description="`aes-gcm`, `aes-cbc`, `jwe`, `aes-ecb` or `none`, as agreed with the vendor"

@@ -1,0 +1,116 @@
+"""The sections of the settings that hold numbers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from tasks.strict_model import StrictModel
+
+MAX_PEOPLE: Final = 1_000_000_000  # as good as no limit, and no more
+MAX_DAYS: Final = 36_500  # a century
+Span = Annotated[float, Field(le=31_622_400.0)]  # seconds, of 366 days: the longest that any date has room for
+
+
+class Section(StrictModel):
+    """The base of every section."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class RetrySettings(Section):
+    """The retry curve and its two ends."""
+
+    base: float = Field(1.0, ge=0.1, le=60, description="Seconds: ceiling of the first delay; it doubles from there")
+    cap: float = Field(300.0, ge=1, le=3600, description="Seconds: ceiling of every delay")
+    retry_after_cap: float = Field(900.0, ge=1, le=86400, description="Seconds: longest Retry-After honoured")
+    max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
+    routine_budget: Span = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
+    urgent_budget: Span = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
+
+
+class MaxAgeSettings(Section):
+    """How old an event may be, and how long it is remembered."""
+
+    session_ended: Span = Field(
+        172_800.0, ge=3600, description="Seconds a session.ended may be older than events that arrived before it"
+    )
+    user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, for a user.disabled")
+    outage: Span = Field(
+        2_592_000.0, ge=0, description="Seconds of waiting for us that are allowed on top, by our own clock"
+    )
+
+
+class HoldSettings(Section):
+    """How long a provider is left alone before it is probed."""
+
+    first: float = Field(15.0, ge=1, le=3600, description="Seconds until the first probe; doubled by each that fails")
+    cap: float = Field(300.0, ge=1, le=3600, description="Seconds between two probes at most")
+
+
+class WorkerSettings(Section):
+    """The Celery worker."""
+
+    in_flight_routine: int = Field(250, ge=1, le=5000, description="Routine calls in flight, for each provider")
+    in_flight_urgent: int = Field(50, ge=1, le=5000, description="Urgent calls in flight, for each provider, on top")
+    shutdown_grace: float = Field(
+        20.0, ge=0, le=50, description="Seconds calls in flight get to finish at a stop; the broker waits 60 for a sign"
+    )
+    remote_control: bool = Field(
+        default=False, description="`celery inspect` and `control`; whoever reaches the broker can then stop workers"
+    )
+
+
+class FloodSettings(Section):
+    """How many people one source may hit before the rest waits for an operator.
+
+    Timeout jobs end thousands of sessions at once, each with the session's own credential. A user.disabled needs none
+    and locks somebody out: directories disable people one by one, fifty of one source in ten minutes are a mistake.
+    Counted is what is hit: somebody with accounts at two instances is two.
+    """
+
+    window: float = Field(600.0, ge=1, le=86_400, description="Seconds in which distinct people are counted")
+    disabled: int = Field(
+        50,
+        ge=1,
+        le=MAX_PEOPLE,
+        description="People whom one source may disable in the window; the rest waits for an operator",
+    )
+    disabled_of_all: int = Field(200, ge=1, le=MAX_PEOPLE, description="People likewise, of all sources together")
+    ended: int = Field(
+        20_000, ge=1, le=MAX_PEOPLE, description="People whose sessions one source may end in the window"
+    )
+    ended_of_all: int = Field(50_000, ge=1, le=MAX_PEOPLE, description="People likewise, of all sources together")
+    reserve: float = Field(
+        60.0, ge=1, le=86_400, description="Seconds between two user.disabled that pass while others are held back"
+    )
+
+
+class StorageSettings(Section):
+    """What is kept for how long, and how much of what nobody proved."""
+
+    events_days: float = Field(
+        90.0, ge=1, le=MAX_DAYS, description="Days an event is kept with its calls once all are settled or discarded"
+    )
+    letters_days: float = Field(
+        90.0,
+        ge=1,
+        le=MAX_DAYS,
+        description="Days a dead letter is kept once it was replayed or discarded; else for ever",
+    )
+    audit_days: float = Field(
+        730.0, ge=1, le=MAX_DAYS, description="Days the audit is kept; not less than the two above"
+    )
+    unproved_letters: int = Field(
+        10_000, ge=1, le=10_000_000, description="Unproved dead letters in the ledger; more wait in the broker"
+    )
+    unproved_megabytes: int = Field(
+        256, ge=1, le=1_000_000, description="Megabytes of them; the limit that is reached first counts"
+    )
+
+    @model_validator(mode="after")
+    def _keeps_the_audit_longest(self) -> Self:
+        if self.audit_days < max(self.events_days, self.letters_days):
+            raise ValueError("audit_days must not be less than events_days or letters_days")
+        return self
