@@ -81,6 +81,7 @@ class Reason(StrEnum):
     BROKER_EXPIRED = "broker.expired"
     BROKER_MAXLEN = "broker.maxlen"
     BROKER_REJECTED = "broker.rejected"
+    RECORD_INVALID = "record.invalid"
     GUARD_FLOOD = "guard.flood"
     TASK_TOO_LARGE = "task.too_large"
     TASK_NOT_JSON = "task.not_json"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from tasks import records
 from tasks.call import ProviderCall
 from tasks.events import Event, InvalidEvent, RejectionCode, is_storable, parse_event
-from tasks.outcome import Reason, event_reason
+from tasks.outcome import Reason
 from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
 from worker import broker
 from worker.broker import topology
@@ -28,7 +28,7 @@ from worker.broker.availability import Availability
 from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.messages import body_of, unreadable_letter
 from worker.broker.provenance import Provenance, ProvenanceMac
-from worker.broker.unproved_queue import Waiting
+from worker.broker.unproved_queue import UnprovedQueue
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from worker.ledger.retention import Tidying, forget
@@ -43,8 +43,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NOT_OURS: Final = event_reason(RejectionCode.INVALID_REQUEST)
-LONGEST_IN_QUEUE: Final = timedelta(days=365)  # a death longer ago is a clock that was wrong, or invented
+MAX_TIME_IN_QUEUE: Final = timedelta(days=365)  # a death longer ago is a clock that was wrong, or invented
 # What the broker calls a death (https://www.rabbitmq.com/docs/dlx#effects).
 _REASONS: Final[Mapping[str, str]] = {
     "delivery_limit": Reason.BROKER_DELIVERY_LIMIT,
@@ -56,32 +55,28 @@ Record = records.EventPlanned | records.CallOutcome | DeadLetter
 
 
 def run(settings: Settings, stop: Stop) -> None:
-    """Record until *stop* is set. A ledger that is away is said once, and waited for."""
+    """Record until *stop* is set. A ledger that is away is logged once, and waited for."""
     ledger = Ledger.open(settings.ledger_url.get_secret_value())
     recorder = Recorder(ledger, ProvenanceMac.of(settings))
     tidying = Tidying(partial(forget, ledger.database), settings.storage)
-    waiting = Waiting(ledger, recorder.handle, settings.storage)
+    unproved = UnprovedQueue(ledger, recorder.handle, settings.storage)
 
     def between(connection: Connection) -> None:
-        with suppress(LedgerUnavailable):  # whatever is to be written says so
-            waiting.take(connection)
+        with suppress(LedgerUnavailable):  # the next batch of records finds it out, and logs it
+            unproved.take(connection)
             tidying.step()
 
     connect, providers = broker.connector(settings), list(settings.providers)
-    consumer = BatchConsumer(connect, topology.RECORDS, providers, recorder.handle, stop)
-    consumer.between = between
-    try:
-        consumer.run()
-    finally:
-        ledger.close()
+    with closing(ledger):
+        BatchConsumer(connect, topology.RECORDS, providers, recorder.handle, stop, between=between).run()
 
 
 class Recorder:
     """Writes batches of messages into the ledger, each batch in one transaction."""
 
-    def __init__(self, ledger: Ledger, voucher: ProvenanceMac) -> None:
+    def __init__(self, ledger: Ledger, mac: ProvenanceMac) -> None:
         self._ledger = ledger
-        self._voucher = voucher
+        self._mac = mac
         self._ready = False
         self._availability = Availability(logger, "ledger.unavailable", "ledger.back")
 
@@ -91,7 +86,7 @@ class Recorder:
             if not self._ready:
                 self._ledger.upgrade()
                 self._ready = True
-            self._write([record for message in batch for record in _all_in(message, self._voucher)])
+            self._write([record for message in batch for record in _all_in(message, self._mac)])
         except LedgerUnavailable as error:
             self._availability.lost(error)
             self._ready = False  # whatever comes back may be another database, or an older state of this one
@@ -102,7 +97,7 @@ class Recorder:
     def _write(self, batch: Sequence[Record]) -> None:
         """Write *batch*; a record the database will never take must not keep the others out for ever.
 
-        What fails while one record alone is written is the record's fault, whatever it is: it is buried.
+        What fails while one record alone is written is that record's fault: a dead letter takes its place.
         """
         try:
             self._ledger.record(batch)
@@ -113,47 +108,46 @@ class Recorder:
                 for record in batch:
                     self._write([record])
                 return
-            told = str(error) if isinstance(error, LedgerRefused) else type(error).__name__
-            logger.error("ledger.refused", extra={"error": told, "kind": batch[0].kind})  # noqa: TRY400 - it may tell a value
+            detail = str(error) if isinstance(error, LedgerRefused) else type(error).__name__
+            logger.error("ledger.refused", extra={"error": detail, "kind": batch[0].kind})  # noqa: TRY400 - it may tell a value
             self._ledger.record([_refused(batch[0])])
 
 
-def read(message: Message, voucher: ProvenanceMac) -> Record | DeadLetters:
+def read(message: Message, mac: ProvenanceMac) -> Record | DeadLetters:
     """The record that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped.
 
-    *voucher* tells what of the provenance of an event counts that the broker gave up.
+    *mac* verifies the provenance of an event that the broker gave up.
     """
     try:
-        return _read(message, voucher)
-    except ValidationError:
-        return unreadable_letter(message, NOT_OURS)
+        return _read(message, mac)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the message's fault
-        logger.error("record.unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - likewise
-        return unreadable_letter(message, NOT_OURS)
+        if not isinstance(error, ValidationError):
+            logger.error("record.unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - likewise
+        return unreadable_letter(message, Reason.RECORD_INVALID)
 
 
-def _read(message: Message, voucher: ProvenanceMac) -> Record | DeadLetters:
+def _read(message: Message, mac: ProvenanceMac) -> Record | DeadLetters:
     body = body_of(message)
     match message.headers.get("x-death"):
         case [dict() as death, *_]:
-            return _given_up_by_broker(message, voucher, death)
+            return _given_up_by_broker(message, mac, death)
     if message.delivery_info.get("exchange") in {topology.DEAD.name, topology.UNPROVED.name}:
         return dead_record.validate_json(body)
     return ledger_record.validate_json(body)
 
 
-def _given_up_by_broker(message: Message, voucher: ProvenanceMac, death: Mapping[str, Any]) -> DeadLetter:
+def _given_up_by_broker(message: Message, mac: ProvenanceMac, death: Mapping[str, Any]) -> DeadLetter:
     """A message that came through the net: it crashed its process too often, its task raised, or its time ran out."""
     at, detail = _time_of(death), {"queue": str(death.get("queue"))[:64]}
     if death.get("queue") in {queue.name for queue in topology.INTAKES}:
-        provenance = voucher.verify(message)
+        provenance = mac.verify(message)
         found, reason = _event_in(message, provenance), _reason_of(death, Reason.BROKER_REJECTED)
-        return voucher.letters.sign(dead_letters.of_given_up(found, provenance, reason, at, detail))
+        return mac.letters.sign(dead_letters.of_given_up(found, provenance, reason, at, detail))
     call = _call_in(body_of(message))
     if call is None:
-        return unreadable_letter(message, _reason_of(death, NOT_OURS))
+        return unreadable_letter(message, _reason_of(death, Reason.RECORD_INVALID))
     reason = _reason_of(death, Reason.WORKER_LOST)
-    return voucher.letters.sign(records.dead_letter_of_call(call, reason, at, detail))
+    return mac.letters.sign(records.dead_letter_of_call(call, reason, at, detail))
 
 
 def _reason_of(death: Mapping[str, Any], rejected: str) -> str:
@@ -162,12 +156,12 @@ def _reason_of(death: Mapping[str, Any], rejected: str) -> str:
 
 
 def _time_of(death: Mapping[str, Any]) -> datetime:
-    """When the broker gave it up: the same however often it is delivered since. Now, where it tells no such time."""
-    told, now = death.get("time"), datetime.now(UTC)
-    if not isinstance(told, datetime):
+    """When the broker gave it up: the same however often it is delivered since. Now, where it names no such time."""
+    time, now = death.get("time"), datetime.now(UTC)
+    if not isinstance(time, datetime):
         return now
-    at = told if told.tzinfo else told.replace(tzinfo=UTC)  # py-amqp reads timestamps as naive times in UTC
-    return at if now - LONGEST_IN_QUEUE <= at <= now else now
+    at = time if time.tzinfo else time.replace(tzinfo=UTC)  # py-amqp reads timestamps as naive times in UTC
+    return at if now - MAX_TIME_IN_QUEUE <= at <= now else now
 
 
 def _event_in(message: Message, provenance: Provenance) -> Event | InvalidEvent:
@@ -187,11 +181,11 @@ def _is_proved_harmless(provenance: Provenance) -> bool:
         return False
 
 
-def _all_in(message: Message, voucher: ProvenanceMac) -> Sequence[Record]:
+def _all_in(message: Message, mac: ProvenanceMac) -> Sequence[Record]:
     try:
-        return _apart(read(message, voucher), voucher.letters)
+        return _apart(read(message, mac), mac.letters)
     except ValidationError:
-        return [unreadable_letter(message, NOT_OURS)]
+        return [unreadable_letter(message, Reason.RECORD_INVALID)]
 
 
 def _apart(record: Record | DeadLetters, mac: LetterMac) -> Sequence[Record]:
@@ -218,7 +212,7 @@ def _refused(record: Record) -> DeadLetter:
     return DeadLetter(
         kind="message",
         dead_letter_id=records.dead_letter_id("message", digest),
-        reason=NOT_OURS,
+        reason=Reason.RECORD_INVALID,
         at=datetime.now(UTC),
         detail={"kind": record.kind},
         source=record.source,

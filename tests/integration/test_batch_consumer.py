@@ -12,7 +12,7 @@ from servers import wait_until
 
 from worker import broker
 from worker.broker import batch_consumer, topology
-from worker.broker.batch_consumer import PREFETCH, QUIET, BatchConsumer, Handle
+from worker.broker.batch_consumer import PREFETCH, RECONSUME_AFTER, BatchConsumer, Handle
 from worker.broker.messages import body_of
 from worker.broker.publisher import Message, Publisher
 from worker.process import Stop
@@ -21,12 +21,12 @@ AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
 
 
 @contextmanager
-def consuming(url: str, handle: Handle) -> Iterator[Publisher]:
+def consuming(url: str, handle: Handle, head_start: float = 0.0) -> Iterator[Publisher]:
     """Consume the intake's queues in a thread, which ends well; gives a publisher."""
     stop = Stop()
-    thread = threading.Thread(
-        target=BatchConsumer(lambda: broker.connect(url), topology.INTAKES, ["genesys"], handle, stop).run
-    )
+    consumed = topology.INTAKES, ["genesys"], handle, stop
+    consumer = BatchConsumer(lambda: broker.connect(url), *consumed, head_start=head_start)
+    thread = threading.Thread(target=consumer.run)
     with broker.connect(url) as connection:
         topology.declare(connection, ["genesys"])
     thread.start()
@@ -61,8 +61,7 @@ def test_a_queue_that_fails_holds_up_no_other(broker_url: str) -> None:
 
 def test_a_long_urgent_queue_has_a_head_start(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is urgent by its key alone is moved before the routine queue's slow batches get their turns."""
-    monkeypatch.setattr(BatchConsumer, "head_start", 30.0)
-    monkeypatch.setattr(batch_consumer, "LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(batch_consumer, "MAX_BACKOFF", 0.0)
     seen: set[tuple[str, int]] = set()
     handled: list[str] = []
     go = threading.Event()
@@ -75,7 +74,7 @@ def test_a_long_urgent_queue_has_a_head_start(broker_url: str, monkeypatch: pyte
         handled.extend(keys)
         return ()
 
-    with consuming(broker_url, handle) as publisher:
+    with consuming(broker_url, handle, head_start=30.0) as publisher:
         for key, count in (("session.ended", 300), ("user.disabled", PREFETCH)):
             publisher.publish_all([Message(topology.EVENTS.name, key, b"{}")] * count)
         wait_until(lambda: sum(key == "user.disabled" for key, _ in set(seen)) == PREFETCH, 30, "all that is urgent")
@@ -105,7 +104,7 @@ def test_a_queue_that_is_deleted_is_declared_and_consumed_again(rabbitmq_url: st
         if declared == "at once":
             topology.declare(operator, ["genesys"])
         wait_until(lambda: publisher.publish([AFTER]) == [None], 10, "the queue to be there again")
-        wait_until(lambda: seen == [b"before", b"after"], QUIET + 5, "what came afterwards")
+        wait_until(lambda: seen == [b"before", b"after"], RECONSUME_AFTER + 5, "what came afterwards")
 
 
 def test_what_the_client_cannot_read_is_handed_over_like_anything_else(rabbitmq_url: str) -> None:

@@ -21,7 +21,7 @@ from worker.broker import messages, topology
 from worker.broker import unproved_queue as unproved
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
-from worker.broker.unproved_queue import AT_ONCE, MEGABYTE, Waiting
+from worker.broker.unproved_queue import BATCH_SIZE, MEGABYTE, UnprovedQueue
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.ledger.dead_letters import unproved as kept_unproved
 from worker.process import Stop
@@ -45,9 +45,9 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def connection(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connection]:
     """A broker of each kind whose queues are declared; the queue is looked at whenever it is asked for."""
-    for pause in ("EMPTY", "FULL"):
+    for pause in ("EMPTY_INTERVAL", "FULL_INTERVAL"):
         monkeypatch.setattr(unproved, pause, 1e-9)
-    monkeypatch.setattr(unproved, "TURN", 60.0)
+    monkeypatch.setattr(unproved, "TAKE_TIMEOUT", 60.0)
     with broker.connect(broker_url) as opened:
         topology.declare(opened, ["genesys"])
         yield opened
@@ -66,9 +66,9 @@ def waiting(connection: Connection, queue: Any = topology.UNPROVED_QUEUE) -> int
     return int(queue(connection.channel()).queue_declare(passive=True).message_count)
 
 
-def taking(ledger: Ledger, **limits: int) -> Waiting:
+def taking(ledger: Ledger, **limits: int) -> UnprovedQueue:
     """What takes them to *ledger*, within *limits*."""
-    return Waiting(ledger, Recorder(ledger, MAC).handle, StorageSettings(**limits))
+    return UnprovedQueue(ledger, Recorder(ledger, MAC).handle, StorageSettings(**limits))
 
 
 def test_what_nobody_proved_waits_once_its_budget_is_spent(
@@ -90,21 +90,21 @@ def test_what_nobody_proved_waits_once_its_budget_is_spent(
 
 def test_its_bytes_have_a_budget_as_well(ledger: Ledger, connection: Connection, broker_url: str) -> None:
     """Few letters may be large; the last step may go over it, and no other."""
-    publish(broker_url, 3 * AT_ONCE)
+    publish(broker_url, 3 * BATCH_SIZE)
     take = taking(ledger, unproved_megabytes=1)
     for _ in range(3):
         take.take(connection)
     known = kept_unproved(ledger.database)
-    assert known.letters == AT_ONCE
-    assert MEGABYTE <= known.size < MEGABYTE + AT_ONCE * len(BODY) * 2
-    assert waiting(connection) == 2 * AT_ONCE
+    assert known.letters == BATCH_SIZE
+    assert MEGABYTE <= known.size < MEGABYTE + BATCH_SIZE * len(BODY) * 2
+    assert waiting(connection) == 2 * BATCH_SIZE
 
 
 def test_a_budget_that_lasts_takes_everything_and_says_nothing(
     ledger: Ledger, connection: Connection, broker_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An honest source that nobody has listed yet is on the desk at once."""
-    ids = publish(broker_url, AT_ONCE + 1)
+    ids = publish(broker_url, BATCH_SIZE + 1)
     taking(ledger).take(connection)
     assert {head.dead_letter_id for head in ledger.dead_letter_heads()} == set(ids)
     assert not [line for line in caplog.records if line.name.startswith("worker")]
@@ -126,7 +126,7 @@ def test_what_cannot_be_written_goes_back(ledger: Ledger, connection: Connection
     def unsafe(batch: Sequence[Delivered]) -> Sequence[Delivered]:
         return batch
 
-    Waiting(ledger, unsafe, StorageSettings()).take(connection)
+    UnprovedQueue(ledger, unsafe, StorageSettings()).take(connection)
     taking(ledger).take(connection)
     assert (kept_unproved(ledger.database).letters, waiting(connection)) == (2, 0)
 

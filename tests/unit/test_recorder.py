@@ -185,7 +185,7 @@ def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes
     """Nobody knows what it holds: its hash and size are kept, nothing is dropped."""
     letter = read(Delivered(body, exchange), MAC)
     assert isinstance(letter, DeadLetter)
-    assert (letter.kind, letter.reason) == ("message", "event.invalid_request")
+    assert (letter.kind, letter.reason) == ("message", "record.invalid")
     assert (letter.body, letter.body_size) == (None, len(body))
 
 

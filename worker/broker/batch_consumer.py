@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-BATCH: Final = 100  # messages handled together
-BATCH_BYTES: Final = 8 * 1_048_576  # of each queue: what is far too large is not collected a hundred times
-PREFETCH: Final = 4 * BATCH  # of each queue
-IDLE: Final = 1.0  # seconds the first message is waited for, until the connection is looked after
-LONGEST_PAUSE: Final = 10.0  # seconds between two tries at something that fails
-QUIET: Final = 10.0  # seconds without a message, after which RabbitMQ is asked anew for what is there
+BATCH_SIZE: Final = 100  # messages
+MAX_BUFFERED_BYTES: Final = 8 * 1_048_576  # of each queue: messages that are far too large are not buffered by hundreds
+PREFETCH: Final = 4 * BATCH_SIZE  # of each queue
+IDLE_TIMEOUT: Final = 1.0  # seconds to wait for a first message, until the connection is looked after
+MIN_BACKOFF, MAX_BACKOFF = 0.5, 10.0  # seconds between two tries at something that fails
+RECONSUME_AFTER: Final = 10.0  # seconds without a message, after which RabbitMQ is asked anew for what is there
 
 Handle = Callable[[Sequence["Message"]], Sequence["Message"]]
 
@@ -34,124 +34,126 @@ Handle = Callable[[Sequence["Message"]], Sequence["Message"]]
 class BatchConsumer:
     """Consumes *queues* until *stop* is set, whatever happens to the broker; one batch of each a round, in that order.
 
-    So a message waits for what is before it in its own queue, and for one batch of each other. *handle* makes a batch
-    safe and returns the messages that are not: they stay unacknowledged and are handed to it again after a pause, so
-    nothing is lost while what it writes to is away, and no delivery count is spent.
+    So a message waits for what is before it in its own queue, and for one batch of each other queue. *handle* makes a
+    batch safe and returns the messages that are not: they stay unacknowledged and are handed to it again after a
+    backoff, so nothing is lost while what it writes to is away, and no delivery count is spent.
+
+    A queue is worked on for *head_start* seconds, if it holds as much, before the next one gets its batch. *between* is
+    called between two rounds and must be quick.
     """
 
-    head_start = 0.0  # seconds that each queue is worked on, if it holds as much, before the next one gets its batch
-    between: Callable[[Connection], None] | None = None  # what is done between two rounds; it is quick
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the two last are options
         self,
         connect: Callable[[], Connection],
         queues: Sequence[Queue],
         providers: Sequence[str],
         handle: Handle,
         stop: process.Stop,
+        *,
+        head_start: float = 0.0,
+        between: Callable[[Connection], None] = lambda _: None,
     ) -> None:
-        self._connect, self._providers = connect, providers
-        self._stop = stop
-        self._lanes = [_Lane(queue, handle) for queue in queues]
-        self._reachability = BrokerAvailability()
+        self._connect, self._providers, self._stop = connect, providers, stop
+        self._head_start, self._between = head_start, between
+        self._batches = [_QueueBatch(queue, handle) for queue in queues]
+        self._availability = BrokerAvailability()
         self._is_ready = False
 
     def run(self) -> None:
-        """Consume until stopped. A broker that is away is said once, and waited for."""
-        pause = _Pause()
+        """Consume until stopped. A broker that is away is logged once, and waited for."""
+        backoff = _Backoff()
         while not self._stop.is_set():
             try:
                 with self._connect() as connection:
-                    self._consume(connection, pause)
+                    self._consume(connection, backoff)
             except BROKER_ERRORS as error:
-                self._reachability.lost(error)
-                for lane in self._lanes:
-                    lane.clear()  # the broker delivers again what was not acknowledged
-                pause.begin()
-                self._stop.wait(pause.left)
+                self._availability.lost(error)
+                for batch in self._batches:
+                    batch.clear()  # the broker delivers again what was not acknowledged
+                backoff.begin()
+                self._stop.wait(backoff.left)
 
-    def _consume(self, connection: Connection, pause: _Pause) -> None:
+    def _consume(self, connection: Connection, backoff: _Backoff) -> None:
         connection.connect()
         topology.declare(connection, self._providers)
         while not self._stop.is_set():
             with contextlib.ExitStack() as consuming:
                 channel = connection.channel()
                 channel.auto_decode = False  # else py-amqp makes text of a body, by whatever coding a producer names
-                for lane in self._lanes:
-                    consuming.enter_context(lane.consumer(channel))
-                self._say_consuming()
-                pause.reset()
+                for batch in self._batches:
+                    consuming.enter_context(batch.consumer(channel))
+                self._mark_ready()
+                backoff.reset()
                 self._work(connection)
             self._finish(connection)
             channel.close()
 
+    def _mark_ready(self) -> None:
+        self._availability.found()
+        if not self._is_ready:
+            self._is_ready = True
+            process.mark_ready()
+            logger.info("consumer.ready", extra={"queues": [batch.queue.name for batch in self._batches]})
+
     def _work(self, connection: Connection) -> None:
-        """Fill and settle until stopped, or until it is so quiet that the channel may be at fault.
+        """Fill and settle until stopped, or until RECONSUME_AFTER has passed without a message.
 
-        Where a queue is deleted and at once declared again RabbitMQ moves its consumers to the new one by itself, with
-        the count of messages of the old: as many of the new are then taken for known and not delivered, and wait for
-        the end of the channel. Nobody is told, the consumer is still counted (seen with 3.10.8).
+        When a queue is deleted and declared again at once, RabbitMQ moves its consumers to the new queue by itself,
+        with the message count of the old one. So as many new messages count as delivered and are not: they wait until
+        the channel ends. No error says so, and the consumer is still counted (seen with 3.10.8).
         """
-        quiet = time.monotonic() + QUIET
-        while not self._stop.is_set() and (time.monotonic() < quiet or not topology.delays_by_topology(connection)):
+        is_rabbitmq, last_at = topology.delays_by_topology(connection), time.monotonic()
+        while not self._stop.is_set() and not (is_rabbitmq and time.monotonic() >= last_at + RECONSUME_AFTER):
             self._fill(connection)
-            if any(lane.inbox for lane in self._lanes):
-                quiet = time.monotonic() + QUIET
-            for lane in self._lanes[:-1]:
-                self._lead(lane, connection)
-            for lane in self._lanes:
-                lane.settle()
-            if self.between is not None:
-                self.between(connection)
-            self._reachability.look()
+            if any(batch.inbox for batch in self._batches):
+                last_at = time.monotonic()
+            for batch in self._batches[:-1]:
+                self._work_ahead(batch, connection)
+            for batch in self._batches:
+                batch.settle()
+            self._between(connection)
+            self._availability.look()
 
-    def _lead(self, lane: _Lane, connection: Connection) -> None:
-        """Settle what a lane holds, but for its last batch, for as long as it has a head start of those after it."""
-        until = time.monotonic() + self.head_start
-        while len(lane.inbox) > BATCH and not lane.is_pausing and time.monotonic() < until:
-            lane.settle()
+    def _work_ahead(self, batch: _QueueBatch, connection: Connection) -> None:
+        """Settle what a queue holds, but for its last batch, as long as it has a head start of those after it."""
+        until = time.monotonic() + self._head_start
+        while len(batch.inbox) > BATCH_SIZE and not batch.is_backing_off and time.monotonic() < until:
+            batch.settle()
             self._fill(connection)
 
     def _fill(self, connection: Connection) -> None:
-        """Wait for a first message or the end of a pause, then take what is there already: nobody waits for company."""
-        waiting = min(lane.patience for lane in self._lanes)
-        while self._has_room() and _drain(connection, waiting):
-            waiting = 0.0
+        """Wait for a first message or the end of a backoff, then take what is there, without waiting for more."""
+        timeout = min(batch.fill_timeout for batch in self._batches)
+        while self._has_room() and _drain(connection, timeout):
+            timeout = 0.0
         if connection.supports_heartbeats:
             connection.heartbeat_check()
 
     def _finish(self, connection: Connection) -> None:
-        """What was handed out is settled as well: given back, it would count against the delivery limit."""
-        if self._stop.is_set() or any(lane.inbox for lane in self._lanes):
-            for lane in self._lanes:
-                while lane.inbox and not lane.is_pausing and not self._stop.hurried:
-                    lane.settle()
-                lane.clear()
+        """Settle what was delivered as well: requeued, it would count against the delivery limit."""
+        if self._stop.is_set() or any(batch.inbox for batch in self._batches):
+            for batch in self._batches:
+                while batch.inbox and not batch.is_backing_off and not self._stop.hurried:
+                    batch.settle()
+                batch.clear()
             broker.let_acks_arrive(connection)
 
     def _has_room(self) -> bool:
-        return all(lane.is_pausing or lane.size < BATCH_BYTES for lane in self._lanes)
-
-    def _say_consuming(self) -> None:
-        self._reachability.found()
-        if not self._is_ready:
-            self._is_ready = True
-            process.mark_ready()
-            logger.info("consumer.ready", extra={"queues": [lane.queue.name for lane in self._lanes]})
+        return all(batch.is_backing_off or batch.size < MAX_BUFFERED_BYTES for batch in self._batches)
 
 
-class _Pause:
-    """Pauses that grow from half a second to ten."""
+class _Backoff:
+    """Pauses that double from MIN_BACKOFF to MAX_BACKOFF."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        self._seconds, self._until = 0.5, 0.0
+        self._seconds, self._until = MIN_BACKOFF, 0.0
 
     def begin(self) -> None:
         self._until = time.monotonic() + self._seconds
-        self._seconds = min(self._seconds * 2, LONGEST_PAUSE)
+        self._seconds = min(self._seconds * 2, MAX_BACKOFF)
 
     @property
     def left(self) -> float:
@@ -159,15 +161,15 @@ class _Pause:
         return max(0.0, self._until - time.monotonic())
 
 
-class _Lane:
-    """A queue, what came from it and is not settled, and the pause after a batch that could not be made safe."""
+class _QueueBatch:
+    """A queue, what came from it and is not settled, and the backoff after a batch that could not be made safe."""
 
     def __init__(self, queue: Queue, handle: Handle) -> None:
         self.queue = queue
         self.inbox: list[Message] = []
         self.size = 0  # bytes in the inbox
         self._handle = handle
-        self._pause = _Pause()
+        self._backoff = _Backoff()
 
     def consumer(self, channel: Any) -> Consumer:
         return Consumer(
@@ -180,19 +182,19 @@ class _Lane:
         )
 
     @property
-    def is_pausing(self) -> bool:
-        return self._pause.left > 0
+    def is_backing_off(self) -> bool:
+        return self._backoff.left > 0
 
     @property
-    def patience(self) -> float:
-        """Seconds this lane can wait for messages."""
-        return min(self._pause.left, IDLE) if self.inbox else IDLE
+    def fill_timeout(self) -> float:
+        """Seconds that this queue can wait for messages."""
+        return min(self._backoff.left, IDLE_TIMEOUT) if self.inbox else IDLE_TIMEOUT
 
     def settle(self) -> None:
-        """Have the next batch made safe; what is safe is acknowledged, the rest tried again after all others."""
-        if not self.inbox or self.is_pausing:
+        """Have the next batch made safe; acknowledge what is safe, and try the rest again after all others."""
+        if not self.inbox or self.is_backing_off:
             return
-        batch, self.inbox[:] = self.inbox[:BATCH], self.inbox[BATCH:]
+        batch, self.inbox[:] = self.inbox[:BATCH_SIZE], self.inbox[BATCH_SIZE:]
         unsafe = self._handle(batch)
         kept = {id(message) for message in unsafe}
         for message in batch:
@@ -201,9 +203,9 @@ class _Lane:
         self.inbox += unsafe
         self.size = sum(len(message.body) for message in self.inbox)
         if unsafe:
-            self._pause.begin()
+            self._backoff.begin()
         else:
-            self._pause.reset()
+            self._backoff.reset()
 
     def clear(self) -> None:
         self.inbox.clear()
@@ -215,7 +217,7 @@ class _Lane:
 
 
 def _drain(connection: Connection, seconds: float) -> bool:
-    """Take in what arrives within *seconds*; whether anything did."""
+    """Receive what arrives within *seconds*; whether anything did."""
     try:
         connection.drain_events(timeout=seconds)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""What nobody proved: it comes to the desk as long as there is room for it, and else waits in a queue of its own.
+"""Dead letters that nobody proved: they come to the desk while there is room, and else wait in a queue of their own.
 
 Nothing is dropped: a source that somebody forgot to list is honest, too. But whoever may publish can send as much as
 they like, and the ledger's disk holds what is proved as well. So the queue is not consumed, but asked.
@@ -25,48 +25,48 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE: Final = 50  # letters in one transaction
-TURN: Final = 0.25  # seconds: what is proved waits no longer for what is not
-EMPTY: Final = 0.5  # seconds until an empty queue is asked again
-FULL: Final = 5.0  # seconds until it is looked again whether there is room
+BATCH_SIZE: Final = 50  # letters in one transaction
+TAKE_TIMEOUT: Final = 0.25  # seconds: proved messages wait no longer for unproved ones
+EMPTY_INTERVAL: Final = 0.5  # seconds until an empty queue is asked again
+FULL_INTERVAL: Final = 5.0  # seconds until it is checked again whether there is room
 MEGABYTE: Final = 1_000_000
 
 
-class Waiting:
-    """Takes what waits as long as there is room for it; *handle* makes letters safe, and returns those that are not."""
+class UnprovedQueue:
+    """Takes letters as long as there is room for them; *handle* makes them safe, and returns those that are not."""
 
     def __init__(self, ledger: Ledger, handle: Handle, storage: StorageSettings) -> None:
         self._ledger, self._handle = ledger, handle
-        self._letters, self._size = storage.unproved_letters, storage.unproved_megabytes * MEGABYTE
+        self._max_letters, self._max_size = storage.unproved_letters, storage.unproved_megabytes * MEGABYTE
         self._connection: Connection | None = None
         self._channel: Any = None  # of its own: kombu ships no types
-        self._at = 0.0
+        self._take_at = 0.0
         self._is_full = self._is_forbidden = False
 
     def take(self, connection: Connection) -> None:
         """Take for a moment what there is room for. Raises LedgerUnavailable."""
-        if self._at > time.monotonic():
+        if self._take_at > time.monotonic():
             return
-        until, self._at = time.monotonic() + TURN, time.monotonic() + FULL
+        until, self._take_at = time.monotonic() + TAKE_TIMEOUT, time.monotonic() + FULL_INTERVAL
         try:
-            channel = self._on(connection)
-            while (pause := self._take_some(channel)) == 0.0 and time.monotonic() < until:
+            channel = self._channel_on(connection)
+            while (pause := self._take_batch(channel)) == 0.0 and time.monotonic() < until:
                 pass
-            self._at = time.monotonic() + pause
+            self._take_at = time.monotonic() + pause
         except AccessRefused:  # an upgrade without the new permission: it ends this channel, and nothing else
             self._connection = None
-            self._say_forbidden()
+            self._log_forbidden()
 
-    def _on(self, connection: Connection) -> Any:
+    def _channel_on(self, connection: Connection) -> Any:
         if connection is not self._connection:
             self._connection, self._channel = connection, connection.channel()
             self._channel.auto_decode = False  # else py-amqp makes text of a body, by whatever coding is named
         return self._channel
 
-    def _take_some(self, channel: Any) -> float:
+    def _take_batch(self, channel: Any) -> float:
         """Seconds until the next look; 0: there may be more."""
         room = self._room()
-        self._say(channel, is_full=not room)
+        self._log_change(channel, is_full=not room)
         taken = _fetched(channel, room)
         unsafe = {id(message) for message in (self._handle(taken) if taken else ())}
         for message in taken:
@@ -75,16 +75,16 @@ class Waiting:
             else:
                 message.ack()
         if unsafe or not room:
-            return FULL
-        return EMPTY if len(taken) < room else 0.0
+            return FULL_INTERVAL
+        return EMPTY_INTERVAL if len(taken) < room else 0.0
 
     def _room(self) -> int:
         """Letters that may be taken now."""
         there = unproved(self._ledger.database)
-        return min(AT_ONCE, max(0, self._letters - there.letters)) if there.size < self._size else 0
+        return min(BATCH_SIZE, max(0, self._max_letters - there.letters)) if there.size < self._max_size else 0
 
-    def _say(self, channel: Any, *, is_full: bool) -> None:
-        """Say once that something waits for room, and once that there is some again."""
+    def _log_change(self, channel: Any, *, is_full: bool) -> None:
+        """Log once that letters wait for room, and once that there is room again."""
         if is_full == self._is_full:
             return
         waiting = topology.UNPROVED_QUEUE(channel).queue_declare(passive=True).message_count
@@ -94,7 +94,7 @@ class Waiting:
         elif not is_full:
             logger.warning("desk.has_room_again", extra={"waiting": waiting})
 
-    def _say_forbidden(self) -> None:
+    def _log_forbidden(self) -> None:
         if not self._is_forbidden:
             self._is_forbidden = True
             logger.error("desk.unproved_forbidden", extra={"queue": topology.UNPROVED_QUEUE.name})

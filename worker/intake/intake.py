@@ -64,9 +64,8 @@ def run(settings: Settings, stop: Stop) -> None:
         deduplicator = Deduplicator(thread, settings.max_ages(), settings.longest_outage())
         controls = Controls(ProvenanceMac.of(settings), Authorizer.of(settings), deduplicator, gate)
         intake = Intake(catalogue, publisher, controls)
-        consumer = BatchConsumer(connect, topology.INTAKES, list(settings.providers), intake.handle, stop)
-        consumer.head_start = HEAD_START
-        consumer.run()
+        providers, head_start = list(settings.providers), HEAD_START
+        BatchConsumer(connect, topology.INTAKES, providers, intake.handle, stop, head_start=head_start).run()
 
 
 class Intake:
