@@ -32,8 +32,7 @@ from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
 from worker.operations.replay import Pace, Replayer, ReplayResult
-from worker.operations.replay_rules import plan_replay
-from worker.operations.vouching import only_vouched
+from worker.operations.replay_rules import only_vouched, plan_replay
 from worker.recorder import Recorder
 from worker.settings.sources import SourceSettings
 

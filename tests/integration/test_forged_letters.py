@@ -16,8 +16,7 @@ from worker.broker.publisher import Message
 from worker.database.tables import bodies, dead_letters
 from worker.intake.authorization import Authorizer
 from worker.ledger import DeadLetterRow, DeadLetterState
-from worker.operations.replay_rules import Refusal, ReplayPlan, plan_replay
-from worker.operations.vouching import only_vouched
+from worker.operations.replay_rules import Refusal, ReplayPlan, only_vouched, plan_replay
 from worker.settings.sources import SourceSettings
 
 pytest_plugins = ["desk_fixtures"]

@@ -12,8 +12,7 @@ from worker.ledger import DeadLetterFilter, DeadLetterRow
 from worker.ledger.paging import in_pages
 from worker.operations.replay import Pace, Replayer
 from worker.operations.replay_plan import PAGE, Pages, PlanFigures, figures
-from worker.operations.replay_rules import ReplayPlan, plan_replay
-from worker.operations.vouching import only_vouched
+from worker.operations.replay_rules import ReplayPlan, only_vouched, plan_replay
 
 NOW = datetime.now(UTC)
 

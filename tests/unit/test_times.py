@@ -177,7 +177,7 @@ def test_no_time_of_an_event_and_no_limit_stops_who_judges_its_age(
     told = {"kind": "event", "reason": "x", "event_type": "t", "occurred_at": happened, "state": DeadLetterState.DEAD}
     nothing = dict.fromkeys(each.name for each in fields(DeadLetterRow))
     row = DeadLetterRow(**{**nothing, **told, "document": letter.model_dump_json()})  # type: ignore[arg-type]
-    assert len(plan_replay([row], _Nobody(), now, {"t": limit}).counts) <= 1
+    assert len(plan_replay([row], _Nobody(), now, {"t": limit}).ready) <= 1
     dedup = Deduplicator(cast("Any", None), {"session.ended": limit}, limit)
     dedup._came("session.ended", happened)
     event = ended()

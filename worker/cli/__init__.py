@@ -23,6 +23,6 @@ main = Program(
         "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export, retire, restore"),
         "config": ("worker.cli.config:config", "The settings in force"),
         "topology": ("worker.cli.admin:topology", "The broker's exchanges and queues"),
-        "ledger": ("worker.cli.admin:ledger", "The ledger's schema"),
+        "ledger": ("worker.cli.admin:ledger_schema", "The ledger's schema"),
     },
 )

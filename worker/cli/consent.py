@@ -1,18 +1,76 @@
-"""Consent: nothing is changed before somebody said so."""
+"""Consent: nothing is changed before somebody said so, and why."""
 
 from __future__ import annotations
 
 import getpass
+import re
 import socket
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 import click
 
+from tasks.outcome import Reason
 from worker.cli.exits import CommandError, Exit
+from worker.cli.output import Form, note, output_option, print_json
+from worker.cli.params import Decorator, gathered
+from worker.operations.audit import Operator
 from worker.operations.text import plain
+
+_FAMILIES: Final = {"event", *(reason.value.partition(".")[0] for reason in Reason)}
+_REASON_OF_DEATH: Final = re.compile(rf"({'|'.join(sorted(_FAMILIES))})(\.\S+)?")
 
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking; needed where there is no terminal.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, change nothing.")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change as it is asked for: why, how its result is printed, whether it is made at all, and without asking."""
+
+    reason: str
+    form: Form
+    dry_run: bool
+    yes: bool
+
+    @property
+    def operator(self) -> Operator:
+        """Who is at the keyboard, as `user@host`, and why."""
+        try:
+            user = getpass.getuser()
+        except (KeyError, OSError):  # an id without a name, as in a container
+            user = "unknown"
+        return Operator(f"{user}@{socket.gethostname()}", self.reason)
+
+    def is_agreed(self, question: str) -> bool:
+        """Whether to go on, which a dry run does not. Ends the command where the operator does not agree."""
+        if not self.dry_run:
+            require_consent(question, yes=self.yes)
+        return not self.dry_run
+
+    def show(self, name: str, document: Mapping[str, object], message: str) -> None:
+        """Tell what was done: people on stderr by *message*, programs by *document* of the JSON schema *name*."""
+        if self.form.is_json:
+            print_json(name, document)
+        note(f"{message}, audit {document['audit_id']}")
+
+
+def calls(operation: Callable[..., object]) -> Decorator:
+    """Declare that a command, which changes something, is a call of *operation*."""
+
+    def declare(command: Callable[..., None]) -> Callable[..., None]:
+        command.operation = operation  # type: ignore[attr-defined] # read by whoever walks the tree of commands
+        return command
+
+    return declare
+
+
+def changes(operation: Callable[..., object], *, reason_required: bool = True) -> Decorator:
+    """Declare that a command is a call of *operation*, and give it the options of a change as one `change`."""
+    options = (_reason_option(required=reason_required), dry_run_option, yes_option, output_option)
+    return lambda command: calls(operation)(gathered("change", Change, options)(command))
 
 
 def require_consent(question: str, *, yes: bool) -> None:
@@ -28,10 +86,15 @@ def require_consent(question: str, *, yes: bool) -> None:
         raise CommandError("nothing was changed", Exit.REFUSED)
 
 
-def operator() -> str:
-    """Who is at the keyboard, for the audit: `user@host`."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # an id without a name, as in a container
-        user = "unknown"
-    return f"{user}@{socket.gethostname()}"
+def _reason_option(*, required: bool) -> Decorator:
+    text = "Why you do it; kept in the audit."
+    return click.option("--reason", required=required, metavar="TEXT", callback=_validate_reason, help=text)
+
+
+def _validate_reason(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
+    """Return the operator's reason. Who means to filter by it, as `list --reason` does, must not change more."""
+    if value and _REASON_OF_DEATH.fullmatch(value):
+        raise click.BadParameter("this is why you do it; to filter by reason, use --died-of", ctx, param)
+    if param.required and not (value and value.strip()):
+        raise click.BadParameter("say why", ctx, param)
+    return value or ""

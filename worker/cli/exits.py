@@ -55,8 +55,9 @@ def _codes() -> Mapping[type[Exception], Exit]:
     from tasks.sealing import SealError
     from worker.broker.publisher import PublishError
     from worker.intake.signing import SigningKeyError
-    from worker.ledger import LedgerRefused, LedgerUnavailable
+    from worker.ledger import DeadLetterAmbiguous, DeadLetterNotFound, LedgerRefused, LedgerUnavailable
     from worker.operations import RefusedRequest
+    from worker.operations.genesys import CredentialRefused, NoAnswer
     from worker.settings import SettingsError
 
     return {
@@ -66,5 +67,9 @@ def _codes() -> Mapping[type[Exception], Exit]:
         SigningKeyError: Exit.FAILED,
         LedgerUnavailable: Exit.UNAVAILABLE,
         LedgerRefused: Exit.FAILED,
+        DeadLetterNotFound: Exit.FAILED,
+        DeadLetterAmbiguous: Exit.REFUSED,
         PublishError: Exit.UNAVAILABLE,
+        CredentialRefused: Exit.NOT_PERMITTED,
+        NoAnswer: Exit.FAILED,
     }

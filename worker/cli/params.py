@@ -1,8 +1,10 @@
-"""The values that options take: spans, moments, rates."""
+"""What options give a command: spans, moments, rates, and several options as one value."""
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -64,3 +66,27 @@ class Rate(click.ParamType[float]):
         if match is None or float(match[1]) == 0:
             self.fail("a rate looks like 5/s, 30/m or 100/h", param, ctx)
         return float(match[1]) / _UNITS[match[2]]
+
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+
+def with_options(command: Callable[..., None], options: Sequence[Decorator]) -> Callable[..., None]:
+    """Return *command* with *options*, which its help shows in this order."""
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def gathered(name: str, make: Callable[..., object], options: Sequence[Decorator]) -> Decorator:
+    """Give a command *options*, whose values it gets as one argument *name*: what *make* makes of them."""
+    probe = click.command()(with_options(lambda: None, options))
+    names = [str(each.name) for each in probe.params]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_one(**given: Any) -> None:  # noqa: ANN401 - whatever the options are
+            value = make(**{each: given.pop(each) for each in names})
+            command(**{name: value}, **given)
+
+        return with_options(with_one, options)
+
+    return decorate

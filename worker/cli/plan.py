@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import IO
@@ -17,11 +16,11 @@ from tasks.providers import Request
 from tasks.subject_index import masked_subject
 from worker.cli.exits import CommandError
 from worker.cli.output import Document, Form, note, output_option, print_json
-from worker.cli.reaching import opened_providers
+from worker.operations.providers import preview
 from worker.operations.text import plain, rfc3339
 from worker.settings import Settings
 
-LONGEST = 1024 * 1024  # bytes read; the intake refuses far smaller ones, and so does this
+MAX_EVENT = 1024 * 1024  # bytes read; the intake refuses far smaller ones, and so does this
 
 
 @click.command()
@@ -33,11 +32,11 @@ def plan(file: IO[bytes], form: Form) -> None:
     Ends with 1 where the intake would refuse the event.
     """
     settings = Settings.load()
-    event = parse_event(file.read(LONGEST), now=datetime.now(UTC))
+    event = parse_event(file.read(MAX_EVENT), now=datetime.now(UTC))
     if isinstance(event, InvalidEvent):
         raise CommandError(f"the intake would refuse this: {event.code.value} at {event.pointer or 'the whole event'}")
     planned = plan_revocations(event, settings.catalogue())
-    calls = asyncio.run(_calls(settings, planned))
+    calls = [_call(*each) for each in preview(settings, planned)]
     if form is Form.JSON:
         print_json("plan", _document(event, planned, calls))
     elif form is Form.JSONL:
@@ -46,11 +45,6 @@ def plan(file: IO[bytes], form: Form) -> None:
     else:
         click.echo("\n\n".join(["\n".join(_lines(call)) for call in calls] + [*_unit_lines(planned)]))
     note(f"{event.type} {event.id}: {len(planned.calls)} calls, {len(planned.refused)} refused")
-
-
-async def _calls(settings: Settings, planned: Plan) -> list[Document]:
-    async with opened_providers(settings) as providers:
-        return [_call(call, providers[call.provider].preview(call)) for call in planned.calls]
 
 
 def _call(call: ProviderCall, request: Request) -> Document:

@@ -61,9 +61,9 @@ def get(connection: Connection, prefix: str) -> DeadLetterRow:
     """The dead letter whose id starts with *prefix*. Raises DeadLetterNotFound or DeadLetterAmbiguous."""
     found = connection.execute(_rows().where(_starts(prefix)).limit(2)).mappings().all() if prefix else []
     if not found:
-        raise DeadLetterNotFound("no dead letter has an id that starts so")
+        raise DeadLetterNotFound(f"{prefix}: no dead letter has an id that starts so")
     if len(found) > 1:
-        raise DeadLetterAmbiguous("several dead letters have an id that starts so: give more of it")
+        raise DeadLetterAmbiguous(f"{prefix}: several dead letters have an id that starts so: give more of it")
     return _row(found[0])
 
 

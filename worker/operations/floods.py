@@ -1,17 +1,28 @@
-"""Floods as operators see and end them."""
+"""Floods of events as operators see, release and give up what is held back of them."""
 
 from __future__ import annotations
 
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
+from tasks.outcome import Reason
+from worker.broker.provenance import ProvenanceMac
 from worker.intake.flood import store
+from worker.intake.flood.store import HELD_BACK, FloodRow
+from worker.intake.flood.window import flood_id
+from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger
+from worker.ledger.paging import Letter, in_pages
+from worker.operations import RefusedRequest
+from worker.operations.replay import Controls, Replayed, ReplayRequest, replay
+from worker.operations.replay_plan import PAGE, PlannedReplay, figures, record_altered
+from worker.operations.replay_rules import ReplayPlan, only_vouched
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from worker.intake.flood.store import FloodRow
-    from worker.intake.flood.window import FloodKey
-    from worker.ledger import Ledger
+    from worker.operations.audit import Operator
+    from worker.operations.replay import Publisher
+    from worker.settings import Settings
 
 
 def standing(ledger: Ledger) -> list[FloodRow]:
@@ -19,6 +30,75 @@ def standing(ledger: Ledger) -> list[FloodRow]:
     return store.standing(ledger.database)
 
 
-def end(ledger: Ledger, keys: Collection[FloodKey]) -> None:
-    """Hold no more back of these sources and types; what is held stays. Raises LedgerUnavailable."""
-    store.end(ledger.database, keys)
+def id_of(flood: FloodRow) -> str:
+    """Return the id by which operators name *flood*."""
+    return flood_id((flood.source, flood.event_type))
+
+
+def chosen(ledger: Ledger, prefixes: Sequence[str]) -> list[FloodRow]:
+    """Return the floods that *prefixes* name, each by the beginning of its id. Raises RefusedRequest."""
+    floods = standing(ledger)
+    for prefix in prefixes:
+        if sum(id_of(flood).startswith(prefix) for flood in floods) != 1:
+            raise RefusedRequest(f"{prefix}: not the beginning of one flood's id")
+    return [flood for flood in floods if id_of(flood).startswith(tuple(prefixes))]
+
+
+def plan_release(
+    settings: Settings, ledger: Ledger, floods: Sequence[FloodRow], limit: int | None = None
+) -> PlannedReplay:
+    """Return what is held back of *floods* as a replay, in the order it came. With a *limit* the floods stay open."""
+    letters = ProvenanceMac.of(settings).letters
+
+    def pages() -> Iterator[ReplayPlan]:
+        held = islice(_held(floods, ledger.dead_letters), limit)
+        while rows := tuple(islice(held, PAGE)):
+            yield only_vouched(ReplayPlan(rows, ()), letters)
+
+    ends = () if limit else _keys(floods)
+    return PlannedReplay(figures(pages()), pages, _scope(floods), "guard.release", ends=ends)
+
+
+def release(
+    settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: Controls
+) -> Replayed:
+    """Have what is held back take effect. The flood ends before the replay begins: what comes meanwhile may pass.
+
+    Raises LedgerUnavailable.
+    """
+    if request.planned.ends:
+        store.end(ledger.database, request.planned.ends)
+    record_altered(ledger, request.planned, request.operator)
+    return replay(settings, ledger, publisher, request, controls)
+
+
+def held(ledger: Ledger, floods: Sequence[FloodRow]) -> list[str]:
+    """Return the ids of what is held back of *floods*."""
+    return [head.dead_letter_id for head in _held(floods, ledger.dead_letter_heads)]
+
+
+def discard(ledger: Ledger, floods: Sequence[FloodRow], ids: Sequence[str], operator: Operator) -> AuditEntry:
+    """End *floods* and give *ids*, which they hold back, up for good; a tombstone of each stays."""
+    store.end(ledger.database, _keys(floods))
+    audit = operator.entry("guard.discard", _scope(floods))
+    return ledger.discard(ids, audit=audit, also=[DeadLetterState.WITHHELD])
+
+
+def _held(floods: Sequence[FloodRow], look: Callable[[DeadLetterFilter], list[Letter]]) -> Iterator[Letter]:
+    """What is held back of *floods*, in the order it came, page by page."""
+    waiting = (chain.from_iterable(in_pages(look, _filter(*key), PAGE)) for key in _keys(floods))
+    return heapq.merge(*waiting, key=lambda row: (row.at, row.dead_letter_id))
+
+
+def _filter(source: str, event_type: str) -> DeadLetterFilter:
+    return DeadLetterFilter(
+        source=source, event_type=event_type, reason=Reason.GUARD_FLOOD, states=HELD_BACK, newest_first=False
+    )
+
+
+def _keys(floods: Sequence[FloodRow]) -> tuple[tuple[str, str], ...]:
+    return tuple((flood.source, flood.event_type) for flood in floods)
+
+
+def _scope(floods: Sequence[FloodRow]) -> str:
+    return ", ".join(f"{source or '(all sources)'} {event_type}" for source, event_type in _keys(floods))

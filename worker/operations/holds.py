@@ -1,28 +1,67 @@
-"""Holds as operators see and set them."""
+"""Holds as operators see, place and release them."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from worker.calls.holds import store
+from worker.calls.holds.hold import Hold, Opener, Scope
+from worker.operations.text import short_duration
 
 if TYPE_CHECKING:
-    from worker.calls.holds.hold import Hold
+    from collections.abc import Collection
+
     from worker.ledger import AuditEntry, Ledger
+    from worker.operations.audit import Operator
 
 
-def in_force(ledger: Ledger) -> list[Hold]:
-    """Return the holds that stand and are not over. Raises LedgerUnavailable."""
+def in_force(ledger: Ledger, providers: Collection[str] | None = None) -> list[Hold]:
+    """Return the holds of *providers*, or all, that stand and are not over. Raises LedgerUnavailable."""
     now = datetime.now(UTC)
-    return [each for each in store.standing(ledger.database) if each.is_probed or each.until > now]
+    stand = [each for each in store.standing(ledger.database) if each.is_probed or each.until > now]
+    return [each for each in stand if providers is None or each.provider in providers]
 
 
-def place(ledger: Ledger, hold: Hold, audit: AuditEntry) -> Hold:
-    """Have an operator's *hold* stand in place of the one before, and write *audit*; return it as it stands."""
-    return store.place(ledger.database, hold, audit)
+def planned(provider: str, scope: Scope, span: timedelta, operator: Operator, owner: str | None = None) -> Hold:
+    """Return a hold of *provider* from now on, for *span*; *owner*, or else *operator*, is whom to ask about it."""
+    now = datetime.now(UTC)
+    return Hold(provider, scope, Opener.OPERATOR, owner or operator.name, operator.reason, now, now + span)
 
 
-def release(ledger: Ledger, provider: str, audit: AuditEntry) -> list[Hold]:
-    """End what holds *provider*, a breaker's hold by a probe, and write *audit*; return what stood."""
-    return store.release(ledger.database, provider, audit)
+def place(ledger: Ledger, hold: Hold, operator: Operator) -> tuple[AuditEntry, Hold]:
+    """Have *hold* stand in place of the one before; return it as it stands. Raises LedgerUnavailable."""
+    scope = f"{hold.provider} {hold.scope} until {hold.until:%Y-%m-%dT%H:%MZ}"
+    audit = operator.entry("provider.hold", scope, 1)
+    return audit, store.place(ledger.database, hold, audit)
+
+
+def release(ledger: Ledger, provider: str, operator: Operator) -> tuple[AuditEntry, list[Hold]]:
+    """End what holds *provider*, a breaker's hold by a probe; return what stood. Raises LedgerUnavailable."""
+    audit = operator.entry("provider.release", provider)
+    return audit, store.release(ledger.database, provider, audit)
+
+
+def scope_in_words(scope: Scope) -> str:
+    """Which calls wait."""
+    return "all calls" if scope is Scope.ALL else "calls with our own credential"
+
+
+def opened_by(hold: Hold) -> str:
+    """Who holds: a person, or which part of the worker."""
+    return hold.owner if hold.opened_by is Opener.OPERATOR else hold.opened_by.value
+
+
+def until(hold: Hold) -> str:
+    """How it ends, and how soon."""
+    left = hold.until - datetime.now(UTC)
+    if hold.is_probed:
+        return f"probe in {short_duration(left)}" if left > timedelta() else "probe now"
+    return f"ends in {short_duration(left)}"
+
+
+def in_words(hold: Hold) -> str:
+    """One line about *hold*."""
+    whose = f" of {hold.source}" if hold.source else ""
+    what = f"{scope_in_words(hold.scope)}{whose}"
+    return f"{hold.provider} is held by {opened_by(hold)}: {what}, {hold.reason}, {until(hold)}"

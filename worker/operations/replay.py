@@ -8,15 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tasks.call import Lane
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Message, PublishError
 from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
+from worker.operations.replay_rules import doubt_about
 from worker.operations.replay_watch import Desk, Watch
 from worker.operations.republishing import replay_message
-from worker.operations.vouching import doubt_about
+
+if TYPE_CHECKING:
+    from worker.ledger import Ledger
+    from worker.operations.audit import Operator
+    from worker.operations.replay_plan import PlannedReplay
+    from worker.settings import Settings
 
 # Opened by force only, and by `revoker flood release`.
 CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED, DeadLetterState.WITHHELD})
@@ -77,6 +83,44 @@ class ReplayResult:
         return self.replayed - self.settled - self.died
 
 
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """A replay as an operator asks for it."""
+
+    planned: PlannedReplay
+    pace: Pace
+    operator: Operator
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """How whoever asked for a replay follows it, and ends it after the step it is in: as of Replayer."""
+
+    progress: Callable[[int], object] = lambda _: None
+    is_stopping: Callable[[], bool] = lambda: False
+    sleep: Callable[[float], object] = time.sleep
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """A replay that is over, and under which id the audit has it."""
+
+    audit_id: str
+    result: ReplayResult
+
+
+def replay(
+    settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: Controls
+) -> Replayed:
+    """Give what was planned another try. Raises LedgerUnavailable."""
+    planned, mac = request.planned, ProvenanceMac.of(settings)
+    audit = request.operator.entry(planned.action, planned.scope)
+    follow = (controls.progress, controls.is_stopping, controls.sleep)
+    replayer = Replayer(ledger, publisher, settings.budgets(), mac, *follow, claims=planned.claims)
+    result = replayer.run(planned.figures.rows(planned.pages), request.pace, audit)
+    return Replayed(audit.audit_id, result)
+
+
 @dataclass(slots=True)
 class _Count:
     taken: int = 0
@@ -96,7 +140,7 @@ class Replayer:
     publisher: Publisher
     budgets: Mapping[Lane, timedelta]
     voucher: ProvenanceMac
-    progress: Callable[[int], None] = lambda _: None
+    progress: Callable[[int], object] = lambda _: None
     is_stopping: Callable[[], bool] = lambda: False
     sleep: Callable[[float], object] = time.sleep
     claims: bool = False  # whether what nobody vouches for goes as a claim

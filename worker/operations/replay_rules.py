@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,12 @@ from tasks.events import RejectionCode
 from tasks.instants import before
 from tasks.outcome import event_reason
 from tasks.records import DeadLetter
+from worker.broker.provenance import LetterMac
 from worker.ledger import DeadLetterRow, DeadLetterState
+from worker.operations.republishing import may_be_a_claim
 from worker.operations.superseding import Calls, superseding
+
+logger = logging.getLogger(__name__)
 
 
 class Refusal(StrEnum):
@@ -54,11 +59,6 @@ class ReplayPlan:
     refused: tuple[tuple[DeadLetterRow, Refusal], ...]
 
     @property
-    def counts(self) -> Mapping[tuple[str | None, str], int]:
-        """How many are ready, by provider and reason, most first."""
-        return dict(Counter((row.provider, row.reason) for row in self.ready).most_common())
-
-    @property
     def refusals(self) -> Mapping[str, int]:
         """How many are refused, by why, most first."""
         return {why.value: count for why, count in Counter(why for _, why in self.refused).most_common()}
@@ -82,6 +82,24 @@ def plan_replay(
     return ReplayPlan(
         tuple(row for row, why in judged if why is None), tuple((row, why) for row, why in judged if why is not None)
     )
+
+
+def only_vouched(plan: ReplayPlan, letters: LetterMac, *, claims: bool = False) -> ReplayPlan:
+    """*plan* without what nobody of ours vouches for; with *claims* those stay in it that can prove themselves."""
+    doubts = [(row, doubt_about(row, letters, claims=claims)) for row in plan.ready]
+    refused = tuple((row, doubt) for row, doubt in doubts if doubt is not None)
+    return ReplayPlan(tuple(row for row, doubt in doubts if doubt is None), (*plan.refused, *refused))
+
+
+def doubt_about(row: DeadLetterRow, letters: LetterMac, *, claims: bool = False) -> Refusal | None:
+    """Why *row* must not be replayed; no force helps."""
+    letter = row.letter
+    if letter.mac is None:
+        return None if claims and may_be_a_claim(letter) else Refusal.NOT_VOUCHED
+    if letter.dead_letter_id == row.dead_letter_id and letters.verify(letter):
+        return None
+    logger.error("dead_letter.altered", extra={"dead_letter_id": row.dead_letter_id})
+    return Refusal.ALTERED
 
 
 def _refusal(

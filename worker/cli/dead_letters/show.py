@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from datetime import UTC, datetime
-from itertools import chain
-from typing import Final
+from dataclasses import fields
 
 import click
 
 from tasks.call import Attempt
-from worker.cli.dead_letters.selection import OPEN, Selection, nothing_found, selecting, the_one
+from worker.cli.dead_letters.selection import nothing_found, selecting
 from worker.cli.exits import finish
 from worker.cli.output import Column, Document, Form, Listing, note, output_option, show_one
-from worker.ledger import DeadLetterHead, DeadLetterRow, DeadLetterState, DeadLetterSummary
-from worker.ledger.paging import in_pages
+from worker.ledger import DeadLetterHead, DeadLetterRow, DeadLetterState
+from worker.operations import dead_letters
+from worker.operations.dead_letters import OPEN, Found, Selection
 from worker.operations.opening import open_ledger
-from worker.operations.text import counted, short_duration
+from worker.operations.text import age, counted
 from worker.settings import Settings
 
 _INTERNAL = {"document", "arrived"}
-LISTED: Final = 100  # where nothing is said of a limit
 
 
 def row_document(row: DeadLetterHead) -> Document:
@@ -28,21 +25,17 @@ def row_document(row: DeadLetterHead) -> Document:
     return {each.name: getattr(row, each.name) for each in fields(row) if each.name not in _INTERNAL}
 
 
-def _ago(at: datetime) -> str:
-    return short_duration(datetime.now(UTC) - at)
-
-
-LISTING: Listing[DeadLetterHead] = Listing(
+_LISTING: Listing[DeadLetterHead] = Listing(
     "dead_letter",
     (
         Column("ID", lambda row: row.dead_letter_id[:8]),
-        Column("AGE", lambda row: _ago(row.first_at), right=True),
+        Column("AGE", lambda row: age(row.first_at), right=True),
         Column("PROVIDER", lambda row: row.provider, cut=1),
         Column("EVENT", lambda row: row.event_type),
         Column("SUBJECT", lambda row: row.subject, cut=1),
         Column("REASON", lambda row: row.reason, cut=2),
         Column("TRIES", lambda row: row.tries, right=True),
-        Column("LAST", lambda row: _ago(row.at), right=True),
+        Column("LAST", lambda row: age(row.at), right=True),
         Column("STATE", lambda row: row.state.value, wide_only=True),
         Column("CAUSE", lambda row: row.cause, wide_only=True),
         Column("KIND", lambda row: row.kind, wide_only=True),
@@ -71,24 +64,23 @@ def list_(selection: Selection, states: tuple[DeadLetterState, ...], form: Form)
     """List dead letters, the last to die first: 100 of them, or as many as --limit says."""
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        where = replace(selection.where(settings, ledger, states or OPEN), limit=selection.limit or LISTED)
-        summary = ledger.dead_letter_summary(where)
+        found = dead_letters.find(settings, ledger, selection, states or OPEN)
+        summary = found.summary
         if summary.count or form.is_json:
-            rows = chain.from_iterable(in_pages(ledger.dead_letter_heads, where))
-            LISTING.show(form, rows, matching=summary.count, oldest_at=summary.oldest_at, causes=summary.causes)
+            more = {"matching": summary.count, "oldest_at": summary.oldest_at, "causes": summary.causes}
+            _LISTING.show(form, found.heads, **more)
     if not summary.count:
-        finish(nothing_found(selection))
+        finish(nothing_found())
         return
-    note(_in_words(summary, states, where.limit))
+    note(_in_words(found, states))
 
 
-def _in_words(summary: DeadLetterSummary, states: tuple[DeadLetterState, ...], limit: int | None) -> str:
-    of = f"{counted(limit)} of " if limit is not None and limit < summary.count else ""
-    more = "; more with --limit" if of else ""
+def _in_words(found: Found, states: tuple[DeadLetterState, ...]) -> str:
+    summary, limit = found.summary, found.limit
+    of, more = (f"{counted(limit)} of ", "; more with --limit") if limit < summary.count else ("", "")
     what = ", ".join(state.value for state in states) or "dead"
-    oldest = short_duration(datetime.now(UTC) - summary.oldest_at) if summary.oldest_at else "-"
     causes = f"{summary.causes} cause{'s' * (summary.causes != 1)}"
-    return f"{of}{counted(summary.count)} {what}, oldest {oldest}, {causes}{more}"
+    return f"{of}{counted(summary.count)} {what}, oldest {age(summary.oldest_at) or '-'}, {causes}{more}"
 
 
 @click.command()
@@ -97,7 +89,7 @@ def _in_words(summary: DeadLetterSummary, states: tuple[DeadLetterState, ...], l
 def show(id_: str, form: Form) -> None:
     """Show one dead letter, found by its id or a unique beginning of it."""
     with open_ledger(Settings.load()) as ledger:
-        row = the_one(ledger, id_)
+        row = dead_letters.one(ledger, id_)
     show_one(form, "dead_letter", _whole(row, form))
 
 

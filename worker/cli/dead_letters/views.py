@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 
-from worker.cli.output import Column, Document, Listing
-from worker.operations.replay import ReplayResult
+from worker.cli.exits import Exit
+from worker.cli.output import Column, Document, Form, Listing, note, print_json
+from worker.operations.replay import INTERRUPTED, Replayed, ReplayResult
 from worker.operations.replay_plan import PlanFigures
 from worker.operations.text import counted, short_duration
 
-Group = tuple[str | None, str, int]  # provider, reason, how many
+Group = tuple[tuple[str | None, str], int]  # provider and reason, how many
 
 GROUPS: Listing[Group] = Listing(
     "dead_letter_group",
     (
-        Column("PROVIDER", lambda group: group[0], cut=1),
-        Column("REASON", lambda group: group[1], cut=2),
-        Column("COUNT", lambda group: counted(group[2]), right=True),
+        Column("PROVIDER", lambda group: group[0][0], cut=1),
+        Column("REASON", lambda group: group[0][1], cut=2),
+        Column("COUNT", lambda group: counted(group[1]), right=True),
     ),
-    lambda group: {"provider": group[0], "reason": group[1], "count": group[2]},
+    lambda group: {"provider": group[0][0], "reason": group[0][1], "count": group[1]},
 )
-
-
-def groups(counted_by: Counter[tuple[str | None, str]]) -> list[Group]:
-    """How many of each provider and reason, most first."""
-    return [(*key, count) for key, count in counted_by.most_common()]
+_RESULT: Listing[tuple[str, int]] = Listing(
+    "replay_result",
+    (Column("RESULT", lambda line: line[0]), Column("COUNT", lambda line: counted(line[1]), right=True)),
+    lambda line: {"result": line[0], "count": line[1]},
+)
 
 
 def replay_document(plan: PlanFigures, rate: float) -> Document:
     """The JSON of a replay that is planned."""
     return {
         "ready": plan.ready,
-        "groups": [GROUPS.document(group) for group in groups(plan.groups)],
-        "refused": dict(plan.refusals),
+        "groups": [GROUPS.document(group) for group in plan.groups.most_common()],
+        "refused": plan.refusals,
         "seconds": round(plan.ready / rate, 1),
     }
 
@@ -42,10 +42,26 @@ def replay_document(plan: PlanFigures, rate: float) -> Document:
 def replay_in_words(plan: PlanFigures, rate: float) -> str:
     """One line about a replay that is planned."""
     duration = short_duration(timedelta(seconds=plan.ready / rate))
-    return f"{counted(plan.ready)} to replay, about {duration} at {_per_time(rate)}{_refused(plan.refusals)}"
+    refused = ", ".join(f"{counted(count)} {why}" for why, count in plan.refusals.items())
+    more = f"; refused: {refused}" if refused else ""
+    return f"{counted(plan.ready)} to replay, about {duration} at {_per_time(rate)}{more}"
 
 
-def result_rows(plan: PlanFigures, result: ReplayResult) -> list[tuple[str, int]]:
+def show_result(form: Form, name: str, plan: PlanFigures, done: Replayed) -> Exit:
+    """Tell what a replay came to, *name* is that of its JSON schema; return its exit code."""
+    result = done.result
+    if form.is_json:
+        numbers = asdict(result) | {"pending": result.pending, "refused": plan.refusals}
+        print_json(name, {"audit_id": done.audit_id, **numbers}, indent=None)
+    else:
+        _RESULT.show(form, _lines(plan, result))
+    if result.stopped:
+        note(f"stopped: {result.stopped}")
+    note(f"audit {done.audit_id}")
+    return _exit_code(plan, result)
+
+
+def _lines(plan: PlanFigures, result: ReplayResult) -> list[tuple[str, int]]:
     """What a replay came to, line by line; lines of nothing are left out."""
     lines = {
         "replayed": result.replayed,
@@ -59,16 +75,13 @@ def result_rows(plan: PlanFigures, result: ReplayResult) -> list[tuple[str, int]
     return [(what, count) for what, count in lines.items() if count or what == "replayed"]
 
 
-RESULT: Listing[tuple[str, int]] = Listing(
-    "replay_result",
-    (Column("RESULT", lambda line: line[0]), Column("COUNT", lambda line: counted(line[1]), right=True)),
-    lambda line: {"result": line[0], "count": line[1]},
-)
-
-
-def _refused(refusals: Mapping[str, int]) -> str:
-    told = ", ".join(f"{counted(count)} {why}" for why, count in refusals.items())
-    return f"; refused: {told}" if told else ""
+def _exit_code(plan: PlanFigures, result: ReplayResult) -> Exit:
+    if result.stopped == INTERRUPTED:
+        return Exit.INTERRUPTED
+    if result.not_published and not result.replayed:
+        return Exit.UNAVAILABLE
+    incomplete = result.stopped or result.not_published or result.died or plan.refused
+    return Exit.PARTIAL if incomplete else Exit.DONE
 
 
 def _per_time(rate: float) -> str:

@@ -1,0 +1,53 @@
+"""The settings in force, as they may be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import BaseModel, SecretStr
+
+from worker.settings import Settings
+from worker.settings.origins import Origins
+from worker.settings.urls import masked_url
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting in force: its dotted name, its value as it may be shown, and where it came from."""
+
+    name: str
+    value: str
+    origin: str
+
+
+def in_force() -> list[Setting]:
+    """Return every setting by its name, secrets masked. Raises SettingsError."""
+    settings, origins = Settings.load(), Origins.now()
+    every = [Setting(".".join(path), _shown(value), origins.of(path)) for path, value in _leaves(settings, ())]
+    return sorted(every, key=lambda each: each.name)
+
+
+def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Every setting with its path: through sections and tables, down to the single values."""
+    match value:
+        case BaseModel():
+            for name in type(value).model_fields:
+                yield from _leaves(getattr(value, name), (*path, name))
+        case dict() if value:
+            for name, each in value.items():
+                yield from _leaves(each, (*path, str(name)))
+        case _:
+            yield path, value
+
+
+def _shown(value: object) -> str:
+    match value:
+        case SecretStr():
+            return masked_url(value.get_secret_value())
+        case set() | frozenset():
+            return ", ".join(sorted(map(repr, value)))
+        case None:
+            return ""
+        case _:
+            return str(value)

@@ -1,0 +1,137 @@
+"""Dead letters as operators find them, and give them up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from tasks.names import mask
+from worker.ledger import (
+    AuditEntry,
+    DeadLetterFilter,
+    DeadLetterHead,
+    DeadLetterRow,
+    DeadLetterState,
+    DeadLetterSummary,
+    Ledger,
+)
+from worker.ledger.paging import in_pages
+from worker.operations.text import rfc3339, short_duration
+
+if TYPE_CHECKING:
+    from worker.operations.audit import Operator
+    from worker.settings import Settings
+
+OPEN: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
+LISTED: Final = 100  # dead letters, where nothing is said of a limit
+
+Groups = Counter[tuple[str | None, str]]  # how many, by provider and reason
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which dead letters an operator means: all that is given must hold. Ids are unique beginnings."""
+
+    ids: tuple[str, ...] = ()
+    provider: str | None = None
+    event_type: str | None = None
+    reason: str | None = None
+    cause: str | None = None
+    subject: str | None = None  # a name in clear
+    since: datetime | None = None
+    until: datetime | None = None
+    older_than: timedelta | None = None
+    limit: int | None = None
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing narrows it down; a limit does not."""
+        return not self.ids and not self._filters()
+
+    def where(
+        self, settings: Settings, ledger: Ledger, states: tuple[DeadLetterState, ...], *, newest_first: bool = True
+    ) -> DeadLetterFilter:
+        """The ledger's form of it; the subject becomes its keyed hash, each beginning of an id the one id.
+
+        Raises DeadLetterNotFound for a beginning of no id, DeadLetterAmbiguous for that of several.
+        """
+        return DeadLetterFilter(
+            provider=self.provider,
+            event_type=self.event_type,
+            reason=self.reason,
+            cause=self.cause,
+            subject=settings.subjects().everywhere(self.subject) if self.subject else (),
+            since=self.since,
+            until=self.until,
+            older_than=self.older_than,
+            ids=tuple(ledger.dead_letter(prefix).dead_letter_id for prefix in self.ids),
+            states=states,
+            limit=self.limit,
+            newest_first=newest_first,
+        )
+
+    def in_words(self) -> str:
+        """It for the audit: the options and ids as given, the subject masked."""
+        return " ".join([*self.ids, *self._filters(), *([f"--limit {self.limit}"] if self.limit else [])]) or "--all"
+
+    def _filters(self) -> list[str]:
+        given = {
+            "provider": self.provider,
+            "event-type": self.event_type,
+            "died-of": self.reason,
+            "cause": self.cause,
+            "subject": mask(self.subject) if self.subject else None,
+            "since": rfc3339(self.since) if self.since else None,
+            "until": rfc3339(self.until) if self.until else None,
+            "older-than": short_duration(self.older_than) if self.older_than else None,
+        }
+        return [f"--{name} {value}" for name, value in given.items() if value is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a selection finds: the sum of all of it, and at most *limit* heads, read as they are needed."""
+
+    summary: DeadLetterSummary
+    heads: Iterable[DeadLetterHead]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDiscard:
+    """What a discard would give up. Nothing has happened yet."""
+
+    ids: list[str]
+    groups: Groups
+    scope: str
+
+
+def find(settings: Settings, ledger: Ledger, selection: Selection, states: tuple[DeadLetterState, ...]) -> Found:
+    """Find what is selected in one of *states*, the last to die first. Raises as `Selection.where` does."""
+    limit = selection.limit or LISTED
+    where = replace(selection.where(settings, ledger, states), limit=limit)
+    heads = chain.from_iterable(in_pages(ledger.dead_letter_heads, where))
+    return Found(ledger.dead_letter_summary(where), heads, limit)
+
+
+def one(ledger: Ledger, prefix: str) -> DeadLetterRow:
+    """Return the one whose id starts with *prefix*. Raises DeadLetterNotFound, DeadLetterAmbiguous."""
+    return ledger.dead_letter(prefix)
+
+
+def plan_discard(settings: Settings, ledger: Ledger, selection: Selection) -> PlannedDiscard:
+    """Return what of the open ones is selected. Raises as `Selection.where` does."""
+    planned = PlannedDiscard([], Counter(), selection.in_words())
+    for page in in_pages(ledger.dead_letter_heads, selection.where(settings, ledger, OPEN)):
+        planned.ids.extend(head.dead_letter_id for head in page)
+        planned.groups.update((head.provider, head.reason) for head in page)
+    return planned
+
+
+def discard(ledger: Ledger, planned: PlannedDiscard, operator: Operator) -> AuditEntry:
+    """Give up what was planned for good; a tombstone stays. Return the line of the audit, with how many."""
+    return ledger.discard(planned.ids, audit=operator.entry("dead-letter.discard", planned.scope))

@@ -1,0 +1,112 @@
+"""Genesys Cloud asked about a token, or about the idle timeout of an organization's tokens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
+from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout
+from worker.operations import RefusedRequest
+from worker.operations.providers import outcome_in_words, provider_clients
+
+if TYPE_CHECKING:
+    from worker.ledger import AuditEntry, Ledger
+    from worker.operations.audit import Operator
+    from worker.settings import Settings
+
+T = TypeVar("T")
+
+
+class NoAnswer(Exception):  # noqa: N818 - what came instead is no error of ours
+    """Genesys Cloud gave no answer; the text says what came instead."""
+
+
+class CredentialRefused(NoAnswer):
+    """It refused our own credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdleTimeoutChange:
+    """A change of the idle timeout of the organization of *instance*: as it *was*, and as it would be."""
+
+    instance: str
+    was: IdleTimeout
+    verb: str
+    enabled: bool
+    seconds: int | None
+
+    @property
+    def wanted(self) -> str:
+        """The idle timeout as it would be, in words."""
+        changed = self.was.changed(enabled=self.enabled, seconds=self.seconds)
+        return in_words(IdleTimeout.model_validate(changed))
+
+
+def instance_of(settings: Settings, name: str | None) -> str:
+    """Return the Genesys instance that is meant. Raises RefusedRequest where that is nobody, or not clear."""
+    names = sorted(each for each, its in settings.providers.items() if isinstance(its, GenesysSettings))
+    if name is None and len(names) == 1:
+        return names[0]
+    if name not in names:
+        raise RefusedRequest(f"the instance must be one of: {', '.join(names) or '(none is configured)'}")
+    return name
+
+
+def ask(settings: Settings, instance: str | None, question: Callable[[Genesys], Awaitable[T | Outcome]]) -> T:
+    """Return the answer of *instance* to *question*. Raises RefusedRequest, and NoAnswer."""
+    answer = asyncio.run(_ask(settings, instance_of(settings, instance), question))
+    match answer:
+        case CredentialFault():
+            raise CredentialRefused(outcome_in_words(answer))
+        case Settled() | Transient() | Permanent():
+            raise NoAnswer(outcome_in_words(answer))
+    return answer
+
+
+async def _ask(settings: Settings, name: str, question: Callable[[Genesys], Awaitable[T]]) -> T:
+    async with provider_clients(settings, [name]) as clients:
+        return await question(cast("Genesys", clients[name]))
+
+
+def plan_idle_timeout(
+    settings: Settings, instance: str | None, verb: str, *, enabled: bool, seconds: int | None = None
+) -> IdleTimeoutChange:
+    """Return what a change would come to. Raises as `ask` does."""
+    name = instance_of(settings, instance)
+    was = ask(settings, name, lambda provider: provider.idle_timeout())
+    return IdleTimeoutChange(name, was, verb, enabled, seconds)
+
+
+def change_idle_timeout(
+    settings: Settings, ledger: Ledger, change: IdleTimeoutChange, operator: Operator
+) -> tuple[AuditEntry, IdleTimeout]:
+    """Make *change*, between two writings of the audit. Raises LedgerUnavailable, and as `ask` does."""
+    scope = f"{change.instance} {change.seconds}" if change.seconds else change.instance
+    audit = operator.entry(f"genesys.idle-timeout.{change.verb}", scope, 1)
+    ledger.audit(audit)  # first: what cannot be accounted for is not done
+
+    def change_it(provider: Genesys) -> Awaitable[IdleTimeout | Outcome]:
+        return provider.set_idle_timeout(change.seconds, enabled=change.enabled)
+
+    try:
+        changed = ask(settings, change.instance, change_it)
+    except NoAnswer as failure:
+        ledger.audit(replace(audit, count=0, result=str(failure)))
+        raise
+    ledger.audit(replace(audit, count=0, result=f"was {in_words(change.was)}"))
+    return audit, changed
+
+
+def in_words(timeout: IdleTimeout) -> str:
+    """The idle timeout for people."""
+    time = "a time that is not told" if timeout.seconds is None else f"{timeout.seconds} s"
+    match timeout.enabled:
+        case True:
+            return f"on, after {time}"
+        case False:
+            return f"off, {time} if it were on"
+        case _:
+            return f"{time}, on or off is not told"

@@ -1,0 +1,138 @@
+"""The configured providers: what is known of them, whether calls could succeed now, and what a call would be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from tasks.outcome import Outcome, Settled
+from tasks.plan import Plan
+from tasks.providers import KINDS, Provider, ProviderSettings, Request, make_provider, open_session
+from tasks.sealing import SealError
+from worker.calls.holds.hold import Hold, Scope
+from worker.calls.rate_limits import per_minute
+from worker.operations import RefusedRequest
+
+if TYPE_CHECKING:
+    from tasks.call import ProviderCall
+    from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A provider instance, and what holds it; None: nobody knows, the ledger is away."""
+
+    name: str
+    settings: ProviderSettings
+    holds: Sequence[Hold] | None
+
+    @property
+    def state(self) -> str:
+        """Whether its calls are made."""
+        if self.holds is None:
+            return "unknown"
+        if not self.holds:
+            return "serving"
+        return "held" if any(each.scope is Scope.ALL and not each.source for each in self.holds) else "partly held"
+
+    @property
+    def host(self) -> str:
+        """Where its API is, without scheme and path."""
+        return self.settings.api.partition("://")[2].partition("/")[0]
+
+    @property
+    def per_minute(self) -> int | None:
+        """How many calls it gets in 60 s, all workers together; None: any number."""
+        return per_minute(self.settings)
+
+    @property
+    def operations(self) -> list[str]:
+        """What it can be asked to do."""
+        return [plan.operation for plan in KINDS[self.settings.kind].plans]
+
+    @property
+    def credential(self) -> str:
+        """Whether the worker's own credential is there; `not needed` where calls carry the user's token alone."""
+        secrets = [value for value in dict[str, Any](self.settings).values() if isinstance(value, SecretStr)]
+        if not secrets:
+            return "not needed"
+        return "present" if all(secret.get_secret_value() for secret in secrets) else "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether calls of a provider instance could succeed now, and what it answered."""
+
+    name: str
+    outcome: Outcome
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether they could."""
+        return isinstance(self.outcome, Settled)
+
+
+class _NoKeys:
+    """Opens nothing: operators preview and check, they revoke nothing."""
+
+    def open(self, jwe: str, audience: str) -> SecretStr:  # noqa: ARG002 - the protocol's form
+        raise SealError("no sealed credential is opened here")
+
+
+@asynccontextmanager
+async def provider_clients(settings: Settings, names: Collection[str] = ()) -> AsyncIterator[Mapping[str, Provider]]:
+    """Open the providers *names*, or all, by name, without any key to a user's token; close them at the end."""
+    async with AsyncExitStack() as stack:
+        clients = {}
+        for name in names or settings.providers:
+            session = await stack.enter_async_context(open_session(tls=settings.providers[name].tls))
+            clients[name] = make_provider(name, settings.providers[name], session, _NoKeys())
+        yield clients
+
+
+def require_known(settings: Settings, names: Collection[str]) -> None:
+    """Raise RefusedRequest where one of *names* is that of no configured provider."""
+    for name in names:
+        if name not in settings.providers:
+            raise RefusedRequest(f"no provider named {name} is configured")
+
+
+def configured(settings: Settings, holds: Sequence[Hold] | None) -> list[Configured]:
+    """Return every provider instance by name, with those of *holds* that are its own."""
+    return [
+        Configured(name, each, None if holds is None else [hold for hold in holds if hold.provider == name])
+        for name, each in sorted(settings.providers.items())
+    ]
+
+
+def check(settings: Settings, names: Collection[str] = ()) -> list[Checked]:
+    """Find out whether calls of *names*, or all, could succeed now. Revokes nothing. Raises RefusedRequest."""
+    require_known(settings, names)
+    return asyncio.run(_check(settings, names))
+
+
+async def _check(settings: Settings, names: Collection[str]) -> list[Checked]:
+    async with provider_clients(settings, names) as clients:
+        outcomes = await asyncio.gather(*(each.check() for each in clients.values()))
+    return [Checked(name, outcome) for name, outcome in zip(clients, outcomes, strict=True)]
+
+
+def preview(settings: Settings, plan: Plan) -> list[tuple[ProviderCall, Request]]:
+    """Return the calls of *plan* with their HTTP requests, secrets masked. Sends nothing."""
+    return asyncio.run(_preview(settings, plan))
+
+
+async def _preview(settings: Settings, plan: Plan) -> list[tuple[ProviderCall, Request]]:
+    async with provider_clients(settings) as clients:
+        return [(call, clients[call.provider].preview(call)) for call in plan.calls]
+
+
+def outcome_in_words(outcome: Outcome) -> str:
+    """One line about *outcome*: evidence or reason, then what the provider told."""
+    first = outcome.evidence if isinstance(outcome, Settled) else str(outcome.reason)
+    return " ".join([first, *(f"{name}={value}" for name, value in outcome.detail.items())])

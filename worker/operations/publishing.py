@@ -1,0 +1,91 @@
+"""Events of an operator: built, sealed, signed and published."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tasks.events.drafts import Seal
+from tasks.sealing import SealError, SealingKey, seal
+from worker import broker
+from worker.broker import messages
+from worker.broker.publisher import Message, PublishError
+from worker.intake import signing
+from worker.operations import RefusedRequest
+from worker.operations.sealing_keys import sealing_key
+
+if TYPE_CHECKING:
+    from tasks.events.drafts import Finished
+    from worker.broker.publisher import Publisher
+    from worker.settings import Settings
+
+Sign = Callable[[bytes], dict[str, str]]  # body → the headers that prove who says so
+BATCH_SIZE: Final = 200  # events confirmed together
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """Ids of events: those that the broker confirmed, and why it did not confirm the others."""
+
+    confirmed: list[str]
+    failures: Mapping[str, str]
+
+
+def sealer(settings: Settings, jwks: Path | None = None, kid: str | None = None) -> Seal:
+    """Return what seals tokens with the key *kid*, or the first, of *jwks*, or of our own.
+
+    It looks for the key when the first token is to be sealed, because not every event holds one, and raises
+    RefusedRequest where there is none.
+    """
+
+    @functools.cache
+    def key() -> SealingKey:
+        try:
+            return sealing_key(settings.keys_dir, jwks, kid)
+        except SealError as error:
+            raise RefusedRequest(str(error)) from None
+
+    return lambda token, provider: seal(token, provider, key())
+
+
+def signer(file: Path | None) -> Sign:
+    """Return what signs with the private key in *file*, if there is one. Raises SigningKeyError and OSError."""
+    if file is None:
+        return lambda _: {}
+    key = signing.read_signing_key(file)
+    return lambda body: {messages.SIGNATURE: signing.sign(body, key)}
+
+
+def publish(
+    settings: Settings,
+    publisher: Publisher,
+    events: Sequence[Finished],
+    sign: Sign,
+    progress: Callable[[int], object] = lambda _: None,
+) -> Published:
+    """Publish *events*, each signed and in the name of the broker's user; *progress* takes how many were just tried."""
+    user = broker.user(settings.broker_url.get_secret_value())
+    results: list[PublishError | None] = []
+    for start in range(0, len(events), BATCH_SIZE):
+        batch = events[start : start + BATCH_SIZE]
+        results += publisher.publish([_message(each, sign, user) for each in batch])
+        progress(len(batch))
+    failures = {event.event_id: str(why) for event, why in zip(events, results, strict=True) if why is not None}
+    return Published([event.event_id for event in events if event.event_id not in failures], failures)
+
+
+def _message(event: Finished, sign: Sign, user: str | None) -> Message:
+    return replace(messages.event(event.body, event.event_type, headers=sign(event.body)), user_id=user)
+
+
+def generate_signing_key(file: Path, algorithm: str, kid: str | None = None) -> dict[str, Any] | None:
+    """Make a producer's signing key in *file*. Return what goes into the `keys` of its source, None of a secret.
+
+    Raises SigningKeyError and OSError.
+    """
+    key = signing.generate_signing_key(kid or file.name.partition(".")[0], algorithm)
+    signing.save_signing_key(file, key)
+    return None if algorithm == "HS256" else {"keys": [key.as_dict(private=False)]}

@@ -1,0 +1,232 @@
+"""Sealing keys: which there are, what still needs them, and how they are made, retired, restored and destroyed.
+
+What needs a key is what the ledger knows, and for the rest a quiet period. Queued calls are in the ledger as soon as
+they are planned, each with its kid. What is not there are events on their way to it: in a producer's hands, in the
+intake's queue, or replayed and not yet planned; queues cannot be searched without disturbing them. Such an event is
+used within its budget or given up, and giving up a call names its key in the ledger. So a key that opened nothing for
+the longest budget is not needed by anything that is not on record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from joserfc.jwk import ECKey, RSAKey, import_key
+
+from tasks.sealing import SealError, SealingKey, generate_key, save_key
+from tasks.sealing.keys import SUFFIX, algorithm_of, read_keys
+from worker.ledger import Ledger
+from worker.ledger.keys import KeyNeed
+from worker.operations import RefusedRequest
+from worker.operations.text import counted, short_duration
+
+if TYPE_CHECKING:
+    from worker.ledger import AuditEntry
+    from worker.operations.audit import Operator
+    from worker.settings import Settings
+
+RETIRED: Final = "retired"  # the folder below that of the keys
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A private sealing key of ours, and since when its file is there."""
+
+    key: SealingKey
+    path: Path
+    created: datetime
+
+    @property
+    def kid(self) -> str:
+        """Its name."""
+        return str(self.key.kid)
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it lies aside, where no worker reads it."""
+        return self.path.parent.name == RETIRED
+
+    @property
+    def idle_since(self) -> datetime:
+        """Since when it may have been without use: made, or moved aside or back (then its ctime changed)."""
+        return max(self.created, datetime.fromtimestamp(self.path.stat().st_ctime, UTC))
+
+    @property
+    def algorithm(self) -> str:
+        """The JWE alg it serves for."""
+        return algorithm_of(self.key)
+
+    @property
+    def fingerprint(self) -> str:
+        """Its thumbprint (RFC 7638): the same for the public half, so producers can compare."""
+        return str(self.key.thumbprint())
+
+
+@dataclass(frozen=True, slots=True)
+class KeyState:
+    """A key and what needs it; None: nobody knows, the ledger is away."""
+
+    stored: StoredKey
+    need: KeyNeed | None
+    quiet: timedelta  # that it has to be without use
+
+    @property
+    def last_used(self) -> datetime | None:
+        """When it last opened a token, as far as it is known."""
+        return self.need.last_used if self.need else None
+
+    @property
+    def idle(self) -> timedelta:
+        """For how long it has opened nothing."""
+        return datetime.now(UTC) - max(filter(None, (self.stored.idle_since, self.last_used)))
+
+    @property
+    def needed_by(self) -> list[str]:
+        """Why it must stay, in words; empty where nothing needs it."""
+        if self.need is None:
+            return ["unknown: the ledger is away"]
+        found = {"dead letter": self.need.dead_letters, "call": self.need.calls}
+        reasons = [f"{counted(number)} {what}{'s' * (number > 1)}" for what, number in found.items() if number]
+        left = self.quiet - self.idle
+        return reasons + ([f"events, for {short_duration(left)}"] if left > timedelta() else [])
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """A change of one key that nothing forbids; *action* is what the audit calls it."""
+
+    key: StoredKey
+    action: str
+    folder: Path | None  # where its file is moved to; None: it is deleted for good
+
+
+def states_of(settings: Settings, ledger: Ledger, keys: Sequence[StoredKey]) -> list[KeyState]:
+    """Return what needs each of *keys*. Raises LedgerUnavailable."""
+    quiet = _quiet_period(settings)
+    needs = ledger.key_needs(datetime.now(UTC) - quiet)
+    return [KeyState(key, needs.get(key.kid, KeyNeed()), quiet) for key in keys]
+
+
+def unknown_states_of(settings: Settings, keys: Sequence[StoredKey]) -> list[KeyState]:
+    """Return *keys* without what needs them: the ledger is away."""
+    return [KeyState(key, None, _quiet_period(settings)) for key in keys]
+
+
+def generate(folder: Path, algorithm: str, kid: str | None = None) -> StoredKey:
+    """Make a private key in *folder*, by default named after the time. Raises SealError where one has its name."""
+    name = kid or f"revocation-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    save_key(folder, generate_key(name, algorithm))
+    return next(each for each in stored_keys(folder) if each.kid == name)
+
+
+def plan_retirement(settings: Settings, ledger: Ledger, folder: Path, kid: str, *, destroy: bool = False) -> KeyChange:
+    """Return the retirement of *kid*, or of a retired one its destruction. Raises RefusedRequest where it is needed."""
+    if destroy:
+        change = KeyChange(_require_key(kid, retired_keys(folder), "retired key"), "keys.destroy", None)
+    else:
+        change = KeyChange(_require_key(kid, stored_keys(folder), "key"), "keys.retire", folder / RETIRED)
+        if len(stored_keys(folder)) == 1:
+            raise RefusedRequest("it is the only key: make another one first (revoker keys generate)")
+    [state] = states_of(settings, ledger, [change.key])
+    if state.needed_by:
+        raise RefusedRequest(f"{kid} is still needed by: {'; '.join(state.needed_by)}. Nothing was changed")
+    return change
+
+
+def plan_restoration(folder: Path, kid: str) -> KeyChange:
+    """Return the return to service of the retired *kid*. Raises RefusedRequest where there is none."""
+    return KeyChange(_require_key(kid, retired_keys(folder), "retired key"), "keys.restore", folder)
+
+
+def change_key(ledger: Ledger, change: KeyChange, operator: Operator) -> AuditEntry:
+    """Make *change* between two writings of the audit: whatever happens to us, it is on record that it was begun.
+
+    Raises LedgerUnavailable, OSError, and SealError where a key of its name is in the way.
+    """
+    audit = operator.entry(change.action, change.key.kid)
+    ledger.audit(replace(audit, result="begun"))
+    if change.folder is None:
+        change.key.path.unlink()
+    else:
+        _move(change.key, change.folder)
+    ledger.audit(replace(audit, result="done", count=1))
+    return audit
+
+
+def _quiet_period(settings: Settings) -> timedelta:
+    """How long a key must have opened nothing: the longest budget of a call."""
+    return max(settings.budgets().values())
+
+
+def _require_key(kid: str, keys: Sequence[StoredKey], what: str) -> StoredKey:
+    for key in keys:
+        if key.kid == kid:
+            return key
+    raise RefusedRequest(f"there is no {what} {kid}")
+
+
+def stored_keys(folder: Path) -> list[StoredKey]:
+    """The keys of *folder*, newest first. Raises SealError, naming the file, for one that is no fit private key."""
+    keys = zip(read_keys(folder), sorted(folder.glob(f"*{SUFFIX}")), strict=True)
+    stored = [StoredKey(key, path, datetime.fromtimestamp(path.stat().st_mtime, UTC)) for key, path in keys]
+    return sorted(stored, key=lambda each: (each.created, each.kid), reverse=True)
+
+
+def retired_keys(folder: Path) -> list[StoredKey]:
+    """Those that were moved aside, newest first. Raises SealError as `stored_keys` does."""
+    return stored_keys(folder / RETIRED)
+
+
+def _move(key: StoredKey, folder: Path) -> None:
+    """Move the file of *key* to *folder*. Raises SealError where one of its name is there."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        (folder / key.path.name).hardlink_to(key.path)
+    except FileExistsError:
+        raise SealError(f"the key file {key.path.name} exists already in {folder}") from None
+    key.path.unlink()
+
+
+def public_jwks(keys: Sequence[StoredKey]) -> dict[str, Any]:
+    """The public halves as a JWK Set (RFC 7517 section 5): what producers seal with. Newest first: they take that."""
+    return {"keys": [each.key.as_dict(private=False) for each in keys]}
+
+
+def sealing_key(folder: Path, jwks: Path | None, kid: str | None) -> SealingKey:
+    """The key to seal with: of the key set *jwks*, else of our own in *folder*; the one named *kid*, else the first.
+
+    Raises SealError where there is none.
+    """
+    keys = _of_jwks(jwks) if jwks else [each.key for each in stored_keys(folder)]
+    for key in keys:
+        if kid in (None, key.kid):
+            return key
+    place = jwks or folder
+    raise SealError(f"{place}: no key named {kid}" if kid else f"{place}: no key; `revoker keys generate` makes one")
+
+
+def _of_jwks(path: Path) -> list[SealingKey]:
+    try:
+        keys = _imported(path.read_bytes())
+    except OSError as error:
+        raise SealError(f"{path}: {error.strerror}") from None
+    if keys is None:
+        raise SealError(f"{path}: not a JWK Set of EC and RSA keys")
+    for key in keys:
+        algorithm_of(key)
+    return keys
+
+
+def _imported(content: bytes) -> list[SealingKey] | None:
+    """The keys, None for no key set: a value and not an exception, whose traceback would hold the file's content."""
+    try:
+        keys = [import_key(each) for each in json.loads(content)["keys"]]
+    except Exception:  # noqa: BLE001 - whatever a broken file provokes in the library is one answer outside
+        return None
+    return [key for key in keys if isinstance(key, ECKey | RSAKey)] if keys else []
