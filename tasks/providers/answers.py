@@ -26,7 +26,7 @@ _CONTENT_TOO_LARGE: Final = 413
 _NOT_IMPLEMENTED: Final = 501
 
 
-class Verdict(Enum):
+class StatusMeaning(Enum):
     """What a status means for a revocation."""
 
     ACCEPTED = auto()
@@ -38,29 +38,29 @@ class Verdict(Enum):
 
 
 def status_table(
-    special: Mapping[int, Verdict] | None = None, success: Collection[int] = _SUCCESS
-) -> Mapping[int, Verdict]:
-    """Return the verdict of every status 100..599: *special* where given, else the rule all providers share.
+    special: Mapping[int, StatusMeaning] | None = None, success: Collection[int] = _SUCCESS
+) -> Mapping[int, StatusMeaning]:
+    """Return the meaning of every status 100..599: *special* where given, else the rule all providers share.
 
     Of the 2xx *success* are those that the vendor documents for the operation, the others are doubted; 408, 425, 429
     and 5xx but 501 heal by waiting; a 1xx is no answer; the rest, redirects included, is ours to mend.
     """
-    others = dict.fromkeys(set(_SUCCESS).difference(success), Verdict.DOUBTED)
+    others = dict.fromkeys(set(_SUCCESS).difference(success), StatusMeaning.DOUBTED)
     return {status: _usual(status) for status in range(100, 600)} | others | dict(special or {})
 
 
-def _usual(status: int) -> Verdict:
+def _usual(status: int) -> StatusMeaning:
     match status // 100:
         case 2:
-            return Verdict.ACCEPTED
+            return StatusMeaning.ACCEPTED
         case 5 if status != _NOT_IMPLEMENTED:
-            return Verdict.RETRY
+            return StatusMeaning.RETRY
         case 4 if status in _HEALS:
-            return Verdict.RETRY
+            return StatusMeaning.RETRY
         case 3 | 4 | 5:
-            return Verdict.DEAD
+            return StatusMeaning.DEAD
         case _:
-            return Verdict.RETRY
+            return StatusMeaning.RETRY
 
 
 _USUAL: Final = status_table()
@@ -141,23 +141,23 @@ class Answer:
     def _media_type(self) -> str:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
-    def outcome(self, verdict: Verdict, told: Mapping[str, object], evidence: str | None = None) -> Outcome:
-        """Return the outcome of *verdict*, with those of the *told* values that can be told."""
+    def outcome(self, meaning: StatusMeaning, told: Mapping[str, object], evidence: str | None = None) -> Outcome:
+        """Return the outcome of *meaning*, with those of the *told* values that can be told."""
         detail = self.detail(told)
-        match verdict:
-            case Verdict.ACCEPTED:
+        match meaning:
+            case StatusMeaning.ACCEPTED:
                 return Settled(State.ACCEPTED, evidence or str(self.status), detail)
-            case Verdict.ALREADY_REVOKED:
+            case StatusMeaning.ALREADY_REVOKED:
                 return Settled(State.ALREADY_REVOKED, evidence or str(self.status), detail)
-            case Verdict.DOUBTED:
+            case StatusMeaning.DOUBTED:
                 return self.bad_reply(told)
-            case Verdict.RETRY:
+            case StatusMeaning.RETRY:
                 return Transient(self.reason, self.retry_after, detail)
-            case Verdict.DEAD:
+            case StatusMeaning.DEAD:
                 return (
                     Transient(self.reason, self.retry_after, detail) if self._passes else Permanent(self.reason, detail)
                 )
-            case Verdict.FAULT:
+            case StatusMeaning.FAULT:
                 return CredentialFault(self.reason, detail)
 
     def bad_reply(self, told: Mapping[str, object]) -> Transient:
@@ -169,10 +169,10 @@ class Answer:
         known = {**told, "content_encoding": self.unread}
         return Transient(Reason.PROVIDER_BAD_REPLY, self.retry_after, self.detail(known))
 
-    def reachable(self) -> Outcome:
+    def reachability_outcome(self) -> Outcome:
         """Settled where somebody answered who is neither overloaded nor broken, whatever they said."""
-        if _USUAL.get(self.status, Verdict.RETRY) is Verdict.RETRY:
-            return self.outcome(Verdict.RETRY, {})
+        if _USUAL.get(self.status, StatusMeaning.RETRY) is StatusMeaning.RETRY:
+            return self.outcome(StatusMeaning.RETRY, {})
         return Settled(State.ACCEPTED, f"reachable {self.status}")
 
     def detail(self, told: Mapping[str, object]) -> Mapping[str, str]:

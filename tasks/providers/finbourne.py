@@ -10,14 +10,14 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from tasks.call import ProviderCall
 from tasks.outcome import Outcome, Transient
 from tasks.providers import challenge, contradictions
-from tasks.providers.answers import Answer, Verdict, status_table
+from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.http import Edge
 from tasks.providers.provider import MASK, BaseUrl, CommonSettings, Kind, Request, SessionPlan, endpoint, open_sealed
 from tasks.sealing import Unsealer
 
 # The vendor documents 204 and "error" (www.lusid.com/identity/swagger, InvalidateToken). A 401 is looked into first.
 _UNAUTHORIZED: Final = 401
-TOKENS: Final = status_table({_UNAUTHORIZED: Verdict.DOUBTED, 409: Verdict.RETRY}, success={204})
+TOKENS: Final = status_table({_UNAUTHORIZED: StatusMeaning.DOUBTED, 409: StatusMeaning.RETRY}, success={204})
 
 INVALIDATE_TOKEN: Final = "finbourne.invalidate_token"  # noqa: S105 - an operation's name
 _DOMAIN: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
@@ -92,7 +92,7 @@ class Finbourne:
         """Whether the provider can be reached: there is no credential of ours to be refused."""
         request = Request("HEAD", endpoint(self._settings.api), {"Accept": "application/json"})
         answer = await self._edge.send(request, self._edge.deadline())
-        return answer if isinstance(answer, Transient) else answer.reachable()
+        return answer if isinstance(answer, Transient) else answer.reachability_outcome()
 
     def _delete_tokens(self, bearer: SecretStr) -> Request:
         application = self._settings.application
@@ -110,8 +110,8 @@ def meaning(answer: Answer) -> Outcome:
     named = {name: members.get(name) for name in ("name", "code", "instance")}
     told = {**named, "challenge": (challenge.bearer_challenge(answer.headers) or {}).get("error")}
     if _knows_the_token_for_dead(answer):
-        return answer.outcome(Verdict.ALREADY_REVOKED, told, "401 invalid_token")
-    return answer.outcome(TOKENS.get(answer.status, Verdict.RETRY), told)
+        return answer.outcome(StatusMeaning.ALREADY_REVOKED, told, "401 invalid_token")
+    return answer.outcome(TOKENS.get(answer.status, StatusMeaning.RETRY), told)
 
 
 def _knows_the_token_for_dead(answer: Answer) -> bool:

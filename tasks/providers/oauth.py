@@ -1,23 +1,26 @@
-"""The worker's own credential at Genesys Cloud: logged in once, renewed early, shared by all calls."""
+"""The worker's own credential as an OAuth client (RFC 6749): logged in once, renewed early, shared by all calls."""
 
 import asyncio
+import base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from pydantic import SecretStr
+from yarl import URL
 
 from tasks.outcome import CredentialFault, Reason, Transient
-from tasks.providers.answers import Answer, Verdict, status_table
+from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.http import Edge
 from tasks.providers.provider import Request, is_sendable
 
 # RFC 6749 section 5.2: invalid_client and its siblings come as 400 or 401. Whatever else refuses a login for good is
 # ours to mend too, and no call's fault: all calls are kept until it is.
 LOGIN: Final = status_table(
-    {status: Verdict.FAULT for status, verdict in status_table().items() if verdict is Verdict.DEAD}
+    {status: StatusMeaning.FAULT for status, meaning in status_table().items() if meaning is StatusMeaning.DEAD}
 )
-_SHORTEST_LIFE: Final = 300.0  # seconds; the vendor's lower bound, assumed where the answer names no life
-_LONGEST_LIFE: Final = 366 * 86_400.0  # seconds; far above the vendor's 48 hours, what claims more cannot be read
+_SHORTEST_LIFE: Final = 300.0  # seconds; Genesys Cloud's lower bound, assumed where the answer names no life
+_LONGEST_LIFE: Final = 366 * 86_400.0  # seconds; far above any vendor's: what claims more cannot be read
 _EARLIEST: Final = 300.0  # seconds before its end that a token is renewed, at most; a tenth of a shorter life
 _FORBIDDEN: Final = 403
 
@@ -28,8 +31,19 @@ class _Grant:
     renew_at: float  # on the event loop's clock
 
 
+def client_credentials(url: URL, client_id: str, secret: SecretStr) -> Request:
+    """Return the login of grant type client credentials (RFC 6749 section 4.4); the pair goes un-url-encoded."""
+    pair = base64.b64encode(f"{client_id}:{secret.get_secret_value()}".encode()).decode()
+    headers = {
+        "Accept": "application/json",
+        "Authorization": f"Basic {pair}",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    return Request("POST", url, headers, b"grant_type=client_credentials", (secret, SecretStr(pair)))
+
+
 class Login:
-    """Gives out the worker's bearer token. One login at a time, and those who waited for it share what it came to."""
+    """Gives out the worker's bearer token. One login at a time; calls that waited for it share its result."""
 
     def __init__(self, edge: Edge, request: Request) -> None:
         self._edge = edge
@@ -37,6 +51,19 @@ class Login:
         self._lock = asyncio.Lock()
         self._logins = 0
         self._last: _Grant | Transient | CredentialFault | None = None
+
+    async def send(
+        self, build: Callable[[SecretStr], Request], deadline: float, refuses_bearer: Callable[[Answer], bool]
+    ) -> Answer | Transient | CredentialFault:
+        """Return the answer to a request with the bearer token; a refused token gets one renewal and one repetition."""
+        bearer = await self.bearer(deadline)
+        if not isinstance(bearer, SecretStr):
+            return bearer
+        answer = await self._edge.send(build(bearer), deadline)
+        if isinstance(answer, Transient) or not refuses_bearer(answer):
+            return answer
+        renewed = await self.bearer(deadline, refused=bearer)
+        return await self._edge.send(build(renewed), deadline) if isinstance(renewed, SecretStr) else renewed
 
     async def bearer(
         self, deadline: float, refused: SecretStr | None = None
@@ -86,7 +113,7 @@ def _life(expires_in: object) -> float:
 
 def _refused(answer: Answer) -> Transient | CredentialFault:
     detail = answer.detail({"during": "login", "error": answer.members().get("error")})
-    if LOGIN.get(answer.status, Verdict.RETRY) is Verdict.RETRY:
+    if LOGIN.get(answer.status, StatusMeaning.RETRY) is StatusMeaning.RETRY:
         return Transient(answer.reason, answer.retry_after, detail)
     # Whatever the status, it is our login that is refused: a 404 here is no user whom nobody knows, a 3xx no outage.
     return CredentialFault(Reason.AUTH_FORBIDDEN if answer.status == _FORBIDDEN else Reason.AUTH_UNAUTHORIZED, detail)

@@ -78,7 +78,7 @@ async def _meanings(answer: Answer) -> list[object]:
     revoking = (meanings.of_own_token, meanings.of_worker_token, finbourne.meaning, _WIBMO._meaning, oauth._refused)
     outcomes: list[object] = [meaning(answer) for meaning in revoking]
     documents = [meanings.document(answer, TokenInfo), meanings.document(answer, IdleTimeout), oauth._granted(answer)]
-    return [*outcomes, *(type(document) for document in documents), answer, answer.reachable()]
+    return [*outcomes, *(type(document) for document in documents), answer, answer.reachability_outcome()]
 
 
 def _tell_wait(asked: tuple[str, str, str]) -> object:

@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from pydantic import SecretStr
 
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, Transient
-from tasks.providers.answers import Answer, Verdict, status_table
+from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.finbourne import TOKENS
 from tasks.providers.genesys.outcomes import OWN_TOKEN, WORKER_TOKEN
 from tasks.providers.http import failure_reason
@@ -34,7 +34,9 @@ def test_every_status_has_an_outcome(table: str) -> None:
     """No answer of a provider is left without a meaning, and success is what the vendor documents."""
     verdicts = TABLES[table]
     assert set(verdicts) == set(range(100, 600))
-    assert {status for status, verdict in verdicts.items() if verdict is Verdict.ACCEPTED} == set(SUCCESSES[table])
+    assert {status for status, verdict in verdicts.items() if verdict is StatusMeaning.ACCEPTED} == set(
+        SUCCESSES[table]
+    )
     outcomes = [Answer(status, {}, b"").outcome(verdict, {}) for status, verdict in verdicts.items()]
     kinds = (Settled, Transient, Permanent, CredentialFault)
     assert [outcome for outcome in outcomes if not isinstance(outcome, kinds)] == []

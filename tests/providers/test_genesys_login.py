@@ -14,10 +14,11 @@ from pydantic import SecretStr
 from trial import TIMEOUT
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
-from tasks.providers.answers import Answer, Verdict
-from tasks.providers.genesys import Genesys, GenesysSettings, requests
+from tasks.providers.answers import Answer, StatusMeaning
+from tasks.providers.genesys import Genesys, GenesysSettings
 from tasks.providers.http import Edge
-from tasks.providers.oauth import LOGIN, Login, _refused
+from tasks.providers.oauth import LOGIN, Login, _refused, client_credentials
+from tasks.providers.provider import endpoint
 from tasks.sealing import KeyRing
 
 DELETE_TOKEN = call("genesys.delete_token", "genesys", user_id=USER_ID)
@@ -88,7 +89,7 @@ async def test_a_request_without_a_token_is_not_refreshed(server: FakeProvider, 
 
 def test_every_status_of_a_login_is_transient_or_our_fault() -> None:
     """A login that fails dead-letters nobody's call, and a hold knows a refusal for one."""
-    failed = [status for status in range(100, 600) if LOGIN[status] is not Verdict.ACCEPTED]
+    failed = [status for status in range(100, 600) if LOGIN[status] is not StatusMeaning.ACCEPTED]
     outcomes = {status: _refused(Answer(status, {}, b'{"error":"invalid_client"}')) for status in failed}
     waits = {status for status in failed if status in {408, 425, 429} or status < 200 or status // 100 == 5} - {501}
     assert {status for status, outcome in outcomes.items() if isinstance(outcome, Transient)} == waits
@@ -147,7 +148,7 @@ async def test_waiting_for_anothers_login_ends_with_ones_own_time(
     """A call whose time is nearly up does not wait for the login of one that has just begun."""
     server.login = silent
     edge = Edge(session, 60)
-    login = Login(edge, requests.login(server.url, "c", SecretStr(CLIENT_SECRET)))
+    login = Login(edge, client_credentials(endpoint(server.url, "oauth", "token"), "c", SecretStr(CLIENT_SECRET)))
     beginner = asyncio.create_task(login.bearer(edge.deadline()))
     await asyncio.sleep(0)  # it holds the lock now
     async with asyncio.timeout(TIMEOUT):

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StrictBool, St
 
 from tasks.outcome import Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import challenge, contradictions
-from tasks.providers.answers import Answer, Verdict, status_table
+from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.provider import ProviderModel
 
 Model = TypeVar("Model", bound=ProviderModel)
@@ -23,8 +23,8 @@ _OF_CODES: Final = frozenset({"code", "errorcode"})
 # A 401 is decided by its error code first; here stands what is left of it. The vendor says "successful operation" and
 # no number: these two are what its SDKs take for a success without a document.
 _DELETED: Final = frozenset({200, 204})
-OWN_TOKEN: Final = status_table({UNAUTHORIZED: Verdict.DEAD}, _DELETED)
-WORKER_TOKEN: Final = status_table({UNAUTHORIZED: Verdict.FAULT, 403: Verdict.FAULT}, _DELETED)
+OWN_TOKEN: Final = status_table({UNAUTHORIZED: StatusMeaning.DEAD}, _DELETED)
+WORKER_TOKEN: Final = status_table({UNAUTHORIZED: StatusMeaning.FAULT, 403: StatusMeaning.FAULT}, _DELETED)
 
 
 class TokenInfo(ProviderModel):
@@ -106,15 +106,15 @@ def of_own_token(answer: Answer) -> Outcome:
     if answer.status != UNAUTHORIZED:
         return _of_status(answer, OWN_TOKEN)
     if knows_dead(answer):
-        return answer.outcome(Verdict.ALREADY_REVOKED, told(answer), f"401 {REFUSED}")
+        return answer.outcome(StatusMeaning.ALREADY_REVOKED, told(answer), f"401 {REFUSED}")
     is_named = _is_error(answer, UNAUTHORIZED) and error_code(answer) != REFUSED
-    return answer.outcome(Verdict.DEAD if is_named else Verdict.DOUBTED, told(answer))
+    return answer.outcome(StatusMeaning.DEAD if is_named else StatusMeaning.DOUBTED, told(answer))
 
 
 def of_worker_token(answer: Answer) -> Outcome:
     """Return the outcome of a call made with the worker's token, after the one renewal a 401 gets."""
     if answer.status == UNAUTHORIZED and not refuses_bearer(answer):
-        return answer.outcome(Verdict.DEAD, told(answer))
+        return answer.outcome(StatusMeaning.DEAD, told(answer))
     return _of_status(answer, WORKER_TOKEN)
 
 
@@ -123,15 +123,15 @@ def of_delete_token(answer: Answer, not_found: Literal["dead", "settled"]) -> Ou
     if answer.status != _NOT_FOUND:
         return of_worker_token(answer)
     if not_found == "settled" and _is_error(answer, _NOT_FOUND):
-        return answer.outcome(Verdict.ALREADY_REVOKED, told(answer))
+        return answer.outcome(StatusMeaning.ALREADY_REVOKED, told(answer))
     return Permanent(Reason.PROVIDER_NOT_FOUND, answer.detail(told(answer)))
 
 
-def _of_status(answer: Answer, table: Mapping[int, Verdict]) -> Outcome:
-    verdict = table.get(answer.status, Verdict.RETRY)
-    if verdict is Verdict.ACCEPTED and not _holds_no_error(answer):
+def _of_status(answer: Answer, table: Mapping[int, StatusMeaning]) -> Outcome:
+    meaning = table.get(answer.status, StatusMeaning.RETRY)
+    if meaning is StatusMeaning.ACCEPTED and not _holds_no_error(answer):
         return answer.bad_reply(told(answer))
-    return answer.outcome(verdict, told(answer))
+    return answer.outcome(meaning, told(answer))
 
 
 def _holds_no_error(answer: Answer) -> bool:

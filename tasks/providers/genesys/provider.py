@@ -7,14 +7,14 @@ import aiohttp
 from pydantic import SecretStr
 
 from tasks.call import ProviderCall
-from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.outcome import Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer
 from tasks.providers.genesys import outcomes, requests
 from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.genesys.settings import GenesysSettings
 from tasks.providers.http import Edge
-from tasks.providers.oauth import Login
-from tasks.providers.provider import MASK, Kind, Request, SessionPlan, UserPlan, open_sealed
+from tasks.providers.oauth import Login, client_credentials
+from tasks.providers.provider import MASK, Kind, Request, SessionPlan, UserPlan, endpoint, open_sealed
 from tasks.sealing import Unsealer
 
 IDLE_SECONDS: Final = range(300, 28801)
@@ -34,8 +34,8 @@ class Genesys:
         self._unsealer = unsealer
         self._edge = Edge(session, settings.timeout)
         self._requests = requests.TokenRequests(settings.api)
-        login = requests.login(settings.login, settings.client_id, settings.client_secret)
-        self._login = Login(self._edge, login)
+        token_url = endpoint(settings.login, "oauth", "token")
+        self._login = Login(self._edge, client_credentials(token_url, settings.client_id, settings.client_secret))
 
     async def execute(self, call: ProviderCall) -> Outcome:
         """Make *call* once. Raises ValueError for an operation of another kind."""
@@ -110,29 +110,16 @@ class Genesys:
         user_id = call.user_id
         if user_id is None or not requests.is_user_id(user_id):
             return Permanent(Reason.ROUTE_UNRESOLVABLE, {"invalid": "user_id"})
-        answer = await self._as_worker(
-            lambda bearer: self._requests.delete_token(user_id, bearer), self._edge.deadline()
+        answer = await self._login.send(
+            lambda bearer: self._requests.delete_token(user_id, bearer), self._edge.deadline(), outcomes.refuses_bearer
         )
         return outcomes.of_delete_token(answer, self._settings.not_found) if isinstance(answer, Answer) else answer
 
     async def _idle_timeout(self, build: Callable[[SecretStr], Request], deadline: float) -> IdleTimeout | Outcome:
-        answer = await self._as_worker(build, deadline)
+        answer = await self._login.send(build, deadline, outcomes.refuses_bearer)
         if not isinstance(answer, Answer):
             return answer
         return outcomes.document(answer, IdleTimeout) if answer.is_success else outcomes.of_worker_token(answer)
-
-    async def _as_worker(
-        self, build: Callable[[SecretStr], Request], deadline: float
-    ) -> Answer | Transient | CredentialFault:
-        """Return the answer to a request with the worker's token; a 401 gets one renewal and one repetition."""
-        bearer = await self._login.bearer(deadline)
-        if not isinstance(bearer, SecretStr):
-            return bearer
-        answer = await self._edge.send(build(bearer), deadline)
-        if isinstance(answer, Transient) or not outcomes.refuses_bearer(answer):
-            return answer
-        renewed = await self._login.bearer(deadline, refused=bearer)
-        return await self._edge.send(build(renewed), deadline) if isinstance(renewed, SecretStr) else renewed
 
 
 KIND: Final = Kind(

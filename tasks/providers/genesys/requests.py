@@ -1,6 +1,5 @@
-"""The requests of Genesys Cloud's token API (developer.genesys.cloud, Platform API, resource Tokens) and its login."""
+"""The requests of Genesys Cloud's token API (developer.genesys.cloud, Platform API, resource Tokens)."""
 
-import base64
 import json
 import re
 from collections.abc import Mapping
@@ -19,18 +18,6 @@ _KEEP_IDLE_TIMER: Final = "preserveIdleTTL=true"  # a plain GET /tokens/me would
 def is_user_id(value: str) -> bool:
     """Whether *value* may stand in `/tokens/{userId}`: a UUID, and none of the endpoint's siblings by any spelling."""
     return value not in _SIBLINGS and _UUID.fullmatch(value) is not None
-
-
-def login(base_url: str, client_id: str, secret: SecretStr) -> Request:
-    """`POST /oauth/token`, grant type client credentials (RFC 6749 section 4.4); the pair goes un-url-encoded."""
-    pair = base64.b64encode(f"{client_id}:{secret.get_secret_value()}".encode()).decode()
-    headers = {
-        "Accept": "application/json",
-        "Authorization": f"Basic {pair}",
-        "Content-Type": "application/x-www-form-urlencoded",
-    }
-    body = b"grant_type=client_credentials"
-    return Request("POST", endpoint(base_url, "oauth", "token"), headers, body, (secret, SecretStr(pair)))
 
 
 class TokenRequests:

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, StrictInt, StrictStr
 
 from tasks.call import ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Transient
-from tasks.providers.answers import Answer, Verdict, status_table
+from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.http import Edge
 from tasks.providers.provider import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, SessionPlan, endpoint
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
@@ -17,7 +17,7 @@ from tasks.providers.wibmo.result import read_result
 # A 401 ("Invalid Token Passed") by itself cannot be told from a refused API key: other calls tell which of them it is.
 # Of the 2xx the vendor publishes 200 alone.
 UNAUTHORIZED: Final = 401
-INVALIDATE: Final = status_table({UNAUTHORIZED: Verdict.FAULT, 403: Verdict.FAULT}, success={200})
+INVALIDATE: Final = status_table({UNAUTHORIZED: StatusMeaning.FAULT, 403: StatusMeaning.FAULT}, success={200})
 
 INVALIDATE_TOKEN: Final = "wibmo.invalidate_token"  # noqa: S105 - an operation's name
 
@@ -76,7 +76,7 @@ class Wibmo:
         """Whether the service can be reached. Whether it accepts our key only a revocation tells."""
         request = Request("HEAD", endpoint(self._settings.base_url, "token-service"), {"Accept": "*/*"})
         answer = await self._edge.send(request, self._edge.deadline())
-        return answer if isinstance(answer, Transient) else answer.reachable()
+        return answer if isinstance(answer, Transient) else answer.reachability_outcome()
 
     def _invalidate(self, api_key: SecretStr, body: bytes, *secrets: SecretStr) -> Request:
         url = endpoint(self._settings.base_url, "token-service", "client", "server", "invalidate", "token")
@@ -88,8 +88,8 @@ class Wibmo:
             return answer.bad_reply({})  # a gateway's: the vendor knows us by a header, and asks for no scheme
         if answer.status == UNAUTHORIZED:
             return CredentialFault(answer.reason, answer.detail({}), is_ambiguous=True)
-        verdict = INVALIDATE.get(answer.status, Verdict.RETRY)
-        return self._inside(answer) if verdict is Verdict.ACCEPTED else answer.outcome(verdict, {})
+        meaning = INVALIDATE.get(answer.status, StatusMeaning.RETRY)
+        return self._inside(answer) if meaning is StatusMeaning.ACCEPTED else answer.outcome(meaning, {})
 
     def _inside(self, answer: Answer) -> Outcome:
         """Success is inside. Whatever cannot be read, or speaks of success and of failure, is one case: a bad reply.
@@ -101,10 +101,10 @@ class Wibmo:
         except CipherError:
             return answer.bad_reply({})
         told = dict(zip(("res_code", "data_res_code"), result.codes, strict=False))
-        match result.verdict:
-            case Verdict.ACCEPTED:
-                return answer.outcome(Verdict.ACCEPTED, told, f"{answer.status} resCode")
-            case Verdict.DEAD:
+        match result.meaning:
+            case StatusMeaning.ACCEPTED:
+                return answer.outcome(StatusMeaning.ACCEPTED, told, f"{answer.status} resCode")
+            case StatusMeaning.DEAD:
                 return Permanent(Reason.PROVIDER_RESCODE, answer.detail(told))
             case _:
                 return answer.bad_reply({})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tasks.providers import contradictions
-from tasks.providers.answers import Verdict
+from tasks.providers.answers import StatusMeaning
 
 _CODE: Final = "resCode"
 _DATA: Final = "data"
@@ -18,7 +18,7 @@ _SUCCESS: Final = re.compile(r"(?<![a-z])(success(ful(ly)?)?|ok)(?![a-z])", re.I
 class Result:
     """ACCEPTED, DEAD (a readable refusal) or DOUBTED; *codes* are the outer resCode and, where there is one, data's."""
 
-    verdict: Verdict
+    meaning: StatusMeaning
     codes: tuple[object, ...] = ()
 
 
@@ -30,15 +30,15 @@ def read_result(members: Mapping[str, object], success: Collection[object]) -> R
     code that stands deeper, a `resDesc`, a member named for errors, a text that is a document itself.
     """
     if _CODE not in members:
-        return Result(Verdict.DOUBTED)
+        return Result(StatusMeaning.DOUBTED)
     data = members.get(_DATA)
     codes = (members[_CODE], *((data[_CODE],) if isinstance(data, dict) and _CODE in data else ()))
     if not all(_means_success(code, success) for code in codes):
-        return Result(Verdict.DEAD, codes)
+        return Result(StatusMeaning.DEAD, codes)
     has_known_shape = data is None or isinstance(data, dict)
     everything = contradictions.everything_in(members)
     denied = contradictions.denies_success(members) or any(_contradicts(*each, success) for each in everything)
-    return Result(Verdict.ACCEPTED if has_known_shape and not denied else Verdict.DOUBTED, codes)
+    return Result(StatusMeaning.ACCEPTED if has_known_shape and not denied else StatusMeaning.DOUBTED, codes)
 
 
 def _means_success(code: object, success: Collection[object]) -> bool:
