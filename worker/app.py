@@ -20,7 +20,7 @@ from worker.engine.task import SettledTask
 
 if TYPE_CHECKING:
     from tasks.records import DeadLetter
-    from worker.calls.holds.policy import Guard
+    from worker.calls.holds.policy import CircuitBreakers
     from worker.settings import Settings
 
 
@@ -92,7 +92,7 @@ class _RuntimeHost:
         self.runtime = WorkerRuntime(settings)
 
     @property
-    def holds(self) -> Guard:
+    def holds(self) -> CircuitBreakers:
         return self.runtime.holds
 
     async def dead_letter_message(self, letter: DeadLetter) -> None:

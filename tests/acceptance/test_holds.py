@@ -56,7 +56,7 @@ def test_a_refused_credential_is_asked_about_a_handful_of_times(system: System) 
     wait_until(lambda: held(system) == ["genesys worker auth.forbidden"], 30, "the hold")
     first = len(asked(system))
     assert first <= 6
-    wait_until(lambda: store.standing(system.ledger.database)[0].strikes > 1, 30, "a probe that failed")
+    wait_until(lambda: store.standing(system.ledger.database)[0].failed_probes > 1, 30, "a probe that failed")
     system.heal()
     system.wait_closed(ids, 60)
     assert len(asked(system)) - len(USERS) <= first + 3
@@ -94,7 +94,7 @@ def test_an_outage_holds_the_provider_alone_over_a_restart(system: System) -> No
     others = system.publish([system.ended(system.session("finbourne", token())) for _ in range(10)])
     [worker] = system.start("worker")
     system.wait_closed(others, 20)
-    wait_until(lambda: store.standing(system.ledger.database)[0].strikes >= 3, 30, "two probes that failed")
+    wait_until(lambda: store.standing(system.ledger.database)[0].failed_probes >= 3, 30, "two probes that failed")
     assert len(asked(system, "genesys.delete_tokens_me")) - seen <= 4
     assert system.queued()["revocation.calls.genesys.routine"] >= 30
     system.heal()
@@ -109,7 +109,7 @@ def test_two_workers_share_one_hold_and_one_alert(system: System) -> None:
     system.start("intake", "recorder")
     workers = system.start("worker", "worker")
     ids = disable(system, *USERS)
-    wait_until(lambda: held(system) and store.standing(system.ledger.database)[0].strikes > 1, 30, "the hold")
+    wait_until(lambda: held(system) and store.standing(system.ledger.database)[0].failed_probes > 1, 30, "the hold")
     assert len(asked(system)) <= 14
     system.heal()
     system.wait_closed(ids, 60)

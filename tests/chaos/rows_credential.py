@@ -120,7 +120,7 @@ def nobody_is_known(scene: Scene) -> None:
     _, worker, _ = scene.start(env=UNLIMITED)
     scene.publish()
     wait_until(lambda: holds(worker.output), 60, "the hold")
-    wait_until(lambda: store.standing(scene.system.ledger.database)[0].strikes > 1, 30, "a probe that failed")
+    wait_until(lambda: store.standing(scene.system.ledger.database)[0].failed_probes > 1, 30, "a probe that failed")
     scene.system.heal()
     scene.healed()
     buried = len(scene.system.ledger.dead_letters())

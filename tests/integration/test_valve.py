@@ -23,7 +23,7 @@ class Holds:
     shut = probed = False
     on_opened: Callable[[], object]
 
-    def shuts(self, _provider: str) -> bool:
+    def is_paused(self, _provider: str) -> bool:
         """Whether no call may go."""
         return self.shut
 

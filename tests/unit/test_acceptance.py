@@ -5,8 +5,8 @@ import random
 import pytest
 
 from tasks.outcome import CredentialFault, Reason, Settled, State
-from worker.calls.holds.acceptance import REFUSALS, Acceptance
-from worker.calls.holds.breaker import LATELY
+from worker.calls.holds.breaker import SUCCESS_COUNTS_FOR
+from worker.calls.holds.provider_state import REFUSALS, Acceptance
 
 REFUSED = CredentialFault(Reason.AUTH_UNAUTHORIZED, is_ambiguous=True)
 DONE = Settled(State.ACCEPTED, "200")
@@ -74,4 +74,4 @@ def test_after_a_while_refusals_count_again() -> None:
     for turn in range(60):
         verdicts.append(refused(known, "x", 2.0 + turn * 10))
         known.accepted("other", DONE, 7.0 + turn * 10)
-    assert verdicts.index(True) * 10 + 2 >= 1 + LATELY
+    assert verdicts.index(True) * 10 + 2 >= 1 + SUCCESS_COUNTS_FOR

@@ -1,12 +1,12 @@
-"""The board: which calls a hold covers, when it is over, and whom to believe."""
+"""The registry: which calls a hold covers, when it is over, and whom to believe."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from worker.calls.holds.hold import Hold, Opener, Scope
-from worker.calls.holds.registry import Board
+from worker.calls.holds.hold import Hold, OpenedBy, Scope
+from worker.calls.holds.registry import HoldRegistry
 
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 
@@ -28,17 +28,17 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The clocks of the board under test."""
+    """The clocks of the registry under test."""
     return Clock()
 
 
 @pytest.fixture
-def board(clock: Clock) -> Board:
-    """A board on which every call of wibmo is made with our own credential."""
-    return Board({"wibmo"}, 60.0, clock.monotonic, clock.now)
+def registry(clock: Clock) -> HoldRegistry:
+    """A registry on which every call of wibmo is made with our own credential."""
+    return HoldRegistry({"wibmo"}, 60.0, clock.monotonic, clock.now)
 
 
-def hold(scope: Scope, opened_by: Opener = Opener.BREAKER, provider: str = "genesys", seconds: float = 15) -> Hold:
+def hold(scope: Scope, opened_by: OpenedBy = OpenedBy.BREAKER, provider: str = "genesys", seconds: float = 15) -> Hold:
     """A hold of *seconds*."""
     return Hold(provider, scope, opened_by, "host:1", "auth.forbidden", NOW, NOW + timedelta(seconds=seconds))
 
@@ -53,70 +53,72 @@ def hold(scope: Scope, opened_by: Opener = Opener.BREAKER, provider: str = "gene
     ],
 )
 def test_a_hold_covers_its_scope_and_shuts_where_nothing_is_left(
-    board: Board,
+    registry: HoldRegistry,
     provider: str,
     scope: Scope,
     theirs_wait: bool,  # noqa: FBT001 - a case
     shut: bool,  # noqa: FBT001 - a case
 ) -> None:
     """Our own calls wait for either; other providers for none."""
-    board.put(hold(scope, provider=provider), 15)
-    assert board.blocking(provider, ours=True)
-    assert bool(board.blocking(provider, ours=False)) is theirs_wait
-    assert board.shuts(provider) is shut
-    assert not board.shuts("finbourne")
-    assert not board.blocking("finbourne", ours=True)
+    registry.put(hold(scope, provider=provider), 15)
+    assert registry.blocking(provider, own_credential=True)
+    assert bool(registry.blocking(provider, own_credential=False)) is theirs_wait
+    assert registry.is_paused(provider) is shut
+    assert not registry.is_paused("finbourne")
+    assert not registry.blocking("finbourne", own_credential=True)
 
 
-@pytest.mark.parametrize("opened_by", Opener)
-def test_a_breakers_hold_is_probed_when_the_others_are_over(board: Board, clock: Clock, opened_by: Opener) -> None:
+@pytest.mark.parametrize("opened_by", OpenedBy)
+def test_a_breakers_hold_is_probed_when_the_others_are_over(
+    registry: HoldRegistry, clock: Clock, opened_by: OpenedBy
+) -> None:
     """Only a success ends it."""
-    board.put(hold(Scope.ALL, opened_by), 15)
-    assert not board.may_probe("genesys")
+    registry.put(hold(Scope.ALL, opened_by), 15)
+    assert not registry.may_probe("genesys")
     clock.seconds += 15
-    is_breaker = opened_by is Opener.BREAKER
-    assert board.shuts("genesys") is is_breaker
-    assert board.may_probe("genesys") is is_breaker
+    is_breaker = opened_by is OpenedBy.BREAKER
+    assert registry.is_paused("genesys") is is_breaker
+    assert registry.may_probe("genesys") is is_breaker
 
 
-def test_nothing_is_probed_while_an_operator_says_no(board: Board) -> None:
+def test_nothing_is_probed_while_an_operator_says_no(registry: HoldRegistry) -> None:
     """Whatever the breaker would like to know."""
-    board.put(hold(Scope.ALL), 0)
-    board.put(hold(Scope.ALL, Opener.OPERATOR), 60)
-    assert not board.may_probe("genesys")
+    registry.put(hold(Scope.ALL), 0)
+    registry.put(hold(Scope.ALL, OpenedBy.OPERATOR), 60)
+    assert not registry.may_probe("genesys")
 
 
 @pytest.mark.parametrize("hours", [-1, 24])
-def test_a_clock_that_is_set_holds_nobody_for_longer(board: Board, clock: Clock, hours: int) -> None:
+def test_a_clock_that_is_set_holds_nobody_for_longer(registry: HoldRegistry, clock: Clock, hours: int) -> None:
     """A breaker's hold is counted from when it was first seen, and believed for a minute at most."""
-    board.merge([hold(Scope.ALL)], set())
+    registry.merge([hold(Scope.ALL)], set())
     clock.jump = hours * 3600
-    board.merge([hold(Scope.ALL)], set())
+    registry.merge([hold(Scope.ALL)], set())
     clock.seconds += 15
-    assert board.may_probe("genesys")
-    board.merge([replace(hold(Scope.WORKER), until=NOW + timedelta(days=1))], set())
+    assert registry.may_probe("genesys")
+    registry.merge([replace(hold(Scope.WORKER), until=NOW + timedelta(days=1))], set())
     clock.seconds += 60
-    assert all(board.seconds_left(each) == 0 for each in board.blocking("genesys", ours=True))
+    assert all(registry.seconds_left(each) == 0 for each in registry.blocking("genesys", own_credential=True))
 
 
-def test_the_later_version_is_true(board: Board) -> None:
+def test_the_later_version_is_true(registry: HoldRegistry) -> None:
     """What the ledger said before our own claim reached it does not undo the claim."""
     old = hold(Scope.ALL)
-    board.merge([old], set())
-    board.put(replace(old, turn=1), 30)
-    board.merge([old], set())
-    [standing] = board.blocking("genesys", ours=False)
-    assert standing.hold.turn == 1
-    board.merge([replace(old, turn=2)], set())
-    [standing] = board.blocking("genesys", ours=False)
-    assert standing.hold.turn == 2
+    registry.merge([old], set())
+    registry.put(replace(old, version=1), 30)
+    registry.merge([old], set())
+    [standing] = registry.blocking("genesys", own_credential=False)
+    assert standing.hold.version == 1
+    registry.merge([replace(old, version=2)], set())
+    [standing] = registry.blocking("genesys", own_credential=False)
+    assert standing.hold.version == 2
 
 
-def test_what_is_gone_elsewhere_is_gone_here_but_for_our_own_news(board: Board) -> None:
+def test_what_is_gone_elsewhere_is_gone_here_but_for_our_own_news(registry: HoldRegistry) -> None:
     """The ledger does not know yet of what we have just opened."""
     mine, theirs = hold(Scope.WORKER), hold(Scope.ALL, provider="finbourne")
-    board.put(mine, 15)
-    board.put(theirs, 15)
-    assert board.merge([], {mine.key}) == {"finbourne"}
-    assert board.get(mine.key)
-    assert board.merge([], set()) == {"genesys"}
+    registry.put(mine, 15)
+    registry.put(theirs, 15)
+    assert registry.merge([], {mine.key}) == {"finbourne"}
+    assert registry.get(mine.key)
+    assert registry.merge([], set()) == {"genesys"}

@@ -18,7 +18,7 @@ from tasks.subject_index import SubjectIndex
 from worker import app, broker, process
 from worker.app import _configuration, _RuntimeHost
 from worker.broker import topology
-from worker.calls.holds import making, policy
+from worker.calls.holds.hold import PROBE_MARGIN, HoldLimits
 from worker.calls.prefetch import Prefetch
 from worker.calls.rate_limits import per_minute
 from worker.intake.flood.window import Limits
@@ -107,14 +107,11 @@ def test_each_type_of_event_has_its_own_age(settings: Settings) -> None:
     assert settings.longest_outage() == timedelta(seconds=55_555)
 
 
-def test_holds_last_as_long_as_was_set(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_holds_last_as_long_as_was_set(settings: Settings) -> None:
     """First probe, cap, longest pause that a provider asks for, and how long a probe of a provider may take."""
-    made: list[policy.Terms] = []
-    monkeypatch.setattr(making, "Guard", lambda terms, _desk: made.append(terms))
-    making.make_guard(settings, None)  # type: ignore[arg-type]  # no board is read here
-    [terms] = made
-    assert (terms.first, terms.cap, terms.longest_pause) == (3.0, 33.0, 802.0)
-    assert terms.leases == {"eu": 4.5 + making.MARGIN}
+    limits = HoldLimits.of(settings)
+    assert (limits.first, limits.cap, limits.longest_pause) == (3.0, 33.0, 802.0)
+    assert limits.leases == {"eu": 4.5 + PROBE_MARGIN}
 
 
 def test_the_guard_counts_within_the_limits_that_were_set(settings: Settings) -> None:

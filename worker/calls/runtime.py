@@ -27,7 +27,8 @@ from worker.broker.retrying_publisher import RetryingPublisher
 from worker.broker.thread_publisher import ThreadPublisher
 from worker.calls.coverage import Coverage
 from worker.calls.doubt import Doubts
-from worker.calls.holds.making import make_guard
+from worker.calls.holds.hold import HoldLimits
+from worker.calls.holds.policy import CircuitBreakers
 from worker.calls.key_uses import KeyUses
 from worker.calls.prefetch import Prefetch
 from worker.calls.providers import Instances
@@ -57,7 +58,7 @@ class WorkerRuntime:
         self._settings = settings
         self._voucher = ProvenanceMac.of(settings)
         self._thread = DatabaseThread(settings.ledger_url.get_secret_value())
-        self.holds = make_guard(settings, self._thread)
+        self.holds = CircuitBreakers(HoldLimits.of(settings), self._thread)
         self._limits, self._prefetch = RateLimits(settings, self._thread), Prefetch(settings.worker, settings.providers)
         self._coverage = Coverage(time.monotonic)
         self._ring = _open_keys(settings)
@@ -118,15 +119,15 @@ class WorkerRuntime:
             return await self._in_turn(call, provider)
 
     async def _in_turn(self, call: ProviderCall, provider: Provider) -> Settled | Transient | Permanent | Held:
-        ours = KINDS[self._settings.providers[call.provider].kind].uses_own_credential(call.operation)
-        if held := self.holds.waits(call, ours=ours):
+        own_credential = KINDS[self._settings.providers[call.provider].kind].uses_own_credential(call.operation)
+        if held := self.holds.waits(call, own_credential=own_credential):
             return held
         limiter = self._limits.of(call)
         places = self._prefetch.of_queue(topology.calls_queue(call.provider, call.lane).name)
         if limiter and (wait := limiter.put_back(call.lane, call.source, places)):
             return Held(HELD_FOR_SOURCE, wait)
         permit = await limiter.permit(call.lane, call.source) if limiter else None
-        verdict = await self.holds.attempt(call, partial(self._make, provider, call), ours=ours)
+        verdict = await self.holds.attempt(call, partial(self._make, provider, call), own_credential=own_credential)
         if limiter and isinstance(verdict, Held) and not verdict.tried:
             limiter.release(permit)
         return verdict

@@ -73,7 +73,7 @@ def document(each: Hold) -> Document:
         "reason": each.reason,
         "since": each.since,
         "until": each.until,
-        "failed_probes": each.strikes,
+        "failed_probes": each.failed_probes,
     }
 
 

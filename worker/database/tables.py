@@ -160,8 +160,8 @@ holds: Final = Table(
     Column("reason", Words, nullable=False),
     Column("since", UtcTime, nullable=False),
     Column("until", UtcTime, nullable=False),  # its end; of a breaker's: its next probe
-    Column("strikes", BigInteger, nullable=False),
-    Column("turn", BigInteger, nullable=False),  # counts its changes: the later version is true
+    Column("strikes", BigInteger, nullable=False, key="failed_probes"),
+    Column("turn", BigInteger, nullable=False, key="version"),  # counts its changes: the later version is true
 )
 
 limits: Final = Table(

@@ -25,7 +25,7 @@ class Holds(Protocol):
 
     on_opened: Callable[[], object]  # is called on the event loop, whenever this process opens a hold
 
-    def shuts(self, provider: str) -> bool:
+    def is_paused(self, provider: str) -> bool:
         """Whether no call to *provider* may go."""
 
     def may_probe(self, provider: str) -> bool:
@@ -74,7 +74,7 @@ class Valve(Consumer):
 
     def _is_shut(self, queue_name: str) -> bool:
         provider = topology.provider_of(queue_name)
-        return provider is not None and self.holds().shuts(provider)
+        return provider is not None and self.holds().is_paused(provider)
 
     def _pause(self, queue_name: str) -> None:
         self._active_queue_no_ack.pop(queue_name, None)

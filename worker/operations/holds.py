@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from worker.calls.holds import store
-from worker.calls.holds.hold import Hold, Opener, Scope
+from worker.calls.holds.hold import Hold, OpenedBy, Scope
 from worker.operations.text import short_duration
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def in_force(ledger: Ledger, providers: Collection[str] | None = None) -> list[H
 def planned(provider: str, scope: Scope, span: timedelta, operator: Operator, owner: str | None = None) -> Hold:
     """Return a hold of *provider* from now on, for *span*; *owner*, or else *operator*, is whom to ask about it."""
     now = datetime.now(UTC)
-    return Hold(provider, scope, Opener.OPERATOR, owner or operator.name, operator.reason, now, now + span)
+    return Hold(provider, scope, OpenedBy.OPERATOR, owner or operator.name, operator.reason, now, now + span)
 
 
 def place(ledger: Ledger, hold: Hold, operator: Operator) -> tuple[AuditEntry, Hold]:
@@ -49,7 +49,7 @@ def scope_in_words(scope: Scope) -> str:
 
 def opened_by(hold: Hold) -> str:
     """Who holds: a person, or which part of the worker."""
-    return hold.owner if hold.opened_by is Opener.OPERATOR else hold.opened_by.value
+    return hold.owner if hold.opened_by is OpenedBy.OPERATOR else hold.opened_by.value
 
 
 def until(hold: Hold) -> str:

@@ -1,5 +1,6 @@
 """Holds: while a provider is held, its calls wait in the broker, unattempted.
 
-`hold` is the value, `symptoms` and `breaker` decide when one is opened, `board` knows which stand, `desk` keeps them
-in the ledger so that all workers share them, `guard` puts a call through all of it, `valve` stops consuming.
+`hold` is the value; `breaker` decides when one is opened; `registry` knows which stand; `store` keeps them in the
+ledger, and `sync` shares them between all workers; `provider_state` is what is learnt of a provider; `policy` puts a
+call through all of it. The engine stops consuming the queues of a held provider.
 """

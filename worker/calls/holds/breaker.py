@@ -1,4 +1,4 @@
-"""The breaker of one provider instance: how many calls in a row must fail alike before calls are held, and whose. Pure.
+"""The circuit breaker of one provider instance: what a call's outcome says of it, and how many must fail alike. Pure.
 
 What the data of one source of events can bring about holds the calls of that source alone; everybody's wait only where
 several sources meet the same. Where others are served, the failures of one source are about what it asks for.
@@ -10,39 +10,101 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from worker.calls.holds.hold import Scope
-from worker.calls.holds.symptoms import BY_DATA, OF_OUR_CREDENTIAL, Symptom
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, Transient
+from worker.calls.holds.hold import Hold, Scope
 
-HANDFUL: Final = 3  # different calls refused in a row: our credential is
-LIMITS: Final[Mapping[Symptom, int]] = {
-    Symptom.REFUSED: HANDFUL,
-    Symptom.AMBIGUOUS: 10,  # different calls: a few dead references in a row are an everyday matter
-    Symptom.OUTAGE: 5,  # different calls
-    Symptom.NOT_FOUND: 10,  # different people: who does not know anybody is not whom we mean
-    Symptom.PAUSE: 5,  # different people whose own tokens may not ask so often
-}
-LATELY: Final = 300.0  # seconds for which a success speaks for the provider and our credential there
-_REMEMBERED: Final = 1000  # sources, whose names are their own choice
 
-_OF_PEOPLE: Final = frozenset({Symptom.NOT_FOUND, Symptom.PAUSE})  # the rest counts calls
-_DISPROVES: Final[Mapping[Symptom, tuple[Symptom, ...]]] = {
-    Symptom.REFUSED: (Symptom.OUTAGE,),  # somebody is there
-    Symptom.AMBIGUOUS: (Symptom.OUTAGE,),
-    Symptom.NOT_FOUND: (Symptom.OUTAGE, Symptom.REFUSED),  # and let us ask
-    Symptom.ANSWERED: (Symptom.OUTAGE, Symptom.REFUSED),
+class CallSignal(Enum):
+    """What a call says of its provider and of our credential there, whatever becomes of the call itself."""
+
+    SUCCESS = auto()  # the provider accepted our credential and judged this very call
+    ANSWERED = auto()  # it accepted our credential, and its answer says no more
+    REFUSED = auto()  # it refuses our own credential
+    AMBIGUOUS = auto()  # it refuses our own credential or what the call names, and does not say which
+    OUTAGE = auto()  # it did not answer, or its server is broken
+    NOT_FOUND = auto()  # it does not know what the call is about, or we asked in the wrong place
+    PAUSE = auto()  # it asked everybody to wait
+    NOTHING = auto()
+
+
+_EVIDENCE_NOT_FOUND: Final = "404"  # where a 404 is configured to settle a call
+_JUDGED: Final = ("http.4xx.", "auth.", Reason.PROVIDER_RESCODE)
+
+
+def signal_of(outcome: Outcome) -> CallSignal:
+    """Return the signal of *outcome*: NOTHING for a call that was not sent, or answered by an unknown party."""
+    match outcome:
+        case CredentialFault(is_ambiguous=is_ambiguous):
+            return CallSignal.AMBIGUOUS if is_ambiguous else CallSignal.REFUSED
+        case Settled(evidence=evidence):
+            return CallSignal.ANSWERED if evidence == _EVIDENCE_NOT_FOUND else CallSignal.SUCCESS
+        case Transient(reason=Reason.HTTP_429, retry_after=float()):
+            return CallSignal.PAUSE
+        case Transient(reason=reason):
+            is_outage = reason.startswith("net.") or reason == Reason.HTTP_5XX
+            return CallSignal.OUTAGE if is_outage else CallSignal.NOTHING
+        case Permanent(reason=Reason.PROVIDER_NOT_FOUND | Reason.PROVIDER_NO_ENDPOINT):
+            return CallSignal.NOT_FOUND
+        case Permanent(reason=reason):
+            return CallSignal.SUCCESS if reason.startswith(_JUDGED) else CallSignal.NOTHING
+
+
+PERMITTED_CALLS: Final = 3  # until our credential is known to work; as many refusals prove that it does not
+TRIP_AFTER: Final[Mapping[CallSignal, int]] = {
+    CallSignal.REFUSED: PERMITTED_CALLS,
+    CallSignal.AMBIGUOUS: 10,  # different calls: a few dead references in a row are an everyday matter
+    CallSignal.OUTAGE: 5,  # different calls
+    CallSignal.NOT_FOUND: 10,  # ten different people unknown: probably the wrong host
+    CallSignal.PAUSE: 5,  # different people whose own tokens may not ask so often
 }
+SUCCESS_COUNTS_FOR: Final = 300.0  # seconds in which a success speaks for the provider and our credential there
+_MAX_SOURCES: Final = 1000  # their names are their own choice
+
+OF_OUR_CREDENTIAL: Final = frozenset({CallSignal.REFUSED, CallSignal.AMBIGUOUS})
+BY_DATA: Final = frozenset({CallSignal.NOT_FOUND, CallSignal.AMBIGUOUS, CallSignal.PAUSE})
+"""What the data of a single source of events can bring about, at a provider that is well."""
+
+_OF_PEOPLE: Final = frozenset({CallSignal.NOT_FOUND, CallSignal.PAUSE})  # the rest counts calls
+_DISPROVES: Final[Mapping[CallSignal, tuple[CallSignal, ...]]] = {
+    CallSignal.REFUSED: (CallSignal.OUTAGE,),
+    CallSignal.AMBIGUOUS: (CallSignal.OUTAGE,),
+    CallSignal.NOT_FOUND: (CallSignal.OUTAGE, CallSignal.REFUSED),
+    CallSignal.ANSWERED: (CallSignal.OUTAGE, CallSignal.REFUSED),
+}
+
+CLOSED_BY: Final[Mapping[CallSignal, frozenset[CallSignal]]] = {
+    CallSignal.REFUSED: frozenset({CallSignal.SUCCESS, CallSignal.NOT_FOUND, CallSignal.ANSWERED}),
+    CallSignal.AMBIGUOUS: frozenset({CallSignal.SUCCESS}),
+    CallSignal.OUTAGE: frozenset(CallSignal) - {CallSignal.OUTAGE, CallSignal.NOTHING},
+    CallSignal.NOT_FOUND: frozenset({CallSignal.SUCCESS}),
+}
+"""The cause of a hold → the signals of a probe that end it. The cause again is a failed probe."""
+
+
+def cause_of(hold: Hold) -> CallSignal:
+    """Return the signal for which the breaker opened *hold*."""
+    match hold.reason:
+        case Reason.AUTH_UNAUTHORIZED if hold.source:  # a refusal that is certainly our credential's holds every source
+            return CallSignal.AMBIGUOUS
+        case Reason.AUTH_UNAUTHORIZED | Reason.AUTH_FORBIDDEN:
+            return CallSignal.REFUSED
+        case Reason.PROVIDER_NOT_FOUND | Reason.PROVIDER_NO_ENDPOINT:
+            return CallSignal.NOT_FOUND
+        case _:
+            return CallSignal.OUTAGE
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """A symptom, of which call of which source, about whom; *ours*: made with the worker's own credential."""
+class Observation:
+    """A signal, of which call of which source, about whom; *own_credential*: made with the worker's own."""
 
-    symptom: Symptom
+    signal: CallSignal
     call_id: str
     subject: str
-    ours: bool
+    own_credential: bool
     source: str = ""
 
 
@@ -56,13 +118,13 @@ class Trip(NamedTuple):
 @dataclass(slots=True)
 class _Streak:
     seen: OrderedDict[str, set[str]] = field(default_factory=OrderedDict)  # source → different calls, or people
-    others_well: bool = False  # calls with the users' own tokens succeeded meanwhile
+    users_succeeded: bool = False  # calls with the users' own tokens, meanwhile
 
     def add(self, source: str, what: str, limit: int) -> None:
-        mine = self.seen.setdefault(source, set())
-        if len(mine) < limit:
-            mine.add(what)
-        if len(self.seen) > _REMEMBERED:
+        different = self.seen.setdefault(source, set())
+        if len(different) < limit:
+            different.add(what)
+        if len(self.seen) > _MAX_SOURCES:
             self.seen.popitem(last=False)
 
     def is_shared(self, each: int) -> bool:
@@ -80,15 +142,15 @@ class Breaker:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._streaks: dict[tuple[Symptom, bool], _Streak] = {}
-        self._served: OrderedDict[tuple[str, bool], float] = OrderedDict()  # source, ours → its last success
+        self._streaks: dict[tuple[CallSignal, bool], _Streak] = {}
+        self._served: OrderedDict[tuple[str, bool], float] = OrderedDict()  # source, own credential → its last success
 
-    def observe(self, seen: Sighting) -> Trip | None:
-        """Which calls to hold from now on; None: no reason to."""
-        if seen.symptom is Symptom.WELL:
-            self._well(seen)
-        for over in _DISPROVES.get(seen.symptom, ()):
-            self._streaks.pop((over, seen.ours), None)
+    def observe(self, seen: Observation) -> Trip | None:
+        """Return which calls to hold from now on; None: no reason to."""
+        if seen.signal is CallSignal.SUCCESS:
+            self._succeeded(seen)
+        for disproved in _DISPROVES.get(seen.signal, ()):
+            self._streaks.pop((disproved, seen.own_credential), None)
         return self._count(seen) if _counts(seen) else None
 
     def reset(self) -> None:
@@ -100,49 +162,50 @@ class Breaker:
         self._streaks.clear()
         self._served.clear()
 
-    def _count(self, seen: Sighting) -> Trip | None:
-        streak, limit = self._streaks.setdefault((seen.symptom, seen.ours), _Streak()), LIMITS[seen.symptom]
-        streak.add(seen.source, seen.subject if seen.symptom in _OF_PEOPLE else seen.call_id, limit)
-        only_ours = seen.symptom in OF_OUR_CREDENTIAL or (seen.ours and streak.others_well)
-        source = self._concerned(seen, streak, limit)
+    def _count(self, seen: Observation) -> Trip | None:
+        streak = self._streaks.setdefault((seen.signal, seen.own_credential), _Streak())
+        limit = TRIP_AFTER[seen.signal]
+        streak.add(seen.source, seen.subject if seen.signal in _OF_PEOPLE else seen.call_id, limit)
+        only_ours = seen.signal in OF_OUR_CREDENTIAL or (seen.own_credential and streak.users_succeeded)
+        source = self._source_to_hold(seen, streak, limit)
         return None if source is None else Trip(Scope.WORKER if only_ours else Scope.ALL, source)
 
-    def _concerned(self, seen: Sighting, streak: _Streak, limit: int) -> str | None:
+    def _source_to_hold(self, seen: Observation, streak: _Streak, limit: int) -> str | None:
         """The source whose calls are to be held; empty: everybody's; None: nobody's."""
-        is_mine = len(streak.seen[seen.source]) >= limit
-        is_everybodys = sum(map(len, streak.seen.values())) >= limit
-        if seen.symptom is Symptom.AMBIGUOUS:  # dead references are an everyday matter for every source
-            return seen.source if is_mine and not self._are_served(seen, others=False) else None
-        if is_everybodys and streak.is_shared(HANDFUL if seen.symptom in BY_DATA else 1):
+        is_of_source = len(streak.seen[seen.source]) >= limit
+        is_of_all = sum(map(len, streak.seen.values())) >= limit
+        if seen.signal is CallSignal.AMBIGUOUS:  # dead references are an everyday matter for every source
+            return seen.source if is_of_source and not self._are_served(seen, others=False) else None
+        if is_of_all and streak.is_shared(PERMITTED_CALLS if seen.signal in BY_DATA else 1):
             return ""
-        if seen.symptom in BY_DATA:
-            return seen.source if is_mine and not self._are_served(seen) else None
-        if not is_everybodys:
+        if seen.signal in BY_DATA:
+            return seen.source if is_of_source and not self._are_served(seen) else None
+        if not is_of_all:
             return None
-        return seen.source if seen.symptom is Symptom.OUTAGE and self._are_served(seen) else ""
+        return seen.source if seen.signal is CallSignal.OUTAGE and self._are_served(seen) else ""
 
-    def _are_served(self, seen: Sighting, *, others: bool = True) -> bool:
+    def _are_served(self, seen: Observation, *, others: bool = True) -> bool:
         """Whether calls of *others*, or of anybody, succeeded lately, in a way that speaks for calls like this one."""
-        since = self._clock() - LATELY
+        since = self._clock() - SUCCESS_COUNTS_FOR
         return any(
-            at > since and (ours or not seen.ours) and not (others and source == seen.source)
-            for (source, ours), at in self._served.items()
+            at > since and (own or not seen.own_credential) and not (others and source == seen.source)
+            for (source, own), at in self._served.items()
         )
 
-    def _well(self, seen: Sighting) -> None:
-        self._served[seen.source, seen.ours] = self._clock()
-        self._served.move_to_end((seen.source, seen.ours))
-        if len(self._served) > _REMEMBERED:
+    def _succeeded(self, seen: Observation) -> None:
+        self._served[seen.source, seen.own_credential] = self._clock()
+        self._served.move_to_end((seen.source, seen.own_credential))
+        if len(self._served) > _MAX_SOURCES:
             self._served.popitem(last=False)
-        for key, streak in list(self._streaks.items()):
-            if seen.ours or not key[1]:
-                del self._streaks[key]
+        for (signal, own), streak in list(self._streaks.items()):
+            if seen.own_credential or not own:
+                del self._streaks[signal, own]
             else:
-                streak.others_well = True
+                streak.users_succeeded = True
 
 
-def _counts(seen: Sighting) -> bool:
+def _counts(seen: Observation) -> bool:
     """A pause that is asked of our own credential needs no second one; a user's token says nothing of ours."""
-    if seen.symptom is Symptom.PAUSE:
-        return not seen.ours
-    return seen.symptom in LIMITS and (seen.ours or seen.symptom not in OF_OUR_CREDENTIAL)
+    if seen.signal is CallSignal.PAUSE:
+        return not seen.own_credential
+    return seen.signal in TRIP_AFTER and (seen.own_credential or seen.signal not in OF_OUR_CREDENTIAL)

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Self
+
+from tasks.providers import KINDS
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
+
+PROBE_MARGIN: Final = 5.0  # seconds a probe gets on top of the provider's timeout
 
 
 class Scope(StrEnum):
@@ -14,15 +23,15 @@ class Scope(StrEnum):
     WORKER = "worker"  # those made with the worker's own credential
 
 
-class Opener(StrEnum):
-    """On whose word they wait, which also tells how the hold ends."""
+class OpenedBy(StrEnum):
+    """On whose word they wait, which also decides how the hold ends."""
 
     OPERATOR = "operator"  # ends at its expiry, or released by an operator
     BREAKER = "breaker"  # ends when a probe succeeds
     PROVIDER = "provider"  # asked for by a Retry-After: ends when that is over
 
 
-Key = tuple[str, Scope, Opener, str]
+Key = tuple[str, Scope, OpenedBy, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +40,13 @@ class Hold:
 
     provider: str
     scope: Scope
-    opened_by: Opener
+    opened_by: OpenedBy
     owner: str  # the operator, or the worker process that opened it
-    reason: str  # in words, or the reason the provider's refusals gave
+    reason: str  # in words, or the reason of the provider's refusals
     since: datetime
     until: datetime  # its end; of a breaker's: when the next call may go as the probe
-    strikes: int = 0  # failed probes, the opening included
-    turn: int = 0  # counts its changes: of two versions the higher one is true
+    failed_probes: int = 0  # the opening included
+    version: int = 0  # counts its changes: of two versions the higher one is true
     source: str = ""  # of events: only the calls that it asked for wait; empty: everybody's
 
     @property
@@ -48,8 +57,38 @@ class Hold:
     @property
     def is_probed(self) -> bool:
         """Whether it ends by a probe; the others end by themselves."""
-        return self.opened_by is Opener.BREAKER
+        return self.opened_by is OpenedBy.BREAKER
 
-    def covers(self, *, ours: bool, source: str) -> bool:
-        """Whether a call that *source* asked for waits; *ours*: it is made with the worker's own credential."""
-        return (ours or self.scope is Scope.ALL) and self.source in {"", source}
+    def blocks(self, *, own_credential: bool, source: str) -> bool:
+        """Whether a call that *source* asked for waits; *own_credential*: it is made with the worker's own."""
+        return (own_credential or self.scope is Scope.ALL) and self.source in {"", source}
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLimits:
+    """How long holds last, in seconds, and what must be known of the providers."""
+
+    first: float  # until the first probe; it doubles with each that fails
+    cap: float
+    longest_pause: float  # that a provider's Retry-After is honoured
+    leases: Mapping[str, float]  # provider → how long a probe there may take
+    worker_only: frozenset[str]  # providers all of whose calls are made with the worker's own credential
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those of *settings*."""
+        providers = settings.providers
+        return cls(
+            first=settings.hold.first,
+            cap=settings.hold.cap,
+            longest_pause=settings.retry.retry_after_cap,
+            leases={name: each.timeout + PROBE_MARGIN for name, each in providers.items()},
+            worker_only=frozenset(
+                name for name, each in providers.items() if all(plan.own_credential for plan in KINDS[each.kind].plans)
+            ),
+        )
+
+    @property
+    def longest(self) -> float:
+        """The most seconds that a hold of a worker can last."""
+        return max(self.cap, self.longest_pause, *self.leases.values(), 0)

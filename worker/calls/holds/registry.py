@@ -6,93 +6,95 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from worker.calls.holds.hold import Hold, Key, Opener, Scope
+from worker.calls.holds.hold import Hold, Key, OpenedBy, Scope
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """A hold, and when it ends or may be probed, on a clock that nobody sets."""
+class ActiveHold:
+    """A hold, and when it ends or may be probed, on the monotonic clock."""
 
     hold: Hold
     due: float
 
 
-class Board:
-    """The holds by key. *clock* is monotonic, in seconds; *now* tells the time of the world.
+class HoldRegistry:
+    """The holds by key. *clock* is monotonic, in seconds; *now* returns the time of the world.
 
-    *worker_only* are the providers all of whose calls are made with the worker's own credential; *longest* seconds is
-    the most that a hold written by another machine, whose clock may be wrong, is believed to last. Operators' holds
-    last as long as they say. Any thread may look; one may change it.
+    *worker_only* are the providers all of whose calls are made with the worker's own credential. A hold written by
+    another machine, whose clock may be wrong, lasts *longest* seconds at most; an operator's lasts as long as it says.
+    Any thread may look; one may change it.
     """
 
     def __init__(
-        self,
-        worker_only: Collection[str],
-        longest: float,
-        clock: Callable[[], float],
-        now: Callable[[], datetime],
+        self, worker_only: Collection[str], longest: float, clock: Callable[[], float], now: Callable[[], datetime]
     ) -> None:
         self._worker_only, self._longest = worker_only, longest
         self._clock, self._now = clock, now
-        self._standing: Mapping[Key, Standing] = {}  # replaced, never changed: other threads look at it
+        self._active: Mapping[Key, ActiveHold] = {}  # replaced, never changed: other threads look at it
 
-    def blocking(self, provider: str, *, ours: bool, source: str = "") -> list[Standing]:
-        """What a call to *provider* that *source* asked for waits for; *ours*: with the worker's own credential."""
-        return [each for each in self.of(provider) if each.hold.covers(ours=ours, source=source)]
+    def blocking(self, provider: str, *, own_credential: bool, source: str = "") -> list[ActiveHold]:
+        """Return what a call to *provider* waits for that *source* asked for."""
+        return [each for each in self.of(provider) if each.hold.blocks(own_credential=own_credential, source=source)]
 
-    def of(self, provider: str) -> list[Standing]:
-        """Every hold of *provider*, whose calls ever it covers."""
-        if not self._standing:
+    def of(self, provider: str) -> list[ActiveHold]:
+        """Return every hold of *provider*."""
+        if not self._active:
             return []
-        return [each for (name, *_), each in self._standing.items() if name == provider and not self._is_over(each)]
+        return [each for (name, *_), each in self._active.items() if name == provider and not self._is_over(each)]
 
-    def shuts(self, provider: str) -> bool:
+    def is_paused(self, provider: str) -> bool:
         """Whether no call at all may go: then its queues need not be consumed."""
-        return bool(self._shutting(provider))
+        return bool(self._pausing(provider))
 
     def may_probe(self, provider: str) -> bool:
         """Whether one of the calls that wait in the queues of *provider* may go as the probe."""
-        shutting = self._shutting(provider)
-        return bool(shutting) and all(each.hold.is_probed and self.seconds_left(each) == 0 for each in shutting)
+        pausing = self._pausing(provider)
+        return bool(pausing) and all(map(self.is_due, pausing))
 
-    def seconds_left(self, standing: Standing) -> float:
+    def is_due(self, active: ActiveHold) -> bool:
+        """Whether the next call may go as its probe."""
+        return active.hold.is_probed and self.seconds_left(active) == 0
+
+    def seconds_left(self, active: ActiveHold) -> float:
         """How long until it ends, or may be probed."""
-        return max(0.0, standing.due - self._clock())
+        return max(0.0, active.due - self._clock())
 
     def put(self, hold: Hold, wait: float) -> None:
         """Have *hold* stand from now on, *wait* seconds until its end or its next probe."""
-        self._standing = {**self._standing, hold.key: Standing(hold, self._clock() + wait)}
+        self._active = {**self._active, hold.key: ActiveHold(hold, self._clock() + wait)}
 
     def drop(self, key: Key) -> None:
         """Have it stand no more."""
-        self._standing = {known: each for known, each in self._standing.items() if known != key}
+        self._active = {known: each for known, each in self._active.items() if known != key}
 
-    def get(self, key: Key) -> Standing | None:
-        """The hold of *key*, where it stands."""
-        known = self._standing.get(key)
+    def get(self, key: Key) -> ActiveHold | None:
+        """Return the hold of *key*, where it stands."""
+        known = self._active.get(key)
         return None if known is None or self._is_over(known) else known
 
-    def merge(self, rows: Iterable[Hold], mine: Collection[Key]) -> set[str]:
-        """Take over what all workers know, but for the keys in *mine*, of which this process knows better.
+    def merge(self, rows: Iterable[Hold], own: Collection[Key]) -> set[str]:
+        """Take over what the ledger says, but for the keys in *own*, whose changes it does not have yet.
 
-        The providers of which a hold is over.
+        Returns the providers of which a hold is over.
         """
-        before = self._standing
-        told = {row.key: self._placed(row) for row in rows if row.key not in mine}
-        self._standing = told | {key: each for key, each in before.items() if key in mine}
-        return {key[0] for key in before.keys() - self._standing.keys()}
+        before = self._active
+        merged = {row.key: self._merged(row) for row in rows if row.key not in own}
+        self._active = merged | {key: each for key, each in before.items() if key in own}
+        return {key[0] for key in before.keys() - self._active.keys()}
 
-    def _placed(self, row: Hold) -> Standing:
-        known = self._standing.get(row.key)
-        if known and known.hold.since == row.since and known.hold.turn >= row.turn:
+    def _merged(self, row: Hold) -> ActiveHold:
+        known = self._active.get(row.key)
+        if known and known.hold.since == row.since and known.hold.version >= row.version:
             return known
         left = max(0.0, (row.until - self._now()).total_seconds())
-        return Standing(row, self._clock() + (left if row.opened_by is Opener.OPERATOR else min(left, self._longest)))
+        return ActiveHold(
+            row, self._clock() + (left if row.opened_by is OpenedBy.OPERATOR else min(left, self._longest))
+        )
 
-    def _shutting(self, provider: str) -> list[Standing]:
-        all_ours = provider in self._worker_only
-        blocking = self.blocking(provider, ours=all_ours)
-        return blocking if all_ours else [each for each in blocking if each.hold.scope is Scope.ALL]
+    def _pausing(self, provider: str) -> list[ActiveHold]:
+        all_own = provider in self._worker_only
+        blocking = self.blocking(provider, own_credential=all_own)
+        return blocking if all_own else [each for each in blocking if each.hold.scope is Scope.ALL]
 
-    def _is_over(self, standing: Standing) -> bool:
-        return not standing.hold.is_probed and self._clock() >= standing.due
+    def _is_over(self, active: ActiveHold) -> bool:
+        return not active.hold.is_probed and self._clock() >= active.due

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, delete, insert, select, update
 
-from worker.calls.holds.hold import Hold, Key, Opener, Scope
+from worker.calls.holds.hold import Hold, Key, OpenedBy, Scope
 from worker.database.tables import holds
 from worker.database.writing import take_changes
 from worker.ledger import audit as auditing
@@ -46,7 +46,7 @@ def standing(database: Database) -> list[Hold]:
 
 
 def exchange(database: Database, changes: Sequence[Change]) -> Effect:
-    """Write *changes*, of which a later turn outranks an earlier one; then return what stands."""
+    """Write *changes*, of which a later version outranks an earlier one; then return what stands."""
     with database.writing() if changes else database.reading() as connection:
         done = {change.hold.key for change in changes if _apply(connection, change)}
         return Effect(done, _standing(connection))
@@ -56,7 +56,7 @@ def claim(database: Database, hold: Hold) -> bool:
     """Return whether *hold* is now the version after the one before it: of several workers one gets it."""
     with database.writing() as connection:
         take_changes(connection, 0)
-        next_version = update(holds).where(_is(hold), _HOLD.turn == hold.turn - 1).values(_row(hold))
+        next_version = update(holds).where(_is(hold), _HOLD.version == hold.version - 1).values(_row(hold))
         return bool(connection.execute(next_version).rowcount)
 
 
@@ -64,8 +64,8 @@ def place(database: Database, hold: Hold, audit: AuditEntry) -> Hold:
     """Have an operator's *hold* stand, in place of the one before; return it as it stands."""
     with database.writing() as connection:
         take_changes(connection, 0)
-        known = connection.execute(select(_HOLD.turn).where(_is(hold))).scalar()
-        placed = replace(hold, turn=0 if known is None else known + 1)
+        known = connection.execute(select(_HOLD.version).where(_is(hold))).scalar()
+        placed = replace(hold, version=0 if known is None else known + 1)
         connection.execute(delete(holds).where(_is(hold)))
         connection.execute(insert(holds).values(_row(placed)))
         auditing.write(connection, audit)
@@ -85,29 +85,30 @@ def release(database: Database, provider: str, audit: AuditEntry) -> list[Hold]:
 
 def _end(connection: Connection, hold: Hold) -> None:
     if hold.is_probed:
-        sooner = replace(hold, until=datetime.now(UTC), turn=hold.turn + 1)
+        sooner = replace(hold, until=datetime.now(UTC), version=hold.version + 1)
         connection.execute(update(holds).where(_is(hold)).values(_row(sooner)))
     else:
         connection.execute(delete(holds).where(_is(hold)))
 
 
 def _standing(connection: Connection) -> list[Hold]:
-    rows = connection.execute(select(holds).order_by(_HOLD.provider, _HOLD.since)).mappings()
-    return [Hold(**{**row, "scope": Scope(row["scope"]), "opened_by": Opener(row["opened_by"])}) for row in rows]
+    columns = [column.label(column.key) for column in _HOLD]
+    rows = connection.execute(select(*columns).order_by(_HOLD.provider, _HOLD.since)).mappings()
+    return [Hold(**{**row, "scope": Scope(row["scope"]), "opened_by": OpenedBy(row["opened_by"])}) for row in rows]
 
 
 def _apply(connection: Connection, change: Change) -> bool:
-    """Whether this was the first word of its opening, or of its end."""
+    """Whether this is the first that the ledger learns of its opening, or of its end."""
     take_changes(connection, 0)
     hold, known = change.hold, _is(change.hold)
     if change.is_over:
-        return bool(connection.execute(delete(holds).where(known, _HOLD.turn <= hold.turn)).rowcount)
+        return bool(connection.execute(delete(holds).where(known, _HOLD.version <= hold.version)).rowcount)
     until = connection.execute(select(_HOLD.until).where(known)).scalar()
     if until is None or (not hold.is_probed and until <= hold.since):  # none, or one that is over
         connection.execute(delete(holds).where(known))
         connection.execute(insert(holds).values(_row(hold)))
         return True
-    connection.execute(update(holds).where(known, _HOLD.turn < hold.turn).values(_row(hold)))
+    connection.execute(update(holds).where(known, _HOLD.version < hold.version).values(_row(hold)))
     return False
 
 
