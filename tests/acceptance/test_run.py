@@ -18,10 +18,9 @@ from documents import blocks, section
 from servers import Daemon, Processes, free_port, wait_until
 
 from tasks.outcome import State
-from worker.demo.progress import Progress
-from worker.demo.samples import Expected, Sample, Staged, load_samples
-from worker.demo.summary import unproved
-from worker.demo.supervisor import Crew, ProcessFailed, Program
+from worker.demo.progress import Progress, unproved_claims
+from worker.demo.samples import Expected, Sample, SampleEvent, load_samples
+from worker.demo.supervisor import ProcessFailed, ProcessSpec, Supervisor
 from worker.ledger import CallRow
 
 ALL_OUTCOMES = {
@@ -236,11 +235,11 @@ def test_a_configuration_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_process_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path: Path) -> None:
     """Whoever reads the message needs no second look at the log."""
-    nothing_to_be = Program("worker", ("no-such-command",), lambda _: False)
+    nothing_to_be = ProcessSpec("worker", ("no-such-command",), lambda _: False)
     last_words = r"(?s)worker ended with 2; .*No such command 'no-such-command'"
     with (
         (tmp_path / "lock").open("wb") as lock,
-        Crew([nothing_to_be], tmp_path, lock.fileno(), print) as crew,
+        Supervisor([nothing_to_be], tmp_path, lock.fileno(), print) as crew,
         pytest.raises(ProcessFailed, match=last_words),
     ):
         crew.start(threading.Event())
@@ -256,7 +255,7 @@ ROW = CallRow(**dict.fromkeys(each.name for each in fields(CallRow)) | TOLD | {"
 def test_a_sample_that_went_another_way_is_a_broken_promise(differing: dict[str, Any]) -> None:
     """Outcome, provider, attempts and the least time are promises; a run that breaks one exits 1."""
     promise = Expected(provider="genesys", outcome=State.ACCEPTED, attempts=2, seconds=2)
-    staged = Staged(Sample(sample="one", event={}, expect=(promise,)), {"id": "e", "type": "session.ended"})
+    staged = SampleEvent(Sample(sample="one", event={}, expect=(promise,)), {"id": "e", "type": "session.ended"})
     progress = Progress([staged])
     progress.learn([ROW])
     assert progress.broken_promises() == []
@@ -267,6 +266,6 @@ def test_a_sample_that_went_another_way_is_a_broken_promise(differing: dict[str,
 def test_a_call_that_the_provider_knows_nothing_of_is_unproved() -> None:
     """The ledger's word is compared with what the providers saw, never with itself."""
     keys = {"c": ("genesys", "digest")}
-    assert unproved([ROW], keys, {("genesys", "digest")}) == []
-    assert len(unproved([ROW], keys, {("genesys", "of another token")})) == 1
-    assert unproved([replace(ROW, state=State.ALREADY_REVOKED)], keys, set()) == []
+    assert unproved_claims([ROW], keys, {("genesys", "digest")}) == []
+    assert len(unproved_claims([ROW], keys, {("genesys", "of another token")})) == 1
+    assert unproved_claims([replace(ROW, state=State.ALREADY_REVOKED)], keys, set()) == []

@@ -11,7 +11,7 @@ from cli_installation import Installation
 from servers import Daemon, Processes, wait_until
 
 import worker
-from worker.demo.supervisor import Crew, Program
+from worker.demo.supervisor import ProcessSpec, Supervisor
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -66,8 +66,8 @@ def test_a_hangup_is_a_stop_in_order(installation: Installation, started_in: Pro
 def test_a_run_imports_nothing_from_its_folder_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its processes are started by an interpreter of their own each."""
     monkeypatch.chdir(tmp_path / "foreign")
-    sandbox = Program("sandbox", ("sandbox", "--port", "0"), lambda said: READY["sandbox"] in said)
-    with (tmp_path / "lock").open("wb") as lock, Crew([sandbox], tmp_path, lock.fileno(), print) as crew:
+    sandbox = ProcessSpec("sandbox", ("sandbox", "--port", "0"), lambda said: READY["sandbox"] in said)
+    with (tmp_path / "lock").open("wb") as lock, Supervisor([sandbox], tmp_path, lock.fileno(), print) as crew:
         crew.start(threading.Event())
     assert "FOREIGN" not in (tmp_path / "sandbox.log").read_text()
 

@@ -92,8 +92,8 @@ def test_the_run_starts_with_the_settings_that_it_writes(
     steps: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Beside its view only warnings are shown."""
-    monkeypatch.setattr(demo, "furnished", lambda *_: Settings.load())
-    monkeypatch.setattr(demo, "Reach", stop_here)
+    monkeypatch.setattr(demo, "prepare", lambda *_: Settings.load())
+    monkeypatch.setattr(demo, "wait_for_services", stop_here)
     run_command("run", "--state-dir", str(tmp_path))
     assert steps == ["no core files", "settings", "logs WARNING", "error reports"]
 

@@ -8,8 +8,8 @@ import click
 
 from worker.broker.publisher import PublishError
 from worker.cli.exits import CommandError, Exit
-from worker.demo.reaching import Unreachable
-from worker.demo.run import Interrupted, Wish, show
+from worker.demo.run import Interrupted, RunOptions, Unreachable
+from worker.demo.run import run as run_demo
 from worker.demo.state_dir import StateError
 from worker.demo.supervisor import ProcessFailed
 from worker.sandbox.client import SandboxError
@@ -41,7 +41,7 @@ def run(*, once: bool, output: str, state_dir: Path) -> None:
     REVOKER_LEDGER_URL=postgresql+psycopg://… run the same on servers of yours. It stays up until Ctrl-C.
     """
     try:
-        is_fine = show(Wish(state_dir.absolute(), once=once, as_json=output == "json"))
+        is_fine = run_demo(RunOptions(state_dir.absolute(), once=once, as_json=output == "json"))
     except tuple(_CODES) as error:
         raise CommandError(str(error), next(code for kind, code in _CODES.items() if isinstance(error, kind))) from None
     if not is_fine:

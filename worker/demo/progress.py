@@ -1,34 +1,44 @@
-"""How far the samples are: what the ledger has told of each, and whether it is what the sample promises."""
+"""How far the samples are, as the ledger tells: whether each promise is kept, and the figures of the run."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
+from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
+from tasks.plan import plan_revocations
 from worker.ledger import CallRow, EventRow
+from worker.ledger.queries import OPEN
+from worker.sandbox.store import digest
 
 if TYPE_CHECKING:
-    from worker.demo.samples import Expected, Staged
+    from datetime import datetime
+
+    from tasks.call import ProviderCall
+    from tasks.plan import Catalogue
+    from worker.demo.samples import Expected, Fixtures, SampleEvent
     from worker.ledger import Ledger
 
-OPEN: Final = frozenset({State.PLANNED, State.RETRYING, State.HELD, State.REPLAYED})
-PAGE: Final = 1000  # changes asked for at once
+PAGE: Final = 1000  # changes read at once
+REVOKED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})  # by a call of ours, so the provider knows of it
 
-News = EventRow | CallRow
+Change = EventRow | CallRow
 
 
-class Feed:
-    """The ledger's news, from now on."""
+class ChangeFeed:
+    """The ledger's changes, from now on."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._cursor = 0
-        while self.news():
-            pass  # what an earlier run left is no news
+        while self.read():
+            pass  # what an earlier run left is not new
 
-    def news(self) -> list[News]:
+    def read(self) -> list[Change]:
         """What is new or changed since the last time, in order. Raises LedgerUnavailable."""
         rows, self._cursor = self._ledger.changes_since(self._cursor, PAGE)
         return rows
@@ -36,55 +46,53 @@ class Feed:
 
 @dataclass(slots=True)
 class Progress:
-    """What is known of the *staged* samples."""
+    """What is known of the *samples*."""
 
-    staged: Sequence[Staged]
+    samples: Sequence[SampleEvent]
     _taken_in: set[str] = field(default_factory=set)
-    _lines: dict[str, dict[str, CallRow]] = field(init=False)  # event id → call or dead letter → its row
+    _rows: dict[str, dict[str, CallRow]] = field(init=False)  # event id → call or dead letter → its row
 
     def __post_init__(self) -> None:
-        self._lines = {each.event_id: {} for each in self.staged}
+        self._rows = {each.event_id: {} for each in self.samples}
 
-    def learn(self, news: Iterable[News]) -> None:
+    def learn(self, changes: Iterable[Change]) -> None:
         """Take in what the ledger tells."""
-        for row in news:
-            lines = self._lines.get(row.event_id or "")
-            if lines is None:
+        for row in changes:
+            known = self._rows.get(row.event_id or "")
+            if known is None:
                 continue  # somebody else's event
             if isinstance(row, EventRow):
                 self._taken_in.add(row.event_id)
             else:
-                lines[row.call_id or row.dead_letter_id or ""] = row
+                known[row.call_id or row.dead_letter_id or ""] = row
 
     @property
     def rows(self) -> list[CallRow]:
-        """Every line of the samples, as it stands."""
-        return [row for each in self.staged for row in self.lines(each)]
+        """Every row of the samples, as it stands."""
+        return [row for each in self.samples for row in self.rows_of(each)]
 
     @property
-    def open(self) -> list[Staged]:
+    def open(self) -> list[SampleEvent]:
         """The samples that are still under way."""
-        return [each for each in self.staged if not self._is_over(each)]
+        return [each for each in self.samples if not self._is_over(each)]
 
-    def lines(self, staged: Staged) -> list[CallRow]:
-        """The lines of one sample."""
-        return list(self._lines[staged.event_id].values())
+    def rows_of(self, sample: SampleEvent) -> list[CallRow]:
+        """The rows of one sample."""
+        return list(self._rows[sample.event_id].values())
 
     def broken_promises(self) -> list[str]:
         """A line for each sample of which the ledger tells something else than the sample promises."""
-        found = ((each, self.lines(each)) for each in self.staged)
         return [
-            f"{each.sample.title}: expected {_told(map(_promise, each.sample.expect))}; "
-            f"the ledger shows {_told(map(_fact, rows)) or 'nothing'}"
-            for each, rows in found
-            if not _is_kept(each.sample.expect, rows)
+            f"{each.sample.title}: expected {_joined(map(_promise, each.sample.expect))}; "
+            f"the ledger shows {_joined(map(_fact, self.rows_of(each))) or 'nothing'}"
+            for each in self.samples
+            if not _is_kept(each.sample.expect, self.rows_of(each))
         ]
 
-    def _is_over(self, staged: Staged) -> bool:
-        rows = self.lines(staged)
-        refused = any(row.kind == "event" for row in rows)
-        told = refused or staged.event_id in self._taken_in
-        return told and len(rows) >= len(staged.sample.expect) and not any(row.state in OPEN for row in rows)
+    def _is_over(self, sample: SampleEvent) -> bool:
+        rows = self.rows_of(sample)
+        is_known = sample.event_id in self._taken_in or any(row.kind == "event" for row in rows)  # or refused
+        return is_known and len(rows) >= len(sample.sample.expect) and not any(row.state in OPEN for row in rows)
 
 
 def _is_kept(promises: Sequence[Expected], rows: Sequence[CallRow]) -> bool:
@@ -123,5 +131,79 @@ def _words(provider: str | None, state: State, reason: str | None) -> str:
     return " ".join(word for word in (provider, state, reason) if word)
 
 
-def _told(lines: Iterable[str]) -> str:
+def _joined(lines: Iterable[str]) -> str:
     return ", ".join(sorted(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of the published events.
+
+    Exposure: seconds from an event's time to revoked, None without any. Calls that failed at first are counted apart:
+    how long they take is what their samples provoke, and says nothing of how fast a call is.
+    """
+
+    events: int
+    calls: Mapping[str, int]  # by outcome
+    dead_letters: Mapping[str, int]  # by reason
+    exposure_seconds: Mapping[str, float | None]  # p50, p95, p99 (nearest rank) of those revoked at the first attempt
+    healed_by_retry: int  # those revoked at a later attempt
+    healed_seconds: float | None  # the exposure of the slowest of them
+    lost: int  # published, and neither settled nor dead
+
+    def document(self) -> dict[str, Any]:
+        """The figures as JSON."""
+        return asdict(self)
+
+
+def summarise(published: Collection[str], closed: Collection[str], rows: Sequence[CallRow]) -> Summary:
+    """The figures of the events *published*, of which those in *closed* are settled or dead, as *rows* tell."""
+    done = [row for row in rows if row.exposure_seconds is not None and row.state is not State.EXPIRED]
+    at_once, healed = _exposures(done, first=True), _exposures(done, first=False)
+    return Summary(
+        events=len(published),
+        calls=_counted(row.state.value for row in rows if row.kind == "call"),
+        dead_letters=_counted(row.reason or "unknown" for row in rows if row.state is State.DEAD),
+        exposure_seconds={f"p{rank}": _percentile(at_once, rank) for rank in (50, 95, 99)},
+        healed_by_retry=len(healed),
+        healed_seconds=_percentile(healed, 100),
+        lost=len(set(published) - set(closed)),
+    )
+
+
+def unproved_claims(
+    rows: Iterable[CallRow], keys: Mapping[str, tuple[str, str]], revoked: Collection[tuple[str, str]]
+) -> list[str]:
+    """A line for each call that the ledger calls revoked, and of which the providers' journal knows nothing."""
+    return [
+        f"{row.provider} {row.operation} is {row.state} in the ledger, but the provider revoked nothing"
+        for row in rows
+        if row.state in REVOKED and row.call_id is not None and keys.get(row.call_id) not in revoked
+    ]
+
+
+def journal_keys(
+    samples: Sequence[SampleEvent], fixtures: Fixtures, catalogue: Catalogue, now: datetime
+) -> dict[str, tuple[str, str]]:
+    """Under which provider and key the journal knows each call of the samples, by call id."""
+    events = (parse_event(each.bodies[0], now=now) for each in samples)
+    plans = (plan_revocations(event, catalogue) for event in events if not isinstance(event, InvalidEvent))
+    return {call.call_id: (call.provider, _journal_key(call, fixtures)) for plan in plans for call in plan.calls}
+
+
+def _journal_key(call: ProviderCall, fixtures: Fixtures) -> str:
+    if call.user_id is not None:
+        return call.user_id
+    return digest(fixtures.sealed[call.jwe] if call.jwe else call.token_reference_id or "")
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
+
+
+def _exposures(rows: Iterable[CallRow], *, first: bool) -> list[float]:
+    return sorted(row.exposure_seconds or 0.0 for row in rows if (row.attempt <= 1) is first)
+
+
+def _percentile(ordered: Sequence[float], rank: int) -> float | None:
+    return round(ordered[max(0, math.ceil(len(ordered) * rank / 100) - 1)], 3) if ordered else None

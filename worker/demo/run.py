@@ -6,42 +6,48 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from worker import broker, process
-from worker.broker import messages
-from worker.broker.publisher import Publisher
+from worker.broker import messages, topology
+from worker.broker.publisher import BROKER_ERRORS, Publisher
 from worker.demo import hints
-from worker.demo.progress import Feed, Progress
-from worker.demo.reaching import Reach
-from worker.demo.samples import SOURCE, Cast, load_samples
-from worker.demo.state_dir import claimed, furnished, sealing_key
-from worker.demo.summary import journal_keys, summarised, unproved
-from worker.demo.supervisor import Crew, Program
+from worker.demo.progress import ChangeFeed, Progress, journal_keys, summarise, unproved_claims
+from worker.demo.samples import SOURCE, Fixtures, load_samples
+from worker.demo.state_dir import locked, prepare, sealing_key
+from worker.demo.supervisor import ProcessSpec, Supervisor
 from worker.demo.view import View
-from worker.ledger import LedgerUnavailable
-from worker.sandbox.client import SandboxDoor, free_port
+from worker.ledger import Ledger, LedgerUnavailable
+from worker.sandbox.client import SandboxClient, free_port
+from worker.settings.urls import masked_url
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
     from pathlib import Path
 
-    from worker.demo.progress import News
-    from worker.ledger import Ledger
+    from worker.demo.progress import Change
     from worker.settings import Settings
 
-LOOK: Final = 0.05  # seconds between two looks at the ledger
+POLL_INTERVAL: Final = 0.05  # seconds between two looks at the ledger
 TERMINAL_LOG_LEVEL: Final = "WARNING"  # of what the run itself logs, beside its view
-SETTLE_SECONDS: Final = 60.0  # until the samples must be settled or dead
+SETTLE_TIMEOUT: Final = 60.0  # seconds until the samples must be settled or dead
+REACH_TIMEOUT: Final = 10.0  # seconds until broker and ledger must answer
+REACH_INTERVAL: Final = 1.0  # seconds between two tries
+
+T = TypeVar("T")
 
 
 class Interrupted(Exception):  # noqa: N818 - the name says what is the case
     """Somebody asked a run that ends by itself to stop before that."""
 
 
+class Unreachable(Exception):  # noqa: N818 - likewise
+    """The broker or the ledger does not answer; one line that names it, without a password."""
+
+
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RunOptions:
     """What was asked for: where to keep things, whether to end by itself, whether the figures are JSON."""
 
     folder: Path  # absolute
@@ -49,60 +55,100 @@ class Wish:
     as_json: bool
 
 
-def show(wish: Wish) -> bool:
+def run(options: RunOptions) -> bool:
     """Run everything; whether nothing was lost and every sample kept its promise. A run that stays up always ends well.
 
     Raises StateError, SettingsError, SealError, Unreachable, ProcessFailed, SandboxError, PublishError, and
     Interrupted where a run that ends by itself was stopped.
     """
-    door = SandboxDoor(free_port())
+    sandbox, logs = SandboxClient(free_port()), options.folder / "log"
     with ExitStack() as opened:
         stop = opened.enter_context(process.stop_event())
         view = opened.enter_context(View())
-        lock = opened.enter_context(claimed(wish.folder, view.say, stop))
-        settings = process.start(lambda: furnished(wish.folder, door.base_url), TERMINAL_LOG_LEVEL)
-        reach = Reach(settings, view.say, stop)
-        reach.broker()
-        ledger = reach.ledger()
+        lock = opened.enter_context(locked(options.folder, view.note, stop))
+        settings = process.start(lambda: prepare(options.folder, sandbox.base_url), TERMINAL_LOG_LEVEL)
+        ledger = wait_for_services(settings, view.note, stop)
         opened.callback(ledger.close)
-        crew = opened.enter_context(Crew(_programs(door), wish.folder / "log", lock, view.say))
-        view.say(f"starting sandbox, recorder, worker and intake; their logs: {wish.folder / 'log'}")
-        crew.start(stop)
-        return _Run(wish, settings, door, ledger, crew, view, stop).play()
+        supervisor = opened.enter_context(Supervisor(_processes(sandbox), logs, lock, view.note))
+        view.note(f"starting sandbox, recorder, worker and intake; their logs: {logs}")
+        supervisor.start(stop)
+        return _Demo(options, settings, sandbox, ledger, supervisor, view, stop).play()
+
+
+def wait_for_services(settings: Settings, note: Callable[[str], None], stop: threading.Event) -> Ledger:
+    """Declare the topology, so that what is published from now on is kept; return the ledger, its schema at the newest.
+
+    Asks for a while, until *stop*, and says so once with *note*. Raises Unreachable.
+    """
+
+    def declare() -> None:
+        with broker.connector(settings)() as connection:
+            connection.connect()
+            topology.declare(connection, settings.providers)
+
+    def open_ledger() -> Ledger:
+        ledger = Ledger.open(settings.ledger_url.get_secret_value())
+        ledger.upgrade()
+        return ledger
+
+    url = masked_url(settings.broker_url.get_secret_value())
+    _wait_for(declare, BROKER_ERRORS, lambda error: f"broker {url}: {type(error).__name__}", note, stop)
+    return _wait_for(open_ledger, (LedgerUnavailable,), str, note, stop)
+
+
+def _wait_for(
+    attempt: Callable[[], T],
+    failures: tuple[type[Exception], ...],
+    in_words: Callable[[Exception], str],
+    note: Callable[[str], None],
+    stop: threading.Event,
+) -> T:
+    until, is_noted = time.monotonic() + REACH_TIMEOUT, False
+    while True:
+        try:
+            return attempt()
+        except failures as error:
+            failed = in_words(error)
+        if time.monotonic() > until or stop.is_set():
+            raise Unreachable(f"not reachable: {failed}")
+        if not is_noted:
+            is_noted = True
+            note(f"not reachable, asked again for {REACH_TIMEOUT:g} s: {failed}")
+        stop.wait(REACH_INTERVAL)
 
 
 @dataclass(slots=True)
-class _Run:
+class _Demo:
     """A run whose processes are up."""
 
-    wish: Wish
+    options: RunOptions
     settings: Settings
-    door: SandboxDoor
+    sandbox: SandboxClient
     ledger: Ledger
-    crew: Crew
+    supervisor: Supervisor
     view: View
     stop: threading.Event
-    feed: Feed = field(init=False)
-    cast: Cast = field(init=False)
+    feed: ChangeFeed = field(init=False)
+    fixtures: Fixtures = field(init=False)
     progress: Progress = field(init=False)
     ledger_is_away: bool = False
 
     def __post_init__(self) -> None:
-        self.feed = Feed(self.ledger)
-        self.cast = Cast(sealing_key(self.settings))
-        self.progress = Progress([self.cast.staged(sample) for sample in load_samples()])
+        self.feed = ChangeFeed(self.ledger)
+        self.fixtures = Fixtures(sealing_key(self.settings))
+        self.progress = Progress([self.fixtures.event(sample) for sample in load_samples()])
 
     def play(self) -> bool:
         """Publish the samples, watch them to their end, sum up; then stay until stopped, unless once is enough."""
         if not self.stop.is_set():  # as it is by a Ctrl-C while the processes start
             self._publish()
-        until = time.monotonic() + SETTLE_SECONDS
+        until = time.monotonic() + SETTLE_TIMEOUT
         self._watch(lambda: not self.progress.open or time.monotonic() > until)
-        if self.wish.once:
+        if self.options.once:
             return self._sum_up_once()
         if not self.stop.is_set():
             self._sum_up()
-            self.view.say(hints.next_steps(self.wish.folder))
+            self.view.note(hints.next_steps(self.options.folder))
         self._watch(lambda: False)
         return True
 
@@ -112,49 +158,50 @@ class _Run:
         return self._sum_up()
 
     def _publish(self) -> None:
-        self.door.seed(self.cast.live)
-        self.door.script(self.cast.faults)
-        staged = self.progress.staged
-        self.view.begin({each.event_id: each.sample.title for each in staged})
+        self.sandbox.seed(self.fixtures.live)
+        self.sandbox.script(self.fixtures.faults)
+        samples = self.progress.samples
+        self.view.begin({each.event_id: each.sample.title for each in samples})
         with Publisher(broker.connector(self.settings)) as publisher:
-            publisher.publish_all([messages.event(body, each.event_type) for each in staged for body in each.bodies])
+            publisher.publish_all([messages.event(body, each.event_type) for each in samples for body in each.bodies])
 
     def _watch(self, is_over: Callable[[], bool]) -> None:
         while not self.stop.is_set() and not is_over():
-            self.crew.look_after()
-            news = self._news()
-            self.progress.learn(news)
-            self.view.show(news, self.progress)
-            self.stop.wait(0 if news else LOOK)
+            self.supervisor.look_after()
+            changes = self._changes()
+            self.progress.learn(changes)
+            self.view.show(changes, self.progress)
+            self.stop.wait(0 if changes else POLL_INTERVAL)
 
-    def _news(self) -> list[News]:
+    def _changes(self) -> list[Change]:
         try:
-            news = self.feed.news()
+            changes = self.feed.read()
         except LedgerUnavailable as error:
             if not self.ledger_is_away:
-                self.view.say(f"{error}; outcomes wait in the broker meanwhile")
+                self.view.note(f"{error}; outcomes wait in the broker meanwhile")
             self.ledger_is_away = True
             return []
         self.ledger_is_away = False
-        return news
+        return changes
 
     def _sum_up(self) -> bool:
-        published = [each.event_id for each in self.progress.staged]
-        summary = summarised(published, self.ledger.settled_or_dead(SOURCE, published), self.progress.rows)
-        self.view.sum_up(summary, as_json=self.wish.as_json)
-        keys = journal_keys(self.progress.staged, self.cast, self.settings.catalogue(), datetime.now(UTC))
-        complaints = [*self.progress.broken_promises(), *unproved(self.progress.rows, keys, self.door.revoked())]
+        samples, rows = self.progress.samples, self.progress.rows
+        published = [each.event_id for each in samples]
+        summary = summarise(published, self.ledger.settled_or_dead(SOURCE, published), rows)
+        self.view.sum_up(summary, as_json=self.options.as_json)
+        keys = journal_keys(samples, self.fixtures, self.settings.catalogue(), datetime.now(UTC))
+        complaints = [*self.progress.broken_promises(), *unproved_claims(rows, keys, self.sandbox.revoked())]
         for complaint in complaints:
-            self.view.say(f"NOT AS IT SHOULD BE: {complaint}")
+            self.view.note(f"NOT AS IT SHOULD BE: {complaint}")
         return not complaints and not summary.lost
 
 
-def _programs(door: SandboxDoor) -> list[Program]:
+def _processes(sandbox: SandboxClient) -> list[ProcessSpec]:
     """The sandbox first: it outlives those who work on it."""
-    sandbox = ("sandbox", "--port", str(door.port), "--auto-issue")
+    arguments = ("sandbox", "--port", str(sandbox.port), "--auto-issue")
     return [
-        Program("sandbox", sandbox, lambda _: door.is_open()),
-        Program("recorder", ("recorder",), lambda said: "consumer.ready" in said),
-        Program("worker", ("worker",), lambda said: " ready." in said),
-        Program("intake", ("intake",), lambda said: "consumer.ready" in said),
+        ProcessSpec("sandbox", arguments, lambda _: sandbox.is_open()),
+        ProcessSpec("recorder", ("recorder",), lambda log: "consumer.ready" in log),
+        ProcessSpec("worker", ("worker",), lambda log: " ready." in log),
+        ProcessSpec("intake", ("intake",), lambda log: "consumer.ready" in log),
     ]

@@ -1,4 +1,4 @@
-"""The sample events: read from their file, cast with fresh tokens, checked against what they promise.
+"""The sample events: read from their file, filled with fresh tokens.
 
 A sample's strings may hold one placeholder each. `<jwe NAME at PROVIDER>` is a live token, sealed by the project's own
 sealing; `<dead jwe …>` one that is not alive; `<token …>` the same token in clear, for the sandbox's script alone;
@@ -51,8 +51,8 @@ class Sample(StrictModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
-    """A sample that was cast: the event as it is to be published."""
+class SampleEvent:
+    """The event of a sample, as it is published."""
 
     sample: Sample
     document: Mapping[str, Any] = field(repr=False)
@@ -74,7 +74,7 @@ class Staged:
 
 
 @dataclass(slots=True)
-class Cast:
+class Fixtures:
     """The tokens and users of one run, and what the sandbox must know of them."""
 
     key: SealingKey
@@ -83,11 +83,11 @@ class Cast:
     faults: list[dict[str, Any]] = field(default_factory=list, repr=False)
     sealed: dict[str, str] = field(default_factory=dict, repr=False)  # JWE → its token
 
-    def staged(self, sample: Sample) -> Staged:
+    def event(self, sample: Sample) -> SampleEvent:
         """*sample* as an event of now."""
         envelope = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": SOURCE, "time": "<now>"}
         self.faults += [self._filled(fault) for fault in sample.faults]
-        return Staged(sample, self._filled({**envelope, "datacontenttype": "application/json", **sample.event}))
+        return SampleEvent(sample, self._filled({**envelope, "datacontenttype": "application/json", **sample.event}))
 
     def _filled(self, node: Any) -> Any:  # noqa: ANN401 - JSON
         match node:

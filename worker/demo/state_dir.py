@@ -1,4 +1,4 @@
-"""The state directory of a run: claimed by one run at a time, and furnished with keys and a configuration."""
+"""The state directory of a run: locked by one run at a time, prepared with keys and a configuration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CONFIG: Final = "revoker.toml"
 LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"
-CLAIM_SECONDS: Final = 10.0  # a killed run's processes are gone by then
+LOCK_TIMEOUT: Final = 10.0  # a killed run's processes are gone by then
 MARK: Final = "# Written by `revoker run` at every start; REVOKER_... environment variables win over it."
 SOURCES: Final = """
 # On RabbitMQ nobody else is believed. Here the samples and `revoker publish` need no proof of who they are.
@@ -60,11 +60,11 @@ class StateError(Exception):
 
 
 @contextmanager
-def claimed(folder: Path, say: Callable[[str], None], stop: threading.Event) -> Iterator[int]:
+def locked(folder: Path, note: Callable[[str], None], stop: threading.Event) -> Iterator[int]:
     """Hold *folder* (made if missing) for this run; yields the file descriptor that its processes are to hold open.
 
     The processes of a run that was killed are just ending: they are waited for, up to 10 s or until *stop*, which
-    *say* tells. Raises StateError where they are still there then, and at once where another run works in *folder*.
+    *note* tells. Raises StateError where they are still there then, and at once where another run works in *folder*.
     """
     with ExitStack() as held:
         try:
@@ -72,14 +72,14 @@ def claimed(folder: Path, say: Callable[[str], None], stop: threading.Event) -> 
             run, processes = (_opened(folder / name, held) for name in ("run.lock", "processes.lock"))
         except OSError as error:
             raise StateError(f"{folder}: cannot be used ({error.strerror})") from None
-        if not _locked(run):
+        if not _try_lock(run):
             raise StateError(f"{folder}: another `revoker run` works there; stop it, or name another --state-dir")
-        if not _locked(processes) and not _freed(processes, folder, say, stop):
+        if not _try_lock(processes) and not _wait_for_lock(processes, folder, note, stop):
             raise StateError(f"{folder}: processes of an earlier run still work there; end them first")
         yield processes
 
 
-def furnished(folder: Path, sandbox_url: str) -> Settings:
+def prepare(folder: Path, sandbox_url: str) -> Settings:
     """Write the configuration that *folder* lacks, take it into force, and return the settings.
 
     The subject key and the sealing key of an earlier run stay. Raises StateError for a configuration not of ours and
@@ -115,16 +115,16 @@ def _opened(path: Path, held: ExitStack) -> int:
     return lock
 
 
-def _freed(lock: int, folder: Path, say: Callable[[str], None], stop: threading.Event) -> bool:
-    say(f"{folder}: waiting up to {CLAIM_SECONDS:g} s for the processes of an earlier run to end")
-    until = time.monotonic() + CLAIM_SECONDS
-    while not _locked(lock):
+def _wait_for_lock(lock: int, folder: Path, note: Callable[[str], None], stop: threading.Event) -> bool:
+    note(f"{folder}: waiting up to {LOCK_TIMEOUT:g} s for the processes of an earlier run to end")
+    until = time.monotonic() + LOCK_TIMEOUT
+    while not _try_lock(lock):
         if time.monotonic() > until or stop.wait(0.1):
             return False
     return True
 
 
-def _locked(lock: int) -> bool:
+def _try_lock(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

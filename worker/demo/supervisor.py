@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-READY_SECONDS: Final = 45.0  # until every process is ready, on a slow machine
-STOP_SECONDS: Final = 6.0  # until those who were asked to stop are killed
-SANDBOX_SECONDS: Final = 3.0  # likewise, for the sandbox, which holds nothing
-RESTARTS: Final = 3  # of one process in one run
-PAUSE: Final = 0.05  # seconds between two looks
-TAIL: Final = 8  # lines of a log that are shown
-WIDTH: Final = 200  # characters of each
+READY_TIMEOUT: Final = 45.0  # seconds until every process is ready, on a slow machine
+STOP_TIMEOUT: Final = 6.0  # seconds until those who were asked to stop are killed
+SANDBOX_STOP_TIMEOUT: Final = 3.0  # likewise, for the sandbox, which holds nothing
+MAX_RESTARTS: Final = 3  # of one process in one run
+POLL_INTERVAL: Final = 0.05  # seconds between two looks
+TAIL_LINES: Final = 8  # lines of a log that are shown
+MAX_LINE: Final = 200  # characters of each
 
 
 class ProcessFailed(Exception):  # noqa: N818 - it says what is the case, to the person at the terminal
@@ -30,7 +30,7 @@ class ProcessFailed(Exception):  # noqa: N818 - it says what is the case, to the
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ProcessSpec:
     """One process: the `revoker` command it is, and how to tell from its log so far that it is ready."""
 
     name: str
@@ -38,12 +38,12 @@ class Program:
     is_ready: Callable[[str], bool]
 
 
-class Child:
-    """A running `Program`: in a process group of its own, so that a Ctrl-C at the terminal is ours to handle."""
+class ChildProcess:
+    """A running `ProcessSpec`: in a process group of its own, so that a Ctrl-C at the terminal is ours to handle."""
 
-    def __init__(self, program: Program, log: Path, lock: int) -> None:
+    def __init__(self, spec: ProcessSpec, log: Path, lock: int) -> None:
         """*lock* is a file descriptor the process holds open: whoever waits for it knows when the last one is gone."""
-        self.program = program
+        self.spec = spec
         self.restarts = 0
         self._log = log
         self._lock = lock
@@ -62,13 +62,13 @@ class Child:
     @property
     def is_ready(self) -> bool:
         """Whether it does its work."""
-        return self.program.is_ready(self._said())
+        return self.spec.is_ready(self._output())
 
     @property
-    def obituary(self) -> str:
+    def exit_report(self) -> str:
         """How it ended, and the last it logged."""
-        tail = "\n".join(f"  | {line[:WIDTH]}" for line in self._said().splitlines()[-TAIL:])
-        return f"{self.program.name} ended with {self._process.returncode}; {self._log} says last:\n{tail}"
+        tail = "\n".join(f"  | {line[:MAX_LINE]}" for line in self._output().splitlines()[-TAIL_LINES:])
+        return f"{self.spec.name} ended with {self._process.returncode}; {self._log} says last:\n{tail}"
 
     def signal(self, number: signal.Signals) -> None:
         """Send *number* to the process and all that it started."""
@@ -86,7 +86,7 @@ class Child:
     def _start(self) -> None:
         with self._log.open("ab") as log:
             self._began = log.tell()
-            command = [*PYTHON, "worker.cli", *self.program.arguments]
+            command = [*PYTHON, "worker.cli", *self.spec.arguments]
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
                 [*PYTHON, "worker.demo.die_with_parent", str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
@@ -96,32 +96,32 @@ class Child:
                 pass_fds=(self._lock,),
             )
 
-    def _said(self) -> str:
+    def _output(self) -> str:
         with self._log.open("rb") as log:
             log.seek(self._began)
             return log.read().decode(errors="replace")
 
 
-class Crew:
+class Supervisor:
     """All processes of a run; use it as a context manager, which stops them whatever happens."""
 
-    def __init__(self, programs: Sequence[Program], logs: Path, lock: int, say: Callable[[str], None]) -> None:
-        """*logs* is the folder of their logs, begun anew; *say* tells the person at the terminal."""
-        self._programs = programs
+    def __init__(self, specs: Sequence[ProcessSpec], logs: Path, lock: int, note: Callable[[str], None]) -> None:
+        """*logs* is the folder of their logs, begun anew; *note* tells the person at the terminal."""
+        self._specs = specs
         self._logs = logs
         self._lock = lock
-        self._say = say
-        self._children: list[Child] = []
+        self._note = note
+        self._children: list[ChildProcess] = []
 
     def start(self, stop: threading.Event) -> None:
         """Start all and wait until each is ready, or *stop* is set. Raises ProcessFailed where one never is."""
-        for program in self._programs:
-            log = self._logs / f"{program.name}.log"
+        for spec in self._specs:
+            log = self._logs / f"{spec.name}.log"
             log.unlink(missing_ok=True)
-            self._children.append(Child(program, log, self._lock))
-        until = time.monotonic() + READY_SECONDS
+            self._children.append(ChildProcess(spec, log, self._lock))
+        until = time.monotonic() + READY_TIMEOUT
         waiting = list(self._children)
-        while waiting and not stop.wait(PAUSE):
+        while waiting and not stop.wait(POLL_INTERVAL):
             waiting = [child for child in waiting if not child.is_ready]
             _check_start(waiting, until)
 
@@ -130,16 +130,18 @@ class Crew:
         for child in self._children:
             if child.is_running:
                 continue
-            if child.restarts == RESTARTS:
-                raise ProcessFailed(f"{child.obituary}\n{child.program.name} was restarted {RESTARTS} times already")
-            self._say(f"{child.obituary}\n{child.program.name} is started again")
+            if child.restarts == MAX_RESTARTS:
+                raise ProcessFailed(
+                    f"{child.exit_report}\n{child.spec.name} was restarted {MAX_RESTARTS} times already"
+                )
+            self._note(f"{child.exit_report}\n{child.spec.name} is started again")
             child.restart()
 
     def stop(self) -> None:
         """Ask those who work to stop, then the sandbox they work on, started first; kill who does not listen."""
         sandbox, workers = self._children[:1], self._children[1:]
-        self._end(workers, STOP_SECONDS)
-        self._end(sandbox, SANDBOX_SECONDS)
+        self._end(workers, STOP_TIMEOUT)
+        self._end(sandbox, SANDBOX_STOP_TIMEOUT)
         self._children.clear()
 
     def __enter__(self) -> Self:
@@ -148,21 +150,21 @@ class Crew:
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
-    def _end(self, children: Sequence[Child], seconds: float) -> None:
+    def _end(self, children: Sequence[ChildProcess], seconds: float) -> None:
         for child in children:
             child.signal(signal.SIGTERM)
         until = time.monotonic() + seconds
         for child in children:
             if not child.wait(until):
-                self._say(f"{child.program.name} did not stop within {seconds:g} s and is killed")
+                self._note(f"{child.spec.name} did not stop within {seconds:g} s and is killed")
                 child.signal(signal.SIGKILL)
                 child.wait(time.monotonic() + 1.0)
 
 
-def _check_start(waiting: Sequence[Child], until: float) -> None:
+def _check_start(waiting: Sequence[ChildProcess], until: float) -> None:
     for child in waiting:
         if not child.is_running:
-            raise ProcessFailed(child.obituary)
+            raise ProcessFailed(child.exit_report)
     if waiting and time.monotonic() > until:
-        names = ", ".join(child.program.name for child in waiting)
-        raise ProcessFailed(f"not ready after {READY_SECONDS:g} s: {names}; their logs say why")
+        names = ", ".join(child.spec.name for child in waiting)
+        raise ProcessFailed(f"not ready after {READY_TIMEOUT:g} s: {names}; their logs say why")

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: a line for each event and each turn of a call, then the figures."""
+"""What the person at the terminal sees: a line for each event and each step of a call, then the figures."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
-    from worker.demo.progress import News, Progress
-    from worker.demo.summary import Summary
+    from worker.demo.progress import Change, Progress, Summary
 
 NARROW: Final = 120  # columns, where no terminal says otherwise
 _STYLES: Final[Mapping[State, str]] = {
@@ -58,8 +57,8 @@ class View:
     ) -> None:
         self._live.stop()
 
-    def say(self, text: str) -> None:
-        """Tell something, line by line."""
+    def note(self, text: str) -> None:
+        """Print *text*, line by line."""
         for line in text.splitlines():
             self._console.print(Text(plain(line)), soft_wrap=True)
 
@@ -68,17 +67,17 @@ class View:
         self._titles = dict(titles)
         self._began = time.monotonic()
 
-    def show(self, news: Sequence[News], progress: Progress) -> None:
-        """Tell what is new, and how far things are."""
-        calls = [row for row in news if isinstance(row, CallRow)]
-        events = {row.event_id: row for row in news if isinstance(row, EventRow)}
+    def show(self, changes: Sequence[Change], progress: Progress) -> None:
+        """Show what is new, and how far things are."""
+        calls = [row for row in changes if isinstance(row, CallRow)]
+        events = {row.event_id: row for row in changes if isinstance(row, EventRow)}
         for event in events.values():
             self._print(self._event(event))
             self._print(_plan([row for row in calls if row.event_id == event.event_id]))
         for row in calls:
             if row.event_id not in events or not _is_as_planned(row):
                 self._print(self._call(row))
-        done, all_ = len(progress.staged) - len(progress.open), len(progress.staged)
+        done, all_ = len(progress.samples) - len(progress.open), len(progress.samples)
         waiting = sum(row.state in (State.RETRYING, State.HELD) for row in progress.rows)
         self._live.update(Text(f"{done} of {all_} events settled or dead, {waiting} calls waiting", style="bold"))
 

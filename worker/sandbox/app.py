@@ -71,9 +71,7 @@ def sandbox_providers(base_url: str, config: SandboxConfig | None = None) -> dic
 
 def _other(stand_in: StandIn) -> Callable[[web.Request], Any]:
     async def handler(request: web.Request) -> web.StreamResponse:
-        return await stand_in.gateway.serve(
-            request, stand_in, OTHER, "", lambda request_id: stand_in.refusal(404, request_id)
-        )
+        return await stand_in.serve(request, OTHER, "", lambda request_id: stand_in.refusal(404, request_id))
 
     return handler
 

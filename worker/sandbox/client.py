@@ -1,4 +1,4 @@
-"""The sandbox's own door, as a client: seed tokens, script faults, read the journal."""
+"""A client of the sandbox's admin API: seed tokens, script faults, read the journal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from random import SystemRandom
 from typing import Any, Final
 
 HOST: Final = "127.0.0.1"
-SECONDS: Final = 5.0  # for one request to a neighbour
+REQUEST_TIMEOUT: Final = 5.0  # seconds for one request on this machine
 # Below the range that outgoing connections take theirs from (ip_local_port_range): still free in a second.
 _PORTS: Final = range(15_000, 20_000)
 _chance: Final = SystemRandom()
@@ -23,7 +23,7 @@ class SandboxError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class SandboxDoor:
+class SandboxClient:
     """The sandbox on *port* of this machine."""
 
     port: int
@@ -54,7 +54,7 @@ class SandboxDoor:
         return frozenset((each["provider"], each["key"]) for each in self._ask("GET", "journal") if each["revoked"])
 
     def _ask(self, method: str, path: str, document: object = None) -> Any:  # noqa: ANN401 - JSON
-        connection = HTTPConnection(HOST, self.port, timeout=SECONDS)
+        connection = HTTPConnection(HOST, self.port, timeout=REQUEST_TIMEOUT)
         try:
             connection.request(method, f"/_sandbox/{path}", json.dumps(document) if document is not None else None)
             answer = connection.getresponse()

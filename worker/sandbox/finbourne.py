@@ -54,9 +54,7 @@ class FinbourneStandIn(StandIn):
 
     async def _invalidate(self, request: web.Request) -> web.StreamResponse:
         token = bearer(request)
-        return await self.gateway.serve(
-            request, self, INVALIDATE_TOKEN, digest(token), lambda rid: self._revoked(token, rid)
-        )
+        return await self.serve(request, INVALIDATE_TOKEN, digest(token), lambda rid: self._revoked(token, rid))
 
     def _revoked(self, token: str, request_id: str) -> Answer:
         if self.store.revoke(token):

@@ -54,15 +54,9 @@ class Gateway:
         fault = self.faults.take(stand_in.name, operation, key)
         answer = _decided(fault, stand_in, act, request_id)
         kind = fault.fault if fault else None
-        self.journal.add(
-            provider=stand_in.name,
-            operation=operation,
-            key=key,
-            status=None if kind in RESETS else answer.status,
-            revoked=answer.revoked,
-            fault=kind,
-            request_id=request_id,
-        )
+        status = None if kind in RESETS else answer.status
+        entry = (stand_in.name, operation, key, request_id)
+        self.journal.add(entry, status=status, revoked=answer.revoked, fault=kind)
         return await _delivered(request, answer, fault, self.latency)
 
 
@@ -74,6 +68,12 @@ class StandIn(ABC):
     def __init__(self, name: str, config: SandboxConfig, gateway: Gateway) -> None:
         self.name, self.config, self.gateway = name, config, gateway
         self.store = TokenStore(auto_issue=config.auto_issue)
+
+    async def serve(
+        self, request: web.Request, operation: str, key: str, act: Callable[[str], Answer]
+    ) -> web.StreamResponse:
+        """Answer a request for *operation* as *act* decides, which is given the request's id."""
+        return await self.gateway.serve(request, self, operation, key, act)
 
     @staticmethod
     @abstractmethod

@@ -22,11 +22,9 @@ from tasks.providers.genesys import DELETE_TOKEN, DELETE_TOKENS_ME
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.gateway import Answer, Gateway, StandIn
 from worker.sandbox.requests import basic, bearer, same
-from worker.sandbox.store import digest
-from worker.sandbox.worker_tokens import WorkerTokens
+from worker.sandbox.store import WorkerTokens, digest
 
-UNAUTHORIZED: Final = 401
-_SAID: Final = {
+_MESSAGES: Final = {
     "bad.credentials": "Invalid login credentials.",
     "authentication.required": "No authentication bearer token specified in authorization header.",
     "missing.permissions": "You are missing the following permission(s): oauth:token:delete",
@@ -81,48 +79,44 @@ class GenesysStandIn(StandIn):
 
     def refusal(self, status: int, request_id: str) -> Answer:
         """Return an error of that status in Genesys' shape."""
-        if status == UNAUTHORIZED:
+        if status == HTTPStatus.UNAUTHORIZED:
             return _error(status, "bad.credentials", request_id)
         return _error(status, HTTPStatus(status).phrase.lower().replace(" ", "."), request_id)
 
     def _by_bearer(self, operation: str, act: Callable[[str, str], Answer]) -> Callable[[web.Request], Any]:
         async def handler(request: web.Request) -> web.StreamResponse:
             token = bearer(request)
-            return await self.gateway.serve(request, self, operation, digest(token), lambda rid: act(token, rid))
+            return await self.serve(request, operation, digest(token), lambda rid: act(token, rid))
 
         return handler
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         client_id, secret = basic(request)
         body = await request.read()
-        return await self.gateway.serve(
-            request, self, "genesys.login", digest(client_id), lambda _: self._grant(client_id, secret, body)
+        return await self.serve(
+            request, "genesys.login", digest(client_id), lambda _: self._grant(client_id, secret, body)
         )
 
     async def _delete_user(self, request: web.Request) -> web.StreamResponse:
         token, user_id = bearer(request), request.match_info["user_id"]
-        return await self.gateway.serve(
-            request,
-            self,
-            DELETE_TOKEN,
-            user_id[:128],
-            lambda rid: self._as_worker(token, rid, lambda: self._revoked(user_id, rid)),
-        )
+
+        def decide(request_id: str) -> Answer:
+            return self._as_worker(token, request_id, lambda: self._revoked(user_id, request_id))
+
+        return await self.serve(request, DELETE_TOKEN, user_id[:128], decide)
 
     async def _put_timeout(self, request: web.Request) -> web.StreamResponse:
         token, body = bearer(request), await request.read()
-        return await self.gateway.serve(
-            request,
-            self,
-            "genesys.put_tokens_timeout",
-            digest(token),
-            lambda rid: self._as_worker(token, rid, lambda: self._set_timeout(body, rid)),
-        )
+
+        def decide(request_id: str) -> Answer:
+            return self._as_worker(token, request_id, lambda: self._set_timeout(body, request_id))
+
+        return await self.serve(request, "genesys.put_tokens_timeout", digest(token), decide)
 
     def _grant(self, client_id: str, secret: str, body: bytes) -> Answer:
         known = (self.config.client_id, self.config.client_secret.get_secret_value())
         if not all(map(same, known, (client_id, secret))):
-            return _json(UNAUTHORIZED, {"error": "invalid_client", "error_description": "authentication failed"})
+            return _json(401, {"error": "invalid_client", "error_description": "authentication failed"})
         if body != b"grant_type=client_credentials":
             return _json(400, {"error": "unsupported_grant_type", "error_description": "unsupported grant type"})
         ttl = self.config.token_ttl_seconds
@@ -182,7 +176,7 @@ class GenesysStandIn(StandIn):
         return self._unauthenticated(token, request_id)
 
     def _unauthenticated(self, token: str, request_id: str) -> Answer:
-        return _error(UNAUTHORIZED, "bad.credentials" if token else "authentication.required", request_id)
+        return _error(HTTPStatus.UNAUTHORIZED, "bad.credentials" if token else "authentication.required", request_id)
 
 
 def _ok(request_id: str, *, revoked: bool = False) -> Answer:
@@ -194,7 +188,7 @@ def _json(status: int, members: dict[str, Any]) -> Answer:
 
 
 def _error(status: int, code: str, request_id: str) -> Answer:
-    message = _SAID.get(code, HTTPStatus(status).phrase)
+    message = _MESSAGES.get(code, HTTPStatus(status).phrase)
     members = {"message": message, "code": code, "status": status, "messageParams": {}, "contextId": request_id}
     answer = _json(status, members | {"details": [], "errors": []})
     return replace(answer, headers={"ININ-Correlation-Id": request_id})

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One request. *key* is a token's or reference's SHA-256, or a plain user id; *status* is None for a reset."""
 
     n: int
@@ -21,10 +21,10 @@ class Entry:
     provider: str
     operation: str
     key: str
+    request_id: str
     status: int | None
     revoked: bool  # this request killed something live
     fault: str | None
-    request_id: str
 
     def as_json(self) -> dict[str, Any]:
         """Return the entry with its time as RFC 3339 in UTC."""
@@ -39,28 +39,18 @@ class Journal:
     """
 
     def __init__(self, entries: int, path: Path | None = None) -> None:
-        self._entries: deque[Entry] = deque(maxlen=entries)
+        self._entries: deque[JournalEntry] = deque(maxlen=entries)
         self._numbers = itertools.count(1)
         self._file: IO[str] | None = path.open("a", buffering=1) if path else None  # a line is with the system at once
 
-    def add(  # noqa: PLR0913 - an entry has these parts
-        self,
-        *,
-        provider: str,
-        operation: str,
-        key: str,
-        status: int | None,
-        revoked: bool,
-        fault: str | None,
-        request_id: str,
-    ) -> None:
-        """Write a request down, in the moment it is decided."""
-        entry = Entry(next(self._numbers), time.time(), provider, operation, key, status, revoked, fault, request_id)
+    def add(self, request: tuple[str, str, str, str], *, status: int | None, revoked: bool, fault: str | None) -> None:
+        """Write a request down, in the moment it is decided: its provider, operation, key and id, and its answer."""
+        entry = JournalEntry(next(self._numbers), time.time(), *request, status=status, revoked=revoked, fault=fault)
         self._entries.append(entry)
         if self._file:
             self._file.write(json.dumps(entry.as_json()) + "\n")
 
-    def since(self, n: int, limit: int | None = None) -> list[Entry]:
+    def since(self, n: int, limit: int | None = None) -> list[JournalEntry]:
         """Return the entries after number *n*, at most *limit* of them, oldest first."""
         first = self._entries[0].n if self._entries else 1
         start = max(0, n + 1 - first)

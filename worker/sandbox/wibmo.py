@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,7 +22,6 @@ from worker.sandbox.requests import same
 from worker.sandbox.store import digest
 
 TEXT: Final = "text/plain"
-UNAUTHORIZED: Final = 401
 _SUCCESS: Final[dict[str, dict[str, Any]]] = {
     "flat": {"resCode": 100, "resDesc": "SUCCESS"},
     "nested": {"resCode": 200, "resDesc": "SUCCESS", "data": {"resCode": 100, "resDesc": "SUCCESS"}},
@@ -55,7 +55,7 @@ class WibmoStandIn(StandIn):
     def refusal(self, status: int, request_id: str) -> Answer:
         """Return a plain error of that status."""
         del request_id
-        text = "Invalid Token Passed" if status == UNAUTHORIZED else HTTPStatus(status).phrase
+        text = "Invalid Token Passed" if status == HTTPStatus.UNAUTHORIZED else HTTPStatus(status).phrase
         return Answer(status, text.encode(), TEXT)
 
     def malformed(self, *, wrong_key: bool) -> Answer:
@@ -64,13 +64,8 @@ class WibmoStandIn(StandIn):
 
     async def _invalidate(self, request: web.Request) -> web.StreamResponse:
         reference = self._reference_in(await request.read())
-        return await self.gateway.serve(
-            request,
-            self,
-            INVALIDATE_TOKEN,
-            digest(reference),
-            lambda rid: self._decided(request, reference, rid),
-        )
+        decide = partial(self._decided, request, reference)
+        return await self.serve(request, INVALIDATE_TOKEN, digest(reference), decide)
 
     def _reference_in(self, body: bytes) -> str:
         try:
@@ -82,7 +77,7 @@ class WibmoStandIn(StandIn):
 
     def _decided(self, request: web.Request, reference: str, request_id: str) -> Answer:
         if not same(self.config.api_key.get_secret_value(), request.headers.get("X-API-KEY", "")):
-            return self.refusal(UNAUTHORIZED, request_id)
+            return self.refusal(HTTPStatus.UNAUTHORIZED, request_id)
         if request.content_type != TEXT:
             return self.refusal(415, request_id)
         return self._revoked(reference, request_id) if reference else self.refusal(400, request_id)
@@ -91,7 +86,7 @@ class WibmoStandIn(StandIn):
         revoked = self.store.revoke(reference)
         repeated = self.config.wibmo_repeated == "accepted" and self.store.is_known(reference)
         if not revoked and not repeated:
-            return self.refusal(UNAUTHORIZED, request_id)
+            return self.refusal(HTTPStatus.UNAUTHORIZED, request_id)
         return Answer(200, self._success(self._cipher), TEXT, revoked=revoked)
 
     def _success(self, cipher: Cipher) -> bytes:

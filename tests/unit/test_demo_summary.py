@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tasks.outcome import State
+from worker.demo.progress import Summary, summarise
 from worker.demo.samples import load_samples
-from worker.demo.summary import Summary, summarised
 from worker.demo.view import _figures
 from worker.ledger import CallRow
 
@@ -21,7 +21,7 @@ def row(seconds: float | None, attempt: int = 1, state: State = State.ACCEPTED) 
 
 def figures(*rows: CallRow) -> Summary:
     """Those of a run with these lines."""
-    return summarised(["e1"], ["e1"], rows)
+    return summarise(["e1"], ["e1"], rows)
 
 
 @pytest.mark.parametrize("slow", [0.6, 15.0, 3600.0])
