@@ -25,7 +25,10 @@ from worker.broker import messages, topology
 from worker.broker.publisher import Message
 
 STRANGE: Final = frozenset(
-    {*(reason for reason in Reason if reason.startswith("task.")), *map(event_reason, RejectionCode)}
+    {
+        *(reason for reason in Reason if reason.startswith(("task.", "record."))),
+        *map(event_reason, RejectionCode),
+    }
 )
 CALM: Final = 200.0  # megabytes that no process exceeds, whatever lies in its queues
 GROWTH: Final = 20.0  # megabytes
