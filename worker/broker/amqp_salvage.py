@@ -1,6 +1,6 @@
-"""What can still be read of message properties that py-amqp gives up (AMQP 0-9-1, sections 4.2.5.5 and 4.2.6.1).
+"""What can still be read of message properties on which py-amqp fails (AMQP 0-9-1, sections 4.2.5.5 and 4.2.6.1).
 
-Nearly everything there is preceded by its length, or has a fixed one: what is no good is stepped over.
+Nearly every value has its length before it, or a fixed length, so values that cannot be read are skipped.
 """
 
 from __future__ import annotations
@@ -40,18 +40,21 @@ _FIXED: Final = {
     "V": 0,
 }  # bytes of a value, by its type
 _MEASURED: Final = frozenset("SxFA")  # types whose values begin with their length
-_DEEPEST: Final = 16  # tables within tables that are read at all
+_MAX_DEPTH: Final = 16  # tables within tables that are read at all
 
 
 def salvaged(frame: bytes, offset: int) -> dict[str, Any]:
     """The properties that stand in *frame* from *offset* on, without those that cannot be read; never raises."""
-    found: dict[str, Any] = {}
-    with suppress(struct.error, IndexError):  # the frame ends too early: what stood before counts
-        found.update(each for each in _read(frame, offset) if each[1] is not UNREADABLE)
-    return found
+    return dict(each for each in _until_broken(_properties(frame, offset)) if each[1] is not UNREADABLE)
 
 
-def _read(frame: bytes, offset: int) -> Iterator[tuple[str, object]]:
+def _until_broken(parts: Iterator[tuple[str, object]]) -> Iterator[tuple[str, object]]:
+    """The *parts* before the place where the data end too early."""
+    with suppress(struct.error, IndexError):
+        yield from parts
+
+
+def _properties(frame: bytes, offset: int) -> Iterator[tuple[str, object]]:
     (flags,) = struct.unpack_from(">H", frame, offset)
     at = offset + 2
     for place, (name, kind) in enumerate(_PROPERTIES.items()):
@@ -59,7 +62,7 @@ def _read(frame: bytes, offset: int) -> Iterator[tuple[str, object]]:
             continue
         if kind == "F":
             content, at = _measured(frame, at, ">I")
-            yield name, _table(content, _DEEPEST)
+            yield name, _table(content, _MAX_DEPTH)
         elif kind == "s":
             content, at = _measured(frame, at, ">B")
             yield name, _text(content)
@@ -75,35 +78,26 @@ def _measured(data: bytes, at: int, size: str) -> tuple[bytes, int]:
 
 
 def _table(data: bytes, levels: int) -> dict[str, object]:
-    found: dict[str, object] = {}
-    with suppress(struct.error, IndexError):  # likewise
-        found.update(_entries(data, levels))
-    return found
-
-
-def _entries(data: bytes, levels: int) -> Iterator[tuple[str, object]]:
-    """The entries that can be read; none after a value of a type without a known length."""
-    at = 0
-    while at < len(data):
-        raw, at = _measured(data, at, ">B")
-        item, at = _item(data, at)
-        name, value = _text(raw), _value(item, levels)
-        if isinstance(name, str) and value is not UNREADABLE:
-            yield name, value
+    return {name: value for name, value in _until_broken(_items(data, levels, named=True)) if value is not UNREADABLE}
 
 
 def _array(data: bytes, levels: int) -> list[object]:
-    found: list[object] = []
-    with suppress(struct.error, IndexError):  # likewise
-        at = 0
-        while at < len(data):
-            item, at = _item(data, at)
-            found.append(_value(item, levels))
-    return [each for each in found if each is not UNREADABLE]
+    return [value for _, value in _until_broken(_items(data, levels, named=False)) if value is not UNREADABLE]
+
+
+def _items(data: bytes, levels: int, *, named: bool) -> Iterator[tuple[str, object]]:
+    """The entries of a table (*named*) or an array; none after a value of a type without a known length."""
+    at, name = 0, b""
+    while at < len(data):
+        if named:
+            name, at = _measured(data, at, ">B")
+        item, at = _item(data, at)
+        text = _text(name)
+        yield (text, _value(item, levels)) if isinstance(text, str) else ("", UNREADABLE)
 
 
 def _item(data: bytes, at: int) -> tuple[bytes, int]:
-    """The bytes of a value with its type, and where the next begins: the end, where nobody can tell.
+    """The bytes of a value with its type, and where the next begins: the end, where that cannot be known.
 
     Raises IndexError for a value that is longer than what is there.
     """
@@ -119,16 +113,11 @@ def _item(data: bytes, at: int) -> tuple[bytes, int]:
 
 def _value(item: bytes, levels: int) -> object:
     kind = chr(item[0])
-    if kind not in "FA":
-        return _scalar(item)
-    if not levels:
-        return UNREADABLE
-    return _table(item[5:], levels - 1) if kind == "F" else _array(item[5:], levels - 1)
-
-
-def _scalar(item: bytes) -> object:
+    if kind in "FA":
+        read = _table if kind == "F" else _array
+        return read(item[5:], levels - 1) if levels else UNREADABLE
     try:
-        value, _ = serialization._read_item(item, 0)  # one value, as py-amqp reads it elsewhere
+        value, _ = serialization._read_item(item, 0)
     except Exception:  # noqa: BLE001 - whatever it is, this value cannot be read
         return UNREADABLE
     return value

@@ -18,7 +18,6 @@ from tasks.records import DeadLetter
 from tasks.subject_index import masked_subject
 
 if TYPE_CHECKING:
-    from tasks.events import Event
     from tasks.plan import RefusedUnit
     from tasks.subject_index import SubjectIndex
     from worker.broker.provenance import Provenance
@@ -27,82 +26,72 @@ if TYPE_CHECKING:
 
 def of_refused(refusal: InvalidEvent, provenance: Provenance, now: datetime) -> DeadLetter:
     """Of what is no event that we could take; its body is kept where that holds no secret."""
-    return DeadLetter(
-        kind="event",
-        dead_letter_id=_event_id(provenance),
-        reason=event_reason(refusal.code.value),
-        at=now,
-        detail={"pointer": refusal.pointer},
-        source=refusal.source,
-        event_id=refusal.event_id,
-        provider=provenance.only_provider,
-        **_kept(provenance, storable=refusal.body_storable),
-    )
+    about = {"source": refusal.source, "event_id": refusal.event_id, "detail": {"pointer": refusal.pointer}}
+    reason = event_reason(refusal.code.value)
+    return _letter(provenance, _event_id(provenance), reason, now, about, storable=refusal.body_storable)
 
 
 def of_denied(denied: Denied, provenance: Provenance, now: datetime) -> DeadLetter:
-    """Of what nobody may say; its body is kept: once the settings are mended a replay has it judged again."""
+    """Of what its source may not say; its body is kept: once the settings are mended, a replay is authorised again."""
     letter, event = of_refused(denied.refusal, provenance, now), denied.event
     detail = {**letter.detail, "rule": denied.rule.value}
     return letter.model_copy(update={"detail": detail, "event_type": event.type, "occurred_at": event.time})
 
 
 def of_given_up(
-    found: Event | InvalidEvent,
-    provenance: Provenance,
-    reason: str,
-    at: datetime,
-    detail: Mapping[str, str],
+    found: Event | InvalidEvent, provenance: Provenance, reason: str, at: datetime, detail: Mapping[str, str]
 ) -> DeadLetter:
-    """Of what the broker gave up before an intake was done with it; nobody has judged who says it."""
-    if isinstance(found, InvalidEvent):
-        named, storable = {"source": found.source, "event_id": found.event_id}, found.body_storable
-    else:
-        named, storable = _named(found), True
-    return DeadLetter(
-        kind="event",
-        dead_letter_id=_event_id(provenance),
-        reason=reason,
-        at=at,
-        detail=dict(detail),
-        provider=provenance.only_provider,
-        **named,
-        **_kept(provenance, storable=storable),
-    )
+    """Of what the broker gave up before an intake was done with it, and nobody has authorised."""
+    storable = not isinstance(found, InvalidEvent) or found.body_storable
+    about = _named(found) if isinstance(found, Event) else {"source": found.source, "event_id": found.event_id}
+    return _letter(provenance, _event_id(provenance), reason, at, {**about, "detail": dict(detail)}, storable=storable)
 
 
 def of_held_back(event: Event, provenance: Provenance, now: datetime, subjects: SubjectIndex) -> DeadLetter:
     """Of what waits for an operator, because it is part of a flood."""
-    return DeadLetter(
-        kind="event",
-        dead_letter_id=provenance.letter or records.dead_letter_id("flood", provenance.digest),
-        reason=Reason.GUARD_FLOOD,
-        at=now,
-        provider=provenance.only_provider,
-        **_whole(event, provenance, subjects),
-    )
+    flood_id = provenance.letter or records.dead_letter_id("flood", provenance.digest)
+    return _letter(provenance, flood_id, Reason.GUARD_FLOOD, now, _whole(event, subjects))
 
 
 def of_units(
-    event: Event,
-    refused: Iterable[RefusedUnit],
-    provenance: Provenance,
-    now: datetime,
-    subjects: SubjectIndex,
+    event: Event, refused: Iterable[RefusedUnit], provenance: Provenance, now: datetime, subjects: SubjectIndex
 ) -> list[DeadLetter]:
     """Of the parts of an event that no call could be planned for."""
-    again = provenance.letter if provenance.only_provider else None
+    replayed = provenance.letter if provenance.only_provider else None
+    about, digest = {"kind": "unit", **_whole(event, subjects)}, provenance.digest
     return [
-        DeadLetter(
-            kind="unit",
-            dead_letter_id=again or records.dead_letter_id("unit", provenance.digest, unit.provider),
-            reason=unit.reason,
-            at=now,
-            provider=unit.provider,
-            **_whole(event, provenance, subjects),
+        _letter(
+            provenance,
+            replayed or records.dead_letter_id("unit", digest, unit.provider),
+            unit.reason,
+            now,
+            {**about, "provider": unit.provider},
         )
         for unit in refused
     ]
+
+
+def _letter(  # noqa: PLR0913 - a letter has this much to say
+    provenance: Provenance,
+    dead_letter_id: str,
+    reason: str,
+    at: datetime,
+    about: Mapping[str, Any],
+    *,
+    storable: bool = True,
+) -> DeadLetter:
+    """With what every letter keeps of its message."""
+    return DeadLetter(
+        dead_letter_id=dead_letter_id,
+        reason=reason,
+        at=at,
+        replays=provenance.replays,
+        redelivered=provenance.redelivered,
+        body_sha256=hashlib.sha256(provenance.body).hexdigest(),
+        body_size=len(provenance.body),
+        **(provenance.carried if storable else {}),
+        **{"kind": "event", "provider": provenance.only_provider, **about},
+    )
 
 
 def _event_id(provenance: Provenance) -> str:
@@ -112,9 +101,8 @@ def _event_id(provenance: Provenance) -> str:
     return provenance.letter or records.dead_letter_id("event", provenance.digest)
 
 
-def _whole(event: Event, provenance: Provenance, subjects: SubjectIndex) -> dict[str, Any]:
-    keys = {"subject_keys": subjects.keys(event), "person_key": subjects.person(event)}
-    return {**_named(event), **keys, **_kept(provenance, storable=True)}
+def _whole(event: Event, subjects: SubjectIndex) -> dict[str, Any]:
+    return {**_named(event), "subject_keys": subjects.keys(event), "person_key": subjects.person(event)}
 
 
 def _named(event: Event) -> dict[str, Any]:
@@ -124,15 +112,4 @@ def _named(event: Event) -> dict[str, Any]:
         "event_type": event.type,
         "subject": masked_subject(event),
         "occurred_at": event.time,
-    }
-
-
-def _kept(provenance: Provenance, *, storable: bool) -> dict[str, Any]:
-    """What every letter keeps of its message."""
-    return {
-        "replays": provenance.replays,
-        "redelivered": provenance.redelivered,
-        "body_sha256": hashlib.sha256(provenance.body).hexdigest(),
-        "body_size": len(provenance.body),
-        **(provenance.carried if storable else {}),
     }

@@ -20,13 +20,13 @@ from joserfc.jwk import OctKey, OKPKey
 from joserfc.util import urlsafe_b64decode
 
 from tasks.private_files import WANTED, create_private, is_open_to_others
+from tasks.sealing.keys import KID
 from tasks.strict_json import decode
 
 logger = logging.getLogger(__name__)
 
 ALGORITHMS: Final = ("Ed25519", "HS256")
 MIN_SECRET: Final = 32  # bytes of an HS256 key, RFC 7518 section 3.2
-_KID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 _DETACHED: Final = re.compile(r"([A-Za-z0-9_-]{1,512})\.\.[A-Za-z0-9_-]{43,128}")
 _P: Final = 2**255 - 19  # the field of Curve25519
 # The y of every point whose order divides 8, the cofactor: of order 4 (0), 1 (1), 2 (-1), and 8, which add up to y = 0.
@@ -57,7 +57,7 @@ _REGISTRY: Final = _TwoAlgorithms(algorithms=list(_TwoAlgorithms.algorithms))
 
 def generate_signing_key(kid: str, algorithm: str = ALGORITHMS[0]) -> SigningKey:
     """Make a private key, for Ed25519 or HS256. Raises SigningKeyError for a bad kid."""
-    if not _KID.fullmatch(kid):
+    if not KID.fullmatch(kid):
         raise SigningKeyError("a kid is 1 to 128 letters, digits, dots, dashes or underscores, and starts with no dot")
     if algorithm == "HS256":
         return OctKey.generate_key(8 * MIN_SECRET, {"kid": kid, "use": "sig", "alg": algorithm})
@@ -180,7 +180,7 @@ def _key(jwk: Mapping[str, Any]) -> SigningKey:
         raise ValueError("of another algorithm or use")
     key = (OctKey if jwk["kty"] == "oct" else OKPKey).import_key({n: jwk[n] for n in jwk if n not in {"alg", "use"}})
     fits = len(key.raw_value) >= MIN_SECRET if isinstance(key, OctKey) else key.curve_name == "Ed25519"
-    if not fits or not _KID.fullmatch(jwk["kid"]):
+    if not fits or not KID.fullmatch(jwk["kid"]):
         raise ValueError("too short, of another curve, or without a fit kid")
     return key
 
