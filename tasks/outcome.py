@@ -33,7 +33,13 @@ class State(StrEnum):
         """Whether the token is known to be dead, or known to need no call."""
         return self in SETTLED
 
+    @property
+    def is_open(self) -> bool:
+        """Whether more is to come of it by itself."""
+        return self in OPEN
 
+
+OPEN: Final = frozenset({State.PLANNED, State.RETRYING, State.HELD, State.REPLAYED})
 SETTLED: Final = frozenset(
     {
         State.ACCEPTED,

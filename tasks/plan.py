@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
-from tasks.events import EVENT_TYPES, Event, JweCredential, Session, TokenReferenceCredential, UserData
+from tasks.events import EVENT_TYPES, Event, UserData
+from tasks.events.model import JweCredential, Session, TokenReferenceCredential
 from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
 from tasks.providers.provider import Kind

@@ -191,19 +191,7 @@ def dead_letter_id(*parts: str) -> str:
 
 
 # What every record about a call repeats of it.
-_OF_CALL: Final = (
-    "source",
-    "event_id",
-    "event_type",
-    "provider",
-    "operation",
-    "subject",
-    "subject_keys",
-    "person_key",
-    "target_key",
-    "occurred_at",
-    "replays",
-)
+_OF_CALL: Final = ProviderCall.model_fields.keys() & CallOutcome.model_fields.keys() & DeadLetter.model_fields.keys()
 
 
 def outcome_of_call(call: ProviderCall, state: State, at: datetime, attempt: int, **told: Any) -> CallOutcome:  # noqa: ANN401 - as its fields

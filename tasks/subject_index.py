@@ -10,14 +10,16 @@ import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tasks.events import Aliases, Complex, Did, Email, Event, IssSub, Opaque, PhoneNumber, Uri, UserData
+from tasks.events import Event, UserData
+from tasks.events.subjects import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, Uri
 from tasks.names import address, composed, mask, normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tasks.call import Target
-    from tasks.events import Event, SimpleSubject
+    from tasks.events import Event
+    from tasks.events.subjects import SimpleSubject
 
 # Of the members of a complex subject this one names the person (Shared Signals Framework 1.0, section 3.2); `device`,
 # `session`, `application`, `tenant`, `org_unit`, `group` and members of one's own name something else.

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from tasks.outcome import State
+from tasks.outcome import OPEN, State
 from worker.database.tables import audits as audit_table
 from worker.database.tables import calls, dead_letters, events
 from worker.ledger import AuditEntry, CallRow, Ledger, queries
@@ -49,7 +49,7 @@ def _percentile(ordered: list[float], rank: int) -> float | None:
 def unsettled(ledger: Ledger) -> list[CallRow]:
     """The calls that are neither settled nor dead."""
     rows, _ = ledger.changes_since(limit=1_000_000)
-    return [row for row in rows if isinstance(row, CallRow) and row.kind == "call" and row.state in queries.OPEN]
+    return [row for row in rows if isinstance(row, CallRow) and row.kind == "call" and row.state in OPEN]
 
 
 def audits(ledger: Ledger) -> list[AuditEntry]:

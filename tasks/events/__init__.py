@@ -5,62 +5,20 @@ that names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
 from tasks.events.content_mode import MAX_BODY, attribute_headers
-from tasks.events.model import (
-    Account,
-    Credential,
-    Event,
-    JweCredential,
-    ReferenceCredential,
-    Session,
-    SessionEnded,
-    SessionsData,
-    TokenReferenceCredential,
-    UserData,
-    UserDisabled,
-    event_document,
-)
+from tasks.events.model import Event, SessionEnded, UserData, UserDisabled, event_document
 from tasks.events.parsing import MAX_AHEAD, is_storable, parse_event
 from tasks.events.rejection import InvalidEvent, RejectionCode
-from tasks.events.subjects import (
-    Aliases,
-    Complex,
-    Did,
-    Email,
-    IssSub,
-    Opaque,
-    PhoneNumber,
-    SimpleSubject,
-    SubId,
-    Uri,
-)
 from tasks.events.types import EVENT_TYPES, EventType
 
 __all__ = [
     "EVENT_TYPES",
     "MAX_AHEAD",
     "MAX_BODY",
-    "Account",
-    "Aliases",
-    "Complex",
-    "Credential",
-    "Did",
-    "Email",
     "Event",
     "EventType",
     "InvalidEvent",
-    "IssSub",
-    "JweCredential",
-    "Opaque",
-    "PhoneNumber",
-    "ReferenceCredential",
     "RejectionCode",
-    "Session",
     "SessionEnded",
-    "SessionsData",
-    "SimpleSubject",
-    "SubId",
-    "TokenReferenceCredential",
-    "Uri",
     "UserData",
     "UserDisabled",
     "attribute_headers",

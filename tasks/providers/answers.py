@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient, http_reason
-from tasks.providers.waits import wait_asked
+from tasks.providers.headers import wait_asked
 from tasks.strict_json import MalformedJsonError, decode
 
 _TELLABLE: Final = re.compile(r"[A-Za-z0-9._:/-]{1,256}")

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tasks.call import ProviderCall
 from tasks.outcome import Outcome, Transient
-from tasks.providers import challenge, contradictions
+from tasks.providers import contradictions, headers
 from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.http import Edge
 from tasks.providers.provider import MASK, BaseUrl, CommonSettings, Kind, Request, SessionPlan, endpoint, open_sealed
@@ -108,7 +108,7 @@ def meaning(answer: Answer) -> Outcome:
     """Return the outcome of an InvalidateToken, told with the names of LusidProblemDetails."""
     members = answer.members()
     named = {name: members.get(name) for name in ("name", "code", "instance")}
-    told = {**named, "challenge": (challenge.bearer_challenge(answer.headers) or {}).get("error")}
+    told = {**named, "challenge": (headers.bearer_challenge(answer.headers) or {}).get("error")}
     if _knows_the_token_for_dead(answer):
         return answer.outcome(StatusMeaning.ALREADY_REVOKED, told, "401 invalid_token")
     return answer.outcome(TOKENS.get(answer.status, StatusMeaning.RETRY), told)
@@ -121,14 +121,14 @@ def _knows_the_token_for_dead(answer: Answer) -> bool:
     of nothing else. A gateway's page, a gateway that takes the token off, an API that does not know who issued the
     token: all of them answer 401 to a token that lives.
     """
-    if answer.status != _UNAUTHORIZED or not challenge.names_dead_token(answer.headers):
+    if answer.status != _UNAUTHORIZED or not headers.names_dead_token(answer.headers):
         return False
     return answer.is_blank or _is_problem(answer.document())
 
 
 def _is_problem(members: Mapping[str, object]) -> bool:
     named = bool(members.get("name")) and isinstance(members["name"], str) and type(members.get("code")) is int
-    elsewhere = any(map(challenge.speaks_of_another_place, contradictions.texts_in(members)))
+    elsewhere = any(map(headers.speaks_of_another_place, contradictions.texts_in(members)))
     has_status = type(members.get("status", _UNAUTHORIZED)) is int
     return named and has_status and not elsewhere and not contradictions.other_status(members, _UNAUTHORIZED)
 

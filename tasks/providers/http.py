@@ -11,7 +11,7 @@ from aiohttp.http import HttpProcessingError
 from tasks.outcome import Reason, Transient
 from tasks.providers.answers import Answer
 from tasks.providers.connections import CleanConnector
-from tasks.providers.content_coding import plain_body
+from tasks.providers.headers import plain_body
 from tasks.providers.provider import Request
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 

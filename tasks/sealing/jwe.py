@@ -13,6 +13,7 @@ from joserfc import jwe
 from pydantic import SecretStr
 
 from tasks.sealing.keys import ALGORITHMS, KID, SealError, SealingKey, SealProblem, algorithm_of
+from tasks.strict_json import MalformedJsonError, decode
 
 ENCRYPTION: Final = "A256GCM"
 MAX_JWE: Final = 16 * 1024  # bytes
@@ -144,14 +145,7 @@ def _is_p256(epk: object) -> bool:
 
 def _json_object(raw: bytes | None) -> dict[str, Any] | None:
     try:
-        value = json.loads((raw or b"").decode(), object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
+        value = decode(raw or b"")
+    except MalformedJsonError:
         return None
     return value if isinstance(value, dict) else None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member twice")
-    return members

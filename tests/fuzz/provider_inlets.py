@@ -17,8 +17,8 @@ from tasks.providers import ProviderSettings, Request, finbourne, oauth, open_se
 from tasks.providers.answers import Answer
 from tasks.providers.genesys import IdleTimeout, TokenInfo
 from tasks.providers.genesys import outcomes as meanings
+from tasks.providers.headers import wait_asked
 from tasks.providers.http import BODY_CAP, Edge
-from tasks.providers.waits import wait_asked
 from tasks.providers.wibmo import Wibmo, WibmoSettings
 from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
 from tasks.retry import RetryPolicy

@@ -15,8 +15,8 @@ from tasks.outcome import CredentialFault, Permanent, Reason, Settled, Transient
 from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.finbourne import TOKENS
 from tasks.providers.genesys.outcomes import OWN_TOKEN, WORKER_TOKEN
+from tasks.providers.headers import wait_asked
 from tasks.providers.http import failure_reason
-from tasks.providers.waits import wait_asked
 from tasks.providers.wibmo import INVALIDATE
 
 TABLES = {"usual": status_table(), "own": OWN_TOKEN, "worker": WORKER_TOKEN, "finbourne": TOKENS, "wibmo": INVALIDATE}

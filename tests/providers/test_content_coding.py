@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from test_genesys import genesys
 
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
-from tasks.providers.content_coding import plain_body
+from tasks.providers.headers import plain_body
 from tasks.providers.http import BODY_CAP
 
 DELETE_TOKENS_ME = sealed_call("genesys.delete_tokens_me", "genesys-eu")

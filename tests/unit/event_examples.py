@@ -6,10 +6,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
-from tasks.events import (
-    InvalidEvent,
-    parse_event,
-)
+from tasks.events import InvalidEvent, parse_event
 
 NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)
 MARKER = "MARKER-7f3a"

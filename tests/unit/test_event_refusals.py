@@ -6,12 +6,7 @@ from typing import Any
 import pytest
 from event_examples import JWS, MARKER, NOW, Edit, ended, example, fault, parts, refused
 
-from tasks.events import (
-    InvalidEvent,
-    RejectionCode,
-    attribute_headers,
-    parse_event,
-)
+from tasks.events import InvalidEvent, RejectionCode, attribute_headers, parse_event
 
 NOT_STRICT_JSON = [
     b"", b'{"a":1} x', b"\xef\xbb\xbf{}", b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}',

@@ -9,20 +9,9 @@ import pytest
 from event_examples import CONTRACTS, MARKER, NOW, STRUCTURED, binary, ended, example, fault, parts, refused
 from pydantic import ValidationError
 
-from tasks.events import (
-    MAX_BODY,
-    Account,
-    Complex,
-    InvalidEvent,
-    IssSub,
-    JweCredential,
-    RejectionCode,
-    SessionEnded,
-    TokenReferenceCredential,
-    UserDisabled,
-    event_document,
-    parse_event,
-)
+from tasks.events import MAX_BODY, InvalidEvent, RejectionCode, SessionEnded, UserDisabled, event_document, parse_event
+from tasks.events.model import Account, JweCredential, TokenReferenceCredential
+from tasks.events.subjects import Complex, IssSub
 
 
 def test_the_published_session_ended_is_read() -> None:

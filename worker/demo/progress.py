@@ -12,7 +12,6 @@ from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import plan_revocations
 from worker.ledger import CallRow, EventRow
-from worker.ledger.queries import OPEN
 from worker.sandbox.store import digest
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class Progress:
     def _is_over(self, sample: SampleEvent) -> bool:
         rows = self.rows_of(sample)
         is_known = sample.event_id in self._taken_in or any(row.kind == "event" for row in rows)  # or refused
-        return is_known and len(rows) >= len(sample.sample.expect) and not any(row.state in OPEN for row in rows)
+        return is_known and len(rows) >= len(sample.sample.expect) and not any(row.state.is_open for row in rows)
 
 
 def _is_kept(promises: Sequence[Expected], rows: Sequence[CallRow]) -> bool:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import func, or_, select
 
+from tasks.outcome import OPEN
 from tasks.records import DeadLetter
 from tasks.sealing import named_kids
 from worker.database.tables import bodies, calls, dead_letters, key_uses
-from worker.ledger.queries import OPEN
 from worker.ledger.rows import CLOSED
 
 if TYPE_CHECKING:

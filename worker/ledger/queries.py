@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import ColumnElement, Table, and_, case, exists, false, func, literal, null, or_, select, tuple_
 
 from tasks.doubt import DIED, KNOWS_LIVING, WINDOW, Answer
-from tasks.outcome import State
+from tasks.outcome import OPEN, State
 from worker.database.tables import calls, dead_letters, events, subjects
 from worker.ledger.rows import CallRow, DeadLetterState, EventRow
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
-OPEN: Final = (State.PLANNED, State.RETRYING, State.HELD, State.REPLAYED)
 UNREPLAYED: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
 _IDS_PER_STATEMENT: Final = 1000
 _MAX_ANSWERS: Final = 1000  # far more than prove or disprove anything

@@ -6,7 +6,7 @@ from typing import Final, Literal, TypeVar
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StrictBool, StrictInt, ValidationError
 
 from tasks.outcome import Outcome, Permanent, Reason, Settled, State, Transient
-from tasks.providers import challenge, contradictions
+from tasks.providers import contradictions, headers
 from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.provider import ProviderModel
 
@@ -77,7 +77,7 @@ def knows_dead(answer: Answer) -> bool:
     """
     members = answer.document()
     says_dead = _is_error(answer, UNAUTHORIZED) and members["code"] == REFUSED
-    return says_dead and not _says_otherwise(members) and not challenge.contradicts_dead_token(answer.headers)
+    return says_dead and not _says_otherwise(members) and not headers.contradicts_dead_token(answer.headers)
 
 
 def _says_otherwise(members: Mapping[str, object]) -> bool:
@@ -85,7 +85,7 @@ def _says_otherwise(members: Mapping[str, object]) -> bool:
     everything = ((contradictions.folded(name), value) for name, value in contradictions.everything_in(members))
     known = (REFUSED, UNAUTHORIZED, None)  # a tuple: what is compared may be a list
     other_code = any(name in _OF_CODES and value not in known for name, value in everything)
-    elsewhere = any(map(challenge.speaks_of_another_place, contradictions.texts_in(members)))
+    elsewhere = any(map(headers.speaks_of_another_place, contradictions.texts_in(members)))
     return other_code or elsewhere or contradictions.other_status(members, UNAUTHORIZED)
 
 

@@ -1,15 +1,19 @@
-"""Bytes as text, strictly: a text has one reading or none (RFC 4648 sections 3.3 and 3.5)."""
+"""Bytes as text, strictly (RFC 4648 sections 3.3 and 3.5), and what services wrap around the text."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import re
+from codecs import BOM_UTF8
 from typing import Final, Literal
+
+from tasks.strict_json import MalformedJsonError, decode
 
 Encoding = Literal["base64", "base64url", "hex"]
 
 _HEX: Final = re.compile(rb"[0-9a-f]*|[0-9A-F]*")  # either case, never mixed: a flipped bit must not read the same
+_MEMBER: Final = "data"
 
 
 def encoded(raw: bytes, encoding: Encoding) -> bytes:
@@ -42,3 +46,25 @@ def _from_base64(text: bytes, altchars: bytes) -> bytes | None:
     except binascii.Error:
         return None
     return raw if base64.b64encode(raw, altchars) == text else None  # spare bits are zero, or it is a second spelling
+
+
+def unwrapped(body: bytes) -> bytes:
+    """Return the coded message in *body*, without a byte order mark, line breaks, JSON quotes and `{"data": …}`.
+
+    Line breaks are those of MIME base64 (RFC 2045 section 6.8), wherever they stand. An object is taken for a wrapping
+    where `data` is all that it holds. What is wrapped otherwise comes back as it is, for the coding to refuse.
+    """
+    bare = body.removeprefix(BOM_UTF8).strip()
+    text = _text_in(bare) if bare[:1] in {b'"', b"{"} else None
+    message = bare if text is None else text.encode()
+    return message.replace(b"\r\n", b"").replace(b"\n", b"").strip()
+
+
+def _text_in(body: bytes) -> str | None:
+    try:
+        value = decode(body)
+    except MalformedJsonError:
+        return None
+    if isinstance(value, dict) and value.keys() == {_MEMBER}:
+        value = value[_MEMBER]
+    return value if isinstance(value, str) else None

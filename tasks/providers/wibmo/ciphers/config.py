@@ -8,13 +8,13 @@ from joserfc.jwk import RSAKey
 from pydantic import Field, SecretStr, model_validator
 
 from tasks.providers.wibmo.ciphers.coding import Encoding, decoded
+from tasks.sealing.keys import MIN_RSA_BITS
 from tasks.strict_model import StrictModel
 
 BLOCK: Final = 16  # bytes of an AES block, and of a CBC IV
 AES_KEYS: Final = frozenset({16, 24, 32})  # bytes
 JWE_KEY: Final = 32  # bytes: dir with A256GCM
 MAC_KEY: Final = 32  # bytes at least: as long as what HMAC-SHA-256 gives (RFC 2104 section 3)
-MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
 
 
 class CipherConfig(StrictModel):
