@@ -5,7 +5,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from servers import PostgresCluster, Processes, RabbitNode, ServerMissingError, only_loopback
+from servers import ForkServer, PostgresCluster, Processes, RabbitNode, ServerMissingError, only_loopback
+from servers.processes import environment
 from servers.shared import close_root, open_root, root, shared
 
 # What takes minutes begins first, what takes milliseconds fills the gaps at the end: both cores are busy to the last.
@@ -111,11 +112,23 @@ def broker_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """Fork the project's processes from one that has imported the worker; started with the first of them."""
+    server = ForkServer(environment())
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
-    """Start the project's own processes; what still runs at the end is killed, what they said shows on failure."""
+def processes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Processes]:
+    """Start the project's own processes; what still runs at the end is killed, what they said shows on failure.
+
+    They are forked where a fork shows the same; marked `executed`, they are started by exec(2), as an operator does.
+    """
     home = tmp_path / "processes"
     home.mkdir()
-    running = Processes(home)
+    executed = request.node.get_closest_marker("executed") is not None
+    running = Processes(home, None if executed else request.getfixturevalue("fork_server"))
     yield running
     running.close()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 from servers import Daemon, Processes, free_port, wait_until
@@ -48,6 +49,12 @@ class System:
     def start(self, *names: str) -> list[Daemon]:
         """Start the named processes (all of them by default) as the Procfile does."""
         return [self.processes.start("revoker", name, env=self.env, name=name) for name in names or PROCESSES]
+
+    def revoker(self, *arguments: str, code: int = 0) -> CompletedProcess[str]:
+        """What an operator of this installation is told by `revoker`, which ends with *code*."""
+        done = self.processes.run("revoker", *arguments, env=self.env)
+        assert done.returncode == code, done.stderr
+        return done
 
     def close(self) -> None:
         """Let the ledger go."""

@@ -1,8 +1,6 @@
 """Where a secret could have gone: logs, messages, broker files, ledger, command line, error reports, argv."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from canary_story import FAULTS, CanaryStory
 from celery.events.event import event_exchange
 from kombu import Exchange, Queue
 from kombu.transport.native_delayed_delivery import CELERY_DELAYED_DELIVERY_EXCHANGE
+from servers import Processes
 from system import digest
 
 from worker import broker
@@ -45,8 +44,11 @@ def bind_copies(story: CanaryStory) -> None:
             queue.bind_to(exchange.name, "#")
 
 
-def everywhere(story: CanaryStory, said: Path, broker_files: Path) -> list[Place]:
-    """Every place there is: *said* holds what processes wrote, *broker_files* what the broker keeps on disk."""
+def everywhere(story: CanaryStory, said: Path, broker_files: Path, commands: Processes) -> list[Place]:
+    """Every place there is: *said* holds what processes wrote, *broker_files* what the broker keeps on disk.
+
+    *commands* runs those of operators.
+    """
     argv = list(_processes(said))
     return [
         *argv,
@@ -55,7 +57,7 @@ def everywhere(story: CanaryStory, said: Path, broker_files: Path) -> list[Place
         *_files("broker file", broker_files, ALL_BUT_SECRETS),
         *_ledger(story),
         *(Place(f"inspect {name}", _bytes(answer), NAMES) for name, answer in story.inspected.items()),
-        *_command_line(story),
+        *_command_line(story, commands),
         *(Place(f"error report {n}", envelope) for n, envelope in enumerate(story.inbox.envelopes)),
     ]
 
@@ -116,7 +118,7 @@ def _ledger(story: CanaryStory) -> Iterator[Place]:
     yield from _files("ledger file", story.system.home / "ledger.sqlite3", NAMES)
 
 
-def _command_line(story: CanaryStory) -> Iterator[Place]:
+def _command_line(story: CanaryStory, commands: Processes) -> Iterator[Place]:
     """What operators see. A plan prints the exact calls, and the user's id is a part of one."""
     event, disabled = story.events
     for name, document in (("ended", event), ("disabled", disabled)):
@@ -130,21 +132,21 @@ def _command_line(story: CanaryStory) -> Iterator[Place]:
         ("dlq", "replay", "--all", "--dry-run"),
         *((*command, "-o", form) for command in _LISTS for form in ("table", "json")),
     ):
-        yield _said(story, *arguments)
+        yield _said(story, commands, *arguments)
     for name in ("ended", "disabled"):
-        plan = _said(story, "plan", str(story.system.home / f"{name}.json"), "-o", "json")
+        plan = _said(story, commands, "plan", str(story.system.home / f"{name}.json"), "-o", "json")
         yield Place(plan.name, plan.content, NAMES)
 
 
 _LISTS = (("config", "show"), ("provider", "list"), ("provider", "check"), ("keys", "list"))
 
 
-def _said(story: CanaryStory, *arguments: str) -> Place:
-    program = str(Path(sys.executable).parent / "revoker")
-    done = subprocess.run([program, *arguments], env=story.system.env, capture_output=True, timeout=60, check=False)
-    assert done.stdout or done.stderr, f"revoker {arguments} says nothing"
-    assert b"Traceback" not in done.stderr, done.stderr.decode()
-    return Place(f"revoker {' '.join(arguments[:2])} → {done.returncode}", done.stdout + done.stderr)
+def _said(story: CanaryStory, commands: Processes, *arguments: str) -> Place:
+    done = commands.run("revoker", *arguments, env=story.system.env)
+    said = done.stdout + done.stderr
+    assert said, f"revoker {arguments} says nothing"
+    assert "Traceback" not in said, said
+    return Place(f"revoker {' '.join(arguments[:2])} → {done.returncode}", said.encode())
 
 
 def _bytes(value: Any) -> bytes:

@@ -1,8 +1,5 @@
 """A feed that disables a thousand people at once reaches fifty; the others wait for a person, over every restart."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,14 +44,6 @@ def held(system: System) -> int:
     return sum(flood.held for flood in store.standing(system.ledger.database))
 
 
-def revoker(system: System, *arguments: str) -> str:
-    """What the command says, on both streams; it ends well."""
-    argv = [sys.executable, "-m", "worker.cli", *arguments]
-    done = subprocess.run(argv, env={**os.environ, **system.env}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
 def test_a_flood_waits_for_an_operator(guarded: System) -> None:
     """Of 1 000 disables 50 pass, 950 wait over a restart; another source is let through; then some go, in order."""
     first, second, recorder, _ = guarded.start("intake", "intake", "recorder", "worker")
@@ -68,18 +57,10 @@ def test_a_flood_waits_for_an_operator(guarded: System) -> None:
     wait_until(lambda: 3001 in hit(guarded), 20, "the urgent event of another source")
     wait_until(lambda: held(guarded) == 1001 - LIMIT, 10, "the flood to be held still")
     assert len(set(hit(guarded))) == LIMIT + 1
-    revoker(guarded, "flood", "release", FLOOD, "--limit", "100", "--rate", "500/s", "--reason", "real", "--yes")
+    guarded.revoker("flood", "release", FLOOD, "--limit", "100", "--rate", "500/s", "--reason", "real", "--yes")
     wait_until(lambda: len(hit(guarded)) == LIMIT + 1 + 100, 20, "what was released")
-    revoker(guarded, "flood", "discard", "--all", "--reason", "a feed's mistake", "--yes")
+    guarded.revoker("flood", "discard", "--all", "--reason", "a feed's mistake", "--yes")
     everybody = {f"e-{number}" for number in (*range(1, 1001), 2001)}
     wait_until(lambda: everybody <= guarded.ledger.settled_or_dead(SOURCE, everybody), 20, "nothing to be lost")
     assert held(guarded) == 0
-    assert "discarded (guard.flood)" in explained(guarded, "e-2001")
-
-
-def explained(system: System, event_id: str) -> str:
-    """What `explain` says of an event; it is not out."""
-    argv = [sys.executable, "-m", "worker.cli", "explain", event_id]
-    done = subprocess.run(argv, env={**os.environ, **system.env}, capture_output=True, text=True, check=False)
-    assert done.returncode == 1, done.stderr
-    return done.stdout
+    assert "discarded (guard.flood)" in guarded.revoker("explain", "e-2001", code=1).stdout

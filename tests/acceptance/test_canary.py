@@ -10,7 +10,7 @@ import pytest
 from canary_places import bind_copies, everywhere, never_arrived
 from canary_search import Kind, Marker, Place, forms, leaks
 from canary_story import REASONS, CanaryStory
-from servers import Processes, RabbitNode
+from servers import ForkServer, Processes, RabbitNode
 
 PASSWORD, LEDGER_PASSWORD = (f"sbx-canary-{uuid.uuid4().hex}" for _ in range(2))
 
@@ -44,20 +44,33 @@ def story(
 
 
 @pytest.fixture
+def commands(tmp_path: Path, fork_server: ForkServer) -> Iterator[Processes]:
+    """What operators run beside the story, forked: of these, what they say is looked at, not their start."""
+    home = tmp_path / "commands"
+    home.mkdir()
+    made = Processes(home, fork_server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def broker_files(node: RabbitNode | None, tmp_path: Path) -> Path:
     """Where the broker keeps its messages: a file and its log, or a node's folder."""
     return tmp_path / "broker.sqlite3" if node is None else node.home
 
 
+@pytest.mark.executed
 @pytest.mark.timeout(300)
-def test_no_secret_is_found_anywhere(story: CanaryStory, tmp_path: Path, broker_files: Path) -> None:
+def test_no_secret_is_found_anywhere(
+    story: CanaryStory, tmp_path: Path, broker_files: Path, commands: Processes
+) -> None:
     """Not in logs, messages, task events, files, ledger, commands, stack traces, error reports, argv or environment.
 
     On no path: a worker killed, a broker out of memory, a bug. Searched are the output of 30 commands and 1 300 other
     places at least; the providers did see the tokens.
     """
     story.tell()
-    places = everywhere(story, tmp_path / "processes", broker_files)
+    places = everywhere(story, tmp_path / "processes", broker_files, commands)
     counts = Counter(place.name.split()[0] for place in places if place.content)
     print(f"\nsearched {sum(counts.values())} places, {sum(len(p.content) for p in places)} bytes: {dict(counts)}")
     assert never_arrived(story) == set()

@@ -33,6 +33,8 @@ from worker.intake.signing import generate_signing_key, is_signed, save_signing_
 from worker.operations.replay_rules import Refusal
 from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
 
+pytestmark = pytest.mark.executed
+
 SCHEMA = json.loads((ROOT / "tasks/contracts/event.schema.json").read_text())
 KEY, KEY_FILE = generate_signing_key("sessions"), "sessions.jwk"
 

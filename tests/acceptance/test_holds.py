@@ -1,8 +1,5 @@
 """A provider that cannot be called is left alone: its calls wait in the broker, unattempted, and go when it can be."""
 
-import os
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -117,19 +114,11 @@ def test_two_workers_share_one_hold_and_one_alert(system: System) -> None:
     assert alerts(*workers) == 1
 
 
-def revoker(system: System, *arguments: str) -> str:
-    """What the command says, on both streams; it ends well."""
-    argv = [sys.executable, "-m", "worker.cli", *arguments]
-    done = subprocess.run(argv, env={**os.environ, **system.env}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout + done.stderr
-
-
 def test_an_operator_holds_and_releases_a_provider(system: System) -> None:
     """Calls wait unasked, over a restart of the worker, until the release; the next hold ends by its expiry."""
     _, worker, _ = system.start()
     system.wait_closed(system.publish([system.ended(system.session("wibmo", token()))]))
-    revoker(system, "provider", "hold", "finbourne", "--reason", "vendor maintenance", "--for", "2h", "--yes")
+    system.revoker("provider", "hold", "finbourne", "--reason", "vendor maintenance", "--for", "2h", "--yes")
     wait_until(lambda: _waits(system, "finbourne"), 30, "the worker to hold")
     worker.stop()
     seen = len(asked(system, "finbourne.invalidate_token"))
@@ -137,10 +126,10 @@ def test_an_operator_holds_and_releases_a_provider(system: System) -> None:
     ids = system.publish([system.ended(system.session("finbourne", token())) for _ in range(5)])
     system.wait_closed(system.publish([system.ended(system.session("wibmo", token()))]))
     assert len(asked(system, "finbourne.invalidate_token")) == seen
-    revoker(system, "provider", "release", "finbourne", "--reason", "over", "--yes")
+    system.revoker("provider", "release", "finbourne", "--reason", "over", "--yes")
     system.wait_closed(ids, 30)
     no_attempt_was_burned(system, ids, "finbourne")
-    revoker(system, "provider", "hold", "finbourne", "--reason", "again", "--for", "2s", "--yes")
+    system.revoker("provider", "hold", "finbourne", "--reason", "again", "--for", "2s", "--yes")
     system.wait_closed(system.publish([system.ended(system.session("finbourne", token()))]), 30)
 
 
@@ -158,7 +147,7 @@ def test_a_reconnect_consumes_nothing_that_is_held(
 ) -> None:
     """The broker restarts: the worker goes on with the other providers, and leaves the held one alone."""
     system = System(tmp_path / "system", private_rabbitmq.url(), processes)
-    revoker(system, "provider", "hold", "finbourne", "--reason", "maintenance", "--yes")
+    system.revoker("provider", "hold", "finbourne", "--reason", "maintenance", "--yes")
     _, worker, _ = system.start()
     ids = system.publish([system.ended(system.session("finbourne", token()))])
     system.wait_closed(system.publish([system.ended(system.session("wibmo", token()))]))
@@ -166,7 +155,7 @@ def test_a_reconnect_consumes_nothing_that_is_held(
     private_rabbitmq.start()
     system.wait_closed(system.publish([system.ended(system.session("wibmo", token()))]), 60)
     assert asked(system, "finbourne.invalidate_token") == []
-    revoker(system, "provider", "release", "finbourne", "--reason", "over", "--yes")
+    system.revoker("provider", "release", "finbourne", "--reason", "over", "--yes")
     system.wait_closed(ids, 30)
     assert worker.running
     system.close()

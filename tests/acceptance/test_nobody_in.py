@@ -17,6 +17,8 @@ from worker.broker.publisher import Message
 from worker.intake.signing import SigningKey, generate_signing_key, save_signing_key, sign
 from worker.ledger import DeadLetterFilter, DeadLetterRow, DeadLetterState
 
+pytestmark = pytest.mark.executed
+
 KEY = generate_signing_key("k1")
 FORGED = 20
 CLI = "urn:revoker:cli"

@@ -1,15 +1,11 @@
 """Keys and secrets are rotated while events stream in: nothing is lost, nothing dies, nothing is restarted."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from servers import Daemon, wait_until
@@ -21,14 +17,6 @@ PART = 80  # events, at least, before, between and after the two changes
 NEW_SECRET = "planted-new-client-secret-0123456789"
 CLOSED = {"accepted", "confirmed", "already_revoked", "no_session_known"}
 SECRET_FILES = tuple(f"providers__{name}__client_secret" for name in ("genesys", "genesys-eu"))
-
-
-def operate(system: System, *arguments: str) -> str:
-    """What `revoker` tells an operator of this installation."""
-    argv = [str(Path(sys.executable).with_name("revoker")), *arguments]
-    return subprocess.run(
-        argv, env={"PATH": os.environ["PATH"], **system.env}, capture_output=True, text=True, check=True, timeout=60
-    ).stdout
 
 
 def put_secret(system: System, value: str) -> None:
@@ -82,7 +70,7 @@ class Stream:
 
 def add_key(system: System) -> None:
     """Make a sealing key, and have the producer seal with it at once."""
-    operate(system, "keys", "generate", "--kid", "new-key")
+    system.revoker("keys", "generate", "--kid", "new-key")
     system.key = load_keys(system.home / "keys")._keys["new-key"]
 
 
@@ -123,7 +111,7 @@ def test_a_key_in_use_is_seen_to_be(system: System) -> None:
     event = system.ended(system.session("finbourne", f"sbx-{uuid.uuid4()}"))
     system.wait_closed(system.publish([event]))
     assert worker.stop() == 0
-    new, old = json.loads(operate(system, "keys", "list", "-o", "json"))["items"]
+    new, old = json.loads(system.revoker("keys", "list", "-o", "json").stdout)["items"]
     assert (new["kid"], old["kid"]) == ("new-key", "test-key")
     assert new["last_used"]
     assert not old["last_used"]

@@ -23,6 +23,7 @@ from worker.demo.samples import Expected, Sample, SampleEvent, load_samples
 from worker.demo.supervisor import ProcessFailed, ProcessSpec, Supervisor
 from worker.ledger import CallRow
 
+pytestmark = pytest.mark.executed
 ALL_OUTCOMES = {
     "accepted": 14,
     "already_revoked": 2,

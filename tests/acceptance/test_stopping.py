@@ -18,6 +18,10 @@ from tasks.sealing import seal
 from worker.broker import messages
 from worker.ledger import CallRow
 
+# Each stop once of processes that were started, as an operator starts them.
+pytestmark = pytest.mark.parametrize(
+    "broker_url", ["embedded", pytest.param("rabbitmq", marks=pytest.mark.executed)], indirect=True
+)
 CALLS = 40
 GRACE = 5.0  # seconds
 TERM, QUIT, INT = signal.SIGTERM, signal.SIGQUIT, signal.SIGINT
@@ -115,6 +119,7 @@ def test_a_recorder_that_is_stopped_in_the_middle_misses_nothing(system: System)
     system.wait_closed(ids)
 
 
+@pytest.mark.executed
 def test_a_process_that_crashes_leaves_no_image_of_its_memory(system: System) -> None:
     """No core file, whatever whoever started it allows."""
     before = resource.getrlimit(resource.RLIMIT_CORE)

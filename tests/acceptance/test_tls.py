@@ -23,6 +23,8 @@ from worker.broker import messages
 from worker.broker.publisher import Publisher
 from worker.calls.holds import store
 
+pytestmark = pytest.mark.executed
+
 
 class Revoking:
     """A Finbourne over TLS: 204 to everything, and a list of who asked, by the name in their certificate."""

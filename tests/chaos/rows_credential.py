@@ -2,9 +2,6 @@
 
 import base64
 import json
-import os
-import subprocess
-import sys
 import urllib.request
 from typing import Any, Final
 
@@ -179,6 +176,4 @@ def _ask(scene: Scene, method: str, path: str, credential: str, body: bytes | No
 
 def _replay(scene: Scene, reason: str) -> None:
     options = ("--died-of", reason, "--reason", "the base URL is mended", "--yes")
-    argv = [sys.executable, "-m", "worker.cli", "dead-letter", "replay", *options]
-    done = subprocess.run(argv, env={**os.environ, **scene.system.env}, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    scene.system.revoker("dead-letter", "replay", *options)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from canary_search import files, leaks
-from servers import PostgresCluster, Processes
+from servers import ForkServer, PostgresCluster, Processes
 from servers.shared import root, shared
 from system import System
 
@@ -49,13 +49,18 @@ class Result:
         return not self.faults
 
 
-def run_row(row: Row, kind: str, events: int, seed: int, home: Path) -> Result:
-    """Run *row* on the broker *kind*, its files in the new folder *home*; what is wrong is told, not raised."""
+def run_row(  # noqa: PLR0913 - all that a run is made of
+    row: Row, kind: str, events: int, seed: int, home: Path, *, fork_server: ForkServer | None = None
+) -> Result:
+    """Run *row* on the broker *kind*, its files in the new folder *home*; what is wrong is told, not raised.
+
+    Its processes are forked where there is a *fork_server*.
+    """
     began = time.monotonic()
     home.mkdir(parents=True)
     verdict, faults, recovery, remark = None, list[str](), 0.0, ""
     try:
-        with open_scene(row, kind, events, seed, home) as scene:
+        with open_scene(row, kind, events, seed, home, fork_server=fork_server) as scene:
             row.scenario(scene)
             scene.drain()
             events = len(scene.load.events)
@@ -69,14 +74,16 @@ def run_row(row: Row, kind: str, events: int, seed: int, home: Path) -> Result:
 
 
 @contextlib.contextmanager
-def open_scene(row: Row, kind: str, events: int, seed: int, home: Path) -> Iterator[Scene]:
+def open_scene(  # noqa: PLR0913 - all that a run is made of
+    row: Row, kind: str, events: int, seed: int, home: Path, *, fork_server: ForkServer | None = None
+) -> Iterator[Scene]:
     """The scene of *row*: its broker, sandbox and proxies run, its load is drawn; no process of ours is started."""
     with contextlib.ExitStack() as stack:
         if row.small_disk:
             stack.enter_context(small_disk(home / DISK, megabytes=64))
         broker = stack.enter_context(open_broker(kind, row, home))
         (home / "processes").mkdir()
-        processes = Processes(home / "processes")
+        processes = Processes(home / "processes", fork_server)
         stack.callback(processes.close)
         ledger, cluster = stack.enter_context(_ledger(row, home))
         settings = {**ledger, **row.settings}

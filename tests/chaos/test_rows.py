@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from servers import ForkServer
 
 from chaos.rows import Row, all_rows
 from chaos.running import SEED, run_row
@@ -17,7 +18,7 @@ FAST = [
 
 
 @pytest.mark.parametrize(("row", "broker"), FAST)
-def test_nothing_is_lost(row: Row, broker: str, tmp_path: Path) -> None:
+def test_nothing_is_lost(row: Row, broker: str, tmp_path: Path, fork_server: ForkServer) -> None:
     """The oracle finds nothing, every process lives, no secret is in any byte; what is wrong is named with its logs."""
-    result = run_row(row, broker, EVENTS, SEED, tmp_path / "row")
+    result = run_row(row, broker, EVENTS, SEED, tmp_path / "row", fork_server=fork_server)
     assert result.passed, "\n".join([f"{row.name} on {broker}: logs in {result.logs}, seed {SEED}", *result.faults])

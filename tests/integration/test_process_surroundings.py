@@ -14,6 +14,7 @@ import worker
 from worker.demo.supervisor import ProcessSpec, Supervisor
 
 pytest_plugins = ["cli_fixtures"]
+pytestmark = pytest.mark.executed
 
 READY = {"intake": "consumer.ready", "recorder": "consumer.ready", "worker": " ready.", "sandbox": "Ctrl-C ends it."}
 FOREIGN = ("worker", "tasks", "celery", "kombu", "json", "secrets", "logging", "pydantic", "billiard", "celeryconfig")

@@ -143,6 +143,7 @@ UNWELCOME = [
 ]
 
 
+@pytest.mark.executed
 def test_a_real_worker_reports_failing_tasks_and_held_providers(
     tmp_path: Path, processes: Processes, inbox: SentryInbox
 ) -> None:
@@ -167,6 +168,7 @@ def _reported(inbox: SentryInbox) -> set[str | None]:
     return kinds | {event.get("logentry", {}).get("message") for event in inbox.events}
 
 
+@pytest.mark.executed
 def test_a_stalled_sentry_delays_no_revocation(tmp_path: Path, processes: Processes) -> None:
     """While reports pile up, calls are made as fast as ever, none is lost, and the worker still ends in time."""
     inbox = SentryInbox(stalls=True)

@@ -1,6 +1,7 @@
 """The real parts the tests run against: RabbitMQ, PostgreSQL and the project's own processes, all on loopback."""
 
 from servers.daemon import Daemon, ServerMissingError
+from servers.forking import ForkServer
 from servers.loopback import NetworkIsOffError, only_loopback
 from servers.pgbouncer import PgBouncer
 from servers.ports import free_port
@@ -11,6 +12,7 @@ from servers.waiting import eventually, wait_until
 
 __all__ = [
     "Daemon",
+    "ForkServer",
     "NetworkIsOffError",
     "PgBouncer",
     "PostgresCluster",

@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
+from servers.forking import ForkServer
 from servers.waiting import wait_until
 
 # Ends the group $2 once the process $1 (pytest) is gone, however it went: a fixture cannot clean up after kill -9.
@@ -19,6 +20,16 @@ _TAIL = 4_000  # characters of output shown when something failed
 _children: Final[list[subprocess.Popen[bytes]]] = []
 
 
+class Child(Protocol):
+    """A process that was started or forked for this one."""
+
+    pid: int
+    returncode: Any
+
+    def poll(self) -> int | None:
+        """Its exit code (negative: the signal that ended it), None while it runs."""
+
+
 class ServerMissingError(Exception):
     """A server that the tests need is not installed, or does not start."""
 
@@ -26,32 +37,43 @@ class ServerMissingError(Exception):
 class Daemon:
     """One process in the folder *home*: NAME.log holds its output, NAME.pid lets any other process find it."""
 
-    def __init__(self, home: Path, name: str, *, farewell: signal.Signals = signal.SIGKILL) -> None:
-        """Name it; *farewell* is the signal that ends it for good, at the end of the test run."""
+    def __init__(
+        self, home: Path, name: str, *, farewell: signal.Signals = signal.SIGKILL, apart: bool = False
+    ) -> None:
+        """Name it; *farewell* ends it for good after the test run; *apart*: its standard error goes into NAME.err."""
         self.name = name
         self.log = home / f"{name}.log"
+        self.errors = home / f"{name}.err" if apart else self.log
         self._pid_file = home / f"{name}.pid"
         self._farewell = farewell
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: Child | None = None
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], *, user: str | None = None) -> None:
         """Start *argv* with exactly the environment *env*, as *user* when given (root only)."""
-        with self.log.open("ab") as log:
-            self._child = subprocess.Popen(
+        with self.log.open("ab") as log, self.errors.open("ab") as errors:
+            child = subprocess.Popen(
                 argv,
                 env=dict(env),
                 cwd=self.log.parent,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=subprocess.STDOUT,
+                stderr=errors,
                 start_new_session=True,
                 user=user,
                 group=user,
                 extra_groups=None if user is None else [],
             )
-        _children.append(self._child)
-        self._pid_file.write_text(f"{self._child.pid} {self._farewell}")
-        _watch(self._child.pid)
+        _children.append(child)
+        self._remember(child)
+        _watch(child.pid)
+
+    def fork(self, server: ForkServer, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Have *server* fork what `start` would start."""
+        self._remember(server.fork(argv, env, self.log, self.errors))
+
+    def _remember(self, child: Child) -> None:
+        self._child = child
+        self._pid_file.write_text(f"{child.pid} {self._farewell}")
 
     @property
     def pid(self) -> int:
