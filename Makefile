@@ -6,7 +6,7 @@ TEST_FOLDERS := $(sort $(dir $(wildcard tests/*/*.py)))
 UV_VERSION := 0.13.8
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
-.PHONY: help run test bench chaos fuzz lint types imports check audit sbom docs servers lock format clean
+.PHONY: help run test quick bench chaos fuzz lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -17,6 +17,9 @@ run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samp
 
 test: servers check audit ## lint, types, import contract, known vulnerabilities and all tests
 	$(BIN)/pytest -n 3 --maxschedchunk 1 $(PYTEST_ARGS)
+
+quick: lint ## lint, unit tests and providers' tests, in less than a minute: while you work
+	$(BIN)/pytest -n 2 --maxschedchunk 8 tests/unit tests/providers $(PYTEST_ARGS)
 
 bench: servers .venv/.dev benchmarks/.venv/.made ## measure the worker beside its peers, < 30 min (QUICK=1: < 5 min)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)

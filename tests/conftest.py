@@ -9,8 +9,7 @@ from servers import ForkServer, PostgresCluster, Processes, RabbitNode, ServerMi
 from servers.processes import environment
 from servers.shared import close_root, open_root, root, shared
 
-# What takes minutes begins first, what takes milliseconds fills the gaps at the end: both cores are busy to the last.
-_LONGEST_FIRST = ("acceptance/test_canary", "chaos/", "acceptance/", "fuzz/", "integration/", "providers/", "unit/")
+pytest_plugins = ["in_one_test", "longest_first"]
 
 
 def _runs_the_workers(config: pytest.Config) -> bool:
@@ -27,11 +26,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the servers after the last xdist worker, Ctrl-C included."""
     if _runs_the_workers(config):
         close_root()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest tests first; among their like they stay in the random order they came in."""
-    items.sort(key=lambda item: next(i for i, part in enumerate((*_LONGEST_FIRST, "")) if part in item.nodeid))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,6 +10,7 @@ import pytest
 from canary_places import bind_copies, everywhere, never_arrived
 from canary_search import Kind, Marker, Place, forms, leaks
 from canary_story import REASONS, CanaryStory
+from in_one_test import in_one_test
 from servers import ForkServer, Processes, RabbitNode
 
 PASSWORD, LEDGER_PASSWORD = (f"sbx-canary-{uuid.uuid4().hex}" for _ in range(2))
@@ -94,6 +95,7 @@ def test_no_secret_is_found_anywhere(
     assert {name for name, count in least.items() if counts[name] < count} == set()
 
 
+@in_one_test
 @pytest.mark.parametrize("form", [name for name, _ in forms("any")])
 @pytest.mark.parametrize("before", ["", "1", "12"])
 def test_the_search_finds_a_marker_in_every_disguise(form: str, before: str, tmp_path: Path) -> None:

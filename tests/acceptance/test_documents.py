@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 from doc_tables import floors, pages, renewed, settings_tables
 from documents import PAGES, ROOT, SPAN, TEXT, anchors, blocks, links, names, prose, section, table, tables_of
+from in_one_test import in_one_test
 from servers import Processes, wait_until
 from system import System, digest
 
@@ -146,6 +147,7 @@ def find(words: list[str]) -> tuple[click.Command, list[str]]:
     return command, path
 
 
+@in_one_test
 @pytest.mark.parametrize("line", commands())
 def test_every_command_exists_with_its_options(line: str) -> None:
     """The commands that people are told to type exist, with their options and a help."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from canary_search import Kind, Marker, files, leaks
+from in_one_test import in_one_test
 from servers import Processes, wait_until
 
 from chaos import report
@@ -24,6 +25,7 @@ from chaos.running import Result
 NOW = "import time, sys\nwhile True: print(time.time(), time.monotonic(), flush=True); time.sleep(0.02)"
 
 
+@in_one_test
 @pytest.mark.parametrize("declared", all_rows(), ids=lambda declared: declared.name)
 def test_each_row_says_what_it_is(declared: Row) -> None:
     """One line for the table; brokers that exist; a reason why its duplicates do no harm."""

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import client_exceptions
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_one_test import in_one_test
 from multidict import CIMultiDict
 from pydantic import SecretStr
 
@@ -42,6 +43,7 @@ def test_every_status_has_an_outcome(table: str) -> None:
     assert [outcome for outcome in outcomes if not isinstance(outcome, kinds)] == []
 
 
+@in_one_test
 @pytest.mark.parametrize("kind", [*NETWORK_ERRORS, OSError, TimeoutError, ConnectionResetError])
 def test_every_network_failure_has_a_reason(kind: type[Exception]) -> None:
     """No exception of the HTTP library reaches the task."""

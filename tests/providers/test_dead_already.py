@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from calls import USER_ID, call, sealed_call
 from fake_provider import Answering, FakeProvider
+from in_one_test import in_one_test
 from test_finbourne import finbourne
 from test_genesys import genesys
 
@@ -139,6 +140,7 @@ DESCRIPTIONS = [
 ]
 
 
+@in_one_test
 @pytest.mark.parametrize("body", [b"", lusid()], ids=["blank", "problem"])
 @pytest.mark.parametrize(
     "challenges",
@@ -149,6 +151,7 @@ async def test_finbournes_challenge_must_speak_of_the_life_of_the_token(
     server: FakeProvider, session: aiohttp.ClientSession, challenges: tuple[str, ...], body: bytes
 ) -> None:
     """A token that lives is answered 401 as well: where none arrived, where it is not known, where it was mangled."""
+    server.heard.clear()
     answer = answers(401, body, PROBLEM if body else "", *challenges)
     got = await outcome(server, finbourne(server.url, session), INVALIDATE, answer)
     assert isinstance(got, Transient)
@@ -184,6 +187,7 @@ NOT_LUSID = {name: given for name, given in FOREIGN.items() if name != "nothing"
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("foreign", NOT_LUSID)
 async def test_finbournes_body_must_be_its_own(
     server: FakeProvider, session: aiohttp.ClientSession, foreign: str
@@ -219,6 +223,7 @@ NOT_GENESYS = dict(FOREIGN) | {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("foreign", NOT_GENESYS)
 async def test_genesys_says_dead_in_its_own_document_only(
     server: FakeProvider, session: aiohttp.ClientSession, foreign: str
@@ -303,6 +308,7 @@ NO_SUCCESS = {name: given for name, given in FOREIGN.items() if name != "nothing
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("made", [DELETE_TOKENS_ME, DELETE_TOKEN], ids=["own token", "worker's token"])
 @pytest.mark.parametrize("foreign", NO_SUCCESS)
 async def test_a_success_with_a_page_or_an_error_in_it_is_a_bad_reply(

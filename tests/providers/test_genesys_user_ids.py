@@ -6,6 +6,7 @@ from calls import CLIENT_SECRET, OPENER, USER_ID, call
 from fake_provider import FakeProvider
 from hypothesis import given
 from hypothesis import strategies as st
+from in_one_test import in_one_test
 from pydantic import SecretStr
 
 from tasks.outcome import Permanent, Reason
@@ -21,6 +22,7 @@ PROBES = [
 ]  # fmt: skip
 
 
+@in_one_test
 @pytest.mark.parametrize("user_id", PROBES)
 async def test_a_user_id_that_is_no_uuid_makes_no_request_at_all(
     server: FakeProvider, session: aiohttp.ClientSession, user_id: str | None

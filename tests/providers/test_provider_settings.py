@@ -5,6 +5,7 @@ from typing import Any
 import aiohttp
 import pytest
 from calls import API_KEY, CLIENT_SECRET, OPENER
+from in_one_test import in_one_test
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from yarl import URL
 
@@ -69,6 +70,7 @@ def test_a_wrong_setting_is_named_and_its_value_is_not_shown(changes: dict[str, 
     assert CLIENT_SECRET not in str(refusal.value)
 
 
+@in_one_test
 @pytest.mark.parametrize(
     "url",
     [

@@ -9,6 +9,7 @@ import pytest
 from calls import API_KEY, REFERENCE, call
 from contract import ProviderContract
 from fake_provider import FakeProvider
+from in_one_test import in_one_test
 from pydantic import SecretStr
 from trial import TIMEOUT
 
@@ -153,6 +154,7 @@ TWO_MEANINGS = [
 ]
 
 
+@in_one_test
 @pytest.mark.parametrize("inside", TWO_MEANINGS, ids=bytes.decode)
 async def test_what_speaks_of_success_and_of_failure_is_a_bad_reply(
     server: FakeProvider, session: aiohttp.ClientSession, inside: bytes

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from in_one_test import in_one_test
 from kombu.utils.url import parse_url
 from sentry_sdk.utils import Dsn
 from sqlalchemy import make_url
@@ -40,6 +41,7 @@ def fault(monkeypatch: pytest.MonkeyPatch, name: str, url: str) -> str:
     return line
 
 
+@in_one_test
 @pytest.mark.parametrize("head", [HEAD, "12", ""])
 @pytest.mark.parametrize(
     "character", ["/", "?", "#", "[", "]", "@", "%", "%2", ";", " ", "\n", "@@", "/@", "]@[", *"<>\"'"]
@@ -62,6 +64,7 @@ def test_an_unencoded_character_in_a_user_name_refuses_the_start(
     assert "percent-encode" in fault(monkeypatch, name, SERVERS[name].replace("revoker:", f"a{character}b:"))
 
 
+@in_one_test
 @pytest.mark.parametrize("character", [chr(code) for code in range(33, 127)])
 @pytest.mark.parametrize("name", ["broker_url", "ledger_url"])
 def test_no_password_that_a_start_takes_is_shown(monkeypatch: pytest.MonkeyPatch, name: str, character: str) -> None:
@@ -248,6 +251,7 @@ TEXTS = {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("userinfo", USERINFO)
 @pytest.mark.parametrize("scheme", ["amqp", "amqps", "postgresql+psycopg", "postgresql", "https"])
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)

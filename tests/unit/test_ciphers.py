@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_one_test import in_one_test
 from pydantic import ValidationError
 
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
@@ -68,6 +69,7 @@ def unreadable(reader: Cipher, data: bytes) -> CipherError:
     return error
 
 
+@in_one_test
 @pytest.mark.parametrize("name", ALL)
 @settings(deadline=None)
 @given(plaintext=st.binary(max_size=200))
@@ -132,6 +134,7 @@ def test_every_flipped_bit_of_an_authenticated_body_gives_the_same_error(name: s
             unreadable(ALL[name], sent[:place] + bytes([sent[place] ^ 1 << bit]) + sent[place + 1 :])
 
 
+@in_one_test
 @pytest.mark.parametrize("name", [name for name in ALL if name != "none"])
 @pytest.mark.parametrize("data", [b"", b"=", b"AAAA", b"\xff\xfe", b"A" * 21, b"00" * 16, b"not base64!", b"a.b.c.d.e"])
 def test_garbage_is_unreadable_and_nothing_more_is_said(name: str, data: bytes) -> None:
@@ -195,6 +198,7 @@ NO_WRAPPINGS: dict[str, Callable[[bytes], bytes]] = {
 CODED = [name for name in ALL if name != "none"]
 
 
+@in_one_test
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 @pytest.mark.parametrize("name", CODED)
 def test_what_services_put_around_a_message_is_taken_off(name: str, wrapping: str) -> None:
@@ -203,6 +207,7 @@ def test_what_services_put_around_a_message_is_taken_off(name: str, wrapping: st
     assert ALL[name].decrypt(WRAPPINGS[wrapping](ALL[name].encrypt(message))) == message
 
 
+@in_one_test
 @pytest.mark.parametrize("wrapping", NO_WRAPPINGS)
 @pytest.mark.parametrize("name", AUTHENTICATED)
 def test_what_says_more_than_the_message_is_unreadable(name: str, wrapping: str) -> None:

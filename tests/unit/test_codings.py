@@ -19,6 +19,7 @@ import pytest
 from event_examples import JWS, NOW, STRUCTURED, binary, ended, example, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_one_test import in_one_test
 
 from tasks.events import InvalidEvent, attribute_headers, is_storable, parse_event
 from tasks.events.codings import MOST
@@ -92,6 +93,7 @@ PLACES: dict[str, Callable[[dict[str, Any], str], object]] = {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("coding", CODINGS)
 def test_a_token_in_clear_is_found_in_every_coding(coding: str, place: str) -> None:
@@ -176,6 +178,7 @@ def test_each_name_of_a_secret_gives_its_member_away(name: str) -> None:
     assert is_plaintext(f"a=1&{name}={OPAQUE}")
 
 
+@in_one_test
 @pytest.mark.parametrize("name", ["data_base64", "DATA_BASE64", "Data_Base64"])
 @pytest.mark.parametrize("with_data", [True, False])
 @pytest.mark.parametrize("value", ["e30=", "////", "", 5, None])
@@ -197,6 +200,7 @@ HARMLESS = [
 ]  # fmt: skip
 
 
+@in_one_test
 @pytest.mark.parametrize("text", HARMLESS)
 def test_what_people_and_programs_write_is_no_token(text: str) -> None:
     """An honest event that is refused is a token that lives."""
@@ -239,6 +243,7 @@ BODIES: dict[str, bytes] = {
 }  # fmt: skip
 
 
+@in_one_test
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 @pytest.mark.parametrize("content_type", [STRUCTURED, "text/plain", None])
 def test_a_body_that_is_no_plain_json_is_never_kept(body: bytes, content_type: str | None) -> None:
@@ -255,6 +260,7 @@ def test_a_body_in_a_charset_of_its_own_is_never_kept() -> None:
         assert (refusal.code.value, refusal.body_storable) == ("not_cloudevents", False)
 
 
+@in_one_test
 @pytest.mark.parametrize("coding", CODINGS)
 def test_an_attribute_of_binary_mode_is_looked_into_likewise(coding: str) -> None:
     """As text or as bytes: the event is refused, and the attribute is not kept among the headers."""
@@ -303,6 +309,7 @@ UNLUCKY = [
 ]
 
 
+@in_one_test
 @pytest.mark.parametrize("unlucky", UNLUCKY)
 @pytest.mark.parametrize("place", ["key", "iv", "sealed", "tag"])
 def test_no_bytes_of_chance_in_a_sealed_credential_are_a_token(place: str, unlucky: bytes) -> None:

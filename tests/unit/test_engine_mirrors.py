@@ -17,6 +17,7 @@ from celery.utils.threads import _LocalStack
 from celery.worker import loops, strategy
 from celery.worker.consumer.consumer import Consumer
 from celery.worker.request import Request
+from in_one_test import in_one_test
 from kombu import Consumer as KombuConsumer
 from kombu.asynchronous.hub import Hub
 from kombu.message import Message
@@ -76,6 +77,7 @@ def fingerprint(thing: Callable[..., object]) -> str:
     return hashlib.sha256(inspect.getsource(thing).encode()).hexdigest()[:16]
 
 
+@in_one_test
 @pytest.mark.parametrize(("thing", "ours"), MIRRORED)
 def test_what_the_engine_mirrors_is_unchanged(thing: Callable[..., object], ours: str) -> None:
     """A change upstream is to be compared with our side, and the fingerprint here renewed."""

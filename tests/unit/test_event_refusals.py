@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from event_examples import JWS, MARKER, NOW, Edit, ended, example, fault, parts, refused
+from in_one_test import in_one_test
 
 from tasks.events import InvalidEvent, RejectionCode, attribute_headers, parse_event
 
@@ -88,6 +89,7 @@ def credential(document: dict[str, Any], value: object) -> None:
     document["data"]["sessions"][0]["credential"] = value
 
 
+@in_one_test
 @pytest.mark.parametrize(("code", "pointer", "edit"), REFUSED)
 def test_a_refusal_names_the_code_and_the_nearest_place(code: str, pointer: str, edit: Edit) -> None:
     """The body may be kept, and source and id are told where they are valid."""

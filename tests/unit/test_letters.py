@@ -7,6 +7,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from in_one_test import in_one_test
 from letter_examples import (
     MAC,
     MAKERS,
@@ -46,6 +47,7 @@ DIFFERENT: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 
 
+@in_one_test
 @made
 @pytest.mark.parametrize("change", DIFFERENT.values(), ids=DIFFERENT)
 def test_what_a_replay_would_tell_apart_is_two_letters(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from in_one_test import in_one_test
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from tasks.call import ProviderCall
@@ -101,6 +102,7 @@ ASSIGNED = (
 )
 
 
+@in_one_test
 @pytest.mark.parametrize("name", [*ASSIGNED, *(f"{name}s" for name in ASSIGNED), *map(str.upper, ASSIGNED)])
 @pytest.mark.parametrize("between", ["=", ": ", " = ", '": "', "': '"])
 def test_what_is_assigned_to_a_secret_name_is_blanked_in_a_text(name: str, between: str) -> None:
@@ -117,6 +119,7 @@ SECRET_NAMES = (
 )
 
 
+@in_one_test
 @pytest.mark.parametrize("name", [*SECRET_NAMES, *map(str.upper, SECRET_NAMES)])
 def test_every_secret_name_is_known(name: str) -> None:
     """In any case, with dashes, underscores or neither."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_one_test import in_one_test
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
@@ -208,6 +209,7 @@ NEIGHBOURS = [
 ]
 
 
+@in_one_test
 @pytest.mark.parametrize(("sealed_for", "opened_for"), [*itertools.permutations(NEIGHBOURS, 2)])
 def test_a_credential_for_another_provider_is_refused(sealed_for: str, opened_for: str) -> None:
     """A token is not sent to another instance by a mixed-up event, also where one's name begins the other's."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin
 
 import pytest
+from in_one_test import in_one_test
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from starting import MARKER, faults, secret, without_settings
@@ -222,6 +223,7 @@ def test_the_numbers_are_found() -> None:
     assert {"RETRY__CAP", "MAX_AGE__USER_DISABLED", "FLOOD__ENDED", "PROVIDERS__X__TIMEOUT"} <= NUMBERS.keys()
 
 
+@in_one_test
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e300", "100000000000", "-1"])
 @pytest.mark.parametrize("name", NUMBERS)
 def test_a_number_out_of_bounds_refuses_the_start(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from in_one_test import in_one_test
 from pydantic import ValidationError
 
 from worker.ledger import LedgerUnavailable
@@ -19,6 +20,7 @@ def test_each_time_goes_where_it_says() -> None:
     assert Horizons.of(kept, NOW) == Horizons(*(NOW - timedelta(days=days) for days in (2, 3, 5)))
 
 
+@in_one_test
 @pytest.mark.parametrize(
     "name", ["events_days", "letters_days", "audit_days", "unproved_letters", "unproved_megabytes"]
 )

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any, Final
 
 import pytest
+from in_one_test import in_one_test
 
 from tasks.doubt import PEOPLE, Answer
 from tasks.outcome import State
@@ -37,6 +38,7 @@ def after(minutes: float) -> datetime:
 LATER: Final = {"occurred_at": after(1), "at": after(2), "duration_ms": 100.0, "state": State.CONFIRMED}
 
 
+@in_one_test
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("dead", [{}, {"operation": SESSION, "target": TOKEN}])
 def test_only_a_proven_state_supersedes(state: State, dead: Mapping[str, Any]) -> None:
@@ -87,6 +89,7 @@ TARGETS: Final = {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize(("call", "dead"), list(product(TARGETS, TARGETS)), ids=lambda each: TARGETS[each])
 @pytest.mark.parametrize("persons", [(ADA, ADA), (ADA, BOB), (ADA, None), (None, ADA), (None, None)])
 def test_the_same_target_or_every_name(call: Any, dead: Any, persons: tuple[str | None, str | None]) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from in_one_test import in_one_test
 from kombu.message import Message
 from malformed import Envelope, Malformed, call, malformed
 
@@ -62,6 +63,7 @@ def test_what_celery_and_tracers_send_passes(headers: dict[str, Any]) -> None:
     assert CHECK.fault_of(good(**headers)) is None
 
 
+@in_one_test
 @pytest.mark.parametrize("case", TABLE, ids=lambda case: case.name)
 def test_a_malformed_message_is_given_up_with_its_reason(case: Malformed) -> None:
     """By allow-list: what is not known to be right is wrong. The detail names a place, never a value."""

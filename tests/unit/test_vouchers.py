@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, cast
 
 import pytest
+from in_one_test import in_one_test
 from letter_examples import (
     DATA,
     MAC,
@@ -83,6 +84,7 @@ OTHERWISE: Final[Mapping[str, Any]] = {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("name", LETTERS)
 @pytest.mark.parametrize("field", DeadLetter.model_fields)
 def test_a_letter_that_was_changed_in_any_field_is_not_vouched_for(name: str, field: str) -> None:
@@ -138,6 +140,7 @@ OURS: Final = {
 }
 
 
+@in_one_test
 @pytest.mark.parametrize("name", [*OURS, messages.VOUCHED_AT, messages.VOUCHER, "ce-id"])
 @pytest.mark.parametrize("value", [None, "other", 2, False])
 def test_a_voucher_dies_with_each_header_that_is_changed(name: str, value: object) -> None:
