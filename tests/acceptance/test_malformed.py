@@ -72,6 +72,7 @@ def assert_unharmed(running: Iterable[Daemon], tmp_path: Path) -> None:
     assert not (tmp_path / "canary").exists()
 
 
+@pytest.mark.executed
 def test_far_too_large_messages_are_not_kept_in_memory(system: System) -> None:
     """A backlog of 200 MB in each queue: refused one by one, while each process stays within 100 MB of its start."""
     large = [Envelope(b"%d" % number + b" " * 10_000_000, messages.call(call("x")).headers) for number in range(20)]
