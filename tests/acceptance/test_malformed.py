@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
 from malformed import Envelope, call, malformed, put
 from memory import peak_mb
 from servers import Daemon, wait_until
