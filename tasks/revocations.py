@@ -68,11 +68,11 @@ async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient 
 
 
 def register(app: Celery, base: type[Task], runtime: Callable[[], Runtime]) -> None:
-    """Register every task on *app*, each on *base*, which knows how to await a coroutine and what *takes* is for."""
+    """Register every task on *app*, each on *base*, which awaits a coroutine and has an *argument_type*."""
     for operation in operations():
-        app.task(_revocation(runtime), name=operation, base=base, takes=call_for(operation))
+        app.task(_revocation(runtime), name=operation, base=base, argument_type=call_for(operation))
     for door in EVENT_TYPES:
-        app.task(_door(runtime), name=door, base=base, takes=TypeAdapter(dict[str, Any]))
+        app.task(_door(runtime), name=door, base=base, argument_type=TypeAdapter(dict[str, Any]))
 
 
 def call_for(operation: Operation) -> TypeAdapter[ProviderCall]:

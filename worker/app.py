@@ -16,7 +16,7 @@ from worker.engine import queues
 from worker.engine.loop import EventLoop
 from worker.engine.pausing import valved
 from worker.engine.steps import RuntimeStep
-from worker.engine.task import SettledTask
+from worker.engine.task import AsyncTask
 
 if TYPE_CHECKING:
     from tasks.records import DeadLetter
@@ -36,7 +36,7 @@ def create_app(settings: Settings) -> Celery:
     bulkheads = queues.bulkheads(Prefetch(settings.worker, settings.providers).of_queue)
     app.amqp.Consumer = valved(bulkheads, lambda: host.holds)
     signals.worker_ready.connect(process.mark_ready)
-    revocations.register(app, SettledTask, lambda: host.runtime)
+    revocations.register(app, AsyncTask, lambda: host.runtime)
     return app
 
 

@@ -16,7 +16,7 @@ from celery.worker import state
 
 from tasks.outcome import State
 from worker.celery import app
-from worker.engine.task import SettledTask
+from worker.engine.task import AsyncTask
 
 trail = Path(os.environ["TRAIL"]).open("a", buffering=1)  # noqa: SIM115 - open as long as the process lives
 
@@ -44,7 +44,7 @@ class Probing(type(app.tasks["session.ended"])):  # type: ignore[misc]
     """What a task of ours is on this engine, with any argument."""
 
     abstract = True
-    takes = SettledTask.takes
+    argument_type = AsyncTask.argument_type
 
 
 class Hooked(Probing):
@@ -73,7 +73,7 @@ ENDS = {"value": ValueError("fails"), "reject": Reject("no"), "ignore": Ignore()
 
 
 @app.task(name="probe.end", base=Hooked, bind=True)  # type: ignore[untyped-decorator] # celery has no types
-async def end(_self: SettledTask, how: str) -> State | None:
+async def end(_self: AsyncTask, how: str) -> State | None:
     """End as told."""
     await asyncio.sleep(0.01)
     if how.startswith("raise "):
@@ -84,7 +84,7 @@ async def end(_self: SettledTask, how: str) -> State | None:
 
 
 @app.task(name="probe.look", base=Probing, bind=True)  # type: ignore[untyped-decorator] # celery has no types
-async def look(self: SettledTask, number: int) -> None:
+async def look(self: AsyncTask, number: int) -> None:
     """See whose request this is, before others run and after, also in a task of asyncio's own."""
 
     async def inner() -> str:
@@ -96,7 +96,7 @@ async def look(self: SettledTask, number: int) -> None:
     tell("look", number=number, id=self.request.id, seen=sorted(seen), args=self.request.args)
 
 
-async def wait(self: SettledTask, seconds: float) -> None:
+async def wait(self: AsyncTask, seconds: float) -> None:
     """Wait, the first time it is delivered; when it comes again it ends at once."""
     again = self.request.delivery_info["redelivered"]
     tell("began", id=self.request.id, again=again)
@@ -113,7 +113,7 @@ for name, limits in {"wait": {}, "wait_soft": {"soft_time_limit": 0.3}, "wait_ha
 
 
 @app.task(name="probe.quit", base=Probing, bind=True)  # type: ignore[untyped-decorator] # celery has no types
-async def quit_amid(self: SettledTask, moment: str) -> None:
+async def quit_amid(self: AsyncTask, moment: str) -> None:
     """Let a SIGQUIT arrive in the middle of the next frame on the consumer's connection.
 
     Which is one that is written, or one that answers `basic.cancel` (class 60, method 30), which a warm stop asks.

@@ -24,7 +24,7 @@ from worker.broker import messages
 from worker.broker.messages import unreadable_letter
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.pyamqp import _properties
-from worker.engine.message_check import TaskEnvelope
+from worker.engine.message_check import MessageCheck
 from worker.intake.authorization import Authorizer
 from worker.intake.intake import Controls, Intake
 
@@ -74,7 +74,7 @@ def _content_type(kind: str) -> dict[str, str]:
 
 
 _CALL = messages.call(session_call("e1", jwe="a.b.c.d.e"))
-_ENVELOPE = TaskEnvelope({each: call_for(each) for each in operations()})
+_ENVELOPE = MessageCheck({each: call_for(each) for each in operations()})
 
 
 def _tell_task(parts: Parts) -> object:

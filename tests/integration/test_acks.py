@@ -14,7 +14,7 @@ from tasks.call import Lane
 from worker import broker
 from worker.broker import topology
 from worker.broker.publisher import Message, Publisher
-from worker.engine.acks import Acks
+from worker.engine.consumer import Acks
 
 QUEUE = topology.calls_queue("genesys", Lane.ROUTINE)
 COUNT = 30

@@ -14,7 +14,7 @@ from tasks.outcome import Reason, Settled, State
 from tasks.providers import genesys
 from tasks.runtime import came_before
 from worker.calls.doubt import Doubts
-from worker.engine.task import SettledTask
+from worker.engine.task import AsyncTask
 
 NOW = datetime(2026, 5, 4, 9, 30, tzinfo=UTC)
 DEAD = Settled(State.ALREADY_REVOKED, "401 bad.credentials", {"status": "401"})
@@ -130,9 +130,9 @@ async def test_a_task_knows_whether_its_message_came_before(delivery_info: dict[
     async def body() -> bool:
         return came_before.get()
 
-    task = app.task(body, base=SettledTask, name="look")
+    task = app.task(body, base=AsyncTask, name="look")
     task.push_request(delivery_info=delivery_info)
-    assert await task.settled() is bool((delivery_info or {}).get("redelivered"))
+    assert await task.run_settled() is bool((delivery_info or {}).get("redelivered"))
     task.pop_request()
 
 

@@ -67,7 +67,7 @@ def test_when_nobody_is_busy_a_signal_is_handled_at_once(heard: list[int]) -> No
 
 def test_a_signal_does_not_wait_for_ever(heard: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """Who is busy may be stuck, with a broker that is silent."""
-    monkeypatch.setattr(stop_signals, "PATIENCE", 0.1)
+    monkeypatch.setattr(stop_signals, "HANDLER_TIMEOUT", 0.1)
     StopSignals(lambda: True, nothing).adopt()
     signal.raise_signal(signal.SIGQUIT)
     assert heard == []

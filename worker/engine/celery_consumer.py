@@ -23,10 +23,10 @@ from worker.broker.availability import BrokerAvailability
 from worker.broker.messages import unreadable_letter
 from worker.broker.publisher import PublishError
 from worker.engine.loop import EventLoop
-from worker.engine.message_check import Fault, TaskEnvelope
+from worker.engine.message_check import MessageCheck, TaskFault
 from worker.engine.pausing import PULSE, Holds
 from worker.engine.stop_signals import StopSignals
-from worker.engine.task import PAUSE_BEFORE_REQUEUE, SettledTask
+from worker.engine.task import PAUSE_BEFORE_REQUEUE, AsyncTask
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class TaskConsumer(Consumer):
         quiet = {"without_mingle": True, "without_gossip": True, "without_heartbeat": not kwargs.get("task_events")}
         self.stop_signals = StopSignals(self.is_busy, self.abandon)
         self._is_stopping = False
-        self.reachability = BrokerAvailability()
+        self.availability = BrokerAvailability()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
 
     @property
@@ -108,7 +108,7 @@ class TaskConsumer(Consumer):
         self._loop.asyncio.add_reader(self.stop_signals.descriptor, self._handle_signals, hub)
         adjust = self.task_consumer.adjust
         hub.call_repeatedly(PULSE, adjust)
-        hub.call_repeatedly(PULSE, self.reachability.look)
+        hub.call_repeatedly(PULSE, self.availability.look)
         self._host.holds.on_opened = lambda: hub.call_soon(adjust)
 
     def _handle_signals(self, hub: Any) -> None:
@@ -129,46 +129,46 @@ class TaskConsumer(Consumer):
         return self._loop.run_in_thread(self._wait_for_connection, conn)
 
     def _wait_for_connection(self, conn: Any) -> Any:
-        while (connected := _connected(conn, self._say_away)) is None:
+        while (connected := _connected(conn, self._log_away)) is None:
             _wait_before_asking_again()
         self.first_connection_attempt = False
         return connected
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Said once."""
-        self._say_away(exc)
+        """Log it once."""
+        self._log_away(exc)
         with warnings.catch_warnings(action="ignore", category=CPendingDeprecationWarning):  # of a setting that is set
             super().on_connection_error_after_connected(exc)
 
-    def _say_away(self, error: Exception, _interval: float = 0) -> None:
-        self.reachability.lost(error)
+    def _log_away(self, error: Exception, _interval: float = 0) -> None:
+        self.availability.lost(error)
 
     def create_task_handler(self, *args: object) -> Any:
-        """What a message goes to: our check first, and only then Celery."""
+        """Returns what handles a message: our check first, and only then Celery."""
         admit = super().create_task_handler(*args)
         tasks = self.app.tasks.items()
-        envelope = TaskEnvelope({name: task.takes for name, task in tasks if isinstance(task, SettledTask)})
+        check = MessageCheck({name: task.argument_type for name, task in tasks if isinstance(task, AsyncTask)})
 
-        def judge(message: Any) -> None:
-            fault = envelope.fault_of(message)
+        def handle(message: Any) -> None:
+            fault = check.fault_of(message)
             if fault is None:
                 admit(message)
             else:
                 self._give_up(message, fault)
 
-        return judge
+        return handle
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:  # noqa: ARG002 - celery's signature
         """Give it up; Celery would acknowledge it, and it would be lost."""
-        self._give_up(message, Fault(Reason.TASK_NOT_JSON))
+        self._give_up(message, TaskFault(Reason.TASK_NOT_JSON))
 
-    def _give_up(self, message: Any, fault: Fault) -> None:
+    def _give_up(self, message: Any, fault: TaskFault) -> None:
         letter = unreadable_letter(message, fault.reason, fault.detail)
         logger.error("task.refused", extra={"reason": letter.reason, "dead_letter_id": letter.dead_letter_id})
         message.body = b""  # it may be large, and waits for the confirm
-        self._loop.spawn(self._bury(message, letter))
+        self._loop.spawn(self._dead_letter(message, letter))
 
-    async def _bury(self, message: Any, letter: DeadLetter) -> None:
+    async def _dead_letter(self, message: Any, letter: DeadLetter) -> None:
         """Publish the dead letter, and acknowledge the message once it is confirmed."""
         settle = message.ack_log_error
         try:
@@ -184,12 +184,12 @@ def _look_again() -> None:
     """Nothing: the hub's step that it needs looks at what there is to do."""
 
 
-def _connected(conn: Any, say: Callable[..., None]) -> Any | None:
+def _connected(conn: Any, log: Callable[..., None]) -> Any | None:
     """The connection; None where the broker answers and refuses: a wrong password, a virtual host that is gone."""
     try:
-        return conn.ensure_connection(say, max_retries=None, callback=maybe_shutdown, interval_max=10)
+        return conn.ensure_connection(log, max_retries=None, callback=maybe_shutdown, interval_max=10)
     except AMQPError as error:  # what kombu does not take for a broker that is away
-        say(error)
+        log(error)
         return None
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, Final, Self
 
 from celery import bootsteps
 from celery.worker import loops, state
 
-from worker.engine.acks import Acks
+from worker.broker.pyamqp import one_write
 from worker.engine.celery_consumer import TaskConsumer
 
-STEPS_AT_ONCE: Final = 32  # of the hub, before the tasks get their turn
+logger = logging.getLogger(__name__)
+
+MAX_HUB_STEPS: Final = 32  # before the tasks get their turn
 
 
 class EngineConsumer(TaskConsumer):
@@ -84,18 +87,18 @@ class _Pulse:
         self._poll = hub.poller.poll
         self._call_soon = hub.call_soon
         self._due = asyncio.Event()
-        self._patience = 0.0  # seconds the hub would have waited
+        self._hub_timeout = 0.0  # seconds that the hub would have waited
 
     async def beat(self) -> None:
         """Let the hub go round, then wait for its next reason to."""
         self._due.clear()
-        for _ in range(STEPS_AT_ONCE):
+        for _ in range(MAX_HUB_STEPS):
             self._step()
             if not self._hub._ready:
                 break
         else:
             self._due.set()
-        timer = asyncio.get_running_loop().call_later(self._patience, self._due.set)
+        timer = asyncio.get_running_loop().call_later(self._hub_timeout, self._due.set)
         await self._due.wait()
         timer.cancel()
 
@@ -123,10 +126,10 @@ class _Pulse:
         return steps
 
     def _wait_here(self, seconds: float) -> None:
-        self._patience = seconds
+        self._hub_timeout = seconds
 
     def _peek(self, timeout: float) -> Any:
-        self._patience = timeout
+        self._hub_timeout = timeout
         return () if self._hub._ready else self._poll(0)  # it goes round again at once
 
     def _soon(self, *args: object) -> Any:
@@ -145,3 +148,40 @@ def _reset(hub: Any) -> None:
         hub.reset()
     except Exception:  # noqa: BLE001 - as in Celery's own
         loops.logger.exception("Error cleaning up after event loop")
+
+
+class Acks:
+    """Sends the acknowledgements of one turn of *loop* in one write: each alone would wake the broker."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, connection: Callable[[], Any]) -> None:
+        """*connection* gives py-amqp's, which is another one after each reconnect; None where there is none."""
+        self._loop = loop
+        self._connection = connection
+        self._waiting: list[Callable[[], object]] = []
+
+    def add(self, settle: Callable[[], object]) -> None:
+        """Have *settle*, which acknowledges or rejects a message, called before the loop waits for anything."""
+        if not self._waiting:
+            self._loop.call_soon(self.flush)
+        self._waiting.append(settle)
+
+    def flush(self) -> None:
+        """Settle what was gathered. Where that fails the connection is at its end, and the broker delivers again."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        transport = getattr(self._connection(), "transport", None)
+        try:
+            with one_write(transport) if transport else nullcontext():
+                for settle in waiting:
+                    _try(settle)
+        except OSError as error:
+            logger.warning("acks.not_sent", extra={"count": len(waiting), "error": type(error).__name__})
+
+
+def _try(settle: Callable[[], object]) -> None:
+    """The others must not wait because of this one."""
+    try:
+        settle()
+    except Exception:
+        logger.exception("acks.fault")

@@ -30,56 +30,58 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TaskFault:
     """Why a message is no task of ours. *detail* names the place, never a value of the message."""
 
     reason: Reason
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
-class TaskEnvelope:
-    """The check of every message; *takes* tells for each task what its one argument is."""
+class MessageCheck:
+    """Checks every message; *argument_types* has the type of each task's one argument."""
 
-    def __init__(self, takes: Mapping[str, TypeAdapter[Any]]) -> None:
-        self._takes = takes
+    def __init__(self, argument_types: Mapping[str, TypeAdapter[Any]]) -> None:
+        self._argument_types = argument_types
 
-    def fault_of(self, message: Message) -> Fault | None:
-        """Why *message* may not be run. Where it may (None), its argument has been opened and is not opened again."""
+    def fault_of(self, message: Message) -> TaskFault | None:
+        """Returns why *message* may not be run; None if it may: then its argument is opened, and not a second time."""
         if len(message.body) > MAX_BYTES:
-            return Fault(Reason.TASK_TOO_LARGE)
+            return TaskFault(Reason.TASK_TOO_LARGE)
         if message.content_type != "application/json" or message.content_encoding != "utf-8" or message.errors:
-            return Fault(Reason.TASK_NOT_JSON)
+            return TaskFault(Reason.TASK_NOT_JSON)
         name = message.headers.get("task")
-        takes = self._takes.get(name) if isinstance(name, str) else None
-        if takes is None:
-            return Fault(Reason.TASK_UNKNOWN)
-        return _fault_of_headers(message.headers) or _open(message, takes)
+        argument_type = self._argument_types.get(name) if isinstance(name, str) else None
+        if argument_type is None:
+            return TaskFault(Reason.TASK_UNKNOWN)
+        return _fault_of_headers(message.headers) or _open(message, argument_type)
 
 
-def _fault_of_headers(headers: Mapping[str, object]) -> Fault | None:
+def _fault_of_headers(headers: Mapping[str, object]) -> TaskFault | None:
     if not _uuid(headers.get("id")):
-        return Fault(Reason.TASK_INVALID_HEADER, {"header": "id"})
+        return TaskFault(Reason.TASK_INVALID_HEADER, {"header": "id"})
     for name in CELERYS_HEADERS.intersection(headers):
         if not _RULES.get(name, _none)(headers[name]):
-            return Fault(Reason.TASK_EMBEDDED if name in _EMBEDDED else Reason.TASK_INVALID_HEADER, {"header": name})
+            return TaskFault(
+                Reason.TASK_EMBEDDED if name in _EMBEDDED else Reason.TASK_INVALID_HEADER, {"header": name}
+            )
     return None
 
 
-def _open(message: Message, takes: TypeAdapter[Any]) -> Fault | None:
+def _open(message: Message, argument_type: TypeAdapter[Any]) -> TaskFault | None:
     try:
         payload = decode(body_of(message), max_depth=_LEVELS)
     except MalformedJsonError:
-        return Fault(Reason.TASK_MALFORMED_JSON)
+        return TaskFault(Reason.TASK_MALFORMED_JSON)
     match payload:
         case [[argument], dict() as keywords, dict() as embedded] if not keywords:
             if any(embedded.values()) or not _EMBEDDED.issuperset(embedded):
-                return Fault(Reason.TASK_EMBEDDED)
+                return TaskFault(Reason.TASK_EMBEDDED)
         case _:
-            return Fault(Reason.TASK_INVALID_ARGUMENT)
+            return TaskFault(Reason.TASK_INVALID_ARGUMENT)
     try:
-        opened = takes.validate_python(argument)
+        opened = argument_type.validate_python(argument)
     except ValidationError:
-        return Fault(Reason.TASK_INVALID_ARGUMENT)
+        return TaskFault(Reason.TASK_INVALID_ARGUMENT)
     message._decoded_cache = [[opened], keywords, embedded]  # what `Message.payload` returns
     return None
 

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -18,13 +19,13 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from tasks.call import Lane
 from worker.engine.tracer import Tracer
-from worker.engine.turnstile import Turnstile
 
 logger = logging.getLogger(__name__)
 
 _ROUTINE: Final = f".{Lane.ROUTINE}"  # the end of a routine call's routing key
 _UNLIMITED: Final = contextlib.nullcontext()
-UNWINDING: Final = 2.0  # seconds that cancelled tasks get to let go of what they hold
+CANCEL_TIMEOUT: Final = 2.0  # seconds that cancelled tasks get to release what they hold
+ROUTINE_STARTS: Final = 4  # calls that begin in one turn of the loop: about forty steps, some milliseconds
 
 
 class _Job(NamedTuple):
@@ -110,7 +111,7 @@ class AsyncioPool(BasePool):
         if self._tasks:
             logger.warning("worker.gives_back", extra={"calls": len(self._tasks)})
             self._cancel_all()
-            await asyncio.wait(self._tasks.values(), timeout=UNWINDING)
+            await asyncio.wait(self._tasks.values(), timeout=CANCEL_TIMEOUT)
 
     def _on_signal(self, **_: object) -> None:
         """The second signal to stop ends the grace."""
@@ -129,6 +130,41 @@ class AsyncioPool(BasePool):
 def _is_routine(request: Mapping[str, Any]) -> bool:
     key = (request.get("delivery_info") or {}).get("routing_key") or ""
     return str(key).endswith(_ROUTINE)
+
+
+class Turnstile:
+    """Lets ROUTINE_STARTS calls begin in each turn of *loop*, in the order in which they came.
+
+    A call is a dozen steps of the loop, and each step waits for a step of all others that are ready. If a thousand
+    calls began at once, an urgent one would wait in each step for all of them. A call that waits here, or for its
+    provider, takes no step.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._turns = False  # whether the next turn is asked for
+
+    async def passing(self) -> None:
+        """Wait for one's turn; whoever is cancelled meanwhile takes no place."""
+        mine: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append(mine)
+        self._ask()
+        await mine
+
+    def _ask(self) -> None:
+        if not self._turns and self._waiting:
+            self._turns = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turns, left = False, ROUTINE_STARTS
+        while self._waiting and left:
+            mine = self._waiting.popleft()
+            if not mine.done():
+                mine.set_result(None)
+                left -= 1
+        self._ask()
 
 
 class NoAutoscaler:

@@ -53,7 +53,7 @@ class TopologyStep(bootsteps.StartStopStep):
         """Declare them."""
         host = consumer.app.runtime_host
         host.loop.run_in_thread(_declare, consumer.app, host.provider_names)
-        consumer.reachability.found()
+        consumer.availability.found()
 
 
 def _declare(app: Any, providers: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from celery.exceptions import WorkerTerminate
 
 STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
-PATIENCE: Final = 5.0  # seconds: what has not ended by then may never do so, as a broker that is silent
+HANDLER_TIMEOUT: Final = 5.0  # seconds: what has not ended by then may never end, as with a broker that is silent
 
 
 class StopSignals:
@@ -61,6 +61,6 @@ class StopSignals:
     def _hear(self, handler: Callable[..., Any], number: int, frame: object) -> None:
         self._heard.append(partial(handler, number, frame))
         if self._listening():
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+            signal.setitimer(signal.ITIMER_REAL, HANDLER_TIMEOUT)
         else:
             self.run()

@@ -25,29 +25,29 @@ PAUSE_BEFORE_REQUEUE: Final = 2.0  # seconds: a broker that takes nothing must n
 _owner: ContextVar[object] = ContextVar("owner")
 
 
-def own_context(owner: object) -> None:
-    """From here on this context (an asyncio task, and those it starts) has a `task.request` of its own."""
+def bind_request_context(owner: object) -> None:
+    """Give this context (an asyncio task, and those it starts) a `task.request` of its own, that of *owner*."""
     _owner.set(owner)
 
 
 def _ident() -> object:
-    """Whose stacks `task.request` and `current_task` look at. Celery's know threads only, which many tasks share."""
+    """Returns whose request `task.request` and `current_task` show. Celery tells threads apart, which tasks share."""
     return _owner.get(None) or get_ident()
 
 
-class SettledTask(Task):
+class AsyncTask(Task):
     """A task whose body is a coroutine that settles its own message with the broker."""
 
     abstract = True
     Request = "worker.engine.task:SealedRequest"
-    takes: ClassVar[TypeAdapter[Any]] = TypeAdapter(Any)  # what its one argument is
+    argument_type: ClassVar[TypeAdapter[Any]] = TypeAdapter(Any)
 
     @classmethod
     def on_bound(cls, app: Any) -> None:  # noqa: ARG003 - celery's signature
         """Let each context see its own request."""
         cls.request_stack.__ident_func__ = _task_stack.__ident_func__ = _ident
 
-    async def settled(self, *args: Any, **kwargs: Any) -> State | None:
+    async def run_settled(self, *args: Any, **kwargs: Any) -> State | None:
         """Run the body. A message whose fate the broker did not confirm goes back to its queue, unacknowledged."""
         came_before.set(bool((self.request.delivery_info or {}).get("redelivered")))
         try:
@@ -67,6 +67,6 @@ class SealedRequest(Request):
     """A request whose arguments are nobody's business: `celery inspect` shows what stands for them."""
 
     def info(self, safe: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002 - celery's signature
-        """What is told of it."""
-        told: dict[str, Any] = super().info(safe=True)
-        return told
+        """What `celery inspect` shows of it."""
+        shown: dict[str, Any] = super().info(safe=True)
+        return shown

@@ -22,7 +22,7 @@ from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
 from worker.engine.message_check import CELERYS_HEADERS
 from worker.engine.sentry import Reports
-from worker.engine.task import own_context
+from worker.engine.task import bind_request_context
 
 Traced = tuple[int, Any, float | None]  # (1, what failed, None), or (0, what it returned, the seconds it took)
 
@@ -32,11 +32,11 @@ class Tracer:
 
     def __init__(self, app: Any) -> None:
         self._reports = Reports.of_this_process()
-        self._runs = {task.name: _Run(task, self._reports) for task in app.tasks.values()}
+        self._runs = {task.name: _TracedTask(task, self._reports) for task in app.tasks.values()}
 
     async def __call__(self, name: str, task_id: str, request: dict[str, Any], soft_limit: float | None) -> Traced:
         """Run the task of *request*, for *soft_limit* seconds if any; it fails with SoftTimeLimitExceeded then."""
-        own_context(object())
+        bind_request_context(object())
         run = self._runs[name]
         if self._reports is None:
             return await run(task_id, request, soft_limit)
@@ -53,7 +53,7 @@ class _End(NamedTuple):
     seconds: float | None = None
 
 
-class _Run:
+class _TracedTask:
     def __init__(self, task: Any, reports: Reports | None) -> None:
         self.task = task
         self._reports = reports
@@ -83,7 +83,7 @@ class _Run:
         try:
             if "before_start" in self._hooks:
                 self.task.before_start(context.id, context.args, context.kwargs)
-            returned = await _within(soft_limit, self.task.settled(*context.args, **context.kwargs))
+            returned = await _within(soft_limit, self.task.run_settled(*context.args, **context.kwargs))
         except Exception as error:  # noqa: BLE001 - whatever a task raises is what it came to
             if self._reports:
                 self._reports.failed(self.task)

@@ -14,10 +14,10 @@ from tasks.revocations import call_for
 from worker import broker
 from worker.broker import messages
 from worker.broker.messages import unreadable_letter
-from worker.engine.message_check import TaskEnvelope
+from worker.engine.message_check import MessageCheck
 
 TABLE = malformed(Path("never-made"))
-CHECK = TaskEnvelope({each: call_for(each) for each in operations()})
+CHECK = MessageCheck({each: call_for(each) for each in operations()})
 
 
 def delivered(envelope: Envelope) -> Message:
