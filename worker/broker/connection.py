@@ -21,15 +21,11 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 HEARTBEAT: Final = 30.0  # seconds; a dead peer is noticed within two
 SOCKET_TIMEOUT: Final = 12.0  # seconds for one read or write: of a handshake, or under a memory alarm
-
-ACKS_UNDER_WAY: Final = 0.25  # seconds; 0.02 were enough for 500 acknowledgements on one node
+ACK_DELAY: Final = 0.25  # seconds; 0.02 were enough for 500 acknowledgements on one node
 
 
 def prepare() -> None:
-    """Teach kombu, for this process, the embedded broker, to read everything, and to decompress nothing.
-
-    So a small message stays small.
-    """
+    """Have kombu know the embedded broker, read everything and decompress nothing: small messages stay small."""
     embedded.register()
     pyamqp.install()
     for method in compression.encoders():
@@ -49,7 +45,7 @@ def connect(url: str, tls: TlsSettings = SYSTEM_TRUST) -> Connection:
 
 
 def connector(settings: Settings) -> Callable[[], Connection]:
-    """What makes fresh connections to the broker of *settings*, as `connect` does."""
+    """A function that makes new connections to the broker of *settings*, as `connect` does."""
     return partial(connect, settings.broker_url.get_secret_value(), settings.broker_tls)
 
 
@@ -65,23 +61,23 @@ def socket_timeouts(url: str) -> dict[str, float]:
 def let_acks_arrive(connection: Connection) -> None:
     """To be called after the last acknowledgement and before its channel is closed.
 
-    A RabbitMQ channel hands a quorum queue 32 commands at once and keeps the others for the next turn; what it still
-    keeps when it is closed, it forgets. Of 500 acknowledgements right before a close 3.10.8 forgot up to 467: nothing
-    is lost, but every one of those calls is made again.
+    A RabbitMQ channel sends a quorum queue 32 commands and keeps the others for later; when it is closed, it forgets
+    them. Of 500 acknowledgements right before a close 3.10.8 forgot up to 467: nothing is lost, but every one of those
+    calls is made again.
     """
     if connection.transport.driver_type == "amqp":
-        time.sleep(ACKS_UNDER_WAY)
+        time.sleep(ACK_DELAY)
 
 
 def cut(connection: Connection) -> None:
-    """End *connection* without a word, and have whoever reads or writes it fail at once."""
+    """Close the socket of *connection*, so that whoever reads or writes it fails at once."""
     if connection.transport.driver_type == "amqp":
         with suppress(OSError):  # it may be at its end already
             connection.connection.transport.sock.shutdown(socket.SHUT_RDWR)
 
 
 def encryption(url: str, tls: TlsSettings) -> dict[str, Any] | bool:
-    """What kombu and Celery are told of TLS: `amqps://` alone checks the certificate's chain, but not whose it is."""
+    """The TLS options for kombu and Celery: `amqps://` alone checks the certificate's chain, but not whose it is."""
     if not url.startswith("amqps:"):
         return False
     files = {"ca_certs": tls.ca_file, "certfile": tls.certificate_file, "keyfile": tls.key_file}
@@ -96,5 +92,5 @@ def is_embedded(url: str) -> bool:
 
 
 def user(url: str) -> str | None:
-    """The broker user of *url*, as RabbitMQ proves it to who asks; None where there is nobody to prove."""
+    """The broker user of *url*, which RabbitMQ proves to consumers; None for a broker that proves none."""
     return None if is_embedded(url) else str(parse_url(url)["userid"] or "guest")

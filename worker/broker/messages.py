@@ -1,4 +1,4 @@
-"""How the project's values look on the wire: bodies and headers of every message it publishes."""
+"""The project's values on the wire: bodies and headers of every message it publishes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def call(call: ProviderCall, *, delay: int = 0) -> Message:
 
 
 def record(record: EventPlanned | CallOutcome) -> Message:
-    """A line for the ledger; what became of an urgent event does not wait behind the others there either."""
+    """A record for the ledger; that of an urgent event does not wait behind the others there either."""
     exchange = topology.OUTCOMES_URGENT if record.event_type in topology.URGENT_EVENTS else topology.OUTCOMES
     return Message(exchange.name, record.kind, record.model_dump_json().encode())
 
@@ -63,13 +63,8 @@ def record(record: EventPlanned | CallOutcome) -> Message:
 def dead_letter(letter: DeadLetter) -> Message:
     """A dead letter, on its way to the desk; what nobody proved, and no operator sent, waits for room there."""
     waits = letter.unproved and not letter.replays
-    return Message(
-        (topology.UNPROVED if waits else topology.DEAD).name,
-        letter.kind,
-        letter.model_dump_json().encode(),
-        headers={"x-dead-reason": letter.reason},
-        correlation_id=letter.dead_letter_id,
-    )
+    exchange = topology.UNPROVED if waits else topology.DEAD
+    return _of_dead(letter, exchange.name, letter.kind, letter.model_dump_json())
 
 
 def dead_letters(letters: Iterable[DeadLetter]) -> list[Message]:
@@ -86,13 +81,13 @@ def dead_letters(letters: Iterable[DeadLetter]) -> list[Message]:
 
 def _together(letters: Sequence[DeadLetter]) -> Message:
     together = DeadLetters.of(letters)
-    return Message(
-        topology.DEAD.name,
-        together.kind,
-        together.model_dump_json(exclude_defaults=True).encode(),
-        headers={"x-dead-reason": letters[0].reason},
-        correlation_id=letters[0].dead_letter_id,
-    )
+    body = together.model_dump_json(exclude_defaults=True)
+    return _of_dead(letters[0], topology.DEAD.name, together.kind, body)
+
+
+def _of_dead(letter: DeadLetter, exchange: str, kind: str, body: str) -> Message:
+    headers, name = {"x-dead-reason": letter.reason}, letter.dead_letter_id
+    return Message(exchange, kind, body.encode(), headers=headers, correlation_id=name)
 
 
 def event(

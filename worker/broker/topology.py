@@ -1,4 +1,4 @@
-"""The only speller of exchanges, queues and routing keys.
+"""Exchanges, queues and routing keys: no other module spells their names.
 
 ```
 revocation.events ─▶ revocation.events.lanes                     CloudEvents from producers
@@ -40,61 +40,50 @@ if TYPE_CHECKING:
 
 URGENT_EVENTS: Final = tuple(name for name, each in EVENT_TYPES.items() if each.lane is Lane.URGENT)
 
-EVENTS: Final = Exchange("revocation.events", type="topic", durable=True)
-ROUTINE_EVENTS: Final = Exchange("revocation.events.routine", type="fanout", durable=True)
-_LANES: Final = Exchange(
-    "revocation.events.lanes", type="direct", durable=True, arguments={"alternate-exchange": ROUTINE_EVENTS.name}
-)
-CALLS: Final = Exchange("revocation.calls", type="topic", durable=True)
-OUTCOMES: Final = Exchange("revocation.outcomes", type="topic", durable=True)
-OUTCOMES_URGENT: Final = Exchange("revocation.outcomes.urgent", type="topic", durable=True)
-DEAD: Final = Exchange("revocation.dead", type="topic", durable=True)
-UNPROVED: Final = Exchange("revocation.dead.unproved", type="topic", durable=True)
+# kombu declares exchanges and queues durable.
+EVENTS: Final = Exchange("revocation.events", "topic")
+ROUTINE_EVENTS: Final = Exchange("revocation.events.routine", "fanout")
+_LANES: Final = Exchange("revocation.events.lanes", "direct", arguments={"alternate-exchange": ROUTINE_EVENTS.name})
+CALLS: Final = Exchange("revocation.calls", "topic")
+OUTCOMES: Final = Exchange("revocation.outcomes", "topic")
+OUTCOMES_URGENT: Final = Exchange("revocation.outcomes.urgent", "topic")
+DEAD: Final = Exchange("revocation.dead", "topic")
+UNPROVED: Final = Exchange("revocation.dead.unproved", "topic")
 
 # The longest delay's exchange: a delayed publish enters here and falls through the delay queues, a bit at a time.
 DELAY_ENTRY: Final = level_name(27)
 
-# A message that crashes its process this often is given up to the dead letters. Planned restarts count as well
-# (RabbitMQ counts every return of an unacknowledged message), hence not fewer.
+# After so many deliveries a message, which may crash its process, goes to the dead letters. Planned restarts count as
+# well (RabbitMQ counts every return of an unacknowledged message), hence not fewer.
 DELIVERY_LIMIT: Final = 20
-# The recorder's own queues have no net below them, so they must never give a message up; RabbitMQ 4 would drop
+# The recorder's own queues have no dead letters below them, so they must never give a message up; RabbitMQ 4 would drop
 # one at its default limit of 20.
 NEVER: Final = 1_000_000_000
-UNPROVED_BYTES: Final = (
-    4 * 1_073_741_824
-)  # of letters that wait for room on the desk; an operator's policy may say less
+UNPROVED_BYTES: Final = 4 * 1_073_741_824  # of letters that wait for room; an operator's policy may say less
 
+_QUORUM: Final = {"x-queue-type": "quorum", "x-overflow": "reject-publish"}
+_LAST: Final = {**_QUORUM, "x-delivery-limit": NEVER}
 _NET: Final = {
-    "x-queue-type": "quorum",
+    **_QUORUM,  # with reject-publish, the condition for at-least-once dead-lettering
     "x-delivery-limit": DELIVERY_LIMIT,
-    "x-overflow": "reject-publish",  # with quorum, the condition for at-least-once dead-lettering
     "x-dead-letter-exchange": DEAD.name,
     "x-dead-letter-strategy": "at-least-once",
 }
-_LAST: Final = {"x-queue-type": "quorum", "x-delivery-limit": NEVER, "x-overflow": "reject-publish"}
 
 INTAKE_URGENT: Final = Queue(
     "revocation.intake.urgent",
-    durable=True,
     queue_arguments=_NET,
     bindings=[binding(_LANES, routing_key=name) for name in URGENT_EVENTS],
 )
-INTAKE: Final = Queue("revocation.intake", ROUTINE_EVENTS, durable=True, queue_arguments=_NET)
+INTAKE: Final = Queue("revocation.intake", ROUTINE_EVENTS, queue_arguments=_NET)
 INTAKES: Final = (INTAKE_URGENT, INTAKE)  # in the order of their consumer
-DOOR: Final = Queue("revocation.door", CALLS, routing_key="door", durable=True, queue_arguments=_NET)
-OUTCOMES_QUEUE: Final = Queue("revocation.outcomes", OUTCOMES, routing_key="#", durable=True, queue_arguments=_LAST)
-OUTCOMES_URGENT_QUEUE: Final = Queue(
-    OUTCOMES_URGENT.name, OUTCOMES_URGENT, routing_key="#", durable=True, queue_arguments=_LAST
-)
-DEAD_QUEUE: Final = Queue("revocation.dead", DEAD, routing_key="#", durable=True, queue_arguments=_LAST)
-# What nobody proved may be as much as anybody cares to send: it waits apart from what is proved.
-UNPROVED_QUEUE: Final = Queue(
-    UNPROVED.name,
-    UNPROVED,
-    routing_key="#",
-    durable=True,
-    queue_arguments=_LAST | {"x-max-length-bytes": UNPROVED_BYTES},
-)
+DOOR: Final = Queue("revocation.door", CALLS, "door", queue_arguments=_NET)
+OUTCOMES_QUEUE: Final = Queue(OUTCOMES.name, OUTCOMES, "#", queue_arguments=_LAST)
+OUTCOMES_URGENT_QUEUE: Final = Queue(OUTCOMES_URGENT.name, OUTCOMES_URGENT, "#", queue_arguments=_LAST)
+DEAD_QUEUE: Final = Queue(DEAD.name, DEAD, "#", queue_arguments=_LAST)
+# Unproved letters may be as many as anybody cares to send: they wait apart from proved ones.
+_BOUNDED: Final = {**_LAST, "x-max-length-bytes": UNPROVED_BYTES}
+UNPROVED_QUEUE: Final = Queue(UNPROVED.name, UNPROVED, "#", queue_arguments=_BOUNDED)
 # What people wait for first: what was given up, then whether somebody who was disabled is out.
 RECORDS: Final = (DEAD_QUEUE, OUTCOMES_URGENT_QUEUE, OUTCOMES_QUEUE)
 
@@ -107,7 +96,7 @@ def calls_key(provider: str, lane: Lane) -> str:
 def calls_queue(provider: str, lane: Lane) -> Queue:
     """The queue of a provider's lane: a slow or dead provider fills only its own."""
     key = calls_key(provider, lane)
-    return Queue(f"revocation.calls.{key}", CALLS, routing_key=key, durable=True, queue_arguments=_NET)
+    return Queue(f"revocation.calls.{key}", CALLS, key, queue_arguments=_NET)
 
 
 def provider_of(queue_name: str) -> str | None:
@@ -132,18 +121,18 @@ def all_queues(providers: Iterable[str]) -> list[Queue]:
 def declare(connection: Connection, providers: Iterable[str]) -> None:
     """Declare exchanges and queues, and on RabbitMQ the delay queues: all durable, all idempotent.
 
-    A broker user who may not declare is content with what the operator declared. Raises the transport's channel error
-    where something is missing then, or where a queue exists with other arguments.
+    For a broker user who may not declare, what the operator declared is enough. Raises the transport's channel error
+    where something of it is missing, or where a queue exists with other arguments.
     """
     names = list(providers)
     try:
         _declare(connection, names)
     except AccessRefused:
-        _look_for(connection, names)
+        _check(connection, names)
 
 
-def _look_for(connection: Connection, names: Sequence[str]) -> None:
-    """Asking for what is there needs no permission (https://www.rabbitmq.com/docs/access-control#authorisation)."""
+def _check(connection: Connection, names: Sequence[str]) -> None:
+    """A passive declaration needs no permission (https://www.rabbitmq.com/docs/access-control#authorisation)."""
     with connection.channel() as channel:
         for exchange in (EVENTS, CALLS, OUTCOMES, OUTCOMES_URGENT, DEAD, UNPROVED, Exchange(DELAY_ENTRY, type="topic")):
             exchange(channel).declare(passive=True)
@@ -156,15 +145,15 @@ def _declare(connection: Connection, names: Sequence[str]) -> None:
         DEAD(channel).declare()
         for queue in all_queues(names):
             queue(channel).declare()
-        _lead_events(channel)
+        _bind_lanes(channel)
     if delays_by_topology(connection):
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
         for queue in task_queues(names):
             bind_queue_to_native_delayed_delivery_exchange(connection, queue)
 
 
-def _lead_events(channel: Any) -> None:
-    """Lead the producers' exchange to the lanes, then cut the way that releases before the lanes took."""
+def _bind_lanes(channel: Any) -> None:
+    """Bind the lanes to the producers' exchange, then remove the binding of releases that had no lanes."""
     EVENTS(channel).declare()
     _LANES(channel).bind_to(EVENTS, routing_key="#")
     INTAKE(channel).unbind_from(EVENTS, routing_key="#")

@@ -81,9 +81,8 @@ class BrokerConnection:
         path, durable = self.durable.file.path, self.durable
         self._has_leased = True
         durable.renew()  # a file that can be read is not yet one that can be written
-        self._leasing = Store(
-            BrokerFile(path, durable=False, lock_timeout=POLL_LOCK_TIMEOUT), durable.owner, durable.lease_seconds
-        )
+        file = BrokerFile(path, durable=False, lock_timeout=POLL_LOCK_TIMEOUT)
+        self._leasing = Store(file, durable.owner, durable.lease_seconds)
         self._wakeup = Wakeup.of(path)
         threading.Thread(target=_renew, args=(durable, self._stop), name="embedded-leases", daemon=True).start()
 

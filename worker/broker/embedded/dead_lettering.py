@@ -1,4 +1,4 @@
-"""Where a message goes that its queue gives up: through the dead letter exchange, with its history in `x-death`.
+"""Moves a message that its queue gives up to the dead letter exchange, with its history in `x-death`.
 
 The table's shape and the headers beside it: https://www.rabbitmq.com/docs/dlx#effects
 """
@@ -6,9 +6,9 @@ The table's shape and the headers beside it: https://www.rabbitmq.com/docs/dlx#e
 import logging
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from amqp.exceptions import NotFound
 
@@ -16,25 +16,9 @@ from worker.broker.embedded.properties import MessageProperties
 from worker.broker.embedded.routing import queue_arguments, route
 
 DeathReason = Literal["rejected", "delivery_limit"]
-# Who holds a message whose dead letter exchange routes nowhere, until it does.
-WAITING: Final[Mapping[DeathReason, str]] = {
-    "rejected": "dead-letter:rejected",
-    "delivery_limit": "dead-letter:delivery_limit",
-}
-RETRY_BATCH: Final = 100
+RETRY_BATCH_SIZE: Final = 100
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """Why, when and where from a message is dead-lettered."""
-
-    reason: DeathReason
-    queue: str
-    exchange: str
-    routing_key: str
-    time: datetime
 
 
 def dead_letter(db: sqlite3.Connection, message_id: int, reason: DeathReason, now: float) -> None:
@@ -52,43 +36,22 @@ def dead_letter(db: sqlite3.Connection, message_id: int, reason: DeathReason, no
         queues = _reachable(db, exchange, routing_key)
         if not queues:
             logger.warning("embedded.dead_letter_unroutable", extra={"queue": queue, "exchange": exchange})
-            db.execute("UPDATE message SET owner = ? WHERE id = ?", (WAITING[reason], message_id))
+            db.execute("UPDATE message SET owner = ? WHERE id = ?", (_waiting(reason), message_id))
             return
         properties = MessageProperties.load(text)
-        death = Death(reason, queue, source, key, datetime.now(UTC).replace(microsecond=0))
-        record = replace(properties, headers=with_death(properties.headers, death)).dump()
-        enqueue(db, queues, (exchange, routing_key, now, record, body))
+        time = datetime.now(UTC).replace(microsecond=0)
+        death = {"exchange": source, "queue": queue, "reason": reason, "routing-keys": [key], "time": time}
+        changed = replace(properties, headers=_with_death(properties.headers, death)).dump()
+        enqueue(db, queues, (exchange, routing_key, now, changed, body))
     db.execute("DELETE FROM message WHERE id = ?", (message_id,))
 
 
 def retry_waiting(db: sqlite3.Connection, now: float) -> None:
     """Try again, a batch at a time, to dead-letter what had nowhere to go."""
-    for reason, owner in WAITING.items():
-        waiting = db.execute("SELECT id FROM message WHERE owner = ? LIMIT ?", (owner, RETRY_BATCH)).fetchall()
-        for (message_id,) in waiting:
+    for reason in get_args(DeathReason):
+        few = _waiting(reason), RETRY_BATCH_SIZE
+        for (message_id,) in db.execute("SELECT id FROM message WHERE owner = ? LIMIT ?", few).fetchall():
             dead_letter(db, message_id, reason, now)
-
-
-def with_death(headers: Mapping[str, Any], death: Death) -> dict[str, Any]:
-    """Return *headers* with *death* counted in `x-death` (newest first) and the first and last death named."""
-    deaths = headers.get("x-death")
-    earlier = [table for table in deaths if isinstance(table, dict)] if isinstance(deaths, list) else []
-    same = [table for table in earlier if (table.get("queue"), table.get("reason")) == (death.queue, death.reason)]
-    newest = {
-        "count": sum(count for table in same if isinstance(count := table.get("count"), int)) + 1,
-        "exchange": death.exchange,
-        "queue": death.queue,
-        "reason": death.reason,
-        "routing-keys": [death.routing_key],
-        "time": death.time,
-    }
-    names = {key: newest[key] for key in ("exchange", "queue", "reason")}
-    return {
-        **{f"x-first-death-{key}": name for key, name in names.items()},
-        **headers,
-        **{f"x-last-death-{key}": name for key, name in names.items()},
-        "x-death": [newest, *(table for table in earlier if table not in same)],
-    }
 
 
 def enqueue(db: sqlite3.Connection, queues: list[str], message: tuple[str, str, float, str, bytes]) -> None:
@@ -104,3 +67,23 @@ def _reachable(db: sqlite3.Connection, exchange: str, routing_key: str) -> list[
         return route(db, exchange, routing_key)
     except NotFound:
         return []
+
+
+def _waiting(reason: DeathReason) -> str:
+    """The owner of a message whose dead letter exchange routes nowhere, until it does."""
+    return f"dead-letter:{reason}"
+
+
+def _with_death(headers: Mapping[str, Any], death: Mapping[str, Any]) -> dict[str, Any]:
+    """*headers* with *death* counted in `x-death` (newest first) and the first and last death named."""
+    deaths, kind = headers.get("x-death"), (death["queue"], death["reason"])
+    earlier = [table for table in deaths if isinstance(table, dict)] if isinstance(deaths, list) else []
+    same = [table for table in earlier if (table.get("queue"), table.get("reason")) == kind]
+    count = sum(count for table in same if isinstance(count := table.get("count"), int)) + 1
+    names = {key: death[key] for key in ("exchange", "queue", "reason")}
+    return {
+        **{f"x-first-death-{key}": name for key, name in names.items()},
+        **headers,
+        **{f"x-last-death-{key}": name for key, name in names.items()},
+        "x-death": [{"count": count, **death}, *(table for table in earlier if table not in same)],
+    }

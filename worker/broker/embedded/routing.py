@@ -72,12 +72,9 @@ def queue_arguments(db: sqlite3.Connection, name: str) -> dict[str, Any]:
 
 def delete_queue(db: sqlite3.Connection, name: str) -> None:
     """Forget queue *name*, its bindings and its messages."""
-    for statement in (
-        "DELETE FROM message WHERE queue = ?",
-        "DELETE FROM binding WHERE queue = ?",
-        "DELETE FROM queue WHERE name = ?",
-    ):
-        db.execute(statement, (name,))
+    db.execute("DELETE FROM message WHERE queue = ?", (name,))
+    db.execute("DELETE FROM binding WHERE queue = ?", (name,))
+    db.execute("DELETE FROM queue WHERE name = ?", (name,))
 
 
 def bind(db: sqlite3.Connection, exchange: str, routing_key: str, queue: str) -> None:
@@ -89,9 +86,8 @@ def bind(db: sqlite3.Connection, exchange: str, routing_key: str, queue: str) ->
 
 def unbind(db: sqlite3.Connection, exchange: str, routing_key: str, queue: str) -> None:
     """Undo a binding; one that does not exist is no error."""
-    db.execute(
-        "DELETE FROM binding WHERE exchange = ? AND routing_key = ? AND queue = ?", (exchange, routing_key, queue)
-    )
+    undone = exchange, routing_key, queue
+    db.execute("DELETE FROM binding WHERE exchange = ? AND routing_key = ? AND queue = ?", undone)
 
 
 def route(db: sqlite3.Connection, exchange: str, routing_key: str) -> list[str]:
@@ -106,7 +102,7 @@ def route(db: sqlite3.Connection, exchange: str, routing_key: str) -> list[str]:
 
 
 def _reached(db: sqlite3.Connection, exchange: str, routing_key: str, seen: set[str]) -> set[str]:
-    """Bindings lead to queues and on to exchanges; where none fits, the alternate exchange has its turn.
+    """Bindings lead to queues and on to exchanges; where none fits, the message goes to the alternate exchange.
 
     Sources: https://www.rabbitmq.com/docs/e2e and https://www.rabbitmq.com/docs/ae
     """

@@ -163,20 +163,14 @@ class Store:
 
     def counts(self) -> dict[str, QueueCounts]:
         """Return the counts of every declared queue."""
-        now = self.file.now()
+        columns = (
+            "sum(owner IS NULL AND visible_at <= ?1), sum(owner IS NOT NULL), sum(owner IS NULL AND visible_at > ?1)"
+        )
         with self.file.read() as db:
-            held = dict(db.execute("SELECT queue, count(*) FROM message WHERE owner IS NOT NULL GROUP BY queue"))
-            waiting: Mapping[str, tuple[int, int]] = {
-                queue: (ready, delayed)
-                for queue, ready, delayed in db.execute(
-                    "SELECT queue, sum(visible_at <= :now), sum(visible_at > :now) FROM message"
-                    " WHERE owner IS NULL GROUP BY queue",
-                    {"now": now},
-                )
-            }
+            rows = db.execute(f"SELECT queue, {columns} FROM message GROUP BY queue", (self.file.now(),))  # noqa: S608
+            counted = {queue: QueueCounts(*counts) for queue, *counts in rows}
             names = [name for (name,) in db.execute("SELECT name FROM queue ORDER BY name")]
-        counted = {name: (*waiting.get(name, (0, 0)), held.get(name, 0)) for name in names}
-        return {name: QueueCounts(ready, unacked, delayed) for name, (ready, delayed, unacked) in counted.items()}
+        return {name: counted.get(name, QueueCounts(0, 0, 0)) for name in names}
 
     def declare_queue(self, name: str, arguments: Mapping[str, Any]) -> int:
         """Create queue *name*; return how many messages are ready in it. PreconditionFailed when it differs."""
