@@ -1,15 +1,19 @@
-"""Genesys Cloud: revoke one session with its own token, or every token of a user with the worker's."""
+"""Genesys Cloud: revoke one session with its own token, or every token of a user with the worker's.
 
-from collections.abc import Callable
-from typing import Final
+Requests as the Platform API has them (developer.genesys.cloud, resource Tokens).
+"""
+
+import json
+import re
+from typing import Final, TypeGuard
 
 import aiohttp
 from pydantic import SecretStr
 
 from tasks.call import ProviderCall
-from tasks.outcome import Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer
-from tasks.providers.genesys import outcomes, requests
+from tasks.providers.genesys import outcomes
 from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.genesys.settings import GenesysSettings
 from tasks.providers.http import Edge
@@ -22,6 +26,14 @@ IDLE_SECONDS: Final = range(300, 28801)
 DELETE_TOKENS_ME: Final = "genesys.delete_tokens_me"
 DELETE_TOKEN: Final = "genesys.delete_token"  # noqa: S105 - an operation's name
 
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_KEEP_IDLE_TIMER: Final = "preserveIdleTTL=true"  # a plain GET /tokens/me would prolong the session it asks about
+
+
+def is_user_id(value: str | None) -> TypeGuard[str]:
+    """Whether *value* may stand in `/tokens/{userId}`: a UUID, so none of its siblings `me` and `timeout`."""
+    return value is not None and _UUID.fullmatch(value) is not None
+
 
 class Genesys:
     """One Genesys Cloud organization."""
@@ -33,7 +45,6 @@ class Genesys:
         self._settings = settings
         self._unsealer = unsealer
         self._edge = Edge(session, settings.timeout)
-        self._requests = requests.TokenRequests(settings.api)
         token_url = endpoint(settings.login, "oauth", "token")
         self._login = Login(self._edge, client_credentials(token_url, settings.client_id, settings.client_secret))
 
@@ -48,9 +59,9 @@ class Genesys:
     def preview(self, call: ProviderCall) -> Request:
         """Return the very request `execute` would send, masked. Raises ValueError for bad input or operation."""
         if call.operation == DELETE_TOKENS_ME:
-            return self._requests.delete_tokens_me(MASK)
+            return self._request("DELETE", "me", MASK)
         if call.operation == DELETE_TOKEN:
-            return self._requests.delete_token(call.user_id, MASK)
+            return self._request("DELETE", _user_id(call), MASK)
         raise ValueError(f"{call.operation} is no operation of Genesys Cloud")
 
     async def check(self) -> Outcome:
@@ -60,14 +71,14 @@ class Genesys:
 
     async def token_info(self, token: SecretStr) -> TokenInfo | Outcome:
         """Return what the provider knows of *token*, its idle timer left alone; the outcome where it tells nothing."""
-        answer = await self._edge.send(self._requests.get_tokens_me(token), self._edge.deadline())
+        answer = await self._edge.send(self._get_me(token), self._edge.deadline())
         if isinstance(answer, Transient):
             return answer
         return outcomes.document(answer, TokenInfo) if answer.is_success else outcomes.of_own_token(answer)
 
     async def verify(self, token: SecretStr) -> bool | Outcome:
         """Whether the provider accepts *token*; the outcome where it says neither yes nor no (401)."""
-        answer = await self._edge.send(self._requests.head_tokens_me(token), self._edge.deadline())
+        answer = await self._edge.send(self._request("HEAD", "me", token), self._edge.deadline())
         if isinstance(answer, Transient):
             return answer
         if answer.is_success or answer.status == outcomes.UNAUTHORIZED:
@@ -76,7 +87,7 @@ class Genesys:
 
     async def idle_timeout(self) -> IdleTimeout | Outcome:
         """Return after how long without use the organization's tokens die; the outcome where it is not told."""
-        return await self._idle_timeout(self._requests.get_timeout, self._edge.deadline())
+        return await self._idle_timeout("GET", None, self._edge.deadline())
 
     async def set_idle_timeout(self, seconds: int | None = None, *, enabled: bool = True) -> IdleTimeout | Outcome:
         """Have unused tokens die, or not; after *seconds* (300..28800, else ValueError) where given.
@@ -86,40 +97,64 @@ class Genesys:
         if seconds is not None and seconds not in IDLE_SECONDS:
             raise ValueError("seconds must be from 300 to 28800")
         deadline = self._edge.deadline()
-        current = await self._idle_timeout(self._requests.get_timeout, deadline)
+        current = await self._idle_timeout("GET", None, deadline)
         if not isinstance(current, IdleTimeout):
             return current
-        wanted = current.changed(enabled=enabled, seconds=seconds)
-        return await self._idle_timeout(lambda bearer: self._requests.put_timeout(bearer, wanted), deadline)
+        wanted = json.dumps(current.changed(enabled=enabled, seconds=seconds)).encode()
+        return await self._idle_timeout("PUT", wanted, deadline)
 
     async def _delete_tokens_me(self, call: ProviderCall) -> Outcome:
         token = open_sealed(self._unsealer, call, self.name)
         if not isinstance(token, SecretStr):
             return token
         deadline = self._edge.deadline()
-        answer = await self._edge.send(self._requests.delete_tokens_me(token), deadline)
+        answer = await self._edge.send(self._request("DELETE", "me", token), deadline)
         if isinstance(answer, Transient):
             return answer
         outcome = outcomes.of_own_token(answer)
         if isinstance(outcome, Settled) and outcome.state is State.ACCEPTED and self._settings.proof_probe:
-            probe = await self._edge.send(self._requests.get_tokens_me(token), deadline)
+            probe = await self._edge.send(self._get_me(token), deadline)
             return outcomes.with_proof(outcome, probe)
         return outcome
 
     async def _delete_token(self, call: ProviderCall) -> Outcome:
-        user_id = call.user_id
-        if user_id is None or not requests.is_user_id(user_id):
+        if not is_user_id(user_id := call.user_id):
             return Permanent(Reason.ROUTE_UNRESOLVABLE, {"invalid": "user_id"})
-        answer = await self._login.send(
-            lambda bearer: self._requests.delete_token(user_id, bearer), self._edge.deadline(), outcomes.refuses_bearer
-        )
+        answer = await self._as_worker("DELETE", user_id, None, self._edge.deadline())
         return outcomes.of_delete_token(answer, self._settings.not_found) if isinstance(answer, Answer) else answer
 
-    async def _idle_timeout(self, build: Callable[[SecretStr], Request], deadline: float) -> IdleTimeout | Outcome:
-        answer = await self._login.send(build, deadline, outcomes.refuses_bearer)
+    async def _idle_timeout(self, method: str, body: bytes | None, deadline: float) -> IdleTimeout | Outcome:
+        answer = await self._as_worker(method, "timeout", body, deadline)
         if not isinstance(answer, Answer):
             return answer
         return outcomes.document(answer, IdleTimeout) if answer.is_success else outcomes.of_worker_token(answer)
+
+    async def _as_worker(
+        self, method: str, last: str, body: bytes | None, deadline: float
+    ) -> Answer | Transient | CredentialFault:
+        return await self._login.send(
+            lambda bearer: self._request(method, last, bearer, body=body), deadline, outcomes.refuses_bearer
+        )
+
+    def _get_me(self, token: SecretStr) -> Request:
+        return self._request("GET", "me", token, query=_KEEP_IDLE_TIMER)
+
+    def _request(
+        self, method: str, last: str, bearer: SecretStr, *, query: str = "", body: bytes | None = None
+    ) -> Request:
+        url = endpoint(self._settings.api, "api", "v2", "tokens", last, query=query)
+        headers = {
+            "Accept": "application/json",
+            "Authorization": f"Bearer {bearer.get_secret_value()}",
+            "Content-Type": "application/json",
+        }
+        return Request(method, url, headers, body, (bearer,))
+
+
+def _user_id(call: ProviderCall) -> str:
+    if not is_user_id(call.user_id):
+        raise ValueError("user_id must be a UUID")
+    return call.user_id
 
 
 KIND: Final = Kind(
@@ -127,6 +162,6 @@ KIND: Final = Kind(
     GenesysSettings,
     Genesys,
     session=SessionPlan(DELETE_TOKENS_ME, "jwe"),
-    user=UserPlan(DELETE_TOKEN, requests.is_user_id),
+    user=UserPlan(DELETE_TOKEN, is_user_id),
     documented_limit=300,  # Genesys Cloud developer center, "Limits": client.credentials.token.rate.per.minute
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, Literal, Self
 
 from joserfc.jwk import RSAKey
@@ -57,7 +58,7 @@ class CipherConfig(StrictModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if objection := _risk_objection(self) or _iv_objection(self) or _mac_objection(self) or _key_objection(self):
+        for objection in _objections(self):
             raise ValueError(objection)
         return self
 
@@ -101,50 +102,38 @@ def rsa_key(secret: SecretStr) -> RSAKey | None:
     return key if key.public_key.key_size >= MIN_RSA_BITS else None
 
 
-def _risk_objection(config: CipherConfig) -> str | None:
+def _objections(config: CipherConfig) -> Iterator[str]:
+    """Every reason why the settings do not fit together."""
     if config.scheme in {"aes-ecb", "none"} and config.accept_risk != config.scheme:
-        return f"scheme {config.scheme} does not protect the body: accept_risk must name it"
+        yield f"scheme {config.scheme} does not protect the body: accept_risk must name it"
     if config.accept_risk not in {None, config.scheme}:
-        return "accept_risk names another scheme than the one in use"
-    return None
-
-
-def _iv_objection(config: CipherConfig) -> str | None:
+        yield "accept_risk names another scheme than the one in use"
     if config.iv != "prefix" and config.scheme != "aes-cbc":
-        return "iv is a setting of aes-cbc alone"
+        yield "iv is a setting of aes-cbc alone"
     if (config.iv == "fixed") != (config.fixed_iv is not None):
-        return "fixed_iv goes with iv = fixed, and only with it"
+        yield "fixed_iv goes with iv = fixed, and only with it"
     if config.iv == "fixed" and len(config.iv_bytes or b"") != BLOCK:
-        return "fixed_iv must be 16 bytes, coded as key_encoding says"
-    return None
+        yield "fixed_iv must be 16 bytes, coded as key_encoding says"
+    if config.mac_key is not None and config.scheme != "aes-cbc":
+        yield "mac_key is a setting of aes-cbc alone"
+    mac_key = config.mac_key_bytes
+    if mac_key is not None and (len(mac_key) < MAC_KEY or mac_key == config.key_bytes):
+        yield "mac_key must be 32 bytes or more, coded as key_encoding says, and another key than key"
+    yield from _rsa_objections(config) if config.scheme == "jwe" and config.is_pem else _key_objections(config)
 
 
-def _mac_objection(config: CipherConfig) -> str | None:
-    if config.mac_key is None:
-        return None
-    if config.scheme != "aes-cbc":
-        return "mac_key is a setting of aes-cbc alone"
-    if len(config.mac_key_bytes or b"") < MAC_KEY or config.mac_key_bytes == config.key_bytes:
-        return "mac_key must be 32 bytes or more, coded as key_encoding says, and another key than key"
-    return None
-
-
-def _key_objection(config: CipherConfig) -> str | None:
-    if config.scheme == "jwe" and config.is_pem:
-        return _rsa_objection(config)
+def _key_objections(config: CipherConfig) -> Iterator[str]:
     if config.peer_key is not None:
-        return "peer_key goes with scheme jwe and a PEM key, and only with them"
+        yield "peer_key goes with scheme jwe and a PEM key, and only with them"
     if config.scheme == "jwe" and len(config.key_bytes) != JWE_KEY:
-        return "key must be 256 bits, coded as key_encoding says, or a PEM"
-    if config.scheme != "none" and len(config.key_bytes) not in AES_KEYS:
-        return "key must be 128, 192 or 256 bits, coded as key_encoding says"
-    return None
+        yield "key must be 256 bits, coded as key_encoding says, or a PEM"
+    if config.scheme not in {"jwe", "none"} and len(config.key_bytes) not in AES_KEYS:
+        yield "key must be 128, 192 or 256 bits, coded as key_encoding says"
 
 
-def _rsa_objection(config: CipherConfig) -> str | None:
+def _rsa_objections(config: CipherConfig) -> Iterator[str]:
     key = rsa_key(config.key)
     if key is None or not key.is_private:
-        return "key must be an RSA private key of at least 2048 bits in PEM form"
+        yield "key must be an RSA private key of at least 2048 bits in PEM form"
     if config.peer_key is not None and rsa_key(config.peer_key) is None:
-        return "peer_key must be an RSA public key of at least 2048 bits in PEM form"
-    return None
+        yield "peer_key must be an RSA public key of at least 2048 bits in PEM form"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import os
 from codecs import BOM_UTF8
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -53,7 +54,7 @@ def make_cipher(config: CipherConfig) -> Cipher:
         case "aes-cbc":
             return _Encoded(_make_cbc(config), config.encoding)
         case "aes-ecb":
-            return _Encoded(_Ecb(algorithms.AES(config.key_bytes)), config.encoding)
+            return _Encoded(_make_ecb(config), config.encoding)
         case "jwe":
             return _make_jwe(config)
         case "none":
@@ -113,20 +114,27 @@ class _Gcm:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Cbc:
-    """PKCS 7 padding (which Java calls PKCS5); the IV in front, unless every message has the same."""
+class _Blocks:
+    """Whole blocks with PKCS 7 padding (which Java calls PKCS5); the IV in front, unless every message has the same."""
 
     aes: algorithms.AES
+    mode: Callable[[bytes], modes.CBC | modes.ECB]  # of an IV
     iv: bytes | None
 
     def close(self, plaintext: bytes) -> bytes:
-        iv = self.iv or os.urandom(BLOCK)
-        body = _padded_and_encrypted(self.aes, modes.CBC(iv), plaintext)
-        return body if self.iv else iv + body
+        iv = os.urandom(BLOCK) if self.iv is None else self.iv
+        padder, encryptor = padding.PKCS7(BLOCK * 8).padder(), ciphers.Cipher(self.aes, self.mode(iv)).encryptor()
+        body = encryptor.update(padder.update(plaintext) + padder.finalize()) + encryptor.finalize()
+        return iv + body if self.iv is None else body
 
     def open(self, data: bytes) -> bytes | None:
-        iv, body = (self.iv, data) if self.iv else (data[:BLOCK], data[BLOCK:])
-        return _decrypted_and_unpadded(self.aes, modes.CBC(iv), body) if len(iv) == BLOCK else None
+        iv, body = (data[:BLOCK], data[BLOCK:]) if self.iv is None else (self.iv, data)
+        unpadder = padding.PKCS7(BLOCK * 8).unpadder()
+        try:
+            decryptor = ciphers.Cipher(self.aes, self.mode(iv)).decryptor()
+            return unpadder.update(decryptor.update(body) + decryptor.finalize()) + unpadder.finalize()
+        except ValueError:
+            return None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -146,37 +154,13 @@ class _Authenticated:
 
 
 def _make_cbc(config: CipherConfig) -> _Scheme:
-    cbc = _Cbc(algorithms.AES(config.key_bytes), config.iv_bytes)
+    cbc = _Blocks(algorithms.AES(config.key_bytes), modes.CBC, config.iv_bytes)
     return _Authenticated(cbc, config.mac_key_bytes) if config.mac_key_bytes else cbc
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Ecb:
+def _make_ecb(config: CipherConfig) -> _Scheme:
     """Without any IV: equal blocks look equal. Only for a provider that offers nothing else."""
-
-    aes: algorithms.AES
-
-    def close(self, plaintext: bytes) -> bytes:
-        return _padded_and_encrypted(self.aes, modes.ECB(), plaintext)  # noqa: S305 - an accepted risk, by name
-
-    def open(self, data: bytes) -> bytes | None:
-        return _decrypted_and_unpadded(self.aes, modes.ECB(), data)  # noqa: S305 - an accepted risk, by name
-
-
-def _padded_and_encrypted(aes: algorithms.AES, mode: modes.CBC | modes.ECB, plaintext: bytes) -> bytes:
-    padder = padding.PKCS7(BLOCK * 8).padder()
-    encryptor = ciphers.Cipher(aes, mode).encryptor()
-    return encryptor.update(padder.update(plaintext) + padder.finalize()) + encryptor.finalize()
-
-
-def _decrypted_and_unpadded(aes: algorithms.AES, mode: modes.CBC | modes.ECB, data: bytes) -> bytes | None:
-    decryptor = ciphers.Cipher(aes, mode).decryptor()
-    unpadder = padding.PKCS7(BLOCK * 8).unpadder()
-    try:
-        padded = decryptor.update(data) + decryptor.finalize()
-        return unpadder.update(padded) + unpadder.finalize()
-    except ValueError:
-        return None
+    return _Blocks(algorithms.AES(config.key_bytes), lambda _: modes.ECB(), b"")  # noqa: S305 - an accepted risk, by name
 
 
 @dataclass(frozen=True, slots=True, repr=False)
