@@ -35,7 +35,7 @@ EARLIER_ATTEMPT: Final = "earlier_attempt"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TokenAnswer:
     """What an instance said of the token of *person*, and when; *explained*: we know why it was dead already."""
 
     at: datetime
@@ -44,7 +44,7 @@ class Answer:
     explained: bool = False
 
 
-def are_doubtful(answers: Iterable[Answer]) -> bool:
+def are_doubtful(answers: Iterable[TokenAnswer]) -> bool:
     """Whether nobody is proved dead by these answers of one instance: none accepted, and PEOPLE people dead already.
 
     Whose token is known to have died by itself, or perhaps by an attempt of ours that got no answer, does not count. A
@@ -59,7 +59,7 @@ def are_doubtful(answers: Iterable[Answer]) -> bool:
     return len(dead) >= PEOPLE
 
 
-def between_proofs(at: datetime, answers: Sequence[Answer]) -> list[Answer]:
+def between_proofs(at: datetime, answers: Sequence[TokenAnswer]) -> list[TokenAnswer]:
     """Those of *answers* that were given around *at*, with no proof of a living token between them and that moment."""
     proofs = [each.at for each in answers if each.state in KNOWS_LIVING]
     before = max((proof for proof in proofs if proof <= at), default=at - WINDOW)

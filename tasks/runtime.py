@@ -32,9 +32,6 @@ class GivenBack(Exception):  # noqa: N818 - the name says what becomes of the ca
     """The worker stops before the call's turn has come: it was not made, and its message goes back to its queue."""
 
 
-Verdict = "Settled | Transient | Permanent | Held"
-
-
 class Runtime(Protocol):
     """The worker's side of a task. Each of the four ways to settle returns once the broker confirmed it."""
 

@@ -6,7 +6,7 @@ from acme import END_SESSIONS
 from aiohttp import web
 
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Answer, StandIn
+from worker.sandbox.gateway import Reply, StandIn
 
 
 class AcmeStandIn(StandIn):
@@ -23,17 +23,17 @@ class AcmeStandIn(StandIn):
         """Return the organization's route."""
         return [web.delete(f"/{self.name}/users/{{user_id}}/sessions", self._end_sessions)]
 
-    def refusal(self, status: int, request_id: str) -> Answer:
+    def refusal(self, status: int, request_id: str) -> Reply:
         """Return an error of that status in Acme's shape."""
-        return Answer(status, f'{{"code": "E{status}", "request": "{request_id}"}}'.encode())
+        return Reply(status, f'{{"code": "E{status}", "request": "{request_id}"}}'.encode())
 
     async def _end_sessions(self, request: web.Request) -> web.StreamResponse:
         user_id, api_key = request.match_info["user_id"], request.headers.get("X-Api-Key")
 
-        def decide(request_id: str) -> Answer:
+        def decide(request_id: str) -> Reply:
             if api_key != self.config.api_key.get_secret_value():
                 return self.refusal(401, request_id)
             ended = self.store.revoke_user(user_id)
-            return self.refusal(404, request_id) if ended is None else Answer(204, revoked=ended > 0)
+            return self.refusal(404, request_id) if ended is None else Reply(204, revoked=ended > 0)
 
         return await self.gateway.serve(request, self, END_SESSIONS, user_id, decide)

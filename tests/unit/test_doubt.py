@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.call import Attempt, Lane, ProviderCall
-from tasks.doubt import DIED, NEARLY, PEOPLE, WINDOW, Answer, are_doubtful, between_proofs, explained
+from tasks.doubt import DIED, NEARLY, PEOPLE, WINDOW, TokenAnswer, are_doubtful, between_proofs, explained
 from tasks.outcome import Reason, Settled, State
 from tasks.providers import genesys
 from tasks.runtime import came_before
@@ -21,9 +21,9 @@ DEAD = Settled(State.ALREADY_REVOKED, "401 bad.credentials", {"status": "401"})
 PROOFS = (State.ACCEPTED, State.CONFIRMED)
 
 
-def dead(person: object, seconds: float = 0, *, explained: bool = False) -> Answer:
+def dead(person: object, seconds: float = 0, *, explained: bool = False) -> TokenAnswer:
     """Return the word that this person's token was dead already."""
-    return Answer(NOW + timedelta(seconds=seconds), str(person), State.ALREADY_REVOKED, explained)
+    return TokenAnswer(NOW + timedelta(seconds=seconds), str(person), State.ALREADY_REVOKED, explained)
 
 
 def call(person: str = "ada", provider: str = "genesys", **told: Any) -> ProviderCall:
@@ -59,7 +59,7 @@ def test_ten_people_dead_already_and_nobody_accepted_are_doubtful() -> None:
 @pytest.mark.parametrize("proof", PROOFS)
 def test_one_token_that_was_accepted_is_the_proof_of_all(proof: State) -> None:
     """An instance that knows a living token is the right one."""
-    assert not are_doubtful([*map(dead, range(100)), Answer(NOW, "ada", proof)])
+    assert not are_doubtful([*map(dead, range(100)), TokenAnswer(NOW, "ada", proof)])
 
 
 def test_who_expired_does_not_count() -> None:
@@ -71,7 +71,7 @@ def test_who_expired_does_not_count() -> None:
 @given(st.lists(st.sampled_from([state for state in State if state not in (*PROOFS, State.ALREADY_REVOKED)])))
 def test_other_states_say_nothing_of_the_instance(states: list[State]) -> None:
     """A failure is no word about a token."""
-    others = [Answer(NOW, str(number), state) for number, state in enumerate(states)]
+    others = [TokenAnswer(NOW, str(number), state) for number, state in enumerate(states)]
     assert not are_doubtful(others)
     assert are_doubtful([*others, *map(dead, range(PEOPLE))])
 
@@ -92,7 +92,7 @@ def test_only_what_was_said_between_two_proofs_is_judged(
 ) -> None:
     """The instance was right before and is right again: what it said between may still be wrong."""
     said = [dead(at, at) for at in (-3601, -3599, -10, 0, 10, 3599, 3611)]
-    living = [Answer(NOW + timedelta(seconds=at), "", State.ACCEPTED) for at in proofs]
+    living = [TokenAnswer(NOW + timedelta(seconds=at), "", State.ACCEPTED) for at in proofs]
     kept = between_proofs(NOW + timedelta(seconds=seconds), [*said, *living])
     assert {(each.at - NOW).total_seconds() for each in kept} == left
 

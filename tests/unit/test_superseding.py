@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from in_one_test import in_one_test
 
-from tasks.doubt import PEOPLE, Answer
+from tasks.doubt import PEOPLE, TokenAnswer
 from tasks.outcome import State
 from tasks.providers import KINDS, genesys
 from worker.ledger import CallRow
@@ -114,7 +114,7 @@ def test_another_sources_names_supersede_nothing(dead: Mapping[str, Any], *, exp
 class Calls:
     """A ledger that counts its questions."""
 
-    def __init__(self, *rows: CallRow, answers: Sequence[Answer] = ()) -> None:
+    def __init__(self, *rows: CallRow, answers: Sequence[TokenAnswer] = ()) -> None:
         self.rows, self.asked = rows, 0
         self.answers = answers
 
@@ -123,7 +123,7 @@ class Calls:
         self.asked += 1
         return [each for each in self.rows if each.target == target or each.person == person]
 
-    def answers_around(self, provider: str, at: datetime) -> list[Answer]:
+    def answers_around(self, provider: str, at: datetime) -> list[TokenAnswer]:
         """As the ledger's."""
         del provider, at
         return list(self.answers)
@@ -144,6 +144,6 @@ def test_the_word_of_an_instance_in_doubt_supersedes_nothing(state: State, peopl
     """A wrong organization calls every token dead already, this one as well; what it accepted is another thing."""
     later = row(**LATER | {"state": state})
     assert later.at is not None
-    dead = [Answer(later.at, f"p{number}", State.ALREADY_REVOKED) for number in range(people)]
+    dead = [TokenAnswer(later.at, f"p{number}", State.ALREADY_REVOKED) for number in range(people)]
     is_superseded = superseding(Calls(later, answers=dead))
     assert is_superseded(row()) is (expected or state is State.ACCEPTED)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tasks.doubt import DIED, KNOWS_LIVING, PEOPLE, WINDOW, Answer, are_doubtful, explained
+from tasks.doubt import DIED, KNOWS_LIVING, PEOPLE, WINDOW, TokenAnswer, are_doubtful, explained
 from tasks.outcome import Settled, State
 from tasks.runtime import came_before
 
@@ -21,7 +21,7 @@ class Doubts:
     """Of each instance: what it said since it last accepted something; told once, and again after the next success."""
 
     def __init__(self) -> None:
-        self._answers: defaultdict[str, dict[str, Answer]] = defaultdict(dict)
+        self._answers: defaultdict[str, dict[str, TokenAnswer]] = defaultdict(dict)
         self._told: set[str] = set()
 
     def observe(self, call: ProviderCall, outcome: Settled, now: datetime) -> Settled:
@@ -39,7 +39,7 @@ class Doubts:
 
     def _dead_already(self, call: ProviderCall, now: datetime) -> None:
         kept = [each for each in self._answers[call.provider].values() if now - each.at <= WINDOW]
-        answer = Answer(now, call.person_key or call.target_key or call.call_id, State.ALREADY_REVOKED)
+        answer = TokenAnswer(now, call.person_key or call.target_key or call.call_id, State.ALREADY_REVOKED)
         newest = {each.person: each for each in (*kept, answer)}
         self._answers[call.provider] = dict(list(newest.items())[-PEOPLE:])
         if call.provider not in self._told and are_doubtful(newest.values()):

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Self
 
-from tasks.doubt import Answer
+from tasks.doubt import TokenAnswer
 from worker.database import migrate
 from worker.database.engine import Database, open_database
 from worker.ledger import audit as auditing
@@ -79,7 +79,7 @@ class Ledger:
         with self.database.reading() as connection:
             return queries.alike(connection, target, person)
 
-    def answers_around(self, provider: str, at: datetime) -> list[Answer]:
+    def answers_around(self, provider: str, at: datetime) -> list[TokenAnswer]:
         """What *provider* said of tokens around *at*: what is needed to tell whether it is in doubt."""
         with self.database.reading() as connection:
             return queries.answers_around(connection, provider, at)

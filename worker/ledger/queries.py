@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import ColumnElement, Table, and_, case, exists, false, func, literal, null, or_, select, tuple_
 
-from tasks.doubt import DIED, KNOWS_LIVING, WINDOW, Answer
+from tasks.doubt import DIED, KNOWS_LIVING, WINDOW, TokenAnswer
 from tasks.outcome import OPEN, State
 from worker.database.tables import calls, dead_letters, events, subjects
 from worker.ledger.rows import CallRow, DeadLetterState, EventRow
@@ -69,25 +69,27 @@ def changes(connection: Connection, cursor: int, limit: int) -> tuple[list[CallR
     return rows, rows[-1].change if rows else cursor
 
 
-def answers_around(connection: Connection, provider: str, at: datetime) -> list[Answer]:
+def answers_around(connection: Connection, provider: str, at: datetime) -> list[TokenAnswer]:
     """The last proof of a living token before *at*, the first one after, and who was dead already between them."""
     near = and_(calls.c.provider == provider, calls.c.at.between(at - WINDOW, at + WINDOW))
     is_proof = and_(near, calls.c.state.in_(KNOWS_LIVING))
     before = connection.execute(select(func.max(calls.c.at)).where(is_proof, calls.c.at <= at)).scalar()
     after = connection.execute(select(func.min(calls.c.at)).where(is_proof, calls.c.at > at)).scalar()
-    proofs = [Answer(proof, "", State.ACCEPTED) for proof in (before, after) if proof is not None]
+    proofs = [TokenAnswer(proof, "", State.ACCEPTED) for proof in (before, after) if proof is not None]
     return [*proofs, *_dead_already(connection, near, before, after)]
 
 
 def _dead_already(
     connection: Connection, near: ColumnElement[bool], before: datetime | None, after: datetime | None
-) -> list[Answer]:
+) -> list[TokenAnswer]:
     bounds = [calls.c.at >= before] if before else []
     bounds += [calls.c.at <= after] if after else []
     columns = (calls.c[name] for name in ("at", "person", "target", "call_id", "detail"))
     found = select(*columns).where(near, calls.c.state == State.ALREADY_REVOKED, *bounds).limit(_MAX_ANSWERS)
     return [
-        Answer(row.at, row.person or row.target or row.call_id, State.ALREADY_REVOKED, DIED in json.loads(row.detail))
+        TokenAnswer(
+            row.at, row.person or row.target or row.call_id, State.ALREADY_REVOKED, DIED in json.loads(row.detail)
+        )
         for row in connection.execute(found)
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-from tasks.doubt import DIED, EARLIER_ATTEMPT, Answer, are_doubtful, between_proofs
+from tasks.doubt import DIED, EARLIER_ATTEMPT, TokenAnswer, are_doubtful, between_proofs
 from tasks.outcome import State
 from tasks.providers import KINDS
 
@@ -23,7 +23,7 @@ _KILLED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})
 class Answers(Protocol):
     """What is asked of the ledger."""
 
-    def answers_around(self, provider: str, at: datetime) -> list[Answer]:
+    def answers_around(self, provider: str, at: datetime) -> list[TokenAnswer]:
         """What *provider* said of tokens around *at*."""
 
 

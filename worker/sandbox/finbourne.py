@@ -14,7 +14,7 @@ from aiohttp import web
 
 from tasks.providers.finbourne import INVALIDATE_TOKEN
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Answer, StandIn
+from worker.sandbox.gateway import Reply, StandIn
 from worker.sandbox.requests import bearer
 from worker.sandbox.store import digest
 
@@ -36,7 +36,7 @@ class FinbourneStandIn(StandIn):
         """Return the domain's route."""
         return [web.delete(f"/{self.name}/identity/api/tokens", self._invalidate)]
 
-    def refusal(self, status: int, request_id: str) -> Answer:
+    def refusal(self, status: int, request_id: str) -> Reply:
         """Return LusidProblemDetails of that status."""
         phrase = HTTPStatus(status).phrase
         problem = {
@@ -50,14 +50,14 @@ class FinbourneStandIn(StandIn):
             "instance": f"https://sandbox.lusid.com/app/insights/logs/{request_id}",
         }
         headers = {"WWW-Authenticate": _DEAD} if status == HTTPStatus.UNAUTHORIZED else {}
-        return Answer(status, json.dumps(problem).encode(), "application/problem+json", headers)
+        return Reply(status, json.dumps(problem).encode(), "application/problem+json", headers)
 
     async def _invalidate(self, request: web.Request) -> web.StreamResponse:
         token = bearer(request)
         return await self.serve(request, INVALIDATE_TOKEN, digest(token), lambda rid: self._revoked(token, rid))
 
-    def _revoked(self, token: str, request_id: str) -> Answer:
+    def _revoked(self, token: str, request_id: str) -> Reply:
         if self.store.revoke(token):
-            return Answer(204, revoked=True)
+            return Reply(204, revoked=True)
         refused = self.refusal(401, request_id)
         return refused if token else replace(refused, headers={"WWW-Authenticate": "Bearer"})

@@ -25,7 +25,7 @@ _RST: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 seconds: close() se
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What a provider answers, and whether it killed something live."""
 
     status: int
@@ -35,7 +35,7 @@ class Answer:
     revoked: bool = False
 
 
-_NONE: Final = Answer(500)  # to nobody: the connection is gone
+_NONE: Final = Reply(500)  # to nobody: the connection is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Gateway:
     latency: float = 0.0
 
     async def serve(
-        self, request: web.Request, stand_in: StandIn, operation: str, key: str, act: Callable[[str], Answer]
+        self, request: web.Request, stand_in: StandIn, operation: str, key: str, act: Callable[[str], Reply]
     ) -> web.StreamResponse:
         """Let *act* decide, unless a fault does, and answer. *act* is given the request's id."""
         request_id = str(uuid.uuid4())
@@ -70,9 +70,9 @@ class StandIn(ABC):
         self.store = TokenStore(auto_issue=config.auto_issue)
 
     async def serve(
-        self, request: web.Request, operation: str, key: str, act: Callable[[str], Answer]
+        self, request: web.Request, operation: str, key: str, act: Callable[[str], Reply]
     ) -> web.StreamResponse:
-        """Answer a request for *operation* as *act* decides, which is given the request's id."""
+        """Reply a request for *operation* as *act* decides, which is given the request's id."""
         return await self.gateway.serve(request, self, operation, key, act)
 
     @staticmethod
@@ -85,18 +85,18 @@ class StandIn(ABC):
         """Return the instance's routes."""
 
     @abstractmethod
-    def refusal(self, status: int, request_id: str) -> Answer:
+    def refusal(self, status: int, request_id: str) -> Reply:
         """Return an answer of that status in the vendor's own shape."""
 
-    def malformed(self, *, wrong_key: bool) -> Answer:  # noqa: ARG002 - for those that encrypt
+    def malformed(self, *, wrong_key: bool) -> Reply:  # noqa: ARG002 - for those that encrypt
         """Return an answer of status 200 that nobody can read: what should be JSON and is not."""
-        return Answer(200, b'{"name": ')
+        return Reply(200, b'{"name": ')
 
     def change_secret(self, secret: SecretStr) -> None:  # noqa: B027 - few have an OAuth client
         """Take no other client secret from now on."""
 
 
-def _decided(fault: Fault | None, stand_in: StandIn, act: Callable[[str], Answer], request_id: str) -> Answer:
+def _decided(fault: Fault | None, stand_in: StandIn, act: Callable[[str], Reply], request_id: str) -> Reply:
     match fault:
         case Fault(fault="status"):
             return _scripted(fault, stand_in, request_id)
@@ -110,18 +110,18 @@ def _decided(fault: Fault | None, stand_in: StandIn, act: Callable[[str], Answer
             return act(request_id)
 
 
-def _scripted(fault: Fault, stand_in: StandIn, request_id: str) -> Answer:
+def _scripted(fault: Fault, stand_in: StandIn, request_id: str) -> Reply:
     named = {"Retry-After": fault.retry_after, "Location": fault.location}
     headers = {name: value for name, value in named.items() if value is not None}
-    answer = Answer(fault.status) if fault.status < 300 else stand_in.refusal(fault.status, request_id)  # noqa: PLR2004
+    answer = Reply(fault.status) if fault.status < 300 else stand_in.refusal(fault.status, request_id)  # noqa: PLR2004
     return replace(answer, headers={**answer.headers, **headers})
 
 
-def _with_a_body(answer: Answer) -> Answer:
+def _with_a_body(answer: Reply) -> Reply:
     return answer if answer.body else replace(answer, status=200, body=b" " * DRIPS)
 
 
-async def _delivered(request: web.Request, answer: Answer, fault: Fault | None, latency: float) -> web.StreamResponse:
+async def _delivered(request: web.Request, answer: Reply, fault: Fault | None, latency: float) -> web.StreamResponse:
     delay = latency + (fault.seconds if fault and fault.fault == "slow" else 0.0)
     if delay:
         await asyncio.sleep(delay)
@@ -133,7 +133,7 @@ async def _delivered(request: web.Request, answer: Answer, fault: Fault | None, 
     return web.Response(status=answer.status, body=answer.body, content_type=content_type, headers=answer.headers)
 
 
-async def _dripped(request: web.Request, answer: Answer, seconds: float) -> web.StreamResponse:
+async def _dripped(request: web.Request, answer: Reply, seconds: float) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers=answer.headers)
     response.content_type, response.content_length = answer.content_type, len(answer.body)
     await response.prepare(request)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from tasks.providers.genesys import DELETE_TOKEN, DELETE_TOKENS_ME
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Answer, Gateway, StandIn
+from worker.sandbox.gateway import Gateway, Reply, StandIn
 from worker.sandbox.requests import basic, bearer, same
 from worker.sandbox.store import WorkerTokens, digest
 
@@ -77,13 +77,13 @@ class GenesysStandIn(StandIn):
         self.config = self.config.model_copy(update={"client_secret": secret})
         self._workers = WorkerTokens(self.config.token_ttl_seconds, self.config.rate_limit_per_minute)
 
-    def refusal(self, status: int, request_id: str) -> Answer:
+    def refusal(self, status: int, request_id: str) -> Reply:
         """Return an error of that status in Genesys' shape."""
         if status == HTTPStatus.UNAUTHORIZED:
             return _error(status, "bad.credentials", request_id)
         return _error(status, HTTPStatus(status).phrase.lower().replace(" ", "."), request_id)
 
-    def _by_bearer(self, operation: str, act: Callable[[str, str], Answer]) -> Callable[[web.Request], Any]:
+    def _by_bearer(self, operation: str, act: Callable[[str, str], Reply]) -> Callable[[web.Request], Any]:
         async def handler(request: web.Request) -> web.StreamResponse:
             token = bearer(request)
             return await self.serve(request, operation, digest(token), lambda rid: act(token, rid))
@@ -100,7 +100,7 @@ class GenesysStandIn(StandIn):
     async def _delete_user(self, request: web.Request) -> web.StreamResponse:
         token, user_id = bearer(request), request.match_info["user_id"]
 
-        def decide(request_id: str) -> Answer:
+        def decide(request_id: str) -> Reply:
             return self._as_worker(token, request_id, lambda: self._revoked(user_id, request_id))
 
         return await self.serve(request, DELETE_TOKEN, user_id[:128], decide)
@@ -108,12 +108,12 @@ class GenesysStandIn(StandIn):
     async def _put_timeout(self, request: web.Request) -> web.StreamResponse:
         token, body = bearer(request), await request.read()
 
-        def decide(request_id: str) -> Answer:
+        def decide(request_id: str) -> Reply:
             return self._as_worker(token, request_id, lambda: self._set_timeout(body, request_id))
 
         return await self.serve(request, "genesys.put_tokens_timeout", digest(token), decide)
 
-    def _grant(self, client_id: str, secret: str, body: bytes) -> Answer:
+    def _grant(self, client_id: str, secret: str, body: bytes) -> Reply:
         known = (self.config.client_id, self.config.client_secret.get_secret_value())
         if not all(map(same, known, (client_id, secret))):
             return _json(401, {"error": "invalid_client", "error_description": "authentication failed"})
@@ -122,11 +122,11 @@ class GenesysStandIn(StandIn):
         ttl = self.config.token_ttl_seconds
         return _json(200, {"access_token": self._workers.issue(), "token_type": "bearer", "expires_in": ttl})
 
-    def _delete_me(self, token: str, request_id: str) -> Answer:
+    def _delete_me(self, token: str, request_id: str) -> Reply:
         killed = self.store.revoke(token) or self._workers.revoke(token)  # the worker's own, too, if it asks for that
         return _ok(request_id, revoked=True) if killed else self._unauthenticated(token, request_id)
 
-    def _get_me(self, token: str, request_id: str) -> Answer:
+    def _get_me(self, token: str, request_id: str) -> Reply:
         if not self.store.is_live(token) and self._workers.meter_of(token) is None:
             return self._unauthenticated(token, request_id)
         idles = datetime.now(UTC) + timedelta(seconds=self._idle.idleTokenTimeoutSeconds)
@@ -140,13 +140,13 @@ class GenesysStandIn(StandIn):
         }
         return replace(_ok(request_id), body=json.dumps(info).encode())
 
-    def _timeout(self, token: str, request_id: str) -> Answer:
+    def _timeout(self, token: str, request_id: str) -> Reply:
         return self._as_worker(token, request_id, lambda: self._idle_timeout(request_id))
 
-    def _idle_timeout(self, request_id: str) -> Answer:
+    def _idle_timeout(self, request_id: str) -> Reply:
         return replace(_ok(request_id), body=self._idle.model_dump_json().encode())
 
-    def _set_timeout(self, body: bytes, request_id: str) -> Answer:
+    def _set_timeout(self, body: bytes, request_id: str) -> Reply:
         try:
             told = IdleTokenTimeout.model_validate_json(body).model_dump(exclude_unset=True)
         except ValidationError:
@@ -154,11 +154,11 @@ class GenesysStandIn(StandIn):
         self._idle = self._idle.model_copy(update=told)
         return self._idle_timeout(request_id)
 
-    def _revoked(self, user_id: str, request_id: str) -> Answer:
+    def _revoked(self, user_id: str, request_id: str) -> Reply:
         live = self.store.revoke_user(user_id) if _is_uuid(user_id) else None
         return self.refusal(404, request_id) if live is None else _ok(request_id, revoked=live > 0)
 
-    def _as_worker(self, token: str, request_id: str, act: Callable[[], Answer]) -> Answer:
+    def _as_worker(self, token: str, request_id: str, act: Callable[[], Reply]) -> Reply:
         meter = self._workers.meter_of(token)
         if meter is None:
             return self._not_a_worker(token, request_id)
@@ -166,28 +166,28 @@ class GenesysStandIn(StandIn):
         answer = self._too_many(meter.reset, request_id) if meter.is_over else act()
         return replace(answer, headers={**answer.headers, **meter.headers})
 
-    def _too_many(self, seconds: int, request_id: str) -> Answer:
+    def _too_many(self, seconds: int, request_id: str) -> Reply:
         answer = self.refusal(429, request_id)
         return replace(answer, headers={**answer.headers, "Retry-After": str(seconds)})
 
-    def _not_a_worker(self, token: str, request_id: str) -> Answer:
+    def _not_a_worker(self, token: str, request_id: str) -> Reply:
         if self.store.is_live(token):
             return _error(403, "missing.permissions", request_id)
         return self._unauthenticated(token, request_id)
 
-    def _unauthenticated(self, token: str, request_id: str) -> Answer:
+    def _unauthenticated(self, token: str, request_id: str) -> Reply:
         return _error(HTTPStatus.UNAUTHORIZED, "bad.credentials" if token else "authentication.required", request_id)
 
 
-def _ok(request_id: str, *, revoked: bool = False) -> Answer:
-    return Answer(200, headers={"ININ-Correlation-Id": request_id}, revoked=revoked)
+def _ok(request_id: str, *, revoked: bool = False) -> Reply:
+    return Reply(200, headers={"ININ-Correlation-Id": request_id}, revoked=revoked)
 
 
-def _json(status: int, members: dict[str, Any]) -> Answer:
-    return Answer(status, json.dumps(members).encode())
+def _json(status: int, members: dict[str, Any]) -> Reply:
+    return Reply(status, json.dumps(members).encode())
 
 
-def _error(status: int, code: str, request_id: str) -> Answer:
+def _error(status: int, code: str, request_id: str) -> Reply:
     message = _MESSAGES.get(code, HTTPStatus(status).phrase)
     members = {"message": message, "code": code, "status": status, "messageParams": {}, "contextId": request_id}
     answer = _json(status, members | {"details": [], "errors": []})

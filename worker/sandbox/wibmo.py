@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from tasks.providers.wibmo import INVALIDATE_TOKEN
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Answer, Gateway, StandIn
+from worker.sandbox.gateway import Gateway, Reply, StandIn
 from worker.sandbox.requests import same
 from worker.sandbox.store import digest
 
@@ -52,15 +52,15 @@ class WibmoStandIn(StandIn):
         """Return the service's route."""
         return [web.post(f"/{self.name}/token-service/client/server/invalidate/token", self._invalidate)]
 
-    def refusal(self, status: int, request_id: str) -> Answer:
+    def refusal(self, status: int, request_id: str) -> Reply:
         """Return a plain error of that status."""
         del request_id
         text = "Invalid Token Passed" if status == HTTPStatus.UNAUTHORIZED else HTTPStatus(status).phrase
-        return Answer(status, text.encode(), TEXT)
+        return Reply(status, text.encode(), TEXT)
 
-    def malformed(self, *, wrong_key: bool) -> Answer:
+    def malformed(self, *, wrong_key: bool) -> Reply:
         """Return a body that is not encrypted at all, or with another key."""
-        return Answer(200, self._success(self._stranger) if wrong_key else b"<html>maintenance</html>", TEXT)
+        return Reply(200, self._success(self._stranger) if wrong_key else b"<html>maintenance</html>", TEXT)
 
     async def _invalidate(self, request: web.Request) -> web.StreamResponse:
         reference = self._reference_in(await request.read())
@@ -75,19 +75,19 @@ class WibmoStandIn(StandIn):
         reference = message.get("tokenReferenceId")
         return reference if isinstance(reference, str) else ""
 
-    def _decided(self, request: web.Request, reference: str, request_id: str) -> Answer:
+    def _decided(self, request: web.Request, reference: str, request_id: str) -> Reply:
         if not same(self.config.api_key.get_secret_value(), request.headers.get("X-API-KEY", "")):
             return self.refusal(HTTPStatus.UNAUTHORIZED, request_id)
         if request.content_type != TEXT:
             return self.refusal(415, request_id)
         return self._revoked(reference, request_id) if reference else self.refusal(400, request_id)
 
-    def _revoked(self, reference: str, request_id: str) -> Answer:
+    def _revoked(self, reference: str, request_id: str) -> Reply:
         revoked = self.store.revoke(reference)
         repeated = self.config.wibmo_repeated == "accepted" and self.store.is_known(reference)
         if not revoked and not repeated:
             return self.refusal(HTTPStatus.UNAUTHORIZED, request_id)
-        return Answer(200, self._success(self._cipher), TEXT, revoked=revoked)
+        return Reply(200, self._success(self._cipher), TEXT, revoked=revoked)
 
     def _success(self, cipher: Cipher) -> bytes:
         return cipher.encrypt(json.dumps(_SUCCESS[self.config.wibmo_success]).encode())
