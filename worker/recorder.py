@@ -207,7 +207,7 @@ def _call_in(body: bytes) -> ProviderCall | None:
 
 
 def _refused(record: Record) -> DeadLetter:
-    """What stands in the ledger for a record it would not take: who asks for the event finds it."""
+    """What the ledger keeps in place of a record that it refuses: found by the event."""
     digest = hashlib.sha256(record.model_dump_json().encode()).hexdigest()
     return DeadLetter(
         kind="message",

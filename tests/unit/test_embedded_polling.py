@@ -31,7 +31,7 @@ def broker(path: Path) -> Iterator[Connection]:
 @pytest.fixture
 def _looks_only_when_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """A consumer at rest looks by itself once an hour."""
-    monkeypatch.setattr("worker.broker.embedded.polling.REST_INTERVAL", NEVER)
+    monkeypatch.setattr("worker.broker.embedded.transport.REST_INTERVAL", NEVER)
 
 
 @pytest.fixture(params=[OSError(24, "Too many open files"), RuntimeError("inotify support was not found")])

@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 Violation = tuple["Rule", str]  # and the place in the event, as an RFC 6901 pointer
 
 ALERT_INTERVAL: Final = 60.0  # seconds after an alert until the next one of the same source and rule
-# Whoever can use one of these doors can write provider calls as well: that an event came in by it is all its proof.
-# Of an event that came in by another door the source's own proofs are asked for.
+# Users of these doors can write provider calls as well, so the door is proof enough. An event that came in by another
+# door needs the proofs of its source.
 PROVING_DOORS: Final = frozenset({messages.CELERY_DOOR})
 
 
 class Rule(StrEnum):
-    """What a refused event fell foul of; in the order they are looked at."""
+    """What a refused event violates, in the order of the checks."""
 
     VOUCHER = "voucher"
     NOT_LISTED = "not_listed"
@@ -108,10 +108,7 @@ class Authorizer:
         return cls(settings.sources, proves_users=not broker.is_embedded(settings.broker_url.get_secret_value()))
 
     def authorize(self, event: Event, provenance: Provenance) -> Granted | Denied:
-        """Whether *event* is let in on *provenance*. What came through the Celery door is proved by that.
-
-        On what a process of ours vouched for too long ago nothing is let in: its dead letter keeps the provenance.
-        """
+        """Whether *event* is let in on *provenance*; never on an expired voucher, whose dead letter keeps it."""
         name, source = self._sources.get(event.source, (None, None))
         if provenance.voucher_expired:
             return Denied(Rule.VOUCHER, "", name, event)
@@ -123,7 +120,7 @@ class Authorizer:
         return Denied(*violation, name, event) if violation else Granted(source.providers)
 
     def proves(self, source: str | None, provenance: Provenance) -> bool:
-        """Whether *provenance* proves that *source* says it, whatever is said, and it is one that is listed."""
+        """Whether *provenance* proves a listed *source*, whatever the event asks for."""
         _, known = self._sources.get(source or "", (None, None))
         if provenance.door in PROVING_DOORS or (known is not None and known.trusted):
             return True
@@ -160,7 +157,7 @@ def _named(event: Event) -> Iterator[tuple[str, str]]:
 
 
 def _within(named: frozenset[str], allowed: frozenset[str]) -> bool:
-    """Who names nobody does not get round the limit."""
+    """An event that names nobody does not get round the limit."""
     return bool(named) and named <= allowed
 
 

@@ -1,17 +1,16 @@
 """What was taken in before: which event is too old, which came already, and which id stands for something else.
 
-**Too old** is an event that comes after younger ones of its type: more than its limit after, plus what producers'
-clocks may differ. A queue keeps its order, so whatever is delivered after an event was taken by the broker after it.
-Our own clock says nothing of that: after an outage of ours a backlog is as young as its neighbours, however long it
-waited. By our own clock it is too old only where no outage explains its age: more than its limit and the longest outage
-together. That the broker delivers a message again excuses nothing: nobody may have looked at it the first time. Not
-judged is an operator's replay (the desk looks at its age).
+**Too old** is an event that comes after younger ones of its type: later than its limit and what producers' clocks may
+differ. A queue keeps its order, so the broker took every event after those delivered before it. Our own clock does not
+decide: after an outage of ours a backlog is as young as its neighbours, however long it waited. It decides only if no
+outage explains the age, which is then more than the limit and the longest outage together. A second delivery excuses
+nothing, because nobody may have seen the first. Operators' replays are never too old here: the desk checks their age.
 
-**Remembered** is an event for as long as it would not be too old, a replay for as long as its voucher is good. The
-first that came decides what its id stands for, before anything is published; what came already counts as done only once
-the broker has confirmed all of it.
+**Remembered** is an event for as long as it would not be too old, a replay for as long as its voucher is valid. The
+first event decides what its id stands for, before anything is published; an event counts as done only once the broker
+has confirmed all that becomes of it.
 
-While the ledger is away events go on, unremembered: to revoke a dead token again does no harm, a living one does.
+While the ledger is away, events go on unremembered: to revoke a dead token again does no harm, a living one does.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ OVERLAP: Final = timedelta(hours=1)  # kept longer: of several intakes, one may 
 FORGET_INTERVAL: Final = 1.0  # seconds
 MAX_PARTLY_PUBLISHED: Final = 1000  # events; more than a process has in hand (PREFETCH of each intake queue)
 REPLAY: Final = "replay"  # in place of the type of an event that an operator sent again
-# What the plan is made of. A hop on the way may write trace contexts, and each content mode has attributes of its own.
+# What the plan is made of: a hop may write trace contexts, and each content mode has its own attributes.
 _CONTENT: Final = {"type", "time", "expirytime", "data"}
 
 
@@ -134,7 +133,7 @@ class Deduplicator:
         self._youngest[kind] = max(at, self._youngest.get(kind, at))
 
     def _limit(self, kind: str) -> datetime:
-        """When the oldest event happened that is not too old. A clock of ours that was ahead once does no harm."""
+        """Events before this time are too old. A clock of ours that was ahead once does no harm."""
         now = datetime.now(UTC)
         waited = before(now, self._outage)
         youngest = min(self._youngest.get(kind, waited), now)
@@ -189,11 +188,10 @@ class Deduplicator:
 
 
 class PartlyPublished:
-    """The events of one intake process of which the broker has confirmed a part and refused another.
+    """The latest *most* events of one intake process of which the broker has confirmed a part and refused another.
 
-    The whole event stays in the broker until all of it is safe, and is then planned again. But a call that was
-    confirmed must not go out a second time: a record that nobody takes would have the call made over and over. Kept are
-    the latest *most* events.
+    The whole event stays in the broker until all of it is safe, and is planned again. But a confirmed call must not be
+    published again: while a queue refuses the record, the call would be made over and over.
     """
 
     def __init__(self, most: int = MAX_PARTLY_PUBLISHED) -> None:

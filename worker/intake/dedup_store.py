@@ -1,4 +1,4 @@
-"""The events that were taken in, each with what tells it from another under its name."""
+"""The events that were taken in, each with a digest of what it asks for."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FORGET_BATCH_SIZE: Final = 10_000  # of each type: more than come in a second, a
 
 @dataclass(frozen=True, slots=True)
 class SeenEvent:
-    """An event that came: digests of what names it and of what it says."""
+    """An event that came: digests of what names it and of what it asks for."""
 
     identity: bytes
     content: bytes
@@ -51,8 +51,8 @@ def youngest(database: Database) -> dict[str, datetime]:
 def claim(database: Database, seen: Sequence[SeenEvent], others: Collection[bytes] = ()) -> dict[bytes, Recorded]:
     """Remember those of *seen* that are new, as not published; return identity → the first that came under it.
 
-    Those of *others* that are known are told too, and none is added. All rows are written in one statement and in one
-    order, so that no two intakes wait for each other.
+    Known ones of *others* are returned too, and none is added. All rows are written in one statement and in one order,
+    so that no two intakes wait for each other.
     """
     first = {each.identity: each for each in reversed(seen)}
     rows = [asdict(first[identity]) | {"published": False} for identity in sorted(first)]
@@ -82,8 +82,8 @@ def _forget(connection: Connection, kind: str, horizon: datetime) -> None:
 
 @cache
 def _first(dialect: str) -> ReturningInsert[tuple[bytes, bytes, bool]]:
-    """Whoever is first decides what an identity stands for, and everybody is told."""
+    """The first row decides what an identity stands for; every intake gets it back."""
     insert = insert_into(seen_events, dialect)
-    same = {"identity": _SEEN.identity}  # of a row that was left alone nothing would be told
+    same = {"identity": _SEEN.identity}  # else nothing is returned for a row that exists
     kept = insert.on_conflict_do_update(index_elements=[_SEEN.identity], set_=same)
     return kept.returning(_SEEN.identity, _SEEN.content, _SEEN.published)

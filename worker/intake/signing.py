@@ -108,8 +108,8 @@ def _named(header: object, keys: Keys) -> SigningKey | None:
 class KeyFile:
     """The keys of a source, read again when their file changes, so that rotation needs no restart.
 
-    Raises SigningKeyError or OSError where the file cannot serve at the start. A file that cannot serve later, or is
-    gone, is no key: whoever takes a key away must not be believed by it. An error is logged, once for each change.
+    Raises SigningKeyError or OSError where the file cannot serve at the start. If it cannot serve later, or is gone, no
+    key is in force: a key that was taken away must not prove anything. An error is logged, once for each change.
     """
 
     def __init__(self, path: Path) -> None:
@@ -131,7 +131,7 @@ class KeyFile:
             return {}
 
     def _stamped(self) -> tuple[int, ...] | None:
-        """What tells one state of the file from another; None for one that is not there. ctime: nobody can set it."""
+        """The state of the file, by its ctime too, which cannot be set; None where there is none."""
         try:
             it = self._path.stat()
         except OSError:

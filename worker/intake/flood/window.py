@@ -2,12 +2,12 @@
 
 Counted are distinct subjects in a sliding window, of each source and type and, for each type, of all sources together.
 One too many opens a *flood*, which lasts until an operator ends it: a mistake does not become right by going on slowly.
-While it lasts, what was let through may come again, and of urgent events one a while passes: somebody who was dismissed
-is not kept in by a flood. That reserve is empty when a flood opens, so the limit is the most that passes in the window;
-under the ceiling it is one for all sources, whose names cost nothing where nobody proves them.
+Meanwhile subjects that were let through may come again, and one new urgent event passes now and then, because a flood
+must not keep a dismissed person in. This reserve is empty when a flood opens, so the limit is the most that passes in
+the window. The flood of all sources has one reserve, because a source's name is easily made up.
 
-A repeat hits nobody more, and whoever was dismissed may be dismissed again: it passes. But a source that goes on about
-the same people costs the others time, so more repeats in a window than people it may hit are told of.
+A repeat hits nobody more, and a dismissed person may be dismissed again: it passes. But a source that repeats itself
+costs the others time, so more repeats in a window than the people it may hit raise an alert.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Window:
             self._repeated(key)
 
     def _reserve(self, floods: list[Flood], people: int, now: float) -> bool:
-        """Whether the reserve is free; an event that hits several uses it for as many turns."""
+        """Whether the reserve is free; an event that hits several people uses it as many times."""
         pause = self.limits.reserve.get(floods[0].event_type)
         if pause is None or any(now - flood.reserve_at < pause for flood in floods):
             return False
