@@ -141,7 +141,7 @@ def test_what_has_no_content_type_is_replayed_without_one(desk: Desk) -> None:
     assert message.content_type is None
 
 
-class Interrupted:
+class Interrupted(Publisher):
     """A publisher that the operator's Ctrl-C, or a bug, ends half way."""
 
     def __init__(self, error: BaseException) -> None:

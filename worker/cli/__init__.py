@@ -21,7 +21,7 @@ main = Program(
         "provider": ("worker.cli.provider:provider", "The configured providers: list, check, hold, release"),
         "genesys": ("worker.cli.genesys:genesys", "Ask Genesys Cloud about a token, or about its idle timeout"),
         "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export, retire, restore"),
-        "config": ("worker.cli.config:config", "The settings in force"),
+        "config": ("worker.cli.admin:config", "The settings in force"),
         "topology": ("worker.cli.admin:topology", "The broker's exchanges and queues"),
         "ledger": ("worker.cli.admin:ledger_schema", "The ledger's schema"),
     },

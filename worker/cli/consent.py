@@ -1,7 +1,5 @@
 """Consent: nothing is changed before somebody said so, and why."""
 
-from __future__ import annotations
-
 import getpass
 import re
 import socket

@@ -1,20 +1,16 @@
 """One event from options: what the operator wants said, and the draft that says it."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
 import click
 
 from tasks.events import EVENT_TYPES
 from tasks.providers import KINDS
+from tasks.providers.provider import SessionPlan
 from worker.cli.params import gathered
-
-if TYPE_CHECKING:
-    from tasks.providers.provider import SessionPlan
-    from worker.settings import Settings
+from worker.settings import Settings
 
 MAX_SECRET: Final = 64 * 1024  # characters read of a file that holds one secret
 

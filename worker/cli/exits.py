@@ -1,8 +1,6 @@
 """How a command ends: the exit codes, and the one clear line that goes with each that is not success."""
 
 # ruff: noqa: PLC0415 - the table of errors is imported on failure only, so that `--help` is fast
-from __future__ import annotations
-
 from collections.abc import Mapping
 from enum import IntEnum
 

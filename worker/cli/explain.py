@@ -1,15 +1,13 @@
 """`revoker explain` tells whether a person is out, everywhere."""
 
-from __future__ import annotations
-
 from typing import Final
 
 import click
 
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.holds import note_held
 from worker.cli.output import Column, Document, Form, Listing, note, output_option, print_json
 from worker.operations import explain as operation
+from worker.operations import holds
 from worker.operations.explain import Explanation, Standing, Verdict
 from worker.operations.opening import open_ledger
 from worker.operations.text import plain
@@ -85,7 +83,7 @@ def explain(whom: str, source: str | None, form: Form, *, is_event: bool) -> Non
     settings = Settings.load()
     with open_ledger(settings) as ledger:
         explanation = operation.explain(settings, ledger, whom, source, is_event=is_event)
-        note_held(ledger, explanation.open_providers)
+        note(*holds.in_words(ledger, explanation.open_providers))
     _show(explanation, form)
     finish(_EXITS[explanation.worst.verdict])
 

@@ -1,16 +1,12 @@
 """`revoker flood`: the floods of events that are held back, and what becomes of them."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import click
 
 from worker.cli.consent import Change, changes
 from worker.cli.dead_letters.discard import show_discarded
-from worker.cli.dead_letters.replay import followed, rate_option
-from worker.cli.dead_letters.views import show_result
+from worker.cli.dead_letters.replay import followed, rate_option, show_result
 from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.output import Column, Form, Listing, note, output_option
 from worker.cli.params import gathered
@@ -21,11 +17,6 @@ from worker.operations.opening import open_ledger
 from worker.operations.replay import Pace, ReplayRequest
 from worker.operations.text import age, counted
 from worker.settings import Settings
-
-if TYPE_CHECKING:
-    from worker.ledger import Ledger
-
-Chosen = Callable[["Ledger"], list[FloodRow]]  # the floods that an operator means
 
 flood = Commands("flood", help="Floods of events that wait for you: list, release, discard.")
 
@@ -61,15 +52,15 @@ def list_(form: Form) -> None:
     note(f"{counted(sum(each.held for each in found))} held back")
 
 
-def _chosen(ids: tuple[str, ...], everything: bool) -> Chosen:  # noqa: FBT001 - as click names it
+def _prefixes(ids: tuple[str, ...], everything: bool) -> tuple[str, ...]:  # noqa: FBT001 - as click names it
     if not ids and not everything:
         raise CommandError("nothing was changed: give ids, or --all for every flood", Exit.REFUSED)
-    return lambda ledger: floods.standing(ledger) if everything else floods.chosen(ledger, ids)
+    return () if everything else ids
 
 
 _choosing = gathered(
-    "chosen",
-    _chosen,
+    "prefixes",
+    _prefixes,
     (
         click.argument("ids", nargs=-1, metavar="[ID]..."),
         click.option("--all", "everything", is_flag=True, help="Every flood; else give ids, as `list` shows them."),
@@ -82,11 +73,11 @@ _choosing = gathered(
 @changes(floods.release)
 @rate_option
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N only; the flood stays open.")
-def release(chosen: Chosen, change: Change, rate: float, limit: int | None) -> None:
+def release(prefixes: tuple[str, ...], change: Change, rate: float, limit: int | None) -> None:
     """Have what is held back take effect, in the order it came, and end the flood."""
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        found = chosen(ledger)
+        found = floods.chosen(ledger, prefixes)
         planned = floods.plan_release(settings, ledger, found, limit)
         ready = planned.figures.ready
         _show(found, change)
@@ -100,10 +91,10 @@ def release(chosen: Chosen, change: Change, rate: float, limit: int | None) -> N
 @flood.command()
 @_choosing
 @changes(floods.discard)
-def discard(chosen: Chosen, change: Change) -> None:
+def discard(prefixes: tuple[str, ...], change: Change) -> None:
     """Give what is held back up for good, and end the flood. A tombstone of each stays."""
     with open_ledger(Settings.load()) as ledger:
-        found = chosen(ledger)
+        found = floods.chosen(ledger, prefixes)
         held = floods.held(ledger, found)
         _show(found, change)
         if change.is_agreed(f"Discard {counted(len(held))} for good?"):

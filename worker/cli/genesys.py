@@ -1,7 +1,5 @@
 """`revoker genesys`: ask Genesys Cloud about a token, or about the idle timeout of an organization's tokens."""
 
-from __future__ import annotations
-
 from typing import IO
 
 import click

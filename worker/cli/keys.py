@@ -1,31 +1,34 @@
 """`revoker keys`: the sealing keys."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
 import click
 
 from tasks.sealing import ALGORITHMS
-from worker.cli.consent import calls
-from worker.cli.keys_retire import keys_dir_option, restore, retire
+from worker.cli.consent import Change, calls, changes
 from worker.cli.output import Column, Document, Form, Listing, note, output_option, show_one
 from worker.cli.tree import Commands
 from worker.intake.signing import ALGORITHMS as SIGNING_ALGORITHMS
 from worker.ledger import LedgerUnavailable
 from worker.operations import publishing, sealing_keys
 from worker.operations.opening import open_ledger
-from worker.operations.sealing_keys import KeyState, StoredKey
+from worker.operations.sealing_keys import RETIRED, KeyChange, KeyState, StoredKey
 from worker.operations.text import age
 from worker.settings import Settings
 
 keys = Commands(
     "keys", help="Sealing keys: generate, list, export, retire, restore. Producers' signing keys: generate-signing."
 )
-keys.add_command(retire)
-keys.add_command(restore)
 
+
+_keys_dir = click.option(
+    "--keys-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=lambda: Settings.load().keys_dir,
+    show_default="the setting keys_dir",
+    help="Folder of the private keys.",
+)
 
 _LISTING: Listing[KeyState] = Listing(
     "sealing_key",
@@ -65,7 +68,7 @@ def _document(stored: StoredKey) -> Document:
 
 @keys.command()
 @calls(sealing_keys.generate)
-@keys_dir_option
+@_keys_dir
 @click.option("--kid", help="Its name; default: revocation- and the time.")
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), default=ALGORITHMS[0], show_default=True)
 @click.option("--if-none", is_flag=True, help="Leave it at the keys that are there.")
@@ -81,7 +84,7 @@ def generate(keys_dir: Path, kid: str | None, algorithm: str, form: Form, *, if_
 
 
 @keys.command("list")
-@keys_dir_option
+@_keys_dir
 @output_option
 def list_(keys_dir: Path, form: Form) -> None:
     """List the private keys, newest first: how old, when last used, and what still needs them."""
@@ -101,7 +104,7 @@ def _states(settings: Settings, found: list[StoredKey]) -> list[KeyState]:
 
 
 @keys.command()
-@keys_dir_option
+@_keys_dir
 def export(keys_dir: Path) -> None:
     """Print the public halves as a JWK Set, newest first: what producers seal with."""
     click.echo(json.dumps(sealing_keys.public_jwks(sealing_keys.stored_keys(keys_dir)), indent=2))
@@ -123,3 +126,41 @@ def generate_signing(file: Path, kid: str | None, algorithm: str) -> None:
         return
     click.echo(json.dumps(jwks, indent=2))
     note(f"written to {file}")
+
+
+@keys.command()
+@click.argument("kid")
+@_keys_dir
+@click.option("--destroy", is_flag=True, help="Delete a retired key for good.")
+@changes(sealing_keys.change_key)
+def retire(kid: str, keys_dir: Path, change: Change, *, destroy: bool) -> None:
+    """Move key KID aside, unless something still needs it. Workers follow within seconds; `restore` undoes it.
+
+    Something needs it: a dead letter, a call under way, or, while it was in use within the longest retry budget, an
+    event that is still on its way. A retired key can be destroyed once it has lain aside for as long.
+    """
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        planned = sealing_keys.plan_retirement(settings, ledger, keys_dir, kid, destroy=destroy)
+    fate = "deleted for good" if destroy else f"moved to {keys_dir / RETIRED}"
+    note(f"{kid}: nothing needs it; it would be {fate}")
+    _make(settings, planned, change, f"{'Destroy' if destroy else 'Retire'} {kid}?")
+
+
+@keys.command()
+@click.argument("kid")
+@_keys_dir
+@changes(sealing_keys.change_key)
+def restore(kid: str, keys_dir: Path, change: Change) -> None:
+    """Have the retired key KID serve again; then replay the dead letters `crypto.seal` that it was missed for."""
+    planned = sealing_keys.plan_restoration(keys_dir, kid)
+    note(f"{kid}: would serve again")
+    _make(Settings.load(), planned, change, f"Restore {kid}?")
+
+
+def _make(settings: Settings, planned: KeyChange, change: Change, question: str) -> None:
+    if change.is_agreed(question):
+        with open_ledger(settings) as ledger:
+            audit = sealing_keys.change_key(ledger, planned, change.operator)
+        told = {"audit_id": audit.audit_id, "action": audit.action, "kid": audit.scope}
+        change.show("key_change", told, f"{audit.scope}: done")

@@ -1,7 +1,5 @@
 """What commands print: data on stdout as a table or as JSON, messages on stderr, nothing that moves a terminal."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -108,9 +106,10 @@ def show_one(form: Form, name: str, document: Document) -> None:
     _print(form, table)
 
 
-def note(message: str) -> None:
+def note(*lines: str) -> None:
     """Tell people something, on stderr."""
-    click.echo(plain(message), err=True)
+    for line in lines:
+        click.echo(plain(line), err=True)
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """What options give a command: spans, moments, rates, and several options as one value."""
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Callable, Sequence

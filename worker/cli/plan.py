@@ -1,7 +1,5 @@
 """`revoker plan`: what an event would become. Nothing is sent, nothing is published."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import IO

@@ -1,7 +1,5 @@
 """The commands that are processes: each runs until SIGTERM or SIGINT, which lets it finish what it holds."""
 
-from __future__ import annotations
-
 import os
 import re
 import socket

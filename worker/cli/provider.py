@@ -1,26 +1,39 @@
-"""`revoker provider list|check`; `hold` and `release` are at home in `holds`."""
-
-from __future__ import annotations
+"""`revoker provider`: the configured providers, and the holds that make their calls wait."""
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 import click
 
-from worker.calls.holds.hold import Hold
+from worker.calls.holds.hold import Hold, Scope
+from worker.cli.consent import Change, changes
 from worker.cli.exits import Exit, finish
-from worker.cli.holds import document, hold, release
-from worker.cli.output import Column, Form, Listing, note, output_option
+from worker.cli.output import Column, Document, Form, Listing, note, output_option
+from worker.cli.params import Span
 from worker.cli.tree import Commands
 from worker.ledger import LedgerUnavailable
 from worker.operations import holds, providers
 from worker.operations.opening import open_ledger
 from worker.operations.providers import Checked, Configured, outcome_in_words
-from worker.operations.text import age
+from worker.operations.text import age, short_duration
 from worker.settings import Settings
 
 provider = Commands("provider", help="The configured providers: list, check, hold, release.")
-provider.add_command(hold)
-provider.add_command(release)
+
+
+def _hold_document(each: Hold) -> Document:
+    """The JSON of a hold."""
+    return {
+        "provider": each.provider,
+        "scope": each.scope.value,
+        "source": each.source or None,
+        "opened_by": each.opened_by.value,
+        "owner": each.owner,
+        "reason": each.reason,
+        "since": each.since,
+        "until": each.until,
+        "failed_probes": each.failed_probes,
+    }
 
 
 def _of_holds(line: Callable[[Hold], str]) -> Callable[[Configured], list[str]]:
@@ -51,7 +64,7 @@ _LISTING: Listing[Configured] = Listing(
         "credential": each.credential,
         "calls_per_minute": each.per_minute,
         "state": each.state,
-        "holds": [document(hold) for hold in each.holds or ()],
+        "holds": [_hold_document(hold) for hold in each.holds or ()],
     },
 )
 
@@ -95,3 +108,52 @@ def check(names: Sequence[str], form: Form) -> None:
     failed = [each for each in checked if not each.is_ok]
     note(f"{len(checked) - len(failed)} of {len(checked)} can be called")
     finish(Exit.FAILED if failed else Exit.DONE)
+
+
+@provider.command()
+@click.argument("name")
+@changes(holds.place)
+@click.option("--for", "span", type=Span(), default="1h", show_default=True, help="How long: 90s, 15m, 2h, 1d.")
+@click.option("--owner", metavar="WHO", help="Whom to ask about it. Default: you, as user@host.")
+@click.option(
+    "--scope",
+    type=click.Choice(Scope, case_sensitive=False),
+    default=Scope.ALL,
+    show_default=True,
+    help="All calls, or those made with the worker's own credential.",
+)
+def hold(name: str, span: timedelta, owner: str | None, scope: Scope, change: Change) -> None:
+    """Have the calls of provider NAME wait in the broker, unattempted. Workers follow within about two seconds."""
+    settings = Settings.load()
+    providers.require_known(settings, [name])
+    planned = holds.planned(name, scope, span, change.operator, owner)
+    calls, duration = holds.scope_in_words(scope), short_duration(span)
+    note(f"{name}: {calls} would wait for {duration}, in the name of {planned.owner}")
+    if change.is_agreed(f"Hold {name}?"):
+        with open_ledger(settings) as ledger:
+            audit, placed = holds.place(ledger, planned, change.operator)
+        result = f"{name} is held until {placed.until:%Y-%m-%d %H:%M:%S} UTC"
+        change.show("hold", {"audit_id": audit.audit_id, **_hold_document(placed)}, result)
+
+
+@provider.command()
+@click.argument("name")
+@changes(holds.release)
+def release(name: str, change: Change) -> None:
+    """End what holds provider NAME. A breaker's hold is not ended but probed at once: one call finds out."""
+    settings = Settings.load()
+    providers.require_known(settings, [name])
+    with open_ledger(settings) as ledger:
+        note(*holds.in_words(ledger, [name]))
+        if change.is_agreed(f"Release {name}?"):
+            audit, found = holds.release(ledger, name, change.operator)
+            told = {"audit_id": audit.audit_id, "holds": [_hold_document(each) for each in found]}
+            change.show("release", told, f"{name}: {_released(found)}")
+
+
+def _released(found: Sequence[Hold]) -> str:
+    if not found:
+        return "nothing held it"
+    probed = sum(each.is_probed for each in found)
+    counts = {"ended": len(found) - probed, "to be probed now": probed}
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if count)

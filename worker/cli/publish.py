@@ -1,7 +1,5 @@
 """`revoker publish`: build, seal and publish events."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`revoker run`: everything on this machine, with sample events, to watch it work."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import click

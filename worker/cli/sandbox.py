@@ -1,7 +1,5 @@
 """`revoker sandbox`: the providers' stand-ins, for trying things out."""
 
-from __future__ import annotations
-
 import asyncio
 from pathlib import Path
 

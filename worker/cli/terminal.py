@@ -1,7 +1,5 @@
 """Stdout and stderr as a command finds them: of any coding, closed, or on a disk that is full."""
 
-from __future__ import annotations
-
 import codecs
 import io
 import os

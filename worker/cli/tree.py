@@ -1,7 +1,5 @@
 """The tree of commands: parts that are imported when used, failures that are one line and an exit code."""
 
-from __future__ import annotations
-
 import importlib
 from collections.abc import Mapping
 from typing import Any

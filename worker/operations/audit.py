@@ -1,7 +1,5 @@
 """Who changes what, and why: every change leaves a line in the ledger's audit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from worker.ledger import AuditEntry

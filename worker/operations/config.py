@@ -1,7 +1,5 @@
 """The settings in force, as they may be shown."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

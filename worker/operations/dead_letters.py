@@ -1,13 +1,10 @@
 """Dead letters as operators find them, and give them up."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tasks.names import mask
 from worker.ledger import (
@@ -20,11 +17,9 @@ from worker.ledger import (
     Ledger,
 )
 from worker.ledger.paging import in_pages
+from worker.operations.audit import Operator
 from worker.operations.text import rfc3339, short_duration
-
-if TYPE_CHECKING:
-    from worker.operations.audit import Operator
-    from worker.settings import Settings
+from worker.settings import Settings
 
 OPEN: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
 LISTED: Final = 100  # dead letters, where nothing is said of a limit
@@ -34,23 +29,15 @@ Groups = Counter[tuple[str | None, str]]  # how many, by provider and reason
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters an operator means: all that is given must hold. Ids are unique beginnings."""
+    """Which dead letters an operator means: *given*, its ids unique beginnings, and a person by a name in clear."""
 
-    ids: tuple[str, ...] = ()
-    provider: str | None = None
-    event_type: str | None = None
-    reason: str | None = None
-    cause: str | None = None
-    subject: str | None = None  # a name in clear
-    since: datetime | None = None
-    until: datetime | None = None
-    older_than: timedelta | None = None
-    limit: int | None = None
+    given: DeadLetterFilter
+    subject: str | None = None
 
     @property
     def is_everything(self) -> bool:
         """Whether nothing narrows it down; a limit does not."""
-        return not self.ids and not self._filters()
+        return not self.given.ids and not self._filters()
 
     def where(
         self, settings: Settings, ledger: Ledger, states: tuple[DeadLetterState, ...], *, newest_first: bool = True
@@ -59,37 +46,28 @@ class Selection:
 
         Raises DeadLetterNotFound for a beginning of no id, DeadLetterAmbiguous for that of several.
         """
-        return DeadLetterFilter(
-            provider=self.provider,
-            event_type=self.event_type,
-            reason=self.reason,
-            cause=self.cause,
-            subject=settings.subjects().everywhere(self.subject) if self.subject else (),
-            since=self.since,
-            until=self.until,
-            older_than=self.older_than,
-            ids=tuple(ledger.dead_letter(prefix).dead_letter_id for prefix in self.ids),
-            states=states,
-            limit=self.limit,
-            newest_first=newest_first,
-        )
+        ids = tuple(ledger.dead_letter(prefix).dead_letter_id for prefix in self.given.ids)
+        subject = settings.subjects().everywhere(self.subject) if self.subject else ()
+        return replace(self.given, ids=ids, subject=subject, states=states, newest_first=newest_first)
 
     def in_words(self) -> str:
         """It for the audit: the options and ids as given, the subject masked."""
-        return " ".join([*self.ids, *self._filters(), *([f"--limit {self.limit}"] if self.limit else [])]) or "--all"
+        limit = [f"--limit {self.given.limit}"] if self.given.limit else []
+        return " ".join([*self.given.ids, *self._filters(), *limit]) or "--all"
 
     def _filters(self) -> list[str]:
-        given = {
-            "provider": self.provider,
-            "event-type": self.event_type,
-            "died-of": self.reason,
-            "cause": self.cause,
+        given = self.given
+        told = {
+            "provider": given.provider,
+            "event-type": given.event_type,
+            "died-of": given.reason,
+            "cause": given.cause,
             "subject": mask(self.subject) if self.subject else None,
-            "since": rfc3339(self.since) if self.since else None,
-            "until": rfc3339(self.until) if self.until else None,
-            "older-than": short_duration(self.older_than) if self.older_than else None,
+            "since": rfc3339(given.since) if given.since else None,
+            "until": rfc3339(given.until) if given.until else None,
+            "older-than": short_duration(given.older_than) if given.older_than else None,
         }
-        return [f"--{name} {value}" for name, value in given.items() if value is not None]
+        return [f"--{name} {value}" for name, value in told.items() if value is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +90,7 @@ class PlannedDiscard:
 
 def find(settings: Settings, ledger: Ledger, selection: Selection, states: tuple[DeadLetterState, ...]) -> Found:
     """Find what is selected in one of *states*, the last to die first. Raises as `Selection.where` does."""
-    limit = selection.limit or LISTED
+    limit = selection.given.limit or LISTED
     where = replace(selection.where(settings, ledger, states), limit=limit)
     heads = chain.from_iterable(in_pages(ledger.dead_letter_heads, where))
     return Found(ledger.dead_letter_summary(where), heads, limit)

@@ -1,12 +1,9 @@
 """Whether a person is out, everywhere: where each part of their events stands, and what that comes to."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from tasks.doubt import PEOPLE
 from tasks.names import mask
@@ -14,9 +11,7 @@ from tasks.outcome import State
 from worker.ledger import CallRow, Ledger
 from worker.operations.superseding import superseding, unproved
 from worker.operations.text import short_duration
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.settings import Settings
 
 
 class Verdict(IntEnum):

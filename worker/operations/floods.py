@@ -1,28 +1,23 @@
 """Floods of events as operators see, release and give up what is held back of them."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, islice
-from typing import TYPE_CHECKING
 
 from tasks.outcome import Reason
 from worker.broker.provenance import ProvenanceMac
+from worker.broker.publisher import Publisher
 from worker.intake.flood import store
 from worker.intake.flood.store import HELD_BACK, FloodRow
 from worker.intake.flood.window import flood_id
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger
 from worker.ledger.paging import Letter, in_pages
 from worker.operations import RefusedRequest
+from worker.operations.audit import Operator
 from worker.operations.replay import Controls, Replayed, ReplayRequest, replay
 from worker.operations.replay_plan import PAGE, PlannedReplay, figures, record_altered
 from worker.operations.replay_rules import ReplayPlan, only_vouched
-
-if TYPE_CHECKING:
-    from worker.operations.audit import Operator
-    from worker.operations.replay import Publisher
-    from worker.settings import Settings
+from worker.settings import Settings
 
 
 def standing(ledger: Ledger) -> list[FloodRow]:
@@ -36,12 +31,12 @@ def id_of(flood: FloodRow) -> str:
 
 
 def chosen(ledger: Ledger, prefixes: Sequence[str]) -> list[FloodRow]:
-    """Return the floods that *prefixes* name, each by the beginning of its id. Raises RefusedRequest."""
+    """Return the floods that *prefixes* name by the beginnings of their ids; all of none. Raises RefusedRequest."""
     floods = standing(ledger)
     for prefix in prefixes:
         if sum(id_of(flood).startswith(prefix) for flood in floods) != 1:
             raise RefusedRequest(f"{prefix}: not the beginning of one flood's id")
-    return [flood for flood in floods if id_of(flood).startswith(tuple(prefixes))]
+    return [flood for flood in floods if id_of(flood).startswith(tuple(prefixes) or "")]
 
 
 def plan_release(

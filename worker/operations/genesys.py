@@ -1,21 +1,17 @@
 """Genesys Cloud asked about a token, or about the idle timeout of an organization's tokens."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
 from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout
+from worker.ledger import AuditEntry, Ledger
 from worker.operations import RefusedRequest
+from worker.operations.audit import Operator
 from worker.operations.providers import outcome_in_words, provider_clients
-
-if TYPE_CHECKING:
-    from worker.ledger import AuditEntry, Ledger
-    from worker.operations.audit import Operator
-    from worker.settings import Settings
+from worker.settings import Settings
 
 T = TypeVar("T")
 

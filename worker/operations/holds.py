@@ -1,26 +1,19 @@
 """Holds as operators see, place and release them."""
 
-from __future__ import annotations
-
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from worker.calls.holds import store
 from worker.calls.holds.hold import Hold, OpenedBy, Scope
+from worker.ledger import AuditEntry, Ledger
+from worker.operations.audit import Operator
 from worker.operations.text import short_duration
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
-    from worker.ledger import AuditEntry, Ledger
-    from worker.operations.audit import Operator
-
-
-def in_force(ledger: Ledger, providers: Collection[str] | None = None) -> list[Hold]:
-    """Return the holds of *providers*, or all, that stand and are not over. Raises LedgerUnavailable."""
+def in_force(ledger: Ledger) -> list[Hold]:
+    """Return the holds that stand and are not over. Raises LedgerUnavailable."""
     now = datetime.now(UTC)
-    stand = [each for each in store.standing(ledger.database) if each.is_probed or each.until > now]
-    return [each for each in stand if providers is None or each.provider in providers]
+    return [each for each in store.standing(ledger.database) if each.is_probed or each.until > now]
 
 
 def planned(provider: str, scope: Scope, span: timedelta, operator: Operator, owner: str | None = None) -> Hold:
@@ -60,8 +53,11 @@ def until(hold: Hold) -> str:
     return f"ends in {short_duration(left)}"
 
 
-def in_words(hold: Hold) -> str:
-    """One line about *hold*."""
-    whose = f" of {hold.source}" if hold.source else ""
-    what = f"{scope_in_words(hold.scope)}{whose}"
+def in_words(ledger: Ledger, providers: Collection[str]) -> list[str]:
+    """A line about each hold of *providers*. Raises LedgerUnavailable."""
+    return [_line(each) for each in in_force(ledger) if each.provider in providers]
+
+
+def _line(hold: Hold) -> str:
+    what = f"{scope_in_words(hold.scope)}{f' of {hold.source}' if hold.source else ''}"
     return f"{hold.provider} is held by {opened_by(hold)}: {what}, {hold.reason}, {until(hold)}"

@@ -1,19 +1,14 @@
-"""What operations work with: the ledger and the publisher in force, open for as long as they are needed."""
-
-from __future__ import annotations
+"""What operations work with: the ledger and the publisher in force, opened, and made ready before any process runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from worker import broker
 from worker.broker import topology
 from worker.broker.publisher import BROKER_ERRORS, Publisher, PublishError
 from worker.ledger import Ledger
+from worker.settings import Settings
 from worker.settings.urls import masked_url
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
 
 
 @contextmanager
@@ -41,3 +36,15 @@ def open_publisher(settings: Settings) -> Iterator[Publisher]:
         raise PublishError(f"broker {place}: not available ({type(error).__name__})") from None
     with Publisher(connect) as publisher:
         yield publisher
+
+
+def declare_topology(settings: Settings) -> None:
+    """Declare the broker's exchanges and queues. Raises PublishError."""
+    with open_publisher(settings):
+        pass
+
+
+def upgrade_ledger(settings: Settings) -> None:
+    """Bring the ledger's schema to its newest revision. Raises LedgerUnavailable."""
+    with open_ledger(settings) as ledger:
+        ledger.upgrade()

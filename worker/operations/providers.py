@@ -1,15 +1,14 @@
 """The configured providers: what is known of them, whether calls could succeed now, and what a call would be."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import SecretStr
 
+from tasks.call import ProviderCall
 from tasks.outcome import Outcome, Settled
 from tasks.plan import Plan
 from tasks.providers import KINDS, Provider, ProviderSettings, Request, make_provider, open_session
@@ -17,10 +16,7 @@ from tasks.sealing import SealError
 from worker.calls.holds.hold import Hold, Scope
 from worker.calls.rate_limits import per_minute
 from worker.operations import RefusedRequest
-
-if TYPE_CHECKING:
-    from tasks.call import ProviderCall
-    from worker.settings import Settings
+from worker.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,20 @@
 """Events of an operator: built, sealed, signed and published."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from tasks.events.drafts import Seal
+from tasks.events.drafts import Finished, Seal
 from tasks.sealing import SealError, SealingKey, seal
 from worker import broker
 from worker.broker import messages
-from worker.broker.publisher import Message, PublishError
+from worker.broker.publisher import Message, Publisher, PublishError
 from worker.intake import signing
 from worker.operations import RefusedRequest
 from worker.operations.sealing_keys import sealing_key
-
-if TYPE_CHECKING:
-    from tasks.events.drafts import Finished
-    from worker.broker.publisher import Publisher
-    from worker.settings import Settings
+from worker.settings import Settings
 
 Sign = Callable[[bytes], dict[str, str]]  # body → the headers that prove who says so
 BATCH_SIZE: Final = 200  # events confirmed together

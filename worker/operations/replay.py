@@ -1,59 +1,29 @@
 """A replay: claim in the ledger, publish, mark. Paced, watched, and stopped when it does more harm than good."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final
 
 from tasks.call import Lane
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Message, PublishError
-from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState
+from worker.broker.publisher import Message, Publisher, PublishError
+from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState, Ledger
+from worker.operations.audit import Operator
+from worker.operations.replay_plan import PlannedReplay
 from worker.operations.replay_rules import doubt_about
-from worker.operations.replay_watch import Desk, Watch
+from worker.operations.replay_watch import Watch
 from worker.operations.republishing import replay_message
-
-if TYPE_CHECKING:
-    from worker.ledger import Ledger
-    from worker.operations.audit import Operator
-    from worker.operations.replay_plan import PlannedReplay
-    from worker.settings import Settings
+from worker.settings import Settings
 
 # Opened by force only, and by `revoker flood release`.
 CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED, DeadLetterState.WITHHELD})
 CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate and still make up for
 INTERRUPTED: Final = "interrupted"
 LARGEST_STEP: Final = 100  # dead letters claimed together: what a kill half way leaves claimed until the lease ends
-
-
-class ReplayDesk(Desk, Protocol):
-    """What a replay needs of the ledger."""
-
-    def claim(
-        self, ids: Sequence[str], *, audit: AuditEntry, also: Sequence[DeadLetterState] = ()
-    ) -> list[DeadLetterRow]:
-        """Take those of *ids* that are free, or in one of the states *also*."""
-
-    def mark_replayed(self, replays: Mapping[str, int]) -> None:
-        """Note that claimed ones (id → generation) are on their way."""
-
-    def release_claim(self, dead_letter_id: str) -> None:
-        """Give a claimed one back."""
-
-    def audit(self, entry: AuditEntry) -> None:
-        """Write *entry*."""
-
-
-class Publisher(Protocol):
-    """What a replay needs of the broker."""
-
-    def publish(self, messages: Sequence[Message]) -> Sequence[PublishError | None]:
-        """What became of each: None is confirmed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +106,7 @@ class Replayer:
     *is_stopping* says so, the step under way is finished and no other begun.
     """
 
-    ledger: ReplayDesk
+    ledger: Ledger
     publisher: Publisher
     budgets: Mapping[Lane, timedelta]
     voucher: ProvenanceMac

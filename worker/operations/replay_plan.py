@@ -1,23 +1,19 @@
 """A replay is planned in figures, and carried out from the same pages again: of any length, a page is in memory."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import takewhile
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from worker.broker.provenance import ProvenanceMac
 from worker.ledger import DeadLetterRow, DeadLetterState, Ledger
 from worker.ledger.paging import in_pages
+from worker.operations.audit import Operator
 from worker.operations.dead_letters import OPEN, Groups, Selection
 from worker.operations.replay_rules import Refusal, ReplayPlan, only_vouched, plan_replay
-
-if TYPE_CHECKING:
-    from worker.operations.audit import Operator
-    from worker.settings import Settings
+from worker.settings import Settings
 
 PAGE: Final = 100  # dead letters with what arrived: 18 MB at most
 NAMED: Final = 10  # ids of letters that somebody wrote into
@@ -81,7 +77,7 @@ def plan_selected(  # noqa: PLR0913 - one for each way to ask
     Filters find what is open. *force* overrules refusals, *claims* takes what can prove itself. What somebody wrote
     into the ledger is put on record as found by *finder*. Raises as `Selection.where` does.
     """
-    states = tuple(DeadLetterState) if selection.ids else OPEN
+    states = tuple(DeadLetterState) if selection.given.ids else OPEN
     where = selection.where(settings, ledger, states, newest_first=False)
     now, letters = datetime.now(UTC), ProvenanceMac.of(settings).letters
 

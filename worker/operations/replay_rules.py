@@ -1,7 +1,5 @@
 """Which dead letters a replay takes, and why it leaves the others."""
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

@@ -1,31 +1,19 @@
 """What becomes of replayed dead letters: read from the ledger, until it is known or the patience ends."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol
+from typing import Final
 
-from worker.ledger import CallRow, DeadLetterFilter, DeadLetterHead, DeadLetterState
+from worker.ledger import CallRow, DeadLetterFilter, DeadLetterHead, DeadLetterState, Ledger
 
 INTERVAL: Final = 0.25  # seconds between two looks
 _AT_ONCE: Final = 200  # ids asked for together
 
 
-class Desk(Protocol):
-    """What watching needs of the ledger."""
-
-    def dead_letter_heads(self, where: DeadLetterFilter) -> list[DeadLetterHead]:
-        """The dead letters that *where* describes, without what they hold."""
-
-    def calls_of_event(self, event_id: str, source: str | None = None) -> list[CallRow]:
-        """Where every part of an event stands."""
-
-
 class Watch:
     """The replayed dead letters, and what became of each so far. *sleep* takes seconds."""
 
-    def __init__(self, ledger: Desk, sleep: Callable[[float], object] = time.sleep) -> None:
+    def __init__(self, ledger: Ledger, sleep: Callable[[float], object] = time.sleep) -> None:
         self._ledger = ledger
         self._sleep = sleep
         self.pending: dict[str, int] = {}  # id → which generation died

@@ -3,8 +3,6 @@
 RabbitMQ before 4.0.1 silently drops a message whose `x-death` header tells of a cycle (rabbitmq-server #9867).
 """
 
-from __future__ import annotations
-
 import base64
 from collections.abc import Mapping
 from datetime import datetime, timedelta

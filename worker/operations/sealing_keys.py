@@ -7,64 +7,46 @@ used within its budget or given up, and giving up a call names its key in the le
 the longest budget is not needed by anything that is not on record.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Self
 
 from joserfc.jwk import ECKey, RSAKey, import_key
 
 from tasks.sealing import SealError, SealingKey, generate_key, save_key
 from tasks.sealing.keys import SUFFIX, algorithm_of, read_keys
-from worker.ledger import Ledger
+from worker.ledger import AuditEntry, Ledger
 from worker.ledger.keys import KeyNeed
 from worker.operations import RefusedRequest
+from worker.operations.audit import Operator
 from worker.operations.text import counted, short_duration
-
-if TYPE_CHECKING:
-    from worker.ledger import AuditEntry
-    from worker.operations.audit import Operator
-    from worker.settings import Settings
+from worker.settings import Settings
 
 RETIRED: Final = "retired"  # the folder below that of the keys
 
 
 @dataclass(frozen=True, slots=True)
 class StoredKey:
-    """A private sealing key of ours, and since when its file is there."""
+    """A private sealing key of ours, in the file *path*."""
 
     key: SealingKey
     path: Path
+    kid: str
+    algorithm: str  # the JWE alg that it serves for
+    fingerprint: str  # RFC 7638: the same for the public half, so producers can compare
     created: datetime
+    idle_since: datetime  # may have been without use: made, or moved aside or back (then its ctime changed)
+    is_retired: bool  # it lies aside, where no worker reads it
 
-    @property
-    def kid(self) -> str:
-        """Its name."""
-        return str(self.key.kid)
-
-    @property
-    def is_retired(self) -> bool:
-        """Whether it lies aside, where no worker reads it."""
-        return self.path.parent.name == RETIRED
-
-    @property
-    def idle_since(self) -> datetime:
-        """Since when it may have been without use: made, or moved aside or back (then its ctime changed)."""
-        return max(self.created, datetime.fromtimestamp(self.path.stat().st_ctime, UTC))
-
-    @property
-    def algorithm(self) -> str:
-        """The JWE alg it serves for."""
-        return algorithm_of(self.key)
-
-    @property
-    def fingerprint(self) -> str:
-        """Its thumbprint (RFC 7638): the same for the public half, so producers can compare."""
-        return str(self.key.thumbprint())
+    @classmethod
+    def at(cls, path: Path, key: SealingKey) -> Self:
+        """Return *key*, which was read from *path*."""
+        modified, changed = (datetime.fromtimestamp(at, UTC) for at in (path.stat().st_mtime, path.stat().st_ctime))
+        names = (str(key.kid), algorithm_of(key), str(key.thumbprint()))
+        return cls(key, path, *names, modified, max(modified, changed), path.parent.name == RETIRED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,8 +155,7 @@ def _require_key(kid: str, keys: Sequence[StoredKey], what: str) -> StoredKey:
 
 def stored_keys(folder: Path) -> list[StoredKey]:
     """The keys of *folder*, newest first. Raises SealError, naming the file, for one that is no fit private key."""
-    keys = zip(read_keys(folder), sorted(folder.glob(f"*{SUFFIX}")), strict=True)
-    stored = [StoredKey(key, path, datetime.fromtimestamp(path.stat().st_mtime, UTC)) for key, path in keys]
+    stored = map(StoredKey.at, sorted(folder.glob(f"*{SUFFIX}")), read_keys(folder))
     return sorted(stored, key=lambda each: (each.created, each.kid), reverse=True)
 
 

@@ -1,18 +1,14 @@
 """Which calls are not proved, and what a later call made needless because it is known to have killed the same."""
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from tasks.doubt import DIED, EARLIER_ATTEMPT, TokenAnswer, are_doubtful, between_proofs
 from tasks.outcome import State
 from tasks.providers import KINDS
-
-if TYPE_CHECKING:
-    from worker.ledger import CallRow, DeadLetterRow
+from worker.ledger import CallRow, DeadLetterRow
 
 # Not `covered`, `no_session_known` or `expired`: those settle their own unit and prove nothing of another's.
 _PROVEN: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOKED})

@@ -1,7 +1,5 @@
 """Texts for people: durations, counts, times, and nothing that acts on a terminal."""
 
-from __future__ import annotations
-
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

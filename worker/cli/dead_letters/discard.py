@@ -1,12 +1,10 @@
 """`dead-letter discard`."""
 
-from __future__ import annotations
-
 import click
 
 from worker.cli.consent import Change, changes
+from worker.cli.dead_letters.replay import GROUPS
 from worker.cli.dead_letters.selection import nothing_found, selecting_for_change
-from worker.cli.dead_letters.views import GROUPS
 from worker.cli.exits import finish
 from worker.operations import dead_letters
 from worker.operations.dead_letters import Selection

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,21 +13,37 @@ import click
 from worker import process
 from worker.cli.consent import Change, changes
 from worker.cli.dead_letters.selection import nothing_found, selecting_for_change
-from worker.cli.dead_letters.views import GROUPS, replay_document, replay_in_words, show_result
 from worker.cli.exits import Exit, finish
-from worker.cli.holds import note_held
-from worker.cli.output import note, print_json, progress
+from worker.cli.output import Column, Document, Form, Listing, note, print_json, progress
 from worker.cli.params import Rate, gathered
+from worker.operations import holds, replay_plan
 from worker.operations import replay as operation
-from worker.operations import replay_plan
 from worker.operations.dead_letters import Selection
 from worker.operations.opening import open_ledger, open_publisher
-from worker.operations.replay import Controls, Pace, ReplayRequest
-from worker.operations.text import counted
+from worker.operations.replay import INTERRUPTED, Controls, Pace, Replayed, ReplayRequest, ReplayResult
+from worker.operations.replay_plan import PlanFigures
+from worker.operations.text import counted, short_duration
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     from worker.broker.publisher import Publisher
+
+Group = tuple[tuple[str | None, str], int]  # provider and reason, how many
+
+GROUPS: Listing[Group] = Listing(
+    "dead_letter_group",
+    (
+        Column("PROVIDER", lambda group: group[0][0], cut=1),
+        Column("REASON", lambda group: group[0][1], cut=2),
+        Column("COUNT", lambda group: counted(group[1]), right=True),
+    ),
+    lambda group: {"provider": group[0][0], "reason": group[0][1], "count": group[1]},
+)
+_RESULT: Listing[tuple[str, int]] = Listing(
+    "replay_result",
+    (Column("RESULT", lambda line: line[0]), Column("COUNT", lambda line: counted(line[1]), right=True)),
+    lambda line: {"result": line[0], "count": line[1]},
+)
 
 CANARY_WAIT: Final = 30.0  # seconds a canary is waited for, where --wait says nothing else
 
@@ -69,7 +87,7 @@ def replay(selection: Selection, change: Change, pace: Pace, *, unvouched: bool,
             finish(nothing_found())
             return
         _show_plan(figures, pace, change)
-        note_held(ledger, figures.providers)
+        note(*holds.in_words(ledger, figures.providers))
         if not figures.ready:
             finish(Exit.REFUSED)
             return
@@ -91,9 +109,71 @@ def followed(settings: Settings, total: int) -> Iterator[tuple[Publisher, Contro
         yield publisher, Controls(advance, stop.is_set, stop.wait)
 
 
-def _show_plan(figures: replay_plan.PlanFigures, pace: Pace, change: Change) -> None:
+def _show_plan(figures: PlanFigures, pace: Pace, change: Change) -> None:
     if not change.form.is_json and figures.ready:
         GROUPS.show(change.form, figures.groups.most_common())
     elif change.form.is_json and (change.dry_run or not figures.ready):
-        print_json("replay_plan", replay_document(figures, pace.rate), indent=None)
-    note(replay_in_words(figures, pace.rate))
+        print_json("replay_plan", _plan_document(figures, pace.rate), indent=None)
+    note(_plan_in_words(figures, pace.rate))
+
+
+def _plan_document(plan: PlanFigures, rate: float) -> Document:
+    """The JSON of a replay that is planned."""
+    return {
+        "ready": plan.ready,
+        "groups": [GROUPS.document(group) for group in plan.groups.most_common()],
+        "refused": plan.refusals,
+        "seconds": round(plan.ready / rate, 1),
+    }
+
+
+def _plan_in_words(plan: PlanFigures, rate: float) -> str:
+    """One line about a replay that is planned."""
+    duration = short_duration(timedelta(seconds=plan.ready / rate))
+    refused = ", ".join(f"{counted(count)} {why}" for why, count in plan.refusals.items())
+    more = f"; refused: {refused}" if refused else ""
+    return f"{counted(plan.ready)} to replay, about {duration} at {_per_time(rate)}{more}"
+
+
+def show_result(form: Form, name: str, plan: PlanFigures, done: Replayed) -> Exit:
+    """Tell what a replay came to, *name* is that of its JSON schema; return its exit code."""
+    result = done.result
+    if form.is_json:
+        numbers = asdict(result) | {"pending": result.pending, "refused": plan.refusals}
+        print_json(name, {"audit_id": done.audit_id, **numbers}, indent=None)
+    else:
+        _RESULT.show(form, _lines(plan, result))
+    if result.stopped:
+        note(f"stopped: {result.stopped}")
+    note(f"audit {done.audit_id}")
+    return _exit_code(plan, result)
+
+
+def _lines(plan: PlanFigures, result: ReplayResult) -> list[tuple[str, int]]:
+    """What a replay came to, line by line; lines of nothing are left out."""
+    lines = {
+        "replayed": result.replayed,
+        "settled": result.settled,
+        "died again": result.died,
+        "no news yet": result.pending,
+        "left to another replay": result.taken,
+        "not published": result.not_published,
+        **{f"refused: {why}": count for why, count in plan.refusals.items()},
+    }
+    return [(what, count) for what, count in lines.items() if count or what == "replayed"]
+
+
+def _exit_code(plan: PlanFigures, result: ReplayResult) -> Exit:
+    if result.stopped == INTERRUPTED:
+        return Exit.INTERRUPTED
+    if result.not_published and not result.replayed:
+        return Exit.UNAVAILABLE
+    incomplete = result.stopped or result.not_published or result.died or plan.refused
+    return Exit.PARTIAL if incomplete else Exit.DONE
+
+
+def _per_time(rate: float) -> str:
+    for unit, seconds in (("s", 1), ("m", 60)):
+        if rate * seconds >= 1:
+            return f"{rate * seconds:g}/{unit}"
+    return f"{rate * 3600:g}/h"

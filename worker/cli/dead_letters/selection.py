@@ -1,7 +1,5 @@
 """Which dead letters a command is about: the filters, all of which must hold."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,6 +9,7 @@ from tasks.events import EVENT_TYPES
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import note
 from worker.cli.params import Moment, Span, gathered
+from worker.ledger import DeadLetterFilter
 from worker.operations.dead_letters import Selection
 
 _OPTIONS: Final = (
@@ -27,7 +26,7 @@ _OPTIONS: Final = (
     click.option("--fail-if-empty", is_flag=True, help="Exit with 4 where nothing matches."),
 )
 _DIED_OF: Final = "Reason of death: whole, or its leading parts (http.4xx, event)."
-_BY_REASON: Final = click.option("--reason", "--died-of", "died_of", help=_DIED_OF)
+_BY_REASON: Final = click.option("--reason", "--died-of", "reason", help=_DIED_OF)
 _BY_DIED_OF: Final = click.option("--died-of", help=_DIED_OF)
 _ALL: Final = click.option("--all", "everything", is_flag=True, help="Every dead letter; else ids or filters.")
 
@@ -54,15 +53,15 @@ def nothing_found() -> Exit:
 def _selection(
     ids: tuple[str, ...],
     more_ids: tuple[str, ...],
-    died_of: str | None,
+    subject: str | None,
     fail_if_empty: bool,  # noqa: ARG001, FBT001 - what `nothing_found` reads, as click names it
     **filters: Any,  # noqa: ANN401 - whatever the filters are
 ) -> Selection:
-    return Selection(ids + more_ids, reason=died_of, **filters)
+    return Selection(DeadLetterFilter(ids=ids + more_ids, **filters), subject)
 
 
-def _narrowed(everything: bool, **given: Any) -> Selection:  # noqa: ANN401, FBT001 - as click names them
-    selection = _selection(**given)
+def _narrowed(everything: bool, died_of: str | None, **given: Any) -> Selection:  # noqa: ANN401, FBT001 - click's names
+    selection = _selection(reason=died_of, **given)
     if selection.is_everything and not everything:
         raise CommandError("nothing was changed: give ids or filters, or --all for every dead letter", Exit.REFUSED)
     return selection

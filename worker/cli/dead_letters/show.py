@@ -1,7 +1,5 @@
 """`dead-letter list` and `dead-letter show`."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 import click
