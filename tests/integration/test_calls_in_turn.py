@@ -81,7 +81,7 @@ async def test_what_is_told_thrice_of_a_user_is_asked_twice(
     await provider.is_asked.wait()
     assert isinstance(await runtime.execute(disabled("second")), Held)
     assert isinstance(await runtime.execute(disabled("third")), Held)
-    monkeypatch.setattr(coverage, "LONGEST_PAUSE", 0)
+    monkeypatch.setattr(coverage, "MAX_DELAY", 0)
     provider.may_answer.set()
     assert await first == DONE
     assert await runtime.execute(disabled("second")) == DONE
@@ -95,7 +95,7 @@ async def test_what_was_planned_while_a_call_was_under_way_is_asked_again(
     runtime: WorkerRuntime, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The user may have signed in after that call was sent, however late its answer came."""
-    monkeypatch.setattr(coverage, "LONGEST_PAUSE", 0)
+    monkeypatch.setattr(coverage, "MAX_DELAY", 0)
     provider.may_answer.clear()
     first = asyncio.ensure_future(runtime.execute(disabled("first")))
     await provider.is_asked.wait()
@@ -110,7 +110,7 @@ async def test_an_unknown_user_covers_nobody(
     runtime: WorkerRuntime, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of the calls comes to its own 404."""
-    monkeypatch.setattr(coverage, "LONGEST_PAUSE", 0)
+    monkeypatch.setattr(coverage, "MAX_DELAY", 0)
     provider.outcome = Permanent(Reason.PROVIDER_NOT_FOUND)
     assert [await runtime.execute(disabled(each)) for each in "ab"] == [provider.outcome] * 2
 

@@ -253,10 +253,10 @@ async def test_uses_of_keys_reach_the_ledger_also_when_it_was_away(tmp_path: Pat
     ring, desk = KeyRing([key]), DatabaseThread(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     uses = KeyUses(ring, desk)
     ring.open(seal("a-token", "genesys", key), "genesys")
-    await uses.tell()  # not migrated: away
+    await uses.report()  # not migrated: away
     ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
     ledger.upgrade()
-    await uses.tell()
+    await uses.report()
     [(kid, need)] = ledger.key_needs(datetime.now(UTC)).items()
     assert kid == "k1"
     assert need.last_used

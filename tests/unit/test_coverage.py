@@ -12,7 +12,7 @@ from tasks.call import Lane, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import genesys
 from tasks.runtime import Held
-from worker.calls.coverage import CLOCKS_DIFFER, COVERED_BY, FORGOTTEN, LONGEST_PAUSE, REASON, Coverage
+from worker.calls.coverage import COVERED_BY, FORGET_AFTER, HELD_FOR_USER, MAX_CLOCK_SKEW, MAX_DELAY, Coverage
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 DONE = Settled(State.ACCEPTED, "204")
@@ -60,7 +60,7 @@ def ask(coverage: Coverage, call: ProviderCall, sent: datetime, outcome: Outcome
 def test_a_success_covers_what_it_was_sent_after(planned: int | None, occurred: int, *, is_covered: bool) -> None:
     """So long after we planned it and after it happened that no clocks differ by as much; one that tells not: never."""
     coverage = Coverage(Clock())
-    ask(coverage, disabled("first"), NOW + CLOCKS_DIFFER)
+    ask(coverage, disabled("first"), NOW + MAX_CLOCK_SKEW)
     at = None if planned is None else NOW + timedelta(milliseconds=planned)
     later = disabled("later", planned_at=at, occurred_at=NOW + timedelta(milliseconds=occurred))
     known = coverage.known_of(later)
@@ -78,7 +78,7 @@ def test_clocks_that_differ_cover_nothing_by_a_call_that_was_sent_before(ahead: 
     clock.seconds += 1
     told = disabled("told a second later", clock.now())
     assert coverage.known_of(told) is None
-    clock.seconds += LONGEST_PAUSE
+    clock.seconds += MAX_DELAY
     assert coverage.known_of(told) is None
 
 
@@ -90,7 +90,7 @@ def test_what_was_seen_before_a_call_was_sent_is_covered_by_it(ahead: float) -> 
     waiting = disabled("waiting", occurred_at=NOW, planned_at=NOW - timedelta(seconds=ahead))
     with coverage.asking(disabled("first")):
         assert isinstance(coverage.known_of(waiting), Held)
-    clock.seconds += LONGEST_PAUSE
+    clock.seconds += MAX_DELAY
     ask(coverage, disabled("second"), clock.now())
     assert isinstance(coverage.known_of(waiting), Settled)
     assert not isinstance(coverage.known_of(waiting.replayed(waiting.occurred_at, timedelta(hours=1))), Settled)
@@ -114,7 +114,7 @@ def test_what_did_not_succeed_covers_nobody(outcome: Outcome) -> None:
     clock = Clock()
     coverage = Coverage(clock)
     ask(coverage, disabled("first"), NOW + timedelta(seconds=9), outcome)
-    clock.seconds += LONGEST_PAUSE
+    clock.seconds += MAX_DELAY
     assert coverage.known_of(disabled("later")) is None
 
 
@@ -138,7 +138,7 @@ def test_a_call_that_comes_a_second_time_is_not_covered_by_itself() -> None:
     clock = Clock()
     coverage = Coverage(clock)
     ask(coverage, disabled("first"), NOW + timedelta(seconds=9))
-    clock.seconds += LONGEST_PAUSE
+    clock.seconds += MAX_DELAY
     assert coverage.known_of(disabled("first")) is None
 
 
@@ -147,9 +147,9 @@ def test_while_one_is_under_way_the_others_wait_in_their_queue() -> None:
     clock = Clock()
     coverage = Coverage(clock)
     with coverage.asking(disabled("first")):
-        assert coverage.known_of(disabled("later")) == Held(REASON, 1)
+        assert coverage.known_of(disabled("later")) == Held(HELD_FOR_USER, 1)
         clock.seconds += 60
-        assert coverage.known_of(disabled("later")) == Held(REASON, LONGEST_PAUSE)
+        assert coverage.known_of(disabled("later")) == Held(HELD_FOR_USER, MAX_DELAY)
     assert coverage.known_of(disabled("later")) is None
 
 
@@ -173,7 +173,7 @@ def test_nine_hundred_events_of_one_user_become_a_few_calls() -> None:
     assert len(made) + covered == 900
     assert len(made) <= 6
     assert clock.seconds < 12
-    clock.seconds += FORGOTTEN
+    clock.seconds += FORGET_AFTER
     ask(coverage, disabled("much later", clock.now()), clock.now())
     clock.seconds += 1
     assert coverage.known_of(disabled("and another", clock.now())) is None  # as if nothing had been
@@ -200,5 +200,5 @@ def test_a_replay_is_planned_anew() -> None:
     clock = Clock()
     coverage = Coverage(clock)
     ask(coverage, disabled("first"), NOW + timedelta(seconds=9))
-    clock.seconds += LONGEST_PAUSE
+    clock.seconds += MAX_DELAY
     assert coverage.known_of(disabled("later").replayed(NOW + timedelta(seconds=9), timedelta(hours=1))) is None

@@ -1,10 +1,10 @@
 """Of several calls that end every session of one user, one is made, and a success stands for all that it came after.
 
-What was told of a user is done where a call for the same user succeeds that was sent later: later than this worker
-first saw the other call, or so much later than its event happened, and we planned it, that no two clocks differ by as
-much. One that was sent before never counts, since the user may have signed in again between. So while one call is under
-way, or was sent a moment ago, the others go back to their queue, and most of them find it done when they return. Each
-worker goes by what it saw itself.
+A call is done where another call for the same user succeeds that was sent later: later than this worker first saw the
+call, or so much later than its event happened, and we planned it, that no two clocks differ by as much. One that was
+sent before never counts, since the user may have signed in again between. So while one call is under way, or was sent a
+moment ago, the others go back to their queue, and most of them are done when they return. Each worker goes by what it
+saw itself.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from tasks.call import ProviderCall
 from tasks.outcome import Outcome, Settled, State
 from tasks.runtime import Held
 
-REASON: Final = "turn.target"  # why a call waits: another one for the same user is under way, or was just now
+HELD_FOR_USER: Final = "turn.target"  # why a call waits: another one for the same user is under way, or was just now
 COVERED_BY: Final = "covered_by"  # the detail that names the call whose success it was
-LONGEST_PAUSE: Final = 4  # seconds between two calls for one user, however many are told of
-FORGOTTEN: Final = 60.0  # seconds after which the next call for a user goes at once again
-CLOCKS_DIFFER: Final = timedelta(minutes=5)  # the producers', the intake's and this worker's, at most
-_REMEMBERED: Final = 10_000  # users
-_WAITING: Final = 20_000  # calls that were put back
+MAX_DELAY: Final = 4  # seconds between two calls for one user, however many there are
+FORGET_AFTER: Final = 60.0  # seconds; the next call for that user goes at once again
+MAX_CLOCK_SKEW: Final = timedelta(minutes=5)  # the producers', the intake's and this worker's, at most
+_MAX_USERS: Final = 10_000
+_MAX_PUT_BACK: Final = 20_000  # calls
 
 _SUCCEEDED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})
 _User = tuple[str, str]
-_Put = tuple[str, int]  # a call, and which replay of it
+_PutBack = tuple[str, int]  # a call, and which replay of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Sent:
 class _Asked:
     """What was asked of a provider about one user; *began* is monotonic, in seconds."""
 
-    began: float = -FORGOTTEN  # when the latest call got its turn
+    began: float = -FORGET_AFTER  # when the latest call began
     count: int = 0  # of calls, since a minute passed without one
     is_under_way: bool = False
     sent: Sent | None = None  # when the latest call that succeeded was sent
@@ -59,7 +59,7 @@ class Coverage:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._asked: OrderedDict[_User, _Asked] = OrderedDict()
-        self._seen: OrderedDict[_Put, float] = OrderedDict()  # a call that was put back → when it was seen at first
+        self._seen: OrderedDict[_PutBack, float] = OrderedDict()  # a call that was put back → when it was seen at first
 
     def known_of(self, call: ProviderCall) -> Settled | Held | None:
         """What is known of *call* without making it: it is covered, or another one goes first; else None."""
@@ -73,7 +73,7 @@ class Coverage:
 
     @contextmanager
     def asking(self, call: ProviderCall) -> Iterator[None]:
-        """While *call* waits for its turn and is made."""
+        """While *call* waits for its permit and is made."""
         if (user := _user(call)) is None:
             yield
             return
@@ -97,36 +97,36 @@ class Coverage:
         now = self._clock()
         asked = self._asked.setdefault(user, _Asked())
         self._asked.move_to_end(user)
-        asked.count = asked.count + 1 if now - asked.began < FORGOTTEN else 1
+        asked.count = asked.count + 1 if now - asked.began < FORGET_AFTER else 1
         asked.began, asked.is_under_way = now, True
-        if len(self._asked) > _REMEMBERED:
+        if len(self._asked) > _MAX_USERS:
             self._asked.popitem(last=False)
         return asked
 
     def _covers(self, asked: _Asked, call: ProviderCall) -> bool:
-        """Whether the last success was sent after *call* was told of. The event's time may lie ahead: it counts too."""
+        """Whether the last success was sent after *call* was planned. The event's time may lie ahead: it counts too."""
         if asked.sent is None or call.planned_at is None or asked.by == call.call_id:
             return False
-        told_at = max(call.planned_at, call.occurred_at)
-        if asked.sent.monotonic > self._seen.get(_put(call), math.inf):
+        known_at = max(call.planned_at, call.occurred_at)
+        if asked.sent.monotonic > self._seen.get(_key(call), math.inf):
             return asked.sent.at > call.occurred_at
-        return asked.sent.at - CLOCKS_DIFFER > told_at
+        return asked.sent.at - MAX_CLOCK_SKEW > known_at
 
     def _put_back(self, call: ProviderCall, wait: int) -> Held:
-        self._seen.setdefault(_put(call), self._clock())
-        if len(self._seen) > _WAITING:
+        self._seen.setdefault(_key(call), self._clock())
+        if len(self._seen) > _MAX_PUT_BACK:
             self._seen.popitem(last=False)
-        return Held(REASON, wait)
+        return Held(HELD_FOR_USER, wait)
 
     def _wait(self, asked: _Asked) -> int:
         """Whole seconds; the longer a call is under way, the more seldom the others look."""
         since = self._clock() - asked.began
         if asked.is_under_way:
-            return min(LONGEST_PAUSE, 1 + int(since))
-        return max(0, math.ceil(min(LONGEST_PAUSE, asked.count) - since))
+            return min(MAX_DELAY, 1 + int(since))
+        return max(0, math.ceil(min(MAX_DELAY, asked.count) - since))
 
 
-def _put(call: ProviderCall) -> _Put:
+def _key(call: ProviderCall) -> _PutBack:
     return call.call_id, call.replays
 
 

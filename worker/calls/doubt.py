@@ -18,21 +18,21 @@ logger = logging.getLogger(__name__)
 
 
 class Doubts:
-    """Of each instance: what it said since it last accepted something; told once, and again after the next success."""
+    """Of each instance: its answers since it last accepted something; logged once, and again after the next success."""
 
     def __init__(self) -> None:
         self._answers: defaultdict[str, dict[str, TokenAnswer]] = defaultdict(dict)
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     def observe(self, call: ProviderCall, outcome: Settled, now: datetime) -> Settled:
-        """Learn from *outcome*; say so, at level error, where the instance is in doubt from now on.
+        """Learn from *outcome*, and log an error where the instance is in doubt from now on.
 
-        Returns *outcome*, which tells why a token was dead already where that is known.
+        Returns *outcome*, with the cause of a token's death where that is known.
         """
         outcome = explained(call, outcome, now, came_before=came_before.get())
         if outcome.state in KNOWS_LIVING:
             self._answers.pop(call.provider, None)
-            self._told.discard(call.provider)
+            self._logged.discard(call.provider)
         elif outcome.state is State.ALREADY_REVOKED and DIED not in outcome.detail:
             self._dead_already(call, now)
         return outcome
@@ -42,6 +42,6 @@ class Doubts:
         answer = TokenAnswer(now, call.person_key or call.target_key or call.call_id, State.ALREADY_REVOKED)
         newest = {each.person: each for each in (*kept, answer)}
         self._answers[call.provider] = dict(list(newest.items())[-PEOPLE:])
-        if call.provider not in self._told and are_doubtful(newest.values()):
-            self._told.add(call.provider)
+        if call.provider not in self._logged and are_doubtful(newest.values()):
+            self._logged.add(call.provider)
             logger.error("provider.doubted", extra={"provider": call.provider, "people": len(newest)})

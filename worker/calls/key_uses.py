@@ -1,9 +1,8 @@
-"""Telling the ledger which sealing keys are in use: once a minute, for a key may be retired when it is not."""
+"""Reports to the ledger which sealing keys are in use, once a minute: a key may be retired when it is not."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -19,10 +18,8 @@ if TYPE_CHECKING:
     from worker.database.engine import Database
     from worker.database.thread import DatabaseThread
 
-logger = logging.getLogger(__name__)
-
-PERIOD: Final = 60.0  # seconds between two messages to the ledger
-PATIENCE: Final = 2.0  # seconds for the last one
+REPORT_INTERVAL: Final = 60.0  # seconds
+CLOSE_TIMEOUT: Final = 2.0  # seconds for the last report
 
 
 def note_uses(database: Database, uses: Mapping[str, datetime]) -> None:
@@ -42,25 +39,25 @@ class KeyUses:
 
     def __init__(self, ring: KeyRing, thread: DatabaseThread) -> None:
         self._ring, self._thread = ring, thread
-        self._untold: dict[str, datetime] = {}
+        self._unreported: dict[str, datetime] = {}
 
     async def keep(self) -> None:
-        """Tell again and again, until cancelled."""
+        """Report again and again, until cancelled."""
         while True:
-            await asyncio.sleep(PERIOD)
-            await self.tell()
+            await asyncio.sleep(REPORT_INTERVAL)
+            await self.report()
 
-    async def tell(self) -> None:
-        """Tell of the uses since the last time; where the ledger is away, the next message tells of them too."""
-        self._untold |= dict.fromkeys(self._ring.take_used(), datetime.now(UTC))
-        told = dict(self._untold)
-        with suppress(LedgerUnavailable):  # holds and limits say so
-            if told:
-                await self._thread.run(lambda database: note_uses(database, told))
-            self._untold.clear()
+    async def report(self) -> None:
+        """Report the uses since the last time; where the ledger is away, they go with the next report."""
+        self._unreported |= dict.fromkeys(self._ring.take_used(), datetime.now(UTC))
+        uses = dict(self._unreported)
+        with suppress(LedgerUnavailable):  # logged with the holds and the limits
+            if uses:
+                await self._thread.run(lambda database: note_uses(database, uses))
+            self._unreported.clear()
 
     async def close(self) -> None:
-        """Tell the rest, if the ledger listens."""
+        """Report the rest, if the ledger answers."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
-                await self.tell()
+            async with asyncio.timeout(CLOSE_TIMEOUT):
+                await self.report()

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Final
 
 from tasks.providers import make_provider, open_session
-from worker.calls.marks import Mark, marks
+from worker.calls.reload import Mark, marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ _AT_START: Final = ("kind", "rate_limit", "subject_issuer")  # of a provider: wh
 
 
 class Instances:
-    """Each with a session of its own. To be used on one event loop; *on_replaced* is told the name of a replaced one.
+    """Each with a session of its own. To be used on one event loop; *on_replaced* is called with the name of a new one.
 
     A call keeps the instance that it began with. A new one knows nothing of the old: neither its connections, nor the
     token that was bought with the secret before.
@@ -54,10 +54,7 @@ class Instances:
         return tuple(file for provider in self._settings.providers.values() for file in provider.tls.files)
 
     async def take_up(self, settings: Settings) -> None:
-        """Replace those that *settings* configure otherwise, or whose certificate files are others.
-
-        What else is new there needs a restart.
-        """
+        """Replace those that *settings* configure otherwise, or whose certificate files have changed."""
         old, self._settings = self._settings, settings
         for name, provider in settings.providers.items():
             before = old.providers.get(name)

@@ -6,26 +6,37 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from tasks.sealing import KeyRing, SealError
 from tasks.sealing.keys import SUFFIX
-from worker.calls.marks import Mark, marks
 from worker.settings import SECRETS_DIR, Settings, SettingsError, config_file
 
 logger = logging.getLogger(__name__)
 
-PERIOD: Final = 1.0  # seconds between two looks
+CHECK_INTERVAL: Final = 1.0  # seconds between two looks at the files
+
+Mark = tuple[str, int, int, int, int]
+
+
+def marks(files: Iterable[Path]) -> list[Mark]:
+    """The state of all *files*. ctime: a mode set right and a file moved count as well."""
+    found = []
+    for path in files:
+        with suppress(OSError):  # gone meanwhile: as if it had never been there
+            it = path.stat()
+            found.append((str(path), it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns))
+    return found
 
 
 class Watch:
-    """Keeps the key ring as its folder is, and tells *take_up* of new settings.
+    """Keeps the key ring as its folder is, and calls *take_up* with new settings.
 
-    *also* names the files whose content the settings stand for: certificates and their keys.
-
-    What is ill-formed is refused in one line that names the setting, and what was in force stays. All reading is done
-    in a thread: no call waits for a disk.
+    *also* returns the files whose content the settings stand for: certificates and their keys. What is ill-formed is
+    refused in one line that names the setting, and what was in force stays. Files are read in a thread: no call waits
+    for a disk.
     """
 
     def __init__(
@@ -37,14 +48,12 @@ class Watch:
     ) -> None:
         self._keys_dir, self._ring, self._take_up, self._also = keys_dir, ring, take_up, also
         self._seen: list[Mark] | None = None
-        self._read: list[Mark] | None = (
-            None  # None: a change between the start of the process and the first look counts
-        )
+        self._read: list[Mark] | None = None  # a change between the start of the process and the first look counts
 
     async def keep(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            await asyncio.sleep(PERIOD)
+            await asyncio.sleep(CHECK_INTERVAL)
             try:
                 await self.look()
             except Exception:

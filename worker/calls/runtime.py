@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TELL_AGAIN: Final = 20  # seconds until a record that no queue took is told again
+RECORD_DELAY: Final = 20  # seconds until a record that no queue took is published again
 _took: ContextVar[float | None] = ContextVar("took", default=None)  # milliseconds of this task's provider call
 
 
@@ -56,7 +56,7 @@ class WorkerRuntime:
     def __init__(self, settings: Settings) -> None:
         self.policy = settings.retry_policy()
         self._settings = settings
-        self._voucher = ProvenanceMac.of(settings)
+        self._mac = ProvenanceMac.of(settings)
         self._thread = DatabaseThread(settings.ledger_url.get_secret_value())
         self.holds = CircuitBreakers(HoldLimits.of(settings), self._thread)
         self._limits, self._prefetch = RateLimits(settings, self._thread), Prefetch(settings.worker, settings.providers)
@@ -106,9 +106,9 @@ class WorkerRuntime:
         return datetime.now(UTC)
 
     async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-        """Make *call* at its provider once, in its turn, unless it is held or another call stands for it.
+        """Make *call* at its provider once, unless it is held or another call stands for it.
 
-        Raises GivenBack where the worker stops before its turn has come.
+        Raises GivenBack where the worker stops while the call waits for its permit.
         """
         provider = self._providers.get(call.provider)
         if provider is None:
@@ -116,9 +116,9 @@ class WorkerRuntime:
         if known := self._coverage.known_of(call):
             return known
         with self._coverage.asking(call):
-            return await self._in_turn(call, provider)
+            return await self._make_permitted(call, provider)
 
-    async def _in_turn(self, call: ProviderCall, provider: Provider) -> Settled | Transient | Permanent | Held:
+    async def _make_permitted(self, call: ProviderCall, provider: Provider) -> Settled | Transient | Permanent | Held:
         own_credential = KINDS[self._settings.providers[call.provider].kind].uses_own_credential(call.operation)
         if held := self.holds.waits(call, own_credential=own_credential):
             return held
@@ -142,73 +142,60 @@ class WorkerRuntime:
         """Record that *call* reached its goal; the sessions it stood for died with it, or get calls of their own."""
         outcome = self._doubts.observe(call, outcome, self.now())
         detail = {"evidence": outcome.evidence, **outcome.detail}
-        told = self._outcome(call, outcome.state, call.attempt, detail=detail)
+        record = self._outcome(call, outcome.state, call.attempt, detail=detail)
         if call.known:
-            told = told.model_copy(update={"at": call.known.at})
+            record = record.model_copy(update={"at": call.known.at})
         if outcome.state not in COVERING:
             await self._publisher.publish(*_alone(call), of=call)
             call = call.alone()
         try:
-            await self._publisher.publish(*map(messages.record, [told, *records.covered_by(call, told)]), of=call)
+            await self._publisher.publish(*map(messages.record, [record, *records.covered_by(call, record)]), of=call)
         except (Refused, Unroutable):  # enough others ask again: the record comes later, and no second call
-            await self._publisher.publish(messages.call(call.knowing(outcome, told.at), delay=TELL_AGAIN))
+            await self._publisher.publish(messages.call(call.knowing(outcome, record.at), delay=RECORD_DELAY))
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
         last = call.attempts[-1]
-        told = self._outcome(
-            call, State.RETRYING, len(call.attempts), reason=last.reason, detail=last.detail, delay=delay
-        )
-        await self._bring_back(call, delay, told)
+        await self._bring_back(call, State.RETRYING, delay, reason=last.reason, detail=last.detail)
 
     async def hold(self, call: ProviderCall, held: Held) -> None:
         """Have the broker bring *call* back later, unattempted."""
-        told = self._outcome(call, State.HELD, len(call.attempts), reason=held.reason, delay=held.delay)
-        await self._bring_back(call, held.delay, told)
+        await self._bring_back(call, State.HELD, held.delay, reason=held.reason)
 
-    async def _bring_back(self, call: ProviderCall, delay: int, told: CallOutcome) -> None:
-        """Without *told*, if need be: with the call on its way a failure here would only double it."""
+    async def _bring_back(self, call: ProviderCall, state: State, delay: int, **fields: Any) -> None:  # noqa: ANN401 - as its fields
+        """Without a record, if need be: with the call on its way a failure here would only double it."""
+        record = self._outcome(call, state, len(call.attempts), **fields, delay=delay)
         await self._publisher.publish(messages.call(call, delay=delay), of=call)
-        with suppress(PublishError):  # the publisher has logged it, and the next line about the call tells more
-            await self._publisher.publish(messages.record(told))
+        with suppress(PublishError):  # the publisher has logged it, and the next record of the call makes up for it
+            await self._publisher.publish(messages.record(record))
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see; the sessions it stood for get calls of their own."""
         letter = records.dead_letter_of_call(call.alone(), reason, self.now(), dict(detail))
-        told = messages.dead_letter(self._voucher.letters.sign(letter))
-        await self._publisher.publish(told, *_alone(call), of=call)
+        signed = messages.dead_letter(self._mac.letters.sign(letter))
+        await self._publisher.publish(signed, *_alone(call), of=call)
 
     async def dead_letter_message(self, letter: DeadLetter) -> None:
         """Publish *letter* of what is no call; returns once the broker confirmed it, else raises `PublishError`."""
         await self._publisher.publish(messages.dead_letter(letter))
 
     async def publish_event(self, document: Mapping[str, object]) -> None:
-        """Hand an event that came through the door to the intake, which judges it."""
+        """Hand an event that came through the door to the intake."""
         body, kind = json.dumps(document).encode(), str(document.get("type", "unknown"))
         headers = {messages.DOOR: messages.CELERY_DOOR}
-        await self._publisher.publish(self._voucher.sign(messages.event(body, kind, headers=headers)))
+        await self._publisher.publish(self._mac.sign(messages.event(body, kind, headers=headers)))
 
-    def _outcome(  # noqa: PLR0913 - a line of the ledger has this much to say
+    def _outcome(
         self,
         call: ProviderCall,
         state: State,
         attempt: int,
-        *,
-        reason: str | None = None,
-        detail: Mapping[str, str] | None = None,
         delay: int | None = None,
+        **fields: Any,  # noqa: ANN401 - likewise
     ) -> CallOutcome:
         now = self.now()
-        return records.outcome_of_call(
-            call,
-            state,
-            now,
-            attempt,
-            reason=reason,
-            detail=dict(detail or {}),
-            duration_ms=_took.get(),
-            next_attempt_at=now + timedelta(seconds=delay) if delay else None,
-        )
+        fields["next_attempt_at"] = now + timedelta(seconds=delay) if delay else None
+        return records.outcome_of_call(call, state, now, attempt, duration_ms=_took.get(), **fields)
 
 
 def _alone(call: ProviderCall) -> list[Message]:
