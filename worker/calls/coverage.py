@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from tasks.call import ProviderCall
 from tasks.outcome import Outcome, Settled, State
@@ -34,8 +34,7 @@ _User = tuple[str, str]
 _PutBack = tuple[str, int]  # a call, and which replay of it
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """When a request began, by the clock of the world and by a *monotonic* one, in seconds."""
 
     at: datetime
@@ -68,8 +67,12 @@ class Coverage:
             return None
         if self._covers(asked, call):
             return Settled(State.COVERED, "success of a call sent later", {COVERED_BY: asked.by})
-        wait = self._wait(asked)
-        return self._put_back(call, wait) if wait else None
+        if not (wait := self._wait(asked)):
+            return None
+        self._seen.setdefault(_key(call), self._clock())
+        if len(self._seen) > _MAX_PUT_BACK:
+            self._seen.popitem(last=False)
+        return Held(HELD_FOR_USER, wait)
 
     @contextmanager
     def asking(self, call: ProviderCall) -> Iterator[None]:
@@ -111,12 +114,6 @@ class Coverage:
         if asked.sent.monotonic > self._seen.get(_key(call), math.inf):
             return asked.sent.at > call.occurred_at
         return asked.sent.at - MAX_CLOCK_SKEW > known_at
-
-    def _put_back(self, call: ProviderCall, wait: int) -> Held:
-        self._seen.setdefault(_key(call), self._clock())
-        if len(self._seen) > _MAX_PUT_BACK:
-            self._seen.popitem(last=False)
-        return Held(HELD_FOR_USER, wait)
 
     def _wait(self, asked: _Asked) -> int:
         """Whole seconds; the longer a call is under way, the more seldom the others look."""

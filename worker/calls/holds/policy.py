@@ -199,7 +199,8 @@ class CircuitBreakers:
         """
         state, is_refused = self._states[provider], seen.signal is CallSignal.REFUSED
         if is_refused:
-            await state.half_open.verdict(lambda: bool(self._blamed(provider, seen)), VERDICT_TIMEOUT)
+            half_open = state.half_open
+            await half_open.until(lambda: half_open.is_proven or bool(self._blamed(provider, seen)), VERDICT_TIMEOUT)
         blamed = self._blamed(provider, seen)
         if blamed and (is_refused or is_probe is (seen.signal is CallSignal.OUTAGE)):
             return self._held(blamed, tried=True)

@@ -8,8 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from tasks.doubt import DIED
 from tasks.outcome import CredentialFault, Settled, State
@@ -31,14 +30,14 @@ class HalfOpen:
     """
 
     def __init__(self) -> None:
-        self._is_proven = False
+        self.is_proven = False
         self._under_way = 0
         self._changed = asyncio.Event()
 
     @property
     def has_room(self) -> bool:
         """Whether one more call may be made."""
-        return self._is_proven or self._under_way < PERMITTED_CALLS
+        return self.is_proven or self._under_way < PERMITTED_CALLS
 
     @contextmanager
     def calling(self) -> Iterator[None]:
@@ -48,14 +47,14 @@ class HalfOpen:
             yield
         finally:
             self._under_way -= 1
-            if not self._is_proven:
+            if not self.is_proven:
                 self.notify()
 
     def learn(self, signal: CallSignal) -> None:
         """Learn from the *signal* of a call with the credential."""
-        was_proven = self._is_proven
-        self._is_proven = signal is CallSignal.SUCCESS or (was_proven and signal is not CallSignal.REFUSED)
-        if self._is_proven and not was_proven:
+        was_proven = self.is_proven
+        self.is_proven = signal is CallSignal.SUCCESS or (was_proven and signal is not CallSignal.REFUSED)
+        if self.is_proven and not was_proven:
             self.notify()
 
     def notify(self) -> None:
@@ -70,15 +69,10 @@ class HalfOpen:
                 while not condition():
                     await self._changed.wait()
 
-    async def verdict(self, is_held: Callable[[], bool], seconds: float) -> None:
-        """Wait until it is known whether a refusal was about the credential."""
-        await self.until(lambda: self._is_proven or is_held(), seconds)
 
-
-@dataclass(frozen=True, slots=True)
-class _Refusals:
+class _Refusals(NamedTuple):
     first: float
-    count: int
+    times: int
 
 
 class Acceptance:
@@ -111,11 +105,11 @@ class Acceptance:
         *proof* is `last` as it was when this call was sent.
         """
         before = self._refused.get(call_id, _Refusals(now, 0))
-        self._refused[call_id] = known = _Refusals(before.first, before.count + 1)
+        self._refused[call_id] = known = _Refusals(before.first, before.times + 1)
         if len(self._refused) > _MAX_REFUSED:
             self._refused.popitem(last=False)
         is_proved = known.first < proof and now - proof < SUCCESS_COUNTS_FOR
-        if not is_proved or known.count < REFUSALS or now < self._fickle_until:
+        if not is_proved or known.times < REFUSALS or now < self._fickle_until:
             return None
         del self._refused[call_id]
         detail = {**refusal.detail, DIED: ACCEPTED_BETWEEN}

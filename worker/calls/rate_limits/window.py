@@ -76,11 +76,6 @@ class Limit:
         return self.period / (self.calls - self.reserve)
 
     @property
-    def burst(self) -> float:
-        """How far routine calls may catch up with their pace."""
-        return self.window / 30
-
-    @property
     def places(self) -> int:
         """How many calls wait in a worker: two seconds' worth, the others stay in the broker."""
         return max(1, round(2 * self.calls / self.window))
@@ -112,7 +107,7 @@ class Record:
 
     def dump(self) -> str:
         """As text."""
-        bookings = [(number, *each) for number, each in self.bookings.items()]
+        bookings = [(number, each.calls, int(each.age * 1000), *each[2:]) for number, each in self.bookings.items()]
         rest = {"numbered": self.numbered, "paced": self.paced, "seen": dict(self.seen), "written": self.written}
         return json.dumps({"bookings": bookings, **rest})
 
@@ -122,7 +117,8 @@ class Record:
         kept = json.loads(text or "{}")
         if "bookings" not in kept:
             return cls()
-        return cls({number: Booking(*each) for number, *each in kept.pop("bookings")}, **kept)
+        bookings = {number: Booking(calls, age / 1000, *held) for number, calls, age, *held in kept.pop("bookings")}
+        return cls(bookings, **kept)
 
 
 class Ages:
@@ -134,9 +130,10 @@ class Ages:
     def known(self, record: Record, now: float, moment: float) -> Record:
         """*record*, loaded at *moment*, which is *now* for the database, with the ages of this moment."""
         passed = max(0.0, now - record.written) if self._born is None else 0.0
-        born = {number: moment - passed - each.age for number, each in record.bookings.items()}
-        earliest = {number: min(at, (self._born or born).get(number, at)) for number, at in born.items()}
-        aged = {number: each._replace(age=moment - earliest[number]) for number, each in record.bookings.items()}
+        born, aged = self._born or {}, {}
+        for number, (calls, age, worker, spare) in record.bookings.items():
+            known = moment - born.get(number, moment)
+            aged[number] = Booking(calls, max(known, age + passed), worker, spare)
         return replace(record, bookings=aged)
 
     def remember(self, record: Record, moment: float) -> None:
@@ -190,8 +187,8 @@ def lease(limit: Limit, kept: Record, ask: Ask, now: float) -> tuple[Record, Gra
 
 
 def _paced(limit: Limit, kept: Record, now: float) -> tuple[float, int]:
-    """When the next routine call is, or was, due, and how many of them are due by now."""
-    due = max(now - limit.burst, kept.paced) if kept.paced <= now + limit.period else now
+    """When the next routine call is, or was, due, and how many are due by now: of those missed two seconds' worth."""
+    due = max(now - limit.window / 30, kept.paced) if kept.paced <= now + limit.period else now
     return due, math.floor((now - due) / limit.pace) + 1 if due <= now else 0
 
 
@@ -214,12 +211,9 @@ def _booked(limit: Limit, kept: Record, ask: Ask) -> dict[int, Booking]:
     reported = (Booking(len(ages), min(ages)) for ages in made.values())
     booked = {number: each for number, each in kept.bookings.items() if each.worker != ask.worker}
     booked |= dict(enumerate(reported, kept.numbered + 1))
-    return {number: each for number, each in booked.items() if each.calls and each.age < _counted(limit, each)}
-
-
-def _counted(limit: Limit, booking: Booking) -> float:
-    """For how many seconds."""
-    return limit.remembered + (limit.permit_ttl if booking.worker else 0.0)
+    made_for, held_for = limit.remembered, limit.remembered + limit.permit_ttl
+    counts = ((number, each) for number, each in booked.items() if each.calls)
+    return {number: each for number, each in counts if each.age < (held_for if each.worker else made_for)}
 
 
 def _wait(limit: Limit, booked: Mapping[int, Booking], held: int, until_due: float) -> float:
