@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kombu.message import Message
 
     from tasks.records import DeadLetter
-    from worker.broker.publisher import Message as Publication
+    from worker.broker.publisher import Message as OutgoingMessage
     from worker.settings import Settings
 
 # Longer than a night in which no intake runs; deduplication remembers replays for longer than that.
@@ -120,13 +120,13 @@ class ProvenanceMac:
         """That of an installation: the key of its subject index, which all its processes have, serves as the secret."""
         return cls(settings.subject_key.get_secret_value().encode())
 
-    def sign(self, message: Publication) -> Publication:
+    def sign(self, message: OutgoingMessage) -> OutgoingMessage:
         """*message* with a voucher made now for its body, content type and headers as they are."""
         headers = {**message.headers, messages.VOUCHED_AT: int(self._now().timestamp() * 1000)}
         mac = self._mac(message.body, message.content_type, headers)
         return replace(message, headers={**headers, messages.VOUCHER: mac})
 
-    def carry_over(self, message: Message, to: Publication) -> Publication:
+    def carry_over(self, message: Message, to: OutgoingMessage) -> OutgoingMessage:
         """*to*, a copy of *message* that this process publishes, with headers that prove what *message* proves."""
         headers = message.headers or {}
         kept = _scalars(headers) | attribute_headers(headers)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from tasks.call import Lane
 from tasks.events import EVENT_TYPES, InvalidEvent
 from worker.broker import topology
-from worker.broker.publisher import Message as Publication
+from worker.broker.publisher import Message as OutgoingMessage
 from worker.broker.publisher import Refused, Unroutable
 from worker.intake.dedup import IncomingEvent
 
@@ -49,7 +49,7 @@ class Incoming:
     verdict: IncomingEvent | InvalidEvent | Denied | None = None  # None: everything was published before
     plan: Plan | None = None
     is_held: bool = False  # part of a flood
-    publications: list[Publication] = field(default_factory=list)  # that were not confirmed before
+    publications: list[OutgoingMessage] = field(default_factory=list)  # that were not confirmed before
     results: list[PublishError | None] = field(default_factory=list)  # of each of *publications*
 
     @property
@@ -100,10 +100,12 @@ class MisplacedEvents:
         here = [each for each in batch if each not in results or each in refused]
         return here, [each for each, error in results.items() if error and each not in refused]
 
-    def _copy(self, incoming: Incoming) -> Publication:
+    def _copy(self, incoming: Incoming) -> OutgoingMessage:
         provenance, event = incoming.provenance, incoming.event
         kind = "" if isinstance(event, InvalidEvent) else event.type
-        copy = Publication(topology.ROUTINE_EVENTS.name, kind, provenance.body, content_type=provenance.content_type)
+        copy = OutgoingMessage(
+            topology.ROUTINE_EVENTS.name, kind, provenance.body, content_type=provenance.content_type
+        )
         return self._mac.carry_over(incoming.message, copy)
 
     def _count(self, incoming: Incoming) -> None:

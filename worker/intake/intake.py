@@ -19,7 +19,7 @@ from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.provenance import Provenance, ProvenanceMac
-from worker.broker.publisher import Message as Publication
+from worker.broker.publisher import Message as OutgoingMessage
 from worker.broker.publisher import Publisher
 from worker.database.thread import DatabaseThread
 from worker.intake import dead_letters
@@ -99,7 +99,7 @@ class Intake:
             return plan.only(event.only_provider)
         return plan.only(*event.providers) if event.providers else plan
 
-    def publications(self, incoming: Incoming) -> list[Publication]:
+    def publications(self, incoming: Incoming) -> list[OutgoingMessage]:
         """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
         now, provenance = datetime.now(UTC), incoming.provenance
         match incoming.verdict:
@@ -166,14 +166,14 @@ class Intake:
         for failure in {str(result) for each in batch for result in each.results if result is not None}:
             logger.warning("intake.not_published", extra={"error": failure})
 
-    def _refused(self, letter: DeadLetter, provenance: Provenance) -> Publication:
+    def _refused(self, letter: DeadLetter, provenance: Provenance) -> OutgoingMessage:
         is_proved = self._controls.authorizer.proves(letter.source, provenance)
         return self._dead(letter.model_copy(update={"unproved": not is_proved}))
 
-    def _dead(self, letter: DeadLetter) -> Publication:
+    def _dead(self, letter: DeadLetter) -> OutgoingMessage:
         return messages.dead_letter(self._controls.mac.letters.sign(letter))
 
-    def _planned(self, event: Event, plan: Plan, provenance: Provenance) -> list[Publication]:
+    def _planned(self, event: Event, plan: Plan, provenance: Provenance) -> list[OutgoingMessage]:
         now, subjects = datetime.now(UTC), self._catalogue.subjects
         _log(event, plan)
         letters = dead_letters.of_units(event, plan.refused, provenance, now, subjects)

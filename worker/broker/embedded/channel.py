@@ -122,15 +122,6 @@ class Channel(ProducerChannel):
         """Put a message back at its old place (*requeue*), or dead-letter it."""
         self._settle(delivery_tag, Disposition.REQUEUE if requeue else Disposition.REJECT)
 
-    def basic_recover(self, requeue: bool = True) -> None:  # noqa: ARG002, FBT001, FBT002  # kombu's signature
-        """Put back everything unacknowledged."""
-        for tag in list(self._unacked):
-            self._settle(tag, Disposition.REQUEUE)
-
-    def flow(self, active: bool = True) -> None:  # noqa: FBT001, FBT002  # kombu's signature
-        """Refuse: consumers are paced by `basic_qos`."""
-        raise NotImplementedError("the embedded broker has no channel flow; use basic_qos")
-
     def close(self) -> None:
         """Cancel the consumers and release what is unacknowledged; where that fails, the leases expire."""
         if self.closed:
