@@ -55,7 +55,9 @@ class UnprovedQueue:
             self._take_at = time.monotonic() + pause
         except AccessRefused:  # an upgrade without the new permission: it ends this channel, and nothing else
             self._connection = None
-            self._log_forbidden()
+            if not self._is_forbidden:
+                logger.error("desk.unproved_forbidden", extra={"queue": topology.UNPROVED_QUEUE.name})  # noqa: TRY400 - no bug to trace
+            self._is_forbidden = True
 
     def _channel_on(self, connection: Connection) -> Any:
         if connection is not self._connection:
@@ -80,8 +82,8 @@ class UnprovedQueue:
 
     def _room(self) -> int:
         """Letters that may be taken now."""
-        there = unproved(self._ledger.database)
-        return min(BATCH_SIZE, max(0, self._max_letters - there.letters)) if there.size < self._max_size else 0
+        kept = unproved(self._ledger.database)
+        return min(BATCH_SIZE, max(0, self._max_letters - kept.letters)) if kept.size < self._max_size else 0
 
     def _log_change(self, channel: Any, *, is_full: bool) -> None:
         """Log once that letters wait for room, and once that there is room again."""
@@ -94,14 +96,9 @@ class UnprovedQueue:
         elif not is_full:
             logger.warning("desk.has_room_again", extra={"waiting": waiting})
 
-    def _log_forbidden(self) -> None:
-        if not self._is_forbidden:
-            self._is_forbidden = True
-            logger.error("desk.unproved_forbidden", extra={"queue": topology.UNPROVED_QUEUE.name})
-
 
 def _fetched(channel: Any, room: int) -> list[Message]:
-    """As kombu's `Queue.get`, which raises for a content type that is none."""
+    """Like kombu's `Queue.get`, which raises for a malformed content type."""
     found: list[Message] = []
     read = getattr(channel, "message_to_python", lambda raw: raw)
     while len(found) < room and (raw := channel.basic_get(topology.UNPROVED_QUEUE.name, no_ack=False)) is not None:
