@@ -10,9 +10,10 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
-from worker.broker.confirms import ConfirmChannel, Publication, retry_once, throw_away
+from worker.broker.confirms import Answers, ConfirmChannel, Publication, confirmed, resolve, retry_once, throw_away
 from worker.broker.publication import BROKER_ERRORS, Disconnected, Message, PublishError, Unconfirmed, broken
 from worker.broker.publisher import CONFIRM_TIMEOUT
 
@@ -38,23 +39,12 @@ class AsyncPublisher:
 
     async def publish(self, *messages: Message) -> None:
         """Publish *messages*; returns once the broker confirmed all of them, else raises `PublishError`."""
-        futures = [self._begin(message) for message in messages]
+        answers: Answers = [self._loop.create_future() for _ in messages]
+        now = self._loop.time()
+        self._waiting.extend(map(Publication, messages, (partial(resolve, each) for each in answers), repeat(now)))
         if self._flush is None:
             self._flush = self._loop.call_later(WRITE_DELAY, self._write)
-        for future in futures:
-            if failure := await future:
-                raise failure
-
-    def _begin(self, message: Message) -> asyncio.Future[PublishError | None]:
-        # The failure is the future's value: an exception would be reported when nobody waits for it any more.
-        future: asyncio.Future[PublishError | None] = self._loop.create_future()
-
-        def answer(failure: PublishError | None) -> None:
-            if not future.done():
-                future.set_result(failure)
-
-        self._waiting.append(Publication(message, answer, self._loop.time()))
-        return future
+        await confirmed(answers)
 
     async def close(self) -> None:
         """Close the connection; what is not confirmed by now is not known to be safe."""

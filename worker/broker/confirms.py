@@ -8,6 +8,7 @@ the channel or of the connection leaves every other message in doubt, and the ch
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -51,6 +52,22 @@ class Publication:
         if not self.is_settled:
             self.is_settled = True
             self.answer(failure)
+
+
+Answers = Sequence["asyncio.Future[PublishError | None]"]  # the failure is a value: nobody may wait for it any more
+
+
+def resolve(future: asyncio.Future[PublishError | None], failure: PublishError | None) -> None:
+    """Answer whoever waits for *future*."""
+    if not future.done():
+        future.set_result(failure)
+
+
+async def confirmed(answers: Answers) -> None:
+    """Wait for *answers*; raises the first failure."""
+    for answer in answers:
+        if failure := await answer:
+            raise failure
 
 
 Unsettled = tuple[Publication, PublishError]  # what has no answer of the broker, and what it fails with

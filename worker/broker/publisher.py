@@ -93,13 +93,16 @@ class Publisher:
         confirmed is not sent again.
         """
         results: dict[int, PublishError | None] = {}
-        waiting = [Publication(message, partial(results.__setitem__, i)) for i, message in enumerate(messages)]
+        self.settle([Publication(message, partial(results.__setitem__, i)) for i, message in enumerate(messages)])
+        return [results[i] for i in range(len(messages))]
+
+    def settle(self, waiting: Sequence[Publication]) -> None:
+        """Publish as `publish` does, and settle each publication."""
         with self._lock:
             while waiting:
                 started = time.monotonic()
                 unsettled = self._try(waiting)
                 waiting = retry_once(unsettled, quick=time.monotonic() - started < QUICK_FAILURE)
-        return [results[i] for i in range(len(messages))]
 
     def publish_all(self, messages: Sequence[Message]) -> None:
         """Publish *messages*, or raise the first `PublishError`."""

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
+from worker.broker.confirms import Answers, Publication, confirmed, resolve
 from worker.broker.publisher import Message, Publisher, PublishError
 
 BATCH_SIZE: Final = 200  # messages whose confirms are awaited together
-
-_Job = tuple[Sequence[Message], "asyncio.Future[None]"]
 
 
 class ThreadPublisher:
@@ -20,46 +19,39 @@ class ThreadPublisher:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Publication | None] = queue.SimpleQueue()  # None: nothing comes after it
         self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
         self._thread.start()
 
     async def publish(self, *messages: Message) -> None:
         """Publish *messages*; returns once the broker confirmed all of them, else raises `PublishError`."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._jobs.put((messages, done))
-        await done
+        answers: Answers = [asyncio.get_running_loop().create_future() for _ in messages]
+        for message, answer in zip(messages, answers, strict=True):
+            self._waiting.put(Publication(message, partial(_resolve, answer)))
+        await confirmed(answers)
 
     async def close(self) -> None:
         """Publish what is waiting, then close the connection."""
-        self._jobs.put(None)
+        self._waiting.put(None)
         await asyncio.to_thread(self._thread.join)
         self._publisher.close()
 
     def _run(self) -> None:
-        open_ = True
-        while open_:
-            jobs = self._take()
-            open_ = None not in jobs
-            self._publish([job for job in jobs if job is not None])
+        while batch := self._take():
+            self._publisher.settle(batch)
 
-    def _take(self) -> list[_Job | None]:
-        jobs = [self._jobs.get()]
-        while not self._jobs.empty() and len(jobs) < BATCH_SIZE:
-            jobs.append(self._jobs.get())
-        return jobs
-
-    def _publish(self, jobs: list[_Job]) -> None:
-        results = iter(self._publisher.publish([message for messages, _ in jobs for message in messages]))
-        for messages, done in jobs:
-            failures = [failure for failure in (next(results) for _ in messages) if failure is not None]
-            done.get_loop().call_soon_threadsafe(_resolve, done, failures[0] if failures else None)
+    def _take(self) -> list[Publication]:
+        """Return the next batch, once there is one; an empty one is the end."""
+        batch, last = list[Publication](), self._waiting.get()
+        while last is not None:
+            batch.append(last)
+            if self._waiting.empty() or len(batch) == BATCH_SIZE:
+                return batch
+            last = self._waiting.get()
+        if batch:
+            self._waiting.put(None)
+        return batch
 
 
-def _resolve(done: asyncio.Future[None], failure: PublishError | None) -> None:
-    if done.cancelled():
-        return
-    if failure is None:
-        done.set_result(None)
-    else:
-        done.set_exception(failure)
+def _resolve(answer: asyncio.Future[PublishError | None], failure: PublishError | None) -> None:
+    answer.get_loop().call_soon_threadsafe(resolve, answer, failure)
