@@ -1,4 +1,4 @@
-"""The way to the database: opening it, and translating what it says when it cannot serve."""
+"""The database: opened by its URL; its errors become two of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ledger says when it cannot serve."""
+"""Why the database cannot serve."""
 
 
 class LedgerUnavailable(Exception):  # noqa: N818 - what is the case, as operators read it

@@ -24,7 +24,7 @@ _KEEPALIVES: Final = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-# What a server says that is the ledger no longer: it became a standby or read-only, recovers, or shuts down
+# The errors of a server that is the ledger no longer: it became a standby or read-only, recovers, or shuts down
 # (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _DEMOTED: Final = frozenset({"25006", "55000", "57P01", "57P02", "57P03", "57P04"})
 

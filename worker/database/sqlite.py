@@ -1,4 +1,4 @@
-"""The ledger in an SQLite file: private, in write-ahead mode, and never written where nobody looks."""
+"""The ledger in an SQLite file: private, in write-ahead mode, and never written after it was moved away."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class LedgerFile:
             connection, found = connect(self._path, self._lock_timeout)
             self._path.chmod(0o600)
         except FileNotFoundError:
-            told = "no such file; put its backup there, or make an empty one: run `revoker ledger upgrade`"
-            raise LedgerUnavailable(f"ledger {self._path}: {told}") from None
+            advice = "no such file; put its backup there, or make an empty one: run `revoker ledger upgrade`"
+            raise LedgerUnavailable(f"ledger {self._path}: {advice}") from None
         except OSError as error:
             raise LedgerUnavailable(f"ledger {self._path}: {error.strerror}") from None
         if self._in_use not in {None, found}:
@@ -104,7 +104,7 @@ def open_sqlite(url: URL, path: Path, lock_timeout: float, *, durable: bool) -> 
 
 
 def _begin(connection: Connection) -> None:
-    # A reader that turns writer half way would be refused at once, busy or not: writers say so first
+    # A reader that turns writer half way would be refused at once, busy or not: writers begin as writers
     # (https://www.sqlite.org/lang_transaction.html).
     writing = connection.get_execution_options().get("writing")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

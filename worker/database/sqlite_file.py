@@ -19,10 +19,10 @@ _CREATING: Final = threading.Lock()
 
 
 class FileIdentity(NamedTuple):
-    """What tells a file from another one that takes its path: SQLite itself goes on with what it opened.
+    """Tells a file from another one that takes its path, because SQLite goes on with the one it opened.
 
     A deleted file takes every commit until the last process closes it, and then they are gone; after a backup was put
-    in its place, they are where nobody looks (https://www.sqlite.org/howtocorrupt.html section 1.5).
+    in its place, they are in a file without a name (https://www.sqlite.org/howtocorrupt.html section 1.5).
     """
 
     device: int
@@ -62,7 +62,7 @@ def connect(path: Path, lock_timeout: float) -> tuple[sqlite3.Connection, FileId
         connection = sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None, check_same_thread=False)
         if FileIdentity.at(path) == before:
             return connection, before
-        connection.close()  # replaced in this moment: nobody knows which of the two it is
+        connection.close()  # replaced in this moment: it may be either of the two
 
 
 def execute_patiently(connection: sqlite3.Connection, statement: str, seconds: float) -> None:

@@ -75,9 +75,9 @@ calls: Final = Table(
     Column("exposure_seconds", Float),  # event time → the first settled record
     Column("rank", Words, nullable=False),
     Column("change", BigInteger, nullable=False),
-    Column("kid", Words),  # of the sealing key that it needs; None: none, or nobody said yet
-    Column("target", Words),  # keyed hash of what it hits; None: of a version that did not tell
-    Column("person", Words),  # keyed hash of every name of the person together; None likewise, or nobody is named
+    Column("kid", Words),  # of the sealing key that it needs; None: none, or not known yet
+    Column("target", Words),  # keyed hash of what it hits; None: of an earlier version
+    Column("person", Words),  # keyed hash of every name of the person together; None likewise, or no person is named
     Index("calls_by_event", "event_id", "source"),
     Index("calls_by_target", "target"),
     Index("calls_by_person", "person"),
@@ -126,7 +126,7 @@ dead_letters: Final = Table(
     Column("person", Words),
     Column("body", LargeBinary),  # of `bodies`; None: there is none, or it stands in the document, as it once did
     Column("is_replayable", Boolean, nullable=False),  # whether it holds a call, or what arrived
-    Column("unproved", BigInteger),  # characters kept of what nobody proved, which has a budget; None: it is proved
+    Column("unproved", BigInteger),  # characters kept of an unproved one, which have a budget; None: it is proved
     Index("dead_letters_by_body", "body"),
     Index("dead_letters_unproved", "unproved", "state"),
     Index("dead_letters_by_call", "call_id"),
@@ -171,7 +171,7 @@ limits: Final = Table(
     Column("record", Words, nullable=False),  # JSON object: what was used of its rate limit, and by whom it is shared
 )
 
-# Digests, of 16 bytes each: however long a producer's ids are, a row stays small, and it tells nothing.
+# Digests, of 16 bytes each: however long a producer's ids are, a row stays small and shows nothing.
 seen_events: Final = Table(
     "seen_events",
     metadata,

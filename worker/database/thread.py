@@ -1,4 +1,4 @@
-"""The database, asked from a thread of its own: it may hang, nobody who makes calls waits for it."""
+"""The database, used by a thread of its own: where it hangs, calls go on."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ T = TypeVar("T")
 
 Pending = asyncio.Future[Any] | Future[Any]
 
-LOCK_TIMEOUT: Final = 2.0  # seconds for a lock in the database: whoever asks here would not wait longer for the answer
+LOCK_TIMEOUT: Final = 2.0  # seconds for a lock in the database: no caller waits longer for the result
 
 
 class DatabaseThread:
     """Runs jobs on the database at *url*, one after the other. Opened at the first: a database may be away for now.
 
-    What is written here is nobody's record: permits, holds of the breaker, whom the guard let pass, ids that came. A
-    power cut that takes its last moments costs a call more; a sync for each would cost every event some milliseconds.
+    What is written here belongs to no record: permits, holds, floods, known ids. Where a power cut takes the last
+    moments of it, a call is made once more; a sync for each would cost every event some milliseconds.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._database: Database | None = None
         self._jobs: queue.SimpleQueue[tuple[Callable[[Database], Any], Pending] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="ledger", daemon=True).start()  # at the end nobody waits for it
+        threading.Thread(target=self._serve, name="ledger", daemon=True).start()  # the process ends without it
 
     async def run(self, job: Callable[[Database], T]) -> T:
         """Return what the job returns. Raises LedgerUnavailable."""
@@ -61,7 +61,7 @@ class DatabaseThread:
 
     def _answer(self, job: Callable[[Database], T], answer: Pending) -> None:
         if answer.cancelled():
-            return  # nobody waits for it any more, and what it would take nobody would use
+            return  # the caller gave up: whatever the job takes would be lost
         try:
             self._database = self._database or open_database(self._url, LOCK_TIMEOUT, durable=False)
             result = job(self._database)
@@ -75,7 +75,7 @@ class DatabaseThread:
 
 def _resolve(answer: Pending, how: Callable[[Any], None], value: object) -> None:
     if isinstance(answer, Future):
-        with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
+        with contextlib.suppress(InvalidStateError):  # the caller gave up
             how(value)
     elif not (loop := answer.get_loop()).is_closed():
         loop.call_soon_threadsafe(lambda: None if answer.done() else how(value))

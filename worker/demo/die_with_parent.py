@@ -1,7 +1,7 @@
 """Runs a command that does not outlive its parent: `python -m worker.demo.die_with_parent PARENT COMMAND…`.
 
-A supervisor that was killed cannot stop anybody, and what it left behind would work on beside its successor. Killed
-and not asked to stop: nobody is left to wait for the answer, and whatever was in hand comes again from the broker.
+A supervisor that was killed cannot stop its processes, and they would work on beside those of its successor. They are
+killed, not asked to stop: the broker delivers again what they had in hand.
 """
 
 import ctypes

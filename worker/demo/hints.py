@@ -30,7 +30,7 @@ Everything stays up until Ctrl-C. Try next, in another terminal{also}:
 
 
 def _command(folder: Path) -> str:
-    """`revoker` as installed beside this interpreter, told of a configuration that it does not find by itself."""
+    """`revoker` as installed beside this interpreter, with the configuration that it would not find by itself."""
     script = Path(sys.executable).parent / "revoker"
     command = shlex.quote(_near(script)) if script.exists() else shlex.join([*PYTHON, "worker.cli"])
     config = folder / CONFIG

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from worker.ledger import Ledger
 
 PAGE: Final = 1000  # changes read at once
-REVOKED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})  # by a call of ours, so the provider knows of it
+REVOKED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})  # by the worker's call, so the provider knows of it
 
 Change = EventRow | CallRow
 
@@ -55,7 +55,7 @@ class Progress:
         self._rows = {each.event_id: {} for each in self.samples}
 
     def learn(self, changes: Iterable[Change]) -> None:
-        """Take in what the ledger tells."""
+        """Take in rows of the ledger."""
         for row in changes:
             known = self._rows.get(row.event_id or "")
             if known is None:
@@ -80,7 +80,7 @@ class Progress:
         return list(self._rows[sample.event_id].values())
 
     def broken_promises(self) -> list[str]:
-        """A line for each sample of which the ledger tells something else than the sample promises."""
+        """A line for each sample for which the ledger shows something else than it promises."""
         return [
             f"{each.sample.title}: expected {_joined(map(_promise, each.sample.expect))}; "
             f"the ledger shows {_joined(map(_fact, self.rows_of(each))) or 'nothing'}"
@@ -156,7 +156,7 @@ class Summary:
 
 
 def summarise(published: Collection[str], closed: Collection[str], rows: Sequence[CallRow]) -> Summary:
-    """The figures of the events *published*, of which those in *closed* are settled or dead, as *rows* tell."""
+    """The figures of the events *published*, of which those in *closed* are settled or dead, by their *rows*."""
     done = [row for row in rows if row.exposure_seconds is not None and row.state is not State.EXPIRED]
     at_once, healed = _exposures(done, first=True), _exposures(done, first=False)
     return Summary(

@@ -38,7 +38,7 @@ REACH_INTERVAL: Final = 1.0  # seconds between two tries
 T = TypeVar("T")
 
 
-class Interrupted(Exception):  # noqa: N818 - the name says what is the case
+class Interrupted(Exception):  # noqa: N818 - what is the case
     """Somebody asked a run that ends by itself to stop before that."""
 
 
@@ -78,7 +78,7 @@ def run(options: RunOptions) -> bool:
 def wait_for_services(settings: Settings, note: Callable[[str], None], stop: threading.Event) -> Ledger:
     """Declare the topology, so that what is published from now on is kept; return the ledger, its schema at the newest.
 
-    Asks for a while, until *stop*, and says so once with *note*. Raises Unreachable.
+    Asks for REACH_TIMEOUT, or until *stop*; *note* gets one line about it. Raises Unreachable.
     """
 
     def declare() -> None:

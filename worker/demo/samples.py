@@ -69,7 +69,7 @@ class SampleEvent:
 
     @property
     def bodies(self) -> list[bytes]:
-        """What is to be published, as often as the sample says."""
+        """The bodies to publish: one, or as many copies as the sample asks for."""
         return [json.dumps(self.document).encode()] * self.sample.copies
 
 

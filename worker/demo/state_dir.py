@@ -133,7 +133,7 @@ def _try_lock(lock: int) -> bool:
 
 
 def _subject_key(config: Path) -> str:
-    """The key of an earlier run: without it, nobody it recorded could be looked up any more."""
+    """The key of an earlier run: without it, no person it recorded could be looked up."""
     if not config.exists():
         return secrets.token_urlsafe(32)
     text = config.read_text()

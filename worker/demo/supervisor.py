@@ -25,13 +25,13 @@ TAIL_LINES: Final = 8  # lines of a log that are shown
 MAX_LINE: Final = 200  # characters of each
 
 
-class ProcessFailed(Exception):  # noqa: N818 - it says what is the case, to the person at the terminal
+class ProcessFailed(Exception):  # noqa: N818 - what is the case
     """A process of the run did not start, or died too often. The text ends with what it logged last."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
-    """One process: the `revoker` command it is, and how to tell from its log so far that it is ready."""
+    """One process: its `revoker` command, and how its log so far shows that it is ready."""
 
     name: str
     arguments: tuple[str, ...]
@@ -39,10 +39,10 @@ class ProcessSpec:
 
 
 class ChildProcess:
-    """A running `ProcessSpec`: in a process group of its own, so that a Ctrl-C at the terminal is ours to handle."""
+    """A running `ProcessSpec`: in a process group of its own, so that a Ctrl-C at the terminal does not reach it."""
 
     def __init__(self, spec: ProcessSpec, log: Path, lock: int) -> None:
-        """*lock* is a file descriptor the process holds open: whoever waits for it knows when the last one is gone."""
+        """*lock* is a file descriptor that the process holds open until it ends."""
         self.spec = spec
         self.restarts = 0
         self._log = log
@@ -106,7 +106,7 @@ class Supervisor:
     """All processes of a run; use it as a context manager, which stops them whatever happens."""
 
     def __init__(self, specs: Sequence[ProcessSpec], logs: Path, lock: int, note: Callable[[str], None]) -> None:
-        """*logs* is the folder of their logs, begun anew; *note* tells the person at the terminal."""
+        """*logs* is the folder of their logs, begun anew; *note* prints a line for the operator."""
         self._specs = specs
         self._logs = logs
         self._lock = lock
@@ -126,7 +126,7 @@ class Supervisor:
             _check_start(waiting, until)
 
     def look_after(self) -> None:
-        """Start again what died, and say so. Raises ProcessFailed for one that does not stay up."""
+        """Start again what died, and note it. Raises ProcessFailed for one that does not stay up."""
         for child in self._children:
             if child.is_running:
                 continue

@@ -63,7 +63,7 @@ class View:
             self._console.print(Text(plain(line)), soft_wrap=True)
 
     def begin(self, titles: Mapping[str, str]) -> None:
-        """Start the clock; *titles* say of which sample an event id is."""
+        """Start the clock; *titles*: event id → title of its sample."""
         self._titles = dict(titles)
         self._began = time.monotonic()
 

@@ -39,7 +39,7 @@ _IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, Postgre
 _LETTER: Final = dead_letters.c
 
 
-class DeadLetterNotFound(LookupError):  # noqa: N818 - the name says what is the case
+class DeadLetterNotFound(LookupError):  # noqa: N818 - what is the case
     """No dead letter has such an id."""
 
 
@@ -77,7 +77,7 @@ def summarise(connection: Connection, where: DeadLetterFilter) -> DeadLetterSumm
 
 
 def unproved(database: Database) -> Unproved:
-    """What is kept that nobody proved; what was replayed or discarded made room."""
+    """How much is kept that is not proved; what was replayed or discarded made room."""
     columns = func.count(), func.coalesce(func.sum(_LETTER.unproved), 0)
     kept = select(*columns).where(_LETTER.unproved.is_not(None), _LETTER.state.not_in(CLOSED))
     with database.reading() as connection:

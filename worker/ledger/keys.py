@@ -28,7 +28,7 @@ _DOCUMENTS_IN_MEMORY: Final = 500
 class KeyNeed:
     """What needs a key."""
 
-    dead_letters: int = 0  # and what else lies on the operators' desk
+    dead_letters: int = 0  # and floods that wait for an operator
     calls: int = 0  # under way: planned, to be retried, held, replayed
     last_used: datetime | None = None  # None: never, since uses are recorded
 
@@ -48,7 +48,7 @@ def needs(connection: Connection, lately: datetime) -> dict[str, KeyNeed]:
 
 
 def _dead_letters(connection: Connection, lately: datetime) -> Iterable[Row[Any]]:
-    """Whatever lies on the desk, held events included. A replayed event is in no other row until it is planned."""
+    """Whatever waits for an operator, floods included. A replayed event is in no other row until it is planned."""
     letter = dead_letters.c
     kept = select(letter.document, bodies.c.document.label("arrived")).outerjoin(bodies, bodies.c.digest == letter.body)
     wanted = kept.where(or_(letter.state.not_in(CLOSED), letter.claimed_at >= lately))

@@ -80,7 +80,7 @@ class Ledger:
             return queries.alike(connection, target, person)
 
     def answers_around(self, provider: str, at: datetime) -> list[TokenAnswer]:
-        """What *provider* said of tokens around *at*: what is needed to tell whether it is in doubt."""
+        """How *provider* answered around *at*, as far as it decides whether the provider is in doubt."""
         with self.database.reading() as connection:
             return queries.answers_around(connection, provider, at)
 
@@ -122,7 +122,7 @@ class Ledger:
     def claim(
         self, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: Sequence[DeadLetterState] = ()
     ) -> list[DeadLetterRow]:
-        """Take the dead letters with these whole ids for a replay; those somebody else has are left out.
+        """Take the dead letters with these whole ids for a replay; those that another replay has are left out.
 
         A claim older than *lease* is free again; *also* names states that a forced replay opens. *audit* is
         written along; claims in several steps share one entry.

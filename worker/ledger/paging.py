@@ -18,7 +18,7 @@ def in_pages(
     """What *look* finds for *where*, at most *size* at a time, in its order and up to its limit.
 
     Each page is read when it is asked for, behind the last of the one before: what was changed meanwhile is neither
-    told twice nor left out.
+    read twice nor left out.
     """
     left = where.limit
     while left is None or left > 0:

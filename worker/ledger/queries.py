@@ -1,4 +1,4 @@
-"""What is asked of the ledger: where an event or a subject stands, what a provider said, what is new."""
+"""Questions to the ledger: where an event or a subject stands, how a provider answered, what is new."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks.outcome import Reason, State
-from tasks.records import CallOutcome, DeadLetter, EventPlanned
+from tasks.records import CallOutcome, DeadLetter, EventPlanned, PlannedUnit
 from tasks.sealing import SealProblem, kid_of
 from worker.database.writing import Insert, take_changes
 from worker.ledger import upserts
@@ -20,13 +20,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from tasks.call import ProviderCall
+
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-AGAIN: Final = timedelta(minutes=10)  # in which an intake that ended is back, and gets what it had in hand
+REDELIVERY_WINDOW: Final = timedelta(minutes=10)  # in which an intake that ended is back, and gets what it had in hand
 
 Record = EventPlanned | CallOutcome | DeadLetter
 Row = dict[str, Any]
 
-# Within one replay generation: what is settled stays settled, whatever else is still told of it.
+# Within one replay generation: what is settled stays settled, whatever else is still recorded of it.
 _WEIGHT: Final[Mapping[State, int]] = {
     **dict.fromkeys(State, 4),
     State.PLANNED: 0,
@@ -40,15 +42,16 @@ _WEIGHT: Final[Mapping[State, int]] = {
 
 def record(connection: Connection, records: Sequence[Record]) -> None:
     """Write *records*, in any order and any number of times: the rows come out the same."""
-    letters = [told for told in records if isinstance(told, DeadLetter)]
+    letters = [each for each in records if isinstance(each, DeadLetter)]
     write_rows(
         connection,
-        events=[_event(told) for told in records if isinstance(told, EventPlanned)],
-        calls=[row for told in records for row in _calls(told)],
-        dead_letters=[_dead_letter(told) for told in letters],
+        events=[_event_row(each) for each in records if isinstance(each, EventPlanned)],
+        calls=[row for each in records for row in _call_rows(each)],
+        dead_letters=[_letter_row(each) for each in letters],
     )
-    _execute(connection, upserts.body, [*{row["digest"]: row for told in letters for row in _body(told)}.values()])
-    _execute(connection, upserts.subject, [*{_key(row): row for told in records for row in _subjects(told)}.values()])
+    _execute(connection, upserts.body, list({row["digest"]: row for each in letters for row in _bodies(each)}.values()))
+    found_by = {tuple(row.values()): row for each in records for row in _subjects(each)}
+    _execute(connection, upserts.subject, list(found_by.values()))
 
 
 def write_rows(
@@ -65,18 +68,16 @@ def call_row(letter: DeadLetter, state: State, at: datetime, replays: int | None
     """The row that says *state* of a dead letter's call (none where it is no call's), in generation *replays*."""
     if letter.call is None:
         return []
-    call, generation = letter.call, letter.replays if replays is None else replays
+    call, is_replayed = letter.call, state is State.REPLAYED
     return [
-        _call(
+        _row_of_call(
             call,
-            call_id=call.call_id,
-            provider=call.provider,
-            operation=call.operation,
+            **_members(call, "call_id", "provider", "operation"),
             state=state,
-            reason=None if state is State.REPLAYED else letter.reason,
-            detail=_json({} if state is State.REPLAYED else letter.detail),
-            attempt=0 if state is State.REPLAYED else len(letter.attempts),
-            replays=generation,
+            reason=None if is_replayed else letter.reason,
+            detail=_json({} if is_replayed else letter.detail),
+            attempt=0 if is_replayed else len(letter.attempts),
+            replays=letter.replays if replays is None else replays,
             at=at,
             kid=call.jwe and kid_of(call.jwe),
             target=call.target_key,
@@ -89,119 +90,96 @@ def _execute(connection: Connection, statement: Callable[[str], Insert], rows: S
         connection.execute(statement(connection.dialect.name), rows)
 
 
-def _event(told: EventPlanned) -> Row:
-    names = ("source", "event_id", "event_type", "subject", "occurred_at", "received_at")
-    return {name: getattr(told, name) for name in names}
+def _members(value: object, *names: str) -> Row:
+    return {name: getattr(value, name) for name in names}
 
 
-def _key(row: Row) -> tuple[str, ...]:
-    return tuple(row.values())
+def _event_row(planned: EventPlanned) -> Row:
+    return _members(planned, "source", "event_id", "event_type", "subject", "occurred_at", "received_at")
 
 
-def _subjects(told: Record) -> Iterable[Row]:
-    if told.source is not None and told.event_id is not None:
-        for key in told.subject_keys:
-            yield {"lookup_hash": key, "source": told.source, "event_id": told.event_id}
+def _subjects(record: Record) -> Iterable[Row]:
+    if record.source is not None and record.event_id is not None:
+        for key in record.subject_keys:
+            yield {"lookup_hash": key, "source": record.source, "event_id": record.event_id}
 
 
-def _calls(told: Record) -> Iterable[Row]:
-    match told:
+def _call_rows(record: Record) -> Iterable[Row]:
+    match record:
         case EventPlanned():
-            return [_unit(told, unit) for unit in told.units]
+            return [_unit_row(record, unit) for unit in record.units]
         case CallOutcome():
-            return [_outcome(told)]
+            return [_outcome_row(record)]
         case DeadLetter():
-            return call_row(told, State.DEAD, told.at)
+            return call_row(record, State.DEAD, record.at)
 
 
-def _unit(told: EventPlanned, unit: Any) -> Row:  # noqa: ANN401
-    """A unit of a plan. One that needs no call was never exposed; one that was published has no news yet."""
-    return _call(
-        told,
-        call_id=unit.call_id,
-        provider=unit.provider,
-        operation=unit.operation,
-        state=unit.state,
-        reason=unit.reason,
-        detail="{}",
-        attempt=0,
-        replays=0,
-        at=None if unit.state is State.PLANNED else told.received_at,
-        kid=unit.kid,
-        target=unit.target_key,
-    )
+def _unit_row(planned: EventPlanned, unit: PlannedUnit) -> Row:
+    """A unit of a plan. One that needs no call was never exposed; one that was published has no outcome yet."""
+    at = None if unit.state is State.PLANNED else planned.received_at
+    members = _members(unit, "call_id", "provider", "operation", "state", "reason")
+    fixed: Row = {"detail": "{}", "attempt": 0, "replays": 0}
+    return _row_of_call(planned, **members, **fixed, at=at, kid=unit.kid, target=unit.target_key)
 
 
-def _outcome(told: CallOutcome) -> Row:
-    return _call(
-        told,
-        call_id=told.call_id,
-        provider=told.provider,
-        operation=told.operation,
-        state=told.state,
-        reason=told.reason,
-        detail=_json(told.detail),
-        attempt=told.attempt,
-        replays=told.replays,
-        at=told.at,
-        duration_ms=told.duration_ms,
-        next_attempt_at=told.next_attempt_at,
-        exposure_seconds=told.exposure_seconds,
-        target=told.target_key,
-    )
+def _outcome_row(outcome: CallOutcome) -> Row:
+    names = ("call_id", "provider", "operation", "state", "reason", "detail", "attempt", "replays", "at")
+    members = _members(outcome, *names, "duration_ms", "next_attempt_at", "exposure_seconds")
+    return _row_of_call(outcome, **members | {"detail": _json(outcome.detail), "target": outcome.target_key})
 
 
-def _call(event: Any, **told: Any) -> Row:  # noqa: ANN401
-    nothing: Row = {"duration_ms": None, "next_attempt_at": None, "exposure_seconds": None, "kid": None}
-    names = ("source", "event_id", "event_type", "subject", "occurred_at")
-    row = nothing | {name: getattr(event, name) for name in names} | {"person": event.person_key} | told
-    news = [value for name, value in told.items() if name not in ("call_id", "target")]
-    return row | {"rank": _rank(told["replays"], _WEIGHT[told["state"]], told["attempt"], told["at"], news)}
+def _row_of_call(event: EventPlanned | CallOutcome | ProviderCall, **members: Any) -> Row:  # noqa: ANN401
+    """A row of `calls`: what *event* says of the event, and *members*, whose values decide between records alike."""
+    row: Row = dict.fromkeys(("duration_ms", "next_attempt_at", "exposure_seconds", "kid"))
+    row |= _members(event, "source", "event_id", "event_type", "subject", "occurred_at") | members
+    values = [value for name, value in members.items() if name not in ("call_id", "target")]
+    rank = _rank(row["replays"], _WEIGHT[row["state"]], row["attempt"], row["at"], values)
+    return row | {"person": event.person_key, "rank": rank}
 
 
-def _dead_letter(told: DeadLetter) -> Row:
+def _letter_row(letter: DeadLetter) -> Row:
     names = ("dead_letter_id", "kind", "source", "event_id", "event_type", "provider", "operation", "subject")
-    row = {name: getattr(told, name) for name in (*names, "occurred_at", "reason", "replays", "at")} | {
-        "call_id": told.call.call_id if told.call else None,
-        "state": DeadLetterState.WITHHELD if told.reason == Reason.GUARD_FLOOD else DeadLetterState.DEAD,
-        "first_reason": told.reason,
-        "first_at": told.at,
-        "cause": cause(told),
-        "detail": _json(told.detail),
-        "tries": len(told.attempts),
+    row = _members(letter, *names, "occurred_at", "reason", "replays", "at") | {
+        "call_id": letter.call.call_id if letter.call else None,
+        "state": DeadLetterState.WITHHELD if letter.reason == Reason.GUARD_FLOOD else DeadLetterState.DEAD,
+        "first_reason": letter.reason,
+        "first_at": letter.at,
+        "cause": cause(letter),
+        "detail": _json(letter.detail),
+        "tries": len(letter.attempts),
         "claimed_at": None,
         "claimed_by": None,
-        "document": told.document,
-        "unproved": len(told.document) + len(told.arrived or "") if told.unproved else None,
-        "body": _digest(told),
-        "is_replayable": told.call is not None or told.body is not None,
-        "target": told.target_key,
-        "person": told.person_key,
+        "document": letter.document,
+        "unproved": len(letter.document) + len(letter.arrived or "") if letter.unproved else None,
+        "body": _digest(letter),
+        "is_replayable": letter.call is not None or letter.body is not None,
+        "target": letter.target_key,
+        "person": letter.person_key,
     }
-    rank = _rank(told.replays, 0, 0, told.at, (row["document"], row["body"]))
-    return row | {"rank": rank, "first_rank": rank, upserts.DIED_BEFORE: _opens_from(told)}
+    rank = _rank(letter.replays, 0, 0, letter.at, (row["document"], row["body"]))
+    return row | {"rank": rank, "first_rank": rank, upserts.DIED_BEFORE: _opens_from(letter)}
 
 
-def _opens_from(told: DeadLetter) -> datetime:
+def _opens_from(letter: DeadLetter) -> datetime:
     """The letter opens what was closed, and had last died before this time.
 
-    A message that the broker delivers for the first time is a new one, whatever it is like. One that it delivers again
-    may be the very message of which the closed letter was made, its acknowledgement lost: within AGAIN it is taken for
-    that. A call is never new, as its id is of an event that was taken in once; nor is a replay, which has a generation.
+    A message that the broker delivers for the first time is a new one. One that it delivers again within
+    REDELIVERY_WINDOW counts as the message of which the closed letter was made, because its acknowledgement may be
+    lost. A call is never new, because its event was taken in once; nor is a replay, which has a generation.
     """
-    if told.kind == "call" or told.replays:
+    if letter.kind == "call" or letter.replays:
         return NEVER
-    at = max(told.at, NEVER + AGAIN)
-    return at - AGAIN if told.redelivered else at
+    at = max(letter.at, NEVER + REDELIVERY_WINDOW)
+    return at - REDELIVERY_WINDOW if letter.redelivered else at
 
 
-def _body(told: DeadLetter) -> Iterable[Row]:
-    if told.arrived is not None:
-        yield {"digest": _digest(told), "document": told.arrived}
+def _bodies(letter: DeadLetter) -> Iterable[Row]:
+    if letter.arrived is not None:
+        yield {"digest": _digest(letter), "document": letter.arrived}
 
 
-def _digest(told: DeadLetter) -> bytes | None:
-    return None if told.arrived is None else hashlib.sha256(told.arrived.encode()).digest()
+def _digest(letter: DeadLetter) -> bytes | None:
+    return None if letter.arrived is None else hashlib.sha256(letter.arrived.encode()).digest()
 
 
 def cause(letter: DeadLetter) -> str:
@@ -216,10 +194,10 @@ def cause(letter: DeadLetter) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:6]
 
 
-def _rank(replays: int, weight: int, attempt: int, at: datetime | None, news: object) -> str:
+def _rank(replays: int, weight: int, attempt: int, at: datetime | None, values: object) -> str:
     """A text that sorts as (replays, weight, attempt, time); the digest decides ties, alike in any order of arrival."""
     moment = at.astimezone(UTC).isoformat(timespec="microseconds") if at else "0"
-    digest = hashlib.blake2s(repr(news).encode(), digest_size=4).hexdigest()
+    digest = hashlib.blake2s(repr(values).encode(), digest_size=4).hexdigest()
     return f"{replays:0{upserts.GENERATION_DIGITS}d}.{weight}.{attempt:08d}.{moment}.{digest}"
 
 

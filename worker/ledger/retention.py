@@ -1,4 +1,4 @@
-"""What the ledger forgets, and when: what is over, in small steps. What an operator has yet to look at is never old."""
+"""What the ledger forgets, and when: in small steps, and never what an operator has yet to look at."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 REST_SECONDS: Final = 600.0  # seconds until it is looked again for what is old, once there is nothing left
 RETRY_SECONDS: Final = 60.0  # seconds, where the ledger is away
-BATCH_SIZE: Final = 500  # of each kind: some hundredths of a second, in which nobody else writes
+BATCH_SIZE: Final = 500  # of each kind: some hundredths of a second, in which other writers wait
 _OVER: Final = (*sorted(SETTLED), State.DISCARDED)
 Pair = tuple[str | None, str | None]  # source and id of an event, where they are known
 
@@ -47,7 +47,7 @@ class Horizons:
 
 
 class Tidying:
-    """Has the ledger forget what is old, a step at a time: what is to be written waits for one step at most."""
+    """Has the ledger forget what is old, a step at a time: writers wait for one step at most."""
 
     def __init__(self, forget: Callable[[Horizons], int], storage: StorageSettings) -> None:
         self._forget, self._storage = forget, storage
@@ -91,7 +91,7 @@ def _letters(connection: Connection, horizon: datetime) -> list[Pair]:
 
 
 def _events(connection: Connection, horizon: datetime) -> list[Pair]:
-    """Those of which nothing is open, on the desk, or younger than *horizon*: gone with all their calls."""
+    """Those without anything open, waiting for an operator, or younger than *horizon*: gone with all their calls."""
     by_age = select(events.c.source, events.c.event_id).where(events.c.received_at < horizon)
     by_call = select(calls.c.source, calls.c.event_id).where(calls.c.state.in_(_OVER), calls.c.at < horizon)
     found = union(
@@ -120,9 +120,9 @@ def _same(one: Any, other: Any) -> ColumnElement[bool]:  # noqa: ANN401 - tables
 
 
 def _subjects(connection: Connection, pairs: Sequence[Pair]) -> None:
-    """Whom nothing tells of any more is not found any more."""
-    told = or_(*(exists().where(_same(table, subjects)) for table in (calls, events, dead_letters)))
-    _delete(connection, subjects, pairs, ~told)
+    """Remove the names of people without a row."""
+    is_named = or_(*(exists().where(_same(table, subjects)) for table in (calls, events, dead_letters)))
+    _delete(connection, subjects, pairs, ~is_named)
 
 
 def _audits(connection: Connection, horizon: datetime) -> int:

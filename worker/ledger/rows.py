@@ -17,7 +17,7 @@ class DeadLetterState(StrEnum):
     """Where a dead letter stands."""
 
     DEAD = "dead"
-    CLAIMED = "claimed"  # somebody is replaying it
+    CLAIMED = "claimed"  # a replay has it
     REPLAYED = "replayed"
     DISCARDED = "discarded"  # the tombstone stays
     WITHHELD = "withheld"  # not dead: part of a flood, waits for `revoker flood`
@@ -57,7 +57,7 @@ class CallRow:
     attempt: int
     replays: int
     occurred_at: datetime | None
-    at: datetime | None  # of the last news; None while nobody has spoken of it since it was planned
+    at: datetime | None  # of the last record; None while there is none but the plan
     next_attempt_at: datetime | None
     duration_ms: float | None
     exposure_seconds: float | None  # event time → settled; None while the token may live
@@ -68,9 +68,9 @@ class CallRow:
     claimed_at: datetime | None = None  # of a dead letter: when its last replay began
 
     def is_since(self, letter: CallRow) -> bool:
-        """Whether the last news of it came after the replay of *letter* began.
+        """Whether its last record came after the replay of *letter* began.
 
-        By the ledger's own count, or by clocks: news may come before the ledger hears that the replay is on its way.
+        By the ledger's count, or by clocks: an outcome may be recorded before the replay is.
         """
         began = letter.claimed_at
         return self.change > letter.change or (began is not None and self.at is not None and self.at >= began)
@@ -138,7 +138,7 @@ class DeadLetterFilter:
     states: tuple[DeadLetterState, ...] = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
     limit: int | None = None
     newest_first: bool = True
-    behind: tuple[datetime, str] | None = None  # time of death and id of the last that was told: those that follow it
+    behind: tuple[datetime, str] | None = None  # time of death and id of the last one of the page before
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class DeadLetterSummary:
 
 @dataclass(frozen=True, slots=True)
 class Unproved:
-    """How much is kept that nobody proved: it has a budget."""
+    """How much is kept that is not proved: it has a budget."""
 
     letters: int
     size: int  # characters
@@ -160,7 +160,7 @@ class Unproved:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Who did what to which dead letters, and why. The id is short and told to the operator."""
+    """Who did what to which dead letters, and why. The id is short; the operator gets it."""
 
     actor: str
     action: str

@@ -27,7 +27,7 @@ _NEVER: Final = 1e300  # seconds: later than any exposure
 
 @cache
 def event(dialect: str) -> Insert:
-    """An event is told of once; told again, its earliest arrival stays."""
+    """An event has one row; recorded again, its earliest arrival stays."""
     insert = insert_into(events, dialect)
     earlier = insert.excluded.received_at < events.c.received_at
     return insert.on_conflict_do_update(
@@ -39,19 +39,19 @@ def event(dialect: str) -> Insert:
 
 @cache
 def subject(dialect: str) -> Insert:
-    """A subject's event is the same however often it is told."""
+    """A subject's event is the same however often it is recorded."""
     return insert_into(subjects, dialect).on_conflict_do_nothing()
 
 
-_CONSTANT: Final = ("kid", "target", "person")  # the same in every record that tells it
-_TOLD_APART: Final = {"call_id", "exposure_seconds", "change", *_CONSTANT}
+_CONSTANT: Final = ("kid", "target", "person")  # the same in every record that has it
+_MERGED_APART: Final = {"call_id", "exposure_seconds", "change", *_CONSTANT}
 
 
 @cache
 def call(dialect: str) -> Insert:
     """The record of highest rank describes the call; its exposure ended with the first that settled it.
 
-    Not every record tells its sealing key, its target and its person: whoever tells them first is believed.
+    Not every record has the sealing key, the target and the person: the first that has them counts.
     """
     insert = insert_into(calls, dialect)
     new = insert.excluded
@@ -60,7 +60,7 @@ def call(dialect: str) -> Insert:
     return insert.on_conflict_do_update(
         index_elements=[calls.c.call_id],
         set_={
-            **_where(newer, insert, calls, set(calls.c.keys()) - _TOLD_APART),
+            **_where(newer, insert, calls, set(calls.c.keys()) - _MERGED_APART),
             **_where(sooner, insert, calls, {"exposure_seconds"}),
             **{name: func.coalesce(calls.c[name], new[name]) for name in _CONSTANT},
             "change": new.change,
@@ -81,8 +81,8 @@ def dead_letter(dialect: str) -> Insert:
     """The last death describes the dead letter, the first one is kept beside it.
 
     An operator's claim, replay or discard gives way to a later generation. What is closed (replayed or discarded) is
-    opened by a new message that is the same as before, too: its sender said it once more, which must not go without a
-    trace. The parameter DIED_BEFORE tells a new message from a late copy: its letter opens what last died before that.
+    opened by a new message that is the same as before, too: its sender sent it once more, which must leave a
+    trace. The parameter DIED_BEFORE keeps a late copy from that: a letter opens what last died before that time.
     The generation stays the highest, so that no death of an earlier replay describes what was opened again.
     """
     insert = insert_into(dead_letters, dialect)
@@ -109,7 +109,7 @@ def dead_letter(dialect: str) -> Insert:
 
 @cache
 def body(dialect: str) -> Insert:
-    """What arrived is the same however often it is told."""
+    """What arrived is the same however often it is recorded."""
     return insert_into(bodies, dialect).on_conflict_do_nothing()
 
 

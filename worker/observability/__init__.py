@@ -1,1 +1,1 @@
-"""What the processes tell of themselves: logs and error reports, without secrets."""
+"""Logs and error reports, without secrets."""

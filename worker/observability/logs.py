@@ -38,13 +38,13 @@ def configure(level: str) -> None:
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [_to_stderr()]
-    ours = logging.getLevelNamesMapping()[level]
-    root.setLevel(max(logging.WARNING, ours))
-    logging.getLogger("celery").setLevel(max(logging.INFO, ours))
+    own = logging.getLevelNamesMapping()[level]
+    root.setLevel(max(logging.WARNING, own))
+    logging.getLogger("celery").setLevel(max(logging.INFO, own))
     for name, least in _CHATTY.items():
-        logging.getLogger(name).setLevel(max(least, ours))
-    for name in records.OURS:
-        logging.getLogger(name).setLevel(ours)
+        logging.getLogger(name).setLevel(max(least, own))
+    for name in records.OWN_PACKAGES:
+        logging.getLogger(name).setLevel(own)
     sys.excepthook = _process_crashed
     threading.excepthook = _thread_crashed
     sys.unraisablehook = _exception_ignored

@@ -1,8 +1,8 @@
-"""What may be told of a log record and of an exception, to a log as to an error report.
+"""What may be shown of a log record and of an exception, in a log as in an error report.
 
 Our own records are an event's name and the members given as `extra`. A library's record may carry anything in its
 arguments (Celery logs the bodies of messages it cannot use), so of those only numbers and types of exceptions are
-kept. Of an exception its types and places are told, never its text: a KeyError shows the key, an exception from a
+kept. Of an exception its types and places are shown, never its text: a KeyError shows the key, an exception from a
 parser what it could not parse.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 from uuid import UUID
 
-OURS: Final = ("tasks", "worker")
+OWN_PACKAGES: Final = ("tasks", "worker")
 HIDDEN: Final = "…"
 MAX_FRAMES: Final = 30  # of each exception, the innermost
 MAX_CAUSES: Final = 10  # exceptions of a chain
@@ -36,7 +36,7 @@ def event_of(record: logging.LogRecord) -> str:
 
 
 def members_of(record: logging.LogRecord) -> dict[str, object]:
-    """What the record says besides its event."""
+    """The members of the record besides its event."""
     if is_ours(record):
         return {name: value for name, value in vars(record).items() if name not in _STANDARD}
     data = getattr(record, "data", None)
@@ -51,7 +51,7 @@ def task_of(name: object, task_id: object) -> dict[str, object]:
 
 def is_ours(record: logging.LogRecord) -> bool:
     """Whether the record was written by this project."""
-    return record.name.partition(".")[0] in OURS
+    return record.name.partition(".")[0] in OWN_PACKAGES
 
 
 def exception_of(error: BaseException) -> str:

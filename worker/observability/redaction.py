@@ -1,6 +1,6 @@
 """The last line of defence against secrets: what is to leave the process is copied, with credentials blanked.
 
-The first line is that nobody hands a secret to a log or an error report; this one catches what slips through.
+The first line is code that hands no secret to a log or an error report; this one catches what slips through.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def redacted(value: object) -> Plain:
     """A copy of *value* that JSON can hold and that shows no credential. Never raises.
 
     Members named like a secret are blanked at any depth. Of what is neither plain data nor a known simple type
-    (bytes, an object of any class) nothing but the type is kept: nobody knows what its text would show.
+    (bytes, an object of any class) nothing but the type is kept, because its text may show anything.
     """
     return _copy(value, ())
 

@@ -19,7 +19,7 @@ _chance: Final = SystemRandom()
 
 
 class SandboxError(Exception):
-    """The sandbox did not take what it was told."""
+    """The sandbox refused a request, or did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +46,11 @@ class SandboxClient:
         self._ask("POST", "tokens", tokens)
 
     def script(self, faults: Sequence[Mapping[str, Any]]) -> None:
-        """Have the providers fail as *faults* say."""
+        """Add *faults* to the script."""
         self._ask("POST", "faults", faults)
 
     def revoked(self) -> frozenset[tuple[str, str]]:
-        """What the providers say they killed: (provider, user id or SHA-256 of the token or reference)."""
+        """What the providers revoked, by their journal: (provider, user id or SHA-256 of the token or reference)."""
         return frozenset((each["provider"], each["key"]) for each in self._ask("GET", "journal") if each["revoked"])
 
     def _ask(self, method: str, path: str, document: object = None) -> Any:  # noqa: ANN401 - JSON

@@ -1,4 +1,4 @@
-"""What the sandbox can be told at its start."""
+"""The sandbox's settings."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Reply:
     revoked: bool = False
 
 
-_NONE: Final = Reply(500)  # to nobody: the connection is gone
+_NONE: Final = Reply(500)  # never sent: the connection is reset
 
 
 @dataclass(frozen=True, slots=True)

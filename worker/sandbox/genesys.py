@@ -148,10 +148,10 @@ class GenesysStandIn(StandIn):
 
     def _set_timeout(self, body: bytes, request_id: str) -> Reply:
         try:
-            told = IdleTokenTimeout.model_validate_json(body).model_dump(exclude_unset=True)
+            given = IdleTokenTimeout.model_validate_json(body).model_dump(exclude_unset=True)
         except ValidationError:
             return self.refusal(400, request_id)
-        self._idle = self._idle.model_copy(update=told)
+        self._idle = self._idle.model_copy(update=given)
         return self._idle_timeout(request_id)
 
     def _revoked(self, user_id: str, request_id: str) -> Reply:

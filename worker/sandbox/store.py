@@ -46,14 +46,14 @@ class TokenStore:
         return digest(token) in self._live or self._is_taken_on_sight(token)
 
     def revoke(self, token: str) -> bool:
-        """Kill *token*; whether it was live."""
+        """Revoke *token*; whether it was live."""
         was_live = self.is_live(token)
         if was_live:
             self._live[digest(token)] = False
         return was_live
 
     def revoke_user(self, user_id: str) -> int | None:
-        """Kill all tokens of a user: how many were live, None for a user nobody knows."""
+        """Revoke all tokens of a user: how many were live, None for an unknown user."""
         if user_id not in self._of_user:
             return self._first_sight_of(user_id) if self._auto_issue else None
         live = [name for name in self._of_user[user_id] if self._live[name]]
@@ -139,7 +139,7 @@ class WorkerTokens:
         return issued.meter if issued and issued.expires > time.monotonic() else None
 
     def revoke(self, token: str) -> bool:
-        """Kill a token; whether it was live."""
+        """Revoke a token; whether it was live."""
         was_live = self.meter_of(token) is not None
         self._issued.pop(digest(token), None)
         return was_live

@@ -1,4 +1,4 @@
-"""Settings: what an operator says, read once, refused by name, never shown with a value."""
+"""The settings: read once, refused by name, never shown with a value."""
 
 from worker.settings.files import CONFIG_FILE, SECRETS_DIR, config_file
 from worker.settings.names import PREFIX

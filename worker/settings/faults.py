@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
     from pydantic_settings.exceptions import SettingsError
 
-_OURS: Final = re.compile(r"revoker[_.-]", re.IGNORECASE)
+_REVOKER: Final = re.compile(r"revoker[_.-]", re.IGNORECASE)
 # What the kubelet gives every container for a Service named `revoker` or `revoker-…` of its namespace
 # (kubernetes.io, "Service", environment variables): no one means them for us.
 _OF_A_SERVICE: Final = re.compile(
@@ -66,10 +66,10 @@ def _of_value(names: SettingNames, error: ErrorDetails) -> str:
 
 
 def _of_variables(names: SettingNames) -> Iterator[str]:
-    ours = sorted(name for name in os.environ if _OURS.match(name) and not _OF_A_SERVICE.fullmatch(name))
+    named = sorted(name for name in os.environ if _REVOKER.match(name) and not _OF_A_SERVICE.fullmatch(name))
     places = (CONFIG_FILE, SECRETS_DIR)
     yield from (f"{name}: names nothing; leave it out" for name in places if os.environ.get(name) == "")
-    settings = [name for name in ours if name not in places]
+    settings = [name for name in named if name not in places]
     yield from _of_names(names, settings, PREFIX, lambda path: f"{PREFIX}{BETWEEN.join(path)}".upper())
 
 

@@ -1,4 +1,4 @@
-"""The files settings come from. What is wrong with one is told by its name and place, never by what stands in it."""
+"""The files that settings come from. A fault names the file and the place in it, never its content."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULT_CONFIG_FILE: Final = Path("var/revoker.toml")
 
 MARK: Final = "\ufeff"  # a byte order mark, once it is decoded
 NO_MARK: Final = "begins with a byte order mark; save it as UTF-8 without one"
-LARGEST: Final = 1_048_576  # bytes of a secret's file; anything else would be read for ever
+MAX_SECRET: Final = 1_048_576  # bytes of a secret's file; a device would be read for ever
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # UTF-16 without its mark reads as text with zeros
 
 
@@ -83,7 +83,7 @@ class SecretFilesSource(EnvSettingsSource):
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """The TOML document in *path*. Raises UnfitFileError, which tells line, column and cause, and OSError."""
+    """The TOML document in *path*. Raises OSError, and UnfitFileError with line, column and cause."""
     content = path.read_bytes()
     try:
         text = content.decode()
@@ -111,8 +111,8 @@ def _secret(path: Path) -> str:
         status = path.stat()
         if is_open_to_others(path, status):
             raise UnfitFileError(f"is open to others; {WANTED}")
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            raise UnfitFileError(f"is no regular file of up to {LARGEST} bytes")
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SECRET:
+            raise UnfitFileError(f"is no regular file of up to {MAX_SECRET} bytes")
         text = path.read_bytes().decode()
     except OSError as error:
         raise UnfitFileError(f"cannot be read ({error.strerror})") from None

@@ -88,7 +88,7 @@ class FloodSettings(Section):
 
 
 class StorageSettings(Section):
-    """What is kept for how long, and how much of what nobody proved."""
+    """How long what is kept, and how much that is not proved."""
 
     events_days: float = Field(
         90.0, ge=1, le=MAX_DAYS, description="Days an event is kept with its calls once all are settled or discarded"

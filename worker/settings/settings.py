@@ -59,7 +59,7 @@ def _with_amqps(tls: TlsSettings, known: ValidationInfo) -> TlsSettings:
 
 
 class Settings(BaseSettings):
-    """Everything a process of this project may be told."""
+    """Every setting of every process."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,

@@ -1,6 +1,6 @@
 """The URLs of broker, ledger and Sentry, as settings take them and as texts may show them.
 
-A library that is given an unencoded character takes the rest of a password for a port or a host, and tells it. So such
+A library that meets an unencoded character takes the rest of a password for a port or a host, and shows it. So such
 a URL is refused at the start. An error never repeats one: it may hold a password.
 """
 
