@@ -14,8 +14,7 @@ from aiohttp import web
 
 from tasks.providers.finbourne import INVALIDATE_TOKEN
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Reply, StandIn
-from worker.sandbox.requests import bearer
+from worker.sandbox.gateway import Reply, StandIn, bearer
 from worker.sandbox.store import digest
 
 # RFC 6750 section 3.1; of a request without a token the challenge names no error.

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
+import hmac
 import socket
 import struct
 import uuid
@@ -94,6 +97,27 @@ class StandIn(ABC):
 
     def change_secret(self, secret: SecretStr) -> None:  # noqa: B027 - few have an OAuth client
         """Take no other client secret from now on."""
+
+
+def bearer(request: web.Request) -> str:
+    """Return the bearer token (RFC 6750), empty where there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
+def basic(request: web.Request) -> tuple[str, str]:
+    """Return name and password (RFC 7617), both empty where there are none."""
+    scheme, _, coded = request.headers.get("Authorization", "").partition(" ")
+    try:
+        name, _, password = base64.b64decode(coded, validate=True).decode().partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return (name, password) if scheme.lower() == "basic" else ("", "")
+
+
+def same(known: str, given: str) -> bool:
+    """Whether both are equal, in a time that does not tell where they differ."""
+    return hmac.compare_digest(known.encode(), given.encode())
 
 
 def _decided(fault: Fault | None, stand_in: StandIn, act: Callable[[str], Reply], request_id: str) -> Reply:

@@ -20,8 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from tasks.providers.genesys import DELETE_TOKEN, DELETE_TOKENS_ME
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Gateway, Reply, StandIn
-from worker.sandbox.requests import basic, bearer, same
+from worker.sandbox.gateway import Gateway, Reply, StandIn, basic, bearer, same
 from worker.sandbox.store import WorkerTokens, digest
 
 _MESSAGES: Final = {

@@ -17,8 +17,7 @@ from pydantic import SecretStr
 from tasks.providers.wibmo import INVALIDATE_TOKEN
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Gateway, Reply, StandIn
-from worker.sandbox.requests import same
+from worker.sandbox.gateway import Gateway, Reply, StandIn, same
 from worker.sandbox.store import digest
 
 TEXT: Final = "text/plain"
