@@ -161,7 +161,7 @@ class DeadLetters(StrictModel):
     def of(cls, letters: Sequence[DeadLetter]) -> Self:
         """What tells of *letters*, all of which keep the same message."""
         arrived = letters[0].model_dump(include=_ARRIVED)
-        nothing = {name: DeadLetter.model_fields[name].default for name in _ARRIVED}
+        nothing = {name: DeadLetter.model_fields[name].get_default(call_default_factory=True) for name in _ARRIVED}
         return cls(kind="letters", **arrived, letters=tuple(letter.model_copy(update=nothing) for letter in letters))
 
     def apart(self) -> list[DeadLetter]:
