@@ -12,9 +12,8 @@ from worker import broker, process
 from worker.broker import topology
 from worker.calls.prefetch import Prefetch
 from worker.calls.runtime import WorkerRuntime
-from worker.engine import queues
 from worker.engine.loop import EventLoop
-from worker.engine.pausing import valved
+from worker.engine.queues import pausing
 from worker.engine.steps import RuntimeStep
 from worker.engine.task import AsyncTask
 
@@ -33,8 +32,7 @@ def create_app(settings: Settings) -> Celery:
     host = _RuntimeHost(settings)
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
-    bulkheads = queues.bulkheads(Prefetch(settings.worker, settings.providers).of_queue)
-    app.amqp.Consumer = valved(bulkheads, lambda: host.holds)
+    app.amqp.Consumer = pausing(Prefetch(settings.worker, settings.providers).of_queue, lambda: host.holds)
     signals.worker_ready.connect(process.mark_ready)
     revocations.register(app, AsyncTask, lambda: host.runtime)
     return app

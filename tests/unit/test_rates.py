@@ -18,7 +18,7 @@ from worker.calls.prefetch import Prefetch
 from worker.calls.rate_limits import Limit, Limiter, RateLimits, per_minute, registry
 from worker.calls.rate_limits.registry import fingerprint
 from worker.calls.rate_limits.window import Ask, Grant
-from worker.engine import queues
+from worker.engine.queues import PausingConsumer
 from worker.settings import WorkerSettings
 
 KEY = b"subject-key-of-a-unit-test-installation"
@@ -101,7 +101,9 @@ def test_a_bulkhead_is_never_wider_than_its_setting() -> None:
     taken = []
     prefetch = Prefetch(WorkerSettings(), {"a": genesys(rate_limit=150), "b": genesys(rate_limit=200_000)})
 
-    class Recording(queues.bulkheads(prefetch.of_queue)):  # type: ignore[misc]
+    class Recording(PausingConsumer):
+        in_flight = staticmethod(prefetch.of_queue)
+
         def __init__(self) -> None:
             self.channel = None
 

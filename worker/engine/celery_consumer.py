@@ -24,7 +24,7 @@ from worker.broker.messages import unreadable_letter
 from worker.broker.publisher import PublishError
 from worker.engine.loop import EventLoop
 from worker.engine.message_check import MessageCheck, TaskFault
-from worker.engine.pausing import PULSE, Holds
+from worker.engine.queues import CHECK_INTERVAL, Holds
 from worker.engine.stop_signals import StopSignals
 from worker.engine.task import PAUSE_BEFORE_REQUEUE, AsyncTask
 
@@ -107,8 +107,8 @@ class TaskConsumer(Consumer):
         # The event loop watches it, because it also runs while the hub is not stepped.
         self._loop.asyncio.add_reader(self.stop_signals.descriptor, self._handle_signals, hub)
         adjust = self.task_consumer.adjust
-        hub.call_repeatedly(PULSE, adjust)
-        hub.call_repeatedly(PULSE, self.availability.look)
+        hub.call_repeatedly(CHECK_INTERVAL, adjust)
+        hub.call_repeatedly(CHECK_INTERVAL, self.availability.look)
         self._host.holds.on_opened = lambda: hub.call_soon(adjust)
 
     def _handle_signals(self, hub: Any) -> None:

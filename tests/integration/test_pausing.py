@@ -1,4 +1,4 @@
-"""The valve on a real channel: what it says to the broker, and when."""
+"""The pausing consumer on a real channel: what it says to the broker, and when."""
 
 from collections.abc import Callable
 
@@ -10,15 +10,14 @@ from worker import broker
 from worker.broker import messages, topology
 from worker.broker.publisher import Publisher
 from worker.calls.prefetch import Prefetch
-from worker.engine import queues
-from worker.engine.pausing import CANDIDATES, Valve, valved
+from worker.engine.queues import CANDIDATES, PausingConsumer, pausing
 from worker.settings import WorkerSettings
 
 LANES = [topology.calls_queue("genesys", lane) for lane in Lane]
 
 
 class Holds:
-    """What the valve asks, as told."""
+    """What the consumer asks, as told."""
 
     shut = probed = False
     on_opened: Callable[[], object]
@@ -32,9 +31,9 @@ class Holds:
         return self.probed
 
 
-def valve(connection: Connection, holds: Holds) -> tuple[Valve, list[object]]:
-    """A valve on both lanes of a provider, and the list of what it says to the broker."""
-    made = valved(queues.bulkheads(Prefetch(WorkerSettings(), {}).of_queue), lambda: holds)(connection.channel(), LANES)
+def consuming(connection: Connection, holds: Holds) -> tuple[PausingConsumer, list[object]]:
+    """A consumer of both lanes of a provider, and the list of what it says to the broker."""
+    made = pausing(Prefetch(WorkerSettings(), {}).of_queue, lambda: holds)(connection.channel(), LANES)
     said: list[object] = []
     send = made.channel.send_method
 
@@ -50,7 +49,7 @@ def test_what_is_consumed_already_is_not_asked_for_again(rabbitmq_url: str) -> N
     """Four looks a second: each question would stop the worker until the broker has answered."""
     with broker.connect(rabbitmq_url) as connection:
         topology.declare(connection, ["genesys"])
-        consumer, said = valve(connection, Holds())
+        consumer, said = consuming(connection, Holds())
         consumer.consume()
         assert len(said) == 2 * len(LANES)  # a prefetch count and a consumer for each
         for _ in range(3):
@@ -63,7 +62,7 @@ def test_what_was_held_is_consumed_again_once_it_is_not(rabbitmq_url: str) -> No
     holds = Holds()
     with broker.connect(rabbitmq_url) as connection:
         topology.declare(connection, ["genesys"])
-        consumer, said = valve(connection, holds)
+        consumer, said = consuming(connection, holds)
         arrived: list[object] = []
         consumer.on_message = arrived.append
         consumer.consume()
@@ -85,7 +84,7 @@ def test_for_a_probe_a_few_messages_are_taken(rabbitmq_url: str) -> None:
     holds.shut = holds.probed = True
     with broker.connect(rabbitmq_url) as connection:
         topology.declare(connection, ["genesys"])
-        consumer, _ = valve(connection, holds)
+        consumer, _ = consuming(connection, holds)
         arrived: list[str] = []
         consumer.on_message = lambda message: arrived.append(message.delivery_info["routing_key"])
         calls = [session_call("held", provider="genesys", lane=lane) for lane in (Lane.ROUTINE, Lane.URGENT)]
