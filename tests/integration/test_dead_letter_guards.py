@@ -102,7 +102,7 @@ def test_what_cannot_be_replayed_is_refused_even_by_force(local_desk: Desk) -> N
     plan = plan_replay(
         local_desk.ledger.dead_letters(EVERY), local_desk.ledger, datetime.now(UTC), MAX_AGES, force=True
     )
-    assert plan.refusals == {Refusal.NOT_STORED: 1, Refusal.NOT_OURS: 1}
+    assert sorted(why for _, why in plan.refused) == [Refusal.NOT_OURS, Refusal.NOT_STORED]
 
 
 def test_a_discarded_dead_letter_comes_back_by_force(local_desk: Desk) -> None:

@@ -1,4 +1,4 @@
-"""Consent: nothing is changed before somebody said so, and why."""
+"""Consent: nothing is changed before the operator agrees and gives a reason."""
 
 import getpass
 import re
@@ -26,7 +26,7 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would b
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change as it is asked for: why, how its result is printed, whether it is made at all, and without asking."""
+    """How a change is asked for: its reason, how its result is printed, whether it is a dry run, consent given."""
 
     reason: str
     form: Form
@@ -35,7 +35,7 @@ class Change:
 
     @property
     def operator(self) -> Operator:
-        """Who is at the keyboard, as `user@host`, and why."""
+        """The person at the keyboard, as `user@host`, and the reason they give."""
         try:
             user = getpass.getuser()
         except (KeyError, OSError):  # an id without a name, as in a container
@@ -90,7 +90,7 @@ def _reason_option(*, required: bool) -> Decorator:
 
 
 def _validate_reason(ctx: click.Context, param: click.Parameter, value: str | None) -> str:
-    """Return the operator's reason. Who means to filter by it, as `list --reason` does, must not change more."""
+    """Return the operator's reason. A reason of death is refused: `list --reason` filters by it, and this does not."""
     if value and _REASON_OF_DEATH.fullmatch(value):
         raise click.BadParameter("this is why you do it; to filter by reason, use --died-of", ctx, param)
     if param.required and not (value and value.strip()):

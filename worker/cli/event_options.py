@@ -1,4 +1,4 @@
-"""One event from options: what the operator wants said, and the draft that says it."""
+"""One event from the options of a command: the options, and the draft made of them."""
 
 import sys
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ MAX_SECRET: Final = 64 * 1024  # characters read of a file that holds one secret
 
 @dataclass(frozen=True, slots=True)
 class EventOptions:
-    """What the options say. The files are not read yet."""
+    """The values of the options. The files are not read yet."""
 
     event_type: str | None
     id_: str | None
@@ -54,7 +54,7 @@ event_options: Final = gathered("event", EventOptions, _OPTIONS)
 
 
 def draft_of(event: EventOptions, settings: Settings) -> dict[str, Any]:
-    """The draft that says what *event* does. Raises click.UsageError where it cannot be said."""
+    """Return the draft of an event with these options. Raises click.UsageError where they make none."""
     data: dict[str, Any] = {"reason": event.reason, "sub_id": _sub_id(event), "sessions": _sessions(event, settings)}
     if event.hits_user:
         data |= {"accounts": _accounts(event), "providers": list(event.providers)}
@@ -105,7 +105,7 @@ def _session_plan(provider: str, settings: Settings) -> SessionPlan | None:
     return KINDS[settings.providers[provider].kind].session
 
 
-def _token(event: EventOptions, needed: bool) -> str | None:  # noqa: FBT001 - said by its one caller
+def _token(event: EventOptions, needed: bool) -> str | None:  # noqa: FBT001 - its one caller names it
     if event.token_file is None and needed and not event.hits_user:
         return secret_of(sys.stdin, "Token")
     return _read(event.token_file)

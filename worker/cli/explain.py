@@ -5,7 +5,7 @@ from typing import Final
 import click
 
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.output import Column, Document, Form, Listing, note, output_option, print_json
+from worker.cli.output import Column, Document, Form, Listing, members, note, output_option, print_json
 from worker.operations import explain as operation
 from worker.operations import holds
 from worker.operations.explain import Explanation, Standing, Verdict
@@ -23,25 +23,16 @@ _EXITS: Final = {
 
 def _document(standing: Standing) -> Document:
     row = standing.row
+    about = ("provider", "operation", "state", "event_type", "event_id", "source", "subject", "occurred_at")
     return {
         "out": standing.is_out,
-        "provider": row.provider,
-        "operation": row.operation,
-        "state": row.state.value,
-        "event_type": row.event_type,
-        "event_id": row.event_id,
-        "source": row.source,
-        "subject": row.subject,
-        "occurred_at": row.occurred_at,
+        **members(row, *about),
         "attempts": row.attempt,
-        "replays": row.replays,
-        "reason": row.reason,
-        "detail": dict(row.detail),
+        **members(row, "replays", "reason", "detail"),
         "last_news_at": row.at,
         "next_attempt_at": None if standing.is_out else row.next_attempt_at,
         "time_to_revoke_seconds": row.exposure_seconds,
-        "call_id": row.call_id,
-        "dead_letter_id": row.dead_letter_id,
+        **members(row, "call_id", "dead_letter_id"),
     }
 
 

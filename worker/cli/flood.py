@@ -8,7 +8,7 @@ from worker.cli.consent import Change, changes
 from worker.cli.dead_letters.discard import show_discarded
 from worker.cli.dead_letters.replay import followed, rate_option, show_result
 from worker.cli.exits import CommandError, Exit, finish
-from worker.cli.output import Column, Form, Listing, note, output_option
+from worker.cli.output import Column, Form, Listing, members, note, output_option
 from worker.cli.params import gathered
 from worker.cli.tree import Commands
 from worker.intake.flood.store import FloodRow
@@ -34,9 +34,7 @@ _LISTING: Listing[FloodRow] = Listing(
         "id": floods.id_of(each),
         "event_type": each.event_type,
         "source": each.source or None,
-        "held": each.held,
-        "oldest_at": each.oldest_at,
-        "opened_at": each.opened_at,
+        **members(each, "held", "oldest_at", "opened_at"),
     },
 )
 

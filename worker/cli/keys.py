@@ -7,7 +7,7 @@ import click
 
 from tasks.sealing import ALGORITHMS
 from worker.cli.consent import Change, calls, changes
-from worker.cli.output import Column, Document, Form, Listing, note, output_option, show_one
+from worker.cli.output import Column, Document, Form, Listing, members, note, output_option, show_one
 from worker.cli.tree import Commands
 from worker.intake.signing import ALGORITHMS as SIGNING_ALGORITHMS
 from worker.ledger import LedgerUnavailable
@@ -57,13 +57,7 @@ def _state(stored: StoredKey) -> str:
 
 
 def _document(stored: StoredKey) -> Document:
-    return {
-        "kid": stored.kid,
-        "state": _state(stored),
-        "algorithm": stored.algorithm,
-        "created": stored.created,
-        "fingerprint": stored.fingerprint,
-    }
+    return {"kid": stored.kid, "state": _state(stored), **members(stored, "algorithm", "created", "fingerprint")}
 
 
 @keys.command()
@@ -97,10 +91,10 @@ def list_(keys_dir: Path, form: Form) -> None:
 def _states(settings: Settings, found: list[StoredKey]) -> list[KeyState]:
     try:
         with open_ledger(settings) as ledger:
-            return sealing_keys.states_of(settings, ledger, found)
+            return sealing_keys.states_of(settings, found, ledger)
     except LedgerUnavailable as error:
         note(f"what needs them is not known: {error}")
-        return sealing_keys.unknown_states_of(settings, found)
+        return sealing_keys.states_of(settings, found)
 
 
 @keys.command()
@@ -162,5 +156,5 @@ def _make(settings: Settings, planned: KeyChange, change: Change, question: str)
     if change.is_agreed(question):
         with open_ledger(settings) as ledger:
             audit = sealing_keys.change_key(ledger, planned, change.operator)
-        told = {"audit_id": audit.audit_id, "action": audit.action, "kid": audit.scope}
-        change.show("key_change", told, f"{audit.scope}: done")
+        document = {"audit_id": audit.audit_id, "action": audit.action, "kid": audit.scope}
+        change.show("key_change", document, f"{audit.scope}: done")

@@ -86,6 +86,11 @@ class Listing(Generic[Row]):
                 _print_table(form, self.columns, rows)
 
 
+def members(thing: object, *names: str) -> Document:
+    """The JSON of the attributes *names* of *thing*."""
+    return {name: getattr(thing, name) for name in names}
+
+
 def print_json(name: str, document: Mapping[str, Any], indent: int | None = 2) -> None:
     """Print *document* as JSON of schema `revoker.<name>/1`: times in UTC after RFC 3339."""
     is_ascii = not terminal.has_every_character()
@@ -107,7 +112,7 @@ def show_one(form: Form, name: str, document: Document) -> None:
 
 
 def note(*lines: str) -> None:
-    """Tell people something, on stderr."""
+    """Print *lines* for people, on stderr."""
     for line in lines:
         click.echo(plain(line), err=True)
 

@@ -89,7 +89,7 @@ def _lines(call: Document) -> Iterator[str]:
 
 def _unit_lines(planned: Plan) -> Iterator[str]:
     for call in planned.calls:
-        told = f"covered: dead with {call.operation}; where that kills nothing, a call of its own"
-        yield from (f"{each.provider}  {told}" for each in call.covers)
+        covered = f"covered: dead with {call.operation}; where that kills nothing, a call of its own"
+        yield from (f"{each.provider}  {covered}" for each in call.covers)
     yield from (f"{unit.provider}  {unit.state.value}: no call is needed" for unit in planned.units)
     yield from (f"{unit.provider}  dead letter: {unit.reason.value}" for unit in planned.refused)

@@ -33,7 +33,7 @@ def recorder() -> None:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[CELERY OPTIONS]")
 def worker(arguments: tuple[str, ...]) -> None:
     """Make the provider calls: becomes `celery -A worker worker`, with any further options for it."""
-    Settings.load()  # a fault in the settings is told here, in one line
+    Settings.load()  # a fault in the settings ends the command here, in one line
     # Not `celery -A worker`: where it looks for an application, Celery imports from the folder it is started in.
     command = [*process.PYTHON, "worker.celery", *celery_arguments(), *arguments]
     os.execve(process.PYTHON[0], command, _without_celerys())  # noqa: S606 - our own interpreter, no shell

@@ -8,7 +8,7 @@ import click
 from worker.calls.holds.hold import Hold, Scope
 from worker.cli.consent import Change, changes
 from worker.cli.exits import Exit, finish
-from worker.cli.output import Column, Document, Form, Listing, note, output_option
+from worker.cli.output import Column, Document, Form, Listing, members, note, output_option
 from worker.cli.params import Span
 from worker.cli.tree import Commands
 from worker.ledger import LedgerUnavailable
@@ -22,18 +22,8 @@ provider = Commands("provider", help="The configured providers: list, check, hol
 
 
 def _hold_document(each: Hold) -> Document:
-    """The JSON of a hold."""
-    return {
-        "provider": each.provider,
-        "scope": each.scope.value,
-        "source": each.source or None,
-        "opened_by": each.opened_by.value,
-        "owner": each.owner,
-        "reason": each.reason,
-        "since": each.since,
-        "until": each.until,
-        "failed_probes": each.failed_probes,
-    }
+    names = ("provider", "scope", "source", "opened_by", "owner", "reason", "since", "until", "failed_probes")
+    return members(each, *names) | {"source": each.source or None}
 
 
 def _of_holds(line: Callable[[Hold], str]) -> Callable[[Configured], list[str]]:
@@ -147,8 +137,8 @@ def release(name: str, change: Change) -> None:
         note(*holds.in_words(ledger, [name]))
         if change.is_agreed(f"Release {name}?"):
             audit, found = holds.release(ledger, name, change.operator)
-            told = {"audit_id": audit.audit_id, "holds": [_hold_document(each) for each in found]}
-            change.show("release", told, f"{name}: {_released(found)}")
+            document = {"audit_id": audit.audit_id, "holds": [_hold_document(each) for each in found]}
+            change.show("release", document, f"{name}: {_released(found)}")
 
 
 def _released(found: Sequence[Hold]) -> str:

@@ -95,13 +95,12 @@ def _of_file(file: IO[str], seal: Seal, source: str) -> list[Finished]:
 
 
 def _show_drafts(events: Sequence[Finished], form: Form) -> None:
-    match form:
-        case Form.JSON:
-            print_json("draft_list", {"count": len(events), "items": [event.document for event in events]})
-        case _:
-            indent = 2 if len(events) == 1 and form is not Form.JSONL else None
-            for event in events:
-                click.echo(json.dumps(event.document, indent=indent))
+    if form is Form.JSON:
+        print_json("draft_list", {"count": len(events), "items": [event.document for event in events]})
+        return
+    indent = 2 if len(events) == 1 and form is not Form.JSONL else None
+    for event in events:
+        click.echo(json.dumps(event.document, indent=indent))
 
 
 def _show_published(published: Published, form: Form) -> Exit:

@@ -16,10 +16,10 @@ _ASCII: Final = "revoker_ascii"
 
 
 def prepare() -> None:
-    """Let every text be written, and tell of a stdout that cannot be.
+    """Have every text written, and a stdout that cannot be written reported.
 
-    What a coding does not have becomes a stand-in of one character, in ASCII. A stdout that is closed becomes one that
-    refuses what is written: nobody takes silence for an empty list.
+    A character that the coding lacks becomes a stand-in of one ASCII character. A closed stdout becomes one that
+    refuses what is written, so that nobody takes silence for an empty list.
     """
     codecs.register_error(_ERRORS, _stand_in)
     codecs.register(_ascii)
@@ -40,7 +40,7 @@ def has_every_character() -> bool:
 
 
 class _Stdout(io.TextIOWrapper):
-    """Raises CommandError, once, where it cannot be written: Python would try again at the end, with a trace."""
+    """Raises CommandError, once, where it cannot be written; Python would try again at the end, with a trace."""
 
     @classmethod
     def at(cls, descriptor: int, encoding: str, *, line_buffering: bool = False) -> Self:
@@ -50,16 +50,16 @@ class _Stdout(io.TextIOWrapper):
 
     def write(self, text: str, /) -> int:
         """Write *text*."""
-        with self._told():
+        with self._reporting():
             return super().write(text)
 
     def flush(self) -> None:
         """Write what is not written yet."""
-        with self._told():
+        with self._reporting():
             super().flush()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _reporting(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:

@@ -57,7 +57,7 @@ class Selection:
 
     def _filters(self) -> list[str]:
         given = self.given
-        told = {
+        filters = {
             "provider": given.provider,
             "event-type": given.event_type,
             "died-of": given.reason,
@@ -67,7 +67,7 @@ class Selection:
             "until": rfc3339(given.until) if given.until else None,
             "older-than": short_duration(given.older_than) if given.older_than else None,
         }
-        return [f"--{name} {value}" for name, value in told.items() if value is not None]
+        return [f"--{name} {value}" for name, value in filters.items() if value is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,9 +176,9 @@ def _is_replayed(row: CallRow) -> bool:
 
 
 def _came_of(call: CallRow, letter: CallRow) -> bool:
-    """Whether *call* is of the part of the event that *letter* tells of, its provider's or the whole, and came later.
+    """Whether *call* is of the same part of the event as *letter*, its provider's or the whole, and came later.
 
-    One that was made before tells nothing of the replay, which may die again.
+    A call made before proves nothing about the replay, which may die again.
     """
     is_part = letter.provider in {call.provider, None}
     return is_part and (call.source, call.event_id) == (letter.source, letter.event_id) and call.is_since(letter)

@@ -1,16 +1,16 @@
 """Genesys Cloud asked about a token, or about the idle timeout of an organization's tokens."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
+from tasks.providers import Provider
 from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout
 from worker.ledger import AuditEntry, Ledger
-from worker.operations import RefusedRequest
+from worker.operations import RefusedRequest, providers
 from worker.operations.audit import Operator
-from worker.operations.providers import outcome_in_words, provider_clients
+from worker.operations.providers import outcome_in_words
 from worker.settings import Settings
 
 T = TypeVar("T")
@@ -53,18 +53,18 @@ def instance_of(settings: Settings, name: str | None) -> str:
 
 def ask(settings: Settings, instance: str | None, question: Callable[[Genesys], Awaitable[T | Outcome]]) -> T:
     """Return the answer of *instance* to *question*. Raises RefusedRequest, and NoAnswer."""
-    answer = asyncio.run(_ask(settings, instance_of(settings, instance), question))
+    name = instance_of(settings, instance)
+
+    async def put(clients: Mapping[str, Provider]) -> T | Outcome:
+        return await question(cast("Genesys", clients[name]))
+
+    answer = providers.ask(settings, [name], put)
     match answer:
         case CredentialFault():
             raise CredentialRefused(outcome_in_words(answer))
         case Settled() | Transient() | Permanent():
             raise NoAnswer(outcome_in_words(answer))
     return answer
-
-
-async def _ask(settings: Settings, name: str, question: Callable[[Genesys], Awaitable[T]]) -> T:
-    async with provider_clients(settings, [name]) as clients:
-        return await question(cast("Genesys", clients[name]))
 
 
 def plan_idle_timeout(

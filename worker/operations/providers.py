@@ -1,10 +1,10 @@
 """The configured providers: what is known of them, whether calls could succeed now, and what a call would be."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
@@ -17,6 +17,8 @@ from worker.calls.holds.hold import Hold, Scope
 from worker.calls.rate_limits import per_minute
 from worker.operations import RefusedRequest
 from worker.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +82,23 @@ class _NoKeys:
         raise SealError("no sealed credential is opened here")
 
 
-@asynccontextmanager
-async def provider_clients(settings: Settings, names: Collection[str] = ()) -> AsyncIterator[Mapping[str, Provider]]:
-    """Open the providers *names*, or all, by name, without any key to a user's token; close them at the end."""
-    async with AsyncExitStack() as stack:
-        clients = {}
-        for name in names or settings.providers:
-            session = await stack.enter_async_context(open_session(tls=settings.providers[name].tls))
-            clients[name] = make_provider(name, settings.providers[name], session, _NoKeys())
-        yield clients
+def ask(
+    settings: Settings, names: Collection[str], question: Callable[[Mapping[str, Provider]], Coroutine[Any, Any, T]]
+) -> T:
+    """Return the answer to *question*, which gets the providers *names*, or all, by name.
+
+    They have no key to a user's token; their connections are closed at the end.
+    """
+
+    async def answer() -> T:
+        async with AsyncExitStack() as stack:
+            clients = {}
+            for name in names or settings.providers:
+                session = await stack.enter_async_context(open_session(tls=settings.providers[name].tls))
+                clients[name] = make_provider(name, settings.providers[name], session, _NoKeys())
+            return await question(clients)
+
+    return asyncio.run(answer())
 
 
 def require_known(settings: Settings, names: Collection[str]) -> None:
@@ -109,26 +119,24 @@ def configured(settings: Settings, holds: Sequence[Hold] | None) -> list[Configu
 def check(settings: Settings, names: Collection[str] = ()) -> list[Checked]:
     """Find out whether calls of *names*, or all, could succeed now. Revokes nothing. Raises RefusedRequest."""
     require_known(settings, names)
-    return asyncio.run(_check(settings, names))
 
-
-async def _check(settings: Settings, names: Collection[str]) -> list[Checked]:
-    async with provider_clients(settings, names) as clients:
+    async def check_all(clients: Mapping[str, Provider]) -> list[Checked]:
         outcomes = await asyncio.gather(*(each.check() for each in clients.values()))
-    return [Checked(name, outcome) for name, outcome in zip(clients, outcomes, strict=True)]
+        return [Checked(name, outcome) for name, outcome in zip(clients, outcomes, strict=True)]
+
+    return ask(settings, names, check_all)
 
 
 def preview(settings: Settings, plan: Plan) -> list[tuple[ProviderCall, Request]]:
     """Return the calls of *plan* with their HTTP requests, secrets masked. Sends nothing."""
-    return asyncio.run(_preview(settings, plan))
 
-
-async def _preview(settings: Settings, plan: Plan) -> list[tuple[ProviderCall, Request]]:
-    async with provider_clients(settings) as clients:
+    async def preview_all(clients: Mapping[str, Provider]) -> list[tuple[ProviderCall, Request]]:
         return [(call, clients[call.provider].preview(call)) for call in plan.calls]
+
+    return ask(settings, (), preview_all)
 
 
 def outcome_in_words(outcome: Outcome) -> str:
-    """One line about *outcome*: evidence or reason, then what the provider told."""
+    """One line about *outcome*: evidence or reason, then what the provider answered."""
     first = outcome.evidence if isinstance(outcome, Settled) else str(outcome.reason)
     return " ".join([first, *(f"{name}={value}" for name, value in outcome.detail.items())])

@@ -67,7 +67,8 @@ def publish(
         batch = events[start : start + BATCH_SIZE]
         results += publisher.publish([_message(each, sign, user) for each in batch])
         progress(len(batch))
-    failures = {event.event_id: str(why) for event, why in zip(events, results, strict=True) if why is not None}
+    failed = ((event, failure) for event, failure in zip(events, results, strict=True) if failure is not None)
+    failures = {event.event_id: str(failure) for event, failure in failed}
     return Published([event.event_id for event in events if event.event_id not in failures], failures)
 
 

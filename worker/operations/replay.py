@@ -23,7 +23,7 @@ from worker.settings import Settings
 CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED, DeadLetterState.WITHHELD})
 CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate and still make up for
 INTERRUPTED: Final = "interrupted"
-LARGEST_STEP: Final = 100  # dead letters claimed together: what a kill half way leaves claimed until the lease ends
+MAX_STEP: Final = 100  # dead letters claimed together: what a kill half way leaves claimed until the lease ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +102,14 @@ class _Count:
 class Replayer:
     """Replays dead letters.
 
-    *progress* is told after each step how many were handled in it, *sleep* takes seconds and may return early. Once
-    *is_stopping* says so, the step under way is finished and no other begun.
+    After each step *progress* gets the number of dead letters in it. *sleep* takes seconds and may return early. Once
+    *is_stopping* returns true, the step under way is finished and no other begins.
     """
 
     ledger: Ledger
     publisher: Publisher
     budgets: Mapping[Lane, timedelta]
-    voucher: ProvenanceMac
+    mac: ProvenanceMac
     progress: Callable[[int], object] = lambda _: None
     is_stopping: Callable[[], bool] = lambda: False
     sleep: Callable[[float], object] = time.sleep
@@ -162,7 +162,7 @@ class Replayer:
 
     def _steps(self, rows: Iterator[DeadLetterRow], rate: float) -> Iterator[Sequence[DeadLetterRow]]:
         """Parts of *rows*, each handed out when its time has come: a fifth of a second's worth, at least one."""
-        size = min(LARGEST_STEP, max(1, math.floor(rate / 5)))
+        size = min(MAX_STEP, max(1, math.floor(rate / 5)))
         due = time.monotonic()
         while step := tuple(islice(rows, size)):
             if (early := due - time.monotonic()) > 0:
@@ -185,7 +185,7 @@ class Replayer:
             self._count.stopped = str(failures[0])
 
     def _claimed(self, rows: Sequence[DeadLetterRow], audit: AuditEntry) -> list[DeadLetterRow]:
-        """Those of *rows* that are ours now; given back is what has changed since the plan.
+        """Claim *rows* and return those claimed. The claim is released on what has changed since the plan.
 
         One that was replayed and died meanwhile is another death, and what is not vouched for is nobody's.
         """
@@ -200,7 +200,7 @@ class Replayer:
         return sound
 
     def _is_vouched(self, row: DeadLetterRow) -> bool:
-        return doubt_about(row, self.voucher.letters, claims=self.claims) is None
+        return doubt_about(row, self.mac.letters, claims=self.claims) is None
 
     def _published(self, rows: Sequence[DeadLetterRow]) -> Sequence[PublishError | None]:
         now = datetime.now(UTC)
@@ -212,7 +212,7 @@ class Replayer:
             raise
 
     def _message(self, row: DeadLetterRow, now: datetime) -> Message:
-        return replay_message(row.letter, now, self.budgets, self.voucher, row.replays)
+        return replay_message(row.letter, now, self.budgets, self.mac, row.replays)
 
     def _result(self, watch: Watch) -> ReplayResult:
         count = self._count
@@ -223,5 +223,5 @@ class Replayer:
 
 def _in_words(result: ReplayResult) -> str:
     parts = {"replayed": result.replayed, "taken by another": result.taken, "not published": result.not_published}
-    told = ", ".join(f"{count} {what}" for what, count in parts.items() if count or what == "replayed")
-    return f"{told}; stopped: {result.stopped}" if result.stopped else told
+    counts = ", ".join(f"{count} {what}" for what, count in parts.items() if count or what == "replayed")
+    return f"{counts}; stopped: {result.stopped}" if result.stopped else counts

@@ -26,7 +26,7 @@ class PlanFigures:
     """What a replay would do. Nothing has happened yet."""
 
     groups: Groups = field(default_factory=Counter)  # what is ready
-    refused: Counter[str] = field(default_factory=Counter)  # by why
+    refused: Counter[str] = field(default_factory=Counter)  # by reason of refusal
     altered: list[str] = field(default_factory=list)  # the first ids of letters that somebody wrote into
     last: tuple[datetime, str] | None = None  # time of death and id: what dies later is no part of it
 
@@ -37,7 +37,7 @@ class PlanFigures:
 
     @property
     def refusals(self) -> Mapping[str, int]:
-        """How many are refused, by why, most first."""
+        """How many are refused, by the reason, most first."""
         return dict(self.refused.most_common())
 
     @property
@@ -72,7 +72,7 @@ def plan_selected(  # noqa: PLR0913 - one for each way to ask
     claims: bool = False,
     finder: Operator | None = None,
 ) -> PlannedReplay:
-    """Return what a replay of the selected would do. An id is looked at in any state, to be told why it is refused.
+    """Return what a replay of the selected would do. An id is looked at in any state, so that its refusal is shown.
 
     Filters find what is open. *force* overrules refusals, *claims* takes what can prove itself. What somebody wrote
     into the ledger is put on record as found by *finder*. Raises as `Selection.where` does.
@@ -104,8 +104,8 @@ def figures(pages: Iterable[ReplayPlan]) -> PlanFigures:
     found = PlanFigures()
     for page in pages:
         found.groups.update((row.provider, row.reason) for row in page.ready)
-        found.refused.update(why.value for _, why in page.refused)
-        altered = [row.dead_letter_id for row, why in page.refused if why is Refusal.ALTERED]
+        found.refused.update(refusal.value for _, refusal in page.refused)
+        altered = [row.dead_letter_id for row, refusal in page.refused if refusal is Refusal.ALTERED]
         found.altered += altered[: NAMED - len(found.altered)]
         places = [*map(_place, page.ready), *([found.last] if found.last else [])]
         found.last = max(places, default=None)

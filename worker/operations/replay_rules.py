@@ -1,7 +1,6 @@
 """Which dead letters a replay takes, and why it leaves the others."""
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -56,11 +55,6 @@ class ReplayPlan:
     ready: tuple[DeadLetterRow, ...]
     refused: tuple[tuple[DeadLetterRow, Refusal], ...]
 
-    @property
-    def refusals(self) -> Mapping[str, int]:
-        """How many are refused, by why, most first."""
-        return {why.value: count for why, count in Counter(why for _, why in self.refused).most_common()}
-
 
 def plan_replay(
     rows: Sequence[DeadLetterRow],
@@ -78,19 +72,20 @@ def plan_replay(
     is_superseded, since = superseding(calls), {kind: before(now, age) for kind, age in max_age.items()}
     judged = [(row, _refusal(row, is_superseded, since, force=force)) for row in rows]
     return ReplayPlan(
-        tuple(row for row, why in judged if why is None), tuple((row, why) for row, why in judged if why is not None)
+        tuple(row for row, refusal in judged if refusal is None),
+        tuple((row, refusal) for row, refusal in judged if refusal is not None),
     )
 
 
 def only_vouched(plan: ReplayPlan, letters: LetterMac, *, claims: bool = False) -> ReplayPlan:
-    """*plan* without what nobody of ours vouches for; with *claims* those stay in it that can prove themselves."""
+    """Return *plan* without letters that no process of ours made; *claims* keeps those that can prove themselves."""
     doubts = [(row, doubt_about(row, letters, claims=claims)) for row in plan.ready]
     refused = tuple((row, doubt) for row, doubt in doubts if doubt is not None)
     return ReplayPlan(tuple(row for row, doubt in doubts if doubt is None), (*plan.refused, *refused))
 
 
 def doubt_about(row: DeadLetterRow, letters: LetterMac, *, claims: bool = False) -> Refusal | None:
-    """Why *row* must not be replayed; no force helps."""
+    """Return the reason to refuse *row*, or None; no force helps."""
     letter = row.letter
     if letter.mac is None:
         return None if claims and may_be_a_claim(letter) else Refusal.NOT_VOUCHED
@@ -104,10 +99,10 @@ def _refusal(
     row: DeadLetterRow, is_superseded: Callable[[DeadLetterRow], bool], since: Mapping[str, datetime], *, force: bool
 ) -> Refusal | None:
     letter = row.letter
-    why = _impossible(letter) or _unwise(row, letter, since.get(letter.event_type or ""))
-    if why is None and not force and is_superseded(row):
-        why = Refusal.SUPERSEDED
-    return None if force and why not in _FINAL else why
+    refusal = _impossible(letter) or _unwise(row, letter, since.get(letter.event_type or ""))
+    if refusal is None and not force and is_superseded(row):
+        refusal = Refusal.SUPERSEDED
+    return None if force and refusal not in _FINAL else refusal
 
 
 def _impossible(letter: DeadLetter) -> Refusal | None:
@@ -117,7 +112,7 @@ def _impossible(letter: DeadLetter) -> Refusal | None:
 
 
 def _unwise(row: DeadLetterRow, letter: DeadLetter, since: datetime | None) -> Refusal | None:
-    """What the letter says of itself is under its MAC, the other columns of its row are not."""
+    """The MAC covers what the letter says of itself, and not the other columns of its row."""
     if row.state in _STANDING:
         return _STANDING[row.state]
     if row.call_state is not None and row.call_state.is_settled:

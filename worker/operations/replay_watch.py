@@ -1,4 +1,4 @@
-"""What becomes of replayed dead letters: read from the ledger, until it is known or the patience ends."""
+"""What becomes of replayed dead letters, read from the ledger, until it is known or the time is up."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Final
 from worker.ledger import CallRow, DeadLetterFilter, DeadLetterHead, DeadLetterState, Ledger
 
 INTERVAL: Final = 0.25  # seconds between two looks
-_AT_ONCE: Final = 200  # ids asked for together
+_BATCH_SIZE: Final = 200  # ids in one query
 
 
 class Watch:
@@ -44,9 +44,9 @@ class Watch:
             elif row.state is DeadLetterState.REPLAYED and self._is_settled(row):
                 self._move(row, self.settled)
 
-    def until(self, condition: Callable[[], object], patience: float) -> None:
-        """Look until *condition* holds, at most *patience* seconds."""
-        end = time.monotonic() + patience
+    def until(self, condition: Callable[[], object], timeout: float) -> None:
+        """Look until *condition* holds, at most *timeout* seconds."""
+        end = time.monotonic() + timeout
         while time.monotonic() < end:
             self._look()
             if condition():
@@ -55,8 +55,8 @@ class Watch:
 
     def _fresh(self) -> Iterator[DeadLetterHead]:
         ids = tuple(self.pending)
-        for start in range(0, len(ids), _AT_ONCE):
-            some = DeadLetterFilter(ids=ids[start : start + _AT_ONCE], states=tuple(DeadLetterState))
+        for start in range(0, len(ids), _BATCH_SIZE):
+            some = DeadLetterFilter(ids=ids[start : start + _BATCH_SIZE], states=tuple(DeadLetterState))
             yield from self._ledger.dead_letter_heads(some)
 
     def _is_settled(self, row: DeadLetterHead) -> bool:

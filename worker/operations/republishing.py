@@ -22,19 +22,19 @@ def replay_message(
     letter: DeadLetter,
     now: datetime,
     budgets: Mapping[Lane, timedelta],
-    voucher: ProvenanceMac,
+    mac: ProvenanceMac,
     replays: int | None = None,
 ) -> Message:
     """The message that gives what *letter* holds another try, with a fresh time budget counted from *now*.
 
     A call goes back to its provider's queue; a unit's event to the intake, for this provider alone; a refused event to
     the intake, which judges it again. *replays* is the generation that died last, where that is not the letter's. An
-    event goes with *voucher*, on which the intake believes the evidence it came with, and that an operator sends it: it
+    event goes with *mac*, on which the intake believes the evidence it came with, and that an operator sends it: it
     is part of no flood. One that carries no MAC goes as anybody's claim.
 
     Raises ValueError for a letter that holds neither call nor body, or that is not as a process of ours made it.
     """
-    is_ours = voucher.letters.verify(letter)
+    is_ours = mac.letters.verify(letter)
     if not (is_ours or may_be_a_claim(letter)):
         raise ValueError("the dead letter is not as a process of ours made it")
     if letter.call is not None:
@@ -44,8 +44,8 @@ def replay_message(
     if not is_ours:
         return _event(letter, {name: value for name, value in letter.headers.items() if name not in _VOUCHED_FOR})
     generation = (letter.replays if replays is None else replays) + 1
-    ours = {messages.REPLAYS: generation, messages.LETTER: letter.dead_letter_id}
-    return voucher.sign(_event(letter, {**letter.headers, **ours}, only_provider=letter.provider))
+    replay = {messages.REPLAYS: generation, messages.LETTER: letter.dead_letter_id}
+    return mac.sign(_event(letter, {**letter.headers, **replay}, only_provider=letter.provider))
 
 
 def may_be_a_claim(letter: DeadLetter) -> bool:

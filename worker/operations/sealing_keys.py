@@ -87,16 +87,11 @@ class KeyChange:
     folder: Path | None  # where its file is moved to; None: it is deleted for good
 
 
-def states_of(settings: Settings, ledger: Ledger, keys: Sequence[StoredKey]) -> list[KeyState]:
-    """Return what needs each of *keys*. Raises LedgerUnavailable."""
-    quiet = _quiet_period(settings)
-    needs = ledger.key_needs(datetime.now(UTC) - quiet)
-    return [KeyState(key, needs.get(key.kid, KeyNeed()), quiet) for key in keys]
-
-
-def unknown_states_of(settings: Settings, keys: Sequence[StoredKey]) -> list[KeyState]:
-    """Return *keys* without what needs them: the ledger is away."""
-    return [KeyState(key, None, _quiet_period(settings)) for key in keys]
+def states_of(settings: Settings, keys: Sequence[StoredKey], ledger: Ledger | None = None) -> list[KeyState]:
+    """Return what needs each of *keys*; nobody knows without *ledger*. Raises LedgerUnavailable."""
+    quiet = max(settings.budgets().values())  # the longest budget of a call
+    needs = ledger.key_needs(datetime.now(UTC) - quiet) if ledger else None
+    return [KeyState(key, None if needs is None else needs.get(key.kid, KeyNeed()), quiet) for key in keys]
 
 
 def generate(folder: Path, algorithm: str, kid: str | None = None) -> StoredKey:
@@ -115,7 +110,7 @@ def plan_retirement(settings: Settings, ledger: Ledger, folder: Path, kid: str, 
         change = KeyChange(_require_key(kid, stored_keys(folder), "key"), "keys.retire", folder / RETIRED)
         if len(stored_keys(folder)) == 1:
             raise RefusedRequest("it is the only key: make another one first (revoker keys generate)")
-    [state] = states_of(settings, ledger, [change.key])
+    [state] = states_of(settings, [change.key], ledger)
     if state.needed_by:
         raise RefusedRequest(f"{kid} is still needed by: {'; '.join(state.needed_by)}. Nothing was changed")
     return change
@@ -139,11 +134,6 @@ def change_key(ledger: Ledger, change: KeyChange, operator: Operator) -> AuditEn
         _move(change.key, change.folder)
     ledger.audit(replace(audit, result="done", count=1))
     return audit
-
-
-def _quiet_period(settings: Settings) -> timedelta:
-    """How long a key must have opened nothing: the longest budget of a call."""
-    return max(settings.budgets().values())
 
 
 def _require_key(kid: str, keys: Sequence[StoredKey], what: str) -> StoredKey:

@@ -16,18 +16,21 @@ _PROVEN: Final = frozenset({State.ACCEPTED, State.CONFIRMED, State.ALREADY_REVOK
 _KILLED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})
 
 
-class Answers(Protocol):
+class Calls(Protocol):
     """What is asked of the ledger."""
 
     def answers_around(self, provider: str, at: datetime) -> list[TokenAnswer]:
-        """What *provider* said of tokens around *at*."""
+        """Return what *provider* answered about tokens around *at*."""
+
+    def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
+        """Return the calls that hit the same user or token, or of which every name agrees."""
 
 
-def unproved(ledger: Answers) -> Callable[[CallRow], bool]:
-    """What tells whether a row is not proved; it asks *ledger* once for each moment of each instance.
+def unproved(ledger: Calls) -> Callable[[CallRow], bool]:
+    """Return a test for rows that are not proved; it asks *ledger* once for each moment of each instance.
 
-    Where we know why the token was dead already, its provider need not be believed. An attempt of ours that got no
-    answer explains it only if that attempt went to the right place.
+    Where the ledger knows why the token was dead already, the provider need not be believed. An earlier attempt without
+    an answer explains it only if that attempt went to the right place.
     """
 
     @functools.cache
@@ -42,17 +45,10 @@ def unproved(ledger: Answers) -> Callable[[CallRow], bool]:
     return is_unproved
 
 
-class Calls(Answers, Protocol):
-    """What is asked of the ledger."""
-
-    def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
-        """The calls that hit the same user or token, or of which every name agrees."""
-
-
 def superseding(calls: Calls) -> Callable[[CallRow | DeadLetterRow], bool]:
-    """What tells whether a later call superseded a row; it asks *calls* once for each target and person.
+    """Return a test for rows that a later call superseded; it asks *calls* once for each target and person.
 
-    A call that is itself not proved proves nothing of another.
+    A call that is itself not proved proves nothing about another.
     """
     is_unproved = unproved(calls)
     of_target = functools.cache(lambda key: _of_state(calls.calls_alike(target=key), _PROVEN))

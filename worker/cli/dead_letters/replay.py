@@ -130,7 +130,7 @@ def _plan_document(plan: PlanFigures, rate: float) -> Document:
 def _plan_in_words(plan: PlanFigures, rate: float) -> str:
     """One line about a replay that is planned."""
     duration = short_duration(timedelta(seconds=plan.ready / rate))
-    refused = ", ".join(f"{counted(count)} {why}" for why, count in plan.refusals.items())
+    refused = ", ".join(f"{counted(count)} {refusal}" for refusal, count in plan.refusals.items())
     more = f"; refused: {refused}" if refused else ""
     return f"{counted(plan.ready)} to replay, about {duration} at {_per_time(rate)}{more}"
 
@@ -158,7 +158,7 @@ def _lines(plan: PlanFigures, result: ReplayResult) -> list[tuple[str, int]]:
         "no news yet": result.pending,
         "left to another replay": result.taken,
         "not published": result.not_published,
-        **{f"refused: {why}": count for why, count in plan.refusals.items()},
+        **{f"refused: {refusal}": count for refusal, count in plan.refusals.items()},
     }
     return [(what, count) for what, count in lines.items() if count or what == "replayed"]
 

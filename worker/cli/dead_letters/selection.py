@@ -39,7 +39,7 @@ def selecting(command: Callable[..., None]) -> Callable[..., None]:
 def selecting_for_change(command: Callable[..., None]) -> Callable[..., None]:
     """As `selecting`, for a command whose `--reason` is the operator's own: its filter by reason is `--died-of`.
 
-    End the command (exit code 2) where it would change every dead letter and `--all` was not said.
+    End the command (exit code 2) where it would change every dead letter without `--all`.
     """
     return gathered("selection", _narrowed, (*_OPTIONS, _BY_DIED_OF, _ALL))(command)
 

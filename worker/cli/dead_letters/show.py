@@ -7,7 +7,7 @@ import click
 from tasks.call import Attempt
 from worker.cli.dead_letters.selection import nothing_found, selecting
 from worker.cli.exits import finish
-from worker.cli.output import Column, Document, Form, Listing, note, output_option, show_one
+from worker.cli.output import Column, Document, Form, Listing, members, note, output_option, show_one
 from worker.ledger import DeadLetterHead, DeadLetterRow, DeadLetterState
 from worker.operations import dead_letters
 from worker.operations.dead_letters import OPEN, Found, Selection
@@ -20,7 +20,7 @@ _INTERNAL = {"document", "arrived"}
 
 def row_document(row: DeadLetterHead) -> Document:
     """What JSON tells of a dead letter: all but the message itself."""
-    return {each.name: getattr(row, each.name) for each in fields(row) if each.name not in _INTERNAL}
+    return members(row, *(each.name for each in fields(row) if each.name not in _INTERNAL))
 
 
 _LISTING: Listing[DeadLetterHead] = Listing(
