@@ -21,7 +21,7 @@ Name = Annotated[str, Field(max_length=128)]
 SourceName = Annotated[str, Field(max_length=512)]
 SubjectKey = Annotated[str, Field(max_length=64, pattern=r"^[\x21-\x7e]*$")]
 Words = Annotated[str, Field(max_length=2048)]
-"""What is told to people and stands in no index."""
+"""Text for people, in no index."""
 
 MOST: Final = 99_999_999
 Count = Annotated[int, Field(ge=0, le=MOST)]

@@ -17,7 +17,7 @@ from tasks.outcome import Settled, State
 from tasks.strict_model import StrictModel
 
 MAX_COVERED: Final = 16  # as many sessions as an event may list
-CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # ours, fixed for ever: ids derive from it
+CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # fixed for ever: ids derive from it
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 Operation = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
@@ -48,7 +48,7 @@ def _covering_nothing(calls: tuple[ProviderCall, ...]) -> tuple[ProviderCall, ..
 
 
 class Known(StrictModel):
-    """What a call came to that was made, and of which the ledger was not yet told."""
+    """The outcome of a call that was made and is not yet recorded."""
 
     at: Moment
     state: State
@@ -65,7 +65,7 @@ class ProviderCall(StrictModel):
     event_type: Name
     occurred_at: Moment
     deadline: Moment  # no attempt is scheduled beyond it
-    planned_at: Moment | None = None  # by our own clock; None: by a version that did not tell
+    planned_at: Moment | None = None  # by our own clock; None: by a version that did not write it
     provider: Name  # the instance's name, e.g. "genesys-eu"
     operation: Operation
     lane: Lane
@@ -107,7 +107,7 @@ class ProviderCall(StrictModel):
         return self.model_copy(update={"attempts": (*self.attempts, attempt)})
 
     def knowing(self, outcome: Settled, at: datetime) -> Self:
-        """The same call, made: what remains is to tell that it came to *outcome*, at that moment."""
+        """The same call, made: what remains is to record that its *outcome* came at that moment."""
         known = Known(at=at, state=outcome.state, evidence=outcome.evidence, detail=dict(outcome.detail))
         return self.model_copy(update={"known": known})
 
@@ -116,12 +116,9 @@ class ProviderCall(StrictModel):
         return self.model_copy(update={"covers": ()})
 
     def replayed(self, now: datetime, budget: timedelta) -> Self:
-        """The same call, to be tried afresh: its history is left behind in the dead letter, its identity is kept.
-
-        So are the session calls that it covered: since it died they have been calls, or dead letters, of their own.
-        """
-        told = {"replays": self.replays + 1, "deadline": after(now, budget), "planned_at": now}
-        return self.model_copy(update={"attempts": (), "covers": (), **told})
+        """The same call, to be tried afresh: attempts and covered session calls stay with the dead letter."""
+        fresh = {"replays": self.replays + 1, "deadline": after(now, budget), "planned_at": now}
+        return self.model_copy(update={"attempts": (), "covers": (), **fresh})
 
 
 def call_id(source: str, event_id: str, provider: str, operation: str, unit: str) -> str:

@@ -1,8 +1,7 @@
 """Doubt about a whole instance: it calls the tokens of many people dead already, and accepts none between.
 
-An instance that is configured for another organization or region, or that stands behind something which changes every
-token, answers so in the vendor's own words, and every token of these people may live. One rule, for the worker that
-sees the answers come in, and for `explain`, which finds them in the ledger.
+An instance of another organization or region answers so in the vendor's own words, and so does one behind a gateway
+that changes every token: all these tokens may live. The worker and `explain` apply this one rule.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ living tokens and every second one it is asked about lives, ten dead ones in a r
 
 WINDOW: Final = timedelta(hours=1)
 """How far apart answers may be and still be of one kind: longer than a burst with its retries takes, and shorter than a
-quiet day on which a few sessions were over before anybody told us."""
+quiet day on which a few sessions were over before their events came."""
 
 NEARLY: Final = timedelta(minutes=5)  # before its expiry that a token may be dead: clocks differ
 _UNANSWERED: Final = frozenset({Reason.NET_TIMEOUT, Reason.NET_CONNECT})  # the request may have arrived
@@ -47,8 +46,8 @@ class TokenAnswer:
 def are_doubtful(answers: Iterable[TokenAnswer]) -> bool:
     """Whether nobody is proved dead by these answers of one instance: none accepted, and PEOPLE people dead already.
 
-    Whose token is known to have died by itself, or perhaps by an attempt of ours that got no answer, does not count. A
-    token that was accepted proves that the instance knows the living ones: pass what was said since, until the next.
+    An answer whose cause is known does not count. An accepted token proves that the instance knows living tokens: pass
+    the answers between two such proofs.
     """
     dead = set[str]()
     for each in answers:

@@ -1,4 +1,4 @@
-"""What is told of a revocation: the messages on their way to the ledger. JSON, no usable secret in any of them."""
+"""Records of revocations: the messages on their way to the ledger, JSON without any usable secret."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ class CallOutcome(StrictModel):
         return (self.at - self.occurred_at).total_seconds() if self.state.is_settled else None
 
 
-def _tellable(content_type: object) -> str | None:
-    """Producers write it as they like: too long, no Unicode, or with a token in clear, it must not be kept."""
+def _storable_content_type(content_type: object) -> str | None:
+    """Return None for one that must not be kept: too long, not Unicode, or with a token in clear."""
     if not isinstance(content_type, str) or len(content_type) > LONGEST_CONTENT_TYPE:
         return None
     is_text = content_type.encode(errors="ignore").decode() == content_type
@@ -90,7 +90,7 @@ def _tellable(content_type: object) -> str | None:
 
 Body = Annotated[str, Field(max_length=LONGEST_BODY)]
 """Base64 of what arrived."""
-ContentType = Annotated[str | None, BeforeValidator(_tellable)]
+ContentType = Annotated[str | None, BeforeValidator(_storable_content_type)]
 Headers = dict[str, str | int | bool]
 
 
@@ -100,7 +100,7 @@ class DeadLetter(StrictModel):
     kind `call`: *call* is the provider call as it was, sealed, with its attempts.
     kind `unit`: one provider's part of an event that cannot be resolved; *body* is the event, replayed for this
     provider alone. kind `event`: a refused event; *body* is what arrived, None where it held a token in clear.
-    kind `message`: something in a task queue that is no call of ours; *body* is what arrived.
+    kind `message`: something in a task queue that is no provider call; *body* is what arrived.
 
     An event that was to reach one provider alone names it in *provider*.
     """
@@ -194,9 +194,9 @@ def dead_letter_id(*parts: str) -> str:
 _OF_CALL: Final = ProviderCall.model_fields.keys() & CallOutcome.model_fields.keys() & DeadLetter.model_fields.keys()
 
 
-def outcome_of_call(call: ProviderCall, state: State, at: datetime, attempt: int, **told: Any) -> CallOutcome:  # noqa: ANN401 - as its fields
-    """What attempt number *attempt* at *call* came to; *told* is the rest of a `CallOutcome`."""
-    return CallOutcome(call_id=call.call_id, state=state, at=at, attempt=attempt, **_about(call), **told)
+def outcome_of_call(call: ProviderCall, state: State, at: datetime, attempt: int, **fields: Any) -> CallOutcome:  # noqa: ANN401 - as its fields
+    """What attempt number *attempt* at *call* came to; *fields* are the rest of a `CallOutcome`."""
+    return CallOutcome(call_id=call.call_id, state=state, at=at, attempt=attempt, **_about(call), **fields)
 
 
 def dead_letter_of_call(
@@ -216,7 +216,7 @@ def dead_letter_of_call(
 
 
 def covered_by(call: ProviderCall, outcome: CallOutcome) -> list[CallOutcome]:
-    """What is told of the session calls that *call* covers, once *outcome* says that it killed their tokens."""
+    """The outcomes of the session calls that *call* covers, once *outcome* says that it killed their tokens."""
     detail = {"evidence": f"{call.operation} {outcome.detail.get('evidence', '')}".rstrip(), "covered_by": call.call_id}
     return [outcome_of_call(each, State.COVERED, outcome.at, 0, detail=detail) for each in call.covers]
 
@@ -225,8 +225,8 @@ def apart(letter: DeadLetter) -> list[DeadLetter]:
     """*letter*, and one for each session call that its call was to cover: nobody else will make these any more."""
     if letter.call is None or not letter.call.covers:
         return [letter]
-    told = {**letter.detail, "covered_by": letter.call.call_id}
-    others = [dead_letter_of_call(each, letter.reason, letter.at, told) for each in letter.call.covers]
+    detail = {**letter.detail, "covered_by": letter.call.call_id}
+    others = [dead_letter_of_call(each, letter.reason, letter.at, detail) for each in letter.call.covers]
     return [letter.model_copy(update={"call": letter.call.alone()}), *others]
 
 

@@ -26,7 +26,7 @@ class RetryPolicy:
 
         Exponential with full jitter: between 1 and at most 1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300 … seconds.
         *retry_after* (seconds, as the provider asked, capped at `retry_after_cap`) is a floor, with up to a tenth on
-        top so that a crowd told to wait does not come back as one. *remaining* is what is left of the time budget in
+        top so that many calls do not come back at once. *remaining* is what is left of the time budget in
         seconds: a delay that would outlive it, or a spent attempt count, gives None.
         Whole seconds and at least 1, because the broker's delay queues count in seconds.
         """

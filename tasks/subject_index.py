@@ -73,8 +73,8 @@ class SubjectIndex:
             for it in _names_in_sub_id(event)
             if it.names_person
         }
-        told = [part for name in sorted(names) for part in (str(len(name)), *name)]
-        return self._hash("names", *told) if names else None
+        parts = [part for name in sorted(names) for part in (str(len(name)), *name)]
+        return self._hash("names", *parts) if names else None
 
     def target(self, target: Target | None) -> str | None:
         """The hash of what a call hits."""
@@ -85,8 +85,8 @@ class SubjectIndex:
         coded = (part.encode(errors="surrogatepass") for part in parts)
         return self._digest(b"".join(len(part).to_bytes(4, "big") + part for part in coded))
 
-    def _digest(self, told: bytes) -> str:
-        return hmac.digest(self.key, told, "sha256").hex()[:32]
+    def _digest(self, content: bytes) -> str:
+        return hmac.digest(self.key, content, "sha256").hex()[:32]
 
 
 def masked_subject(event: Event) -> str:

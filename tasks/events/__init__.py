@@ -5,7 +5,7 @@ that names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
 from tasks.events.content_mode import MAX_BODY, attribute_headers
-from tasks.events.model import Event, SessionEnded, UserData, UserDisabled, event_document
+from tasks.events.model import Event, SessionEnded, UserData, UserDisabled
 from tasks.events.parsing import MAX_AHEAD, is_storable, parse_event
 from tasks.events.rejection import InvalidEvent, RejectionCode
 from tasks.events.types import EVENT_TYPES, EventType
@@ -22,7 +22,6 @@ __all__ = [
     "UserData",
     "UserDisabled",
     "attribute_headers",
-    "event_document",
     "is_storable",
     "parse_event",
 ]

@@ -22,7 +22,7 @@ Attributes = dict[str, object]
 
 
 class UnreadableError(ValueError):
-    """A message that does not yield one JSON value; *attributes* are what its headers told nevertheless."""
+    """A message that does not yield one JSON value; *attributes* are those that its headers hold all the same."""
 
     def __init__(self, code: RejectionCode, path: Path = (), attributes: Attributes | None = None) -> None:
         super().__init__(code)

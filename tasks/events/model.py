@@ -1,7 +1,7 @@
 """Events as typed, frozen values: what `contracts/event.schema.json` says, in Python."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
@@ -143,12 +143,3 @@ class UserDisabled(Event):
 
     type: Literal["user.disabled"]
     data: UserData
-
-
-def event_document(event: Event) -> dict[str, Any]:
-    """Return *event* as a structured CloudEvents JSON object, which `parse_event` reads back as an equal event."""
-    document = event.model_dump(mode="json", exclude_unset=True)
-    if event.traceparent is None:
-        # An invalid trace context was read as None, and null is not what the contract allows for "none".
-        document.pop("traceparent", None)
-    return document

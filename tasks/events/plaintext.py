@@ -14,18 +14,10 @@ from typing import Final
 from tasks.events.codings import HiddenTooWellError, Sight, shows_all
 from tasks.events.rejection import Path
 
-_SECRET_NAMES: Final = frozenset(
+SECRET_NAMES: Final = frozenset(
     {
-        "token",
-        "accesstoken",
-        "refreshtoken",
-        "idtoken",
-        "bearer",
-        "password",
-        "secret",
-        "clientsecret",
-        "apikey",
-        "authorization",
+        *("token", "accesstoken", "refreshtoken", "idtoken", "bearer", "authorization"),
+        *("password", "secret", "clientsecret", "apikey"),
     }
 )
 _BETWEEN_WORDS: Final = dict.fromkeys(map(ord, "-_ ."))
@@ -73,10 +65,10 @@ def plaintext_path(node: object, sight: Sight | None = None) -> Path | None:
 
 def is_plaintext(text: str, sight: Sight | None = None) -> bool:
     """Tell whether *text* is, or contains, a token in clear, as `plaintext_path` has it."""
-    if _is_sealed(text) or (shows_all(text) and not _tells(text)):
+    if _is_sealed(text) or (shows_all(text) and not _shows_token(text)):
         return False
     try:
-        return any(map(_tells, (sight or Sight()).texts(text)))
+        return any(map(_shows_token, (sight or Sight()).texts(text)))
     except HiddenTooWellError:
         return True
 
@@ -113,7 +105,7 @@ def _gives_away(name: str, sight: Sight) -> bool:
 
 
 def _is_secret_name(name: str) -> bool:
-    return name.translate(_BETWEEN_WORDS).casefold() in _SECRET_NAMES
+    return name.translate(_BETWEEN_WORDS).casefold() in SECRET_NAMES
 
 
 def _is_sealed(text: str) -> bool:
@@ -140,7 +132,7 @@ def _is_text(segment: str) -> bool:
     return len(raw) > _LONGEST_TAG and all(32 <= byte < 127 or byte in b"\t\n\r" for byte in raw)  # noqa: PLR2004 - ASCII
 
 
-def _tells(text: str) -> bool:
+def _shows_token(text: str) -> bool:
     if _speaks_of_secrets(text.lower()) and (_BEARER.search(text) or _NAMED.search(text)):
         return True
     if "." in text and any(map(_holds_jws, _DOTTED.findall(text))):

@@ -1,4 +1,4 @@
-"""What an answer means: the status tables, the outcomes they lead to, and the details that may be told of an answer."""
+"""What an answer means: status tables, the outcomes they lead to, and which details of an answer may be kept."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -12,9 +12,9 @@ from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, 
 from tasks.providers.headers import wait_asked
 from tasks.strict_json import MalformedJsonError, decode
 
-_TELLABLE: Final = re.compile(r"[A-Za-z0-9._:/-]{1,256}")
-_TOLD: Final = 64  # characters of a detail
-_GIVEAWAY: Final = 8  # characters in a row of a secret that are too many to tell
+_PLAIN: Final = re.compile(r"[A-Za-z0-9._:/-]{1,256}")
+_MAX_DETAIL: Final = 64  # characters
+_GIVEAWAY: Final = 8  # characters in a row of a secret that are too many to show
 _LINKS: Final = frozenset({"instance"})  # details that are of use only whole
 _JSON: Final = re.compile(r"application/(json|[a-z0-9.+-]+\+json)")  # RFC 8259 section 11, RFC 6839 section 3.1
 _CHARSET: Final = re.compile(r";[ \t]*charset[ \t]*=[ \t]*\"?([^\s;\",]+)", re.IGNORECASE)
@@ -43,7 +43,7 @@ def status_table(
     """Return the meaning of every status 100..599: *special* where given, else the rule all providers share.
 
     Of the 2xx *success* are those that the vendor documents for the operation, the others are doubted; 408, 425, 429
-    and 5xx but 501 heal by waiting; a 1xx is no answer; the rest, redirects included, is ours to mend.
+    and 5xx but 501 heal by waiting; a 1xx is no answer; the rest, redirects included, is a dead letter.
     """
     others = dict.fromkeys(set(_SUCCESS).difference(success), StatusMeaning.DOUBTED)
     return {status: _usual(status) for status in range(100, 600)} | others | dict(special or {})
@@ -141,47 +141,49 @@ class Answer:
     def _media_type(self) -> str:
         return self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
-    def outcome(self, meaning: StatusMeaning, told: Mapping[str, object], evidence: str | None = None) -> Outcome:
-        """Return the outcome of *meaning*, with those of the *told* values that can be told."""
-        detail = self.detail(told)
+    def outcome(self, meaning: StatusMeaning, fields: Mapping[str, object], evidence: str | None = None) -> Outcome:
+        """Return the outcome of *meaning*, with the harmless ones of *fields* as its detail."""
+        detail = self.detail(fields)
         match meaning:
             case StatusMeaning.ACCEPTED:
                 return Settled(State.ACCEPTED, evidence or str(self.status), detail)
             case StatusMeaning.ALREADY_REVOKED:
                 return Settled(State.ALREADY_REVOKED, evidence or str(self.status), detail)
             case StatusMeaning.DOUBTED:
-                return self.bad_reply(told)
-            case StatusMeaning.RETRY:
+                return self.bad_reply(fields)
+            case StatusMeaning.DEAD if not self._passes:
+                return Permanent(self.reason, detail)
+            case StatusMeaning.RETRY | StatusMeaning.DEAD:
                 return Transient(self.reason, self.retry_after, detail)
-            case StatusMeaning.DEAD:
-                return (
-                    Transient(self.reason, self.retry_after, detail) if self._passes else Permanent(self.reason, detail)
-                )
             case StatusMeaning.FAULT:
                 return CredentialFault(self.reason, detail)
 
-    def bad_reply(self, told: Mapping[str, object]) -> Transient:
-        """Return the outcome of an answer that cannot be understood: never a success, and worth asking again.
+    def bad_reply(self, fields: Mapping[str, object]) -> Transient:
+        """Return the outcome of an answer that cannot be understood: never a success, and asked again.
 
-        Transient, because what mangles an answer (a gateway's page, a cut connection, a key being rotated) passes,
-        repeating is harmless, and the time budget ends in a dead letter with this reason if it does not.
+        A gateway's page, a cut connection or a key that is being rotated passes, and repeating is harmless.
         """
-        known = {**told, "content_encoding": self.unread}
+        known = {**fields, "content_encoding": self.unread}
         return Transient(Reason.PROVIDER_BAD_REPLY, self.retry_after, self.detail(known))
 
     def reachability_outcome(self) -> Outcome:
-        """Settled where somebody answered who is neither overloaded nor broken, whatever they said."""
+        """Return settled for every answer of a server that is neither overloaded nor broken."""
         if _USUAL.get(self.status, StatusMeaning.RETRY) is StatusMeaning.RETRY:
             return self.outcome(StatusMeaning.RETRY, {})
         return Settled(State.ACCEPTED, f"reachable {self.status}")
 
-    def detail(self, told: Mapping[str, object]) -> Mapping[str, str]:
-        """Return the status, and of the *told* values the short plain names that give away nothing we sent."""
+    def detail(self, fields: Mapping[str, object]) -> Mapping[str, str]:
+        """Return the status, and of *fields* the short plain values that give away nothing we sent."""
         secrets = [secret.get_secret_value() for secret in self.secrets]
-        plain = {name: str(value) for name, value in told.items() if type(value) in {str, int}}
-        told_whole = {name: text for name, text in plain.items() if _is_tellable(text, secrets)}
-        kept = {name: text if name in _LINKS else text[:_TOLD] for name, text in told_whole.items()}
-        return {"status": str(self.status), **kept}
+        texts = {name: str(value) for name, value in fields.items() if type(value) in {str, int}}
+        return {
+            "status": str(self.status),
+            **{
+                name: text if name in _LINKS else text[:_MAX_DETAIL]
+                for name, text in texts.items()
+                if _is_harmless(text, secrets)
+            },
+        }
 
 
 _REASONS: Final[Mapping[int, Reason]] = {
@@ -191,8 +193,8 @@ _REASONS: Final[Mapping[int, Reason]] = {
 }
 
 
-def _is_tellable(text: str, secrets: Iterable[str]) -> bool:
-    return _TELLABLE.fullmatch(text) is not None and not any(_gives_away(text, secret) for secret in secrets)
+def _is_harmless(text: str, secrets: Iterable[str]) -> bool:
+    return _PLAIN.fullmatch(text) is not None and not any(_gives_away(text, secret) for secret in secrets)
 
 
 def _gives_away(text: str, secret: str) -> bool:

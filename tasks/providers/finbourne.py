@@ -59,7 +59,7 @@ class FinbourneSettings(CommonSettings):
 
     @property
     def account(self) -> tuple[str, ...]:
-        """The domain: calls carry their users' tokens and none of ours."""
+        """The domain: calls carry their users' tokens alone."""
         return (self.api,)
 
 
@@ -89,7 +89,7 @@ class Finbourne:
         return self._delete_tokens(MASK)
 
     async def check(self) -> Outcome:
-        """Whether the provider can be reached: there is no credential of ours to be refused."""
+        """Whether the provider can be reached: the worker has no credential there."""
         request = Request("HEAD", endpoint(self._settings.api), {"Accept": "application/json"})
         answer = await self._edge.send(request, self._edge.deadline())
         return answer if isinstance(answer, Transient) else answer.reachability_outcome()
@@ -105,13 +105,13 @@ class Finbourne:
 
 
 def meaning(answer: Answer) -> Outcome:
-    """Return the outcome of an InvalidateToken, told with the names of LusidProblemDetails."""
+    """Return the outcome of an InvalidateToken, with the names of LusidProblemDetails as detail."""
     members = answer.members()
     named = {name: members.get(name) for name in ("name", "code", "instance")}
-    told = {**named, "challenge": (headers.bearer_challenge(answer.headers) or {}).get("error")}
+    fields = {**named, "challenge": (headers.bearer_challenge(answer.headers) or {}).get("error")}
     if _knows_the_token_for_dead(answer):
-        return answer.outcome(StatusMeaning.ALREADY_REVOKED, told, "401 invalid_token")
-    return answer.outcome(TOKENS.get(answer.status, StatusMeaning.RETRY), told)
+        return answer.outcome(StatusMeaning.ALREADY_REVOKED, fields, "401 invalid_token")
+    return answer.outcome(TOKENS.get(answer.status, StatusMeaning.RETRY), fields)
 
 
 def _knows_the_token_for_dead(answer: Answer) -> bool:

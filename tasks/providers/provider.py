@@ -211,21 +211,21 @@ def _path_of(base_url: str) -> str:
 def open_sealed(unsealer: Unsealer, call: ProviderCall, audience: str) -> SecretStr | Permanent | Transient:
     """Return the bearer token of *call*, sealed for *audience*; call it in the frame that makes the HTTP call.
 
-    `crypto.seal` where it cannot be opened or is no bearer token (RFC 6750 section 2.1: it goes into a header). A key
-    that is not there may have been put there this second: the call is tried again, as often as KEY_TRIES says.
+    The reason is `crypto.seal` where it cannot be opened or is no bearer token (RFC 6750 section 2.1). A missing key
+    may just have been put there: the call is tried again, KEY_TRIES times at most.
     """
     if call.jwe is None:
         return Permanent(Reason.ROUTE_UNRESOLVABLE, {"missing": "jwe"})
     try:
         token = unsealer.open(call.jwe, audience)
     except SealError as error:
-        problem = _told(error.problem, call.jwe)
+        problem = _seal_detail(error.problem, call.jwe)
         may_come = isinstance(error, UnknownKeyError) and call.attempt < KEY_TRIES
         return Transient(Reason.CRYPTO_SEAL, KEY_PAUSE, problem) if may_come else Permanent(Reason.CRYPTO_SEAL, problem)
-    return token if is_sendable(token) else Permanent(Reason.CRYPTO_SEAL, _told("not_a_bearer_token", call.jwe))
+    return token if is_sendable(token) else Permanent(Reason.CRYPTO_SEAL, _seal_detail("not_a_bearer_token", call.jwe))
 
 
-def _told(problem: str, jwe: str) -> Mapping[str, str]:
-    """What is the matter with a sealed credential, and which key it is sealed for, as far as its header tells."""
+def _seal_detail(problem: str, jwe: str) -> Mapping[str, str]:
+    """What is wrong with a sealed credential, and the key that its header names."""
     kid = kid_of(jwe)
     return {"problem": problem, **({"kid": kid} if kid else {})}

@@ -23,7 +23,7 @@ SealingKey = ECKey | RSAKey
 
 
 class SealProblem(StrEnum):
-    """Why a credential cannot be opened: stable names, told to operators and counted."""
+    """Why a credential cannot be opened: stable names, shown to operators and counted."""
 
     FORM = "form"  # no compact JWE, or too long
     HEADER = "header"  # not a small JSON object of the allowed members
@@ -64,7 +64,7 @@ def generate_key(kid: str, algorithm: str = ALGORITHMS[0]) -> SealingKey:
 
 
 def algorithm_of(key: SealingKey) -> str:
-    """Return the one JWE alg that *key* serves for. Raises SealError where it is none of ours, or the kid is unfit."""
+    """Return the one JWE alg that *key* serves for. Raises SealError for another kind of key or an unfit kid."""
     match key:
         case ECKey() if key.curve_name == "P-256":
             algorithm = "ECDH-ES+A256KW"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
-from tasks.events import InvalidEvent, parse_event
+from tasks.events import Event, InvalidEvent, parse_event
 
 NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)
 MARKER = "MARKER-7f3a"
@@ -51,3 +51,12 @@ def binary(prefix: str, kind: str = "user.disabled") -> tuple[bytes, dict[str, o
 def parts(user: object) -> dict[str, Any]:
     """Return a complex subject with one part."""
     return {"format": "complex", "user": user}
+
+
+def event_document(event: Event) -> dict[str, Any]:
+    """Return *event* as a structured CloudEvents JSON object, which `parse_event` reads back as an equal event."""
+    document = event.model_dump(mode="json", exclude_unset=True)
+    if event.traceparent is None:
+        # An invalid trace context was read as None, and null is not what the contract allows for "none".
+        document.pop("traceparent", None)
+    return document

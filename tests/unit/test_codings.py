@@ -23,7 +23,7 @@ from in_one_test import in_one_test
 
 from tasks.events import InvalidEvent, attribute_headers, is_storable, parse_event
 from tasks.events.codings import MOST
-from tasks.events.plaintext import _SECRET_NAMES, is_plaintext, plaintext_path
+from tasks.events.plaintext import SECRET_NAMES, is_plaintext, plaintext_path
 from tasks.sealing import generate_key, seal
 
 OPAQUE = "2YotnFZFEjr1zCsicMWpAA"
@@ -171,7 +171,7 @@ def test_no_text_stops_who_looks_for_tokens(text: str) -> None:
 @pytest.mark.parametrize("name", [*NAMES, "TOKEN", "Access_Token", "API-KEY"])
 def test_each_name_of_a_secret_gives_its_member_away(name: str) -> None:
     """As a member at any depth, and as a name in text that is JSON or a form itself."""
-    assert {each.replace("_", "").replace("-", "").lower() for each in NAMES} == _SECRET_NAMES
+    assert {each.replace("_", "").replace("-", "").lower() for each in NAMES} == SECRET_NAMES
     assert plaintext_path({name.replace("_", " ").replace("-", "."): 1})
     assert plaintext_path({"a": [{name: 1}]}) == ("a", 0, name)
     assert is_plaintext(json.dumps({"a": {name: OPAQUE}}))

@@ -12,12 +12,13 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from event_examples import event_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import fixed_dictionaries as record
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError, validators
 
-from tasks.events import InvalidEvent, RejectionCode, event_document, parse_event
+from tasks.events import InvalidEvent, RejectionCode, parse_event
 
 Json = Any  # what json.loads returns
 NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)

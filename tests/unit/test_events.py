@@ -6,10 +6,22 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from event_examples import CONTRACTS, MARKER, NOW, STRUCTURED, binary, ended, example, fault, parts, refused
+from event_examples import (
+    CONTRACTS,
+    MARKER,
+    NOW,
+    STRUCTURED,
+    binary,
+    ended,
+    event_document,
+    example,
+    fault,
+    parts,
+    refused,
+)
 from pydantic import ValidationError
 
-from tasks.events import MAX_BODY, InvalidEvent, RejectionCode, SessionEnded, UserDisabled, event_document, parse_event
+from tasks.events import MAX_BODY, InvalidEvent, RejectionCode, SessionEnded, UserDisabled, parse_event
 from tasks.events.model import Account, JweCredential, TokenReferenceCredential
 from tasks.events.subjects import Complex, IssSub
 

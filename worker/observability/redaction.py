@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Final
 from uuid import UUID
 
+from tasks.events.plaintext import SECRET_NAMES
 from worker.settings.urls import HIDDEN, USERINFO
 
 REDACTED: Final = HIDDEN
@@ -39,10 +40,10 @@ _HEADER: Final = re.compile(r"""((?i:authorization|cookie)s?["']?\s{0,4}[=:]\s{0
 # Most values are a single word: without white space, a colon, a slash or a sign of equality nothing above fits it.
 _HARMLESS: Final = re.compile(rf"[\w.@*+-]{{0,{MAX_TEXT}}}")
 _ENDINGS: Final = ("token", "tokens", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "cookie")
-_NAMES: Final = frozenset(
+_NAMES: Final = SECRET_NAMES | frozenset(
     {
         *("mackey", "fixediv", "sentrydsn"),
-        *("authorization", "proxyauthorization", "credential", "credentials", "dsn"),
+        *("proxyauthorization", "credential", "credentials", "dsn"),
         *("jwe", "jwk", "pem", "key", "privatekey", "peerkey", "subjectkey", "tokenreferenceid"),
     }
 )

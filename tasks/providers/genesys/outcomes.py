@@ -106,15 +106,15 @@ def of_own_token(answer: Answer) -> Outcome:
     if answer.status != UNAUTHORIZED:
         return _of_status(answer, OWN_TOKEN)
     if knows_dead(answer):
-        return answer.outcome(StatusMeaning.ALREADY_REVOKED, told(answer), f"401 {REFUSED}")
+        return answer.outcome(StatusMeaning.ALREADY_REVOKED, fields_of(answer), f"401 {REFUSED}")
     is_named = _is_error(answer, UNAUTHORIZED) and error_code(answer) != REFUSED
-    return answer.outcome(StatusMeaning.DEAD if is_named else StatusMeaning.DOUBTED, told(answer))
+    return answer.outcome(StatusMeaning.DEAD if is_named else StatusMeaning.DOUBTED, fields_of(answer))
 
 
 def of_worker_token(answer: Answer) -> Outcome:
     """Return the outcome of a call made with the worker's token, after the one renewal a 401 gets."""
     if answer.status == UNAUTHORIZED and not refuses_bearer(answer):
-        return answer.outcome(StatusMeaning.DEAD, told(answer))
+        return answer.outcome(StatusMeaning.DEAD, fields_of(answer))
     return _of_status(answer, WORKER_TOKEN)
 
 
@@ -123,15 +123,15 @@ def of_delete_token(answer: Answer, not_found: Literal["dead", "settled"]) -> Ou
     if answer.status != _NOT_FOUND:
         return of_worker_token(answer)
     if not_found == "settled" and _is_error(answer, _NOT_FOUND):
-        return answer.outcome(StatusMeaning.ALREADY_REVOKED, told(answer))
-    return Permanent(Reason.PROVIDER_NOT_FOUND, answer.detail(told(answer)))
+        return answer.outcome(StatusMeaning.ALREADY_REVOKED, fields_of(answer))
+    return Permanent(Reason.PROVIDER_NOT_FOUND, answer.detail(fields_of(answer)))
 
 
 def _of_status(answer: Answer, table: Mapping[int, StatusMeaning]) -> Outcome:
     meaning = table.get(answer.status, StatusMeaning.RETRY)
     if meaning is StatusMeaning.ACCEPTED and not _holds_no_error(answer):
-        return answer.bad_reply(told(answer))
-    return answer.outcome(meaning, told(answer))
+        return answer.bad_reply(fields_of(answer))
+    return answer.outcome(meaning, fields_of(answer))
 
 
 def _holds_no_error(answer: Answer) -> bool:
@@ -146,8 +146,8 @@ def _names_error(members: Mapping[str, object]) -> bool:
     return any(value for name, value in members.items() if contradictions.folded(name) in _ERRORS)
 
 
-def told(answer: Answer) -> Mapping[str, object]:
-    """Return what helps people and the vendor's support to find the request."""
+def fields_of(answer: Answer) -> Mapping[str, object]:
+    """Return the fields by which people and the vendor's support find the request."""
     members = answer.members()
     return {
         "code": members.get("code"),
@@ -168,8 +168,8 @@ def document(answer: Answer, model: type[Model]) -> Model | Transient:
     """Return the *model* in the body of a success; a bad reply where it is not there."""
     members = answer.document()
     if not members or _names_error(members):
-        return answer.bad_reply(told(answer))
+        return answer.bad_reply(fields_of(answer))
     try:
         return model.model_validate(members)
     except ValidationError:
-        return answer.bad_reply(told(answer))
+        return answer.bad_reply(fields_of(answer))

@@ -17,7 +17,7 @@ from tasks.providers.http import Edge
 from tasks.providers.provider import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, SessionPlan, endpoint
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 
-# A 401 ("Invalid Token Passed") by itself cannot be told from a refused API key: other calls tell which of them it is.
+# A 401 ("Invalid Token Passed") by itself may as well be a refused API key: other calls decide which of them it is.
 # Of the 2xx the vendor publishes 200 alone.
 UNAUTHORIZED: Final = 401
 INVALIDATE: Final = status_table({UNAUTHORIZED: StatusMeaning.FAULT, 403: StatusMeaning.FAULT}, success={200})
@@ -107,12 +107,12 @@ class Wibmo:
             result = read_result(decrypt_json(self._cipher, answer.body), self._settings.success_codes)
         except CipherError:
             return answer.bad_reply({})
-        told = dict(zip(("res_code", "data_res_code"), result.codes, strict=False))
+        codes = dict(zip(("res_code", "data_res_code"), result.codes, strict=False))
         match result.meaning:
             case StatusMeaning.ACCEPTED:
-                return answer.outcome(StatusMeaning.ACCEPTED, told, f"{answer.status} resCode")
+                return answer.outcome(StatusMeaning.ACCEPTED, codes, f"{answer.status} resCode")
             case StatusMeaning.DEAD:
-                return Permanent(Reason.PROVIDER_RESCODE, answer.detail(told))
+                return Permanent(Reason.PROVIDER_RESCODE, answer.detail(codes))
             case _:
                 return answer.bad_reply({})
 

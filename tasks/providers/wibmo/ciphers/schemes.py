@@ -27,9 +27,9 @@ _JWE_ENCRYPTION: Final = "A256GCM"
 
 
 class CipherError(Exception):
-    """The one error of every cipher: wrong key, tag, padding, length, coding and JSON cannot be told apart outside.
+    """The one error of every cipher: wrong key, tag, padding, length, coding and JSON look the same outside.
 
-    Who could tell them apart could decrypt a body without its key (RFC 7457 section 2.4 and what it cites).
+    Whoever could tell them apart could decrypt a body without its key (RFC 7457 section 2.4).
     """
 
     def __init__(self) -> None:
@@ -168,12 +168,12 @@ class _Jwe:
     """A compact JWE: the body has its own form, so the encoding setting does not touch it."""
 
     alg: str
-    theirs: OctKey | RSAKey
-    ours: OctKey | RSAKey
+    public: OctKey | RSAKey
+    private: OctKey | RSAKey
 
     def encrypt(self, plaintext: bytes) -> bytes:
         header = {"alg": self.alg, "enc": _JWE_ENCRYPTION}
-        return jwe.encrypt_compact(header, plaintext, self.theirs, registry=self._registry).encode()
+        return jwe.encrypt_compact(header, plaintext, self.public, registry=self._registry).encode()
 
     def decrypt(self, data: bytes) -> bytes:
         plaintext = self._open(unwrapped(data))
@@ -188,7 +188,7 @@ class _Jwe:
     def _open(self, data: bytes) -> bytes | None:
         try:
             canonical = is_canonical_compact(data.decode())
-            return jwe.decrypt_compact(data, self.ours, registry=self._registry).plaintext if canonical else None
+            return jwe.decrypt_compact(data, self.private, registry=self._registry).plaintext if canonical else None
         except Exception:  # noqa: BLE001 - whatever a hostile envelope provokes in the library is one answer outside
             return None
 
@@ -197,11 +197,11 @@ def _make_jwe(config: CipherConfig) -> _Jwe:
     if not config.is_pem:
         shared = OctKey.import_key(config.key_bytes)
         return _Jwe("dir", shared, shared)
-    ours = rsa_key(config.key)
-    theirs = rsa_key(config.peer_key or config.key)
-    assert ours, "checked at load"  # noqa: S101 - CipherConfig refuses anything else
-    assert theirs, "checked at load"  # noqa: S101 - likewise
-    return _Jwe("RSA-OAEP-256", theirs, ours)
+    private = rsa_key(config.key)
+    public = rsa_key(config.peer_key or config.key)
+    assert private, "checked at load"  # noqa: S101 - CipherConfig refuses anything else
+    assert public, "checked at load"  # noqa: S101 - likewise
+    return _Jwe("RSA-OAEP-256", public, private)
 
 
 class _Plain:
