@@ -16,11 +16,11 @@ from tasks.records import DeadLetter
 from worker.broker import messages, topology
 from worker.broker.provenance import ProvenanceMac
 from worker.database.columns import UtcTime
-from worker.database.migrate import MIGRATIONS
+from worker.database.engine import MIGRATIONS
 from worker.database.tables import bodies
 from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger
 from worker.ledger.dead_letters import LEASE
-from worker.ledger.paging import in_pages
+from worker.ledger.ledger import in_pages
 from worker.recorder import Recorder
 
 pytest_plugins = ["ledger_fixtures"]

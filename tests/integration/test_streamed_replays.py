@@ -9,7 +9,7 @@ from replay_desk import BUDGETS, EVERY, MAC, MAX_AGES, Desk, audit, dead_call
 from worker import broker
 from worker.broker.publisher import Publisher
 from worker.ledger import DeadLetterFilter, DeadLetterRow
-from worker.ledger.paging import in_pages
+from worker.ledger.ledger import in_pages
 from worker.operations.replay import Pace, Replayer
 from worker.operations.replay_plan import PAGE, Pages, PlanFigures, figures
 from worker.operations.replay_rules import ReplayPlan, only_vouched, plan_replay

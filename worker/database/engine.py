@@ -18,8 +18,9 @@ from worker.database.postgresql import open_postgresql
 from worker.database.sqlite import LedgerFile, open_sqlite
 from worker.settings.urls import HIDDEN, fault_of_ledger_url, without_userinfo
 
+MIGRATIONS: Final = "worker.database:migrations"  # a package resource: found wherever the package is installed
 LOCK_TIMEOUT: Final = 10  # seconds a writer waits for another one
-
+_MIGRATION_LOCK: Final = 0x7265766F6B6572  # "revoker", the key of PostgreSQL's advisory lock
 # SQLite's transactions read a snapshot by themselves (https://www.sqlite.org/isolation.html).
 _SNAPSHOT: Final[Mapping[str, dict[str, Any]]] = {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
 
@@ -31,10 +32,23 @@ class Database:
     engine: Engine
     file: LedgerFile | None = None  # of SQLite
 
-    def create(self) -> None:
-        """Make the database's file where it has one and that is missing."""
+    def upgrade(self) -> None:
+        """Make the file where it has one and that is missing, and apply every revision that is missing.
+
+        All in one transaction; processes take turns: on SQLite by the write lock, which it holds from the start.
+        """
+        from alembic import command  # noqa: PLC0415 - 10 MB that a worker, which never migrates, does without
+        from alembic.config import Config  # noqa: PLC0415 - likewise
+
         if self.file:
             self.file.create()
+        config = Config()
+        config.set_main_option("script_location", MIGRATIONS)
+        with self.writing() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -16,7 +16,7 @@ from worker.ledger import (
     DeadLetterSummary,
     Ledger,
 )
-from worker.ledger.paging import in_pages
+from worker.ledger.ledger import in_pages
 from worker.operations.audit import Operator
 from worker.operations.text import rfc3339, short_duration
 from worker.settings import Settings

@@ -11,7 +11,7 @@ from worker.intake.flood import store
 from worker.intake.flood.store import HELD_BACK, FloodRow
 from worker.intake.flood.window import flood_id
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger
-from worker.ledger.paging import Letter, in_pages
+from worker.ledger.ledger import Letter, in_pages
 from worker.operations import RefusedRequest
 from worker.operations.audit import Operator
 from worker.operations.replay import Controls, Replayed, ReplayRequest, replay
