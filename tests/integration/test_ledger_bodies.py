@@ -6,8 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from kombu.message import Message
 from ledger_records import after, dead, entry, refused
 from sqlalchemy import column, event, func, insert, select, table
@@ -16,7 +14,6 @@ from tasks.records import DeadLetter
 from worker.broker import messages, topology
 from worker.broker.provenance import ProvenanceMac
 from worker.database.columns import UtcTime
-from worker.database.engine import MIGRATIONS
 from worker.database.tables import bodies
 from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger
 from worker.ledger.dead_letters import LEASE
@@ -170,12 +167,8 @@ def _old_row(letter: DeadLetter) -> dict[str, Any]:
 def test_letters_of_the_schema_before_keep_what_they_hold(ledger_url: str, kind: str) -> None:
     """What arrived stands in their documents, and stays there."""
     letter, ledger = OLD[kind](), Ledger.open(ledger_url)
-    ledger.database.create()
+    ledger.database.upgrade("0008")
     with ledger.database.writing() as connection:
-        config = Config()
-        config.set_main_option("script_location", MIGRATIONS)
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0008")
         row = _old_row(letter)
         times = {"at": UtcTime, "first_at": UtcTime}
         old = table("dead_letters", *(column(name, times.get(name)) for name in row))
