@@ -37,7 +37,7 @@ def before(instant: datetime, span: timedelta) -> datetime:
 
 
 def expiry_of(stated: datetime | None, happened: datetime) -> datetime | None:
-    """When something ends by itself, *stated* in an event that *happened* then; None where nothing was said of it.
+    """Return when something ends by itself, as *stated* in an event that *happened* then; None where it was never set.
 
     What a program has not set, it writes as the zero of its calendar: 0001-01-01 (Go, .NET, Java), 1601-01-01
     (Windows), 1753-01-01 (SQL Server), 1899-12-30 (OLE), 1970-01-01 (Unix). Believed, it would spare a living token.

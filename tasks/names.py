@@ -1,4 +1,4 @@
-"""How a name of a person is spelt, and how much of it people may see."""
+"""Names of people: one spelling for all spellings of a name, and a masked form that people may see."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_HOST: Final = 253  # characters (RFC 1035, section 2.3.4, without the r
 
 
 def normalised(name: str) -> str:
-    """*name* in the one spelling that all of its spellings share: this finds, and compares addresses.
+    """Return *name* in the one spelling that all of its spellings share: for look-ups and to compare addresses.
 
     Without white space around it and characters that nobody sees, composed (NFC) and case-folded; the domain of an
     address as Unicode, whether it came so or as an A-label (RFC 5890, section 2.3.2.1).
@@ -40,15 +40,15 @@ def address(name: str) -> str:
 
 
 def composed(name: str) -> str:
-    """*name* with every character in its composed form (NFC): else as it is, for an id may tell cases apart."""
+    """Return *name* composed (NFC) and otherwise as it is: in an id, case may count."""
     return unicodedata.normalize("NFC", name)
 
 
 def mask(name: str) -> str:
-    """*name* as people may see it: at most a third of it, and at most four characters, e.g. `al…ce`.
+    """Return *name* as people may see it: at most a third of it, and at most four characters, e.g. `al…ce`.
 
     Of an address at most two characters and a third of what stands before the `@`, and its domain, e.g.
-    `a…@example.com`; a domain is shown of nothing else.
+    `a…@example.com`; no other domain is shown.
     """
     seen = composed(_seen(name))
     local, at, domain = seen.rpartition("@")

@@ -169,10 +169,10 @@ class Permanent:
 
 @dataclass(frozen=True, slots=True)
 class CredentialFault:
-    """The provider refuses *our* credential, not the user's token: nobody's call can succeed until it is mended.
+    """The provider refuses the worker's credential, not the user's token: no call can succeed until it is mended.
 
-    The call is kept and burns no attempt; calls with this credential are held and probed, never hammered. Where
-    *is_ambiguous* the provider says the same of what this call names: only other calls tell which of the two it is.
+    The call is kept and burns no attempt; calls with this credential are held and probed. Where *is_ambiguous*, the
+    provider answers the same to a bad token: only other calls show which of the two it is.
     """
 
     reason: str

@@ -63,14 +63,12 @@ class Plan:
 
 
 def plan_revocations(event: Event, catalogue: Catalogue, planned_at: datetime | None = None) -> Plan:
-    """The plan of *event*: pure, complete, the same for the same event, catalogue and time by our clock.
+    """Return the plan of *event*: pure, complete, the same for the same event, catalogue and time by our clock.
 
-    session.ended: DeleteTokensMe (genesys) or InvalidateToken (finbourne) with each session's own token, an encrypted
-    invalidate (wibmo) by each token reference. user.disabled: at genesys one DeleteToken for the user id, which covers
-    the calls for the listed sessions; at the others, and at genesys without a user id, the same as for session.ended.
-
-    Nothing to go by at a provider: refused as `route.unresolvable` where the event names the provider, else a
-    `no_session_known` unit. session.ended never becomes a user-wide call. Units listed twice become one call.
+    An event about sessions becomes a call for each session, by the credential that the provider's kind takes, and never
+    a call for a user. An event about a user becomes one call where the kind has one and the user's id is known; that
+    call covers the listed sessions. Elsewhere the listed sessions become calls. Where there is nothing to go by, a
+    provider that the event names is refused as `route.unresolvable`, any other gets a `no_session_known` unit.
     """
     planner = _Planner(event, catalogue, planned_at)
     data = event.data

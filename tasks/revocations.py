@@ -53,10 +53,10 @@ async def revoke(runtime: Runtime, call: ProviderCall) -> State:
 
 
 async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-    """What is known already needs no call, nor does a token that has safely outlived its own expiry.
+    """Return a known outcome, expiry for a token that has safely outlived its own, else what the provider answers.
 
-    The margin is for clocks that differ. A token that expired longer than that before its session ended did not: who
-    wrote so wrote local time for UTC, or never set it.
+    The margin allows for clocks that differ. An expiry further than that before the session's end is not believed:
+    somebody wrote local time for UTC, or never set it.
     """
     if call.known:
         return Settled(call.known.state, call.known.evidence, call.known.detail)

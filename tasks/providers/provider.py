@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 from urllib.parse import SplitResult, quote, urlsplit
 
 import aiohttp
-from pydantic import AfterValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 from yarl import URL
 
 from tasks.call import Operation, ProviderCall
@@ -81,13 +81,7 @@ class UserPlan:
     own_credential: bool = True
 
 
-class ProviderModel(StrictModel):
-    """The base of settings and answers: frozen, strict about names, silent about values in its errors."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-
-class CommonSettings(ProviderModel):
+class CommonSettings(StrictModel):
     """What every provider instance is configured with."""
 
     kind: str

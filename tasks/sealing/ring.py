@@ -29,10 +29,9 @@ class Unsealer(Protocol):
 
 
 class KeyRing:
-    """Private keys found by their kid: an old key serves until no message needs it any more.
+    """Private keys by their kid: an old key serves until no message needs it any more.
 
-    *reload* reads all keys anew, for whoever notices that they have changed. Opening reads nothing: a kid that nobody
-    has costs a look at the ring, however often it is asked for.
+    *reload* reads all keys anew. Opening reads no file, so unknown kids cost nothing.
     Raises SealError for a key without a kid, with a kid twice, without its private half, or of a weak kind.
     """
 
@@ -49,8 +48,7 @@ class KeyRing:
     def open(self, jwe: str, audience: str) -> SecretStr:
         """Return the token sealed in *jwe* for the provider instance *audience*.
 
-        Raises SealError, with nothing of the token in it, in its chain, or in the frames of its traceback; where the
-        key is not there UnknownKeyError.
+        Raises UnknownKeyError, or SealError: nothing of the token is in it, its chain or the frames of its traceback.
         """
         key = self._key_of(checked_header(jwe))
         token, objection = unseal(jwe, key, audience)
@@ -60,17 +58,14 @@ class KeyRing:
         return token
 
     def reload(self) -> bool:
-        """Read the keys anew; whether they are others now. Raises SealError, the old ones kept, for one that is unfit.
-
-        From any thread.
-        """
+        """Read the keys anew, from any thread; whether they changed. Raises SealError for an unfit one and keeps the old."""
         before = self.kids
         if self._reload is not None:
             self._keys = _by_kid(self._reload())
         return self.kids != before
 
     def take_used(self) -> set[str]:
-        """The key ids that opened something since this was asked last."""
+        """Return the ids of the keys that opened something since the last time."""
         used, self._used = self._used, set()
         return used
 
@@ -91,8 +86,7 @@ class KeyRing:
 def load_keys(folder: Path) -> KeyRing:
     """Load the private keys `*.jwk.json` of *folder*, which its `reload` reads again.
 
-    Raises SealError, naming the file, for one that others than its owner may read or that is no private sealing key;
-    and for a folder without any.
+    Raises SealError for a file that others may read or that is no private sealing key, and for a folder without any.
     """
 
     def read() -> list[SealingKey]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tasks.strict_model import StrictModel
 
@@ -13,13 +13,7 @@ MAX_DAYS: Final = 36_500  # a century
 Span = Annotated[float, Field(le=31_622_400.0)]  # seconds, of 366 days: the longest that any date has room for
 
 
-class Section(StrictModel):
-    """The base of every section."""
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-
-class RetrySettings(Section):
+class RetrySettings(StrictModel):
     """The retry curve and its two ends."""
 
     base: float = Field(1.0, ge=0.1, le=60, description="Seconds: ceiling of the first delay; it doubles from there")
@@ -30,7 +24,7 @@ class RetrySettings(Section):
     urgent_budget: Span = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
 
 
-class MaxAgeSettings(Section):
+class MaxAgeSettings(StrictModel):
     """How old an event may be, and how long it is remembered."""
 
     session_ended: Span = Field(
@@ -42,14 +36,14 @@ class MaxAgeSettings(Section):
     )
 
 
-class HoldSettings(Section):
+class HoldSettings(StrictModel):
     """How long a provider is left alone before it is probed."""
 
     first: float = Field(15.0, ge=1, le=3600, description="Seconds until the first probe; doubled by each that fails")
     cap: float = Field(300.0, ge=1, le=3600, description="Seconds between two probes at most")
 
 
-class WorkerSettings(Section):
+class WorkerSettings(StrictModel):
     """The Celery worker."""
 
     in_flight_routine: int = Field(250, ge=1, le=5000, description="Routine calls in flight, for each provider")
@@ -62,7 +56,7 @@ class WorkerSettings(Section):
     )
 
 
-class FloodSettings(Section):
+class FloodSettings(StrictModel):
     """How many people one source may hit before the rest waits for an operator.
 
     Timeout jobs end thousands of sessions at once, each with the session's own credential. A user.disabled needs none
@@ -87,7 +81,7 @@ class FloodSettings(Section):
     )
 
 
-class StorageSettings(Section):
+class StorageSettings(StrictModel):
     """How long what is kept, and how much that is not proved."""
 
     events_days: float = Field(

@@ -8,9 +8,9 @@ from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StrictBool, St
 from tasks.outcome import Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import contradictions, headers
 from tasks.providers.answers import Answer, StatusMeaning, status_table
-from tasks.providers.provider import ProviderModel
+from tasks.strict_model import StrictModel
 
-Model = TypeVar("Model", bound=ProviderModel)
+Model = TypeVar("Model", bound=StrictModel)
 
 UNAUTHORIZED: Final = 401
 NOT_PRESENTED: Final = "authentication.required"  # the API saw no token at all
@@ -27,7 +27,7 @@ OWN_TOKEN: Final = status_table({UNAUTHORIZED: StatusMeaning.DEAD}, _DELETED)
 WORKER_TOKEN: Final = status_table({UNAUTHORIZED: StatusMeaning.FAULT, 403: StatusMeaning.FAULT}, _DELETED)
 
 
-class TokenInfo(ProviderModel):
+class TokenInfo(StrictModel):
     """What Genesys Cloud says of a token: GetTokensMe. It names no user."""
 
     model_config = ConfigDict(extra="ignore")
@@ -40,7 +40,7 @@ class TokenInfo(ProviderModel):
     client: dict[str, JsonValue] = Field({}, alias="OAuthClient")
 
 
-class IdleTimeout(ProviderModel):
+class IdleTimeout(StrictModel):
     """After how long without use a token dies: GetTokensTimeout. Members we do not know are kept as they are.
 
     The vendor's definition (IdleTokenTimeout) has both members optional.
