@@ -58,7 +58,7 @@ class KeyRing:
         return token
 
     def reload(self) -> bool:
-        """Read the keys anew, from any thread; whether they changed. Raises SealError for an unfit one and keeps the old."""
+        """Read the keys anew, from any thread; whether they changed. SealError for an unfit one leaves the old ones."""
         before = self.kids
         if self._reload is not None:
             self._keys = _by_kid(self._reload())
