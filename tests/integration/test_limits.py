@@ -144,7 +144,7 @@ async def test_without_the_ledger_a_worker_goes_on_at_its_share(
     workers: Workers, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Evenly, said once; what it used is told when the ledger is back, and the limit is shared again."""
-    limit = Limit(60, window=12, permit_ttl=1.5, network_jitter=0.1)
+    limit = Limit(60, window=12, permit_ttl=1.5, network_jitter=0.1, look_timeout=0.5)
     first, _ = workers.limiter(limit, "w1"), workers.limiter(limit, "w2")
     await until(lambda: sum(ask.worker == "w1" for ask in workers.asked) == 2)  # the second time it sees the other
     workers.away = True
@@ -172,12 +172,13 @@ async def test_a_ledger_that_cannot_be_opened_stops_nobody(tmp_path: Path) -> No
 async def test_a_ledger_too_slow_for_its_permits_is_as_good_as_away(workers: Workers) -> None:
     """What comes too late to be used is handed back, and the calls go on."""
     workers.slow = 0.2
-    limiter = workers.limiter(Limit(600, window=6, permit_ttl=0.1, network_jitter=0.1))
+    limiter = workers.limiter(Limit(600, window=6, network_jitter=0.1, look_timeout=0.1))
     async with asyncio.timeout(10):
         for _ in range(20):
             assert await limiter.permit(Lane.ROUTINE) is None
     assert {(ask.held, ask.held_spare) for ask in workers.asked} == {(0, 0)}
-    await limiter.close()
+    limiter._looking.cancel()
+    await limiter._lease(limiter._permits.leave("w1"))
     assert workers.booked(held=True) == 0
 
 

@@ -21,7 +21,7 @@ from tasks.providers import Provider
 from tasks.sealing import KeyRing, generate_key, load_keys, save_key, seal
 from worker.calls.key_uses import KeyUses
 from worker.calls.providers import Instances
-from worker.calls.reload import Watch
+from worker.calls.reload import SecretsWatch
 from worker.database.thread import DatabaseThread
 from worker.ledger import Ledger
 from worker.sandbox import SandboxConfig, make_app, sandbox_providers
@@ -50,7 +50,7 @@ class Rig:
         settings = Settings.load()
         self.ring = load_keys(settings.keys_dir)
         self.instances = Instances(settings, self.ring, self.replaced.append)
-        self.watch = Watch(settings.keys_dir, self.ring, self.instances.take_up, lambda: self.instances.files)
+        self.watch = SecretsWatch(settings.keys_dir, self.ring, self.instances.take_up, lambda: self.instances.files)
 
     def put(self, name: str, value: str, mode: int = 0o600) -> None:
         """Write a secret file, as an operator does: not at once, but in place."""

@@ -31,7 +31,7 @@ def marks(files: Iterable[Path]) -> list[Mark]:
     return found
 
 
-class Watch:
+class SecretsWatch:
     """Keeps the key ring as its folder is, and calls *take_up* with new settings.
 
     *also* returns the files whose content the settings stand for: certificates and their keys. What is ill-formed is

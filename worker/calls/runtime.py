@@ -34,7 +34,7 @@ from worker.calls.prefetch import Prefetch
 from worker.calls.providers import Instances
 from worker.calls.rate_limits import RateLimits
 from worker.calls.rate_limits.wait_queue import HELD_FOR_SOURCE
-from worker.calls.reload import Watch
+from worker.calls.reload import SecretsWatch
 from worker.database.thread import DatabaseThread
 from worker.settings import Settings, SettingsError
 
@@ -80,7 +80,9 @@ class WorkerRuntime:
         uses = KeyUses(self._ring, self._thread)
         self._resources.push_async_callback(uses.close)
         self._in_background(uses.keep())
-        watch = Watch(self._settings.keys_dir, self._ring, self._providers.take_up, lambda: self._providers.files)
+        watch = SecretsWatch(
+            self._settings.keys_dir, self._ring, self._providers.take_up, lambda: self._providers.files
+        )
         self._in_background(watch.keep())
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:

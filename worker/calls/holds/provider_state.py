@@ -116,7 +116,7 @@ class Acceptance:
         return Settled(State.ALREADY_REVOKED, "401 three times, key accepted between", detail)
 
 
-class Pace:
+class DoubtedPace:
     """How the calls of one source go, from the first doubt until our credential is accepted. *clock* is monotonic.
 
     Each call that was never tried may go once, so a living reference waits for no dead one of another source, and for
@@ -154,7 +154,7 @@ class ProviderState:
     def __init__(self) -> None:
         self.breaker, self.half_open, self.acceptance = Breaker(), HalfOpen(), Acceptance()
         self.credentials = 0  # how often ours was replaced
-        self._paces: OrderedDict[str, Pace] = OrderedDict()  # source → how its calls go while they are doubted
+        self._paces: OrderedDict[str, DoubtedPace] = OrderedDict()  # source → how its calls go while they are doubted
 
     def renew(self) -> None:
         """Another credential is in force: what the one before was good for says nothing of it."""
@@ -167,9 +167,9 @@ class ProviderState:
         """While a call of *source* is made with our credential; doubted ones take no room of the others."""
         return self.pace(source).calling() if is_doubted else self.half_open.calling()
 
-    def pace(self, source: str) -> Pace:
+    def pace(self, source: str) -> DoubtedPace:
         """How the doubted calls of *source* go."""
-        found = self._paces.setdefault(source, Pace(time.monotonic))
+        found = self._paces.setdefault(source, DoubtedPace(time.monotonic))
         if len(self._paces) > _MAX_SOURCES:
             self._paces.popitem(last=False)
         return found

@@ -24,7 +24,7 @@ _HOLD = holds.c
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class HoldChange:
     """A hold as it stands now, or that is over."""
 
     hold: Hold
@@ -45,7 +45,7 @@ def standing(database: Database) -> list[Hold]:
         return _standing(connection)
 
 
-def exchange(database: Database, changes: Sequence[Change]) -> Effect:
+def exchange(database: Database, changes: Sequence[HoldChange]) -> Effect:
     """Write *changes*, of which a later version outranks an earlier one; then return what stands."""
     with database.writing() if changes else database.reading() as connection:
         done = {change.hold.key for change in changes if _apply(connection, change)}
@@ -97,7 +97,7 @@ def _standing(connection: Connection) -> list[Hold]:
     return [Hold(**{**row, "scope": Scope(row["scope"]), "opened_by": OpenedBy(row["opened_by"])}) for row in rows]
 
 
-def _apply(connection: Connection, change: Change) -> bool:
+def _apply(connection: Connection, change: HoldChange) -> bool:
     """Whether this is the first that the ledger learns of its opening, or of its end."""
     take_changes(connection, 0)
     hold, known = change.hold, _is(change.hold)

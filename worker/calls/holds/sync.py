@@ -17,7 +17,7 @@ from worker.broker.availability import Availability
 from worker.calls.holds import store
 from worker.calls.holds.hold import Hold, Key, OpenedBy
 from worker.calls.holds.registry import HoldRegistry
-from worker.calls.holds.store import Change
+from worker.calls.holds.store import HoldChange
 from worker.database.errors import LedgerUnavailable
 from worker.database.thread import DatabaseThread
 
@@ -40,7 +40,7 @@ class HoldSync:
 
     def __init__(self, registry: HoldRegistry, thread: DatabaseThread, ended: Callable[[str], None]) -> None:
         self._registry, self._thread, self._ended = registry, thread, ended
-        self._changes: dict[Key, Change] = {}  # not yet in the ledger
+        self._changes: dict[Key, HoldChange] = {}  # not yet in the ledger
         self._unlogged: set[Key] = set()  # opened or ended here; the ledger decides which worker logs it
         self._ledger = Availability(logger, "holds.ledger_away", "holds.ledger_back")
         self._is_stopping = False
@@ -65,18 +65,18 @@ class HoldSync:
     def open(self, hold: Hold, wait: float) -> None:
         """Have *hold* stand, here at once and everywhere within about a second; one of all workers logs it."""
         self._registry.put(hold, wait)
-        self._note(Change(hold), log=True)
+        self._note(HoldChange(hold), log=True)
 
     def alter(self, hold: Hold, wait: float) -> None:
         """Make the next version of *hold*, which ends or may be probed in *wait* seconds."""
         altered = _next_version(hold, wait)
         self._registry.put(altered, wait)
-        self._note(Change(altered))
+        self._note(HoldChange(altered))
 
     def end(self, hold: Hold) -> None:
         """Have it stand no more."""
         self._registry.drop(hold.key)
-        self._note(Change(hold, is_over=True), log=True)
+        self._note(HoldChange(hold, is_over=True), log=True)
 
     async def claim(self, hold: Hold, lease: float) -> Hold | None:
         """Return *hold*'s next version with the right to probe it for *lease* seconds; None: another worker has it."""
@@ -115,16 +115,16 @@ class HoldSync:
         now = utc_now()
         for hold in effect.standing:
             if not hold.is_probed and hold.until <= now and hold.key not in self._changes:
-                self._note(Change(hold, is_over=True), log=True, wake=False)
+                self._note(HoldChange(hold, is_over=True), log=True, wake=False)
 
-    def _note(self, change: Change, *, log: bool = False, wake: bool = True) -> None:
+    def _note(self, change: HoldChange, *, log: bool = False, wake: bool = True) -> None:
         self._changes[change.hold.key] = change
         if log:
             self._unlogged.add(change.hold.key)
         if wake:
             self._wake.set()
 
-    def _log(self, sent: dict[Key, Change], done: set[Key]) -> None:
+    def _log(self, sent: dict[Key, HoldChange], done: set[Key]) -> None:
         for key, change in sent.items():
             if key in self._unlogged and key in done:
                 _log(change)
@@ -136,7 +136,7 @@ def _next_version(hold: Hold, wait: float) -> Hold:
     return replace(hold, until=utc_now() + timedelta(seconds=wait), version=hold.version + 1)
 
 
-def _log(change: Change) -> None:
+def _log(change: HoldChange) -> None:
     hold = change.hold
     fields = {"provider": hold.provider, "reason": hold.reason, "scope": hold.scope.value}
     fields["opened_by"] = hold.opened_by.value

@@ -88,7 +88,7 @@ class Limiter:
         self._looking.cancel()
         self._fallback.end()
         with contextlib.suppress(*LEDGER_AWAY, TimeoutError):
-            async with asyncio.timeout(min(1.0, self._limit.permit_ttl)):
+            async with asyncio.timeout(self._limit.look_timeout):
                 await self._lease(self._permits.leave(self._worker))
 
     def _take_spare(self) -> Permit | None:
@@ -129,7 +129,7 @@ class Limiter:
             logger.exception("limit.fault")  # a bug; calls go on as without the ledger
             return self._not_confirmed(self._limit.window)
         self._workers = self._fallback.workers = grant.workers
-        if self._permits.add(ask, grant, began):  # a ledger that is too slow for its permits is as good as away
+        if self._permits.add(ask, grant, began):
             self._fallback.postpone(began)
         self._serve()
         self._dry = frozenset(lane for lane in Lane if self._queue.count(lane))

@@ -82,13 +82,18 @@ class PermitPool:
         return Ask(worker, made=self._report(self._clock()), leaves=True)
 
     def add(self, ask: Ask, grant: Grant, began: float) -> bool:
-        """Take over what *ask*, made when the look *began*, was granted; return whether it is still good."""
+        """Take over what *ask*, made when the look *began*, was granted; return False where the answer comes too late.
+
+        The grant is not used then, and goes back with the next report.
+        """
         self._drop_expired()
-        self._good_until, self._reported = began + self._limit.permit_ttl, []
+        self._reported, self._is_refused = [], grant.spare < ask.spare
+        if self._clock() >= began + self._limit.look_timeout:
+            return False
+        self._good_until = began + self._limit.permit_ttl
         self._free += grant.permits
         self._spare += grant.spare
-        self._is_refused = grant.spare < ask.spare
-        return self._clock() < self._good_until
+        return True
 
     def not_confirmed(self) -> None:
         """Report the same calls again: nobody knows whether the look that failed did."""

@@ -28,7 +28,7 @@ _NOW: Final = {
 
 
 @dataclass(slots=True)
-class Locked:
+class LockedRecord:
     """One credential's record, which no other worker changes meanwhile."""
 
     record: str  # "" at first
@@ -36,7 +36,7 @@ class Locked:
 
 
 @contextmanager
-def locked(database: Database, fingerprint: str) -> Iterator[Locked]:
+def locked(database: Database, fingerprint: str) -> Iterator[LockedRecord]:
     """Lock and load the record of *fingerprint*; what it is at the end is saved. Raises LedgerUnavailable."""
     with database.writing() as connection:
         row = select(limits.c.record).where(limits.c.fingerprint == fingerprint).with_for_update()
@@ -45,7 +45,7 @@ def locked(database: Database, fingerprint: str) -> Iterator[Locked]:
             made = insert_into(limits, connection.dialect.name).on_conflict_do_nothing()
             connection.execute(made, {"fingerprint": fingerprint, "record": ""})
             kept = connection.execute(row).scalar_one()
-        one = Locked(kept, connection.execute(_NOW[connection.dialect.name]).scalar_one())
+        one = LockedRecord(kept, connection.execute(_NOW[connection.dialect.name]).scalar_one())
         yield one
         connection.execute(limits.update().where(limits.c.fingerprint == fingerprint).values(record=one.record))
 

@@ -49,6 +49,7 @@ class Limit:
     window: float = 60.0
     permit_ttl: float = 10.0  # how long a permit is good for: a few looks at the ledger, slow ones included
     network_jitter: float = 1.0  # between the fastest and the slowest way of a request to the provider
+    look_timeout: float = 1.0  # a ledger that answers later is as good as away
 
     @property
     def slot(self) -> float:
