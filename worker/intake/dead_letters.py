@@ -50,7 +50,7 @@ def of_given_up(
 def of_held_back(event: Event, provenance: Provenance, now: datetime, subjects: SubjectIndex) -> DeadLetter:
     """Of what waits for an operator, because it is part of a flood."""
     flood_id = provenance.letter or records.dead_letter_id("flood", provenance.digest)
-    return _letter(provenance, flood_id, Reason.GUARD_FLOOD, now, _whole(event, subjects))
+    return _letter(provenance, flood_id, Reason.GUARD_FLOOD, now, about_event(event, subjects))
 
 
 def of_units(
@@ -58,7 +58,7 @@ def of_units(
 ) -> list[DeadLetter]:
     """Of the parts of an event that no call could be planned for."""
     replayed = provenance.letter if provenance.only_provider else None
-    about, digest = {"kind": "unit", **_whole(event, subjects)}, provenance.digest
+    about, digest = {"kind": "unit", **about_event(event, subjects)}, provenance.digest
     return [
         _letter(
             provenance,
@@ -101,7 +101,8 @@ def _event_id(provenance: Provenance) -> str:
     return provenance.letter or records.dead_letter_id("event", provenance.digest)
 
 
-def _whole(event: Event, subjects: SubjectIndex) -> dict[str, Any]:
+def about_event(event: Event, subjects: SubjectIndex) -> dict[str, Any]:
+    """The fields of a record that name *event* and its person, in masked form and by keyed hashes."""
     return {**_named(event), "subject_keys": subjects.keys(event), "person_key": subjects.person(event)}
 
 

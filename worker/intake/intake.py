@@ -14,7 +14,6 @@ from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
 from tasks.records import EventPlanned, PlannedUnit
 from tasks.sealing import kid_of
-from tasks.subject_index import masked_subject
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
@@ -186,17 +185,7 @@ class Intake:
 
 def _record(event: Event, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:
     calls = (_planned_unit(each, call) for call in plan.calls for each in (call, *call.covers))
-    return EventPlanned(
-        source=event.source,
-        event_id=event.id,
-        event_type=event.type,
-        occurred_at=event.time,
-        received_at=now,
-        subject=masked_subject(event),
-        subject_keys=subjects.keys(event),
-        person_key=subjects.person(event),
-        units=(*calls, *plan.units),
-    )
+    return EventPlanned(received_at=now, units=(*calls, *plan.units), **dead_letters.about_event(event, subjects))
 
 
 def _planned_unit(call: ProviderCall, published: ProviderCall) -> PlannedUnit:
