@@ -102,13 +102,13 @@ class CanaryStory:
 
     def _starve(self, node: RabbitNode) -> None:
         """A memory alarm, with calls on their way and a producer that is not taken."""
-        late = [self.system.ended(self._session(name, f"starved {name}")) for name in ("genesys", "finbourne")]
-        self.system.script({"fault": "slow", "seconds": 4, "match": self.markers[-1].value})
+        late = [self.system.ended(self._session(name, f"starved {name}")) for name in ("finbourne", "genesys")]
+        self.system.script({"fault": "slow", "seconds": 9, "match": self.markers[-1].value})
         seen = len(self.system.journal())
         ids = self.system.publish(late)
         wait_until(lambda: len(self.system.journal()) >= seen + 2, 30, "calls on their way")
         self.inspected = _inspected(self.system.broker_url)
-        assert "invalidate_token" in str(self.inspected["active"])
+        assert "delete_tokens_me" in str(self.inspected["active"])
         node.raise_memory_alarm()
         event = self.system.home / "starved.json"
         event.write_text(json.dumps(self.system.ended(self._session("genesys", "not taken"))))
