@@ -22,8 +22,7 @@ def node(request: pytest.FixtureRequest) -> RabbitNode | None:
     if request.param == "embedded":
         return None
     made: RabbitNode = request.getfixturevalue("private_rabbitmq")
-    made.rabbitmqctl("add_user", "canary", PASSWORD)
-    made.rabbitmqctl("set_permissions", "canary", ".*", ".*", ".*")
+    made.add_user("canary", PASSWORD, rights=".*")
     return made
 
 

@@ -77,7 +77,7 @@ def test_a_producers_routing_keys_are_the_types_of_its_events() -> None:
 def node(private_rabbitmq: RabbitNode) -> RabbitNode:
     """A node set up as docs/running.md says: users, then the file."""
     for user in PERMISSIONS:
-        private_rabbitmq.rabbitmqctl("add_user", user, PASSWORD)
+        private_rabbitmq.add_user(user, PASSWORD)
     private_rabbitmq.rabbitmqctl("import_definitions", str(FILE))
     return private_rabbitmq
 

@@ -152,6 +152,12 @@ class RabbitNode:
         self.control(expressions.ADD_VHOST.replace("$VHOST", vhost))
         return vhost
 
+    def add_user(self, name: str, password: str, rights: str = "^$") -> None:
+        """Make a user (about 20 ms, `rabbitmqctl add_user` takes 0.8 s of CPU); *rights* is all it may touch in `/`."""
+        user = f'rabbit_auth_backend_internal:add_user(<<"{name}">>, <<"{password}">>, <<"tests">>)'
+        rule = ", ".join(f'<<"{each}">>' for each in (name, "/", rights, rights, rights, "tests"))
+        self.control(f"{user}, rabbit_auth_backend_internal:set_permissions({rule}).")
+
     def delete_vhost(self, vhost: str) -> None:
         """Delete *vhost* with all its queues; its connections are closed."""
         self.control(f'rabbit_vhost:delete(<<"{vhost}">>, <<"tests">>).')
