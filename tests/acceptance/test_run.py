@@ -240,10 +240,10 @@ def test_a_process_that_cannot_start_is_shown_with_the_end_of_its_log(tmp_path: 
     last_words = r"(?s)worker ended with 2; .*No such command 'no-such-command'"
     with (
         (tmp_path / "lock").open("wb") as lock,
-        Supervisor([nothing_to_be], tmp_path, lock.fileno(), print) as crew,
+        Supervisor([nothing_to_be], tmp_path, lock.fileno(), print) as supervisor,
         pytest.raises(ProcessFailed, match=last_words),
     ):
-        crew.start(threading.Event())
+        supervisor.start(threading.Event())
 
 
 TOLD: Any = {"kind": "call", "call_id": "c", "event_id": "e", "provider": "genesys", "state": State.ACCEPTED}

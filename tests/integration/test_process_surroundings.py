@@ -68,8 +68,8 @@ def test_a_run_imports_nothing_from_its_folder_either(tmp_path: Path, monkeypatc
     """Its processes are started by an interpreter of their own each."""
     monkeypatch.chdir(tmp_path / "foreign")
     sandbox = ProcessSpec("sandbox", ("sandbox", "--port", "0"), lambda said: READY["sandbox"] in said)
-    with (tmp_path / "lock").open("wb") as lock, Supervisor([sandbox], tmp_path, lock.fileno(), print) as crew:
-        crew.start(threading.Event())
+    with (tmp_path / "lock").open("wb") as lock, Supervisor([sandbox], tmp_path, lock.fileno(), print) as supervisor:
+        supervisor.start(threading.Event())
     assert "FOREIGN" not in (tmp_path / "sandbox.log").read_text()
 
 
