@@ -10,6 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+from tasks.outcome import Reason
 from tasks.sealing import SealError
 from worker.broker.publisher import Unconfirmed
 from worker.cli import main
@@ -19,7 +20,9 @@ from worker.cli.output import Column, Form, Listing, fitted
 from worker.cli.params import Moment, Rate, Span
 from worker.cli.processes import celery_arguments
 from worker.cli.tree import Commands
-from worker.ledger import LedgerRefused, LedgerUnavailable
+from worker.ledger import DeadLetterAmbiguous, DeadLetterNotFound, LedgerRefused, LedgerUnavailable
+from worker.operations import RefusedRequest
+from worker.operations.genesys import CredentialRefused, NoAnswer
 from worker.operations.text import plain, short_duration
 from worker.settings import SettingsError
 
@@ -78,6 +81,11 @@ def test_every_command_explains_itself(name: str) -> None:
         (LedgerRefused("ledger /x: DataError"), Exit.FAILED),
         (Unconfirmed("the broker did not confirm in time"), Exit.UNAVAILABLE),
         (SealError("the key file x serves not"), Exit.FAILED),
+        (RefusedRequest("no provider named x is configured"), Exit.REFUSED),
+        (DeadLetterNotFound("zz: no dead letter has an id that starts so"), Exit.FAILED),
+        (DeadLetterAmbiguous("a: several dead letters have an id that starts so"), Exit.REFUSED),
+        (NoAnswer("net.timeout"), Exit.FAILED),
+        (CredentialRefused("auth.unauthorized"), Exit.NOT_PERMITTED),
         (PermissionError(13, "Permission denied", "/keys/k1.jwk.json"), Exit.NOT_PERMITTED),
         (FileNotFoundError(2, "No such file or directory", "/keys"), Exit.FAILED),
         (CommandError("not permitted", Exit.NOT_PERMITTED), Exit.NOT_PERMITTED),
@@ -180,6 +188,13 @@ def test_consent_is_yes_or_an_answer_on_a_terminal() -> None:
     with pytest.raises(CommandError) as refused:
         require_consent("Really?", yes=False)
     assert refused.value.exit_code == Exit.REFUSED
+
+
+@pytest.mark.parametrize("reason", [*Reason, "event", "event.stale", "http.4xx.not_found", "task"])
+def test_a_reason_of_death_is_no_reason_of_an_operator(reason: str) -> None:
+    """Of every family there is: who means to filter by it must not replay everything else that matches."""
+    refusal = run("dlq", "replay", "--all", "--reason", reason, "--yes", code=2).stderr
+    assert "to filter by reason, use --died-of" in refusal
 
 
 def test_success_needs_no_ending() -> None:
