@@ -23,7 +23,7 @@ class DraftError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class SealedEvent:
     """An event that the intake will take: no token in clear in it."""
 
     event_id: str
@@ -36,7 +36,7 @@ class Finished:
         return json.dumps(self.document, separators=(",", ":")).encode()
 
 
-def finish_draft(draft: Draft, seal: Seal, source: str = SOURCE) -> Finished:
+def finish_draft(draft: Draft, seal: Seal, source: str = SOURCE) -> SealedEvent:
     """The event of *draft*: credentials given as `{"token": …}` are sealed, what is missing and obvious is filled in.
 
     Raises DraftError for what the intake would refuse.
@@ -46,7 +46,7 @@ def finish_draft(draft: Draft, seal: Seal, source: str = SOURCE) -> Finished:
     event = parse_event(json.dumps(document).encode(), now=datetime.now(UTC))
     if isinstance(event, InvalidEvent):
         raise DraftError(f"{event.code.value} at {event.pointer or 'the whole event'}")
-    return Finished(event.id, event.type, document)
+    return SealedEvent(event.id, event.type, document)
 
 
 def read_draft(line: str) -> Draft:

@@ -1,19 +1,18 @@
 """`revoker plan`: what an event would become. Nothing is sent, nothing is published."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import IO
 
 import click
 
 from tasks.call import Operation, ProviderCall
-from tasks.events import Event, InvalidEvent, parse_event
+from tasks.events import Event, InvalidEvent
 from tasks.outcome import State
-from tasks.plan import Plan, plan_revocations
+from tasks.plan import Plan
 from tasks.providers import Request
 from tasks.subject_index import masked_subject
 from worker.cli.exits import CommandError
-from worker.cli.output import Document, Form, note, output_option, print_json
+from worker.cli.output import Document, Form, members, note, output_option, print_json
 from worker.operations.providers import preview
 from worker.operations.text import plain, rfc3339
 from worker.settings import Settings
@@ -29,12 +28,10 @@ def plan(file: IO[bytes], form: Form) -> None:
 
     Ends with 1 where the intake would refuse the event.
     """
-    settings = Settings.load()
-    event = parse_event(file.read(MAX_EVENT), now=datetime.now(UTC))
-    if isinstance(event, InvalidEvent):
-        raise CommandError(f"the intake would refuse this: {event.code.value} at {event.pointer or 'the whole event'}")
-    planned = plan_revocations(event, settings.catalogue())
-    calls = [_call(*each) for each in preview(settings, planned)]
+    shown = preview(Settings.load(), file.read(MAX_EVENT))
+    if isinstance(shown, InvalidEvent):
+        raise CommandError(f"the intake would refuse this: {shown.code.value} at {shown.pointer or 'the whole event'}")
+    event, planned, calls = shown.event, shown.plan, [_call(*each) for each in shown.calls]
     if form is Form.JSON:
         print_json("plan", _document(event, planned, calls))
     elif form is Form.JSONL:
@@ -47,10 +44,7 @@ def plan(file: IO[bytes], form: Form) -> None:
 
 def _call(call: ProviderCall, request: Request) -> Document:
     return {
-        "call_id": call.call_id,
-        "provider": call.provider,
-        "operation": call.operation,
-        "lane": call.lane.value,
+        **members(call, "call_id", "provider", "operation", "lane"),
         "deadline": rfc3339(call.deadline),
         "method": request.method,
         "url": str(request.url),

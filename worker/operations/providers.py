@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
 from tasks.call import ProviderCall
+from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import Outcome, Settled
-from tasks.plan import Plan
+from tasks.plan import Plan, plan_revocations
 from tasks.providers import KINDS, Provider, ProviderSettings, Request, make_provider, open_session
 from tasks.sealing import SealError
 from worker.calls.holds.hold import Hold, Scope
@@ -75,6 +77,15 @@ class Checked:
         return isinstance(self.outcome, Settled)
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """An event, its plan, and each call with its HTTP request, secrets masked."""
+
+    event: Event
+    plan: Plan
+    calls: list[tuple[ProviderCall, Request]]
+
+
 class _NoKeys:
     """Opens nothing: operators preview and check, they revoke nothing."""
 
@@ -127,13 +138,17 @@ def check(settings: Settings, names: Collection[str] = ()) -> list[Checked]:
     return ask(settings, names, check_all)
 
 
-def preview(settings: Settings, plan: Plan) -> list[tuple[ProviderCall, Request]]:
-    """Return the calls of *plan* with their HTTP requests, secrets masked. Sends nothing."""
+def preview(settings: Settings, body: bytes) -> Preview | InvalidEvent:
+    """Return what the event in *body* becomes, or the refusal of the intake. Sends nothing."""
+    event = parse_event(body, now=datetime.now(UTC))
+    if isinstance(event, InvalidEvent):
+        return event
+    plan = plan_revocations(event, settings.catalogue())
 
     async def preview_all(clients: Mapping[str, Provider]) -> list[tuple[ProviderCall, Request]]:
         return [(call, clients[call.provider].preview(call)) for call in plan.calls]
 
-    return ask(settings, (), preview_all)
+    return Preview(event, plan, ask(settings, (), preview_all))
 
 
 def outcome_in_words(outcome: Outcome) -> str:

@@ -1,12 +1,12 @@
 """Events of an operator: built, sealed, signed and published."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from tasks.events.drafts import Finished, Seal
+from tasks.events.drafts import Draft, DraftError, Seal, SealedEvent, finish_draft, read_draft
 from tasks.sealing import SealError, SealingKey, seal
 from worker import broker
 from worker.broker import messages
@@ -14,10 +14,13 @@ from worker.broker.publisher import Message, Publisher, PublishError
 from worker.intake import signing
 from worker.operations import RefusedRequest
 from worker.operations.sealing_keys import sealing_key
+from worker.operations.text import counted
 from worker.settings import Settings
 
 Sign = Callable[[bytes], dict[str, str]]  # body → the headers that prove who says so
+Progress = Callable[[int], object]  # takes how many were just done
 BATCH_SIZE: Final = 200  # events confirmed together
+MAX_FAULTS: Final = 20  # faulty lines named
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,30 @@ def sealer(settings: Settings, jwks: Path | None = None, kid: str | None = None)
     return lambda token, provider: seal(token, provider, key())
 
 
+def complete(draft: Draft, seal: Seal, source: str) -> SealedEvent:
+    """Return the event of *draft*, which *source* tells of. Raises RefusedRequest for what the intake would refuse."""
+    try:
+        return finish_draft(draft, seal, source)
+    except DraftError as error:
+        raise RefusedRequest(f"nothing was published: {error}") from None
+
+
+def complete_all(lines: Iterable[str], seal: Seal, source: str, progress: Progress) -> list[SealedEvent]:
+    """Return the event in each of *lines* that is not blank. Raises RefusedRequest where one is faulty."""
+    events, faults = [], []
+    for number, line in enumerate(lines, 1):
+        try:
+            if line.strip():
+                events.append(finish_draft(read_draft(line), seal, source))
+        except DraftError as error:
+            faults.append(f"line {number}: {error}")
+        progress(1)
+    if faults:
+        more = [f"and {counted(len(faults) - MAX_FAULTS)} more"] if len(faults) > MAX_FAULTS else []
+        raise RefusedRequest("\n".join(["nothing was published", *faults[:MAX_FAULTS], *more]))
+    return events
+
+
 def signer(file: Path | None) -> Sign:
     """Return what signs with the private key in *file*, if there is one. Raises SigningKeyError and OSError."""
     if file is None:
@@ -56,9 +83,9 @@ def signer(file: Path | None) -> Sign:
 def publish(
     settings: Settings,
     publisher: Publisher,
-    events: Sequence[Finished],
+    events: Sequence[SealedEvent],
     sign: Sign,
-    progress: Callable[[int], object] = lambda _: None,
+    progress: Progress,
 ) -> Published:
     """Publish *events*, each signed and in the name of the broker's user; *progress* takes how many were just tried."""
     user = broker.user(settings.broker_url.get_secret_value())
@@ -72,7 +99,7 @@ def publish(
     return Published([event.event_id for event in events if event.event_id not in failures], failures)
 
 
-def _message(event: Finished, sign: Sign, user: str | None) -> Message:
+def _message(event: SealedEvent, sign: Sign, user: str | None) -> Message:
     return replace(messages.event(event.body, event.event_type, headers=sign(event.body)), user_id=user)
 
 
