@@ -86,7 +86,7 @@ class Recorder:
             if not self._ready:
                 self._ledger.upgrade()
                 self._ready = True
-            self._write([record for message in batch for record in _all_in(message, self._mac)])
+            self._write([record for message in batch for record in read(message, self._mac)])
         except LedgerUnavailable as error:
             self._availability.lost(error)
             self._ready = False  # whatever comes back may be another database, or an older state of this one
@@ -113,17 +113,17 @@ class Recorder:
             self._ledger.record([_refused(batch[0])])
 
 
-def read(message: Message, mac: ProvenanceMac) -> Record | DeadLetters:
-    """The record that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped.
+def read(message: Message, mac: ProvenanceMac) -> Sequence[Record]:
+    """The records that *message* carries. What is no record of ours becomes a dead letter: nothing is dropped.
 
     *mac* verifies the provenance of an event that the broker gave up.
     """
     try:
-        return _read(message, mac)
+        return _apart(_read(message, mac), mac.letters)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the message's fault
         if not isinstance(error, ValidationError):
             logger.error("record.unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - likewise
-        return unreadable_letter(message, Reason.RECORD_INVALID)
+        return [unreadable_letter(message, Reason.RECORD_INVALID)]
 
 
 def _read(message: Message, mac: ProvenanceMac) -> Record | DeadLetters:
@@ -166,26 +166,14 @@ def _time_of(death: Mapping[str, Any]) -> datetime:
 
 def _event_in(message: Message, provenance: Provenance) -> Event | InvalidEvent:
     """The event, or why it is none. What crashed the intake must not crash the recorder."""
+    body, content_type = provenance.body, provenance.content_type
     try:
-        return parse_event(
-            provenance.body, now=datetime.now(UTC), content_type=provenance.content_type, headers=message.headers
-        )
+        return parse_event(body, now=datetime.now(UTC), content_type=content_type, headers=message.headers)
     except Exception:  # noqa: BLE001 - whatever it is, it is the message's fault
-        return InvalidEvent(RejectionCode.INVALID_REQUEST, "", body_storable=_is_proved_harmless(provenance))
-
-
-def _is_proved_harmless(provenance: Provenance) -> bool:
-    try:
-        return is_storable(provenance.body, provenance.content_type)
-    except Exception:  # noqa: BLE001 - likewise
-        return False
-
-
-def _all_in(message: Message, mac: ProvenanceMac) -> Sequence[Record]:
-    try:
-        return _apart(read(message, mac), mac.letters)
-    except ValidationError:
-        return [unreadable_letter(message, Reason.RECORD_INVALID)]
+        is_harmless = False
+        with suppress(Exception):  # a body on which the check fails is not proved harmless
+            is_harmless = is_storable(body, content_type)
+        return InvalidEvent(RejectionCode.INVALID_REQUEST, "", body_storable=is_harmless)
 
 
 def _apart(record: Record | DeadLetters, mac: LetterMac) -> Sequence[Record]:

@@ -62,7 +62,7 @@ def died(queue: str, reason: str) -> list[dict[str, Any]]:
 def test_a_call_the_broker_gave_up_keeps_all_that_a_replay_needs(reason: str, expected: str) -> None:
     """It crashed its process too often, or its task raised: the call itself is in the dead letter."""
     message = Delivered(messages.call(CALL).body, topology.DEAD.name, **{"x-death": died("revocation.calls.x", reason)})
-    letter = read(message, MAC)
+    [letter] = read(message, MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason, letter.call) == ("call", expected, CALL)
 
@@ -97,7 +97,7 @@ BINARY = {f"ce-{name}": value for name, value in EVENT.items() if name != "data"
 def lost_event(reason: str = "expired", body: object = EVENT, **headers: Any) -> DeadLetter:
     """What the recorder makes of an event that the broker gave up in the intake's queue."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    letter = read(
+    [letter] = read(
         Delivered(content, topology.DEAD.name, **{"x-death": died("revocation.intake", reason), **headers}), MAC
     )
     assert isinstance(letter, DeadLetter)
@@ -164,7 +164,7 @@ def test_the_broker_tells_when_a_message_died(queue: str, body: bytes) -> None:
     told = NOW.replace(tzinfo=None)
     for time, expected in ((told, NOW), (NOW, NOW), (None, None), ("x", None), (datetime(1, 1, 1), None)):  # noqa: DTZ001 - as py-amqp reads it
         death = {"queue": queue, "reason": "expired", "count": 1, "time": time}
-        letter = read(Delivered(body, topology.DEAD.name, **{"x-death": [death]}), MAC)
+        [letter] = read(Delivered(body, topology.DEAD.name, **{"x-death": [death]}), MAC)
         assert isinstance(letter, DeadLetter)
         if expected:
             assert letter.at == expected
@@ -174,7 +174,9 @@ def test_the_broker_tells_when_a_message_died(queue: str, body: bytes) -> None:
 
 def test_an_event_the_broker_gave_up_keeps_its_body() -> None:
     """It crashed the intake again and again: an operator can replay it after the fix."""
-    letter = read(Delivered(b"{}", topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")}), MAC)
+    [letter] = read(
+        Delivered(b"{}", topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")}), MAC
+    )
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason, letter.body) == ("event", "broker.delivery_limit", "e30=")
 
@@ -183,7 +185,7 @@ def test_an_event_the_broker_gave_up_keeps_its_body() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"kind":"call"}', b'{"kind":"outcome","token":"x"}', b"\xff"])
 def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes, exchange: str) -> None:
     """Nobody knows what it holds: its hash and size are kept, nothing is dropped."""
-    letter = read(Delivered(body, exchange), MAC)
+    [letter] = read(Delivered(body, exchange), MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.kind, letter.reason) == ("message", "record.invalid")
     assert (letter.body, letter.body_size) == (None, len(body))
@@ -193,13 +195,15 @@ def test_what_is_no_record_of_ours_is_a_dead_letter_without_its_body(body: bytes
 def test_a_history_that_is_none_is_not_believed(forged: object) -> None:
     """Whoever publishes can write `x-death`; the recorder reads what is a record, and lives."""
     letter = dead_letter_of_call(CALL, "http.5xx", NOW)
-    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name, **{"x-death": forged}), MAC) == letter
+    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name, **{"x-death": forged}), MAC) == [
+        letter
+    ]
 
 
 def test_a_record_comes_back_as_it_was_published() -> None:
     """What the worker says is what the ledger is told."""
     letter = dead_letter_of_call(CALL, "http.5xx", NOW)
-    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name), MAC) == letter
+    assert read(Delivered(messages.dead_letter(letter).body, topology.DEAD.name), MAC) == [letter]
 
 
 class FussyLedger:
@@ -258,7 +262,7 @@ def test_a_content_type_that_is_none_stops_nobody(content_type: Any) -> None:
     """Whatever a message says of itself; the broker's own is at most 255 bytes of text."""
     message = Delivered(b"{", topology.OUTCOMES.name)
     message.content_type = content_type
-    letter = read(message, MAC)
+    [letter] = read(message, MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.content_type, letter.body_size) == (None, 1)
 
@@ -267,7 +271,7 @@ def test_an_event_that_is_too_large_and_crashed_the_intake_is_told_of_without_it
     """No event of that size is ever taken, so no replay needs it."""
     body = b" " * (MAX_BODY + 3)  # base64 counts in threes
     message = Delivered(body, topology.DEAD.name, **{"x-death": died("revocation.intake", "delivery_limit")})
-    letter = read(message, MAC)
+    [letter] = read(message, MAC)
     assert isinstance(letter, DeadLetter)
     assert (letter.body, letter.body_size) == (None, len(body))
 
