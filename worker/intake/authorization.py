@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from tasks.events import InvalidEvent, RejectionCode, UserData
+from tasks.events import UserData
 from tasks.subject_index import issuers, tenants
 from worker import broker
 from worker.broker import messages
@@ -56,14 +56,6 @@ class Denied:
     pointer: str
     listed_as: str | None  # the source's name in the settings
     event: Event
-
-    @property
-    def refusal(self) -> InvalidEvent:
-        """It as every other refused event."""
-        event = self.event
-        return InvalidEvent(
-            RejectionCode.ACCESS_DENIED, self.pointer, body_storable=True, source=event.source, event_id=event.id
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks import records
-from tasks.events import Event, InvalidEvent
+from tasks.events import Event, InvalidEvent, RejectionCode
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter
 from tasks.subject_index import masked_subject
@@ -33,9 +33,10 @@ def of_refused(refusal: InvalidEvent, provenance: Provenance, now: datetime) -> 
 
 def of_denied(denied: Denied, provenance: Provenance, now: datetime) -> DeadLetter:
     """Of what its source may not say; its body is kept: once the settings are mended, a replay is authorised again."""
-    letter, event = of_refused(denied.refusal, provenance, now), denied.event
-    detail = {**letter.detail, "rule": denied.rule.value}
-    return letter.model_copy(update={"detail": detail, "event_type": event.type, "occurred_at": event.time})
+    event, detail = denied.event, {"pointer": denied.pointer, "rule": denied.rule.value}
+    about = {"source": event.source, "event_id": event.id, "event_type": event.type, "occurred_at": event.time}
+    reason = event_reason(RejectionCode.ACCESS_DENIED)
+    return _letter(provenance, _event_id(provenance), reason, now, {**about, "detail": detail})
 
 
 def of_given_up(
