@@ -36,6 +36,10 @@ def _document(standing: Standing) -> Document:
     }
 
 
+def _seconds(span: float | None) -> str:
+    return "" if span is None else f"{span:.2f}s"
+
+
 _LISTING: Listing[Standing] = Listing(
     "standing",
     (
@@ -44,8 +48,8 @@ _LISTING: Listing[Standing] = Listing(
         Column("EVENT", lambda each: each.row.event_type),
         Column("TRIES", lambda each: each.row.attempt, right=True),
         Column("NEXT", lambda each: each.next_attempt),
-        Column("REVOKED IN", lambda each: each.time_to_revoke, right=True),
-        Column("EVIDENCE", lambda each: each.evidence, cut=2),
+        Column("REVOKED IN", lambda each: _seconds(each.row.exposure_seconds), right=True),
+        Column("EVIDENCE", lambda each: each.row.detail.get("evidence") or each.row.reason, cut=2),
         Column("OPERATION", lambda each: each.row.operation, wide_only=True),
         Column("SUBJECT", lambda each: each.row.subject, wide_only=True),
         Column("EVENT ID", lambda each: each.row.event_id, wide_only=True),

@@ -34,7 +34,7 @@ _LISTING: Listing[KeyState] = Listing(
     "sealing_key",
     (
         Column("KID", lambda each: each.stored.kid, cut=1),
-        Column("STATE", lambda each: _state(each.stored)),
+        Column("STATE", lambda each: each.stored.state),
         Column("AGE", lambda each: age(each.stored.created)),
         Column("LAST USE", lambda each: age(each.last_used)),
         Column("NEEDED BY", lambda each: each.needed_by),
@@ -52,12 +52,8 @@ _LISTING: Listing[KeyState] = Listing(
 )
 
 
-def _state(stored: StoredKey) -> str:
-    return "retired" if stored.is_retired else "serving"
-
-
 def _document(stored: StoredKey) -> Document:
-    return {"kid": stored.kid, "state": _state(stored), **members(stored, "algorithm", "created", "fingerprint")}
+    return members(stored, "kid", "state", "algorithm", "created", "fingerprint")
 
 
 @keys.command()

@@ -130,7 +130,10 @@ def progress(total: int, doing: str) -> Iterator[Callable[[int], None]]:
 def _print_table(form: Form, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:
     shown = [column for column in columns if form is Form.WIDE or not column.wide_only]
     cells = [[Text(_cell(column.cell(row))) for column in shown] for row in rows]
-    natural = [max(map(cell_len, (title, *_lines(cells, place)))) for place, title in enumerate(_titles(shown))]
+    natural = [
+        max(map(cell_len, (title, *_lines(cells, place))))
+        for place, title in enumerate(column.title for column in shown)
+    ]
     cuts = [column.cut for column in shown]
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
     for column, width in zip(shown, fitted(natural, cuts, _console(form).width), strict=True):
@@ -150,10 +153,6 @@ def fitted(natural: Sequence[int], cuts: Sequence[int], room: int) -> list[int]:
             break
         widths[min(bendable, key=lambda place: (cuts[place], -widths[place]))] -= 1
     return widths
-
-
-def _titles(columns: Sequence[Column[Row]]) -> list[str]:
-    return [column.title for column in columns]
 
 
 def _lines(cells: Sequence[Sequence[Text]], place: int) -> list[str]:

@@ -42,17 +42,6 @@ class Standing:
             return ""
         return f"in {short_duration(self.row.next_attempt_at - datetime.now(UTC))}"
 
-    @property
-    def evidence(self) -> str:
-        """How we know: what the provider answered, else why it is not done."""
-        return self.row.detail.get("evidence") or self.row.reason or ""
-
-    @property
-    def time_to_revoke(self) -> str:
-        """From the event's time to the settled state."""
-        seconds = self.row.exposure_seconds
-        return "" if seconds is None else f"{seconds:.2f}s"
-
 
 @dataclass(frozen=True, slots=True)
 class Answer:

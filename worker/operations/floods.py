@@ -2,6 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 
 from tasks.outcome import Reason
@@ -81,14 +82,10 @@ def discard(ledger: Ledger, floods: Sequence[FloodRow], ids: Sequence[str], oper
 
 def _held(floods: Sequence[FloodRow], look: Callable[[DeadLetterFilter], list[Letter]]) -> Iterator[Letter]:
     """What is held back of *floods*, in the order it came, page by page."""
-    waiting = (chain.from_iterable(in_pages(look, _filter(*key), PAGE)) for key in _keys(floods))
+    every = DeadLetterFilter(reason=Reason.GUARD_FLOOD, states=HELD_BACK, newest_first=False)
+    filters = (replace(every, source=flood.source, event_type=flood.event_type) for flood in floods)
+    waiting = (chain.from_iterable(in_pages(look, each, PAGE)) for each in filters)
     return heapq.merge(*waiting, key=lambda row: (row.at, row.dead_letter_id))
-
-
-def _filter(source: str, event_type: str) -> DeadLetterFilter:
-    return DeadLetterFilter(
-        source=source, event_type=event_type, reason=Reason.GUARD_FLOOD, states=HELD_BACK, newest_first=False
-    )
 
 
 def _keys(floods: Sequence[FloodRow]) -> tuple[tuple[str, str], ...]:

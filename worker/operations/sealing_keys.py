@@ -39,14 +39,15 @@ class StoredKey:
     fingerprint: str  # RFC 7638: the same for the public half, so producers can compare
     created: datetime
     idle_since: datetime  # may have been without use: made, or moved aside or back (then its ctime changed)
-    is_retired: bool  # it lies aside, where no worker reads it
+    state: str  # serving; retired: it lies aside, where no worker reads it
 
     @classmethod
     def at(cls, path: Path, key: SealingKey) -> Self:
         """Return *key*, which was read from *path*."""
         modified, changed = (datetime.fromtimestamp(at, UTC) for at in (path.stat().st_mtime, path.stat().st_ctime))
         names = (str(key.kid), algorithm_of(key), str(key.thumbprint()))
-        return cls(key, path, *names, modified, max(modified, changed), path.parent.name == RETIRED)
+        state = "retired" if path.parent.name == RETIRED else "serving"
+        return cls(key, path, *names, modified, max(modified, changed), state)
 
 
 @dataclass(frozen=True, slots=True)
