@@ -88,9 +88,7 @@ def dead_letter(dialect: str) -> Insert:
     insert = insert_into(dead_letters, dialect)
     new, old = insert.excluded, dead_letters.c
     outranks, is_later = new.rank > old.rank, new.replays > old.replays
-    is_closed = or_(*(old.state == state for state in CLOSED))  # IN cannot be prepared for many rows
-    opens = and_(is_closed, old.at < bindparam(DIED_BEFORE, type_=UtcTime))
-    newer = or_(and_(outranks, or_(old.state == DeadLetterState.DEAD, is_later)), opens)
+    newer = or_(and_(outranks, or_(old.state == DeadLetterState.DEAD, is_later)), _is_opened())
     earlier = new.first_rank < old.first_rank
     generation = func.substr(old.rank, 1, GENERATION_DIGITS, type_=Words())
     rank = generation.concat(func.substr(new.rank, GENERATION_DIGITS + 1))
@@ -105,6 +103,11 @@ def dead_letter(dialect: str) -> Insert:
         },
         where=or_(newer, earlier),
     )
+
+
+def _is_opened() -> ColumnElement[bool]:
+    is_closed = or_(*(dead_letters.c.state == state for state in CLOSED))  # IN cannot be prepared for many rows
+    return and_(is_closed, dead_letters.c.at < bindparam(DIED_BEFORE, type_=UtcTime))
 
 
 @cache
