@@ -130,5 +130,5 @@ def call_id(source: str, event_id: str, provider: str, operation: str, unit: str
 
 
 def fingerprint(value: str) -> str:
-    """A short name for a credential that tells nothing of it: 32 hex digits of SHA-256."""
+    """Return 32 hex digits of SHA-256 that stand for a credential and reveal nothing of it."""
     return hashlib.sha256(value.encode()).hexdigest()[:32]

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
 from tasks.events import EVENT_TYPES, Event, UserData
-from tasks.events.model import JweCredential, Session, TokenReferenceCredential
+from tasks.events.model import ReferenceCredential, Session
 from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
 from tasks.providers.provider import Kind
@@ -82,18 +82,13 @@ def plan_revocations(event: Event, catalogue: Catalogue, planned_at: datetime | 
 
 
 def _unit_of(session: Session) -> str:
-    """What tells a session from its siblings: its credential, by a name that tells nothing of it."""
+    """What a session differs in from its siblings: the fingerprint of its credential."""
     return fingerprint(session.credential.model_dump_json())
 
 
 def _credential(session: Session) -> dict[str, str]:
-    match session.credential:
-        case JweCredential(jwe=jwe):
-            return {"jwe": jwe}
-        case TokenReferenceCredential(token_reference_id=reference):
-            return {"token_reference_id": reference}
-        case _:
-            return {}
+    """The members of a call that hold the session's credential; none for a reference that nobody here resolves."""
+    return {} if isinstance(session.credential, ReferenceCredential) else session.credential.model_dump()
 
 
 def _identity(step: Step) -> object:
