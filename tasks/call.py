@@ -57,7 +57,7 @@ class Known(StrictModel):
 
 
 class ProviderCall(StrictModel):
-    """What travels to the worker as the one argument of a task. Holds no usable token: credentials stay sealed."""
+    """A provider call, as it travels to the worker in a task. Holds no usable token: credentials stay sealed."""
 
     call_id: Name
     source: SourceName
@@ -87,7 +87,7 @@ class ProviderCall(StrictModel):
 
     @property
     def target(self) -> Target | None:
-        """What the call hits: every token of the provider's user, or the one token of its credential.
+        """Return the target: every token of the provider's user, or the one token of its credential.
 
         Two calls with one target kill the same. None where the call holds neither a user id nor a credential. A UUID
         is the same in either case (RFC 9562, section 4); other ids are compared as they are.

@@ -35,7 +35,7 @@ EARLIER_ATTEMPT: Final = "earlier_attempt"
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """What an instance said of the token of *person*, and when; *explained*: we know why it was dead already."""
+    """An answer of an instance about the token of *person*; *explained*: it is known why it was dead already."""
 
     at: datetime
     person: str
@@ -44,7 +44,7 @@ class TokenAnswer:
 
 
 def are_doubtful(answers: Iterable[TokenAnswer]) -> bool:
-    """Whether nobody is proved dead by these answers of one instance: none accepted, and PEOPLE people dead already.
+    """Whether these answers of one instance prove no token dead: none accepted, and PEOPLE people dead already.
 
     An answer whose cause is known does not count. An accepted token proves that the instance knows living tokens: pass
     the answers between two such proofs.
@@ -70,7 +70,7 @@ def between_proofs(at: datetime, answers: Sequence[TokenAnswer]) -> list[TokenAn
 def explained(call: ProviderCall, outcome: Settled, now: datetime, *, came_before: bool = False) -> Settled:
     """*outcome*, which tells by `died` why the token was dead already, if that is known.
 
-    *came_before*: the broker delivered the call once before, and whoever had it may have made it.
+    *came_before*: the broker delivered the call before, so another worker may have made it.
     """
     cause = _cause(call, now, came_before=came_before) if outcome.state is State.ALREADY_REVOKED else None
     return replace(outcome, detail={**outcome.detail, DIED: cause}) if cause else outcome

@@ -8,7 +8,7 @@ from typing import Final
 
 _MOST_SHOWN: Final = 4  # characters of a name, however long
 _NO_SIGN: Final = frozenset({"Cc", "Cf", "Cs"})  # control, format and surrogate characters: none of them is seen
-# What is not seen either though it is of another category (Default_Ignorable_Code_Point, Unicode Standard 5.21).
+# Characters of other categories that are not seen either (Default_Ignorable_Code_Point, Unicode Standard 5.21).
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2060-\u206f\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )

@@ -1,4 +1,4 @@
-"""What an event asks for: the provider calls it becomes, the units that need none, and those nobody can resolve."""
+"""Planning: the provider calls that an event becomes, the units that need none, and those that cannot be resolved."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What planning must know of the world: the provider instances, the time budgets, the subject index."""
+    """The input of planning: the provider instances, the time budgets, the subject index."""
 
     instances: Mapping[str, Instance]
     budgets: Mapping[Lane, timedelta]
@@ -82,12 +82,12 @@ def plan_revocations(event: Event, catalogue: Catalogue, planned_at: datetime | 
 
 
 def _unit_of(session: Session) -> str:
-    """What a session differs in from its siblings: the fingerprint of its credential."""
+    """Return what tells a session from the others of its event: the fingerprint of its credential."""
     return fingerprint(session.credential.model_dump_json())
 
 
 def _credential(session: Session) -> dict[str, str]:
-    """The members of a call that hold the session's credential; none for a reference that nobody here resolves."""
+    """The members of a call that hold the session's credential; none for a reference, which nothing resolves yet."""
     return {} if isinstance(session.credential, ReferenceCredential) else session.credential.model_dump()
 
 

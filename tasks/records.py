@@ -51,7 +51,7 @@ class EventPlanned(StrictModel):
 
 
 class CallOutcome(StrictModel):
-    """What one attempt (or one hold) at a call came to."""
+    """The outcome of one attempt, or of one hold, at a call."""
 
     kind: Literal["outcome"] = "outcome"
     call_id: Name
@@ -128,7 +128,7 @@ class DeadLetter(StrictModel):
     body_size: Integer64 | None = None
     attempts: tuple[Attempt, ...] = ()
     replays: Count = 0
-    unproved: bool = False  # nobody who is listed says it: it has a budget
+    unproved: bool = False  # no listed source is proved to say it: it has a budget
     redelivered: bool = False  # the broker delivered its message before: a letter of it may have been made already
     mac: Name | None = Field(default=None, repr=False)  # of the process that made it: a replay vouches for no other
 
@@ -149,7 +149,7 @@ class DeadLetter(StrictModel):
 
 
 class DeadLetters(StrictModel):
-    """Several dead letters of one message, which travels once: an event may name many providers that nobody has."""
+    """Several dead letters of one message, which travels once: an event may name many unknown providers."""
 
     kind: Literal["letters"]
     body: Body = Field(repr=False)
@@ -159,7 +159,7 @@ class DeadLetters(StrictModel):
 
     @classmethod
     def of(cls, letters: Sequence[DeadLetter]) -> Self:
-        """What tells of *letters*, all of which keep the same message."""
+        """Return one record of *letters*, all of which keep the same message."""
         arrived = letters[0].model_dump(include=_ARRIVED)
         nothing = {name: DeadLetter.model_fields[name].get_default(call_default_factory=True) for name in _ARRIVED}
         return cls(kind="letters", **arrived, letters=tuple(letter.model_copy(update=nothing) for letter in letters))
@@ -185,17 +185,17 @@ def digest(*parts: bytes) -> str:
 def dead_letter_id(*parts: str) -> str:
     """The identity of a dead letter: of a call's, its call id; of the rest, the digest of all that a replay would use.
 
-    So a redelivery keeps one row, and nobody's message takes the place of another one's.
+    So a redelivery keeps one row, and no message takes the place of another one.
     """
     return str(uuid.uuid5(DEAD_LETTER_NAMESPACE, "\n".join(parts)))
 
 
-# What every record about a call repeats of it.
+# The fields of a call that every record about it repeats.
 _OF_CALL: Final = ProviderCall.model_fields.keys() & CallOutcome.model_fields.keys() & DeadLetter.model_fields.keys()
 
 
 def outcome_of_call(call: ProviderCall, state: State, at: datetime, attempt: int, **fields: Any) -> CallOutcome:  # noqa: ANN401 - as its fields
-    """What attempt number *attempt* at *call* came to; *fields* are the rest of a `CallOutcome`."""
+    """Return the outcome of attempt number *attempt* at *call*; *fields* are the rest of a `CallOutcome`."""
     return CallOutcome(call_id=call.call_id, state=state, at=at, attempt=attempt, **_about(call), **fields)
 
 
@@ -222,7 +222,7 @@ def covered_by(call: ProviderCall, outcome: CallOutcome) -> list[CallOutcome]:
 
 
 def apart(letter: DeadLetter) -> list[DeadLetter]:
-    """*letter*, and one for each session call that its call was to cover: nobody else will make these any more."""
+    """*letter*, and one for each session call that its call was to cover: nothing else will make these any more."""
     if letter.call is None or not letter.call.covers:
         return [letter]
     detail = {**letter.detail, "covered_by": letter.call.call_id}

@@ -76,7 +76,7 @@ def register(app: Celery, base: type[Task], runtime: Callable[[], Runtime]) -> N
 
 
 def call_for(operation: Operation) -> TypeAdapter[ProviderCall]:
-    """What the task of *operation* takes: a call for it, and for no other."""
+    """Return the type of the argument of *operation*'s task: a call for it, and for no other."""
 
     def same(call: ProviderCall) -> ProviderCall:
         if call.operation != operation:

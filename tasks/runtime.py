@@ -1,4 +1,4 @@
-"""What a revocation task needs from the worker that runs it."""
+"""The Protocol of the worker that runs a revocation task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Held:
 
 
 came_before: Final[ContextVar[bool]] = ContextVar("came_before", default=False)
-"""Whether the broker delivered the message at hand once before: whoever had it may have done its work."""
+"""Whether the broker delivered this message before: another worker may have made the call."""
 
 
 class GivenBack(Exception):  # noqa: N818 - the name says what becomes of the call

@@ -1,4 +1,4 @@
-"""Who an event is about: a masked form for people, keyed hashes for looking up and deciding. Never the name itself.
+"""The person an event is about: masked for people, keyed hashes to look up and to decide, never the name itself.
 
 A name finds what may be meant; it decides nothing. What decides is what a call hits (`ProviderCall.target`), or every
 name of the person together, each with its issuer.
@@ -90,7 +90,7 @@ class SubjectIndex:
 
 
 def masked_subject(event: Event) -> str:
-    """The person's main name, masked; where nobody is named that of the tenant or device, `-` where nothing is."""
+    """Return the person's main name, masked; without one that of the tenant or device, else `-`."""
     names = sorted(identifiers(event), key=lambda each: not each.names_person)
     return mask(names[0].value) if names else "-"
 
@@ -134,7 +134,7 @@ def _names_in_sub_id(event: Event) -> Iterator[Identifier]:
 
 
 def _scheme(subject: SimpleSubject, source: str) -> tuple[str, ...]:
-    """An opaque id means something to whoever tells it alone (RFC 9493, section 3.2.5)."""
+    """An opaque id has a meaning for its source alone (RFC 9493, section 3.2.5)."""
     match subject:
         case IssSub(iss=issuer):
             return subject.format, issuer

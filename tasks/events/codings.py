@@ -53,7 +53,7 @@ _URL_SAFE: Final = bytes.maketrans(b"-_", b"+/")
 _BZIP2: Final = b"BZh"
 _XZ_MEMORY: Final = 16 * 1_048_576  # bytes; its dictionary may be 4 GiB
 _XZ: Final = b"\xfd7zXZ\0"
-# What nothing here can read: Zstandard (RFC 8878), LZ4, zip.
+# Formats that cannot be read here: Zstandard (RFC 8878), LZ4, zip.
 _SEALED_UP: Final = (b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18", b"PK\x03\x04")
 _GZIP: Final = b"\x1f\x8b\x08"  # RFC 1952
 _ZLIB: Final = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")  # RFC 1950
@@ -72,7 +72,7 @@ def shows_all(text: str) -> bool:
 
 
 class HiddenTooWellError(Exception):
-    """A text is packed so often, or so tightly, that nobody here can tell what it holds."""
+    """A text is packed so often, or so tightly, that its content cannot be read here."""
 
 
 class Sight:
@@ -105,7 +105,7 @@ class Sight:
                     yield from _readable(self._unpacked(raw))
 
     def _unpacked(self, raw: bytes) -> bytes:
-        """What *raw* holds where it says that it is compressed; else nothing."""
+        """Return the content of *raw* where it is compressed; else nothing."""
         if raw.startswith(_SEALED_UP):
             raise HiddenTooWellError
         try:

@@ -61,7 +61,7 @@ def read_draft(line: str) -> Draft:
 
 
 def _sealed(document: dict[str, Any], seal: Seal) -> dict[str, Any]:
-    """*document* with its sessions' tokens sealed. What has another shape is left for the judgement that follows."""
+    """*document* with its sessions' tokens sealed. Other shapes stay: `parse_event` judges them afterwards."""
     data = document.get("data")
     sessions = data.get("sessions") if isinstance(data, dict) else None
     if not isinstance(data, dict) or not isinstance(sessions, list):

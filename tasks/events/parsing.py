@@ -55,7 +55,7 @@ def parse_event(
 
 
 def is_storable(body: bytes, content_type: str | None) -> bool:
-    """Tell whether *body* is proved to hold no token in clear; what nobody could look through may hold one.
+    """Tell whether *body* is proved to hold no token in clear; a body that cannot be read may hold one.
 
     Proved is what is plain UTF-8 JSON of a bounded size, in which nothing is named or looks like a token.
     """

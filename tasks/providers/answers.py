@@ -1,4 +1,4 @@
-"""What an answer means: status tables, the outcomes they lead to, and which details of an answer may be kept."""
+"""The meaning of an answer: status tables, the outcomes they lead to, and which details of an answer may be kept."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -27,7 +27,7 @@ _NOT_IMPLEMENTED: Final = 501
 
 
 class StatusMeaning(Enum):
-    """What a status means for a revocation."""
+    """The meaning of a status for a revocation."""
 
     ACCEPTED = auto()
     ALREADY_REVOKED = auto()

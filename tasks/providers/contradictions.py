@@ -1,4 +1,4 @@
-"""What an answer says against its own first word, at any depth: a success that tells of failure, or of a live token."""
+"""Contradictions inside an answer, at any depth: a success that names a failure or a living token."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _OF_ANOTHER_PLACE: Final = re.compile(
     r"|unavailable|time(d )?-?out|too many|rate|limits?|quotas?|maintenance|prox(y|ies)|gateways?)(?![a-z])",
     re.IGNORECASE,
 )
-# What is said of a token that has lived. Who refuses one for any other reason has not said that it is dead.
+# Words for a token that has died. A refusal for any other reason does not say that it is dead.
 _OF_DEATH: Final = re.compile(
     r"(?<![a-z])(expir\w+|revo(ked|cation)|invalidated|no longer|inactive|not active|isn't active|deactivated"
     r"|(logged|signed) out|ended|terminated|deleted|destroyed)(?![a-z])",
@@ -78,8 +78,7 @@ def wait_asked(status: int, headers: Mapping[str, str], clock: Callable[[], floa
 
     Retry-After as seconds, decimals included, or as a date (RFC 9110 section 10.2.3), reckoned from the answer's own
     Date so that a wrong clock of ours never makes us early; a past date is 0. For a 429 also Genesys Cloud's
-    `inin-ratelimit-reset`, seconds. Whoever asks more than once means the longest; garbage and negatives are as good
-    as absent.
+    `inin-ratelimit-reset`, seconds. Of several values the longest counts; garbage and negatives count as absent.
     """
     sent = next(_values(headers, "Date"), "")
     asked = [_wait(each, sent, clock) for value in _values(headers, "Retry-After") for each in _apart(value)]
@@ -94,7 +93,7 @@ def _values(headers: Mapping[str, str], name: str) -> Iterator[str]:
 
 
 def _apart(value: str) -> list[str]:
-    """The values of a header that somebody on the way made one of several; the comma of a date parts none."""
+    """Return the values of a header that a gateway joined; the comma of a date parts none."""
     parts = _JOINED.split(value)
     return parts if all(_seconds(part) is not None for part in parts) else [value]
 

@@ -64,7 +64,7 @@ def open_session(
     """Return a session for one provider instance: no cookies, no proxy or netrc from the environment, verified TLS.
 
     *connections* at once, each kept idle for *keep_alive* seconds; *tls* of the instance. Give each instance its own,
-    so that a provider that hangs uses up nobody else's connections. Close it when done. Raises ValueError where a file
+    so that a provider that hangs uses up no other's connections. Close it when done. Raises ValueError where a file
     of *tls* is no longer fit.
     """
     return aiohttp.ClientSession(
@@ -90,7 +90,7 @@ class Edge:
     async def send(self, request: Request, deadline: float) -> Answer | Transient:
         """Return the complete answer to *request*, or why there is none by *deadline*.
 
-        What has not answered in full has not succeeded, even where a 2xx status line arrived: repeating is harmless.
+        An incomplete answer is no success, even after a 2xx status line: repeating is harmless.
         The exception ends here, unlogged and unchained, because aiohttp's hold the request's headers.
         """
         try:

@@ -115,5 +115,5 @@ def _refused(answer: Answer) -> Transient | CredentialFault:
     detail = answer.detail({"during": "login", "error": answer.members().get("error")})
     if LOGIN.get(answer.status, StatusMeaning.RETRY) is StatusMeaning.RETRY:
         return Transient(answer.reason, answer.retry_after, detail)
-    # Whatever the status, it is our login that is refused: a 404 here is no user whom nobody knows, a 3xx no outage.
+    # Whatever the status, the login is refused: a 404 here is no unknown user, a 3xx no outage.
     return CredentialFault(Reason.AUTH_FORBIDDEN if answer.status == _FORBIDDEN else Reason.AUTH_UNAUTHORIZED, detail)

@@ -1,4 +1,4 @@
-"""What every provider is made of: its protocol, the kind that planning reads, its requests, its base of settings."""
+"""The parts of every provider: its protocol, its kind, its requests, the base of its settings."""
 
 import re
 from abc import abstractmethod
@@ -82,7 +82,7 @@ class UserPlan:
 
 
 class CommonSettings(StrictModel):
-    """What every provider instance is configured with."""
+    """The settings that every provider instance has."""
 
     kind: str
     timeout: float = Field(10.0, ge=0.05, le=120, description="Seconds for one whole call, logins and body included")
@@ -104,12 +104,12 @@ class CommonSettings(StrictModel):
     @property
     @abstractmethod
     def account(self) -> tuple[str, ...]:
-        """What the provider tells callers apart by; it may hold a secret. Instances with the same share a limit."""
+        """The parts, maybe secret, by which the provider tells callers apart: equal ones share a rate limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of provider: its settings, how an instance is made of them, and what it can do for whom."""
+    """A kind of provider: its settings, its maker, and how it revokes a session or every token of a user."""
 
     name: str
     settings: type[CommonSettings]
@@ -120,7 +120,7 @@ class Kind:
 
     @property
     def plans(self) -> tuple[SessionPlan | UserPlan, ...]:
-        """What it can do: for a session, for a user, or for both."""
+        """Its plans: for a session, for a user, or both."""
         return tuple(plan for plan in (self.session, self.user) if plan)
 
     @property

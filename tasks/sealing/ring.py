@@ -22,7 +22,7 @@ from tasks.sealing.keys import (
 
 
 class Unsealer(Protocol):
-    """What a provider call needs to use a sealed credential."""
+    """Opens sealed credentials for provider calls."""
 
     def open(self, jwe: str, audience: str) -> SecretStr:
         """Return the token sealed in *jwe* for the provider instance *audience*; SealError otherwise."""

@@ -1,4 +1,4 @@
-"""What Genesys Cloud's answers mean, and the documents in them (developer.genesys.cloud, resource Tokens)."""
+"""The meaning of Genesys Cloud's answers, and the documents in them (developer.genesys.cloud, resource Tokens)."""
 
 from collections.abc import Mapping
 from typing import Final, Literal, TypeVar
