@@ -102,7 +102,7 @@ async def is_held(breakers: CircuitBreakers) -> bool:
 
 async def is_due(breakers: CircuitBreakers) -> bool:
     """Whether the next call is the probe."""
-    return breakers._are_due(breakers._registry.blocking("genesys", own_credential=True))
+    return breakers._registry.are_due(breakers._registry.blocking("genesys", own_credential=True))
 
 
 async def is_free(breakers: CircuitBreakers) -> bool:

@@ -191,6 +191,19 @@ def test_the_last_moment_of_use_and_the_slowest_way_are_reckoned_with() -> None:
     assert world.now <= made_at + 61.5
 
 
+def test_calls_that_are_reported_together_count_until_the_last_of_them_has_left() -> None:
+    """However finely ages are kept, none leaves the window before its time."""
+    world = World(Limit(2))
+    world.ask("a", urgent=2)
+    world.use("a", 1, 0.0)
+    world.now += 0.4
+    world.use("a", 1, 1.0)
+    world.ask("a")
+    while not world.call("b", urgent=2):
+        world.now += 0.01
+    assert world.worst() == 2
+
+
 def test_the_permits_of_a_worker_that_died_count_until_they_cannot_matter() -> None:
     """Nobody knows whether it has used them, and when."""
     world = World(Limit(30))

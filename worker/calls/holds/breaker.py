@@ -1,4 +1,4 @@
-"""The circuit breaker of one provider instance: what a call's outcome says of it, and how many must fail alike. Pure.
+"""The circuit breaker of one provider instance: what a call's outcome means for it, and how many must fail alike. Pure.
 
 What the data of one source of events can bring about holds the calls of that source alone; everybody's wait only where
 several sources meet the same. Where others are served, the failures of one source are about what it asks for.
@@ -18,12 +18,12 @@ from worker.calls.holds.hold import Hold, Scope
 
 
 class CallSignal(Enum):
-    """What a call says of its provider and of our credential there, whatever becomes of the call itself."""
+    """What a call shows of its provider and of our credential there, whatever becomes of the call itself."""
 
     SUCCESS = auto()  # the provider accepted our credential and judged this very call
-    ANSWERED = auto()  # it accepted our credential, and its answer says no more
+    ANSWERED = auto()  # it accepted our credential; its answer shows no more
     REFUSED = auto()  # it refuses our own credential
-    AMBIGUOUS = auto()  # it refuses our own credential or what the call names, and does not say which
+    AMBIGUOUS = auto()  # it refuses our own credential or what the call names; which one is open
     OUTAGE = auto()  # it did not answer, or its server is broken
     NOT_FOUND = auto()  # it does not know what the call is about, or we asked in the wrong place
     PAUSE = auto()  # it asked everybody to wait
@@ -135,9 +135,9 @@ class _Streak:
 class Breaker:
     """Learns from every call. *clock* is monotonic, in seconds.
 
-    The same call, or the same person, again and again says something of that call only; different ones in a row,
+    The same call, or the same person, again and again is about that call only; different ones in a row,
     without a success between, of the provider, of our credential, or of the source that asks. What users' own tokens
-    come to never says anything of our credential; and where these calls succeed while ours do not, only ours are held.
+    come to proves nothing of our credential; and where these calls succeed while ours do not, only ours are held.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -205,7 +205,7 @@ class Breaker:
 
 
 def _counts(seen: Observation) -> bool:
-    """A pause that is asked of our own credential needs no second one; a user's token says nothing of ours."""
+    """A pause that is asked of our own credential needs no second one; a user's token proves nothing of ours."""
     if seen.signal is CallSignal.PAUSE:
         return not seen.own_credential
     return seen.signal in TRIP_AFTER and (seen.own_credential or seen.signal not in OF_OUR_CREDENTIAL)

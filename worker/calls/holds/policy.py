@@ -80,7 +80,7 @@ class CircuitBreakers:
     def waits(self, call: ProviderCall, *, own_credential: bool) -> Held | None:
         """Return why *call* has to wait, where that is known before it has waited for anything else."""
         blocking = self._registry.blocking(call.provider, own_credential=own_credential, source=call.source)
-        if not blocking or self._are_due(blocking) or _goes_doubted(call, blocking):
+        if not blocking or self._registry.are_due(blocking) or _goes_doubted(call, blocking):
             return None
         return self._held(blocking)
 
@@ -94,21 +94,20 @@ class CircuitBreakers:
         if _goes_doubted(call, blocking):
             wait = self._states[call.provider].pace(call.source).wait()
             return Held(blocking[0].hold.reason, wait) if wait else ()
-        if self._are_due(blocking) and any(self._failed.get(each.hold.key) == call.source for each in blocking):
-            await asyncio.sleep(YIELD_DELAY)  # to a call of another source, whose outcome says more
+        if self._registry.are_due(blocking) and any(
+            self._failed.get(each.hold.key) == call.source for each in blocking
+        ):
+            await asyncio.sleep(YIELD_DELAY)  # to a call of another source, whose outcome decides more
             blocking = find()
         return await self._claim(blocking) if blocking else ()
 
     async def _claim(self, blocking: Sequence[ActiveHold]) -> Sequence[Hold] | Held:
-        if not self._are_due(blocking):
+        if not self._registry.are_due(blocking):
             return self._held(blocking)
         lease = self._limits.leases[blocking[0].hold.provider]
         claimed = [await self._sync.claim(each.hold, lease) for each in blocking]
         granted = [hold for hold in claimed if hold is not None]
         return granted if len(granted) == len(blocking) else self._held(blocking)
-
-    def _are_due(self, blocking: Sequence[ActiveHold]) -> bool:
-        return all(map(self._registry.is_due, blocking))
 
     def _is_doubted(self, call: ProviderCall) -> bool:
         blocking = self._registry.blocking(call.provider, own_credential=True, source=call.source)

@@ -78,7 +78,7 @@ class _Refusals(NamedTuple):
 class Acceptance:
     """When the provider accepted our credential, and which calls it refused before. Times are monotonic, in seconds.
 
-    A refusal that does not say whether it means our credential or what the call names is decided by order alone: where
+    A refusal that may mean our credential or what the call names is decided by order alone: where
     the credential was accepted for another call between the refusals of one call, it is that call's own reference that
     is dead. What a credential was good for before it was revoked decides nothing of calls that came afterwards.
 
@@ -157,7 +157,7 @@ class ProviderState:
         self._paces: OrderedDict[str, DoubtedPace] = OrderedDict()  # source → how its calls go while they are doubted
 
     def renew(self) -> None:
-        """Another credential is in force: what the one before was good for says nothing of it."""
+        """Another credential is in force: what the one before was good for proves nothing of it."""
         self.credentials += 1
         self.breaker.renew()
         self.acceptance = Acceptance()

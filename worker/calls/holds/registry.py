@@ -21,7 +21,7 @@ class HoldRegistry:
     """The holds by key. *clock* is monotonic, in seconds; *now* returns the time of the world.
 
     *worker_only* are the providers all of whose calls are made with the worker's own credential. A hold written by
-    another machine, whose clock may be wrong, lasts *longest* seconds at most; an operator's lasts as long as it says.
+    another machine, whose clock may be wrong, lasts *longest* seconds at most; an operator's ends when it was to end.
     Any thread may look; one may change it.
     """
 
@@ -49,11 +49,11 @@ class HoldRegistry:
     def may_probe(self, provider: str) -> bool:
         """Whether one of the calls that wait in the queues of *provider* may go as the probe."""
         pausing = self._pausing(provider)
-        return bool(pausing) and all(map(self.is_due, pausing))
+        return bool(pausing) and self.are_due(pausing)
 
-    def is_due(self, active: ActiveHold) -> bool:
-        """Whether the next call may go as its probe."""
-        return active.hold.is_probed and self.seconds_left(active) == 0
+    def are_due(self, blocking: Iterable[ActiveHold]) -> bool:
+        """Whether the next call that *blocking* hold up may go as the probe of all."""
+        return all(each.hold.is_probed and self.seconds_left(each) == 0 for each in blocking)
 
     def seconds_left(self, active: ActiveHold) -> float:
         """How long until it ends, or may be probed."""
@@ -73,7 +73,7 @@ class HoldRegistry:
         return None if known is None or self._is_over(known) else known
 
     def merge(self, rows: Iterable[Hold], own: Collection[Key]) -> set[str]:
-        """Take over what the ledger says, but for the keys in *own*, whose changes it does not have yet.
+        """Take over what the ledger has, but for the keys in *own*, whose changes it does not have yet.
 
         Returns the providers of which a hold is over.
         """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-UNKNOWN_WORKERS: Final = 4  # workers a limit is divided by where the ledger never said how many there are
+UNKNOWN_WORKERS: Final = 4  # by which a limit is divided until the ledger has answered once
 
 
 class LocalFallback:

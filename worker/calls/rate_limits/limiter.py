@@ -124,10 +124,10 @@ class Limiter:
         try:
             grant = await self._lease(ask)
         except LEDGER_AWAY:
-            return self._not_confirmed(self._limit.away / 4)
+            return self._without_ledger(self._limit.away / 4)
         except Exception:
             logger.exception("limit.fault")  # a bug; calls go on as without the ledger
-            return self._not_confirmed(self._limit.window)
+            return self._without_ledger(self._limit.window)
         self._workers = self._fallback.workers = grant.workers
         if self._permits.add(ask, grant, began):
             self._fallback.postpone(began)
@@ -136,7 +136,6 @@ class Limiter:
         often, seldom = self._limit.away / 4, self._limit.away / 2
         return min(seldom, max(often, grant.wait)) if self._dry else seldom
 
-    def _not_confirmed(self, pause: float) -> float:
-        self._permits.not_confirmed()
+    def _without_ledger(self, pause: float) -> float:
         self._dry = frozenset(Lane)
         return pause

@@ -73,7 +73,7 @@ class PermitPool:
         self._spare_wanted = min(self._limit.calls // 3, math.ceil(self._most_spare / workers) + used_spare)
         self._free, self._spare = min(self._free, recent), min(self._spare, self._spare_wanted)
         routine += recent - self._free
-        made = self._report(now)
+        made, self._is_refused = self._report(now), True  # until it is known what is granted
         return Ask(worker, urgent, routine, self._spare_wanted - self._spare, self._free, self._spare, made)
 
     def leave(self, worker: str) -> Ask:
@@ -94,10 +94,6 @@ class PermitPool:
         self._free += grant.permits
         self._spare += grant.spare
         return True
-
-    def not_confirmed(self) -> None:
-        """Report the same calls again: nobody knows whether the look that failed did."""
-        self._is_refused = True
 
     def _report(self, now: float) -> tuple[float, ...]:
         oldest = now - self._limit.remembered

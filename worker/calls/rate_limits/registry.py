@@ -32,7 +32,7 @@ def per_minute(provider: ProviderSettings) -> int | None:
 
 
 def fingerprint(key: bytes, provider: ProviderSettings) -> str:
-    """32 hex digits that stand for the credential of *provider* and tell nothing of it without *key*."""
+    """32 hex digits that stand for the credential of *provider* and reveal nothing of it without *key*."""
     account = "\0".join(("rate limit", provider.kind, *provider.account))
     return hmac.new(key, account.encode(), hashlib.sha256).hexdigest()[:32]
 

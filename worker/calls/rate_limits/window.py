@@ -14,8 +14,8 @@ that looked at most `permit_ttl` seconds before that. And the look gave no more 
 
 **Clocks.** Ages on record are never too high. Each worker knows by its own monotonic clock how long ago it first saw a
 booking, and takes the higher one of that and of the age on record (`Ages`). So it does not matter who sets the
-database's clock. That clock tells only who is absent, when the next routine call is due, and to a worker that has just
-begun how long ago the record was written.
+database's clock. That clock decides only who is absent, when the next routine call is due, and for a worker that has
+just begun how long ago the record was written.
 
 **What it costs.** A full queue gets window / (window + network_jitter + slot) of the limit, 97 %. One call in twenty
 (at least 1) is kept for urgent ones, so routine ones alone get 92 %. More is not needed, since routine calls give way:
@@ -53,7 +53,7 @@ class Limit:
 
     @property
     def slot(self) -> float:
-        """How finely ages are told apart."""
+        """The grain of ages on record."""
         return self.window / _SLOTS
 
     @property
