@@ -1,4 +1,4 @@
-"""A dead letter as the message that replays it: built anew, so nothing of the old message's deaths travels along.
+"""A dead letter as the message that replays it, built anew: no header of the old message's deaths travels along.
 
 RabbitMQ before 4.0.1 silently drops a message whose `x-death` header tells of a cycle (rabbitmq-server #9867).
 """
@@ -19,20 +19,15 @@ _VOUCHED_FOR: Final = frozenset({messages.USER, messages.DOOR})
 
 
 def replay_message(
-    letter: DeadLetter,
-    now: datetime,
-    budgets: Mapping[Lane, timedelta],
-    mac: ProvenanceMac,
-    replays: int | None = None,
+    letter: DeadLetter, now: datetime, budgets: Mapping[Lane, timedelta], mac: ProvenanceMac, replays: int | None = None
 ) -> Message:
-    """The message that gives what *letter* holds another try, with a fresh time budget counted from *now*.
+    """Return the message that gives *letter* another try, with a fresh time budget from *now* on.
 
     A call goes back to its provider's queue; a unit's event to the intake, for this provider alone; a refused event to
-    the intake, which judges it again. *replays* is the generation that died last, where that is not the letter's. An
-    event goes with *mac*, on which the intake believes the evidence it came with, and that an operator sends it: it
-    is part of no flood. One that carries no MAC goes as anybody's claim.
+    the intake, which judges it again. *replays* is the generation that died last, where the letter has another. The
+    intake believes an event signed with *mac*, and counts it for no flood; a letter without a MAC goes as a claim.
 
-    Raises ValueError for a letter that holds neither call nor body, or that is not as a process of ours made it.
+    Raises ValueError for a letter that holds neither call nor body, or that no process of ours made.
     """
     is_ours = mac.letters.verify(letter)
     if not (is_ours or may_be_a_claim(letter)):
@@ -49,9 +44,9 @@ def replay_message(
 
 
 def may_be_a_claim(letter: DeadLetter) -> bool:
-    """Whether it can be replayed though nobody vouches for it: a refused event, which may prove itself by itself.
+    """Whether *letter*, which carries no MAC, can be replayed: a refused event may prove itself.
 
-    Not a call: nothing judges that again. Not what the intake has let in once, of which it would take this for a copy.
+    A call may not, because nothing judges it again; nor an event of a flood, which the intake would take for a copy.
     """
     return letter.mac is None and letter.kind == "event" and letter.reason != Reason.GUARD_FLOOD
 
