@@ -1,6 +1,7 @@
 """Processes of the worker forked from one that has imported it, where starting them would take a second of CPU each."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -42,7 +43,9 @@ class ForkServer:
     def can_fork(self, argv: Sequence[str], env: Mapping[str, str]) -> bool:
         """Whether *argv* is a program of ours, and *env* asks for nothing that a fork could not give."""
         asked = (name for name in env if name.startswith(_OF_A_START) and name not in _HEEDED)
-        return Path(argv[0]).name in _FORKED and not any(asked)
+        folders = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
+        customized = any(Path(folder, "sitecustomize.py").exists() for folder in folders)  # read at a start only
+        return Path(argv[0]).name in _FORKED and not customized and not any(asked)
 
     def fork(self, argv: Sequence[str], env: Mapping[str, str], output: Path, errors: Path) -> Forked:
         """Fork a process that runs the script *argv* in the folder of *output*, with exactly the environment *env*."""
