@@ -81,11 +81,7 @@ def signer(file: Path | None) -> Sign:
 
 
 def publish(
-    settings: Settings,
-    publisher: Publisher,
-    events: Sequence[SealedEvent],
-    sign: Sign,
-    progress: Progress,
+    settings: Settings, publisher: Publisher, events: Sequence[SealedEvent], sign: Sign, progress: Progress
 ) -> Published:
     """Publish *events*, each signed and in the name of the broker's user; *progress* takes how many were just tried."""
     user = broker.user(settings.broker_url.get_secret_value())

@@ -57,12 +57,7 @@ class ReplayPlan:
 
 
 def plan_replay(
-    rows: Sequence[DeadLetterRow],
-    calls: Calls,
-    now: datetime,
-    max_age: Mapping[str, timedelta],
-    *,
-    force: bool = False,
+    rows: Sequence[DeadLetterRow], calls: Calls, now: datetime, max_age: Mapping[str, timedelta], *, force: bool = False
 ) -> ReplayPlan:
     """Part *rows* into those to replay, in their order, and those refused. *force* overrules what it can.
 

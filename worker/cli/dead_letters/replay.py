@@ -101,11 +101,7 @@ def replay(selection: Selection, change: Change, pace: Pace, *, unvouched: bool,
 @contextmanager
 def followed(settings: Settings, total: int) -> Iterator[tuple[Publisher, Controls]]:
     """A publisher for a replay of *total* dead letters, and its progress. Ctrl-C ends it after the step it is in."""
-    with (
-        open_publisher(settings) as publisher,
-        progress(total, "replaying") as advance,
-        process.stop_event() as stop,
-    ):
+    with open_publisher(settings) as publisher, progress(total, "replaying") as advance, process.stop_event() as stop:
         yield publisher, Controls(advance, stop.is_set, stop.wait)
 
 
