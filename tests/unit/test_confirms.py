@@ -83,7 +83,7 @@ def test_tags_go_on_after_what_was_confirmed(three: Answers) -> None:
 def test_a_message_that_comes_back_is_unroutable_though_it_is_acknowledged(three: Answers) -> None:
     """The return comes first and names the message; the ack that follows answers it no second time."""
     confirms = three.sent()
-    confirms.give_back(three.publications[1].message.message_id)
+    confirms.settle_returned(three.publications[1].message.message_id)
     confirms.answer(3, multiple=True)
     assert {name: type(failure) for name, failure in three.given.items()} == {
         "a": type(None),
@@ -95,7 +95,7 @@ def test_a_message_that_comes_back_is_unroutable_though_it_is_acknowledged(three
 def test_the_return_of_an_unknown_message_is_nobodys(three: Answers) -> None:
     """Nor is that of one that was answered."""
     confirms = three.sent()
-    confirms.give_back("somebody else's")
+    confirms.settle_returned("somebody else's")
     assert three.given == {}
 
 
@@ -104,8 +104,8 @@ def test_two_messages_of_one_id_come_back_one_by_one() -> None:
     both = Answers("ab")
     both.publications[1].message = both.publications[0].message
     confirms = both.sent()
-    confirms.give_back(both.publications[0].message.message_id)
-    confirms.give_back(both.publications[0].message.message_id)
+    confirms.settle_returned(both.publications[0].message.message_id)
+    confirms.settle_returned(both.publications[0].message.message_id)
     assert set(map(type, both.given.values())) == {Unroutable}
     assert both.given.keys() == {"a", "b"}
 

@@ -107,7 +107,7 @@ class Confirms:
         for each in [each for each in self._open if each <= tag] if multiple else [tag]:
             self._open.pop(each).settle(failure)
 
-    def give_back(self, message_id: str) -> None:
+    def settle_returned(self, message_id: str) -> None:
         """Settle a message that came back as unroutable; its acknowledgement is still to come."""
         for publication in self._open.values():
             if publication.message.message_id == message_id and not publication.is_settled:
@@ -203,7 +203,7 @@ class ConfirmChannel:
         self.confirms.answer(tag, multiple=multiple, failure=failure)
 
     def _on_return(self, _error: object, _exchange: str, _routing_key: str, message: Any) -> None:
-        self.confirms.give_back(message.properties.get("message_id"))
+        self.confirms.settle_returned(message.properties.get("message_id"))
 
 
 def throw_away(connection: Connection) -> None:
