@@ -6,8 +6,6 @@ that fits an index of PostgreSQL (a third of a page, 2 704 bytes, https://www.po
 the longest is a subject's: key, source and event id, four bytes a character).
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Final
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """Host names and addresses, as URLs name them."""
 
-from __future__ import annotations
-
 import ipaddress
 import re
 from typing import Final

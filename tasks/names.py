@@ -1,7 +1,5 @@
 """Names of people: one spelling for all spellings of a name, and a masked form that people may see."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from typing import Final

@@ -1,7 +1,5 @@
 """The closed set of outcomes, of the states they lead to, and of the reasons for a dead letter."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -1,7 +1,5 @@
 """Files of secrets: made for their owner alone, and which of them others can read."""
 
-from __future__ import annotations
-
 import os
 import stat
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Records of revocations: the messages on their way to the ledger, JSON without any usable secret."""
 
-from __future__ import annotations
-
 import hashlib
 import uuid
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """When to try again: one pure function, its curve in its docstring."""
 
-from __future__ import annotations
-
 import math
 import random
 from collections.abc import Callable

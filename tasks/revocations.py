@@ -6,6 +6,7 @@ message is acknowledged, so a crash at any point repeats the call (harmless: a d
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -19,8 +20,6 @@ from tasks.providers import operations
 from tasks.runtime import Held, Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from celery import Celery, Task
 
 EXPIRY_MARGIN: Final = timedelta(minutes=5)

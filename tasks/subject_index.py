@@ -4,22 +4,15 @@ A name finds what may be meant; it decides nothing. What decides is what a call 
 name of the person together, each with its issuer.
 """
 
-from __future__ import annotations
-
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from tasks.call import Target
 from tasks.events import Event, UserData
-from tasks.events.subjects import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, Uri
+from tasks.events.subjects import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, SimpleSubject, Uri
 from tasks.names import address, composed, mask, normalised
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tasks.call import Target
-    from tasks.events import Event
-    from tasks.events.subjects import SimpleSubject
 
 # Of the members of a complex subject this one names the person (Shared Signals Framework 1.0, section 3.2); `device`,
 # `session`, `application`, `tenant`, `org_unit`, `group` and members of one's own name something else.

@@ -1,7 +1,5 @@
 """TLS as a client speaks it: who vouches for the server, and what proves to the server who we are."""
 
-from __future__ import annotations
-
 import ssl
 from pathlib import Path
 from typing import Final, Self

@@ -1,26 +1,22 @@
 """The composition root of the Celery worker: settings in, a wired application out."""
 
-from __future__ import annotations
-
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from celery import Celery, signals
 
 from tasks import revocations
+from tasks.records import DeadLetter
 from worker import broker, process
 from worker.broker import topology
+from worker.calls.holds.policy import CircuitBreakers
 from worker.calls.prefetch import Prefetch
 from worker.calls.runtime import WorkerRuntime
 from worker.engine.loop import EventLoop
 from worker.engine.queues import pausing
 from worker.engine.steps import RuntimeStep
 from worker.engine.task import AsyncTask
-
-if TYPE_CHECKING:
-    from tasks.records import DeadLetter
-    from worker.calls.holds.policy import CircuitBreakers
-    from worker.settings import Settings
+from worker.settings import Settings
 
 
 def create_app(settings: Settings) -> Celery:

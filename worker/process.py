@@ -1,7 +1,5 @@
 """What every process does when it starts, when it is ready, and when it is asked to stop: here, and nowhere else."""
 
-from __future__ import annotations
-
 import asyncio
 import gc
 import resource
@@ -10,13 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from types import FrameType
+from typing import Final
 
 from worker.observability import logs, sentry
 from worker.settings import Settings
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 # How a process of ours starts another one. -P: without it Python imports from the folder it is started in, whoever may
 # write there.

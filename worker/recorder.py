@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from kombu import Connection
 from pydantic import ValidationError
 
 from tasks import records
@@ -27,19 +28,16 @@ from worker.broker import topology
 from worker.broker.availability import Availability
 from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.messages import body_of, unreadable_letter
-from worker.broker.provenance import Provenance, ProvenanceMac
+from worker.broker.provenance import LetterMac, Provenance, ProvenanceMac
 from worker.broker.unproved_queue import UnprovedQueue
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from worker.ledger.retention import Tidying, forget
+from worker.process import Stop
+from worker.settings import Settings
 
 if TYPE_CHECKING:
-    from kombu import Connection
     from kombu.message import Message
-
-    from worker.broker.provenance import LetterMac
-    from worker.process import Stop
-    from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,6 @@ A token in clear stays one in base64 or base64url, hexadecimal or base32, percen
 e-mail, in UTF-16, compressed, broken into lines, or in several of these at once.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import bz2

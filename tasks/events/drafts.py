@@ -1,7 +1,5 @@
 """Drafts: events as people write them, made whole, sealed, and judged as the intake would."""
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Callable, Mapping

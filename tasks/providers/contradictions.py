@@ -1,7 +1,5 @@
 """Contradictions inside an answer, at any depth: a success that names a failure or a living token."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final

@@ -1,7 +1,5 @@
 """The envelope: a compact JWE (RFC 7516) that is checked by allow-list before any cryptography touches it."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

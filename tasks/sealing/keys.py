@@ -1,7 +1,5 @@
 """Sealing keys: which kinds serve, how one is made, and the private files (RFC 7517) they are kept in."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

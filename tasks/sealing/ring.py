@@ -1,7 +1,5 @@
 """The key ring: several private keys side by side, so that keys can be rotated without losing a message."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol

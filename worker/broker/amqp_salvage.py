@@ -3,8 +3,6 @@
 Nearly every value has its length before it, or a fixed length, so values that cannot be read are skipped.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from contextlib import suppress

@@ -3,22 +3,19 @@
 What the tasks of one turn of the loop publish leaves in one write.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from kombu import Connection
 
 from worker.broker.confirms import Answers, ConfirmChannel, Publication, confirmed, resolve, retry_once, throw_away
 from worker.broker.publication import BROKER_ERRORS, Disconnected, Message, PublishError, Unconfirmed, broken
 from worker.broker.publisher import CONFIRM_TIMEOUT
-
-if TYPE_CHECKING:
-    from kombu import Connection
 
 WRITE_DELAY: Final = 0.002  # seconds a message waits for others: its call is over, only the acknowledgement waits too
 CHECK_INTERVAL: Final = 1.0  # seconds between two looks at what is overdue

@@ -1,7 +1,5 @@
 """Whether a service that this process needs is there: logged once when it goes away, and once when it is back."""
 
-from __future__ import annotations
-
 import logging
 import time
 from typing import Final

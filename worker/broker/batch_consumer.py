@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from kombu import Consumer
+from kombu import Connection, Consumer, Queue
 
 from worker import broker, process
 from worker.broker import topology
@@ -16,7 +16,6 @@ from worker.broker.availability import BrokerAvailability
 from worker.broker.publisher import BROKER_ERRORS
 
 if TYPE_CHECKING:
-    from kombu import Connection, Queue
     from kombu.message import Message
 
 logger = logging.getLogger(__name__)

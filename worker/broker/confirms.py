@@ -6,16 +6,15 @@ next message, and a refused message passes for a confirmed one. So delivery tags
 the channel or of the connection leaves every other message in doubt, and the channel ends.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from amqp.exceptions import RecoverableConnectionError
+from kombu import Connection
 
 from worker.broker.publication import (
     BROKER_ERRORS,
@@ -30,9 +29,6 @@ from worker.broker.publication import (
     unroutable,
 )
 from worker.broker.pyamqp import keep_closed, one_write
-
-if TYPE_CHECKING:
-    from kombu import Connection
 
 WRITE_SIZE: Final = 25  # messages in one write of a batch
 

@@ -10,15 +10,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from tasks import records
-from tasks.records import DeadLetter, DeadLetters
+from tasks.call import ProviderCall
+from tasks.records import CallOutcome, DeadLetter, DeadLetters, EventPlanned
 from worker.broker import topology
 from worker.broker.publisher import Message
 
 if TYPE_CHECKING:
     from kombu.message import Message as Delivered
-
-    from tasks.call import ProviderCall
-    from tasks.records import CallOutcome, EventPlanned
 
 CELERY_DOOR: Final = "celery"  # the tasks that are named like types of events
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"

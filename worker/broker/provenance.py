@@ -27,14 +27,14 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from tasks import records
 from tasks.events import attribute_headers
 from tasks.events.plaintext import is_plaintext
+from tasks.records import DeadLetter
 from worker.broker import messages
 from worker.broker.messages import body_of
+from worker.broker.publisher import Message as OutgoingMessage
 
 if TYPE_CHECKING:
     from kombu.message import Message
 
-    from tasks.records import DeadLetter
-    from worker.broker.publisher import Message as OutgoingMessage
     from worker.settings import Settings
 
 # Longer than a night in which no intake runs; deduplication remembers replays for longer than that.

@@ -1,7 +1,5 @@
 """What is to be published, how it leaves for RabbitMQ, and what may become of it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import getrandbits

@@ -1,14 +1,13 @@
 """The blocking publisher: confirmed, mandatory, bounded in time, its connection thrown away after any doubt."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from amqp.exceptions import NotFound
+from kombu import Connection
 
 from worker.broker import embedded, topology
 from worker.broker.confirms import ConfirmChannel, Publication, Unsettled, retry_once, throw_away
@@ -23,9 +22,6 @@ from worker.broker.publication import (
     prepared,
     unroutable,
 )
-
-if TYPE_CHECKING:
-    from kombu import Connection
 
 __all__ = [
     "BROKER_ERRORS",

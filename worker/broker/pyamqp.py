@@ -11,8 +11,6 @@ nor the attributes of its event.
 **Writing.** A system call for each frame, which wakes the broker each time, is too many: `one_write` gathers them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -17,11 +17,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
+from tasks.call import ProviderCall
 from worker.broker import topology
 from worker.broker.publisher import Message, PublishError, Refused, Unroutable
 
 if TYPE_CHECKING:
-    from tasks.call import ProviderCall
     from worker.broker.async_publisher import AsyncPublisher
     from worker.broker.thread_publisher import ThreadPublisher
 

@@ -1,7 +1,5 @@
 """The publisher in a thread, for the embedded broker: what many tasks publish at once leaves in one batch."""
 
-from __future__ import annotations
-
 import asyncio
 import queue
 import threading

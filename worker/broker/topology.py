@@ -18,13 +18,11 @@ What is urgent by its key alone the intake moves to `revocation.events.routine`.
 our own, behind the producers': an exchange keeps what it was first declared with.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from amqp.exceptions import AccessRefused
-from kombu import Exchange, Queue, binding
+from kombu import Connection, Exchange, Queue, binding
 from kombu.transport.native_delayed_delivery import (
     bind_queue_to_native_delayed_delivery_exchange,
     calculate_routing_key,
@@ -34,9 +32,6 @@ from kombu.transport.native_delayed_delivery import (
 
 from tasks.call import Lane
 from tasks.events import EVENT_TYPES
-
-if TYPE_CHECKING:
-    from kombu import Connection
 
 URGENT_EVENTS: Final = tuple(name for name, each in EVENT_TYPES.items() if each.lane is Lane.URGENT)
 

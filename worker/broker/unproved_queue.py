@@ -11,17 +11,17 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from amqp.exceptions import AccessRefused
+from kombu import Connection
 
 from worker.broker import topology
+from worker.ledger import Ledger
 from worker.ledger.dead_letters import unproved
+from worker.settings.sections import StorageSettings
 
 if TYPE_CHECKING:
-    from kombu import Connection
     from kombu.message import Message
 
     from worker.broker.batch_consumer import Handle
-    from worker.ledger import Ledger
-    from worker.settings.sections import StorageSettings
 
 logger = logging.getLogger(__name__)
 

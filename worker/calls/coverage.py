@@ -7,8 +7,6 @@ moment ago, the others go back to their queue, and most of them are done when th
 saw itself.
 """
 
-from __future__ import annotations
-
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Iterator

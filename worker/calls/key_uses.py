@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -12,8 +13,6 @@ from worker.database.tables import key_uses
 from worker.database.writing import insert_into
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tasks.sealing import KeyRing
     from worker.database.engine import Database
     from worker.database.thread import DatabaseThread

@@ -3,8 +3,6 @@
 A limit for each queue is a bulkhead: a provider that hangs fills its own, and no other waits for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from tasks.call import Lane

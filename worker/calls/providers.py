@@ -1,21 +1,15 @@
 """The provider instances of a worker, replaced while calls are made."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-from tasks.providers import make_provider, open_session
+from tasks.providers import Provider, ProviderSettings, make_provider, open_session
+from tasks.sealing import Unsealer
 from worker.calls.reload import Mark, marks
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tasks.providers import Provider, ProviderSettings
-    from tasks.sealing import Unsealer
-    from worker.settings import Settings
+from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 

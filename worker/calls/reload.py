@@ -1,7 +1,5 @@
 """Noticing that a secret was replaced: files are looked at once a second, and read when they have changed."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import os

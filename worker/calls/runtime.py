@@ -1,7 +1,5 @@
 """What revocation tasks run on: the providers, the holds, the publisher. One per worker process, on one event loop."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import logging
@@ -11,11 +9,13 @@ from contextlib import AsyncExitStack, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from tasks import records
-from tasks.outcome import COVERING, Permanent, Reason, Settled, State, Transient
-from tasks.providers import KINDS
+from tasks.call import ProviderCall
+from tasks.outcome import COVERING, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.providers import KINDS, Provider
+from tasks.records import CallOutcome, DeadLetter
 from tasks.runtime import Held
 from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker
@@ -37,12 +37,6 @@ from worker.calls.rate_limits.wait_queue import HELD_FOR_SOURCE
 from worker.calls.reload import SecretsWatch
 from worker.database.thread import DatabaseThread
 from worker.settings import Settings, SettingsError
-
-if TYPE_CHECKING:
-    from tasks.call import ProviderCall
-    from tasks.outcome import Outcome
-    from tasks.providers import Provider
-    from tasks.records import CallOutcome, DeadLetter
 
 logger = logging.getLogger(__name__)
 

@@ -1,14 +1,10 @@
 """The kinds of columns that are alike on both databases."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import DateTime, Text, TypeDecorator
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine import Dialect
+from sqlalchemy.engine import Dialect
 
 
 class UtcTime(TypeDecorator[datetime]):

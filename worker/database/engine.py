@@ -1,7 +1,5 @@
 """The database: opened by its URL; its errors become two of ours."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext

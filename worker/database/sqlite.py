@@ -1,7 +1,5 @@
 """The ledger in an SQLite file: private, in write-ahead mode, and never written after it was moved away."""
 
-from __future__ import annotations
-
 import logging
 import sqlite3
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The ledger's tables. Times are UTC; there is no column for a token, and the documents kept hold sealed ones only."""
 
-from __future__ import annotations
-
 from typing import Final
 
 from sqlalchemy import (

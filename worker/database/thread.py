@@ -1,7 +1,5 @@
 """The database, used by a thread of its own: where it hangs, calls go on."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import queue

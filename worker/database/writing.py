@@ -1,18 +1,12 @@
 """What writers share on both databases: INSERT … ON CONFLICT, and the numbers of changes."""
 
-from __future__ import annotations
+from collections.abc import Callable
+from typing import Final
 
-from typing import TYPE_CHECKING, Final
-
-from sqlalchemy import update
+from sqlalchemy import Connection, Table, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from worker.database.tables import clock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Connection, Table
 
 Insert = postgresql.Insert | sqlite.Insert
 _INSERT: Final[dict[str, Callable[[Table], Insert]]] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}

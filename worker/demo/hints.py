@@ -1,7 +1,5 @@
 """What to try next, in another terminal, with the very paths that work there."""
 
-from __future__ import annotations
-
 import os
 import shlex
 import sys

@@ -6,21 +6,18 @@ import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from tasks.call import ProviderCall
 from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
-from tasks.plan import plan_revocations
-from worker.ledger import CallRow, EventRow
+from tasks.plan import Catalogue, plan_revocations
+from worker.ledger import CallRow, EventRow, Ledger
 from worker.sandbox.store import digest
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from tasks.call import ProviderCall
-    from tasks.plan import Catalogue
     from worker.demo.samples import Expected, Fixtures, SampleEvent
-    from worker.ledger import Ledger
 
 PAGE: Final = 1000  # changes read at once
 REVOKED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})  # by the worker's call, so the provider knows of it

@@ -1,33 +1,27 @@
 """The run itself: prepare, start, publish, watch, sum up, and stop cleanly."""
 
-from __future__ import annotations
-
+import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, TypeVar
+from pathlib import Path
+from typing import Final, TypeVar
 
 from worker import broker, process
 from worker.broker import messages, topology
 from worker.broker.publisher import BROKER_ERRORS, Publisher
 from worker.demo import hints
-from worker.demo.progress import ChangeFeed, Progress, journal_keys, summarise, unproved_claims
+from worker.demo.progress import Change, ChangeFeed, Progress, journal_keys, summarise, unproved_claims
 from worker.demo.samples import SOURCE, Fixtures, load_samples
 from worker.demo.state_dir import locked, prepare, sealing_key
 from worker.demo.supervisor import ProcessSpec, Supervisor
 from worker.demo.view import View
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.sandbox.client import SandboxClient, free_port
+from worker.settings import Settings
 from worker.settings.urls import masked_url
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from worker.demo.progress import Change
-    from worker.settings import Settings
 
 POLL_INTERVAL: Final = 0.05  # seconds between two looks at the ledger
 TERMINAL_LOG_LEVEL: Final = "WARNING"  # of what the run itself logs, beside its view

@@ -6,8 +6,6 @@ sealing; `<dead jwe …>` one that is not alive; `<token …>` the same token in
 `<now>`, `<now -2h>` a time. The same name at the same provider is the same token throughout a run, new in the next.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import secrets

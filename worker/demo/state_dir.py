@@ -1,18 +1,17 @@
 """The state directory of a run: locked by one run at a time, prepared with keys and a configuration."""
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os
 import secrets
+import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from joserfc.jwk import import_key
 
@@ -21,9 +20,6 @@ from tasks.sealing import SealingKey, generate_key, load_keys, save_key
 from tasks.sealing.keys import SUFFIX
 from worker.sandbox import sandbox_providers
 from worker.settings import CONFIG_FILE, PREFIX, Settings
-
-if TYPE_CHECKING:
-    import threading
 
 CONFIG: Final = "revoker.toml"
 LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"

@@ -1,20 +1,16 @@
 """The processes of a run: started together, waited for, restarted when they die, stopped in good order."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from pathlib import Path
+from typing import Final, Self
 
 from worker.process import PYTHON
-
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 READY_TIMEOUT: Final = 45.0  # seconds until every process is ready, on a slow machine
 STOP_TIMEOUT: Final = 6.0  # seconds until those who were asked to stop are killed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 import click
@@ -17,9 +19,6 @@ from worker.ledger import CallRow, EventRow
 from worker.operations.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import TracebackType
-
     from worker.demo.progress import Change, Progress, Summary
 
 NARROW: Final = 120  # columns, where no terminal says otherwise

@@ -1,7 +1,5 @@
 """Celery's consumer on the project's own topology: quiet between workers, and stopped between two callbacks."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 import time

@@ -1,7 +1,5 @@
 """Celery's consumer on the event loop: kombu's hub is stepped whenever it has something to do, and never waits."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Callable, Iterator

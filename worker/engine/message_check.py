@@ -5,8 +5,6 @@ message says: its embedded callbacks, chains and built-in tasks. Celery's side o
 version 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

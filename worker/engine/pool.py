@@ -1,7 +1,5 @@
 """Celery's pool as asyncio tasks on the worker's event loop: one for each request, none waits for another."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import itertools

@@ -4,8 +4,6 @@ A scope for each task, the trace of whoever sent it continued, a transaction wit
 https://docs.sentry.io/product/insights/backend/queue-monitoring/ and the exception where there is one. No arguments.
 """
 
-from __future__ import annotations
-
 import sys
 import time
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Our steps in Celery's start and stop of a worker and of its consumer."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Sequence
 from typing import Any

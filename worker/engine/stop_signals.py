@@ -1,7 +1,5 @@
 """The signals to stop, handled between two steps of the worker and never in the middle of one."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

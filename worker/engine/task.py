@@ -1,7 +1,5 @@
 """The task class of every task: its body is a coroutine, and Celery is told the truth of how it ended."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from contextvars import ContextVar

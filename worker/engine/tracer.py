@@ -5,8 +5,6 @@ Left out is what this project has switched off: results, chords, eager tasks, th
 each success, which the line about the attempt says better.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Coroutine
 from time import monotonic

@@ -11,18 +11,16 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from tasks.events import UserData
+from tasks.events import Event, UserData
 from tasks.subject_index import issuers, tenants
 from worker import broker
 from worker.broker import messages
 from worker.intake.signing import KeyFile, SigningKeyError, is_signed
-from worker.settings import SettingsError
+from worker.settings import Settings, SettingsError
+from worker.settings.sources import SourceSettings
 
 if TYPE_CHECKING:
-    from tasks.events import Event
     from worker.broker.provenance import Provenance
-    from worker.settings import Settings
-    from worker.settings.sources import SourceSettings
 
 logger = logging.getLogger(__name__)
 

@@ -15,11 +15,10 @@ from tasks import records
 from tasks.events import Event, InvalidEvent, RejectionCode
 from tasks.outcome import Reason, event_reason
 from tasks.records import DeadLetter
-from tasks.subject_index import masked_subject
+from tasks.subject_index import SubjectIndex, masked_subject
 
 if TYPE_CHECKING:
     from tasks.plan import RefusedUnit
-    from tasks.subject_index import SubjectIndex
     from worker.broker.provenance import Provenance
     from worker.intake.authorization import Denied
 

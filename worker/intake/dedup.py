@@ -29,14 +29,13 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from tasks.events import MAX_AHEAD, Event, InvalidEvent, RejectionCode
 from tasks.instants import before
 from worker.broker.availability import Availability
-from worker.broker.provenance import VOUCHER_LIFE
+from worker.broker.provenance import VOUCHER_LIFE, Provenance
+from worker.broker.publisher import Message, PublishError
 from worker.database.errors import LedgerUnavailable
 from worker.intake import dedup_store
 from worker.intake.dedup_store import Recorded, SeenEvent
 
 if TYPE_CHECKING:
-    from worker.broker.provenance import Provenance
-    from worker.broker.publisher import Message, PublishError
     from worker.database.engine import Database
     from worker.database.thread import DatabaseThread
 

@@ -8,15 +8,13 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, delete, func, select, update
+from sqlalchemy.sql.dml import ReturningInsert
 
 from worker.database.tables import seen_events
 from worker.database.writing import insert_into
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-    from sqlalchemy.sql.dml import ReturningInsert
-
     from worker.database.engine import Database
 
 _SEEN = seen_events.c

@@ -16,19 +16,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from tasks.call import Lane
-from tasks.events import EVENT_TYPES, InvalidEvent
+from tasks.events import EVENT_TYPES, Event, InvalidEvent
 from worker.broker import topology
+from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.publisher import Message as OutgoingMessage
-from worker.broker.publisher import Refused, Unroutable
+from worker.broker.publisher import Publisher, PublishError, Refused, Unroutable
 from worker.intake.dedup import IncomingEvent
 
 if TYPE_CHECKING:
     from kombu.message import Message
 
-    from tasks.events import Event
     from tasks.plan import Plan
-    from worker.broker.provenance import Provenance, ProvenanceMac
-    from worker.broker.publisher import Publisher, PublishError
     from worker.intake.authorization import Denied
 
 logger = logging.getLogger(__name__)

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from tasks.events import InvalidEvent, parse_event
+from tasks.call import ProviderCall
+from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import State
-from tasks.plan import Plan, plan_revocations
-from tasks.records import EventPlanned, PlannedUnit
+from tasks.plan import Catalogue, Plan, plan_revocations
+from tasks.records import DeadLetter, EventPlanned, PlannedUnit
 from tasks.sealing import kid_of
+from tasks.subject_index import SubjectIndex
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
@@ -27,17 +29,11 @@ from worker.intake.dedup import Deduplicator, IncomingEvent, PartlyPublished
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits, Subject, subjects_of
 from worker.intake.incoming import Incoming, MisplacedEvents
+from worker.process import Stop
+from worker.settings import Settings
 
 if TYPE_CHECKING:
     from kombu.message import Message
-
-    from tasks.call import ProviderCall
-    from tasks.events import Event
-    from tasks.plan import Catalogue
-    from tasks.records import DeadLetter
-    from tasks.subject_index import SubjectIndex
-    from worker.process import Stop
-    from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,6 @@ nobody's public key is ever taken for a shared secret. The protected header is `
 unencoded payload (RFC 7797), which would save a third of 64 KiB and cost producers a second way to be wrong.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os

@@ -6,14 +6,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func
+from sqlalchemy import Connection, func
 
 from worker.database.tables import audits
 from worker.database.writing import insert_into
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
     from worker.ledger.rows import AuditEntry
 
 

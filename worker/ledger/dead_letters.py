@@ -1,18 +1,31 @@
 """Finding dead letters, and claiming, replaying and discarding each of them once."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    Select,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 
 from tasks.outcome import Reason, State
 from tasks.records import DeadLetter
 from worker.database.columns import UtcTime, Words
+from worker.database.engine import Database
 from worker.database.tables import bodies, calls, dead_letters
 from worker.database.writing import take_changes
 from worker.ledger import audit as auditing
@@ -28,11 +41,6 @@ from worker.ledger.rows import (
     DeadLetterSummary,
     Unproved,
 )
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, RowMapping
-
-    from worker.database.engine import Database
 
 LEASE: Final = timedelta(minutes=15)  # a claim whose replay was not finished by then is free again
 _IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, PostgreSQL's 65 535

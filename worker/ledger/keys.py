@@ -1,25 +1,20 @@
 """What still needs each sealing key."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Connection, Row, func, or_, select
 
 from tasks.outcome import OPEN
 from tasks.records import DeadLetter
 from tasks.sealing import named_kids
 from worker.database.tables import bodies, calls, dead_letters, key_uses
 from worker.ledger.rows import CLOSED
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
 
 _DOCUMENTS_IN_MEMORY: Final = 500
 

@@ -1,7 +1,5 @@
 """The ledger: what became of every event and call, and the dead letters that wait for an operator."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta

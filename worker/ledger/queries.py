@@ -1,22 +1,31 @@
 """Questions to the ledger: where an event or a subject stands, how a provider answered, what is new."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, and_, case, exists, false, func, literal, null, or_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    tuple_,
+)
 
 from tasks.doubt import DIED, KNOWS_LIVING, WINDOW, TokenAnswer
 from tasks.outcome import OPEN, State
 from worker.database.tables import calls, dead_letters, events, subjects
 from worker.ledger.rows import CallRow, DeadLetterState, EventRow
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sqlalchemy import Connection, Select
 
 UNREPLAYED: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
 _IDS_PER_STATEMENT: Final = 1000

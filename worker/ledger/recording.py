@@ -1,26 +1,20 @@
 """Recording: what the messages on their way to the ledger become in its tables."""
 
-from __future__ import annotations
-
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from sqlalchemy import Connection
+
+from tasks.call import ProviderCall
 from tasks.outcome import Reason, State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned, PlannedUnit
 from tasks.sealing import SealProblem, kid_of
 from worker.database.writing import Insert, take_changes
 from worker.ledger import upserts
 from worker.ledger.rows import DeadLetterState
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Connection
-
-    from tasks.call import ProviderCall
 
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 REDELIVERY_WINDOW: Final = timedelta(minutes=10)  # in which an intake that ended is back, and gets what it had in hand

@@ -1,26 +1,20 @@
 """What the ledger forgets, and when: in small steps, and never what an operator has yet to look at."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Table, and_, delete, exists, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select, tuple_, union
 
 from tasks.outcome import SETTLED, State
+from worker.database.engine import Database
 from worker.database.tables import audits, bodies, calls, dead_letters, events, subjects
 from worker.database.writing import take_changes
 from worker.ledger.rows import CLOSED
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from worker.database.engine import Database
-    from worker.settings.sections import StorageSettings
+from worker.settings.sections import StorageSettings
 
 logger = logging.getLogger(__name__)
 

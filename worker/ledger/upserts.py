@@ -4,8 +4,6 @@ Sent with a list of rows, each is one prepared statement: SQLite runs it in proc
 costs one round trip (https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html).
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import Any, Final
 

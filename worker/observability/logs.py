@@ -7,13 +7,11 @@ import logging
 import sys
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from types import TracebackType
+from typing import Final
 
 from worker.observability import records
 from worker.observability.redaction import redacted
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 logger = logging.getLogger(__name__)
 

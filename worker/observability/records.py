@@ -6,8 +6,6 @@ kept. Of an exception its types and places are shown, never its text: a KeyError
 parser what it could not parse.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from collections import deque

@@ -3,8 +3,6 @@
 The first line is code that hands no secret to a log or an error report; this one catches what slips through.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """The sandbox's admin API, `/_sandbox`: seed tokens, script faults, read the journal."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final, Self, TypeVar
 

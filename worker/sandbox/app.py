@@ -1,7 +1,5 @@
 """The sandbox as one aiohttp application, and as a server that runs until it is cancelled."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final

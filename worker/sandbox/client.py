@@ -1,7 +1,5 @@
 """A client of the sandbox's admin API: seed tokens, script faults, read the journal."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import socket

@@ -1,7 +1,5 @@
 """The sandbox's settings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Scripted faults: what goes wrong, with whom, and how often."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field

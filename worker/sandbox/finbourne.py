@@ -3,8 +3,6 @@
 As https://www.lusid.com/identity/swagger documents it: 204, or LusidProblemDetails. The challenge of a 401 is ours.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from http import HTTPStatus

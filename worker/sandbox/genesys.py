@@ -5,8 +5,6 @@ rate limits); where it is silent the sandbox chooses: DELETE answers 200 without
 `bad.credentials` and `authentication.required` are the status's name with dots.
 """
 
-from __future__ import annotations
-
 import json
 import uuid
 from collections.abc import Callable

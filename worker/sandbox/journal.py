@@ -1,7 +1,5 @@
 """The journal: what the providers saw, in the order they saw it, without any token."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import time

@@ -1,7 +1,5 @@
 """Who is logged in at a provider: the users' tokens that live, and the worker's own."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import secrets

@@ -3,8 +3,6 @@
 The three success shapes and "401 Invalid Token Passed" are published; how errors look otherwise is not.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 from functools import partial

@@ -1,10 +1,13 @@
 """What refuses a start, a line for each fault: it names a setting, a variable or a file, and shows no value."""
 
-from __future__ import annotations
-
 import os
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings.exceptions import SettingsError
 
 from worker.settings.files import (
     CONFIG_FILE,
@@ -16,13 +19,6 @@ from worker.settings.files import (
     secrets_folder,
 )
 from worker.settings.names import BETWEEN, PREFIX, SettingNames
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from pydantic import BaseModel, ValidationError
-    from pydantic_core import ErrorDetails
-    from pydantic_settings.exceptions import SettingsError
 
 _REVOKER: Final = re.compile(r"revoker[_.-]", re.IGNORECASE)
 # What the kubelet gives every container for a Service named `revoker` or `revoker-…` of its namespace

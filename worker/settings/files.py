@@ -6,19 +6,15 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from pydantic_settings import EnvSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from tasks.private_files import WANTED, is_open_to_others
 from worker.settings.names import BETWEEN
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from pydantic_settings import BaseSettings
 
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
 SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"

@@ -1,7 +1,5 @@
 """The names of settings, as variables, secret files and pydantic's errors spell them; and what a wrong one meant."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterator, Sequence

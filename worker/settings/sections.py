@@ -1,7 +1,5 @@
 """The sections of the settings that hold numbers."""
 
-from __future__ import annotations
-
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator

@@ -6,8 +6,6 @@ Sources, the first that names a value wins: `REVOKER_…` variables (`__` betwee
 `var/revoker.toml`).
 """
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The source map: who may say what, and how it is proved, as settings."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
 

@@ -4,8 +4,6 @@ A library that meets an unencoded character takes the rest of a password for a p
 a URL is refused at the start. An error never repeats one: it may hold a password.
 """
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Final
 

@@ -3,15 +3,11 @@
 It survives restarts and kill -9 and serves several processes of one machine; it knows no cluster and no users.
 """
 
-from typing import TYPE_CHECKING
-
+from kombu.connection import Connection
 from kombu.transport import TRANSPORT_ALIASES
 
 from worker.broker.embedded.file import BrokerUnavailable
 from worker.broker.embedded.store import NoRoute, QueueCounts, Store
-
-if TYPE_CHECKING:
-    from kombu.connection import Connection
 
 __all__ = ["BrokerUnavailable", "NoRoute", "QueueCounts", "queue_counts", "register"]
 

@@ -9,15 +9,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 from uuid import uuid4
+
+from kombu.connection import Connection
 
 from worker.broker.embedded.file import BrokerFile, BrokerUnavailable
 from worker.broker.embedded.store import Delivery, Settlement, Store
 from worker.broker.embedded.wakeup import Wakeup
-
-if TYPE_CHECKING:
-    from kombu.connection import Connection
 
 LOCK_TIMEOUT: Final = 5.0  # seconds to wait for a locked file before it is an error
 POLL_LOCK_TIMEOUT: Final = 0.1  # seconds, for one pass: it runs on the consumer's event loop

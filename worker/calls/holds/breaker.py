@@ -4,8 +4,6 @@ What the data of one source of events can bring about holds the calls of that so
 several sources meet the same. Where others are served, the failures of one source are about what it asks for.
 """
 
-from __future__ import annotations
-
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping

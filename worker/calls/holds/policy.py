@@ -1,7 +1,5 @@
 """What stands between a task and a provider call: lets the call go or wait, and learns from its outcome."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import os
@@ -14,8 +12,9 @@ from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from tasks.call import ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, Transient
 from tasks.runtime import Held
 from worker.calls.holds.breaker import CLOSED_BY, OF_OUR_CREDENTIAL, CallSignal, Observation, Trip, cause_of, signal_of
@@ -24,9 +23,6 @@ from worker.calls.holds.provider_state import ProviderState
 from worker.calls.holds.registry import ActiveHold, HoldRegistry
 from worker.calls.holds.sync import HoldSync, utc_now
 from worker.database.thread import DatabaseThread
-
-if TYPE_CHECKING:
-    from tasks.call import ProviderCall
 
 Verdict = Settled | Transient | Permanent | Held
 

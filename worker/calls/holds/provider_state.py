@@ -1,7 +1,5 @@
 """What one worker process has learnt of one provider instance, and of our credential there."""
 
-from __future__ import annotations
-
 import asyncio
 import math
 import time

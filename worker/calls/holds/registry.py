@@ -1,7 +1,5 @@
 """Which holds stand, as this process knows them. Pure: no clock of its own, no database."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,24 +1,18 @@
 """The holds that all workers and operators share."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
 from worker.calls.holds.hold import Hold, Key, OpenedBy, Scope
+from worker.database.engine import Database
 from worker.database.tables import holds
 from worker.database.writing import take_changes
 from worker.ledger import audit as auditing
 from worker.ledger.rows import AuditEntry
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from worker.database.engine import Database
 
 _HOLD = holds.c
 

@@ -3,8 +3,6 @@
 While the ledger is away each process goes on with what it last knew, and with what it finds out for itself.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

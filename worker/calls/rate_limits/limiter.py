@@ -3,8 +3,6 @@
 While the ledger is away a worker goes on at its own share of the limit, evenly.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging

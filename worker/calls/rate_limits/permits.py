@@ -1,7 +1,5 @@
 """The permits that a worker holds, and the calls that it made with them and has to report."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +16,6 @@ from worker.database.tables import limits
 from worker.database.writing import insert_into
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from worker.database.engine import Database
     from worker.database.thread import DatabaseThread
 

@@ -5,8 +5,6 @@ arrival. So that the calls of one source do not keep the others from coming forw
 places waits with the rest of its calls in the broker's delay, each until about the time of its permit.
 """
 
-from __future__ import annotations
-
 import asyncio
 import math
 from collections import OrderedDict, deque

@@ -28,8 +28,6 @@ for urgent calls are a part of the reserve.
 that share alone until it is back and reports what it used, or is forgotten, after a window.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from collections import defaultdict

@@ -16,13 +16,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from worker.broker.availability import Availability
+from worker.database.engine import Database
 from worker.database.errors import LedgerUnavailable
 from worker.intake.flood import store
 from worker.intake.flood.store import Snapshot, Update
 from worker.intake.flood.window import Flood, FloodKey, Limits, Pending, Subject, Window, flood_id
 
 if TYPE_CHECKING:
-    from worker.database.engine import Database
     from worker.database.thread import DatabaseThread
 
 logger = logging.getLogger(__name__)

@@ -1,24 +1,18 @@
 """What the gates of all intakes share, and what is held back: a gate locks and loads, decides, and saves."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from sqlalchemy import and_, delete, func, insert, select, text, tuple_
+from sqlalchemy import Connection, and_, delete, func, insert, select, text, tuple_
 
 from tasks.outcome import Reason
+from worker.database.engine import Database
 from worker.database.tables import dead_letters, floods, passed
 from worker.database.writing import Insert, insert_into
 from worker.intake.flood.window import Flood, FloodKey, Pending, Subject
 from worker.ledger.rows import DeadLetterState
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from worker.database.engine import Database
 
 HELD_BACK: Final = (DeadLetterState.WITHHELD, DeadLetterState.CLAIMED)  # claimed: a release is at it, or died half way
 # The lock is ours when the time is read, because FROM is evaluated first. The number, "floods" in ASCII, is the key of

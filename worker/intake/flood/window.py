@@ -19,10 +19,9 @@ from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import TYPE_CHECKING, Final, Self
 
-from tasks.events import EVENT_TYPES
+from tasks.events import EVENT_TYPES, Event
 
 if TYPE_CHECKING:
-    from tasks.events import Event
     from tasks.plan import Plan
     from tasks.subject_index import SubjectIndex
     from worker.settings.sections import FloodSettings

@@ -1,7 +1,5 @@
 """Bytes as text, strictly (RFC 4648 sections 3.3 and 3.5), and what services wrap around the text."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import re

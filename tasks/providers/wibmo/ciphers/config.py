@@ -1,7 +1,5 @@
 """How a provider's bodies are encrypted: the settings, checked at load."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any, Final, Literal, Self
 

@@ -1,7 +1,5 @@
 """The schemes: each is a few lines around the `cryptography` and `joserfc` packages, none a primitive of our own."""
 
-from __future__ import annotations
-
 import hmac
 import os
 from codecs import BOM_UTF8
