@@ -1,5 +1,6 @@
 """Fixtures that every test may ask for. A server that is missing fails the test: nothing is skipped, nothing mocked."""
 
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -17,7 +18,11 @@ def _runs_the_workers(config: pytest.Config) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make room for the servers before the first xdist worker starts."""
+    """Make room for the servers before the first xdist worker starts.
+
+    Under nohup(1) SIGHUP is ignored, and would be in every process of ours: no test could see what it does there.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if _runs_the_workers(config):
         open_root()
 
