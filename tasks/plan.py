@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
 
 from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
 from tasks.events import EVENT_TYPES, Event, UserData
@@ -95,7 +97,7 @@ def _identity(step: Step) -> object:
     return step if isinstance(step, RefusedUnit) else step.call_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Planner:
     event: Event
     catalogue: Catalogue
@@ -165,29 +167,36 @@ class _Planner:
         token_reference_id: str | None = None,
         user_id: str | None = None,
     ) -> ProviderCall:
-        event, lane, subjects = self.event, EVENT_TYPES[self.event.type].lane, self.catalogue.subjects
-        budget_ends = after(event.time, self.catalogue.budgets[lane])
         call = ProviderCall(
-            call_id=call_id(event.source, event.id, instance.name, operation, unit),
-            source=event.source,
-            event_id=event.id,
-            event_type=event.type,
-            occurred_at=event.time,
-            planned_at=self.planned_at,
-            deadline=min(budget_ends, expiry_of(event.expirytime, event.time) or budget_ends),
+            **self._of_event,
+            call_id=call_id(self.event.source, self.event.id, instance.name, operation, unit),
             provider=instance.name,
             operation=operation,
-            lane=lane,
-            subject=masked_subject(event),
-            subject_keys=subjects.keys(event),
-            person_key=subjects.person(event),
             user_id=user_id,
             jwe=jwe,
             token_reference_id=token_reference_id,
             expires_at=session.expires_at if session else None,
-            traceparent=event.traceparent,
         )
-        return call.model_copy(update={"target_key": subjects.target(call.target)})
+        return call.model_copy(update={"target_key": self.catalogue.subjects.target(call.target)})
+
+    @cached_property
+    def _of_event(self) -> dict[str, Any]:
+        """What every call of the event has from it."""
+        event, lane, subjects = self.event, EVENT_TYPES[self.event.type].lane, self.catalogue.subjects
+        budget_ends = after(event.time, self.catalogue.budgets[lane])
+        return {
+            "source": event.source,
+            "event_id": event.id,
+            "event_type": event.type,
+            "occurred_at": event.time,
+            "planned_at": self.planned_at,
+            "deadline": min(budget_ends, expiry_of(event.expirytime, event.time) or budget_ends),
+            "lane": lane,
+            "subject": masked_subject(event),
+            "subject_keys": subjects.keys(event),
+            "person_key": subjects.person(event),
+            "traceparent": event.traceparent,
+        }
 
     def _without_session(self, instance: Instance) -> PlannedUnit:
         identity = call_id(self.event.source, self.event.id, instance.name, "", "")

@@ -1,7 +1,7 @@
 """The composition root of the Celery worker: settings in, a wired application out."""
 
 import signal
-from typing import Any
+from typing import Any, Final
 
 from celery import Celery, signals
 
@@ -38,39 +38,43 @@ def _logging_is_ours(**_: object) -> None:
     """A listener of `setup_logging` keeps Celery from configuring the root logger over ours."""
 
 
+_ALWAYS: Final[dict[str, Any]] = {
+    "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,  # the default gives up after about 46 minutes
+    "broker_channel_error_retry": True,
+    "broker_heartbeat": broker.HEARTBEAT,
+    "broker_connection_timeout": broker.CONNECT_TIMEOUT,
+    "task_default_queue": topology.DOOR.name,
+    "task_default_exchange": topology.CALLS.name,
+    "task_default_routing_key": topology.DOOR.routing_key,
+    "task_create_missing_queues": False,
+    "task_serializer": "json",
+    "accept_content": ["json"],
+    "task_ignore_result": True,
+    "task_acks_late": True,
+    # The default acknowledges a message whose task raised: lost, despite acks_late.
+    "task_acks_on_failure_or_timeout": False,
+    "task_reject_on_worker_lost": True,
+    # By name: imported before sentry-sdk is set up, they would bind the tracer that reports no failing task.
+    "worker_pool": "worker.engine.pool:AsyncioPool",
+    "worker_consumer": "worker.engine.consumer:EngineConsumer",
+    "worker_autoscaler": "worker.engine.pool:NoAutoscaler",
+    "worker_prefetch_multiplier": 1,  # each queue has its own limit
+    "worker_send_task_events": False,
+    "worker_hijack_root_logger": False,
+    "worker_redirect_stdouts": False,
+    "worker_cancel_long_running_tasks_on_connection_loss": False,  # a call under way is let finish
+}
+
+
 def _configuration(settings: Settings) -> dict[str, Any]:
     url = settings.broker_url.get_secret_value()
-    return {
+    return _ALWAYS | {
         "broker_url": url,
         "broker_use_ssl": broker.encryption(url, settings.broker_tls),
         "broker_transport_options": broker.socket_timeouts(url),
-        "broker_connection_retry_on_startup": True,
-        "broker_connection_max_retries": None,  # the default gives up after about 46 minutes
-        "broker_channel_error_retry": True,
-        "broker_heartbeat": broker.HEARTBEAT,
-        "broker_connection_timeout": broker.CONNECT_TIMEOUT,
         "task_queues": topology.task_queues(settings.providers),
-        "task_default_queue": topology.DOOR.name,
-        "task_default_exchange": topology.CALLS.name,
-        "task_default_routing_key": topology.DOOR.routing_key,
-        "task_create_missing_queues": False,
-        "task_serializer": "json",
-        "accept_content": ["json"],
-        "task_ignore_result": True,
-        "task_acks_late": True,
-        # The default acknowledges a message whose task raised: lost, despite acks_late.
-        "task_acks_on_failure_or_timeout": False,
-        "task_reject_on_worker_lost": True,
-        # By name: imported before sentry-sdk is set up, they would bind the tracer that reports no failing task.
-        "worker_pool": "worker.engine.pool:AsyncioPool",
-        "worker_consumer": "worker.engine.consumer:EngineConsumer",
-        "worker_autoscaler": "worker.engine.pool:NoAutoscaler",
-        "worker_prefetch_multiplier": 1,  # each queue has its own limit
         "worker_enable_remote_control": settings.worker.remote_control,
-        "worker_send_task_events": False,
-        "worker_hijack_root_logger": False,
-        "worker_redirect_stdouts": False,
-        "worker_cancel_long_running_tasks_on_connection_loss": False,  # a call under way is let finish
     }
 
 

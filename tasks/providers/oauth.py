@@ -26,7 +26,7 @@ _FORBIDDEN: Final = 403
 
 
 @dataclass(frozen=True, slots=True)
-class _Grant:
+class _Token:
     bearer: SecretStr
     renew_at: float  # on the event loop's clock
 
@@ -50,7 +50,7 @@ class Login:
         self._request = request
         self._lock = asyncio.Lock()
         self._logins = 0
-        self._last: _Grant | Transient | CredentialFault | None = None
+        self._last: _Token | Transient | CredentialFault | None = None
 
     async def send(
         self, build: Callable[[SecretStr], Request], deadline: float, refuses_bearer: Callable[[Answer], bool]
@@ -70,7 +70,7 @@ class Login:
     ) -> SecretStr | Transient | CredentialFault:
         """Return a bearer token other than *refused*, which the API answered with 401; or why there is none."""
         last = self._last
-        if isinstance(last, _Grant) and last.bearer != refused and asyncio.get_running_loop().time() < last.renew_at:
+        if isinstance(last, _Token) and last.bearer != refused and asyncio.get_running_loop().time() < last.renew_at:
             return last.bearer
         return await self.renewed(deadline)
 
@@ -82,11 +82,11 @@ class Login:
                 if self._last is None or self._logins == seen:
                     self._last = await self._log_in(deadline)
                     self._logins += 1
-                return self._last.bearer if isinstance(self._last, _Grant) else self._last
+                return self._last.bearer if isinstance(self._last, _Token) else self._last
         except TimeoutError:
             return Transient(Reason.NET_TIMEOUT)
 
-    async def _log_in(self, deadline: float) -> _Grant | Transient | CredentialFault:
+    async def _log_in(self, deadline: float) -> _Token | Transient | CredentialFault:
         answer = await self._edge.send(self._request, deadline)
         if isinstance(answer, Transient):
             return answer
@@ -95,14 +95,14 @@ class Login:
         return _refused(answer)
 
 
-def _granted(answer: Answer) -> _Grant | None:
+def _granted(answer: Answer) -> _Token | None:
     members = answer.members()
     token = members.get("access_token")
     if not isinstance(token, str) or not is_sendable(SecretStr(token)):
         return None
     life = _life(members.get("expires_in"))
     renew_at = asyncio.get_running_loop().time() + life - min(_EARLIEST, life / 10)
-    return _Grant(SecretStr(token), renew_at)
+    return _Token(SecretStr(token), renew_at)
 
 
 def _life(expires_in: object) -> float:

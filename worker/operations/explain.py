@@ -44,7 +44,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Conclusion:
     """What is known of the argument, taken for one thing that it may be."""
 
     about: Mapping[str, str | None]
@@ -58,10 +58,10 @@ class Answer:
 class Explanation:
     """Every answer there is; the worst verdict counts."""
 
-    answers: Sequence[Answer]
+    answers: Sequence[Conclusion]
 
     @property
-    def worst(self) -> Answer:
+    def worst(self) -> Conclusion:
         """The answer that counts."""
         return max(self.answers, key=lambda each: each.verdict)
 
@@ -122,7 +122,7 @@ def verdict_on(standings: Sequence[Standing], unknown: str = "no event names suc
             return verdict, f"UNKNOWN: {unknown}"
 
 
-def _of_anything(settings: Settings, ledger: Ledger, whom: str) -> Iterator[Answer]:
+def _of_anything(settings: Settings, ledger: Ledger, whom: str) -> Iterator[Conclusion]:
     """*whom* as the name of a person first; then as whatever else it is known for.
 
     What is no person's name can make the verdict worse, and never OUT: anybody chooses an event's id.
@@ -135,13 +135,13 @@ def _of_anything(settings: Settings, ledger: Ledger, whom: str) -> Iterator[Answ
     yield from map(_never_out, _of_events(ledger, whom))
 
 
-def _of_event(ledger: Ledger, event_id: str, source: str | None) -> list[Answer]:
+def _of_event(ledger: Ledger, event_id: str, source: str | None) -> list[Conclusion]:
     asked = {"event_id": event_id, **({"source": source} if source else {})}
-    nothing = Answer(asked, "an event's id", (), *verdict_on((), "no event has this id"))
+    nothing = Conclusion(asked, "an event's id", (), *verdict_on((), "no event has this id"))
     return list(_of_events(ledger, event_id, source)) or [nothing]
 
 
-def _of_events(ledger: Ledger, event_id: str, source: str | None = None) -> Iterator[Answer]:
+def _of_events(ledger: Ledger, event_id: str, source: str | None = None) -> Iterator[Conclusion]:
     """One for each source: an id is its source's own."""
     rows = ledger.calls_of_event(event_id, source)
     for each in dict.fromkeys(row.source for row in rows):
@@ -149,12 +149,12 @@ def _of_events(ledger: Ledger, event_id: str, source: str | None = None) -> Iter
         yield _answer(ledger, about, taken_for, [row for row in rows if row.source == each])
 
 
-def _answer(ledger: Ledger, about: Mapping[str, str | None], taken_for: str, rows: Sequence[CallRow]) -> Answer:
+def _answer(ledger: Ledger, about: Mapping[str, str | None], taken_for: str, rows: Sequence[CallRow]) -> Conclusion:
     standings = standings_of(ledger, rows)
-    return Answer(about, taken_for, standings, *verdict_on(standings))
+    return Conclusion(about, taken_for, standings, *verdict_on(standings))
 
 
-def _never_out(answer: Answer) -> Answer:
+def _never_out(answer: Conclusion) -> Conclusion:
     """*answer* where a person was asked for: it does not say that somebody is out."""
     return replace(answer, text="every part is settled") if answer.verdict is Verdict.OUT else answer
 

@@ -15,7 +15,7 @@ from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger
 from worker.ledger.ledger import Letter, in_pages
 from worker.operations import RefusedRequest
 from worker.operations.audit import Operator
-from worker.operations.replay import Controls, Replayed, ReplayRequest, replay
+from worker.operations.replay import ReplayControls, Replayed, ReplayRequest, replay
 from worker.operations.replay_plan import PAGE, PlannedReplay, figures, record_altered
 from worker.operations.replay_rules import ReplayPlan, only_vouched
 from worker.settings import Settings
@@ -56,7 +56,7 @@ def plan_release(
 
 
 def release(
-    settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: Controls
+    settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: ReplayControls
 ) -> Replayed:
     """Have what is held back take effect. The flood ends before the replay begins: what comes meanwhile may pass.
 

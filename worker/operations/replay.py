@@ -63,7 +63,7 @@ class ReplayRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Controls:
+class ReplayControls:
     """How whoever asked for a replay follows it, and ends it after the step it is in: as of Replayer."""
 
     progress: Callable[[int], object] = lambda _: None
@@ -80,7 +80,7 @@ class Replayed:
 
 
 def replay(
-    settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: Controls
+    settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: ReplayControls
 ) -> Replayed:
     """Give what was planned another try. Raises LedgerUnavailable."""
     planned, mac = request.planned, ProvenanceMac.of(settings)

@@ -1,15 +1,16 @@
 """`dead-letter replay`."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from worker import process
-from worker.broker.publisher import Publisher
 from worker.cli.consent import Change, changes
 from worker.cli.dead_letters.selection import nothing_found, selecting_for_change
 from worker.cli.exits import Exit, finish
@@ -19,10 +20,13 @@ from worker.operations import holds, replay_plan
 from worker.operations import replay as operation
 from worker.operations.dead_letters import Selection
 from worker.operations.opening import open_ledger, open_publisher
-from worker.operations.replay import INTERRUPTED, Controls, Pace, Replayed, ReplayRequest, ReplayResult
+from worker.operations.replay import INTERRUPTED, Pace, ReplayControls, Replayed, ReplayRequest, ReplayResult
 from worker.operations.replay_plan import PlanFigures
 from worker.operations.text import counted, short_duration
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.broker.publisher import Publisher
 
 Group = tuple[tuple[str | None, str], int]  # provider and reason, how many
 
@@ -95,10 +99,10 @@ def replay(selection: Selection, change: Change, pace: Pace, *, unvouched: bool,
 
 
 @contextmanager
-def followed(settings: Settings, total: int) -> Iterator[tuple[Publisher, Controls]]:
+def followed(settings: Settings, total: int) -> Iterator[tuple[Publisher, ReplayControls]]:
     """A publisher for a replay of *total* dead letters, and its progress. Ctrl-C ends it after the step it is in."""
     with open_publisher(settings) as publisher, progress(total, "replaying") as advance, process.stop_event() as stop:
-        yield publisher, Controls(advance, stop.is_set, stop.wait)
+        yield publisher, ReplayControls(advance, stop.is_set, stop.wait)
 
 
 def _show_plan(figures: PlanFigures, pace: Pace, change: Change) -> None:
