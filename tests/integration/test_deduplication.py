@@ -1,43 +1,26 @@
-"""What the intake remembers: too old, seen before, another event under a known id; on both databases."""
+"""What the intake remembers: seen before, another event under a known id, replays; on both databases."""
 
 import itertools
-import math
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
-from replay_desk import wait_for_message
-from servers import wait_until
+from deduplicators import DAY, DISABLED, HOUR, MAX_AGES, OUTAGE, Start, event, shift_past, taken, words
 from sqlalchemy import func, select, text
 
-from tasks.events import InvalidEvent, SessionEnded, UserDisabled
-from tasks.instants import FIRST, LAST
-from tasks.plan import Catalogue
-from worker import broker
-from worker.broker import messages, topology
-from worker.broker.provenance import VOUCHER_LIFE, ProvenanceMac
-from worker.broker.publisher import Publisher
+from tasks.events import SessionEnded, UserDisabled
+from worker.broker.provenance import VOUCHER_LIFE
 from worker.database.engine import Database, open_database
 from worker.database.tables import seen_events
 from worker.database.thread import DatabaseThread
 from worker.intake import dedup_store
-from worker.intake.authorization import Authorizer
-from worker.intake.dedup import Classified, Deduplicator, IncomingEvent
+from worker.intake.dedup import Deduplicator, IncomingEvent
 from worker.intake.dedup_store import Recorded
-from worker.intake.intake import Controls, Intake
 from worker.ledger import Ledger
 
-pytest_plugins = ["ledger_fixtures"]
-
-HOUR = timedelta(hours=1)
-DAY = 24 * HOUR
-MAX_AGES = {"session.ended": 2 * DAY, "user.disabled": 7 * DAY}
-OUTAGE = 30 * DAY
-DISABLED = "user.disabled"
-Start = Callable[[], Deduplicator]
+pytest_plugins = ["ledger_fixtures", "deduplication_fixtures"]
 
 
 @pytest.fixture
@@ -46,142 +29,6 @@ def database(ledger_url: str) -> Iterator[Database]:
     opened = open_database(ledger_url)
     yield opened
     opened.engine.dispose()
-
-
-def event(event_id: str = "e1", age: timedelta = timedelta(), who: str = "alice", source: str = "urn:test") -> Any:
-    """A user was disabled so long ago."""
-    told = {"specversion": "1.0", "id": event_id, "source": source, "type": DISABLED}
-    data = {"sub_id": {"format": "opaque", "id": who}}
-    return UserDisabled.model_validate({**told, "time": (datetime.now(UTC) - age).isoformat(), "data": data})
-
-
-@pytest.fixture
-def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
-    """Make the deduplicator of a process which was just started."""
-    assert dedup_store.youngest(ledger.database) == {}
-    desks, before = list[DatabaseThread](), set(threading.enumerate())
-
-    def started() -> Deduplicator:
-        desks.append(DatabaseThread(ledger_url))
-        return Deduplicator(desks[-1], MAX_AGES, OUTAGE)
-
-    yield started
-    for desk in desks:
-        desk.close()
-    wait_until(lambda: set(threading.enumerate()) <= before, what="the desks to be closed")
-
-
-def taken(*arrivals: IncomingEvent, by: Deduplicator) -> list[str]:
-    """What became of *arrivals*; what was planned is published."""
-    judged = by.classify(arrivals)
-    by.mark_published(each for each in judged if isinstance(each, IncomingEvent))
-    return words(judged)
-
-
-def words(judged: Sequence[Classified]) -> list[str]:
-    """`planned`, `done before`, or the code of a refusal."""
-    return [each.code if isinstance(each, InvalidEvent) else "planned" if each else "done before" for each in judged]
-
-
-def test_an_event_that_comes_after_much_younger_ones_is_too_old(start: Start) -> None:
-    """Seven days for a user.disabled, and what clocks may differ; so a captured event is worth nothing later."""
-    mine = start()
-    ages = [timedelta(), 7 * DAY, 7 * DAY + HOUR]
-    arrivals = [IncomingEvent(event(f"e{n}", age)) for n, age in enumerate(ages)]
-    assert taken(*arrivals, by=mine) == ["planned", "planned", "stale"]
-
-
-def test_an_installation_without_a_past_was_not_slow(start: Start) -> None:
-    """Its very first event is judged by its age."""
-    assert taken(IncomingEvent(event(age=8 * DAY)), by=start()) == ["stale"]
-
-
-def test_a_backlog_of_any_age_is_as_young_as_its_neighbours(start: Start, ledger: Ledger) -> None:
-    """A month of outage: nothing that waited for us is refused, neither before nor after a restart half way."""
-    assert taken(IncomingEvent(event("before")), by=start()) == ["planned"]
-    with_past = start()
-    shift_past(ledger, 31 * DAY)
-    waiting = [IncomingEvent(event(f"e{day}", day * DAY)) for day in range(30, 0, -1)]
-    assert taken(*waiting[:15], by=with_past) == ["planned"] * 15
-    assert taken(*waiting[15:], by=start()) == ["planned"] * 15
-
-
-def shift_past(ledger: Ledger, by: timedelta) -> None:
-    """Let everything that was seen have happened earlier."""
-    put_past(ledger, lambda at: at - by)
-
-
-def put_past(ledger: Ledger, move: Callable[[datetime], datetime]) -> None:
-    """Let everything that was seen have happened when *move* says."""
-    with ledger.database.writing() as connection:
-        rows = connection.execute(select(seen_events.c.identity, seen_events.c.occurred_at)).all()
-        for identity, at in rows:
-            connection.execute(
-                seen_events.update().where(seen_events.c.identity == identity).values(occurred_at=move(at))
-            )
-
-
-def test_what_was_never_judged_is_too_old_however_often_it_is_delivered(start: Start, broker_url: str) -> None:
-    """Captured a year ago, published just before a connection ends: the broker's "again" is no word of ours."""
-    mine, body = start(), event("captured", 365 * DAY).model_dump_json(exclude_unset=True).encode()
-    assert taken(IncomingEvent(event("young")), by=mine) == ["planned"]
-    with broker.connect(broker_url) as connection, Publisher(lambda: broker.connect(broker_url)) as publisher:
-        topology.declare(connection, [])
-        publisher.publish_all([messages.event(body, DISABLED)])
-        queue = topology.INTAKE_URGENT(connection.channel())
-        wait_for_message(queue).reject(requeue=True)
-        again = wait_for_message(queue)
-        assert again.delivery_info["redelivered"]
-        authorizer = Authorizer({}, proves_users=False)
-        intake = Intake(cast("Catalogue", None), publisher, Controls(ProvenanceMac(b"k" * 32), authorizer, mine, None))  # type: ignore[arg-type]
-        accepted = intake.read(again).accepted
-        assert accepted is not None
-        judged = mine.classify([accepted])
-    assert words(judged) == ["stale"]
-
-
-def test_no_outage_explains_more_than_the_longest_one(start: Start, ledger: Ledger) -> None:
-    """Whatever came before it, seven days and thirty by our own clock are the end; also while nobody knows the past."""
-    assert taken(IncomingEvent(event("before")), by=start()) == ["planned"]
-    with_past, ages = start(), [38 * DAY, 36 * DAY]
-    shift_past(ledger, 365 * DAY)
-    assert taken(*(IncomingEvent(event(f"e{age.days}", age)) for age in ages), by=with_past) == ["stale", "planned"]
-    forgetful = start()
-    forgetful._ask_at = math.inf
-    assert words(forgetful.classify([IncomingEvent(event(f"f{age.days}", age)) for age in ages])) == [
-        "stale",
-        "planned",
-    ]
-
-
-@pytest.mark.parametrize("kept", [FIRST, LAST], ids=["the first day", "the last day"])
-def test_a_past_at_either_end_of_the_calendar_stops_nobody(start: Start, ledger: Ledger, kept: datetime) -> None:
-    """What an operator forced in with a zero for its time is remembered, and is all that a new process knows."""
-    assert taken(IncomingEvent(event("odd"), 1), by=start()) == ["planned"]
-    put_past(ledger, lambda _: kept)
-    mine = start()
-    mine._forget_at = 0.0
-    assert taken(IncomingEvent(event("new")), by=mine) == ["planned"]
-
-
-def test_what_was_let_in_and_not_published_is_not_too_old_later(start: Start, ledger: Ledger) -> None:
-    """Whatever passed it meanwhile: it is our publishing that was slow."""
-    assert taken(IncomingEvent(event("before")), by=start()) == ["planned"]
-    shift_past(ledger, 9 * DAY)
-    mine, waiting = start(), IncomingEvent(event("waiting", 8 * DAY))
-    assert words(mine.classify([waiting])) == ["planned"]
-    assert taken(IncomingEvent(event("young")), waiting, IncomingEvent(event("old", 8 * DAY)), by=mine) == [
-        "planned",
-        "planned",
-        "stale",
-    ]
-
-
-def test_a_clock_of_ours_that_was_ahead_once_does_no_harm(start: Start) -> None:
-    """What came with a time of the future does not make the present old."""
-    mine = start()
-    mine._came(DISABLED, datetime.now(UTC) + 365 * DAY)
-    assert taken(IncomingEvent(event()), by=mine) == ["planned"]
 
 
 def test_an_event_that_was_published_is_done_for_every_intake_and_after_every_restart(start: Start) -> None:

@@ -1,75 +1,26 @@
-"""Dead already, and accepted: believed only of the vendor's own word about this very token."""
+"""Dead already: believed only of the vendor's own word about this very token."""
 
 import json
-from collections.abc import Mapping
 
 import aiohttp
 import pytest
 from aiohttp import web
-from calls import USER_ID, call, sealed_call
 from fake_provider import Answering, FakeProvider
+from foreign_answers import DELETE_TOKENS_ME, FOREIGN, HTML, INVALIDATE, JSON, PROBLEM, answers, error, outcome
 from in_one_test import in_one_test
 from test_finbourne import finbourne
 from test_genesys import genesys
 
-from tasks.call import ProviderCall
-from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
-from tasks.providers import Provider
+from tasks.outcome import Permanent, Reason, Settled, State, Transient
 
-INVALIDATE = sealed_call("finbourne.invalidate_token", "finbourne")
-DELETE_TOKENS_ME = sealed_call("genesys.delete_tokens_me", "genesys-eu")
-DELETE_TOKEN = call("genesys.delete_token", "genesys-eu", user_id=USER_ID)
-
-JSON, PROBLEM, HTML = "application/json", "application/problem+json", "text/html; charset=utf-8"
 DEAD = 'Bearer error="invalid_token"'
 RFC_SENTENCE = "The access token provided is expired, revoked, malformed, or invalid for other reasons."
 LUSID = {"name": "Unauthorized", "errorDetails": [], "code": 401, "title": "Unauthorized", "status": 401}
-GENESYS = {"code": "bad.credentials", "status": 401, "message": "Invalid login credentials.", "contextId": "c0ffee"}
-PAGE = b"<!doctype html><title>Sign in</title>"
-FOREIGN: Mapping[str, tuple[bytes, str]] = {
-    "nothing": (b"", ""),
-    "an empty page": (b"", HTML),
-    "a page": (PAGE, HTML),
-    "a page said to be JSON": (PAGE, JSON),
-    "null": (b"null", JSON),
-    "an array": (b"[]", JSON),
-    "an empty object": (b"{}", JSON),
-    "AWS": (b'{"message":"Unauthorized"}', JSON),
-    "OAuth": (b'{"error":"invalid_token","error_description":"expired"}', JSON),
-    "Apigee": (b'{"fault":{"faultstring":"Invalid access token","detail":{"errorcode":"x"}}}', JSON),
-    "Azure": (b'{"statusCode":401,"message":"Access denied"}', JSON),
-    "text": (b"Unauthorized", "text/plain"),
-}
-
-
-def answers(status: int, body: bytes, media: str = "", *challenges: str) -> Answering:
-    """Return a provider that gives this very answer."""
-
-    async def answer(_: web.Request) -> web.StreamResponse:
-        response = web.Response(status=status, body=body)
-        if media:
-            response.headers["Content-Type"] = media
-        for challenge in challenges:
-            response.headers.add("WWW-Authenticate", challenge)
-        return response
-
-    return answer
-
-
-async def outcome(server: FakeProvider, provider: Provider, made: ProviderCall, answer: Answering) -> Outcome:
-    """Return what *answer* makes of the call."""
-    server.answering = answer
-    return await provider.execute(made)
 
 
 def lusid(**members: object) -> bytes:
     """Return LusidProblemDetails with these members changed."""
     return json.dumps(LUSID | members).encode()
-
-
-def error(**members: object) -> bytes:
-    """Return Genesys Cloud's error document with these members changed."""
-    return json.dumps(GENESYS | members).encode()
 
 
 @pytest.mark.parametrize(
@@ -281,78 +232,3 @@ async def test_a_challenge_that_says_otherwise_takes_the_proof_away(
     proved = await outcome(server, genesys(server.url, session), DELETE_TOKENS_ME, _accepted_then(probe))
     assert isinstance(proved, Settled)
     assert proved.state is state
-
-
-NO_SUCCESS = {name: given for name, given in FOREIGN.items() if name != "nothing"} | {
-    "an error document": (error(status=500, code="internal.server.error"), JSON),
-    "only a message": (b'{"message":"try again"}', JSON),
-    "a member twice": (b'{"id":1,"id":2}', JSON),
-    **{
-        text: (text.encode(), JSON)
-        for text in (
-            '{"status":401}',
-            '{"statusCode":"500"}',
-            '{"status":"error"}',
-            '{"success":false}',
-            '{"success":"false"}',
-            '{"ok":0}',
-            '{"result":"failed"}',
-            '{"error_description":"x"}',
-            '{"Message":"x"}',
-            '{"data":{"error":"x"}}',
-            '{"items":[{"id":"1","http-status":404}]}',
-            '{"token":{"isActive":true}}',
-            '{"tokenStatus":"ACTIVE"}',
-        )
-    },
-}
-
-
-@in_one_test
-@pytest.mark.parametrize("made", [DELETE_TOKENS_ME, DELETE_TOKEN], ids=["own token", "worker's token"])
-@pytest.mark.parametrize("foreign", NO_SUCCESS)
-async def test_a_success_with_a_page_or_an_error_in_it_is_a_bad_reply(
-    server: FakeProvider, session: aiohttp.ClientSession, foreign: str, made: ProviderCall
-) -> None:
-    """A sign-in page comes with 200."""
-    body, media = NO_SUCCESS[foreign]
-    got = await outcome(server, genesys(server.url, session), made, answers(200, body, media))
-    assert isinstance(got, Transient)
-    assert got.reason == Reason.PROVIDER_BAD_REPLY
-
-
-@pytest.mark.parametrize(
-    ("body", "media"),
-    [
-        (b"", ""),
-        (b" \r\n", "text/plain"),
-        (b'{"id":"x"}', JSON),
-        (b'{"id":1,"errors":[],"error":null,"status":204,"ok":true}', JSON),
-    ],
-)
-async def test_a_success_without_an_error_in_it_is_accepted(
-    server: FakeProvider, session: aiohttp.ClientSession, body: bytes, media: str
-) -> None:
-    """Blank, or a document that names none."""
-    got = await outcome(server, genesys(server.url, session), DELETE_TOKEN, answers(200, body, media))
-    assert isinstance(got, Settled)
-
-
-@pytest.mark.parametrize("foreign", FOREIGN)
-async def test_a_gateways_401_to_the_worker_settles_nothing(
-    server: FakeProvider, session: aiohttp.ClientSession, foreign: str
-) -> None:
-    """Whoever refuses the worker's own credential says nothing of a user's tokens."""
-    body, media = FOREIGN[foreign]
-    got = await outcome(server, genesys(server.url, session), DELETE_TOKEN, answers(401, body, media))
-    assert isinstance(got, CredentialFault)
-
-
-async def test_a_404_tells_that_nothing_is_at_the_address(server: FakeProvider, session: aiohttp.ClientSession) -> None:
-    """Where no user id was asked for, none can be unknown: the base URL is wrong."""
-    for provider, made in (
-        (finbourne(server.url, session), INVALIDATE),
-        (genesys(server.url, session), DELETE_TOKENS_ME),
-    ):
-        got = await outcome(server, provider, made, answers(404, b""))
-        assert got == Permanent(Reason.PROVIDER_NO_ENDPOINT, {"status": "404"})
