@@ -64,9 +64,14 @@ def run(settings: Settings, stop: Stop) -> None:
             unproved.take(connection)
             tidying.step()
 
+    def caught_up() -> None:
+        if not unproved.is_failing:
+            recorder.mark_caught_up()
+
     connect, providers = broker.connector(settings), list(settings.providers)
     with closing(ledger):
-        BatchConsumer(connect, topology.RECORDS, providers, recorder.handle, stop, between=between).run()
+        consumed = topology.RECORDS, providers, recorder.handle, stop
+        BatchConsumer(connect, *consumed, between=between, caught_up=caught_up).run()
 
 
 class Recorder:
@@ -89,8 +94,11 @@ class Recorder:
             self._availability.lost(error)
             self._ready = False  # whatever comes back may be another database, or an older state of this one
             return batch
-        self._availability.found()
         return []
+
+    def mark_caught_up(self) -> None:
+        """All that could not be written is written: on a full disk a small batch may fit, which heals nothing."""
+        self._availability.found()
 
     def _write(self, batch: Sequence[Record]) -> None:
         """Write *batch*; a record the database will never take must not keep the others out for ever.

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from kombu.message import Message as Delivered
@@ -21,11 +22,11 @@ AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
 
 
 @contextmanager
-def consuming(url: str, handle: Handle, head_start: float = 0.0) -> Iterator[Publisher]:
+def consuming(url: str, handle: Handle, **options: Any) -> Iterator[Publisher]:
     """Consume the intake's queues in a thread, which ends well; gives a publisher."""
     stop = Stop()
     consumed = topology.INTAKES, ["genesys"], handle, stop
-    consumer = BatchConsumer(lambda: broker.connect(url), *consumed, head_start=head_start)
+    consumer = BatchConsumer(lambda: broker.connect(url), *consumed, **options)
     thread = threading.Thread(target=consumer.run)
     with broker.connect(url) as connection:
         topology.declare(connection, ["genesys"])
@@ -57,6 +58,29 @@ def test_a_queue_that_fails_holds_up_no_other(broker_url: str) -> None:
         wait_until(lambda: urgent, 5, "the urgent event to be handled")
         assert urgent[0] - began < 0.5
         assert tries[1] - tries[0] > 0.4
+
+
+def test_a_queue_that_goes_on_beside_one_that_fails_has_not_caught_up(broker_url: str) -> None:
+    """Caught up is who has made safe everything that could not be; else what is away seems back again and again."""
+    heals, seen = threading.Event(), list[str]()
+
+    def handle(batch: Sequence[Delivered]) -> Sequence[Delivered]:
+        is_urgent = batch[0].delivery_info["routing_key"] == "user.disabled"
+        seen.append("urgent" if is_urgent else "written" if heals.is_set() else "refused")
+        return batch if seen[-1] == "refused" else ()
+
+    def caught_up() -> None:
+        if seen and seen[-1] != "caught up":
+            seen.append("caught up")
+
+    with consuming(broker_url, handle, caught_up=caught_up) as publisher:
+        publisher.publish_all([Message(topology.EVENTS.name, "session.ended", b"{}")] * 3)
+        wait_until(lambda: "refused" in seen, 10, "the first try")
+        publisher.publish_all([Message(topology.EVENTS.name, "user.disabled", b"{}")])
+        wait_until(lambda: "urgent" in seen, 10, "the urgent event")
+        heals.set()
+        wait_until(lambda: seen[-1] == "caught up", 10, "all to be written")
+    assert set(seen[: seen.index("caught up")]) == {"refused", "urgent", "written"}
 
 
 def test_a_long_urgent_queue_has_a_head_start(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

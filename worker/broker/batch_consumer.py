@@ -38,10 +38,10 @@ class BatchConsumer:
     backoff, so nothing is lost while what it writes to is away, and no delivery count is spent.
 
     A queue is worked on for *head_start* seconds, if it holds as much, before the next one gets its batch. *between* is
-    called between two rounds and must be quick.
+    called between two rounds and must be quick; *caught_up* likewise, while no queue waits with what *handle* returned.
     """
 
-    def __init__(  # noqa: PLR0913 - the two last are options
+    def __init__(  # noqa: PLR0913 - the last are options
         self,
         connect: Callable[[], Connection],
         queues: Sequence[Queue],
@@ -51,9 +51,10 @@ class BatchConsumer:
         *,
         head_start: float = 0.0,
         between: Callable[[Connection], None] = lambda _: None,
+        caught_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._connect, self._providers, self._stop = connect, providers, stop
-        self._head_start, self._between = head_start, between
+        self._head_start, self._between, self._caught_up = head_start, between, caught_up
         self._batches = [_QueueBatch(queue, handle) for queue in queues]
         self._availability = BrokerAvailability()
         self._is_ready = False
@@ -110,6 +111,8 @@ class BatchConsumer:
                 self._work_ahead(batch, connection)
             for batch in self._batches:
                 batch.settle()
+            if not any(batch.is_failing for batch in self._batches):
+                self._caught_up()
             self._between(connection)
             self._availability.look()
 
@@ -167,8 +170,10 @@ class _QueueBatch:
         self.queue = queue
         self.inbox: list[Message] = []
         self.size = 0  # bytes in the inbox
+        self.is_failing = False  # from the first message that could not be made safe until none of them is left
         self._handle = handle
         self._backoff = _Backoff()
+        self._unsafe: set[int] = set()  # ids of such messages in the inbox
 
     def consumer(self, channel: Any) -> Consumer:
         return Consumer(
@@ -200,6 +205,8 @@ class _QueueBatch:
             if id(message) not in kept:
                 message.ack()
         self.inbox += unsafe
+        self._unsafe = (self._unsafe - {id(message) for message in batch}) | kept
+        self.is_failing = bool(unsafe) or (self.is_failing and bool(self._unsafe))
         self.size = sum(len(message.body) for message in self.inbox)
         if unsafe:
             self._backoff.begin()
@@ -208,6 +215,7 @@ class _QueueBatch:
 
     def clear(self) -> None:
         self.inbox.clear()
+        self._unsafe.clear()
         self.size = 0
 
     def _receive(self, message: Message) -> None:

@@ -36,6 +36,7 @@ class UnprovedQueue:
     """Takes letters as long as there is room for them; *handle* makes them safe, and returns those that are not."""
 
     def __init__(self, ledger: Ledger, handle: Handle, storage: StorageSettings) -> None:
+        self.is_failing = False  # whether the last letters taken could not be made safe
         self._ledger, self._handle = ledger, handle
         self._max_letters, self._max_size = storage.unproved_letters, storage.unproved_megabytes * MEGABYTE
         self._connection: Connection | None = None
@@ -76,6 +77,7 @@ class UnprovedQueue:
                 message.requeue()
             else:
                 message.ack()
+        self.is_failing = bool(unsafe)
         if unsafe or not room:
             return FULL_INTERVAL
         return EMPTY_INTERVAL if len(taken) < room else 0.0
