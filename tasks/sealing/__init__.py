@@ -1,7 +1,16 @@
 """Sealed credentials: a token travels as a compact JWE (RFC 7516) for one provider, and only we can open it."""
 
 from tasks.sealing.jwe import ENCRYPTION, is_canonical_compact, kid_of, named_kids, seal
-from tasks.sealing.keys import ALGORITHMS, SealError, SealingKey, SealProblem, UnknownKeyError, generate_key, save_key
+from tasks.sealing.keys import (
+    ALGORITHMS,
+    SealError,
+    SealingKey,
+    SealProblem,
+    UnknownKeyError,
+    generate_key,
+    public_jwks,
+    save_key,
+)
 from tasks.sealing.ring import KeyRing, Unsealer, load_keys
 
 __all__ = [
@@ -18,6 +27,7 @@ __all__ = [
     "kid_of",
     "load_keys",
     "named_kids",
+    "public_jwks",
     "save_key",
     "seal",
 ]

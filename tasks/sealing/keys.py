@@ -4,6 +4,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
@@ -108,6 +109,11 @@ def save_key(folder: Path, key: SealingKey) -> Path:
         except FileExistsError:
             raise SealError(f"the key file {path.name} exists already") from None
     return path
+
+
+def public_jwks(keys: Iterable[SealingKey]) -> dict[str, Any]:
+    """Return the public halves as a JWK Set (RFC 7517 section 5), in the order of *keys*: producers take the first."""
+    return {"keys": [key.as_dict(private=False) for key in keys]}
 
 
 def _read_key(path: Path) -> SealingKey:

@@ -67,10 +67,6 @@ class KeyRing:
         used, self._used = self._used, set()
         return used
 
-    def public_jwks(self) -> dict[str, Any]:
-        """Return the public halves as a JWK Set (RFC 7517 section 5): what producers seal with."""
-        return {"keys": [self._keys[kid].as_dict(private=False) for kid in self.kids]}
-
     def _key_of(self, header: dict[str, Any]) -> SealingKey:
         kid = header["kid"]
         key = self._keys.get(kid)

@@ -23,7 +23,7 @@ from system import System, digest
 from tasks.events import RejectionCode
 from tasks.outcome import Reason, State, event_reason, http_reason
 from tasks.retry import RetryPolicy
-from tasks.sealing import KeyRing, generate_key
+from tasks.sealing import generate_key, public_jwks
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.messages import body_of
@@ -85,7 +85,7 @@ def test_the_python_producer_kills_a_token(system: System, tmp_path: Path) -> No
 def test_the_python_producer_reaches_the_embedded_broker(tmp_path: Path) -> None:
     """Beside this package, on the same machine: the event lies signed in the queue of events."""
     url, jwks = f"embedded:///{tmp_path / 'broker.sqlite3'}", tmp_path / "jwks.json"
-    jwks.write_text(json.dumps(KeyRing([generate_key("k")]).public_jwks()))
+    jwks.write_text(json.dumps(public_jwks([generate_key("k")])))
     save_signing_key(tmp_path / KEY_FILE, KEY)
     with broker.connect(url) as connection:
         topology.declare(connection, ["genesys"])

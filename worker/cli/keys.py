@@ -97,7 +97,7 @@ def _states(settings: Settings, found: list[StoredKey]) -> list[KeyState]:
 @_keys_dir
 def export(keys_dir: Path) -> None:
     """Print the public halves as a JWK Set, newest first: what producers seal with."""
-    click.echo(json.dumps(sealing_keys.public_jwks(sealing_keys.stored_keys(keys_dir)), indent=2))
+    click.echo(json.dumps(sealing_keys.exported(keys_dir), indent=2))
 
 
 @keys.command()

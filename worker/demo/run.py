@@ -15,10 +15,11 @@ from worker.broker.publisher import BROKER_ERRORS, Publisher
 from worker.demo import hints
 from worker.demo.progress import Change, ChangeFeed, Progress, journal_keys, summarise, unproved_claims
 from worker.demo.samples import SOURCE, Fixtures, load_samples
-from worker.demo.state_dir import locked, prepare, sealing_key
+from worker.demo.state_dir import locked, prepare
 from worker.demo.supervisor import ProcessSpec, Supervisor
 from worker.demo.view import View
 from worker.ledger import Ledger, LedgerUnavailable
+from worker.operations.sealing_keys import sealing_key
 from worker.sandbox.client import SandboxClient, free_port
 from worker.settings import Settings
 from worker.settings.urls import masked_url
@@ -129,7 +130,7 @@ class _Demo:
 
     def __post_init__(self) -> None:
         self.feed = ChangeFeed(self.ledger)
-        self.fixtures = Fixtures(sealing_key(self.settings))
+        self.fixtures = Fixtures(sealing_key(self.settings.keys_dir, None, None))
         self.progress = Progress([self.fixtures.event(sample) for sample in load_samples()])
 
     def play(self) -> bool:

@@ -13,10 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from joserfc.jwk import import_key
-
 from tasks.private_files import create_private
-from tasks.sealing import SealingKey, generate_key, load_keys, save_key
+from tasks.sealing import generate_key, save_key
 from tasks.sealing.keys import SUFFIX
 from worker.sandbox import sandbox_providers
 from worker.settings import CONFIG_FILE, PREFIX, Settings
@@ -96,13 +94,6 @@ def prepare(folder: Path, sandbox_url: str) -> Settings:
     if not any(settings.keys_dir.glob(f"*{SUFFIX}")):
         save_key(settings.keys_dir, generate_key(f"local-{datetime.now(UTC):%Y-%m-%d}"))
     return settings
-
-
-def sealing_key(settings: Settings) -> SealingKey:
-    """Return the public key that producers seal with: the newest by name."""
-    key: Any = import_key(load_keys(settings.keys_dir).public_jwks()["keys"][-1])
-    public: SealingKey = key
-    return public
 
 
 def _opened(path: Path, held: ExitStack) -> int:

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 from joserfc.jwk import ECKey, RSAKey, import_key
 
-from tasks.sealing import SealError, SealingKey, generate_key, save_key
+from tasks.sealing import SealError, SealingKey, generate_key, public_jwks, save_key
 from tasks.sealing.keys import SUFFIX, algorithm_of, read_keys
 from worker.ledger import AuditEntry, Ledger
 from worker.ledger.keys import KeyNeed
@@ -165,9 +165,9 @@ def _move(key: StoredKey, folder: Path) -> None:
     key.path.unlink()
 
 
-def public_jwks(keys: Sequence[StoredKey]) -> dict[str, Any]:
-    """The public halves as a JWK Set (RFC 7517 section 5): what producers seal with. Newest first: they take that."""
-    return {"keys": [each.key.as_dict(private=False) for each in keys]}
+def exported(folder: Path) -> dict[str, Any]:
+    """The public halves of the keys in *folder* as a JWK Set, newest first: what producers seal with."""
+    return public_jwks(each.key for each in stored_keys(folder))
 
 
 def sealing_key(folder: Path, jwks: Path | None, kid: str | None) -> SealingKey:
