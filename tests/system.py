@@ -11,7 +11,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from servers import Daemon, Processes, free_port, wait_until
+from servers import Daemon, Processes, free_port, queued_at, wait_until
 
 from tasks.sealing import generate_key, save_key, seal
 from worker import broker
@@ -151,16 +151,12 @@ class System:
 
     def queued(self) -> dict[str, int]:
         """Messages per queue, waiting, delayed or held by a consumer; queues with none are left out."""
+        if not broker.is_embedded(self.broker_url):
+            return queued_at(self.broker_url)
         with broker.connect(self.broker_url) as connection:
             connection.connect()
-            if broker.is_embedded(self.broker_url):
-                counts = embedded.queue_counts(connection).items()
-                return {name: n for name, each in counts if (n := each.ready + each.unacked + each.delayed)}
-            return {
-                queue.name: n
-                for queue in topology.all_queues(self.providers)
-                if (n := queue(connection.channel()).queue_declare(passive=True).message_count)
-            }
+            counts = embedded.queue_counts(connection).items()
+            return {name: n for name, each in counts if (n := each.ready + each.unacked + each.delayed)}
 
     # -- its own making ---------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ def test_a_malformed_message_in_the_event_queue_harms_nobody(system: System, tmp
     put(declared(system), topology.EVENTS, "session.ended", bad)
     ids += system.publish(good[1:])
     system.wait_closed(ids)
+    wait_until(lambda: len(system.ledger.dead_letters()) >= len(bad), 60, "every one to be a dead letter")
     wait_until(lambda: not system.queued(), 30, "the queues to be empty")
     letters = system.ledger.dead_letters()
     assert {letter.letter.body_sha256 for letter in letters} == {sha256(each.body).hexdigest() for each in bad}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from uuid import uuid4
 
-from servers import RabbitNode
+from servers import RabbitNode, queued_at
 from servers.shared import root, shared
 
 from chaos.disk import DISK
@@ -56,7 +56,7 @@ class OnRabbit:
 
     def queues(self) -> dict[str, int]:
         """Exact at this moment, the delay queues included."""
-        return {name: count.total for name, count in self.node.queue_counts(self.vhost).items() if count.total}
+        return queued_at(self.url)
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,7 +181,8 @@ async def _until(true: Callable[[], bool]) -> None:
 
 def _reset(writers: Iterable[asyncio.StreamWriter]) -> None:
     for writer in writers:
-        sock = writer.get_extra_info("socket")
-        if sock is not None and not writer.transport.is_closing():
+        if writer.transport.is_closing():
+            continue  # one of TLS that was closed twice has no socket to ask for
+        if sock := writer.get_extra_info("socket"):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
             writer.transport.abort()

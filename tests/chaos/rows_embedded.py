@@ -4,7 +4,6 @@ Not here, for it has none of what they break: a process to end (B1, B2), a line 
 length (B9, D1), a password, virtual host or certificate (B11), tables in AMQP (M1 unreadable).
 """
 
-import signal
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -81,9 +80,9 @@ def leases_lapse(scene: Scene) -> None:
     scene.start("worker", "worker", "intake", "recorder")
     with scene.publishing(over=3):
         scene.wait_revoked(0.2)
-        scene["worker"].send_signal(signal.SIGSTOP)
+        scene["worker"].freeze()
         scene.stand_still(20)
-        scene["worker"].send_signal(signal.SIGCONT)
+        scene["worker"].thaw()
         scene.healed()
 
 

@@ -38,7 +38,7 @@ def kill9_between_answer_and_ack(scene: Scene) -> None:
     scene.start()
     scene.publish()
     scene.wait_revoked(0.2)
-    scene["worker"].send_signal(signal.SIGSTOP)
+    scene["worker"].freeze()
     scene.wait_quiet()
     scene.kill9("worker")
     scene.start("worker")

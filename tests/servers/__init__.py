@@ -7,7 +7,7 @@ from servers.pgbouncer import PgBouncer
 from servers.ports import free_port
 from servers.postgres import PostgresCluster
 from servers.processes import Processes
-from servers.rabbitmq import QueueCount, RabbitNode
+from servers.rabbitmq import QueueCount, RabbitNode, queued_at
 from servers.waiting import eventually, wait_until
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "eventually",
     "free_port",
     "only_loopback",
+    "queued_at",
     "wait_until",
 ]

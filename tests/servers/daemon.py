@@ -101,6 +101,18 @@ class Daemon:
         """Send *number* to the process itself, not to its group."""
         os.kill(self.pid, number)
 
+    def freeze(self) -> None:
+        """Stop it where it is, until `thaw`.
+
+        Its main thread takes the signal when a processor is free for it, and the others work until then.
+        """
+        self.send_signal(signal.SIGSTOP)
+        wait_until(lambda: _states(self.pid) == {"T"}, 10, f"every thread of {self.name} to stand still")
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self.send_signal(signal.SIGCONT)
+
     def wait(self, timeout: float = 10.0) -> int:
         """Return the exit code once it ended (negative: the signal that did it); AssertionError after *timeout*."""
         wait_until(lambda: not self.running, timeout, f"{self.name} (pid {self.pid}) to end; it said:\n{self.tail}")
@@ -147,11 +159,20 @@ def _kill_group(pid: int) -> None:
 
 def is_alive(pid: int) -> bool:
     """Whether the process runs; a zombie, which only waits to be waited for, does not."""
+    return _state(Path(f"/proc/{pid}")) not in {"", "Z"}
+
+
+def _states(pid: int) -> set[str]:
+    """Return the states of a process's threads."""
+    return {_state(thread) for thread in Path(f"/proc/{pid}/task").iterdir()}
+
+
+def _state(process: Path) -> str:
+    """Return the state letter of a process or thread of proc(5), nothing of one that is gone."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return (process / "stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):  # gone before it is opened, or before it is read
-        return False
-    return state != "Z"
+        return ""
 
 
 def _watch(pid: int) -> None:

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import struct
 import subprocess
@@ -13,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 from certificates import Authority
+from kombu.utils.url import parse_url
 
 from servers import expressions
 from servers.daemon import Daemon, ServerMissingError
@@ -48,6 +48,19 @@ class QueueCount:
         return self.ready + self.unacked + self.dead_lettering
 
 
+_nodes: dict[int, "RabbitNode"] = {}  # by port: those that this process knows
+
+
+def queued_at(url: str) -> dict[str, int]:
+    """Return how many messages each queue of a node's virtual host still answers for; queues with none are left out.
+
+    What a consumer holds counts too, which a passive declaration does not tell.
+    """
+    parts = parse_url(url)
+    counts = _nodes[parts["port"]].queue_counts(parts["virtual_host"] or "/")
+    return {name: count.total for name, count in counts.items() if count.total}
+
+
 class RabbitNode:
     """One RabbitMQ node whose whole state is the folder *home*: any process that knows the folder can use it."""
 
@@ -58,6 +71,7 @@ class RabbitNode:
         self._ports = _ports(home / "ports.json")
         self._server = Daemon(home, "rabbitmq")
         self._epmd = Daemon(home, "epmd")
+        _nodes.update(dict.fromkeys((self._ports["amqp"], self._ports["amqps"]), self))
 
     @property
     def running(self) -> bool:
@@ -116,11 +130,11 @@ class RabbitNode:
 
     def freeze(self) -> None:
         """Stop the node's clock: connections stay open and nothing answers, until `thaw`."""
-        self._server.send_signal(signal.SIGSTOP)
+        self._server.freeze()
 
     def thaw(self) -> None:
         """Let a frozen node go on."""
-        self._server.send_signal(signal.SIGCONT)
+        self._server.thaw()
 
     def close(self) -> None:
         """End the node and its port mapper for good."""
