@@ -1,18 +1,24 @@
 """What a RabbitMQ node is asked, in Erlang; `$VHOST` stands for the virtual host."""
 
 # The state machine of a quorum queue is asked itself, its metrics lag by up to five seconds.
-# 20 000 ms: a queue of a node that has just restarted has no leader yet, and the default gives it 5 s.
+# One that was declared at the moment of a kill -9 may come back without a leader: then its metrics have to do.
 COUNTS = """
+Metrics = fun(Queue) ->
+  [N || {_, N} <- rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged])] ++ [0]
+end,
 rabbit_json:encode(maps:from_list([
   begin
     {resource, _, queue, Name} = amqqueue:get_name(Queue),
     Counts = case amqqueue:get_type(Queue) of
       rabbit_quorum_queue ->
-        {ok, Overview, _} = ra:consistent_query(
-          amqqueue:get_pid(Queue), fun(S) -> rabbit_fifo:overview(S) end, 20000),
-        [maps:get(Key, Overview, 0) || Key <- [num_ready_messages, num_checked_out, num_discarded]];
+        case ra:consistent_query(amqqueue:get_pid(Queue), fun(S) -> rabbit_fifo:overview(S) end, 2000) of
+          {ok, Overview, _} ->
+            [maps:get(Key, Overview, 0) || Key <- [num_ready_messages, num_checked_out, num_discarded]];
+          _ ->
+            Metrics(Queue)
+        end;
       _ ->
-        [N || {_, N} <- rabbit_amqqueue:info(Queue, [messages_ready, messages_unacknowledged])] ++ [0]
+        Metrics(Queue)
     end,
     {Name, Counts}
   end || Queue <- rabbit_amqqueue:list(<<"$VHOST">>)])).
