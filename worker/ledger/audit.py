@@ -1,18 +1,13 @@
 """Who changed what, and why."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func
 
 from worker.database.tables import audits
 from worker.database.writing import insert_into
-
-if TYPE_CHECKING:
-    from worker.ledger.rows import AuditEntry
+from worker.ledger.rows import AuditEntry
 
 
 def write(connection: Connection, entry: AuditEntry) -> None:

@@ -6,21 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    RowMapping,
-    Select,
-    and_,
-    case,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-    union_all,
-    update,
-)
+import sqlalchemy as sa
 
 from tasks.outcome import Reason, State
 from tasks.records import DeadLetter
@@ -43,8 +29,11 @@ from worker.ledger.rows import (
 )
 
 LEASE: Final = timedelta(minutes=15)  # a claim whose replay was not finished by then is free again
+_ANY: Final = DeadLetterFilter()
 _IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, PostgreSQL's 65 535
 _LETTER: Final = dead_letters.c
+
+States = Sequence[DeadLetterState]
 
 
 class DeadLetterNotFound(LookupError):  # noqa: N818 - what is the case
@@ -55,17 +44,17 @@ class DeadLetterAmbiguous(LookupError):  # noqa: N818 - likewise
     """Several dead letters have an id that starts so."""
 
 
-def find(connection: Connection, where: DeadLetterFilter) -> list[DeadLetterRow]:
+def find(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> list[DeadLetterRow]:
     """The dead letters that *where* describes, by the time of their last death."""
     return [_row(row) for row in connection.execute(_ordered(_rows(), where)).mappings()]
 
 
-def heads(connection: Connection, where: DeadLetterFilter) -> list[DeadLetterHead]:
+def heads(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> list[DeadLetterHead]:
     """As `find`, of each what a listing shows: what it holds is not read."""
     return [DeadLetterHead(**_values(row)) for row in connection.execute(_ordered(_heads(), where)).mappings()]
 
 
-def get(connection: Connection, prefix: str) -> DeadLetterRow:
+def get(connection: sa.Connection, prefix: str) -> DeadLetterRow:
     """The dead letter whose id starts with *prefix*. Raises DeadLetterNotFound or DeadLetterAmbiguous."""
     found = connection.execute(_rows().where(_starts(prefix)).limit(2)).mappings().all() if prefix else []
     if not found:
@@ -75,30 +64,34 @@ def get(connection: Connection, prefix: str) -> DeadLetterRow:
     return _row(found[0])
 
 
-def summarise(connection: Connection, where: DeadLetterFilter) -> DeadLetterSummary:
+def summarise(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> DeadLetterSummary:
     """How many dead letters *where* describes (its limit left aside), since when, of how many causes."""
-    columns = (func.count(), func.min(_LETTER.at), func.count(_LETTER.cause.distinct()))
+    columns = (sa.func.count(), sa.func.min(_LETTER.at), sa.func.count(_LETTER.cause.distinct()))
     count, oldest, causes = connection.execute(
-        select(*columns).where(_LETTER.state.in_(where.states), *_conditions(where))
+        sa.select(*columns).where(_LETTER.state.in_(where.states), *_conditions(where))
     ).one()
     return DeadLetterSummary(count, oldest, causes)
 
 
 def unproved(database: Database) -> Unproved:
     """How much is kept that is not proved; what was replayed or discarded made room."""
-    columns = func.count(), func.coalesce(func.sum(_LETTER.unproved), 0)
-    kept = select(*columns).where(_LETTER.unproved.is_not(None), _LETTER.state.not_in(CLOSED))
+    columns = sa.func.count(), sa.func.coalesce(sa.func.sum(_LETTER.unproved), 0)
+    kept = sa.select(*columns).where(_LETTER.unproved.is_not(None), _LETTER.state.not_in(CLOSED))
     with database.reading() as connection:
         return Unproved(*map(int, connection.execute(kept).one()))
 
 
 def claim(
-    connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: timedelta, also: Sequence[DeadLetterState]
+    connection: sa.Connection, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: States = ()
 ) -> list[DeadLetterRow]:
-    """Take those of *ids* that are free, or *also*, oldest death first: of two replays at once one gets each."""
+    """Take those of the whole *ids* that are free, oldest death first: of two replays at once one gets each.
+
+    A claim older than *lease* is free again; *also* names states that a forced replay opens. *audit* is written along;
+    claims in several steps share one entry.
+    """
     take_changes(connection, 0)
     now = datetime.now(UTC)
-    claimed = update(dead_letters).values(
+    claimed = sa.update(dead_letters).values(
         state=DeadLetterState.CLAIMED, claimed_at=now, claimed_by=audit.actor, audit_id=audit.audit_id
     )
     taken = [
@@ -112,12 +105,12 @@ def claim(
     return sorted(rows, key=lambda row: (row.at, row.dead_letter_id))
 
 
-def mark_replayed(connection: Connection, generations: Mapping[str, int]) -> None:
+def mark_replayed(connection: sa.Connection, generations: Mapping[str, int]) -> None:
     """Note that claimed dead letters are on their way, by id, as which generation; not of one that died already."""
     first, now, rows = take_changes(connection, len(generations)), datetime.now(UTC), []
     for change, (dead_letter_id, generation) in enumerate(generations.items(), first):
         replayed = (
-            update(dead_letters)
+            sa.update(dead_letters)
             .where(_LETTER.dead_letter_id == dead_letter_id)
             .where(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.replays < generation)
             .values(state=DeadLetterState.REPLAYED, change=change)
@@ -128,22 +121,25 @@ def mark_replayed(connection: Connection, generations: Mapping[str, int]) -> Non
     write_rows(connection, calls=rows)
 
 
-def release(connection: Connection, dead_letter_id: str) -> None:
+def release(connection: sa.Connection, dead_letter_id: str) -> None:
     """Give a claim back: the dead letter is free for the next replay."""
     take_changes(connection, 0)
-    before = case((_LETTER.reason == Reason.GUARD_FLOOD, DeadLetterState.WITHHELD), else_=DeadLetterState.DEAD)
-    free = update(dead_letters).values(state=before, claimed_at=None, claimed_by=None)
-    mine = and_(_LETTER.dead_letter_id == dead_letter_id, _LETTER.state == DeadLetterState.CLAIMED)
+    before = sa.case((_LETTER.reason == Reason.GUARD_FLOOD, DeadLetterState.WITHHELD), else_=DeadLetterState.DEAD)
+    free = sa.update(dead_letters).values(state=before, claimed_at=None, claimed_by=None)
+    mine = sa.and_(_LETTER.dead_letter_id == dead_letter_id, _LETTER.state == DeadLetterState.CLAIMED)
     connection.execute(free.where(mine))
 
 
 def discard(
-    connection: Connection, ids: Sequence[str], audit: AuditEntry, lease: timedelta, also: Sequence[DeadLetterState]
+    connection: sa.Connection, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: States = ()
 ) -> AuditEntry:
-    """Give those of *ids* up that are free, or *also*: the tombstone stays, their calls are `discarded`."""
+    """Give those of *ids* up that `claim` would take: the tombstone stays, their calls are `discarded`.
+
+    Returns the audit entry with their number.
+    """
     change = take_changes(connection, 1)
     now = datetime.now(UTC)
-    discarded = update(dead_letters).values(
+    discarded = sa.update(dead_letters).values(
         state=DeadLetterState.DISCARDED, claimed_at=None, claimed_by=None, audit_id=audit.audit_id, change=change
     )
     count = 0
@@ -163,77 +159,73 @@ def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     return (ids[start : start + _IDS_PER_STATEMENT] for start in range(0, len(ids), _IDS_PER_STATEMENT))
 
 
-def _free(ids: Sequence[str], expired: datetime, also: Sequence[DeadLetterState]) -> ColumnElement[bool]:
-    lapsed = and_(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.claimed_at < expired)
-    return and_(_LETTER.dead_letter_id.in_(ids), or_(_LETTER.state.in_((DeadLetterState.DEAD, *also)), lapsed))
+def _free(ids: Sequence[str], expired: datetime, also: States) -> sa.ColumnElement[bool]:
+    lapsed = sa.and_(_LETTER.state == DeadLetterState.CLAIMED, _LETTER.claimed_at < expired)
+    return sa.and_(_LETTER.dead_letter_id.in_(ids), sa.or_(_LETTER.state.in_((DeadLetterState.DEAD, *also)), lapsed))
 
 
-def _conditions(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
+def _conditions(where: DeadLetterFilter) -> Iterator[sa.ColumnElement[bool]]:
     for name in ("provider", "source", "event_type", "cause"):
         if getattr(where, name) is not None:
             yield _LETTER[name] == getattr(where, name)
     if where.reason is not None:
         leading = where.reason.rstrip(".")
-        yield or_(_LETTER.reason == leading, _LETTER.reason.startswith(f"{leading}.", autoescape=True))
+        yield sa.or_(_LETTER.reason == leading, _LETTER.reason.startswith(f"{leading}.", autoescape=True))
     if where.subject:
         yield about(where.subject, dead_letters)
     if where.ids:
-        yield or_(*map(_starts, where.ids))
-    yield from _times(where)
-    yield from _after_page(where)
-
-
-def _ordered(rows: Select[Any], where: DeadLetterFilter) -> Select[Any]:
-    """*rows* in the order of *where*. A page is found state by state, along an index: the rest is not looked at."""
-    place = (_LETTER.at, _LETTER.dead_letter_id)
-    order = tuple(column.desc() for column in place) if where.newest_first else place
-    if where.limit is None:
-        return rows.where(_LETTER.state.in_(where.states), *_conditions(where)).order_by(*order)
-    ids = select(_LETTER.dead_letter_id).where(*_conditions(where)).order_by(*order).limit(where.limit)
-    found = union_all(*(select(ids.where(_LETTER.state == state).subquery()) for state in where.states))
-    return rows.where(_LETTER.dead_letter_id.in_(found)).order_by(*order).limit(where.limit)
-
-
-def _after_page(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
-    """What comes behind the last of the page before."""
-    if where.behind is not None:
-        at, dead_letter_id = where.behind
-        place = tuple_(_LETTER.at, _LETTER.dead_letter_id)
-        last = tuple_(literal(at, UtcTime), literal(dead_letter_id, Words))
-        yield place < last if where.newest_first else place > last
-
-
-def _times(where: DeadLetterFilter) -> Iterator[ColumnElement[bool]]:
+        yield sa.or_(*map(_starts, where.ids))
     if where.since is not None:
         yield _LETTER.at >= where.since
     if where.until is not None:
         yield _LETTER.at < where.until
     if where.older_than is not None:
         yield _LETTER.at < datetime.now(UTC) - where.older_than
+    yield from _after_page(where)
 
 
-def _starts(prefix: str) -> ColumnElement[bool]:
+def _ordered(rows: sa.Select[Any], where: DeadLetterFilter) -> sa.Select[Any]:
+    """*rows* in the order of *where*. A page is found state by state, along an index: the rest is not looked at."""
+    place = (_LETTER.at, _LETTER.dead_letter_id)
+    order = tuple(column.desc() for column in place) if where.newest_first else place
+    if where.limit is None:
+        return rows.where(_LETTER.state.in_(where.states), *_conditions(where)).order_by(*order)
+    ids = sa.select(_LETTER.dead_letter_id).where(*_conditions(where)).order_by(*order).limit(where.limit)
+    found = sa.union_all(*(sa.select(ids.where(_LETTER.state == state).subquery()) for state in where.states))
+    return rows.where(_LETTER.dead_letter_id.in_(found)).order_by(*order).limit(where.limit)
+
+
+def _after_page(where: DeadLetterFilter) -> Iterator[sa.ColumnElement[bool]]:
+    """What comes behind the last of the page before."""
+    if where.behind is not None:
+        at, dead_letter_id = where.behind
+        place = sa.tuple_(_LETTER.at, _LETTER.dead_letter_id)
+        last = sa.tuple_(sa.literal(at, UtcTime), sa.literal(dead_letter_id, Words))
+        yield place < last if where.newest_first else place > last
+
+
+def _starts(prefix: str) -> sa.ColumnElement[bool]:
     """A range, which an index serves: `~` sorts after every character of an id."""
     start = prefix.lower()
-    return and_(_LETTER.dead_letter_id >= start, _LETTER.dead_letter_id < f"{start}~")
+    return sa.and_(_LETTER.dead_letter_id >= start, _LETTER.dead_letter_id < f"{start}~")
 
 
-def _heads() -> Select[Any]:
+def _heads() -> sa.Select[Any]:
     names = [name for name in DeadLetterHead.__dataclass_fields__ if name != "call_state"]
     joined = dead_letters.outerjoin(calls, calls.c.call_id == _LETTER.call_id)
-    return select(*(_LETTER[name] for name in names), calls.c.state.label("call_state")).select_from(joined)
+    return sa.select(*(_LETTER[name] for name in names), calls.c.state.label("call_state")).select_from(joined)
 
 
-def _rows() -> Select[Any]:
+def _rows() -> sa.Select[Any]:
     whole = _heads().outerjoin(bodies, bodies.c.digest == _LETTER.body)
     return whole.add_columns(_LETTER.document, bodies.c.document.label("arrived"))
 
 
-def _row(row: RowMapping) -> DeadLetterRow:
+def _row(row: sa.RowMapping) -> DeadLetterRow:
     return DeadLetterRow(**_values(row))
 
 
-def _values(row: RowMapping) -> dict[str, Any]:
+def _values(row: sa.RowMapping) -> dict[str, Any]:
     return {
         **row,
         "state": DeadLetterState(row["state"]),

@@ -5,22 +5,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Select,
-    Table,
-    and_,
-    case,
-    exists,
-    false,
-    func,
-    literal,
-    null,
-    or_,
-    select,
-    tuple_,
-)
+import sqlalchemy as sa
 
 from tasks.doubt import DIED, KNOWS_LIVING, WINDOW, TokenAnswer
 from tasks.outcome import OPEN, State
@@ -31,35 +16,37 @@ UNREPLAYED: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
 _IDS_PER_STATEMENT: Final = 1000
 _MAX_ANSWERS: Final = 1000  # far more than prove or disprove anything
 
-Condition = Callable[[Table], ColumnElement[bool]]
+Condition = Callable[[sa.Table], sa.ColumnElement[bool]]
 
 
-def of_event(connection: Connection, event_id: str, source: str | None) -> list[CallRow]:
-    """Where every part of an event stands; *source* None: of any source."""
+def of_event(connection: sa.Connection, event_id: str, source: str | None = None) -> list[CallRow]:
+    """Where every part of an event stands, refused ones included; *source* None: of any source."""
     return _by_age(
         connection,
-        lambda table: and_(table.c.event_id == event_id, *([] if source is None else [table.c.source == source])),
+        lambda table: sa.and_(table.c.event_id == event_id, *([] if source is None else [table.c.source == source])),
     )
 
 
-def of_subject(connection: Connection, lookup_hashes: Collection[str]) -> list[CallRow]:
+def of_subject(connection: sa.Connection, *lookup_hashes: str) -> list[CallRow]:
     """Where everything stands that one of *lookup_hashes* finds, oldest event first."""
     return _by_age(connection, lambda table: about(lookup_hashes, table))
 
 
-def about(lookup_hashes: Collection[str], table: Table) -> ColumnElement[bool]:
+def about(lookup_hashes: Collection[str], table: sa.Table) -> sa.ColumnElement[bool]:
     """Whether a row of *table* is of an event found by one of them: from the hash, whatever the table's size."""
-    theirs = select(subjects.c.event_id, subjects.c.source).where(subjects.c.lookup_hash.in_(lookup_hashes))
-    return tuple_(table.c.event_id, table.c.source).in_(theirs)
+    theirs = sa.select(subjects.c.event_id, subjects.c.source).where(subjects.c.lookup_hash.in_(lookup_hashes))
+    return sa.tuple_(table.c.event_id, table.c.source).in_(theirs)
 
 
-def alike(connection: Connection, target: str | None, person: str | None) -> list[CallRow]:
-    """The calls that hit *target*, or whose events give *person* exactly these names."""
-    wanted = or_(false(), *(calls.c[name] == key for name, key in (("target", target), ("person", person)) if key))
+def alike(connection: sa.Connection, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
+    """The calls that hit *target*, or whose events give *person* exactly these names (keyed hashes)."""
+    wanted = sa.or_(
+        sa.false(), *(calls.c[name] == key for name, key in (("target", target), ("person", person)) if key)
+    )
     return _rows(connection, _calls_where(wanted))
 
 
-def closed(connection: Connection, source: str, event_ids: Collection[str]) -> set[str]:
+def closed(connection: sa.Connection, source: str, event_ids: Collection[str]) -> set[str]:
     """Those of *event_ids* that are done: planned with no call open, or refused and known to the operators."""
     ids, found = list(event_ids), set[str]()
     for start in range(0, len(ids), _IDS_PER_STATEMENT):
@@ -69,32 +56,32 @@ def closed(connection: Connection, source: str, event_ids: Collection[str]) -> s
     return found
 
 
-def changes(connection: Connection, cursor: int, limit: int) -> tuple[list[CallRow | EventRow], int]:
+def changes(connection: sa.Connection, cursor: int = 0, limit: int = 500) -> tuple[list[CallRow | EventRow], int]:
     """At most *limit* events and calls new or changed since *cursor*, in order, and the cursor for the next time."""
-    new_events = select(events).where(events.c.change > cursor).order_by(events.c.change).limit(limit)
+    new_events = sa.select(events).where(events.c.change > cursor).order_by(events.c.change).limit(limit)
     found: list[CallRow | EventRow] = [EventRow(**row) for row in connection.execute(new_events).mappings()]
     found += _calls_and_letters(connection, lambda table: table.c.change > cursor, limit)
     rows = sorted(found, key=lambda row: row.change)[:limit]
     return rows, rows[-1].change if rows else cursor
 
 
-def answers_around(connection: Connection, provider: str, at: datetime) -> list[TokenAnswer]:
+def answers_around(connection: sa.Connection, provider: str, at: datetime) -> list[TokenAnswer]:
     """The last proof of a living token before *at*, the first one after, and who was dead already between them."""
-    near = and_(calls.c.provider == provider, calls.c.at.between(at - WINDOW, at + WINDOW))
-    is_proof = and_(near, calls.c.state.in_(KNOWS_LIVING))
-    before = connection.execute(select(func.max(calls.c.at)).where(is_proof, calls.c.at <= at)).scalar()
-    after = connection.execute(select(func.min(calls.c.at)).where(is_proof, calls.c.at > at)).scalar()
+    near = sa.and_(calls.c.provider == provider, calls.c.at.between(at - WINDOW, at + WINDOW))
+    is_proof = sa.and_(near, calls.c.state.in_(KNOWS_LIVING))
+    before = connection.execute(sa.select(sa.func.max(calls.c.at)).where(is_proof, calls.c.at <= at)).scalar()
+    after = connection.execute(sa.select(sa.func.min(calls.c.at)).where(is_proof, calls.c.at > at)).scalar()
     proofs = [TokenAnswer(proof, "", State.ACCEPTED) for proof in (before, after) if proof is not None]
     return [*proofs, *_dead_already(connection, near, before, after)]
 
 
 def _dead_already(
-    connection: Connection, near: ColumnElement[bool], before: datetime | None, after: datetime | None
+    connection: sa.Connection, near: sa.ColumnElement[bool], before: datetime | None, after: datetime | None
 ) -> list[TokenAnswer]:
     bounds = [calls.c.at >= before] if before else []
     bounds += [calls.c.at <= after] if after else []
     columns = (calls.c[name] for name in ("at", "person", "target", "call_id", "detail"))
-    found = select(*columns).where(near, calls.c.state == State.ALREADY_REVOKED, *bounds).limit(_MAX_ANSWERS)
+    found = sa.select(*columns).where(near, calls.c.state == State.ALREADY_REVOKED, *bounds).limit(_MAX_ANSWERS)
     return [
         TokenAnswer(
             row.at, row.person or row.target or row.call_id, State.ALREADY_REVOKED, DIED in json.loads(row.detail)
@@ -103,21 +90,21 @@ def _dead_already(
     ]
 
 
-def _planned_and_done(source: str, ids: list[str]) -> Select[Any]:
-    same_event = and_(calls.c.source == events.c.source, calls.c.event_id == events.c.event_id)
-    is_open = exists().where(same_event, calls.c.state.in_(OPEN))
-    return select(events.c.event_id).where(events.c.source == source, events.c.event_id.in_(ids), ~is_open)
+def _planned_and_done(source: str, ids: list[str]) -> sa.Select[Any]:
+    same_event = sa.and_(calls.c.source == events.c.source, calls.c.event_id == events.c.event_id)
+    is_open = sa.exists().where(same_event, calls.c.state.in_(OPEN))
+    return sa.select(events.c.event_id).where(events.c.source == source, events.c.event_id.in_(ids), ~is_open)
 
 
-def _refused(source: str, ids: list[str]) -> Select[Any]:
+def _refused(source: str, ids: list[str]) -> sa.Select[Any]:
     letter = dead_letters.c
     is_known = letter.state.in_((*UNREPLAYED, DeadLetterState.DISCARDED))
-    return select(letter.event_id).where(
+    return sa.select(letter.event_id).where(
         letter.source == source, letter.event_id.in_(ids), letter.kind == "event", is_known
     )
 
 
-def _by_age(connection: Connection, condition: Condition) -> list[CallRow]:
+def _by_age(connection: sa.Connection, condition: Condition) -> list[CallRow]:
     return sorted(_calls_and_letters(connection, condition), key=_age)
 
 
@@ -125,7 +112,7 @@ def _age(row: CallRow) -> tuple[object, ...]:
     return (row.occurred_at is None, row.occurred_at, row.event_id or "", row.provider or "", row.call_id or "")
 
 
-def _calls_and_letters(connection: Connection, condition: Condition, limit: int | None = None) -> list[CallRow]:
+def _calls_and_letters(connection: sa.Connection, condition: Condition, limit: int | None = None) -> list[CallRow]:
     """The calls, and the dead letters of no call, for which *condition* holds; *limit* of each, first changed first."""
     found = _calls_where(condition(calls)).order_by(calls.c.change).limit(limit)
     letters = _letters_where(condition(dead_letters)).order_by(dead_letters.c.change).limit(limit)
@@ -140,21 +127,21 @@ _SHARED: Final = (
 _OF_A_CALL: Final = ("next_attempt_at", "duration_ms", "exposure_seconds")
 
 
-def _calls_where(condition: ColumnElement[bool]) -> Select[Any]:
+def _calls_where(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     columns = (calls.c[name] for name in (*_SHARED, *_OF_A_CALL, "state", "attempt"))
     joined = calls.outerjoin(dead_letters, dead_letters.c.call_id == calls.c.call_id)
-    found = select(*columns, literal("call").label("kind"), dead_letters.c.dead_letter_id).select_from(joined)
+    found = sa.select(*columns, sa.literal("call").label("kind"), dead_letters.c.dead_letter_id).select_from(joined)
     return found.where(condition)
 
 
-def _letters_where(condition: ColumnElement[bool]) -> Select[Any]:
+def _letters_where(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
     """Dead letters that are no call's: units and events that were refused, messages that were none."""
     letter = dead_letters.c
     states = {DeadLetterState.CLAIMED: State.DEAD, DeadLetterState.WITHHELD: State.HELD}
-    return select(
+    return sa.select(
         *(letter[name] for name in _SHARED),
-        *(null().label(name) for name in _OF_A_CALL),
-        case(states, value=letter.state, else_=letter.state).label("state"),
+        *(sa.null().label(name) for name in _OF_A_CALL),
+        sa.case(states, value=letter.state, else_=letter.state).label("state"),
         letter.tries.label("attempt"),
         letter.kind,
         letter.dead_letter_id,
@@ -162,7 +149,7 @@ def _letters_where(condition: ColumnElement[bool]) -> Select[Any]:
     ).where(letter.kind != "call", condition)
 
 
-def _rows(connection: Connection, found: Select[Any]) -> list[CallRow]:
+def _rows(connection: sa.Connection, found: sa.Select[Any]) -> list[CallRow]:
     return [
         CallRow(**{**row, "state": State(row["state"]), "detail": json.loads(row["detail"])})
         for row in connection.execute(found).mappings()

@@ -1,13 +1,11 @@
 """What the ledger answers with, and what it is asked by: plain values, times aware and in UTC."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from tasks.outcome import State
 from tasks.records import DeadLetter
@@ -67,7 +65,7 @@ class CallRow:
     person: str | None = None  # keyed hash of all names of the person: equal, every one of them agrees
     claimed_at: datetime | None = None  # of a dead letter: when its last replay began
 
-    def is_since(self, letter: CallRow) -> bool:
+    def is_since(self, letter: Self) -> bool:
         """Whether its last record came after the replay of *letter* began.
 
         By the ledger's count, or by clocks: an outcome may be recorded before the replay is.

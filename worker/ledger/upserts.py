@@ -10,13 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Table, and_, bindparam, case, func, not_, or_
 
 from worker.database.columns import UtcTime, Words
-from worker.database.tables import (
-    bodies,
-    calls,
-    dead_letters,
-    events,
-    subjects,
-)
+from worker.database.tables import bodies, calls, dead_letters, events, subjects
 from worker.database.writing import Insert, insert_into
 from worker.ledger.rows import CLOSED, DeadLetterState
 
