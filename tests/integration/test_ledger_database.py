@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from ledger_figures import totals
 from ledger_records import dead, outcome, planned, refused
 from servers import free_port
-from sqlalchemy import inspect
+from sqlalchemy import inspect, select
 
 from tasks.outcome import State
-from worker.database.engine import Database, open_database
-from worker.database.tables import metadata
+from worker.database.engine import MIGRATIONS, Database, open_database
+from worker.database.tables import clock, metadata
 from worker.ledger import CallRow, DeadLetterRow, Ledger, LedgerUnavailable
 
 pytest_plugins = ["ledger_fixtures"]
@@ -93,9 +95,20 @@ def test_the_migrations_make_the_tables_the_code_uses(ledger_url: str) -> None:
     """A column added to the code without a revision fails here."""
     database: Database = open_database(ledger_url)
     with database.reading() as connection:
-        context = MigrationContext.configure(connection, opts={"version_table": "ledger_version"})
-        assert compare_metadata(context, metadata) == []
+        options = {"version_table": "ledger_version", "compare_server_default": True}
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+        assert connection.execute(select(clock)).all() == [(1, 0)]
     database.engine.dispose()
+
+
+def test_the_first_revision_is_written_out_before_a_second_one_exists() -> None:
+    """It makes whatever the code declares, so the tables of a second revision would be there before it runs."""
+    config = Config()
+    config.set_main_option("script_location", MIGRATIONS)
+    scripts = ScriptDirectory.from_config(config)
+    [base] = scripts.get_bases()
+    follows_the_code = "create_all" in Path(scripts.get_revision(base).path).read_text()
+    assert not follows_the_code or scripts.get_heads() == [base]
 
 
 def test_no_column_is_made_for_a_credential(ledger: Ledger, ledger_url: str) -> None:

@@ -30,8 +30,8 @@ class Database:
     engine: Engine
     file: LedgerFile | None = None  # of SQLite
 
-    def upgrade(self, revision: str = "head") -> None:
-        """Make the file where it has one and that is missing, and apply what is missing up to *revision*.
+    def upgrade(self) -> None:
+        """Make the file where it has one and that is missing, and apply the migrations that are missing.
 
         All in one transaction; processes take turns: on SQLite by the write lock, which it holds from the start.
         """
@@ -46,7 +46,7 @@ class Database:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
             config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            command.upgrade(config, "head")
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

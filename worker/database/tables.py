@@ -2,17 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-)
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table
 
 from worker.database.columns import UtcTime, Words
 
@@ -74,7 +64,7 @@ calls: Final = Table(
     Column("rank", Words, nullable=False),
     Column("change", BigInteger, nullable=False),
     Column("kid", Words),  # of the sealing key that it needs; None: none, or not known yet
-    Column("target", Words),  # keyed hash of what it hits; None: of an earlier version
+    Column("target", Words),  # keyed hash of what it hits; None: not known
     Column("person", Words),  # keyed hash of every name of the person together; None likewise, or no person is named
     Index("calls_by_event", "event_id", "source"),
     Index("calls_by_target", "target"),
@@ -122,7 +112,7 @@ dead_letters: Final = Table(
     Column("change", BigInteger, nullable=False),
     Column("target", Words),  # as of a call
     Column("person", Words),
-    Column("body", LargeBinary),  # of `bodies`; None: there is none, or it stands in the document, as it once did
+    Column("body", LargeBinary),  # of `bodies`; None: there is none
     Column("is_replayable", Boolean, nullable=False),  # whether it holds a call, or what arrived
     Column("unproved", BigInteger),  # characters kept of an unproved one, which have a budget; None: it is proved
     Index("dead_letters_by_body", "body"),
@@ -158,8 +148,8 @@ holds: Final = Table(
     Column("reason", Words, nullable=False),
     Column("since", UtcTime, nullable=False),
     Column("until", UtcTime, nullable=False),  # its end; of a breaker's: its next probe
-    Column("strikes", BigInteger, nullable=False, key="failed_probes"),
-    Column("turn", BigInteger, nullable=False, key="version"),  # counts its changes: the later version is true
+    Column("failed_probes", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),  # counts its changes: the later version is true
 )
 
 limits: Final = Table(
