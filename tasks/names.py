@@ -58,6 +58,8 @@ def mask(name: str) -> str:
 
 
 def _seen(name: str) -> str:
+    if name.isascii() and name.isprintable():
+        return name.strip()
     plain = "".join(each for each in name if unicodedata.category(each) not in _NO_SIGN)
     return _UNSEEN.sub("", plain).strip()
 
@@ -73,6 +75,8 @@ def _host(domain: str) -> str:
 
 def _domain(domain: str) -> str:
     """A host's name as Unicode, mapped as before a look-up (UTS 46: NFKC, case, dots), without the root's dot."""
+    if domain.isascii() and "xn--" not in (plain := domain.lower()):
+        return plain.removesuffix(".")
     mapped = unicodedata.normalize("NFKC", domain).lower().replace("\u3002", ".")
     return composed(".".join(map(_u_label, mapped.removesuffix(".").split("."))))
 

@@ -15,7 +15,7 @@ from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
 from tasks.providers.provider import Kind
 from tasks.records import PlannedUnit
-from tasks.subject_index import SubjectIndex, issued_subjects, masked_subject
+from tasks.subject_index import SubjectIndex, issued_subjects
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Plan:
     calls: tuple[ProviderCall, ...]
     units: tuple[PlannedUnit, ...]  # no_session_known
     refused: tuple[RefusedUnit, ...]
+    naming: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # `SubjectIndex.naming`
 
     def only(self, *providers: str) -> Plan:
         """The part of the plan that concerns *providers*: what a replayed unit asks for, or its source may reach."""
@@ -61,6 +62,7 @@ class Plan:
             tuple(call for call in self.calls if call.provider in providers),
             tuple(unit for unit in self.units if unit.provider in providers),
             tuple(unit for unit in self.refused if unit.provider in providers),
+            self.naming,
         )
 
 
@@ -80,6 +82,7 @@ def plan_revocations(event: Event, catalogue: Catalogue, planned_at: datetime | 
         tuple(step for step in unique if isinstance(step, ProviderCall)),
         tuple(step for step in unique if isinstance(step, PlannedUnit)),
         tuple(step for step in unique if isinstance(step, RefusedUnit)),
+        planner.naming,
     )
 
 
@@ -182,7 +185,7 @@ class _Planner:
     @cached_property
     def _of_event(self) -> dict[str, Any]:
         """What every call of the event has from it."""
-        event, lane, subjects = self.event, EVENT_TYPES[self.event.type].lane, self.catalogue.subjects
+        event, lane = self.event, EVENT_TYPES[self.event.type].lane
         budget_ends = after(event.time, self.catalogue.budgets[lane])
         return {
             "source": event.source,
@@ -192,11 +195,13 @@ class _Planner:
             "planned_at": self.planned_at,
             "deadline": min(budget_ends, expiry_of(event.expirytime, event.time) or budget_ends),
             "lane": lane,
-            "subject": masked_subject(event),
-            "subject_keys": subjects.keys(event),
-            "person_key": subjects.person(event),
             "traceparent": event.traceparent,
+            **self.naming,
         }
+
+    @cached_property
+    def naming(self) -> dict[str, Any]:
+        return self.catalogue.subjects.naming(self.event)
 
     def _without_session(self, instance: Instance) -> PlannedUnit:
         identity = call_id(self.event.source, self.event.id, instance.name, "", "")

@@ -7,7 +7,7 @@ name of the person together, each with its issuer.
 import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from tasks.call import Target
 from tasks.events import Event, UserData
@@ -50,6 +50,14 @@ class SubjectIndex:
         """Every hash by which something may be found by *name*."""
         return self.lookup(name), self.label(name), self.earlier(name)
 
+    def naming(self, event: Event) -> dict[str, Any]:
+        """The fields by which every call and record of *event* names its person."""
+        return {
+            "subject": masked_subject(event),
+            "subject_keys": self.keys(event),
+            "person_key": self.person(event),
+        }
+
     def keys(self, event: Event) -> tuple[str, ...]:
         """The hashes by which *event* is found."""
         found = (self.lookup(it.value) if it.names_person else self.label(it.value) for it in identifiers(event))
@@ -75,8 +83,8 @@ class SubjectIndex:
 
     def _hash(self, *parts: str) -> str:
         """Each part goes with its length, so that no two lists of parts are hashed alike."""
-        coded = (part.encode(errors="surrogatepass") for part in parts)
-        return self._digest(b"".join(len(part).to_bytes(4, "big") + part for part in coded))
+        coded = [part.encode(errors="surrogatepass") for part in parts]
+        return self._digest(b"".join([len(part).to_bytes(4, "big") + part for part in coded]))
 
     def _digest(self, content: bytes) -> str:
         return hmac.digest(self.key, content, "sha256").hex()[:32]

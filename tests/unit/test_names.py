@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.names import mask, normalised
+from tasks.names import address, mask, normalised
 
 INVISIBLE: Final = (
     "\u200b",
@@ -110,3 +110,12 @@ def test_no_mask_shows_more_than_a_third(name: str) -> None:
     hidden = name.rpartition("@")[0] if tail.startswith("@") else name
     shown = head if tail.startswith("@") else head + tail
     assert 3 * len(shown) <= len(unicodedata.normalize("NFC", hidden))
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=40))
+def test_plain_names_take_a_shorter_way_to_the_same(name: str) -> None:
+    """With a character that nobody sees they take the long way."""
+    unseen = f"{name}\u200b"
+    assert (normalised(name), mask(name)) == (normalised(unseen), mask(unseen))
+    local, at, domain = name.rpartition("@")
+    assert address(name) == address(local + at + domain.replace(".", "\u3002"))

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from amqp.transport import TCPTransport
 from event_examples import binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from malformed import Unreadable, unreadable
 from worker.broker.amqp_salvage import salvaged
 from worker.broker.embedded.properties import MessageProperties
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.pyamqp import _properties, is_readable
+from worker.broker.pyamqp import READ_SIZE, _properties, is_readable, read_ahead
 from worker.intake.authorization import Authorizer
 from worker.intake.intake import Controls, Intake
 from worker.settings.sources import SourceSettings
@@ -187,3 +188,32 @@ def test_a_time_at_either_end_of_the_calendar_goes_through_the_embedded_broker(a
 def test_unicode_text_and_anything_but_text_is_readable(value: object) -> None:
     """Bytes are values like others; only names have to be text."""
     assert is_readable(value)
+
+
+class Line:
+    """A socket that has everything already, and counts how often it is asked."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.asked = content, 0
+
+    def recv(self, size: int) -> bytes:
+        """Return at most *size* bytes; what is at its end raises as a socket does that has no more for now."""
+        self.asked += 1
+        if not self.content:
+            raise TimeoutError
+        taken, self.content = self.content[:size], self.content[size:]
+        return taken
+
+
+def test_frames_that_have_arrived_are_read_together() -> None:
+    """Each as it was, over the end of what one read brings; then the transport times out as it does by itself."""
+    payloads = [bytes([n]) * (n * 37) for n in range(200)]
+    frames = b"".join(struct.pack(">BHI", 8, 0, len(each)) + each + b"\xce" for each in payloads)
+    transport: Any = TCPTransport("nowhere")
+    line = Line(frames)
+    transport._read_buffer, transport._quick_recv = b"", line.recv
+    read_ahead(transport)
+    assert [bytes(transport.read_frame()[2]) for _ in payloads] == payloads
+    assert line.asked <= len(frames) / READ_SIZE + 1
+    with pytest.raises(TimeoutError):
+        transport.read_frame()

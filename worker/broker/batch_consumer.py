@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kombu import Connection, Consumer, Queue
 
 from worker import broker, process
-from worker.broker import topology
+from worker.broker import pyamqp, topology
 from worker.broker.availability import BrokerAvailability
 from worker.broker.publisher import BROKER_ERRORS
 
@@ -75,6 +75,8 @@ class BatchConsumer:
 
     def _consume(self, connection: Connection, backoff: _Backoff) -> None:
         connection.connect()
+        if topology.delays_by_topology(connection):
+            pyamqp.read_ahead(connection.connection.transport)
         topology.declare(connection, self._providers)
         while not self._stop.is_set():
             with contextlib.ExitStack() as consuming:
@@ -201,9 +203,7 @@ class _QueueBatch:
         batch, self.inbox[:] = self.inbox[:BATCH_SIZE], self.inbox[BATCH_SIZE:]
         unsafe = self._handle(batch)
         kept = {id(message) for message in unsafe}
-        for message in batch:
-            if id(message) not in kept:
-                message.ack()
+        pyamqp.acknowledge([message for message in batch if id(message) not in kept])
         self.inbox += unsafe
         self._unsafe = (self._unsafe - {id(message) for message in batch}) | kept
         self.is_failing = bool(unsafe) or (self.is_failing and bool(self._unsafe))

@@ -32,7 +32,7 @@ SEALED: Final = "(sealed)"  # what Celery shows instead of a task's arguments
 _ORIGIN: Final = f"revoker@{socket.gethostname()}"
 _BROKER_PREFIX: Final = "x-"  # of the broker's own headers, which change with every delivery
 _OUR_PREFIX: Final = "x-revocation-"
-_NO_CALLBACKS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_NO_CALLBACKS: Final = json.dumps(dict.fromkeys(("callbacks", "errbacks", "chain", "chord")))
 
 
 def call(call: ProviderCall, *, delay: int = 0) -> Message:
@@ -41,11 +41,10 @@ def call(call: ProviderCall, *, delay: int = 0) -> Message:
     Written after Celery's message protocol, version 2. `argsrepr` and `kwargsrepr` are constant: Celery would
     otherwise write the arguments into a header in clear.
     """
-    body = json.dumps([[call.model_dump(mode="json")], {}, _NO_CALLBACKS], separators=(",", ":"))
     return Message(
         topology.CALLS.name,
         topology.calls_key(call.provider, call.lane),
-        body.encode(),
+        f"[[{call.model_dump_json()}],{{}},{_NO_CALLBACKS}]".encode(),
         headers=_task_headers(call.operation, call.call_id, retries=len(call.attempts)),
         delay=delay,
         correlation_id=call.call_id,

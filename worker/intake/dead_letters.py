@@ -7,7 +7,7 @@ that its replay would use, so that no message takes the place of another one's l
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -50,15 +50,17 @@ def of_given_up(
 def of_held_back(event: Event, provenance: Provenance, now: datetime, subjects: SubjectIndex) -> DeadLetter:
     """Of what waits for an operator, because it is part of a flood."""
     flood_id = provenance.letter or records.dead_letter_id("flood", provenance.digest)
-    return _letter(provenance, flood_id, Reason.GUARD_FLOOD, now, about_event(event, subjects))
+    return _letter(provenance, flood_id, Reason.GUARD_FLOOD, now, about_event(event, subjects.naming(event)))
 
 
 def of_units(
-    event: Event, refused: Iterable[RefusedUnit], provenance: Provenance, now: datetime, subjects: SubjectIndex
+    event: Event, refused: Sequence[RefusedUnit], provenance: Provenance, now: datetime, subjects: SubjectIndex
 ) -> list[DeadLetter]:
     """Of the parts of an event that no call could be planned for."""
+    if not refused:
+        return []
     replayed = provenance.letter if provenance.only_provider else None
-    about, digest = {"kind": "unit", **about_event(event, subjects)}, provenance.digest
+    about, digest = {"kind": "unit", **about_event(event, subjects.naming(event))}, provenance.digest
     return [
         _letter(
             provenance,
@@ -101,16 +103,19 @@ def _event_id(provenance: Provenance) -> str:
     return provenance.letter or records.dead_letter_id("event", provenance.digest)
 
 
-def about_event(event: Event, subjects: SubjectIndex) -> dict[str, Any]:
-    """The fields of a record that name *event* and its person, in masked form and by keyed hashes."""
-    return {**_named(event), "subject_keys": subjects.keys(event), "person_key": subjects.person(event)}
+def about_event(event: Event, naming: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record that name *event*, and its person by *naming*: in masked form and by keyed hashes."""
+    return {**_attributes(event), **naming}
 
 
 def _named(event: Event) -> dict[str, Any]:
+    return {**_attributes(event), "subject": masked_subject(event)}
+
+
+def _attributes(event: Event) -> dict[str, Any]:
     return {
         "source": event.source,
         "event_id": event.id,
         "event_type": event.type,
-        "subject": masked_subject(event),
         "occurred_at": event.time,
     }

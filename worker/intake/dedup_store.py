@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Final
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from worker.database.engine import Database
 
 _SEEN = seen_events.c
+_MARK: Final = update(seen_events).where(_SEEN.identity == bindparam("known")).values(published=True)
 FORGET_BATCH_SIZE: Final = 10_000  # of each type: more than come in a second, and no long transaction
 
 
@@ -53,7 +54,7 @@ def claim(database: Database, seen: Sequence[SeenEvent], others: Collection[byte
     so that no two intakes wait for each other.
     """
     first = {each.identity: each for each in reversed(seen)}
-    rows = [asdict(first[identity]) | {"published": False} for identity in sorted(first)]
+    rows = [_row(first[identity]) for identity in sorted(first)]
     with database.writing() as connection:
         found = [*connection.execute(_first(connection.dialect.name), rows)] if rows else []
         if others:
@@ -64,10 +65,9 @@ def claim(database: Database, seen: Sequence[SeenEvent], others: Collection[byte
 
 def mark_published(database: Database, identities: Collection[bytes], horizons: Mapping[str, datetime]) -> None:
     """Note that all of these events was confirmed; forget, some at a time, what lies behind its type's horizon."""
-    statement = update(seen_events).where(_SEEN.identity == bindparam("known")).values(published=True)
     with database.writing() as connection:
         if identities:
-            connection.execute(statement, [{"known": identity} for identity in sorted(identities)])
+            connection.execute(_MARK, [{"known": identity} for identity in sorted(identities)])
         for kind, horizon in horizons.items():
             _forget(connection, kind, horizon)
 
@@ -76,6 +76,16 @@ def _forget(connection: Connection, kind: str, horizon: datetime) -> None:
     old = select(_SEEN.identity).where(_SEEN.event_type == kind, _SEEN.occurred_at < horizon)
     some = old.order_by(_SEEN.occurred_at).limit(FORGET_BATCH_SIZE)
     connection.execute(delete(seen_events).where(_SEEN.identity.in_(some)))
+
+
+def _row(seen: SeenEvent) -> dict[str, object]:
+    return {
+        "identity": seen.identity,
+        "content": seen.content,
+        "event_type": seen.event_type,
+        "occurred_at": seen.occurred_at,
+        "published": False,
+    }
 
 
 @cache

@@ -15,7 +15,6 @@ from tasks.outcome import State
 from tasks.plan import Catalogue, Plan, plan_revocations
 from tasks.records import DeadLetter, EventPlanned, PlannedUnit
 from tasks.sealing import kid_of
-from tasks.subject_index import SubjectIndex
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
@@ -175,13 +174,13 @@ class Intake:
         return [
             *(messages.call(call) for call in plan.calls),
             *messages.dead_letters(map(self._controls.mac.letters.sign, letters)),
-            messages.record(_record(event, plan, subjects, now)),
+            messages.record(_record(event, plan, now)),
         ]
 
 
-def _record(event: Event, plan: Plan, subjects: SubjectIndex, now: datetime) -> EventPlanned:
+def _record(event: Event, plan: Plan, now: datetime) -> EventPlanned:
     calls = (_planned_unit(each, call) for call in plan.calls for each in (call, *call.covers))
-    return EventPlanned(received_at=now, units=(*calls, *plan.units), **dead_letters.about_event(event, subjects))
+    return EventPlanned(received_at=now, units=(*calls, *plan.units), **dead_letters.about_event(event, plan.naming))
 
 
 def _planned_unit(call: ProviderCall, published: ProviderCall) -> PlannedUnit:

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, text, tuple_
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, text, tuple_
 
 from tasks.outcome import Reason
 from worker.database.engine import Database
@@ -23,6 +23,9 @@ _LOCK: Final = {
         "SELECT extract(epoch FROM clock_timestamp())::float8 FROM pg_advisory_xact_lock(112615912072307)"
     ),
 }
+
+
+_PASSED_AFTER: Final = select(passed).where(passed.c.number > bindparam("seen")).order_by(passed.c.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Update:
 def load(connection: Connection, seen: int) -> Snapshot:
     """Lock the store until the transaction ends; return it, with the subjects that passed after number *seen*."""
     now: float = connection.execute(_LOCK[connection.dialect.name]).scalar_one()
-    rows = connection.execute(select(passed).where(passed.c.number > seen).order_by(passed.c.number)).all()
+    rows = connection.execute(_PASSED_AFTER, {"seen": seen}).all()
     known = [(Subject(row.source, row.event_type, row.hash), row.at) for row in rows]
     return Snapshot(now, rows[-1].number if rows else seen, known, _floods(connection))
 
@@ -65,12 +68,16 @@ def load(connection: Connection, seen: int) -> Snapshot:
 def save(connection: Connection, update: Update) -> None:
     """Write *update*."""
     if update.pending.passed:
-        connection.execute(insert(passed), [{**asdict(each), "at": at} for each, at in update.pending.passed])
+        connection.execute(insert(passed), [_row(each, at) for each, at in update.pending.passed])
     if update.pending.floods:
         rows = [asdict(flood) for flood in update.pending.floods.values()]
         connection.execute(_open(connection.dialect.name), rows)
     if update.delete_until is not None:
         connection.execute(delete(passed).where(passed.c.at <= update.delete_until))
+
+
+def _row(subject: Subject, at: float) -> dict[str, object]:
+    return {"source": subject.source, "event_type": subject.event_type, "hash": subject.hash, "at": at}
 
 
 def standing(database: Database) -> list[FloodRow]:

@@ -201,8 +201,8 @@ def subjects_of(event: Event, plan: Plan, index: SubjectIndex) -> tuple[Subject,
     it looks different. Where a plan hits nothing else, the person counts by all names together, and without a name by
     the event. What cannot be resolved hits no one, but becomes a dead letter: beyond a few, these count as well.
     """
-    targets = [index.target(call.target) for call in plan.calls if call.jwe is None]
-    person = index.person(event) or index.target(("", "event", event.id))
+    targets = [call.target_key for call in plan.calls if call.jwe is None]
+    person = None if targets else plan.naming["person_key"] or index.target(("", "event", event.id))
     beyond = [index.target((unit.provider, "unit", event.id)) for unit in plan.refused[UNCOUNTED_DEAD_LETTERS:]]
     counted = dict.fromkeys(each for each in (*(targets or [person]), *beyond) if each)
     return tuple(Subject(intern(event.source), intern(event.type), each) for each in counted)
