@@ -1,18 +1,13 @@
 """Watches, in one worker process, for a provider instance that calls every token dead already."""
 
-from __future__ import annotations
-
 import logging
 from collections import defaultdict
 from datetime import datetime
-from typing import TYPE_CHECKING
 
+from tasks.call import ProviderCall
 from tasks.doubt import DIED, KNOWS_LIVING, PEOPLE, WINDOW, TokenAnswer, are_doubtful, explained
 from tasks.outcome import Settled, State
 from tasks.runtime import came_before
-
-if TYPE_CHECKING:
-    from tasks.call import ProviderCall
 
 logger = logging.getLogger(__name__)
 

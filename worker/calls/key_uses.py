@@ -1,21 +1,17 @@
 """Reports to the ledger which sealing keys are in use, once a minute: a key may be retired when it is not."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from tasks.sealing import KeyRing
+from worker.database.engine import Database
 from worker.database.errors import LedgerUnavailable
 from worker.database.tables import key_uses
+from worker.database.thread import DatabaseThread
 from worker.database.writing import insert_into
-
-if TYPE_CHECKING:
-    from tasks.sealing import KeyRing
-    from worker.database.engine import Database
-    from worker.database.thread import DatabaseThread
 
 REPORT_INTERVAL: Final = 60.0  # seconds
 CLOSE_TIMEOUT: Final = 2.0  # seconds for the last report

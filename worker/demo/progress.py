@@ -1,23 +1,19 @@
 """How far the samples are, as the ledger tells: whether each promise is kept, and the figures of the run."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from tasks.call import ProviderCall
 from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import Catalogue, plan_revocations
+from worker.demo.samples import Expected, Fixtures, SampleEvent
 from worker.ledger import CallRow, EventRow, Ledger
 from worker.sandbox.store import digest
-
-if TYPE_CHECKING:
-    from worker.demo.samples import Expected, Fixtures, SampleEvent
 
 PAGE: Final = 1000  # changes read at once
 REVOKED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})  # by the worker's call, so the provider knows of it

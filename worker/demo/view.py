@@ -1,12 +1,10 @@
 """What the person at the terminal sees: a line for each event and each step of a call, then the figures."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import click
 from rich.console import Console
@@ -15,11 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.outcome import State
+from worker.demo.progress import Change, Progress, Summary
 from worker.ledger import CallRow, EventRow
 from worker.operations.text import plain
-
-if TYPE_CHECKING:
-    from worker.demo.progress import Change, Progress, Summary
 
 NARROW: Final = 120  # columns, where no terminal says otherwise
 _STYLES: Final[Mapping[State, str]] = {

@@ -1,17 +1,13 @@
 """A hold: which calls of a provider wait, on whose word, why, and until when."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from tasks.providers import KINDS
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.settings import Settings
 
 PROBE_MARGIN: Final = 5.0  # seconds a probe gets on top of the provider's timeout
 

@@ -5,24 +5,19 @@ logs in or sends no credential at all, nor the proof probe, which bears the user
 our credential by hand (`genesys idle-timeout`) is not counted here: the few calls a minute left over are room for it.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import hmac
 import uuid
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from tasks.call import Operation, ProviderCall
 from tasks.providers import KINDS, ProviderSettings
 from worker.calls.rate_limits.limiter import Limiter
 from worker.calls.rate_limits.store import PermitLease
 from worker.calls.rate_limits.window import Limit
-
-if TYPE_CHECKING:
-    from worker.database.thread import DatabaseThread
-    from worker.settings import Settings
+from worker.database.thread import DatabaseThread
+from worker.settings import Settings
 
 
 def per_minute(provider: ProviderSettings) -> int | None:

@@ -1,23 +1,19 @@
 """What is known of each credential's rate limit: one row each, changed by one worker at a time."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import select, text
 
 from worker.calls.rate_limits.window import Ages, Ask, Grant, Limit, Record, lease
+from worker.database.engine import Database
 from worker.database.tables import limits
+from worker.database.thread import DatabaseThread
 from worker.database.writing import insert_into
-
-if TYPE_CHECKING:
-    from worker.database.engine import Database
-    from worker.database.thread import DatabaseThread
 
 # Of the moment, not of the transaction's start: the row may have been waited for.
 _NOW: Final = {

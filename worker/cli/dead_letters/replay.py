@@ -1,16 +1,15 @@
 """`dead-letter replay`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from worker import process
+from worker.broker.publisher import Publisher
 from worker.cli.consent import Change, changes
 from worker.cli.dead_letters.selection import nothing_found, selecting_for_change
 from worker.cli.exits import Exit, finish
@@ -24,9 +23,6 @@ from worker.operations.replay import INTERRUPTED, Pace, ReplayControls, Replayed
 from worker.operations.replay_plan import PlanFigures
 from worker.operations.text import counted, short_duration
 from worker.settings import Settings
-
-if TYPE_CHECKING:
-    from worker.broker.publisher import Publisher
 
 Group = tuple[tuple[str | None, str], int]  # provider and reason, how many
 
