@@ -36,4 +36,4 @@ class AcmeStandIn(StandIn):
             ended = self.store.revoke_user(user_id)
             return self.refusal(404, request_id) if ended is None else Reply(204, revoked=ended > 0)
 
-        return await self.gateway.serve(request, self, END_SESSIONS, user_id, decide)
+        return await self.serve(request, END_SESSIONS, user_id, decide)

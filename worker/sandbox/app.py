@@ -1,16 +1,16 @@
 """The sandbox as one aiohttp application, and as a server that runs until it is cancelled."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
 
 from worker.sandbox.admin import AdminApi
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.faults import OTHER, FaultScript, load_faults
+from worker.sandbox.faults import FaultScript, load_faults
 from worker.sandbox.finbourne import FinbourneStandIn
-from worker.sandbox.gateway import Gateway, StandIn
+from worker.sandbox.gateway import StandIn
 from worker.sandbox.genesys import GenesysStandIn
 from worker.sandbox.journal import Journal
 from worker.sandbox.wibmo import WibmoStandIn
@@ -33,13 +33,16 @@ def make_app(config: SandboxConfig) -> web.Application:
     """
     journal = Journal(config.journal_entries, config.journal_file)
     faults = FaultScript((*config.faults, *(load_faults(config.faults_file) if config.faults_file else ())))
-    gateway = Gateway(journal, faults, config.latency_seconds)
-    played = [each(name, config, gateway) for each in STAND_INS.values() for name in each.instances]
+    played = [each(name, config, journal, faults) for each in STAND_INS.values() for name in each.instances]
     app = web.Application(client_max_size=MAX_BODY, handler_args={"max_field_size": MAX_HEADER})
     app.add_routes(AdminApi({each.name: each for each in played}, faults, journal).routes())
     for each in played:
-        app.add_routes([*each.routes(), web.route("*", f"/{each.name}/{{rest:.*}}", _other(each))])
-    app.cleanup_ctx.append(_closing(journal))
+        app.add_routes([*each.routes(), web.route("*", f"/{each.name}/{{rest:.*}}", each.serve_unknown)])
+
+    async def close_journal(_: web.Application) -> None:
+        journal.close()
+
+    app.on_cleanup.append(close_journal)
     return app
 
 
@@ -65,18 +68,3 @@ def sandbox_providers(base_url: str, config: SandboxConfig | None = None) -> dic
         for kind, stand_in in STAND_INS.items()
         for name in stand_in.instances
     }
-
-
-def _other(stand_in: StandIn) -> Callable[[web.Request], Any]:
-    async def handler(request: web.Request) -> web.StreamResponse:
-        return await stand_in.serve(request, OTHER, "", lambda request_id: stand_in.refusal(404, request_id))
-
-    return handler
-
-
-def _closing(journal: Journal) -> Callable[[web.Application], AsyncIterator[None]]:
-    async def context(_: web.Application) -> AsyncIterator[None]:
-        yield
-        journal.close()
-
-    return context

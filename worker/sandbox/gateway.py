@@ -1,11 +1,6 @@
 """The front of all providers: the script may step in, the journal is written, the answer goes out."""
 
-from __future__ import annotations
-
 import asyncio
-import base64
-import binascii
-import hmac
 import socket
 import struct
 import uuid
@@ -14,11 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final
 
-from aiohttp import web
+from aiohttp import BasicAuth, web
 from pydantic import SecretStr
 
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.faults import Fault, FaultScript
+from worker.sandbox.faults import OTHER, Fault, FaultScript
 from worker.sandbox.journal import Journal
 from worker.sandbox.store import TokenStore
 
@@ -41,42 +36,34 @@ class Reply:
 _NONE: Final = Reply(500)  # never sent: the connection is reset
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """Every provider request passes here. Deciding and journaling happen at once on arrival; only answering waits."""
-
-    journal: Journal
-    faults: FaultScript
-    latency: float = 0.0
-
-    async def serve(
-        self, request: web.Request, stand_in: StandIn, operation: str, key: str, act: Callable[[str], Reply]
-    ) -> web.StreamResponse:
-        """Let *act* decide, unless a fault does, and answer. *act* is given the request's id."""
-        request_id = str(uuid.uuid4())
-        fault = self.faults.take(stand_in.name, operation, key)
-        answer = _decided(fault, stand_in, act, request_id)
-        kind = fault.fault if fault else None
-        status = None if kind in RESETS else answer.status
-        entry = (stand_in.name, operation, key, request_id)
-        self.journal.add(entry, status=status, revoked=answer.revoked, fault=kind)
-        return await _delivered(request, answer, fault, self.latency)
-
-
 class StandIn(ABC):
     """One provider instance as the sandbox plays it, under `/<name>`."""
 
     instances: ClassVar[tuple[str, ...]]  # the names of those that the sandbox plays
 
-    def __init__(self, name: str, config: SandboxConfig, gateway: Gateway) -> None:
-        self.name, self.config, self.gateway = name, config, gateway
+    def __init__(self, name: str, config: SandboxConfig, journal: Journal, faults: FaultScript) -> None:
+        self.name, self.config = name, config
+        self._journal, self._faults = journal, faults
         self.store = TokenStore(auto_issue=config.auto_issue)
 
     async def serve(
         self, request: web.Request, operation: str, key: str, act: Callable[[str], Reply]
     ) -> web.StreamResponse:
-        """Reply a request for *operation* as *act* decides, which is given the request's id."""
-        return await self.gateway.serve(request, self, operation, key, act)
+        """Answer a request for *operation* as a fault decides, else as *act* does, which is given the request's id.
+
+        Deciding and journaling happen at once on arrival; only answering waits.
+        """
+        request_id = str(uuid.uuid4())
+        fault = self._faults.take(self.name, operation, key)
+        answer = _decided(fault, self, act, request_id)
+        kind = fault.fault if fault else None
+        status = None if kind in RESETS else answer.status
+        self._journal.add((self.name, operation, key, request_id), status=status, revoked=answer.revoked, fault=kind)
+        return await _delivered(request, answer, fault, self.config.latency_seconds)
+
+    async def serve_unknown(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request for what the provider does not have."""
+        return await self.serve(request, OTHER, "", lambda request_id: self.refusal(404, request_id))
 
     @staticmethod
     @abstractmethod
@@ -107,17 +94,11 @@ def bearer(request: web.Request) -> str:
 
 def basic(request: web.Request) -> tuple[str, str]:
     """Return name and password (RFC 7617), both empty where there are none."""
-    scheme, _, coded = request.headers.get("Authorization", "").partition(" ")
     try:
-        name, _, password = base64.b64decode(coded, validate=True).decode().partition(":")
-    except (binascii.Error, ValueError):
+        given = BasicAuth.decode(request.headers.get("Authorization", ""), encoding="utf-8")
+    except ValueError:
         return "", ""
-    return (name, password) if scheme.lower() == "basic" else ("", "")
-
-
-def same(known: str, given: str) -> bool:
-    """Whether both are equal, in a time that does not tell where they differ."""
-    return hmac.compare_digest(known.encode(), given.encode())
+    return given.login, given.password
 
 
 def _decided(fault: Fault | None, stand_in: StandIn, act: Callable[[str], Reply], request_id: str) -> Reply:
@@ -169,8 +150,6 @@ async def _dripped(request: web.Request, answer: Reply, seconds: float) -> web.S
 
 
 def _reset(request: web.Request) -> None:
-    transport = request.transport
-    if transport is None:
-        return  # the caller has gone already
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
-    transport.abort()
+    if transport := request.transport:  # else the caller has gone already
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
+        transport.abort()

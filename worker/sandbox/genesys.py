@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from tasks.providers.genesys import DELETE_TOKEN, DELETE_TOKENS_ME
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Gateway, Reply, StandIn, basic, bearer, same
+from worker.sandbox.faults import FaultScript
+from worker.sandbox.gateway import Reply, StandIn, basic, bearer
+from worker.sandbox.journal import Journal
 from worker.sandbox.store import WorkerTokens, digest
 
 _MESSAGES: Final = {
@@ -42,8 +45,8 @@ class GenesysStandIn(StandIn):
 
     instances = ("genesys", "genesys-eu")
 
-    def __init__(self, name: str, config: SandboxConfig, gateway: Gateway) -> None:
-        super().__init__(name, config, gateway)
+    def __init__(self, name: str, config: SandboxConfig, journal: Journal, faults: FaultScript) -> None:
+        super().__init__(name, config, journal, faults)
         self._workers = WorkerTokens(config.token_ttl_seconds, config.rate_limit_per_minute)
         self._idle = IdleTokenTimeout()
 
@@ -56,15 +59,13 @@ class GenesysStandIn(StandIn):
 
     def routes(self) -> list[web.RouteDef]:
         """Return the organisation's routes."""
-        tokens = f"/{self.name}/api/v2/tokens"
+        tokens, get_timeout = f"/{self.name}/api/v2/tokens", partial(self._as_worker, self._idle_timeout)
         return [
             web.post(f"/{self.name}/oauth/token", self._login),
             web.delete(f"{tokens}/me", self._by_bearer(DELETE_TOKENS_ME, self._delete_me)),
             web.get(f"{tokens}/me", self._by_bearer("genesys.get_tokens_me", self._get_me), allow_head=False),
             web.head(f"{tokens}/me", self._by_bearer("genesys.head_tokens_me", self._get_me)),
-            web.get(
-                f"{tokens}/timeout", self._by_bearer("genesys.get_tokens_timeout", self._timeout), allow_head=False
-            ),
+            web.get(f"{tokens}/timeout", self._by_bearer("genesys.get_tokens_timeout", get_timeout), allow_head=False),
             web.put(f"{tokens}/timeout", self._put_timeout),
             web.delete(f"{tokens}/{{user_id}}", self._delete_user),
         ]
@@ -89,30 +90,21 @@ class GenesysStandIn(StandIn):
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         client_id, secret = basic(request)
-        body = await request.read()
-        return await self.serve(
-            request, "genesys.login", digest(client_id), lambda _: self._grant(client_id, secret, body)
-        )
+        act = partial(self._grant, client_id, secret, await request.read())
+        return await self.serve(request, "genesys.login", digest(client_id), act)
 
     async def _delete_user(self, request: web.Request) -> web.StreamResponse:
-        token, user_id = bearer(request), request.match_info["user_id"]
-
-        def decide(request_id: str) -> Reply:
-            return self._as_worker(token, request_id, lambda: self._revoked(user_id, request_id))
-
-        return await self.serve(request, DELETE_TOKEN, user_id[:128], decide)
+        user_id = request.match_info["user_id"]
+        act = partial(self._as_worker, partial(self._revoked, user_id), bearer(request))
+        return await self.serve(request, DELETE_TOKEN, user_id[:128], act)
 
     async def _put_timeout(self, request: web.Request) -> web.StreamResponse:
         token, body = bearer(request), await request.read()
+        act = partial(self._as_worker, partial(self._set_timeout, body), token)
+        return await self.serve(request, "genesys.put_tokens_timeout", digest(token), act)
 
-        def decide(request_id: str) -> Reply:
-            return self._as_worker(token, request_id, lambda: self._set_timeout(body, request_id))
-
-        return await self.serve(request, "genesys.put_tokens_timeout", digest(token), decide)
-
-    def _grant(self, client_id: str, secret: str, body: bytes) -> Reply:
-        known = (self.config.client_id, self.config.client_secret.get_secret_value())
-        if not all(map(same, known, (client_id, secret))):
+    def _grant(self, client_id: str, secret: str, body: bytes, _request_id: str) -> Reply:
+        if (client_id, secret) != (self.config.client_id, self.config.client_secret.get_secret_value()):
             return _json(401, {"error": "invalid_client", "error_description": "authentication failed"})
         if body != b"grant_type=client_credentials":
             return _json(400, {"error": "unsupported_grant_type", "error_description": "unsupported grant type"})
@@ -137,9 +129,6 @@ class GenesysStandIn(StandIn):
         }
         return replace(_ok(request_id), body=json.dumps(info).encode())
 
-    def _timeout(self, token: str, request_id: str) -> Reply:
-        return self._as_worker(token, request_id, lambda: self._idle_timeout(request_id))
-
     def _idle_timeout(self, request_id: str) -> Reply:
         return replace(_ok(request_id), body=self._idle.model_dump_json().encode())
 
@@ -155,19 +144,12 @@ class GenesysStandIn(StandIn):
         live = self.store.revoke_user(user_id) if _is_uuid(user_id) else None
         return self.refusal(404, request_id) if live is None else _ok(request_id, revoked=live > 0)
 
-    def _as_worker(self, token: str, request_id: str, act: Callable[[], Reply]) -> Reply:
-        meter = self._workers.meter_of(token)
-        if meter is None:
-            return self._not_a_worker(token, request_id)
-        meter.tick()
-        answer = self._too_many(meter.reset, request_id) if meter.is_over else act()
-        return replace(answer, headers={**answer.headers, **meter.headers})
-
-    def _too_many(self, seconds: int, request_id: str) -> Reply:
-        answer = self.refusal(429, request_id)
-        return replace(answer, headers={**answer.headers, "Retry-After": str(seconds)})
-
-    def _not_a_worker(self, token: str, request_id: str) -> Reply:
+    def _as_worker(self, act: Callable[[str], Reply], token: str, request_id: str) -> Reply:
+        if meter := self._workers.meter_of(token):
+            meter.tick()
+            answer = self.refusal(429, request_id) if meter.is_over else act(request_id)
+            wait = {"Retry-After": str(meter.reset)} if meter.is_over else {}
+            return replace(answer, headers={**answer.headers, **wait, **meter.headers})
         if self.store.is_live(token):
             return _error(403, "missing.permissions", request_id)
         return self._unauthenticated(token, request_id)

@@ -53,7 +53,10 @@ class TokenStore:
     def revoke_user(self, user_id: str) -> int | None:
         """Revoke all tokens of a user: how many were live, None for an unknown user."""
         if user_id not in self._of_user:
-            return self._first_sight_of(user_id) if self._auto_issue else None
+            if not self._auto_issue:
+                return None
+            self._of_user[user_id] = set()
+            return 1
         live = [name for name in self._of_user[user_id] if self._live[name]]
         self._live.update(dict.fromkeys(live, False))
         return len(live)
@@ -67,18 +70,15 @@ class TokenStore:
         users = (user for user, tokens in self._of_user.items() if not any(self._live[name] for name in tokens))
         return [*(name for name, is_live in self._live.items() if not is_live), *users]
 
-    def _first_sight_of(self, user_id: str) -> int:
-        self._of_user[user_id] = set()
-        return 1
-
     def _is_taken_on_sight(self, token: str) -> bool:
         return self._auto_issue and token.startswith(AUTO_PREFIX)
 
 
 @dataclass(slots=True)
 class Meter:
-    """How often a token was used in the current minute."""
+    """How often a token was used in the current minute. Times are monotonic, in seconds."""
 
+    expires: float  # the token
     allowed: int
     count: int = 0
     ends: float = field(default_factory=lambda: time.monotonic() + RATE_WINDOW)
@@ -109,32 +109,26 @@ class Meter:
         }
 
 
-@dataclass(slots=True)
-class _Issued:
-    expires: float
-    meter: Meter
-
-
 class WorkerTokens:
     """The worker's own tokens, of the client-credentials grant, by digest. A login forgets the expired ones."""
 
     def __init__(self, ttl: float, per_minute: int) -> None:
         self._ttl = ttl
         self._per_minute = per_minute
-        self._issued: dict[str, _Issued] = {}
+        self._issued: dict[str, Meter] = {}
 
     def issue(self) -> str:
         """Return a new token."""
         now = time.monotonic()
-        self._issued = {name: issued for name, issued in self._issued.items() if issued.expires > now}
+        self._issued = {name: meter for name, meter in self._issued.items() if meter.expires > now}
         token = f"sandbox-worker-{secrets.token_urlsafe(32)}"
-        self._issued[digest(token)] = _Issued(now + self._ttl, Meter(self._per_minute))
+        self._issued[digest(token)] = Meter(now + self._ttl, self._per_minute)
         return token
 
     def meter_of(self, token: str) -> Meter | None:
         """Return the meter of a live token, None for any other."""
-        issued = self._issued.get(digest(token))
-        return issued.meter if issued and issued.expires > time.monotonic() else None
+        meter = self._issued.get(digest(token))
+        return meter if meter and meter.expires > time.monotonic() else None
 
     def revoke(self, token: str) -> bool:
         """Revoke a token; whether it was live."""

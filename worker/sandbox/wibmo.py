@@ -15,7 +15,9 @@ from pydantic import SecretStr
 from tasks.providers.wibmo import INVALIDATE_TOKEN
 from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.gateway import Gateway, Reply, StandIn, same
+from worker.sandbox.faults import FaultScript
+from worker.sandbox.gateway import Reply, StandIn
+from worker.sandbox.journal import Journal
 from worker.sandbox.store import digest
 
 TEXT: Final = "text/plain"
@@ -31,19 +33,15 @@ class WibmoStandIn(StandIn):
 
     instances = ("wibmo",)
 
-    def __init__(self, name: str, config: SandboxConfig, gateway: Gateway) -> None:
-        super().__init__(name, config, gateway)
+    def __init__(self, name: str, config: SandboxConfig, journal: Journal, faults: FaultScript) -> None:
+        super().__init__(name, config, journal, faults)
         self._cipher = make_cipher(config.cipher)
         self._stranger = _stranger_to(config.cipher)
 
     @staticmethod
     def settings(url: str, config: SandboxConfig) -> dict[str, Any]:
         """Return the worker's settings of the service."""
-        return {
-            "base_url": url,
-            "api_key": config.api_key.get_secret_value(),
-            "cipher": _cipher_document(config.cipher),
-        }
+        return {"base_url": url, "api_key": config.api_key.get_secret_value(), "cipher": _document(config.cipher)}
 
     def routes(self) -> list[web.RouteDef]:
         """Return the service's route."""
@@ -61,8 +59,8 @@ class WibmoStandIn(StandIn):
 
     async def _invalidate(self, request: web.Request) -> web.StreamResponse:
         reference = self._reference_in(await request.read())
-        decide = partial(self._decided, request, reference)
-        return await self.serve(request, INVALIDATE_TOKEN, digest(reference), decide)
+        act = partial(self._decided, request, reference)
+        return await self.serve(request, INVALIDATE_TOKEN, digest(reference), act)
 
     def _reference_in(self, body: bytes) -> str:
         try:
@@ -73,7 +71,7 @@ class WibmoStandIn(StandIn):
         return reference if isinstance(reference, str) else ""
 
     def _decided(self, request: web.Request, reference: str, request_id: str) -> Reply:
-        if not same(self.config.api_key.get_secret_value(), request.headers.get("X-API-KEY", "")):
+        if request.headers.get("X-API-KEY") != self.config.api_key.get_secret_value():
             return self.refusal(HTTPStatus.UNAUTHORIZED, request_id)
         if request.content_type != TEXT:
             return self.refusal(415, request_id)
@@ -99,7 +97,7 @@ def _stranger_to(config: CipherConfig) -> Cipher:
     return make_cipher(config.model_copy(update={"key": key, "key_encoding": "hex", "iv": iv, "fixed_iv": None}))
 
 
-def _cipher_document(cipher: CipherConfig) -> dict[str, Any]:
+def _document(cipher: CipherConfig) -> dict[str, Any]:
     names = ("key", "peer_key", "fixed_iv")
     secrets_ = {name: secret.get_secret_value() for name in names if (secret := getattr(cipher, name)) is not None}
     return cipher.model_dump(exclude_none=True) | secrets_
