@@ -1,7 +1,5 @@
 """The provider call: one operation at one provider for one unit of one event, and the attempts made at it."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 import uuid
@@ -41,7 +39,7 @@ class Attempt(StrictModel):
     delay: Count | None = None  # seconds waited afterwards
 
 
-def _covering_nothing(calls: tuple[ProviderCall, ...]) -> tuple[ProviderCall, ...]:
+def _covering_nothing(calls: tuple["ProviderCall", ...]) -> tuple["ProviderCall", ...]:
     if any(call.covers for call in calls):
         raise ValueError("a covered call covers nothing itself")
     return calls
@@ -80,7 +78,7 @@ class ProviderCall(StrictModel):
     traceparent: str | None = None
     attempts: tuple[Attempt, ...] = ()
     replays: Count = 0
-    covers: Annotated[tuple[ProviderCall, ...], Field(max_length=MAX_COVERED), AfterValidator(_covering_nothing)] = ()
+    covers: Annotated[tuple["ProviderCall", ...], Field(max_length=MAX_COVERED), AfterValidator(_covering_nothing)] = ()
     """Of a call that kills every token of a user: the session calls it stands for until it is known what it came to."""
 
     known: Known | None = None  # then it is not made again: its record is all that is missing

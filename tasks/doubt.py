@@ -4,18 +4,14 @@ An instance of another organization or region answers so in the vendor's own wor
 that changes every token: all these tokens may live. The worker and `explain` apply this one rule.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from tasks.call import ProviderCall
 from tasks.instants import expiry_of
 from tasks.outcome import Reason, Settled, State
-
-if TYPE_CHECKING:
-    from tasks.call import ProviderCall
 
 PEOPLE: Final = 10
 """Different people: one whose sessions all ended at once is no sign, nor is a team that went home. If an instance knows

@@ -1,7 +1,5 @@
 """Planning: the provider calls that an event becomes, the units that need none, and those that cannot be resolved."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -56,7 +54,7 @@ class Plan:
     refused: tuple[RefusedUnit, ...]
     naming: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # `SubjectIndex.naming`
 
-    def only(self, *providers: str) -> Plan:
+    def only(self, *providers: str) -> "Plan":
         """The part of the plan that concerns *providers*: what a replayed unit asks for, or its source may reach."""
         return Plan(
             tuple(call for call in self.calls if call.provider in providers),

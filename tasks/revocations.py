@@ -4,12 +4,11 @@ A task reads as its story: execute, one match, settle. Whatever it decides is co
 message is acknowledged, so a crash at any point repeats the call (harmless: a dead token stays dead) and loses none.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
+from celery import Celery, Task
 from pydantic import AfterValidator, TypeAdapter
 
 from tasks.call import Attempt, Operation, ProviderCall
@@ -18,9 +17,6 @@ from tasks.instants import before, expiry_of
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.providers import operations
 from tasks.runtime import Held, Runtime
-
-if TYPE_CHECKING:
-    from celery import Celery, Task
 
 EXPIRY_MARGIN: Final = timedelta(minutes=5)
 

@@ -1,17 +1,14 @@
 """The Protocol of the worker that runs a revocation task."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
-if TYPE_CHECKING:
-    from tasks.call import ProviderCall
-    from tasks.outcome import Permanent, Settled, Transient
-    from tasks.retry import RetryPolicy
+from tasks.call import ProviderCall
+from tasks.outcome import Permanent, Settled, Transient
+from tasks.retry import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)

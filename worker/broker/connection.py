@@ -1,22 +1,18 @@
 """Connections to the broker, RabbitMQ or embedded, from one URL."""
 
-from __future__ import annotations
-
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from kombu import Connection, compression
 from kombu.utils.url import parse_url
 
 from tasks.tls import OLDEST, SYSTEM_TRUST, TlsSettings
 from worker.broker import embedded, pyamqp
-
-if TYPE_CHECKING:
-    from worker.settings import Settings
+from worker.settings import Settings
 
 CONNECT_TIMEOUT: Final = 5.0  # seconds
 HEARTBEAT: Final = 30.0  # seconds; a dead peer is noticed within two

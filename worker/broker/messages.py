@@ -1,22 +1,19 @@
 """The project's values on the wire: bodies and headers of every message it publishes."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from kombu.message import Message as Delivered
 
 from tasks import records
 from tasks.call import ProviderCall
 from tasks.records import CallOutcome, DeadLetter, DeadLetters, EventPlanned
 from worker.broker import topology
 from worker.broker.publisher import Message
-
-if TYPE_CHECKING:
-    from kombu.message import Message as Delivered
 
 CELERY_DOOR: Final = "celery"  # the tasks that are named like types of events
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"

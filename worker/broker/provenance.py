@@ -9,8 +9,6 @@ publish it again when nobody remembers it.
 A dead letter has a MAC too, because it lies in a database which others may write before it is replayed.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac
@@ -19,10 +17,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from kombu.message import Message
 
 from tasks import records
 from tasks.events import attribute_headers
@@ -31,11 +30,7 @@ from tasks.records import DeadLetter
 from worker.broker import messages
 from worker.broker.messages import body_of
 from worker.broker.publisher import Message as OutgoingMessage
-
-if TYPE_CHECKING:
-    from kombu.message import Message
-
-    from worker.settings import Settings
+from worker.settings import Settings
 
 # Longer than a night in which no intake runs; deduplication remembers replays for longer than that.
 VOUCHER_LIFE: Final = timedelta(hours=12)

@@ -11,20 +11,16 @@ nor the attributes of its event.
 **Writing.** A system call for each frame, which wakes the broker each time, is too many: `one_write` gathers them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from amqp import abstract_channel, serialization
 from amqp.spec import Basic
+from kombu.message import Message
 
 from worker.broker.amqp_salvage import UNREADABLE, salvaged
-
-if TYPE_CHECKING:
-    from kombu.message import Message
 
 READ_SIZE: Final = 16_384  # bytes
 DEEPEST: Final = 8  # tables within tables; the broker's own `x-death` has three levels

@@ -7,23 +7,19 @@ lane may do this, and the others go on revoking; and it ends before RabbitMQ's c
 https://www.rabbitmq.com/docs/consumers).
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tasks.call import ProviderCall
 from worker.broker import topology
+from worker.broker.async_publisher import AsyncPublisher
 from worker.broker.publisher import Message, PublishError, Refused, Unroutable
-
-if TYPE_CHECKING:
-    from worker.broker.async_publisher import AsyncPublisher
-    from worker.broker.thread_publisher import ThreadPublisher
+from worker.broker.thread_publisher import ThreadPublisher
 
 logger = logging.getLogger(__name__)
 

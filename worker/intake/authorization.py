@@ -1,7 +1,5 @@
 """Authorisation: whether the source of an event is known, and may say what it says."""
 
-from __future__ import annotations
-
 import logging
 import time
 from collections.abc import Iterator, Mapping
@@ -9,18 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from tasks.events import Event, UserData
 from tasks.subject_index import issuers, tenants
 from worker import broker
 from worker.broker import messages
+from worker.broker.provenance import Provenance
 from worker.intake.signing import KeyFile, SigningKeyError, is_signed
 from worker.settings import Settings, SettingsError
 from worker.settings.sources import SourceSettings
-
-if TYPE_CHECKING:
-    from worker.broker.provenance import Provenance
 
 logger = logging.getLogger(__name__)
 

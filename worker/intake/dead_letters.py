@@ -4,23 +4,19 @@ What dies again on its replay is the same letter, by the id that its voucher tel
 that its replay would use, so that no message takes the place of another one's letter.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tasks import records
 from tasks.events import Event, InvalidEvent, RejectionCode
 from tasks.outcome import Reason, event_reason
+from tasks.plan import RefusedUnit
 from tasks.records import DeadLetter
 from tasks.subject_index import SubjectIndex, masked_subject
-
-if TYPE_CHECKING:
-    from tasks.plan import RefusedUnit
-    from worker.broker.provenance import Provenance
-    from worker.intake.authorization import Denied
+from worker.broker.provenance import Provenance
+from worker.intake.authorization import Denied
 
 
 def of_refused(refusal: InvalidEvent, provenance: Provenance, now: datetime) -> DeadLetter:

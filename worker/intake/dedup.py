@@ -13,8 +13,6 @@ has confirmed all that becomes of it.
 While the ledger is away, events go on unremembered: to revoke a dead token again does no harm, a living one does.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import time
@@ -24,20 +22,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from tasks.events import MAX_AHEAD, Event, InvalidEvent, RejectionCode
 from tasks.instants import before
 from worker.broker.availability import Availability
 from worker.broker.provenance import VOUCHER_LIFE, Provenance
 from worker.broker.publisher import Message, PublishError
+from worker.database.engine import Database
 from worker.database.errors import LedgerUnavailable
+from worker.database.thread import DatabaseThread
 from worker.intake import dedup_store
 from worker.intake.dedup_store import Recorded, SeenEvent
-
-if TYPE_CHECKING:
-    from worker.database.engine import Database
-    from worker.database.thread import DatabaseThread
 
 T = TypeVar("T")
 

@@ -1,21 +1,17 @@
 """The events that were taken in, each with a digest of what it asks for."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.sql.dml import ReturningInsert
 
+from worker.database.engine import Database
 from worker.database.tables import seen_events
 from worker.database.writing import insert_into
-
-if TYPE_CHECKING:
-    from worker.database.engine import Database
 
 _SEEN = seen_events.c
 _MARK: Final = update(seen_events).where(_SEEN.identity == bindparam("known")).values(published=True)

@@ -6,28 +6,24 @@ moved to their own queue first, which costs a publish each. A user.disabled in t
 already; it is taken in at once.
 """
 
-from __future__ import annotations
-
 import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
+
+from kombu.message import Message
 
 from tasks.call import Lane
 from tasks.events import EVENT_TYPES, Event, InvalidEvent
+from tasks.plan import Plan
 from worker.broker import topology
 from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.publisher import Message as OutgoingMessage
 from worker.broker.publisher import Publisher, PublishError, Refused, Unroutable
+from worker.intake.authorization import Denied
 from worker.intake.dedup import IncomingEvent
-
-if TYPE_CHECKING:
-    from kombu.message import Message
-
-    from tasks.plan import Plan
-    from worker.intake.authorization import Denied
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,5 @@
 """The files that settings come from. A fault names the file and the place in it, never its content."""
 
-from __future__ import annotations
-
 import os
 import re
 import stat
@@ -9,7 +7,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
@@ -55,7 +53,7 @@ class SecretFiles:
     faults: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, folder: Path) -> SecretFiles:
+    def read(cls, folder: Path) -> Self:
         """The files of *folder* as they are now. Raises OSError where it is no folder that can be read."""
         paths = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and not path.is_dir()]
         values, faults = {}, []

@@ -1,12 +1,10 @@
 """Which of its sources a setting came from."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from worker.settings.files import SECRETS_DIR, config_file, read_document
 from worker.settings.names import PREFIX
@@ -22,7 +20,7 @@ class Origins:
     document_name: str
 
     @classmethod
-    def now(cls) -> Origins:
+    def now(cls) -> Self:
         """The places as they are now; the settings were loaded from them, so they can be read."""
         folder, file = os.environ.get(SECRETS_DIR), config_file()
         return cls(

@@ -3,13 +3,12 @@
 A consumer looks for messages often while it has some in hand, and at rest when it is notified of one.
 """
 
-from __future__ import annotations
-
 import sqlite3
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
+from kombu.asynchronous import Hub
 from kombu.connection import Connection
 from kombu.exceptions import ChannelError
 from kombu.transport.base import Transport as BaseTransport
@@ -18,9 +17,6 @@ from worker.broker.embedded.channel import Channel
 from worker.broker.embedded.connection import BrokerConnection
 from worker.broker.embedded.file import BrokerUnavailable
 from worker.broker.embedded.wakeup import Wakeup
-
-if TYPE_CHECKING:
-    from kombu.asynchronous import Hub
 
 LEASE_SECONDS: Final = 15.0
 POLLING_INTERVAL: Final = 0.01  # seconds

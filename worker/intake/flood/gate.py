@@ -5,25 +5,21 @@ in memory, so a visit reads only what the others added; while the ledger is away
 from what it last knew, and adds that afterwards. What is held back needs no ledger.
 """
 
-from __future__ import annotations
-
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from worker.broker.availability import Availability
 from worker.database.engine import Database
 from worker.database.errors import LedgerUnavailable
+from worker.database.thread import DatabaseThread
 from worker.intake.flood import store
 from worker.intake.flood.store import Snapshot, Update
 from worker.intake.flood.window import Flood, FloodKey, Limits, Pending, Subject, Window, flood_id
-
-if TYPE_CHECKING:
-    from worker.database.thread import DatabaseThread
 
 logger = logging.getLogger(__name__)
 

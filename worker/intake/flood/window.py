@@ -10,21 +10,17 @@ A repeat hits nobody more, and a dismissed person may be dismissed again: it pas
 costs the others time, so more repeats in a window than the people it may hit raise an alert.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from sys import intern
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 from tasks.events import EVENT_TYPES, Event
-
-if TYPE_CHECKING:
-    from tasks.plan import Plan
-    from tasks.subject_index import SubjectIndex
-    from worker.settings.sections import FloodSettings
+from tasks.plan import Plan
+from tasks.subject_index import SubjectIndex
+from worker.settings.sections import FloodSettings
 
 FloodKey = tuple[str, str]  # source, event type
 
