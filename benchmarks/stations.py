@@ -19,7 +19,7 @@ from benchmarks.plan import Plan
 from benchmarks.results import Result, together
 from benchmarks.say import say
 from benchmarks.stage import Stage
-from worker.database.tables import calls
+from worker.database.tables import calls, clock
 from worker.ledger import Ledger
 
 SECTION: Final = "stations, messages a second"
@@ -87,8 +87,15 @@ def recorder(stage: Stage, database: str, count: int) -> Result:
 def _recorded(stage: Stage, database: str, count: int, ledger_url: str | None) -> Result:
     row = _prepared(stage, "rabbitmq", ledger_url)
     row.fill(row.installation.outcomes(count))
-    done = _emptied(row, "revocation.outcomes", "recorder", count)
     ledger = Ledger.open(row.installation.ledger_url)
+    ledger.upgrade()
+
+    def written() -> int:
+        with ledger.database.reading() as connection:
+            number: int = connection.execute(select(clock.c.value)).scalar_one()
+        return number
+
+    done = _measured(row, "recorder", written, count)
     with ledger.database.reading() as connection:
         rows: int = connection.execute(select(func.count()).select_from(calls)).scalar_one()
     ledger.close()
@@ -103,20 +110,22 @@ def _prepared(stage: Stage, kind: Kind, ledger_url: str | None = None) -> OurRow
 
 
 def _emptied(row: OurRow, queues: str, process: str, count: int) -> Drained:
-    figures = _gone(row, queues, count)
+    def gone() -> int:
+        return count - sum(n for name, n in row.counts().items() if name.startswith(queues))
+
+    return _measured(row, process, gone, count)
+
+
+def _measured(row: OurRow, process: str, done: Callable[[], int], count: int) -> Drained:
+    """Start *process* and watch it until *done* returns *count*."""
+
+    def figures() -> Figures:
+        so_far = done()
+        return Figures(now=time.monotonic(), requests=so_far, ids=so_far, cpu=0.0, hanging=0)
+
     with running(row.start_processes(process)) as daemons:
         looks, memory = watch(figures, daemons, count)
     return drained(looks, memory[-1], figures(), count)
-
-
-def _gone(row: OurRow, queues: str, count: int) -> Callable[[], Figures]:
-    """What is gone from the queues whose names begin with *queues*, in the shape of what a provider counts."""
-
-    def figures() -> Figures:
-        gone = count - sum(n for name, n in row.counts().items() if name.startswith(queues))
-        return Figures(now=time.monotonic(), requests=gone, ids=gone, cpu=0.0, hanging=0)
-
-    return figures
 
 
 def _said(result: Result) -> Result:

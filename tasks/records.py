@@ -1,6 +1,7 @@
 """Records of revocations: the messages on their way to the ledger, JSON without any usable secret."""
 
 import hashlib
+import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime
@@ -171,7 +172,26 @@ class DeadLetters(StrictModel):
 DeadRecord = Annotated[DeadLetter | DeadLetters, Field(discriminator="kind")]
 dead_record: Final[TypeAdapter[DeadLetter | DeadLetters]] = TypeAdapter(DeadRecord)
 LedgerRecord = Annotated[EventPlanned | CallOutcome, Field(discriminator="kind")]
+
+
+class Records(StrictModel):
+    """Several records that one process published at once; each stands for itself."""
+
+    kind: Literal["records"]
+    records: Annotated[tuple[LedgerRecord, ...], Field(min_length=1)]
+
+
+LedgerMessage = Annotated[EventPlanned | CallOutcome | Records, Field(discriminator="kind")]
 ledger_record: Final[TypeAdapter[EventPlanned | CallOutcome]] = TypeAdapter(LedgerRecord)
+ledger_message: Final[TypeAdapter[EventPlanned | CallOutcome | Records]] = TypeAdapter(LedgerMessage)
+
+
+def parts(body: bytes) -> list[bytes]:
+    """The JSON of each record in *body*, good or not; none where that is not like `Records`. Raises ValueError."""
+    match json.loads(body):
+        case {"kind": "records", "records": [*records]}:
+            return [json.dumps(record).encode() for record in records]
+    return []
 
 
 def digest(*parts: bytes) -> str:

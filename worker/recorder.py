@@ -11,6 +11,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +23,7 @@ from tasks import records
 from tasks.call import ProviderCall
 from tasks.events import Event, InvalidEvent, RejectionCode, is_storable, parse_event
 from tasks.outcome import Reason
-from tasks.records import DeadLetter, DeadLetters, dead_record, ledger_record
+from tasks.records import DeadLetter, DeadLetters, Records, dead_record, ledger_message, ledger_record
 from worker import broker
 from worker.broker import topology
 from worker.broker.availability import Availability
@@ -48,6 +49,8 @@ _REASONS: Final[Mapping[str, str]] = {
     "expired": Reason.BROKER_EXPIRED,
     "maxlen": Reason.BROKER_MAXLEN,
 }
+
+_DEAD: Final = {topology.DEAD.name, topology.UNPROVED.name}
 
 Record = records.EventPlanned | records.CallOutcome | DeadLetter
 
@@ -111,8 +114,9 @@ class Recorder:
             raise
         except Exception as error:  # noqa: BLE001 - of a record that another process wrote
             if len(batch) > 1:
-                for record in batch:
-                    self._write([record])
+                middle = len(batch) // 2
+                self._write(batch[:middle])
+                self._write(batch[middle:])
                 return
             detail = str(error) if isinstance(error, LedgerRefused) else type(error).__name__
             logger.error("ledger.refused", extra={"error": detail, "kind": batch[0].kind})  # noqa: TRY400 - it may tell a value
@@ -126,20 +130,40 @@ def read(message: Message, mac: ProvenanceMac) -> Sequence[Record]:
     """
     try:
         return _apart(_read(message, mac), mac.letters)
+    except ValidationError:
+        return [*map(_read_part, _parts_of(message))] or [unreadable_letter(message, Reason.RECORD_INVALID)]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the message's fault
-        if not isinstance(error, ValidationError):
-            logger.error("record.unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - likewise
+        logger.error("record.unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - likewise
         return [unreadable_letter(message, Reason.RECORD_INVALID)]
 
 
-def _read(message: Message, mac: ProvenanceMac) -> Record | DeadLetters:
+def _read(message: Message, mac: ProvenanceMac) -> Record | Records | DeadLetters:
     body = body_of(message)
     match message.headers.get("x-death"):
         case [dict() as death, *_]:
             return _given_up_by_broker(message, mac, death)
-    if message.delivery_info.get("exchange") in {topology.DEAD.name, topology.UNPROVED.name}:
+    if message.delivery_info.get("exchange") in _DEAD:
         return dead_record.validate_json(body)
-    return ledger_record.validate_json(body)
+    return ledger_message.validate_json(body)
+
+
+def _parts_of(message: Message) -> list[Message]:
+    """The records of a pack, each as if it came alone: one that is none must not take its neighbours along."""
+    bodies = list[bytes]()
+    if message.delivery_info.get("exchange") not in _DEAD:
+        with suppress(ValueError, RecursionError):
+            bodies = records.parts(body_of(message))
+    found = [copy(message) for _ in bodies]
+    for part, body in zip(found, bodies, strict=True):
+        part.body = body
+    return found
+
+
+def _read_part(part: Message) -> Record:
+    try:
+        return ledger_record.validate_json(body_of(part))
+    except ValidationError:
+        return unreadable_letter(part, Reason.RECORD_INVALID)
 
 
 def _given_up_by_broker(message: Message, mac: ProvenanceMac, death: Mapping[str, Any]) -> DeadLetter:
@@ -182,9 +206,11 @@ def _event_in(message: Message, provenance: Provenance) -> Event | InvalidEvent:
         return InvalidEvent(RejectionCode.INVALID_REQUEST, "", body_storable=is_harmless)
 
 
-def _apart(record: Record | DeadLetters, mac: LetterMac) -> Sequence[Record]:
+def _apart(record: Record | Records | DeadLetters, mac: LetterMac) -> Sequence[Record]:
     """A call that the broker gave up takes the sessions it was to cover along: each is a dead letter of its own."""
     match record:
+        case Records():
+            return record.records
         case DeadLetters():
             return record.apart()
         case DeadLetter(call=ProviderCall(covers=covers)) if covers:

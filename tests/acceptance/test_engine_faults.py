@@ -16,6 +16,7 @@ from tasks.call import Lane, ProviderCall
 from tasks.providers import finbourne, genesys
 from tasks.sealing import seal
 from worker.broker import messages
+from worker.ledger.rows import CallRow
 
 CALLS = 1500
 IN_FLIGHT = 250  # of each provider
@@ -51,8 +52,9 @@ def busy(system: System, count: int = CALLS) -> Daemon:
 
 def assert_nothing_lost(system: System, count: int = CALLS) -> int:
     """Every token is dead and every call settled; returns how many calls were made more than once."""
-    wait_until(lambda: system.queued().get("revocation.outcomes", 0) >= count, 60, "every call to be settled")
-    wait_until(lambda: set(system.queued()) == {"revocation.outcomes"}, 20, "every message to be acknowledged")
+    wait_until(lambda: set(system.queued()) == {"revocation.outcomes"}, 80, "every message to be acknowledged")
+    system.start("recorder")
+    wait_until(lambda: _settled(system, count) == count, 60, "every call to be settled")
     assert set(system.revoked()) == {digest(f"sbx-engine-{number}") for number in range(count)}
     made = Counter(entry["key"] for entry in system.journal() if entry["operation"] in OPERATIONS.values())
     return sum(times - 1 for times in made.values())
@@ -133,6 +135,11 @@ def test_calls_are_done_retried_and_given_up_on_both_brokers(system: System) -> 
     ids = system.publish([system.ended(system.session("finbourne", each)) for each in tokens])
     system.wait_closed(ids)
     assert [system.states(each)["finbourne"] for each in ids] == ["accepted", "accepted", "dead"]
+
+
+def _settled(system: System, most: int) -> int:
+    rows, _ = system.ledger.changes_since(limit=2 * most)
+    return sum(isinstance(row, CallRow) and row.state.is_settled for row in rows)
 
 
 def _asked(system: System, provider: str) -> int:

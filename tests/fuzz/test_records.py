@@ -22,6 +22,7 @@ from tasks.records import (
     DeadLetters,
     EventPlanned,
     PlannedUnit,
+    Records,
     dead_letter_of_call,
     outcome_of_call,
 )
@@ -53,8 +54,9 @@ REFUSED: Final = DeadLetter(
     headers={"ce-id": "e"},
 )
 TOGETHER: Final = DeadLetters.of([REFUSED, REFUSED.model_copy(update={"dead_letter_id": "d-2"})])
-EXCHANGES: Final[dict[str, list[Record | DeadLetters]]] = {
-    topology.OUTCOMES.name: [OUTCOME, PLANNED],
+PACK: Final = Records(kind="records", records=(OUTCOME, PLANNED, OUTCOME))
+EXCHANGES: Final[dict[str, list[Record | Records | DeadLetters]]] = {
+    topology.OUTCOMES.name: [OUTCOME, PLANNED, PACK],
     topology.DEAD.name: [DEAD, REFUSED, TOGETHER],
 }
 ENDS: Final = [

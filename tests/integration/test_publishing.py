@@ -73,6 +73,18 @@ def test_each_failure_is_its_own_messages(kind: str, declared: str) -> None:
         assert told(way, [NOWHERE, Message("neither.this", "x", b"x"), good()]) == ["Unroutable"] * 2 + ["NoneType"]
 
 
+def test_records_that_are_published_at_once_are_one_message(kind: str, declared: str) -> None:
+    """One confirm answers for all of them, or one refusal."""
+    record = Message(topology.OUTCOMES.name, "outcome", b"{}")
+    with publishing(kind, declared) as way:
+        assert told(way, [record, good(), record, record]) == ["NoneType"] * 4
+    with broker.connect(declared) as connection:
+        channel = connection.channel()
+        queue = topology.OUTCOMES_QUEUE(channel)
+        assert queue.queue_declare(passive=True).message_count == 1
+        assert queue.get(no_ack=True).body == '{"kind":"records","records":[{},{},{}]}'
+
+
 @pytest.fixture
 def limited(rabbitmq: RabbitNode, rabbitmq_vhost: str, declared: str) -> Iterator[str]:
     """A user who may write to the calls, but not under the keys of finbourne, and to nothing else."""

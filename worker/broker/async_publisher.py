@@ -1,6 +1,6 @@
 """The publisher on the event loop, for RabbitMQ: without a second thread, and no task waits for another.
 
-What the tasks of one turn of the loop publish leaves in one write.
+What the tasks of one turn of the loop publish leaves in one write, their records in packs.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Final
 from kombu import Connection
 
 from worker.broker.confirms import Answers, ConfirmChannel, Publication, confirmed, resolve, retry_once, throw_away
+from worker.broker.packing import packed
 from worker.broker.publication import BROKER_ERRORS, Disconnected, Message, PublishError, Unconfirmed, broken
 from worker.broker.publisher import CONFIRM_TIMEOUT
 
@@ -55,7 +56,7 @@ class AsyncPublisher:
         if self._channel is None:
             self._opening = self._opening or self._loop.create_task(self._open())
         elif not self._is_blocked:
-            publications, self._waiting = self._waiting, deque()
+            publications, self._waiting = packed(self._waiting), deque()
             with self._watching():
                 self._channel.send(publications)
 

@@ -13,7 +13,7 @@ from tasks import records
 from tasks.call import ProviderCall
 from tasks.records import CallOutcome, DeadLetter, DeadLetters, EventPlanned
 from worker.broker import topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 CELERY_DOOR: Final = "celery"  # the tasks that are named like types of events
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
@@ -26,6 +26,9 @@ LETTER: Final = "x-revocation-letter"  # the id of the dead letter that an event
 VOUCHED_AT: Final = "x-revocation-vouched-at"  # when the voucher was made, in milliseconds since 1970
 VOUCHER: Final = "x-revocation-voucher"  # a MAC of ours, without which the others of ours are not believed
 SEALED: Final = "(sealed)"  # what Celery shows instead of a task's arguments
+PACK: Final = "records"  # the kind of several records in one message
+_RECORD_EXCHANGES: Final = {topology.OUTCOMES.name, topology.OUTCOMES_URGENT.name}
+_RECORD_KEYS: Final = {"planned", "outcome"}  # their kinds
 _ORIGIN: Final = f"revoker@{socket.gethostname()}"
 _BROKER_PREFIX: Final = "x-"  # of the broker's own headers, which change with every delivery
 _OUR_PREFIX: Final = "x-revocation-"
@@ -52,6 +55,17 @@ def record(record: EventPlanned | CallOutcome) -> Message:
     """A record for the ledger; that of an urgent event does not wait behind the others there either."""
     exchange = topology.OUTCOMES_URGENT if record.event_type in topology.URGENT_EVENTS else topology.OUTCOMES
     return Message(exchange.name, record.kind, record.model_dump_json().encode())
+
+
+def is_record(message: Message) -> bool:
+    """Whether *message* is one that `record` made."""
+    return message.routing_key in _RECORD_KEYS and message.exchange in _RECORD_EXCHANGES
+
+
+def pack(records: Sequence[Message]) -> Message:
+    """Several messages that `record` made, of one exchange, as one: a `tasks.records.Records`."""
+    body = b'{"kind":"%s","records":[%s]}' % (PACK.encode(), b",".join(each.body for each in records))
+    return Message(records[0].exchange, PACK, body)
 
 
 def dead_letter(letter: DeadLetter) -> Message:

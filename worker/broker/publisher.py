@@ -11,6 +11,7 @@ from kombu import Connection
 
 from worker.broker import embedded, topology
 from worker.broker.confirms import ConfirmChannel, Publication, Unsettled, retry_once, throw_away
+from worker.broker.packing import packed
 from worker.broker.publication import (
     BROKER_ERRORS,
     Disconnected,
@@ -94,6 +95,7 @@ class Publisher:
 
     def settle(self, waiting: Sequence[Publication]) -> None:
         """Publish as `publish` does, and settle each publication."""
+        waiting = packed(waiting)
         with self._lock:
             while waiting:
                 started = time.monotonic()
