@@ -42,13 +42,9 @@ class SubjectIndex:
         """The hash by which *name* finds events that give it to a tenant, a device or any other than a person."""
         return self._hash("label", normalised(name))
 
-    def earlier(self, name: str) -> str:
-        """The hash by which rows of version 1 know *name*, whomever or whatever it names there."""
-        return self._digest(name.strip().casefold().encode(errors="surrogatepass"))
-
     def everywhere(self, name: str) -> tuple[str, ...]:
         """Every hash by which something may be found by *name*."""
-        return self.lookup(name), self.label(name), self.earlier(name)
+        return self.lookup(name), self.label(name)
 
     def naming(self, event: Event) -> dict[str, Any]:
         """The fields by which every call and record of *event* names its person."""
@@ -84,9 +80,7 @@ class SubjectIndex:
     def _hash(self, *parts: str) -> str:
         """Each part goes with its length, so that no two lists of parts are hashed alike."""
         coded = [part.encode(errors="surrogatepass") for part in parts]
-        return self._digest(b"".join([len(part).to_bytes(4, "big") + part for part in coded]))
-
-    def _digest(self, content: bytes) -> str:
+        content = b"".join([len(part).to_bytes(4, "big") + part for part in coded])
         return hmac.digest(self.key, content, "sha256").hex()[:32]
 
 

@@ -13,7 +13,7 @@ from kombu import Connection, Exchange, Message, Queue
 from servers import wait_until
 
 from worker.broker.embedded import BrokerUnavailable, register
-from worker.broker.embedded.file import MIGRATIONS, BrokerFile
+from worker.broker.embedded.file import BrokerFile
 from worker.broker.embedded.store import Disposition, IncomingMessage, Settlement, Store
 
 
@@ -64,14 +64,8 @@ def test_a_message_survives_a_restart(broker: Connection, path: Path) -> None:
         assert taken(again).payload == {"n": 1}
 
 
-def test_a_file_of_the_first_version_is_brought_to_the_newest(path: Path) -> None:
-    """What it holds stays, and exchanges can lead on to others."""
-    path.parent.mkdir()
-    with closing(sqlite3.connect(path)) as db:
-        for statement in (*MIGRATIONS[0], "PRAGMA user_version = 1"):
-            db.execute(statement)
-        db.execute("INSERT INTO exchange VALUES ('events', 'topic')")
-        db.commit()
+def test_an_exchange_leads_on_to_another(path: Path) -> None:
+    """As the producers' exchange does to the lanes."""
     with opened(path, Queue("work", Exchange("inner", "fanout"))) as connection:
         Exchange("events", "topic")(connection.default_channel).declare()
         Exchange("inner")(connection.default_channel).bind_to("events", routing_key="#")

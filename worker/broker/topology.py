@@ -19,7 +19,7 @@ our own, behind the producers': an exchange keeps what it was first declared wit
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from amqp.exceptions import AccessRefused
 from kombu import Connection, Exchange, Queue, binding
@@ -140,18 +140,12 @@ def _declare(connection: Connection, names: Sequence[str]) -> None:
         DEAD(channel).declare()
         for queue in all_queues(names):
             queue(channel).declare()
-        _bind_lanes(channel)
+        EVENTS(channel).declare()
+        _LANES(channel).bind_to(EVENTS, routing_key="#")
     if delays_by_topology(connection):
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
         for queue in task_queues(names):
             bind_queue_to_native_delayed_delivery_exchange(connection, queue)
-
-
-def _bind_lanes(channel: Any) -> None:
-    """Bind the lanes to the producers' exchange, then remove the binding of releases that had no lanes."""
-    EVENTS(channel).declare()
-    _LANES(channel).bind_to(EVENTS, routing_key="#")
-    INTAKE(channel).unbind_from(EVENTS, routing_key="#")
 
 
 def delays_by_topology(connection: Connection) -> bool:

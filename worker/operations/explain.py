@@ -128,7 +128,7 @@ def _of_anything(settings: Settings, ledger: Ledger, whom: str) -> Iterator[Conc
     What is no person's name can make the verdict worse, and never OUT: anybody chooses an event's id.
     """
     index, masked = settings.subjects(), mask(whom)
-    people = ledger.calls_of_subject(index.lookup(whom), index.earlier(whom))
+    people = ledger.calls_of_subject(index.lookup(whom))
     yield _answer(ledger, {"subject": masked}, "a person", people)
     if labelled := ledger.calls_of_subject(index.label(whom)):
         yield _never_out(_answer(ledger, {"label": masked}, "a tenant, device, group or `subject`", labelled))

@@ -1,6 +1,5 @@
 """One SQLite connection to the broker's file: private, in write-ahead mode, on the broker's own clock."""
 
-import itertools
 import sqlite3
 import threading
 import time
@@ -17,9 +16,11 @@ FORGET_LOCK_TIMEOUT_MS: Final = 50  # nobody else writes meanwhile
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 # AUTOINCREMENT: an id that was used again would let a late ack delete a message it never saw.
 # visible_at is a message's place in its queue; one in the future is a delay.
-_FIRST: Final = (
+SCHEMA: Final = (
     "CREATE TABLE clock (boot TEXT NOT NULL, epoch REAL NOT NULL)",
-    "CREATE TABLE exchange (name TEXT PRIMARY KEY, type TEXT NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE exchange (name TEXT PRIMARY KEY, type TEXT NOT NULL, alternate TEXT) WITHOUT ROWID",
+    """CREATE TABLE exchange_binding (source TEXT NOT NULL, routing_key TEXT NOT NULL, destination TEXT NOT NULL,
+    PRIMARY KEY (source, routing_key, destination)) WITHOUT ROWID""",
     "CREATE TABLE queue (name TEXT PRIMARY KEY, arguments TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE binding (exchange TEXT NOT NULL, routing_key TEXT NOT NULL, queue TEXT NOT NULL,
     PRIMARY KEY (exchange, routing_key, queue)) WITHOUT ROWID""",
@@ -29,15 +30,10 @@ _FIRST: Final = (
     returned INTEGER NOT NULL DEFAULT 0, envelope TEXT NOT NULL, body BLOB NOT NULL)""",
     "CREATE INDEX message_waiting ON message (queue, visible_at) WHERE owner IS NULL",
     "CREATE INDEX message_held ON message (owner) WHERE owner IS NOT NULL",
-    "INSERT INTO exchange VALUES ('amq.direct', 'direct'), ('amq.topic', 'topic'), ('amq.fanout', 'fanout')",
+    """INSERT INTO exchange (name, type)
+    VALUES ('amq.direct', 'direct'), ('amq.topic', 'topic'), ('amq.fanout', 'fanout')""",
 )
-_EXCHANGES_LEAD_ON: Final = (
-    "ALTER TABLE exchange ADD COLUMN alternate TEXT",
-    """CREATE TABLE exchange_binding (source TEXT NOT NULL, routing_key TEXT NOT NULL, destination TEXT NOT NULL,
-    PRIMARY KEY (source, routing_key, destination)) WITHOUT ROWID""",
-)
-MIGRATIONS: Final = (_FIRST, _EXCHANGES_LEAD_ON)  # each takes a file from the version that is its place to the next
-VERSION: Final = len(MIGRATIONS)
+VERSION: Final = 1
 
 
 class BrokerUnavailable(OperationalError):  # noqa: N818  # a state, not a bug
@@ -113,7 +109,7 @@ class BrokerFile:
             self._db.execute(f"PRAGMA synchronous = {synchronous}")
             self._db.execute("PRAGMA journal_size_limit = 67108864")
             self._db.execute("PRAGMA secure_delete = ON")  # a refused message may have held a token in clear
-        return self._known_epoch() or self._migrate()
+        return self._known_epoch() or self._begin()
 
     def _verify(self) -> None:
         if FileIdentity.at(self.path) != self._file:
@@ -131,12 +127,12 @@ class BrokerFile:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             return _epoch_of_boot(db) if version == VERSION else None
 
-    def _migrate(self) -> float:
+    def _begin(self) -> float:
         with self.write() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version > VERSION:
                 raise BrokerUnavailable(f"embedded broker {self.path}: written by a newer release")
-            for statement in itertools.chain.from_iterable(MIGRATIONS[version:]):
+            for statement in SCHEMA if version < VERSION else ():
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
             return _epoch_of_boot(db) or _begin_boot(db)
