@@ -1,5 +1,6 @@
 """A file of ours that is deleted, or replaced by its backup, under the processes that use it."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -109,6 +110,23 @@ def test_looking_at_a_ledger_makes_none(tmp_path: Path) -> None:
     with pytest.raises(LedgerUnavailable, match="no such file"):
         totals(missing)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_goes_while_it_is_opened_is_let_go(
+    ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that nobody uses would keep the deleted file on the disk."""
+    ledger.close()
+
+    def gone(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "chmod", gone)
+    other = Ledger.open(f"sqlite:///{quote(str(path))}")
+    with pytest.raises(LedgerUnavailable, match="no such file") as refused:
+        totals(other)
+    assert refused.value.__traceback__  # whose frames hold what was opened
+    assert not [link for link in Path("/proc/self/fd").iterdir() if os.path.realpath(link) == str(path)]
 
 
 def events_of(database: Database) -> int:

@@ -52,30 +52,25 @@ class LedgerFile:
         """A connection for SQLAlchemy's pool."""
         try:
             connection, found = connect(self._path, self._lock_timeout)
-            self._path.chmod(0o600)
+            with _closed_on_error(connection):
+                self._path.chmod(0o600)
+                self._prepare(connection, found)
         except FileNotFoundError:
             advice = "no such file; put its backup there, or make an empty one: run `revoker ledger upgrade`"
             raise LedgerUnavailable(f"ledger {self._path}: {advice}") from None
         except OSError as error:
             raise LedgerUnavailable(f"ledger {self._path}: {error.strerror}") from None
-        if self._in_use not in {None, found}:
-            connection.close()
-            raise LedgerUnavailable(self._moved)
-        self._in_use, self._was_there = found, True
-        self._prepare(connection)
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        try:
-            # Readers and the writer do not meet.
-            execute_patiently(connection, "PRAGMA journal_mode=WAL", self._lock_timeout)
-            # FULL: a commit is on the disk before the message is acked to the broker. With NORMAL a power cut takes
-            # back commits that were acked (https://www.sqlite.org/pragma.html#pragma_synchronous); one sync per batch
-            # is cheap.
-            connection.execute(f"PRAGMA synchronous={self._synchronous}")
-        except sqlite3.Error:
-            connection.close()
-            raise
+    def _prepare(self, connection: sqlite3.Connection, found: FileIdentity) -> None:
+        if self._in_use not in {None, found}:
+            raise LedgerUnavailable(self._moved)
+        self._in_use, self._was_there = found, True
+        # Readers and the writer do not meet.
+        execute_patiently(connection, "PRAGMA journal_mode=WAL", self._lock_timeout)
+        # FULL: a commit is on the disk before the message is acked to the broker. With NORMAL a power cut takes back
+        # commits that were acked (https://www.sqlite.org/pragma.html#pragma_synchronous); one sync per batch is cheap.
+        connection.execute(f"PRAGMA synchronous={self._synchronous}")
 
     def _verify(self, engine: Engine) -> None:
         if self._in_use is not None and FileIdentity.at(self._path) != self._in_use:
@@ -86,6 +81,15 @@ class LedgerFile:
     @property
     def _moved(self) -> str:
         return f"ledger {self._path}: the file was deleted or replaced"
+
+
+@contextmanager
+def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def open_sqlite(url: URL, path: Path, lock_timeout: float, *, durable: bool) -> tuple[Engine, LedgerFile]:

@@ -59,7 +59,7 @@ class BrokerFile:
             self._db, self._file = connect(path, lock_timeout)
         try:
             self._epoch = self._prepare("FULL" if durable else "NORMAL")
-        except BrokerUnavailable:
+        except BaseException:
             self._db.close()
             raise
 
