@@ -21,7 +21,8 @@ from pydantic import ValidationError
 
 from tasks import records
 from tasks.call import ProviderCall
-from tasks.events import Event, InvalidEvent, RejectionCode, is_storable, parse_event
+from tasks.events import Event, InvalidEvent, RejectionCode, parse_event
+from tasks.events.parsing import is_storable
 from tasks.outcome import Reason
 from tasks.records import DeadLetter, DeadLetters, Records, dead_record, ledger_message, ledger_record
 from worker import broker

@@ -4,24 +4,9 @@
 that names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
-from tasks.events.content_mode import MAX_BODY, attribute_headers
-from tasks.events.model import Event, SessionEnded, UserData, UserDisabled
-from tasks.events.parsing import MAX_AHEAD, is_storable, parse_event
+from tasks.events.model import Event, UserData
+from tasks.events.parsing import parse_event
 from tasks.events.rejection import InvalidEvent, RejectionCode
-from tasks.events.types import EVENT_TYPES, EventType
+from tasks.events.types import EVENT_TYPES
 
-__all__ = [
-    "EVENT_TYPES",
-    "MAX_AHEAD",
-    "MAX_BODY",
-    "Event",
-    "EventType",
-    "InvalidEvent",
-    "RejectionCode",
-    "SessionEnded",
-    "UserData",
-    "UserDisabled",
-    "attribute_headers",
-    "is_storable",
-    "parse_event",
-]
+__all__ = ["EVENT_TYPES", "Event", "InvalidEvent", "RejectionCode", "UserData", "parse_event"]

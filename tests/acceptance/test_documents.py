@@ -32,7 +32,8 @@ from worker.cli.exits import Exit
 from worker.intake.authorization import Rule
 from worker.intake.signing import generate_signing_key, is_signed, save_signing_key
 from worker.operations.replay_rules import Refusal
-from worker.settings import CONFIG_FILE, SECRETS_DIR, Settings
+from worker.settings import Settings
+from worker.settings.files import CONFIG_FILE, SECRETS_DIR
 
 pytestmark = pytest.mark.executed
 

@@ -15,8 +15,8 @@ from yarl import URL
 from tasks.outcome import Reason
 from tasks.providers import ProviderSettings, Request, finbourne, oauth, open_session
 from tasks.providers.answers import Answer
-from tasks.providers.genesys import IdleTimeout, TokenInfo
 from tasks.providers.genesys import outcomes as meanings
+from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.headers import wait_asked
 from tasks.providers.http import BODY_CAP, Edge
 from tasks.providers.wibmo import Wibmo, WibmoSettings

@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from tasks.events import InvalidEvent, UserDisabled
+from tasks.events import InvalidEvent
+from tasks.events.model import UserDisabled
 from worker.database.tables import seen_events
 from worker.intake.dedup import Classified, Deduplicator, IncomingEvent
 from worker.ledger import Ledger

@@ -9,7 +9,8 @@ import pytest
 from cli_installation import REFERENCE, TOKEN, Installation
 from ledger_figures import totals
 
-from tasks.events import SessionEnded, UserDisabled, parse_event
+from tasks.events import parse_event
+from tasks.events.model import SessionEnded, UserDisabled
 from tasks.sealing import load_keys
 from worker.broker.messages import body_of
 

@@ -10,7 +10,7 @@ import pytest
 from deduplicators import DAY, DISABLED, HOUR, MAX_AGES, OUTAGE, Start, event, shift_past, taken, words
 from sqlalchemy import func, select, text
 
-from tasks.events import SessionEnded, UserDisabled
+from tasks.events.model import SessionEnded, UserDisabled
 from worker.broker.provenance import VOUCHER_LIFE
 from worker.database.engine import Database, open_database
 from worker.database.tables import seen_events

@@ -11,7 +11,7 @@ from worker.broker import messages, topology
 from worker.broker.publisher import Publisher
 from worker.calls.prefetch import Prefetch
 from worker.engine.queues import CANDIDATES, PausingConsumer, pausing
-from worker.settings import WorkerSettings
+from worker.settings.sections import WorkerSettings
 
 LANES = [topology.calls_queue("genesys", lane) for lane in Lane]
 

@@ -3,7 +3,8 @@
 from typing import Final, Literal
 
 from tasks.call import Lane
-from tasks.events import Event, EventType, UserData
+from tasks.events import Event, UserData
+from tasks.events.types import EventType
 
 
 class UserCompromised(Event):

@@ -10,7 +10,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from yarl import URL
 
 from tasks.providers import KINDS, ProviderSettings, genesys, make_provider, operations, wibmo
-from tasks.providers.genesys import REGIONS, GenesysSettings
+from tasks.providers.genesys import GenesysSettings
+from tasks.providers.genesys.settings import REGIONS
 from tasks.providers.provider import Request
 
 SETTINGS: TypeAdapter[Any] = TypeAdapter(ProviderSettings | None, config=ConfigDict(hide_input_in_errors=True))

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tasks.call import Lane
-from tasks.events import InvalidEvent, RejectionCode, UserDisabled, parse_event
+from tasks.events import InvalidEvent, RejectionCode, parse_event
+from tasks.events.model import UserDisabled
 from tasks.outcome import Reason
 from tasks.plan import RefusedUnit
 from tasks.records import DeadLetter

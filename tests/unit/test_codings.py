@@ -19,8 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_one_test import in_one_test
 
-from tasks.events import attribute_headers, parse_event
+from tasks.events import parse_event
 from tasks.events.codings import MOST
+from tasks.events.content_mode import attribute_headers
 from tasks.events.plaintext import SECRET_NAMES, is_plaintext, plaintext_path
 from tasks.sealing import generate_key, seal
 

@@ -7,7 +7,8 @@ import pytest
 from event_examples import JWS, MARKER, NOW, Edit, ended, example, fault, parts, refused
 from in_one_test import in_one_test
 
-from tasks.events import InvalidEvent, RejectionCode, attribute_headers, parse_event
+from tasks.events import InvalidEvent, RejectionCode, parse_event
+from tasks.events.content_mode import attribute_headers
 
 NOT_STRICT_JSON = [
     b"", b'{"a":1} x', b"\xef\xbb\xbf{}", b'{"a":"\xff"}', b'{"a":"\xed\xa0\x80"}',

@@ -21,8 +21,9 @@ from event_examples import (
 )
 from pydantic import ValidationError
 
-from tasks.events import MAX_BODY, InvalidEvent, RejectionCode, SessionEnded, UserDisabled, parse_event
-from tasks.events.model import Account, JweCredential, TokenReferenceCredential
+from tasks.events import InvalidEvent, RejectionCode, parse_event
+from tasks.events.content_mode import MAX_BODY
+from tasks.events.model import Account, JweCredential, SessionEnded, TokenReferenceCredential, UserDisabled
 from tasks.events.subjects import Complex, IssSub
 
 

@@ -19,7 +19,7 @@ from worker.calls.rate_limits import Limit, Limiter, RateLimits, per_minute, reg
 from worker.calls.rate_limits.registry import fingerprint
 from worker.calls.rate_limits.window import Ask, Grant
 from worker.engine.queues import PausingConsumer
-from worker.settings import WorkerSettings
+from worker.settings.sections import WorkerSettings
 
 KEY = b"subject-key-of-a-unit-test-installation"
 API_KEY = "api-key-marker-0123456789"

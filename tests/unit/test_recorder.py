@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.call import Lane, ProviderCall
-from tasks.events import MAX_BODY
+from tasks.events.content_mode import MAX_BODY
 from tasks.outcome import State
 from tasks.providers import finbourne
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call, outcome_of_call

@@ -23,8 +23,8 @@ from worker.calls.prefetch import Prefetch
 from worker.calls.rate_limits import per_minute
 from worker.intake.flood.window import Limits
 from worker.observability import logs, sentry
-from worker.settings import HoldSettings, MaxAgeSettings, RetrySettings, Settings, WorkerSettings
-from worker.settings.sections import FloodSettings
+from worker.settings import Settings
+from worker.settings.sections import FloodSettings, HoldSettings, MaxAgeSettings, RetrySettings, WorkerSettings
 
 CHOSEN: dict[str, dict[str, Any]] = {
     "retry": {

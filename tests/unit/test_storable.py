@@ -13,7 +13,9 @@ import pytest
 from event_examples import NOW, STRUCTURED, binary, example, refused
 from in_one_test import in_one_test
 
-from tasks.events import InvalidEvent, attribute_headers, is_storable, parse_event
+from tasks.events import InvalidEvent, parse_event
+from tasks.events.content_mode import attribute_headers
+from tasks.events.parsing import is_storable
 
 JSON_BODY = json.dumps(example("session.ended", lambda event: event.update(type="no.such.type"))).encode()
 BODIES: dict[str, bytes] = {

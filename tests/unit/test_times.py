@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from recording_runtime import NOW, RecordingRuntime, call
 
 from tasks.call import Attempt, Lane, ProviderCall
-from tasks.events import InvalidEvent, SessionEnded, parse_event
+from tasks.events import InvalidEvent, parse_event
+from tasks.events.model import SessionEnded
 from tasks.instants import FIRST, LAST, after, before, expiry_of
 from tasks.outcome import Reason, Settled, State, Transient
 from tasks.plan import Catalogue, Instance, plan_revocations

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from kombu.message import Message
 
 from tasks import records
-from tasks.events import attribute_headers
+from tasks.events.content_mode import attribute_headers
 from tasks.events.plaintext import is_plaintext
 from tasks.records import DeadLetter
 from worker.broker import messages

@@ -9,7 +9,7 @@ from tasks.call import Lane
 from tasks.providers import KINDS, ProviderSettings
 from worker.broker import topology
 from worker.calls.rate_limits import Limit, per_minute
-from worker.settings import WorkerSettings
+from worker.settings.sections import WorkerSettings
 
 
 class Prefetch:

@@ -10,7 +10,8 @@ from typing import Final
 
 from tasks.sealing import KeyRing, SealError
 from tasks.sealing.keys import SUFFIX
-from worker.settings import SECRETS_DIR, Settings, SettingsError, config_file
+from worker.settings import Settings, SettingsError
+from worker.settings.files import SECRETS_DIR, config_file
 
 logger = logging.getLogger(__name__)
 

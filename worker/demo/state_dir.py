@@ -17,7 +17,9 @@ from tasks.private_files import create_private
 from tasks.sealing import generate_key, save_key
 from tasks.sealing.keys import SUFFIX
 from worker.sandbox import sandbox_providers
-from worker.settings import CONFIG_FILE, PREFIX, Settings
+from worker.settings import Settings
+from worker.settings.files import CONFIG_FILE
+from worker.settings.names import PREFIX
 
 CONFIG: Final = "revoker.toml"
 LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"

@@ -24,7 +24,8 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Final, Self, TypeVar
 
-from tasks.events import MAX_AHEAD, Event, InvalidEvent, RejectionCode
+from tasks.events import Event, InvalidEvent, RejectionCode
+from tasks.events.parsing import MAX_AHEAD
 from tasks.instants import before
 from worker.broker.availability import Availability
 from worker.broker.provenance import VOUCHER_LIFE, Provenance
