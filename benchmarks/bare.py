@@ -10,7 +10,7 @@ from servers import Daemon
 from benchmarks.contestants import Contestant
 from benchmarks.peer import IN_FLIGHT
 from benchmarks.stage import PEERS, Stage, peers_python
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 EXPECTED: Final = {"asyncio": 6500, "uvloop": 7000}
 

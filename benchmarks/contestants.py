@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from servers import Daemon
 
 from worker import broker
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 
 BATCH = 500  # messages whose confirms are awaited together
 

@@ -13,7 +13,7 @@ from benchmarks.contestants import Contestant, running
 from benchmarks.counting import CountingProvider, Figures
 from benchmarks.resources import cpu_seconds, memory_mb
 from benchmarks.results import Result
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 INTERVAL: Final = 0.05  # seconds between two looks
 STUCK: Final = 20.0  # seconds without a new call after which a row is given up

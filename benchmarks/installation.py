@@ -18,7 +18,7 @@ from tasks.plan import plan_revocations
 from tasks.records import outcome_of_call
 from tasks.sealing import generate_key, save_key, seal
 from worker.broker import messages
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 from worker.settings import Settings
 
 SOURCE: Final = "urn:benchmark"

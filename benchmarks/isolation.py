@@ -15,7 +15,8 @@ from benchmarks.plan import Plan
 from benchmarks.results import Result, median, percentile
 from benchmarks.say import say
 from benchmarks.stage import Stage
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 
 SECTION: Final = "isolation"
 HANGING: Final = 1000  # calls that wait for the provider that never answers

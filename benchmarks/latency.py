@@ -15,7 +15,8 @@ from benchmarks.installation import user_id
 from benchmarks.results import Result, percentile
 from benchmarks.say import say
 from benchmarks.stage import Stage
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 
 SECTION: Final = "latency at half load"
 WARM_UP: Final = 50  # messages nobody times: connections open, code is loaded

@@ -15,7 +15,7 @@ from benchmarks.installation import Installation
 from benchmarks.stage import Stage
 from worker import broker
 from worker.broker import embedded, topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 IN_FLIGHT: Final = 500
 EXPECTED: Final = 3400

@@ -14,7 +14,7 @@ from benchmarks import wires
 from benchmarks.contestants import Contestant, running
 from benchmarks.installation import Installation
 from benchmarks.stage import PEERS, PEERS_BIN, Stage
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 IN_FLIGHT: Final = 500
 PREFETCH: Final = 1000

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 QUEUE: Final = "bench"
 Document = Mapping[str, Any]

@@ -9,7 +9,7 @@ from servers import Daemon, wait_until
 from system import System
 
 from worker.broker import topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 HERE = Path(__file__).parent
 

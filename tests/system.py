@@ -16,7 +16,8 @@ from servers import Daemon, Processes, free_port, queued_at, wait_until
 from tasks.sealing import generate_key, save_key, seal
 from worker import broker
 from worker.broker import embedded, messages, topology
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.ledger import Ledger
 from worker.sandbox import SandboxConfig, sandbox_providers
 

@@ -15,7 +15,7 @@ from system import System
 
 from tasks.sealing import generate_key, seal
 from worker.broker import messages, topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 # A call with the user's own token, the fault that meets it, and what it comes to.
 FAULTS: list[tuple[str, str, dict[str, Any]]] = [

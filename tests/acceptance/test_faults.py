@@ -11,7 +11,7 @@ from servers import Daemon, Processes, RabbitNode, free_port, wait_until
 from system import SOURCE, System, digest
 
 from worker.broker import messages, topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 USERS = [str(uuid.UUID(int=n)) for n in range(1, 41)]
 MALFORMED = {

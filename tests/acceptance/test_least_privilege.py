@@ -13,7 +13,8 @@ from system import PROCESSES, System
 
 from worker import broker
 from worker.broker import topology
-from worker.broker.publisher import Message, Publisher, PublishError
+from worker.broker.publication import Message, PublishError
+from worker.broker.publisher import Publisher
 from worker.ledger import DeadLetterState
 
 FILE = Path(__file__).parents[2] / "docker" / "rabbitmq-definitions.json"

@@ -13,7 +13,7 @@ from system import SOURCE, System
 
 from worker import broker
 from worker.broker import messages
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 from worker.intake.signing import SigningKey, generate_signing_key, save_signing_key, sign
 from worker.ledger import DeadLetterFilter, DeadLetterRow, DeadLetterState
 

@@ -17,7 +17,7 @@ from servers.shared import root
 from system import SOURCE, System, digest
 
 from worker.broker import topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 STALL = 5.0  # seconds: less than one report that nobody answers takes, and there are fifty
 LITTLE = 64 * 1024  # bytes a file may have on a "full disk": room for a process's few log lines

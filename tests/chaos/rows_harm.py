@@ -23,7 +23,7 @@ from chaos.said import holds
 from chaos.scene import Scene, wait_said
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 from worker.ledger import Ledger
 
 DEFAULT_HOLDS: Final = {"hold": {"first": 15, "cap": 300}}  # as installed

@@ -22,7 +22,7 @@ from tasks.events import RejectionCode
 from tasks.outcome import Reason, event_reason
 from tasks.sealing import seal
 from worker.broker import messages, topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 STRANGE: Final = frozenset(
     {

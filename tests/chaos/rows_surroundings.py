@@ -17,7 +17,7 @@ from chaos.rows import row
 from chaos.rows_message import STRANGE
 from chaos.scene import Scene, wait_said
 from worker.broker import topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 LINES: Final = ("recorder-ledger", "worker-ledger")
 ADDED: Final = 0.1  # seconds that a Sentry out of order may add

@@ -19,7 +19,8 @@ from chaos.load import Load, Unit
 from chaos.oracle import OPERATIONS, Evidence
 from chaos.rows import Row
 from worker.broker import connect, messages, topology
-from worker.broker.publisher import BROKER_ERRORS, Message, Publisher, Unconfirmed
+from worker.broker.publication import BROKER_ERRORS, Message, Unconfirmed
+from worker.broker.publisher import Publisher
 from worker.ledger import CallRow
 from worker.operations.explain import Verdict, standings_of, verdict_on
 

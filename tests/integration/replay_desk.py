@@ -23,7 +23,8 @@ from tasks.subject_index import SubjectIndex
 from worker import broker
 from worker.broker import topology
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.database.thread import DatabaseThread as LedgerDesk
 from worker.intake.authorization import Authorizer
 from worker.intake.dedup import Deduplicator

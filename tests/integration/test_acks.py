@@ -13,7 +13,8 @@ from servers import RabbitNode, wait_until
 from tasks.call import Lane
 from worker import broker
 from worker.broker import topology
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.engine.consumer import Acks
 
 QUEUE = topology.calls_queue("genesys", Lane.ROUTINE)

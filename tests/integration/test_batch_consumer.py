@@ -15,7 +15,8 @@ from worker import broker
 from worker.broker import batch_consumer, topology
 from worker.broker.batch_consumer import PREFETCH, RECONSUME_AFTER, BatchConsumer, Handle
 from worker.broker.messages import body_of
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.process import Stop
 
 AFTER = Message(topology.EVENTS.name, "session.ended", b"after")

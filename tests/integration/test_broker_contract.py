@@ -16,7 +16,8 @@ from servers import RabbitNode, wait_until
 from tasks.call import Lane
 from worker import broker
 from worker.broker import topology
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 
 CALLS = topology.calls_queue("genesys", Lane.ROUTINE)
 

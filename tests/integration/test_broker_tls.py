@@ -11,7 +11,8 @@ from tasks.tls import TlsSettings
 from worker import broker
 from worker.broker import topology
 from worker.broker.messages import event
-from worker.broker.publisher import BROKER_ERRORS, Publisher
+from worker.broker.publication import BROKER_ERRORS
+from worker.broker.publisher import Publisher
 
 PASSWORD = "planted-broker-password"
 

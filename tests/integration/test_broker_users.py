@@ -17,7 +17,8 @@ from servers import RabbitNode, wait_until
 
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.publisher import Message, Publisher, PublishError
+from worker.broker.publication import Message, PublishError
+from worker.broker.publisher import Publisher
 from worker.intake.authorization import Authorizer
 from worker.ledger import DeadLetterRow
 from worker.settings.sources import SourceSettings

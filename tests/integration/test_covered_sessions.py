@@ -17,7 +17,7 @@ from tasks.revocations import revoke
 from tasks.runtime import Held
 from tasks.sealing import generate_key, save_key, seal
 from worker.broker import messages, topology
-from worker.broker.publisher import Message, PublishError, Unconfirmed
+from worker.broker.publication import Message, PublishError, Unconfirmed
 from worker.calls.runtime import WorkerRuntime
 from worker.intake.dedup import Deduplicator
 from worker.intake.flood.gate import FloodGate

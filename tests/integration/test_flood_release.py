@@ -11,7 +11,8 @@ from replay_desk import BUDGETS, EVERY, FAST, MAC, Desk, audit
 
 from worker import broker
 from worker.broker import messages
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.intake.flood.window import Limits
 from worker.operations.replay import Replayer
 

@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 
 from tasks.records import DeadLetter
 from worker.broker import messages
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 from worker.database.tables import bodies, dead_letters
 from worker.intake.authorization import Authorizer
 from worker.ledger import DeadLetterRow, DeadLetterState

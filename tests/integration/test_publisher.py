@@ -11,7 +11,8 @@ from servers import RabbitNode, free_port, wait_until
 from tasks.call import Lane
 from worker import broker
 from worker.broker import topology
-from worker.broker.publisher import Disconnected, Message, Publisher, Refused, Unconfirmed, Unroutable
+from worker.broker.publication import Disconnected, Message, Refused, Unconfirmed, Unroutable
+from worker.broker.publisher import Publisher
 
 
 def publisher(url: str, confirm_timeout: float = 10.0) -> Publisher:

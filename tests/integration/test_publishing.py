@@ -17,7 +17,8 @@ from servers import RabbitNode, free_port, wait_until
 from tasks.call import Lane
 from worker import broker
 from worker.broker import topology
-from worker.broker.publisher import CONFIRM_TIMEOUT, Disconnected, Message, Refused, Unconfirmed, Unroutable
+from worker.broker.publication import Disconnected, Message, Refused, Unconfirmed, Unroutable
+from worker.broker.publisher import CONFIRM_TIMEOUT
 
 FULL = Queue(
     "full", Exchange("full", type="topic"), "f", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}

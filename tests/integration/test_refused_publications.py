@@ -19,7 +19,8 @@ from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.database.thread import DatabaseThread
 from worker.intake.authorization import Authorizer
 from worker.intake.dedup import Deduplicator

@@ -16,7 +16,8 @@ from ledger_records import outcome, planned
 from tasks.outcome import State
 from worker import broker
 from worker.broker.embedded import BrokerUnavailable
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.database.engine import Database
 from worker.database.sqlite_file import FileIdentity, connect, create_private
 from worker.database.thread import DatabaseThread

@@ -16,7 +16,7 @@ from tasks.call import ProviderCall
 from worker import broker
 from worker.broker import retrying_publisher, topology
 from worker.broker.async_publisher import AsyncPublisher
-from worker.broker.publisher import Message, Refused, Unroutable
+from worker.broker.publication import Message, Refused, Unroutable
 from worker.broker.retrying_publisher import RetryingPublisher
 
 FULL = Queue(

@@ -18,7 +18,7 @@ from servers import Processes, free_port, wait_until
 from system import System
 
 from worker.broker import topology
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 from worker.observability import sentry
 from worker.observability.sentry import SHUTDOWN_TIMEOUT
 from worker.settings import SettingsError

@@ -13,7 +13,8 @@ from worker import broker
 from worker.broker import messages
 from worker.broker.messages import body_of
 from worker.broker.provenance import VOUCHER_LIFE, ProvenanceMac
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.intake.flood.window import Limits
 from worker.ledger import DeadLetterState
 from worker.operations.replay import Replayer

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from worker.broker import messages
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 SOURCE: Final = "urn:test:idp"
 MAC: Final = ProvenanceMac(b"subject-key-of-a-unit-test-0123456789")

@@ -14,7 +14,7 @@ from tasks.records import DeadLetter
 from tasks.subject_index import SubjectIndex
 from worker.broker import messages
 from worker.broker.provenance import Provenance, ProvenanceMac
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 from worker.intake import dead_letters
 from worker.intake.authorization import Denied, Rule
 from worker.operations.republishing import replay_message

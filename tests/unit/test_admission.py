@@ -16,7 +16,8 @@ from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS
 from tasks.subject_index import SubjectIndex
 from worker.broker import messages, topology
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted, Rule
 from worker.intake.intake import Controls, Intake
 from worker.intake.signing import generate_signing_key, sign

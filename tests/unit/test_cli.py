@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from tasks.outcome import Reason
 from tasks.sealing import SealError
-from worker.broker.publisher import Unconfirmed
+from worker.broker.publication import Unconfirmed
 from worker.cli import main
 from worker.cli.consent import require_consent
 from worker.cli.exits import CommandError, Exit, finish

@@ -17,7 +17,7 @@ from tasks.subject_index import SubjectIndex
 from worker.broker import topology
 from worker.broker.messages import CLOUDEVENTS_JSON
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Disconnected, Message, PublishError, Refused, Unconfirmed, Unroutable
+from worker.broker.publication import Disconnected, Message, PublishError, Refused, Unconfirmed, Unroutable
 from worker.database.thread import DatabaseThread
 from worker.intake import dedup_store
 from worker.intake.authorization import Authorizer

@@ -8,7 +8,7 @@ from arrived_messages import MAC, Arrived, body, said
 
 from worker.broker import messages
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 FORGERIES: Final = {
     messages.USER: "idp",

@@ -13,7 +13,7 @@ from kombu import Connection, Consumer, Queue
 from worker import broker, process
 from worker.broker import pyamqp, topology
 from worker.broker.availability import BrokerAvailability
-from worker.broker.publisher import BROKER_ERRORS
+from worker.broker.publication import BROKER_ERRORS
 
 if TYPE_CHECKING:
     from kombu.message import Message

@@ -29,7 +29,7 @@ from tasks.events.plaintext import is_plaintext
 from tasks.records import DeadLetter
 from worker.broker import messages
 from worker.broker.messages import body_of
-from worker.broker.publisher import Message as OutgoingMessage
+from worker.broker.publication import Message as OutgoingMessage
 from worker.settings import Settings
 
 # Longer than a night in which no intake runs; deduplication remembers replays for longer than that.

@@ -12,29 +12,7 @@ from kombu import Connection
 from worker.broker import embedded, topology
 from worker.broker.confirms import ConfirmChannel, Publication, Unsettled, retry_once, throw_away
 from worker.broker.packing import packed
-from worker.broker.publication import (
-    BROKER_ERRORS,
-    Disconnected,
-    Message,
-    PublishError,
-    Refused,
-    Unconfirmed,
-    Unroutable,
-    prepared,
-    unroutable,
-)
-
-__all__ = [
-    "BROKER_ERRORS",
-    "CONFIRM_TIMEOUT",
-    "Disconnected",
-    "Message",
-    "PublishError",
-    "Publisher",
-    "Refused",
-    "Unconfirmed",
-    "Unroutable",
-]
+from worker.broker.publication import BROKER_ERRORS, Disconnected, Message, PublishError, prepared, unroutable
 
 CONFIRM_TIMEOUT: Final = 10.0  # seconds for the confirms of one batch
 QUICK_FAILURE: Final = 3.0  # seconds: a broken connection says so sooner; a broker that stood still is not asked again

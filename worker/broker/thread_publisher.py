@@ -7,7 +7,8 @@ from functools import partial
 from typing import Final
 
 from worker.broker.confirms import Answers, Publication, confirmed, resolve
-from worker.broker.publisher import Message, Publisher, PublishError
+from worker.broker.publication import Message, PublishError
+from worker.broker.publisher import Publisher
 
 BATCH_SIZE: Final = 200  # messages whose confirms are awaited together
 

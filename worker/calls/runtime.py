@@ -22,7 +22,8 @@ from worker import broker
 from worker.broker import messages, topology
 from worker.broker.async_publisher import AsyncPublisher
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Message, Publisher, PublishError, Refused, Unroutable
+from worker.broker.publication import Message, PublishError, Refused, Unroutable
+from worker.broker.publisher import Publisher
 from worker.broker.retrying_publisher import RetryingPublisher
 from worker.broker.thread_publisher import ThreadPublisher
 from worker.calls.coverage import Coverage

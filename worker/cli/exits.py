@@ -51,7 +51,7 @@ def as_command_error(error: Exception) -> CommandError | None:
 def _codes() -> Mapping[type[Exception], Exit]:
     """Which errors are no bugs but states of the world."""
     from tasks.sealing import SealError
-    from worker.broker.publisher import PublishError
+    from worker.broker.publication import PublishError
     from worker.intake.signing import SigningKeyError
     from worker.ledger import DeadLetterAmbiguous, DeadLetterNotFound, LedgerRefused, LedgerUnavailable
     from worker.operations import RefusedRequest

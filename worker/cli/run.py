@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from worker.broker.publisher import PublishError
+from worker.broker.publication import PublishError
 from worker.cli.exits import CommandError, Exit
 from worker.demo.run import Interrupted, RunOptions, Unreachable
 from worker.demo.run import run as run_demo

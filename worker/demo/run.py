@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 
 from worker import broker, process
 from worker.broker import messages, topology
-from worker.broker.publisher import BROKER_ERRORS, Publisher
+from worker.broker.publication import BROKER_ERRORS
+from worker.broker.publisher import Publisher
 from worker.demo import hints
 from worker.demo.progress import Change, ChangeFeed, Progress, journal_keys, summarise, unproved_claims
 from worker.demo.samples import SOURCE, Fixtures, load_samples

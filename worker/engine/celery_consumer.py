@@ -19,7 +19,7 @@ from tasks.records import DeadLetter
 from worker import broker
 from worker.broker.availability import BrokerAvailability
 from worker.broker.messages import unreadable_letter
-from worker.broker.publisher import PublishError
+from worker.broker.publication import PublishError
 from worker.engine.loop import EventLoop
 from worker.engine.message_check import MessageCheck, TaskFault
 from worker.engine.queues import CHECK_INTERVAL, Holds

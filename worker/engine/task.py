@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from tasks.outcome import State
 from tasks.runtime import GivenBack, came_before
-from worker.broker.publisher import PublishError
+from worker.broker.publication import PublishError
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from tasks.events.parsing import MAX_AHEAD
 from tasks.instants import before
 from worker.broker.availability import Availability
 from worker.broker.provenance import VOUCHER_LIFE, Provenance
-from worker.broker.publisher import Message, PublishError
+from worker.broker.publication import Message, PublishError
 from worker.database.engine import Database
 from worker.database.errors import LedgerUnavailable
 from worker.database.thread import DatabaseThread

@@ -20,8 +20,9 @@ from tasks.events import EVENT_TYPES, Event, InvalidEvent
 from tasks.plan import Plan
 from worker.broker import topology
 from worker.broker.provenance import Provenance, ProvenanceMac
-from worker.broker.publisher import Message as OutgoingMessage
-from worker.broker.publisher import Publisher, PublishError, Refused, Unroutable
+from worker.broker.publication import Message as OutgoingMessage
+from worker.broker.publication import PublishError, Refused, Unroutable
+from worker.broker.publisher import Publisher
 from worker.intake.authorization import Denied
 from worker.intake.dedup import IncomingEvent
 

@@ -19,7 +19,7 @@ from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.provenance import Provenance, ProvenanceMac
-from worker.broker.publisher import Message as OutgoingMessage
+from worker.broker.publication import Message as OutgoingMessage
 from worker.broker.publisher import Publisher
 from worker.database.thread import DatabaseThread
 from worker.intake import dead_letters

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from worker import broker
 from worker.broker import topology
-from worker.broker.publisher import BROKER_ERRORS, Publisher, PublishError
+from worker.broker.publication import BROKER_ERRORS, PublishError
+from worker.broker.publisher import Publisher
 from worker.ledger import Ledger
 from worker.settings import Settings
 from worker.settings.urls import masked_url

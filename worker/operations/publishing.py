@@ -10,7 +10,8 @@ from tasks.events.drafts import Draft, DraftError, Seal, SealedEvent, finish_dra
 from tasks.sealing import SealError, SealingKey, seal
 from worker import broker
 from worker.broker import messages
-from worker.broker.publisher import Message, Publisher, PublishError
+from worker.broker.publication import Message, PublishError
+from worker.broker.publisher import Publisher
 from worker.intake import signing
 from worker.operations import RefusedRequest
 from worker.operations.sealing_keys import sealing_key

@@ -10,7 +10,8 @@ from typing import Final
 
 from tasks.call import Lane
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Message, Publisher, PublishError
+from worker.broker.publication import Message, PublishError
+from worker.broker.publisher import Publisher
 from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState, Ledger
 from worker.operations.audit import Operator
 from worker.operations.replay_plan import PlannedReplay

@@ -13,7 +13,7 @@ from tasks.outcome import Reason
 from tasks.records import DeadLetter
 from worker.broker import messages
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 
 _VOUCHED_FOR: Final = frozenset({messages.USER, messages.DOOR})
 
