@@ -97,7 +97,4 @@ class Complex(Open):
         return self
 
 
-SubId = Annotated[
-    _Simple | Annotated[Aliases, Tag("<aliases>")] | Annotated[Complex, Tag("<complex>")],
-    _by_format,
-]
+SubId = Annotated[_Simple | Annotated[Aliases, Tag("<aliases>")] | Annotated[Complex, Tag("<complex>")], _by_format]
