@@ -1,8 +1,10 @@
 """Sealed credentials: a token travels as a compact JWE (RFC 7516) for one provider, and only we can open it."""
 
-from tasks.sealing.jwe import ENCRYPTION, is_canonical_compact, kid_of, named_kids, seal
+from tasks.sealing.envelope import ENCRYPTION, is_canonical_compact, kid_of, named_kids
+from tasks.sealing.jwe import seal
 from tasks.sealing.keys import (
     ALGORITHMS,
+    CURVES,
     SealError,
     SealingKey,
     SealProblem,
@@ -15,6 +17,7 @@ from tasks.sealing.ring import KeyRing, Unsealer, load_keys
 
 __all__ = [
     "ALGORITHMS",
+    "CURVES",
     "ENCRYPTION",
     "KeyRing",
     "SealError",

@@ -7,18 +7,20 @@ import tempfile
 from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
-from joserfc.jwk import ECKey, RSAKey, import_key
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from joserfc.jwk import ECKey, Key, KeyParameters, OKPKey, RSAKey, import_key
 
 from tasks.private_files import is_open_to_others
 
 ALGORITHMS: Final = ("ECDH-ES+A256KW", "RSA-OAEP-256")
+CURVES: Final = ("X25519", "P-256")  # of a key for the first algorithm; a new key is on the first of them
 MIN_RSA_BITS: Final = 2048  # RFC 7518 section 4.3
 SUFFIX: Final = ".jwk.json"
 KID: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")  # it is also the name of a file
 
-SealingKey = ECKey | RSAKey
+SealingKey = OKPKey | ECKey | RSAKey
 
 
 class SealProblem(StrEnum):
@@ -49,28 +51,34 @@ class UnknownKeyError(SealError):
         super().__init__("the sealed credential names a key that is not in the key ring", SealProblem.UNKNOWN_KEY)
 
 
-def generate_key(kid: str, algorithm: str = ALGORITHMS[0]) -> SealingKey:
-    """Make a private key for *algorithm*: EC P-256, or RSA of 3072 bits. Raises SealError for another, or a bad kid."""
+def generate_key(kid: str, algorithm: str = ALGORITHMS[0], curve: str | None = None) -> SealingKey:
+    """Make a private key for *algorithm*: on *curve*, which is X25519 if it is None, or of RSA with 3072 bits.
+
+    Raises SealError for another algorithm or curve, or a bad kid.
+    """
     if not KID.fullmatch(kid):
         raise SealError("a kid is 1 to 128 letters, digits, dots, dashes or underscores, and starts with no dot")
-    match algorithm:
-        case "ECDH-ES+A256KW":
-            return ECKey.generate_key("P-256", {"kid": kid, "use": "enc", "alg": algorithm})
-        case "RSA-OAEP-256":
-            return RSAKey.generate_key(3072, {"kid": kid, "use": "enc", "alg": algorithm})
+    parameters: KeyParameters = {"kid": kid, "use": "enc", "alg": algorithm}
+    match algorithm, curve:
+        case "ECDH-ES+A256KW", None | "X25519":
+            return OKPKey.generate_key("X25519", parameters)
+        case "ECDH-ES+A256KW", "P-256":
+            return ECKey.generate_key("P-256", parameters)
+        case "RSA-OAEP-256", None:
+            return RSAKey.generate_key(3072, parameters)
         case _:
-            raise SealError(f"the algorithm of a sealing key is one of {', '.join(ALGORITHMS)}")
+            raise SealError("a sealing key is for ECDH-ES+A256KW on X25519 or P-256, or for RSA-OAEP-256")
 
 
 def algorithm_of(key: SealingKey) -> str:
     """Return the one JWE alg that *key* serves for. Raises SealError for another kind of key or an unfit kid."""
     match key:
-        case ECKey() if key.curve_name == "P-256":
+        case OKPKey() | ECKey() if key.curve_name in CURVES:
             algorithm = "ECDH-ES+A256KW"
         case RSAKey() if key.public_key.key_size >= MIN_RSA_BITS:
             algorithm = "RSA-OAEP-256"
         case _:
-            raise SealError("a sealing key is an EC key on P-256 or an RSA key of at least 2048 bits")
+            raise SealError("a sealing key is on X25519 or P-256, or an RSA key of at least 2048 bits")
     if (key.alg or algorithm) != algorithm or key.get("use", "enc") != "enc":
         raise SealError(f"the sealing key's own alg or use forbids {algorithm}")
     if not isinstance(key.kid, str) or not KID.fullmatch(key.kid):
@@ -116,25 +124,45 @@ def public_jwks(keys: Iterable[SealingKey]) -> dict[str, Any]:
     return {"keys": [key.as_dict(private=False) for key in keys]}
 
 
+def imported_keys(content: bytes, *, is_set: bool) -> list[SealingKey] | None:
+    """Return the X25519, EC and RSA keys of a JWK, or of a JWK Set; None where something in it is no usable JWK.
+
+    None is a value and not an exception, whose traceback would hold the content.
+    """
+    try:
+        document: Any = json.loads(content)
+        keys = [import_key(dict(each)) for each in (document["keys"] if is_set else [document])]
+        return [key for key in keys if _is_sealing_key(key)]
+    except Exception:  # noqa: BLE001 - whatever a broken file provokes in the library is one answer outside
+        return None
+
+
+def _is_sealing_key(key: Key) -> TypeGuard[SealingKey]:
+    if isinstance(key, OKPKey) and isinstance(key.public_key, X25519PublicKey):
+        _check_point(key, key.public_key)
+        return True
+    return isinstance(key, ECKey | RSAKey)
+
+
+def _check_point(key: OKPKey, point: X25519PublicKey) -> None:
+    """Raise ValueError for a point of small order, and for an `x` that does not belong to the private half.
+
+    What is sealed with such a key could be opened by everybody, or by nobody.
+    """
+    X25519PrivateKey.generate().exchange(point)  # raises: a point of small order makes all secrets zeros
+    if key["x"] != OKPKey.import_key(point)["x"]:
+        raise ValueError("the public half is of another key")
+
+
 def _read_key(path: Path) -> SealingKey:
     with path.open("rb") as file:
         if is_open_to_others(path, os.fstat(file.fileno())):
             raise SealError(f"the key file {path.name} may be read by others than its owner (wanted: mode 0600)")
-        key = _imported(file.read())
-    if key is None:
-        raise SealError(f"the key file {path.name} holds no EC or RSA key as a JWK")
+        keys = imported_keys(file.read(), is_set=False)
+    if not keys:
+        raise SealError(f"the key file {path.name} holds no X25519, EC or RSA key as a JWK")
     try:
-        check_private(key)
+        check_private(keys[0])
     except SealError as error:
         raise SealError(f"the key file {path.name} does not serve: {error}") from None
-    return key
-
-
-def _imported(content: bytes) -> SealingKey | None:
-    """Read a key, None for none: a value and not an exception, whose traceback would hold the file's content."""
-    try:
-        value: Any = json.loads(content)
-        key = import_key(value) if isinstance(value, dict) else None
-    except Exception:  # noqa: BLE001 - whatever a broken file provokes in the library is one answer outside
-        return None
-    return key if isinstance(key, ECKey | RSAKey) else None
+    return keys[0]

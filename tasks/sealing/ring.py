@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
-from tasks.sealing.jwe import checked_header, unseal
+from tasks.sealing.envelope import read_envelope
+from tasks.sealing.jwe import unseal
 from tasks.sealing.keys import (
     SUFFIX,
     SealError,
@@ -48,8 +49,9 @@ class KeyRing:
 
         Raises UnknownKeyError, or SealError: nothing of the token is in it, its chain or the frames of its traceback.
         """
-        key = self._key_of(checked_header(jwe))
-        token, objection = unseal(jwe, key, audience)
+        envelope = read_envelope(jwe)
+        key = self._key_of(envelope.header)
+        token, objection = unseal(envelope, key, audience)
         if objection:
             raise objection
         self._used.add(str(key.kid))
@@ -74,6 +76,9 @@ class KeyRing:
             raise UnknownKeyError
         if algorithm_of(key) != header["alg"]:
             raise SealError("the sealed credential's alg is not that of the key it names", SealProblem.ALGORITHM)
+        if header.get("epk", {}).get("crv") != key.get("crv"):
+            sentence = "the sealed credential's epk is not on the curve of the key it names"
+            raise SealError(sentence, SealProblem.HEADER)
         return key
 
 

@@ -83,7 +83,7 @@ def _tell_task(parts: Parts) -> object:
     return fault and (fault, unreadable_letter(message, fault.reason, fault.detail).model_dump_json())
 
 
-_KEYS = [generate_key("fuzz-ec"), generate_key("fuzz-rsa", "RSA-OAEP-256")]
+_KEYS = [generate_key("fuzz-okp"), generate_key("fuzz-ec", curve="P-256"), generate_key("fuzz-rsa", "RSA-OAEP-256")]
 _RING = KeyRing(_KEYS)
 _SEALED = [seal("a-token", "genesys", key).encode() for key in _KEYS]
 

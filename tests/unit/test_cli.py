@@ -244,6 +244,16 @@ def test_a_key_is_never_overwritten() -> None:
     assert "exists already" in run("keys", "generate", "--kid", "k1", code=1).stderr
 
 
+def test_a_key_is_on_x25519_and_another_curve_can_be_had() -> None:
+    """P-256 is for producers whose library has no X25519; RSA has no curve."""
+    for kid, options in (("k1", ()), ("k2", ("--curve", "P-256")), ("k3", ("--curve", "X25519"))):
+        run("keys", "generate", "--kid", kid, *options)
+    exported = json.loads(run("keys", "export").stdout)["keys"]
+    assert [(key["kty"], key["crv"]) for key in exported] == [("OKP", "X25519"), ("EC", "P-256"), ("OKP", "X25519")]
+    refused = run("keys", "generate", "--algorithm", "RSA-OAEP-256", "--curve", "P-256", code=Exit.FAILED)
+    assert "on X25519 or P-256" in refused.stderr
+
+
 def test_an_rsa_key_can_be_had() -> None:
     """For producers that cannot do elliptic curves."""
     made = json.loads(run("keys", "generate", "--algorithm", "RSA-OAEP-256", "-o", "json").stdout)

@@ -16,40 +16,44 @@ from in_one_test import in_one_test
 from jwcrypto.jwe import JWE
 from jwcrypto.jwk import JWK
 
-from tasks.sealing import ALGORITHMS, KeyRing, SealError, generate_key, seal
-from tasks.sealing.jwe import is_canonical_compact
+from tasks.sealing import ALGORITHMS, KeyRing, SealError, SealProblem, generate_key, is_canonical_compact, seal
+from tasks.sealing.envelope import base64url
 
 TOKEN = "planted-marker-token-3f9a"
 AUDIENCE = "genesys-eu"
 ENC = "A256GCM"
-KEYS = {algorithm: generate_key(f"key-{algorithm[:3]}", algorithm) for algorithm in ALGORITHMS}
-RING = KeyRing(KEYS.values())
 EC, RSA = ALGORITHMS
+KEYS = {
+    "X25519": generate_key("key-x25519"),
+    "P-256": generate_key("key-p256", EC, "P-256"),
+    "RSA": generate_key("key-rsa", RSA),
+}
+CURVES = ("X25519", "P-256")
+RING = KeyRing(KEYS.values())
 PAYLOAD = {"aud": AUDIENCE, "token": TOKEN}
 EVERY_ALGORITHM = ["RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"]
 EVERY_ALGORITHM += ["dir", "A128KW", "A256KW", "PBES2-HS256+A128KW"]
 EVERY_ENCRYPTION = ["A128GCM", "A192GCM", "A256GCM", "A128CBC-HS256", "A256CBC-HS512"]
 
 
-def peer_key(algorithm: str) -> JWK:
+def peer_key(algorithm: str, kind: str) -> JWK:
     """Give jwcrypto the public half of ours where the algorithm has one, and a secret of its own elsewhere."""
     if algorithm.startswith(("RSA", "ECDH")):
-        ours = KEYS[RSA if algorithm.startswith("RSA") else EC]
-        parameters = ours.as_dict(private=False)
+        parameters = KEYS[kind].as_dict(private=False)
         return JWK(**{name: value for name, value in parameters.items() if name not in {"use", "alg"}})
     size = {"A128KW": 128}.get(algorithm, 256)
     return JWK.generate(kty="oct", size=size)
 
 
-def peer_seal(header: dict[str, Any], payload: object = PAYLOAD) -> str:
+def peer_seal(header: dict[str, Any], payload: object = PAYLOAD, curve: str = "P-256") -> str:
     """Seal with jwcrypto, which lets us write any header; our kid unless the header says otherwise."""
     algorithm = header.get("alg", EC)
-    kid = KEYS[RSA].kid if algorithm.startswith("RSA") else KEYS[EC].kid
-    protected = {"alg": EC, "enc": ENC, "kid": kid} | header
+    kind = "RSA" if algorithm.startswith("RSA") else curve
+    protected = {"alg": EC, "enc": ENC, "kid": KEYS[kind].kid} | header
     names = {name: value for name, value in protected.items() if value is not None}
     text = payload if isinstance(payload, str) else json.dumps(payload)
     sealed = JWE(text, json.dumps(names), algs=[*EVERY_ALGORITHM, *EVERY_ENCRYPTION, "DEF"])
-    sealed.add_recipient(peer_key(algorithm))
+    sealed.add_recipient(peer_key(algorithm, kind))
     return str(sealed.serialize(compact=True))
 
 
@@ -66,44 +70,46 @@ def refuse(sealed: str, audience: str = AUDIENCE) -> SealError:
     return error
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_what_we_seal_we_open(algorithm: str) -> None:
-    """The round trip of both allowed algorithms, and the token does not show in what travels or in a repr."""
-    sealed = seal(TOKEN, AUDIENCE, KEYS[algorithm])
+@pytest.mark.parametrize("kind", KEYS)
+def test_what_we_seal_we_open(kind: str) -> None:
+    """The round trip of every kind of key, and the token does not show in what travels or in a repr."""
+    sealed = seal(TOKEN, AUDIENCE, KEYS[kind])
     opened = RING.open(sealed, AUDIENCE)
     assert opened.get_secret_value() == TOKEN
     assert TOKEN not in sealed + repr(opened)
 
 
 @settings(deadline=None)
-@given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=4096))
-def test_every_printable_token_survives(token: str) -> None:
+@given(
+    st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=4096), st.sampled_from(CURVES)
+)
+def test_every_printable_token_survives(token: str, curve: str) -> None:
     """Quotes and backslashes too: up to 4 KiB even of nothing else."""
-    assert RING.open(seal(token, AUDIENCE, KEYS[EC]), AUDIENCE).get_secret_value() == token
+    assert RING.open(seal(token, AUDIENCE, KEYS[curve]), AUDIENCE).get_secret_value() == token
 
 
 def test_the_longest_token_survives() -> None:
     """8 KiB is inside the limit, one more is not; nothing is sealed that would be refused on arrival."""
-    assert RING.open(seal("x" * 8192, AUDIENCE, KEYS[RSA]), AUDIENCE).get_secret_value() == "x" * 8192
+    assert RING.open(seal("x" * 8192, AUDIENCE, KEYS["RSA"]), AUDIENCE).get_secret_value() == "x" * 8192
     with pytest.raises(SealError, match="8192"):
-        seal("x" * 8193, AUDIENCE, KEYS[RSA])
+        seal("x" * 8193, AUDIENCE, KEYS["RSA"])
     with pytest.raises(SealError, match="16 KiB"):
-        seal("\\" * 8192, AUDIENCE, KEYS[RSA])
+        seal("\\" * 8192, AUDIENCE, KEYS["RSA"])
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_peer_opens_what_we_seal(algorithm: str) -> None:
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_peer_opens_what_we_seal(kind: str) -> None:
     """The second implementation of RFC 7516 reads ours."""
-    peer = JWE(algs=[algorithm, ENC])
-    key = KEYS[algorithm].as_dict(private=True)
-    peer.deserialize(seal(TOKEN, AUDIENCE, KEYS[algorithm]), JWK(**key))
+    peer = JWE(algs=[*ALGORITHMS, ENC])
+    key = KEYS[kind].as_dict(private=True)
+    peer.deserialize(seal(TOKEN, AUDIENCE, KEYS[kind]), JWK(**key))
     assert json.loads(peer.payload) == PAYLOAD
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_we_open_what_a_peer_seals(algorithm: str) -> None:
+@pytest.mark.parametrize("kind", KEYS)
+def test_we_open_what_a_peer_seals(kind: str) -> None:
     """Producers use whatever library their language has."""
-    sealed = peer_seal({"alg": algorithm, "typ": "JWT"})
+    sealed = peer_seal({"alg": RSA if kind == "RSA" else EC, "typ": "JWT"}, curve=kind)
     assert RING.open(sealed, AUDIENCE).get_secret_value() == TOKEN
 
 
@@ -137,13 +143,20 @@ def test_a_header_with_more_or_less_than_needed_is_refused(header: dict[str, Any
     assert "header lacks" in str(refuse(peer_seal(header)))
 
 
-def with_header(changes: dict[str, Any]) -> str:
+def with_header(changes: dict[str, Any], curve: str) -> str:
     """Change the header of a good envelope, as a producer may that jwcrypto would not let."""
-    first, rest = seal(TOKEN, AUDIENCE, KEYS[EC]).split(".", 1)
+    first, rest = seal(TOKEN, AUDIENCE, KEYS[curve]).split(".", 1)
     header = json.loads(base64.urlsafe_b64decode(first + "==")) | changes
-    return base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=").decode() + "." + rest
+    return base64url(json.dumps(header).encode()) + "." + rest
 
 
+def ephemeral(curve: str) -> dict[str, Any]:
+    """The ephemeral key of a good envelope."""
+    header = seal(TOKEN, AUDIENCE, KEYS[curve]).partition(".")[0]
+    return dict(json.loads(base64.urlsafe_b64decode(header + "=="))["epk"])
+
+
+@pytest.mark.parametrize("curve", CURVES)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -153,18 +166,33 @@ def with_header(changes: dict[str, Any]) -> str:
         {"kid": 7},
         {"typ": {}},
         {"alg": RSA},
-        {"kid": KEYS[RSA].kid},
+        {"kid": KEYS["RSA"].kid},
         {"epk": None},
-        {"epk": KEYS[EC].as_dict(private=True)},
+        {"epk": KEYS["P-256"].as_dict(private=True)},
         {"epk": {"kty": "EC", "crv": "P-384", "x": "A" * 43, "y": "A" * 43}},
         {"epk": {"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "A" * 43}},
         {"pad": "x" * 900},
+        {"epk": KEYS["X25519"].as_dict(private=True)},
+        {"epk": {"kty": "OKP", "crv": "X448", "x": "A" * 43}},
+        {"epk": {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43}},
+        {"epk": {"kty": "OKP", "crv": "X25519", "x": "A" * 42}},
+        {"epk": {"kty": "OKP", "crv": "X25519", "x": "A" * 44}},
+        {"epk": {"kty": "OKP", "crv": "X25519", "x": 7}},
+        {"epk": {"kty": "OKP", "crv": "X25519", "x": "A" * 43, "y": "A" * 43}},
+        {"epk": {"kty": "EC", "crv": "X25519", "x": "A" * 43}},
     ],
-    ids=range(12),
+    ids=range(20),
 )
-def test_a_hostile_header_is_refused(changes: dict[str, Any]) -> None:
-    """Critical extensions, confused algorithms, private or off-curve ephemeral keys, and bulk."""
-    refuse(with_header(changes))
+def test_a_hostile_header_is_refused(curve: str, changes: dict[str, Any]) -> None:
+    """Critical extensions, confused algorithms, private or off-curve ephemeral keys, other curves, and bulk."""
+    refuse(with_header(changes, curve))
+
+
+@pytest.mark.parametrize(("curve", "other"), [CURVES, CURVES[::-1]])
+def test_an_ephemeral_key_on_the_curve_of_another_key_is_refused(curve: str, other: str) -> None:
+    """Both curves have the same alg, so that says nothing of it."""
+    error = refuse(with_header({"epk": ephemeral(other)}, curve))
+    assert ("not on the curve" in str(error), error.problem) == (True, SealProblem.HEADER)
 
 
 def test_an_unknown_kid_is_refused() -> None:
@@ -213,14 +241,14 @@ NEIGHBOURS = [
 @pytest.mark.parametrize(("sealed_for", "opened_for"), [*itertools.permutations(NEIGHBOURS, 2)])
 def test_a_credential_for_another_provider_is_refused(sealed_for: str, opened_for: str) -> None:
     """A token is not sent to another instance by a mixed-up event, also where one's name begins the other's."""
-    assert "another provider" in str(refuse(seal(TOKEN, sealed_for, KEYS[EC]), opened_for))
+    assert "another provider" in str(refuse(seal(TOKEN, sealed_for, KEYS["P-256"]), opened_for))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("kind", KEYS)
 @pytest.mark.parametrize("segment", range(5))
-def test_a_changed_character_anywhere_is_refused(algorithm: str, segment: int) -> None:
+def test_a_changed_character_anywhere_is_refused(kind: str, segment: int) -> None:
     """Header, encrypted key, IV, ciphertext and tag: at the beginning, in the middle, at the end."""
-    segments = seal(TOKEN, AUDIENCE, KEYS[algorithm]).split(".")
+    segments = seal(TOKEN, AUDIENCE, KEYS[kind]).split(".")
     whole = segments[segment]
     for place in {0, len(whole) // 2, len(whole) - 1}:
         for bit in range(7):
@@ -237,10 +265,10 @@ def with_spare_bits(segment: str) -> str | None:
     return None if len(segment) % 4 == 0 else segment[:-1] + ALPHABET[last]
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_second_spelling_of_the_same_bytes_is_refused(algorithm: str) -> None:
+@pytest.mark.parametrize("kind", KEYS)
+def test_a_second_spelling_of_the_same_bytes_is_refused(kind: str) -> None:
     """A decoder drops the last character's spare bits, so that a changed envelope would open like the original."""
-    segments = seal(TOKEN, AUDIENCE, KEYS[algorithm]).split(".")
+    segments = seal(TOKEN, AUDIENCE, KEYS[kind]).split(".")
     others = [with_spare_bits(each) for each in segments]
     assert any(others)
     for place, other in enumerate(others):
@@ -257,7 +285,7 @@ def test_what_is_no_envelope_is_refused(sealed: str) -> None:
 
 def envelope_of(length: int) -> str:
     """A good envelope whose ciphertext is made longer by zeros, to that many characters in canonical base64url."""
-    segments = seal(TOKEN, AUDIENCE, KEYS[EC]).split(".")
+    segments = seal(TOKEN, AUDIENCE, KEYS["P-256"]).split(".")
     rest = length - len(".".join(segments)) + len(segments[3])
     if rest % 4 == 1:  # no bytes have that many; the tag takes two more
         segments[4] += "AA"
@@ -284,13 +312,13 @@ def test_an_envelope_of_16_kib_is_looked_into_and_one_character_more_is_not(leng
 @pytest.mark.parametrize(("length", "objection"), [(1024, "header lacks"), (1025, "not a small JSON object")])
 def test_a_header_of_1024_characters_is_looked_into_and_one_more_is_not(length: int, objection: str) -> None:
     """The limit of the library that would read it, at its edge."""
-    segments = seal(TOKEN, AUDIENCE, KEYS[EC]).split(".")
+    segments = seal(TOKEN, AUDIENCE, KEYS["P-256"]).split(".")
     size = length * 3 // 4
-    header = json.dumps({"alg": EC, "enc": ENC, "kid": KEYS[EC].kid, "pad": ""}).encode()
+    header = json.dumps({"alg": EC, "enc": ENC, "kid": KEYS["P-256"].kid, "pad": ""}).encode()
     padded = header[:-2] + b"x" * (size - len(header)) + header[-2:]
-    encoded = base64.urlsafe_b64encode(padded).rstrip(b"=").decode()
+    encoded = base64url(padded)
     if length % 4 == 1:  # as many characters as no bytes have: what is longer by one byte is longer by two
-        encoded = base64.urlsafe_b64encode(padded[:-2] + b"x" + padded[-2:]).rstrip(b"=").decode()
+        encoded = base64url(padded[:-2] + b"x" + padded[-2:])
     assert len(encoded) >= length
     assert objection in str(refuse(".".join([encoded, *segments[1:]])))
 
@@ -299,4 +327,4 @@ def test_a_header_of_1024_characters_is_looked_into_and_one_more_is_not(length: 
 def test_a_token_that_could_not_be_opened_is_not_sealed(token: str) -> None:
     """The producer learns it, not the dead-letter desk."""
     with pytest.raises(SealError):
-        seal(token, AUDIENCE, KEYS[EC])
+        seal(token, AUDIENCE, KEYS["P-256"])

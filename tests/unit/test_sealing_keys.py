@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import OKPKey
 
 from tasks.sealing import (
     ALGORITHMS,
@@ -26,9 +27,11 @@ from tasks.sealing import (
 
 TOKEN = "planted-marker-token-3f9a"
 AUDIENCE = "genesys-eu"
-KEYS = {algorithm: generate_key(f"key-{algorithm[:3]}", algorithm) for algorithm in ALGORITHMS}
-RING = KeyRing(KEYS.values())
 EC, RSA = ALGORITHMS
+P256 = generate_key("key-p256", EC, "P-256")
+KEYS = {EC: generate_key("key-ECD"), RSA: generate_key("key-RSA", RSA), "P-256": P256}
+RING = KeyRing(KEYS.values())
+OTHER_P256 = generate_key("other", EC, "P-256").as_dict(private=False)
 STRANGERS = [generate_key(f"nobodys-{number}") for number in range(3)]
 
 
@@ -97,7 +100,8 @@ def test_the_ring_knows_which_keys_opened_something() -> None:
 def test_the_keys_that_a_document_names_are_found(escape: Callable[[str], str]) -> None:
     """Wherever its sealed credentials stand, however they are escaped, and whatever else stands there."""
     sealed = [escape(seal(TOKEN, AUDIENCE, key)) for key in KEYS.values()]
-    document = f'{{"a": [{{"jwe": "{sealed[0]}"}}], "b": "{sealed[1]}", "c": "eyJ.e.e.e.e", "d": "eyJhIjoxfQ.a.b.c.d"}}'
+    more = f'"b": ["{sealed[1]}", "{sealed[2]}"], "c": "eyJ.e.e.e.e", "d": "eyJhIjoxfQ.a.b.c.d"'
+    document = f'{{"a": [{{"jwe": "{sealed[0]}"}}], {more}}}'
     assert set(named_kids(document)) == set(RING.kids)
 
 
@@ -146,7 +150,12 @@ def test_a_key_that_others_may_read_is_refused_by_name(tmp_path: Path, mode: int
                 "kid": "k",
             }
         ),
-        json.dumps(KEYS[EC].as_dict(private=True) | {"x": "A" * 43, "y": "A" * 43}),
+        json.dumps(P256.as_dict(private=True) | {"x": "A" * 43, "y": "A" * 43}),
+        json.dumps(P256.as_dict(private=True) | {name: OTHER_P256[name] for name in ("x", "y")}),
+        json.dumps(KEYS[EC].as_dict(private=True) | {"x": STRANGERS[0]["x"]}),
+        json.dumps(KEYS[EC].as_dict(private=True) | {"kty": "EC"}),
+        json.dumps({"keys": [KEYS[EC].as_dict(private=True)]}),
+        json.dumps(OKPKey.generate_key("Ed25519", {"kid": "k"}).as_dict(private=True)),
     ],
     ids=[
         "empty",
@@ -156,6 +165,11 @@ def test_a_key_that_others_may_read_is_refused_by_name(tmp_path: Path, mode: int
         "public",
         "a point of small order",
         "a point that is not on the curve",
+        "the point of another key on P-256",
+        "the point of another key on X25519",
+        "of two types",
+        "a set",
+        "a signing key",
     ],
 )
 def test_a_file_that_is_no_private_key_is_refused_by_name(tmp_path: Path, content: str) -> None:
@@ -175,12 +189,22 @@ def test_an_empty_key_folder_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kid", "algorithm"), [("", EC), ("../up", EC), (".hidden", EC), ("k", "dir"), ("k", "RSA1_5")]
+    ("kid", "algorithm", "curve"),
+    [
+        ("", EC, None),
+        ("../up", EC, None),
+        (".hidden", EC, None),
+        ("k", "dir", None),
+        ("k", "RSA1_5", None),
+        ("k", EC, "P-384"),
+        ("k", EC, "Ed25519"),
+        ("k", RSA, "X25519"),
+    ],
 )
-def test_a_key_that_could_not_serve_is_not_made(kid: str, algorithm: str) -> None:
+def test_a_key_that_could_not_serve_is_not_made(kid: str, algorithm: str, curve: str | None) -> None:
     """The kid becomes a file name, the algorithm a promise."""
     with pytest.raises(SealError):
-        generate_key(kid, algorithm)
+        generate_key(kid, algorithm, curve)
 
 
 def test_a_kid_twice_is_refused() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from tasks.sealing import ALGORITHMS
+from tasks.sealing import ALGORITHMS, CURVES
 from worker.cli.consent import Change, calls, changes
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option, show_one
 from worker.cli.tree import Commands
@@ -61,14 +61,17 @@ def _document(stored: StoredKey) -> Document:
 @_keys_dir
 @click.option("--kid", help="Its name; default: revocation- and the time.")
 @click.option("--algorithm", type=click.Choice(ALGORITHMS), default=ALGORITHMS[0], show_default=True)
+@click.option("--curve", type=click.Choice(CURVES), help=f"Of a key for {ALGORITHMS[0]}; default: {CURVES[0]}.")
 @click.option("--if-none", is_flag=True, help="Leave it at the keys that are there.")
 @output_option
-def generate(keys_dir: Path, kid: str | None, algorithm: str, form: Form, *, if_none: bool) -> None:
+def generate(  # noqa: PLR0913 - an option each
+    keys_dir: Path, kid: str | None, algorithm: str, curve: str | None, form: Form, *, if_none: bool
+) -> None:
     """Make a private key. Workers take it up without a restart; the old ones keep serving."""
     if if_none and keys_dir.is_dir() and sealing_keys.stored_keys(keys_dir):
         note("there is a key already")
         return
-    made = sealing_keys.generate(keys_dir, algorithm, kid)
+    made = sealing_keys.generate(keys_dir, algorithm, curve, kid)
     show_one(form, "sealing_key", _document(made))
     note(f"written to {made.path}; give producers its public half: revoker keys export")
 

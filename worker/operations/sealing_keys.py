@@ -7,17 +7,14 @@ used within its budget or given up, and giving up a call names its key in the le
 the longest budget is not needed by anything that is not on record.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
-from joserfc.jwk import ECKey, RSAKey, import_key
-
 from tasks.sealing import SealError, SealingKey, generate_key, public_jwks, save_key
-from tasks.sealing.keys import SUFFIX, algorithm_of, read_keys
+from tasks.sealing.keys import SUFFIX, algorithm_of, imported_keys, read_keys
 from worker.ledger import AuditEntry, Ledger
 from worker.ledger.keys import KeyNeed
 from worker.operations import RefusedRequest
@@ -95,11 +92,11 @@ def states_of(settings: Settings, keys: Sequence[StoredKey], ledger: Ledger | No
     return [KeyState(key, None if needs is None else needs.get(key.kid, KeyNeed()), quiet) for key in keys]
 
 
-def generate(folder: Path, algorithm: str, kid: str | None = None) -> StoredKey:
+def generate(folder: Path, algorithm: str, curve: str | None = None, kid: str | None = None) -> StoredKey:
     """Make a private key in *folder*, by default named after the time. Raises SealError where one has its name."""
     name = kid or f"revocation-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    save_key(folder, generate_key(name, algorithm))
+    save_key(folder, generate_key(name, algorithm, curve))
     return next(each for each in stored_keys(folder) if each.kid == name)
 
 
@@ -185,20 +182,11 @@ def sealing_key(folder: Path, jwks: Path | None, kid: str | None) -> SealingKey:
 
 def _of_jwks(path: Path) -> list[SealingKey]:
     try:
-        keys = _imported(path.read_bytes())
+        keys = imported_keys(path.read_bytes(), is_set=True)
     except OSError as error:
         raise SealError(f"{path}: {error.strerror}") from None
     if keys is None:
-        raise SealError(f"{path}: not a JWK Set of EC and RSA keys")
+        raise SealError(f"{path}: not a JWK Set of X25519, EC and RSA keys")
     for key in keys:
         algorithm_of(key)
     return keys
-
-
-def _imported(content: bytes) -> list[SealingKey] | None:
-    """The keys, None for no key set: a value and not an exception, whose traceback would hold the file's content."""
-    try:
-        keys = [import_key(each) for each in json.loads(content)["keys"]]
-    except Exception:  # noqa: BLE001 - whatever a broken file provokes in the library is one answer outside
-        return None
-    return [key for key in keys if isinstance(key, ECKey | RSAKey)] if keys else []
