@@ -74,15 +74,20 @@ def shared_secret(key: OKPKey | ECKey, epk: Mapping[str, str]) -> bytes:
     Raises ValueError for a key of another curve, for a point that is not on the curve, and for a point of small order
     on X25519: with that every key agrees on zeros (RFC 7748 section 6.1), so the secret would be nobody's.
     """
-    x, y = (base64url_decoded(epk.get(name, "")) or b"" for name in ("x", "y"))
     match key.private_key:
         case X25519PrivateKey() as private:
-            return private.exchange(X25519PublicKey.from_public_bytes(x))
+            return private.exchange(X25519PublicKey.from_public_bytes(_coordinate(epk["x"])))
         case ec.EllipticCurvePrivateKey() as private:
-            point = ec.EllipticCurvePublicKey.from_encoded_point(private.curve, b"\x04" + x + y)
-            return private.exchange(ec.ECDH(), point)
+            point = b"\x04" + _coordinate(epk["x"]) + _coordinate(epk["y"])  # SEC 1 section 2.3.4: uncompressed
+            return private.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(private.curve, point))
         case _:
             raise ValueError("not a private key that agrees on secrets")
+
+
+def _coordinate(text: str) -> bytes:
+    if (raw := base64url_decoded(text)) is None:
+        raise ValueError("not base64url")
+    return raw
 
 
 def other_info(algorithm: bytes, bits: int, apu: bytes = b"", apv: bytes = b"") -> bytes:

@@ -217,7 +217,7 @@ def ours(sealed: str) -> object:
 
 @in_one_test
 @pytest.mark.parametrize("number", range(10_000))
-def test_a_second_library_has_the_same_verdict(number: int) -> None:
+def test_a_second_library_opens_and_refuses_the_same(number: int) -> None:
     """Envelopes, and mutants of every part of them: opened with the same token, or refused for the same reason."""
     chance = random.Random(number)  # noqa: S311 - to have the same cases again
     kind = chance.choices(list(GOOD), [45, 45, 10])[0]  # RSA takes ten times as long

@@ -104,7 +104,7 @@ CHANGES: list[Change] = [unchanged, flipped, resized, respelt, with_a_larger_s, 
 
 @in_one_test
 @pytest.mark.parametrize("number", range(3_000))
-def test_a_second_library_has_the_same_verdict(number: int) -> None:
+def test_a_second_library_takes_and_refuses_the_same(number: int) -> None:
     """Signatures, and mutants of them: taken or refused by both."""
     chance = random.Random(number)  # noqa: S311 - to have the same cases again
     key, body, change = KEYS[chance.choice(["ed", "hs"])], chance.choice(BODIES), CHANGES[number % len(CHANGES)]
