@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from tasks.providers import KINDS
 from tasks.providers.provider import CommonSettings
 from worker.settings import Settings
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 ROOT: Final = Path(__file__).parents[1]
 EVERY_KIND: Final = frozenset(CommonSettings.model_fields)  # these have a table and a sentence of their own

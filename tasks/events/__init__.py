@@ -4,9 +4,8 @@
 that names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
-from tasks.events.model import Event, UserData
+from tasks.events.model import EVENT_TYPES, Event, UserData
 from tasks.events.parsing import parse_event
 from tasks.events.rejection import InvalidEvent, RejectionCode
-from tasks.events.types import EVENT_TYPES
 
 __all__ = ["EVENT_TYPES", "Event", "InvalidEvent", "RejectionCode", "UserData", "parse_event"]

@@ -1,10 +1,12 @@
-"""Events as typed, frozen values: what `contracts/event.schema.json` says, in Python."""
+"""Events as typed, frozen values, as `contracts/event.schema.json` has them, and the one list of their types."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
+from tasks.call import Lane
 from tasks.events.fields import (
     Closed,
     EventId,
@@ -143,3 +145,30 @@ class UserDisabled(Event):
 
     type: Literal["user.disabled"]
     data: UserData
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One type of event."""
+
+    model: type[Event]
+    lane: Lane
+
+    @property
+    def name(self) -> str:
+        """Its CloudEvents `type`, as the model has it."""
+        return str(get_args(self.model.model_fields["type"].annotation)[0])
+
+    @property
+    def hits_user(self) -> bool:
+        """Whether it asks for every token of a user; else for those of listed sessions."""
+        return self.model.model_fields["data"].annotation is UserData
+
+
+EVENT_TYPES: Final[dict[str, EventType]] = {
+    each.name: each
+    for each in (
+        EventType(SessionEnded, Lane.ROUTINE),
+        EventType(UserDisabled, Lane.URGENT),
+    )
+}

@@ -8,11 +8,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasks.events.content_mode import MAX_BODY, UnreadableError, keeps_utf8, read_envelope
 from tasks.events.fields import EventId, Source
-from tasks.events.model import CloudEvent, Event
+from tasks.events.model import EVENT_TYPES, CloudEvent, Event
 from tasks.events.plaintext import is_plaintext, may_hold_token, plaintext_path
 from tasks.events.rejection import InvalidEvent, Path, RejectionCode, json_pointer
 from tasks.events.subjects import UNKNOWN_FORMAT
-from tasks.events.types import EVENT_TYPES
 from tasks.instants import expiry_of
 from tasks.strict_json import MalformedJsonError, decode
 

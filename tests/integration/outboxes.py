@@ -10,10 +10,9 @@ from kombu import Connection
 from loop_thread import LoopThread
 
 from worker import broker
-from worker.broker.async_publisher import AsyncPublisher
+from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
 from worker.broker.publication import Message, PublishError
 from worker.broker.publisher import CONFIRM_TIMEOUT, Publisher
-from worker.broker.thread_publisher import ThreadPublisher
 
 KINDS = ("blocking", "in a thread", "on an event loop")
 

@@ -35,7 +35,7 @@ from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLette
 from worker.operations.replay import Pace, Replayer, ReplayResult
 from worker.operations.replay_rules import only_vouched, plan_replay
 from worker.recorder import Recorder
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"

@@ -21,7 +21,7 @@ from worker.broker.publication import Message, PublishError
 from worker.broker.publisher import Publisher
 from worker.intake.authorization import Authorizer
 from worker.ledger import DeadLetterRow
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 SOURCE = "urn:test:idp"
 ADD_USER = """

@@ -17,7 +17,7 @@ from worker.database.tables import bodies, dead_letters
 from worker.intake.authorization import Authorizer
 from worker.ledger import DeadLetterRow, DeadLetterState
 from worker.operations.replay_rules import Refusal, ReplayPlan, only_vouched, plan_replay
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 pytest_plugins = ["desk_fixtures"]
 

@@ -29,7 +29,7 @@ from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
 from worker.ledger import Ledger
 from worker.process import Stop
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 MANY = {"user.disabled": 1000, "session.ended": 1000}
 CATALOGUE = Catalogue(

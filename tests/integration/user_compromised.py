@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from tasks.call import Lane
 from tasks.events import Event, UserData
-from tasks.events.types import EventType
+from tasks.events.model import EventType
 
 
 class UserCompromised(Event):

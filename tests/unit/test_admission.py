@@ -21,7 +21,7 @@ from worker.broker.publisher import Publisher
 from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted, Rule
 from worker.intake.intake import Controls, Intake
 from worker.intake.signing import generate_signing_key, sign
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 KEY: Final = generate_signing_key("k1")
 ACME: Final = {"format": "complex", "user": ISSUED, "tenant": {"format": "opaque", "id": "acme"}}

@@ -18,7 +18,7 @@ from worker.broker.provenance import ProvenanceMac
 from worker.broker.pyamqp import READ_SIZE, _properties, is_readable, read_ahead
 from worker.intake.authorization import Authorizer
 from worker.intake.intake import Controls, Intake
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 SURROGATE = b"\xed\xa0\x80"
 

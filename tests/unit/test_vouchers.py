@@ -32,7 +32,7 @@ from worker.intake import dead_letters
 from worker.intake.authorization import Authorizer, Denied, Granted, Rule
 from worker.intake.dedup import IncomingEvent
 from worker.intake.intake import Controls, Intake
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 TOKEN: Final = "eyJhbGciOiJub25lIn0.c2VjcmV0.c2ln"
 CALL: Final = ProviderCall(

@@ -1,10 +1,13 @@
-"""The publisher on the event loop, for RabbitMQ: without a second thread, and no task waits for another.
+"""The publishers of coroutines: on the event loop for RabbitMQ, in a thread for the embedded broker.
 
-What the tasks of one turn of the loop publish leaves in one write, their records in packs.
+What the tasks of one turn of the loop publish leaves in one write, and in the thread in one batch: no task waits for
+another.
 """
 
 import asyncio
 import contextlib
+import queue
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,7 +19,7 @@ from kombu import Connection
 from worker.broker.confirms import Answers, ConfirmChannel, Publication, confirmed, resolve, retry_once, throw_away
 from worker.broker.packing import packed
 from worker.broker.publication import BROKER_ERRORS, Disconnected, Message, PublishError, Unconfirmed, broken
-from worker.broker.publisher import CONFIRM_TIMEOUT
+from worker.broker.publisher import CONFIRM_TIMEOUT, Publisher
 
 WRITE_DELAY: Final = 0.002  # seconds a message waits for others: its call is over, only the acknowledgement waits too
 CHECK_INTERVAL: Final = 1.0  # seconds between two looks at what is overdue
@@ -139,3 +142,49 @@ class AsyncPublisher:
 
     def _on_unblocked(self) -> None:
         self._is_blocked = False
+
+
+BATCH_SIZE: Final = 200  # messages whose confirms are awaited together
+
+
+class ThreadPublisher:
+    """A thread with a `Publisher`. Whatever came in while one batch was on its way makes up the next."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._waiting: queue.SimpleQueue[Publication | None] = queue.SimpleQueue()  # None: nothing comes after it
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+        self._thread.start()
+
+    async def publish(self, *messages: Message) -> None:
+        """Publish *messages*; returns once the broker confirmed all of them, else raises `PublishError`."""
+        answers: Answers = [asyncio.get_running_loop().create_future() for _ in messages]
+        for message, answer in zip(messages, answers, strict=True):
+            self._waiting.put(Publication(message, partial(_resolve, answer)))
+        await confirmed(answers)
+
+    async def close(self) -> None:
+        """Publish what is waiting, then close the connection."""
+        self._waiting.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._publisher.close()
+
+    def _run(self) -> None:
+        while batch := self._take():
+            self._publisher.settle(batch)
+
+    def _take(self) -> list[Publication]:
+        """Return the next batch, once there is one; an empty one is the end."""
+        batch, last = list[Publication](), self._waiting.get()
+        while last is not None:
+            batch.append(last)
+            if self._waiting.empty() or len(batch) == BATCH_SIZE:
+                return batch
+            last = self._waiting.get()
+        if batch:
+            self._waiting.put(None)
+        return batch
+
+
+def _resolve(answer: asyncio.Future[PublishError | None], failure: PublishError | None) -> None:
+    answer.get_loop().call_soon_threadsafe(resolve, answer, failure)

@@ -17,9 +17,8 @@ from typing import Final
 
 from tasks.call import ProviderCall
 from worker.broker import topology
-from worker.broker.async_publisher import AsyncPublisher
+from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
 from worker.broker.publication import Message, PublishError, Refused, Unroutable
-from worker.broker.thread_publisher import ThreadPublisher
 
 logger = logging.getLogger(__name__)
 

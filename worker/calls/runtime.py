@@ -20,12 +20,11 @@ from tasks.runtime import Held
 from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker
 from worker.broker import messages, topology
-from worker.broker.async_publisher import AsyncPublisher
+from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import Message, PublishError, Refused, Unroutable
 from worker.broker.publisher import Publisher
 from worker.broker.retrying_publisher import RetryingPublisher
-from worker.broker.thread_publisher import ThreadPublisher
 from worker.calls.coverage import Coverage
 from worker.calls.doubt import Doubts
 from worker.calls.holds.hold import HoldLimits

@@ -16,7 +16,7 @@ from worker.broker import messages
 from worker.broker.provenance import Provenance
 from worker.intake.signing import KeyFile, SigningKeyError, is_signed
 from worker.settings import Settings, SettingsError
-from worker.settings.sources import SourceSettings
+from worker.settings.sections import SourceSettings
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, SecretStr
 
 from worker.settings import Settings
-from worker.settings.origins import Origins
+from worker.settings.files import Origins
 from worker.settings.urls import masked_url
 
 

@@ -1,4 +1,7 @@
-"""The files that settings come from. A fault names the file and the place in it, never its content."""
+"""The files that settings come from, and which of its sources each came from.
+
+A fault names the file and the place in it, never its content.
+"""
 
 import os
 import re
@@ -12,7 +15,7 @@ from typing import Any, Final, Self
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from tasks.private_files import WANTED, is_open_to_others
-from worker.settings.names import BETWEEN
+from worker.settings.names import BETWEEN, PREFIX
 
 CONFIG_FILE: Final = "REVOKER_CONFIG_FILE"
 SECRETS_DIR: Final = "REVOKER_SECRETS_DIR"
@@ -123,3 +126,42 @@ def _unfit(text: str) -> str | None:
     if MARK in text or _CONTROL.search(text):
         return "holds characters that are no text; save it as UTF-8"
     return None if text.strip() else "is empty"
+
+
+@dataclass(frozen=True, slots=True)
+class Origins:
+    """The places settings come from, read once, in the order of their precedence."""
+
+    variables: frozenset[str]
+    secrets: frozenset[str]
+    document: Mapping[str, Any]
+    document_name: str
+
+    @classmethod
+    def now(cls) -> Self:
+        """The places as they are now; the settings were loaded from them, so they can be read."""
+        folder, file = os.environ.get(SECRETS_DIR), config_file()
+        return cls(
+            frozenset(name.upper() for name in os.environ if name.startswith(PREFIX)),
+            frozenset(each.name.lower() for each in Path(folder).iterdir()) if folder else frozenset(),
+            read_document(file) if file else {},
+            str(file),
+        )
+
+    def of(self, path: tuple[str, ...]) -> str:
+        """Where the setting at *path* came from."""
+        for depth in range(len(path), 0, -1):  # a variable or file may hold a whole section as JSON
+            name = "__".join(path[:depth])
+            if f"{PREFIX}{name}".upper() in self.variables:
+                return f"{PREFIX}{name}".upper()
+            if name.lower() in self.secrets:
+                return f"secret file {name}"
+        return self.document_name if _holds(self.document, path) else "default"
+
+
+def _holds(document: object, path: tuple[str, ...]) -> bool:
+    for name in path:
+        if not isinstance(document, dict) or name not in document:
+            return False
+        document = document[name]
+    return True

@@ -1,9 +1,12 @@
-"""The sections of the settings that hold numbers."""
+"""The sections of the settings: those that hold numbers, and the source map, which says who may say what."""
 
-from typing import Annotated, Final, Self
+from pathlib import Path
+from typing import Annotated, Final, Self, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from tasks.events import EVENT_TYPES
+from tasks.events.fields import Source
 from tasks.strict_model import StrictModel
 
 MAX_PEOPLE: Final = 1_000_000_000  # as good as no limit, and no more
@@ -105,4 +108,55 @@ class StorageSettings(StrictModel):
     def _keeps_the_audit_longest(self) -> Self:
         if self.audit_days < max(self.events_days, self.letters_days):
             raise ValueError("audit_days must not be less than events_days or letters_days")
+        return self
+
+
+Named = TypeVar("Named", bound=str)
+
+
+def _limit(names: frozenset[Named]) -> frozenset[Named]:
+    if not names:
+        raise ValueError("names nothing; leave it out where there is no limit")
+    return names
+
+
+def _event_type(name: str) -> str:
+    if name not in EVENT_TYPES:
+        raise ValueError(f"must be one of {', '.join(EVENT_TYPES)}")
+    return name
+
+
+# An empty list would mean what an unset one does: an empty variable in a template would let everything in.
+Limit = Annotated[frozenset[Named], AfterValidator(_limit)]
+Name = Annotated[str, StringConstraints(min_length=1)]
+
+
+class SourceSettings(StrictModel):
+    """One source of events: its proofs, all of which are asked for, and its limits. What has no limit may be all."""
+
+    source: Source = Field(description="The `source` of its events")
+    users: Limit[Name] = Field(
+        frozenset(), description="RabbitMQ users, one of which the validated `user_id` must name"
+    )
+    keys: Path | None = Field(
+        None, description="JWK Set of its signing keys, read again when it changes; with HS256 mode 0600"
+    )
+    trusted: bool = Field(default=False, description="No proof is asked for: whoever may publish may use its name")
+    types: Limit[Annotated[str, AfterValidator(_event_type)]] = Field(
+        frozenset(), description=f"Types of its events, of {', '.join(map('`{}`'.format, EVENT_TYPES))}; unset: all"
+    )
+    providers: Limit[Name] = Field(
+        frozenset(), description="Provider instances it may name, and that its events reach; unset: all"
+    )
+    tenants: Limit[Name] = Field(
+        frozenset(), description="Tenants, of whom each event must name one, as `tenant` of a complex `sub_id`"
+    )
+    issuers: Limit[Name] = Field(
+        frozenset(), description="Subject issuers, of whom each event must name one, as `iss` in `sub_id`"
+    )
+
+    @model_validator(mode="after")
+    def _is_proved(self) -> Self:
+        if self.trusted == bool(self.users or self.keys):
+            raise ValueError("needs a proof (users, keys or both), or trusted = true, and not both")
         return self

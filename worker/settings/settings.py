@@ -30,10 +30,10 @@ from worker.settings.sections import (
     HoldSettings,
     MaxAgeSettings,
     RetrySettings,
+    SourceSettings,
     StorageSettings,
     WorkerSettings,
 )
-from worker.settings.sources import SourceSettings
 from worker.settings.urls import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
 
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
