@@ -3,12 +3,12 @@
 import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from servers import ForkServer, PostgresCluster, Processes, RabbitNode, ServerMissingError, only_loopback
+from servers.private import private_node
 from servers.processes import environment
-from servers.shared import close_root, open_root, root, shared
+from servers.shared import close_root, open_root, shared
 
 pytest_plugins = ["in_one_test", "longest_first"]
 
@@ -75,14 +75,12 @@ def rabbitmq_url(rabbitmq: RabbitNode, rabbitmq_vhost: str) -> str:
 
 @pytest.fixture
 def private_rabbitmq() -> Iterator[RabbitNode]:
-    """Start a RabbitMQ node of the test's own, to stop, kill, freeze and starve (ready in about 5 s)."""
+    """Lend the test an empty RabbitMQ node of its own, to stop, kill, freeze and starve."""
     try:
-        node = RabbitNode(root() / f"private-{uuid4().hex[:8]}")
-        node.start()
+        with private_node() as node:
+            yield node
     except ServerMissingError as missing:
         pytest.fail(str(missing), pytrace=False)
-    yield node
-    node.close()
 
 
 @pytest.fixture(scope="session")

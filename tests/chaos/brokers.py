@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from uuid import uuid4
 
 from servers import RabbitNode, queued_at
-from servers.shared import root, shared
+from servers.private import private_node
+from servers.shared import shared
 
 from chaos.disk import DISK
 from chaos.rows import EMBEDDED, Row
@@ -85,13 +85,11 @@ def open_broker(kind: str, row: Row, home: Path) -> Iterator[Broker]:
     if kind == EMBEDDED:
         yield InAFile((home / DISK if row.small_disk == "broker" else home) / "broker.sqlite3")
     elif row.private:
-        node = RabbitNode(root() / f"private-{uuid4().hex[:8]}")
-        node.start()
-        try:
-            yield OnRabbit(node, "/")
-        finally:
-            node.close()
-            (home / "rabbitmq.log").write_text(node.log)
+        with private_node() as node:
+            try:
+                yield OnRabbit(node, "/")
+            finally:
+                (home / "rabbitmq.log").write_text(node.log)
     else:
         node = shared(RabbitNode, "rabbitmq")
         vhost = node.new_vhost()

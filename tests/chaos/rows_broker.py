@@ -131,14 +131,18 @@ def queue_full(scene: Scene) -> None:
 @row("B10", brokers=ON_RABBITMQ, private=True, duplicates=AGAIN, harmless=DEAD_TOKEN)
 def consumer_timeout(scene: Scene) -> None:
     """Calls take longer than the broker's consumer timeout, which closes the channel: the worker lives."""
-    for name, milliseconds in (("consumer_timeout", 2000), ("channel_tick_interval", 500)):
-        scene.node.control(f"application:set_env(rabbit, {name}, {milliseconds}).")
+    _set_limits(scene, consumer_timeout=2000, channel_tick_interval=500)
     slow = scene.chance.sample(scene.load.units, 10)
     scene.system.script(*({"fault": "slow", "seconds": 6, "match": unit.key, "times": 1} for unit in slow))
     scene.start()
     scene.publish()
     wait_until(lambda: "has timed out waiting for" in scene.node.log, 30, "the broker's patience")  # 3.10 to 4.x
-    scene.node.control("application:set_env(rabbit, consumer_timeout, 1800000).")
+    _set_limits(scene, consumer_timeout=1_800_000, channel_tick_interval=60_000)  # as installed
+
+
+def _set_limits(scene: Scene, **milliseconds: int) -> None:
+    for name, value in milliseconds.items():
+        scene.node.control(f"application:set_env(rabbit, {name}, {value}).")
 
 
 @row("B11", brokers=ON_RABBITMQ)
