@@ -6,6 +6,9 @@ TEST_FOLDERS := $(sort $(dir $(wildcard tests/*/*.py)))
 UV_VERSION := 0.13.8
 LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
+# Else every pytest worker rewrites the assertions of every test anew, 5 s of CPU each.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test quick bench chaos fuzz lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 

@@ -42,6 +42,7 @@ class System:
         self.key = generate_key("test-key")
         save_key(home / "keys", self.key)
         self.document = self._settings(settings)
+        self._journal: list[dict[str, Any]] = []
         self.env = {"REVOKER_CONFIG_FILE": str(self._write(self.document))}
         self.ledger = Ledger.open(self.document["ledger_url"])
         self.ledger.upgrade()
@@ -121,10 +122,10 @@ class System:
         """Have every Genesys organisation take *secret* from now on, and nothing that was bought with the old one."""
         self._ask("PUT", "client-secret", {"client_secret": secret})
 
-    def journal(self, since: int = 0) -> list[dict[str, Any]]:
-        """Every request the providers saw after the first *since*, in order."""
-        entries: list[dict[str, Any]] = self._ask("GET", f"journal?since={since}")
-        return entries
+    def journal(self) -> list[dict[str, Any]]:
+        """Every request the providers saw so far, in order; only the news are fetched."""
+        self._journal += self._ask("GET", f"journal?since={len(self._journal)}")
+        return list(self._journal)
 
     def expire_references(self, references: Iterable[str]) -> None:
         """Have references at Wibmo die by themselves."""

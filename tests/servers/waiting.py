@@ -1,4 +1,7 @@
-"""Waiting for something to become true: polling with a deadline, never a fixed sleep."""
+"""Waiting for something to become true: polling with a deadline, never a fixed sleep.
+
+A question that takes long is asked less often: at most half of the time goes into asking.
+"""
 
 import asyncio
 import time
@@ -11,10 +14,13 @@ _INTERVAL = 0.02
 
 def wait_until(predicate: Callable[[], T], timeout: float = 10.0, what: str = "it to become true") -> T:
     """Return the first true value of *predicate*, asked every 20 ms; AssertionError after *timeout* seconds."""
-    deadline = time.monotonic() + timeout
+    asked = time.monotonic()
+    deadline = asked + timeout
     while not (value := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}; last seen: {value!r}"
-        time.sleep(_INTERVAL)
+        now = time.monotonic()
+        assert now < deadline, f"waited {timeout:g} s for {what}; last seen: {value!r}"
+        time.sleep(max(_INTERVAL, now - asked))
+        asked = time.monotonic()
     return value
 
 
@@ -24,8 +30,11 @@ async def eventually(
     what: str = "it to become true",
 ) -> T:
     """Return the first true value of the coroutine function *predicate*, as `wait_until` does, on the event loop."""
-    deadline = time.monotonic() + timeout
+    asked = time.monotonic()
+    deadline = asked + timeout
     while not (value := await predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout:g} s for {what}; last seen: {value!r}"
-        await asyncio.sleep(_INTERVAL)
+        now = time.monotonic()
+        assert now < deadline, f"waited {timeout:g} s for {what}; last seen: {value!r}"
+        await asyncio.sleep(max(_INTERVAL, now - asked))
+        asked = time.monotonic()
     return value
