@@ -26,15 +26,9 @@ def is_open_to_others(path: Path, status: os.stat_result) -> bool:
     `User=` gets its credentials by an ACL, whose mask shows as the group's bits (systemd.exec(5), LoadCredential=).
     """
     mode = stat.S_IMODE(status.st_mode)
-    if mode == _HANDED_OVER:
-        return not (_is_of_root_for_us(status) or _is_credential(path))
-    return bool(mode & _OF_OTHERS)
-
-
-def _is_of_root_for_us(status: os.stat_result) -> bool:
-    return status.st_uid == 0 and os.geteuid() != 0
-
-
-def _is_credential(path: Path) -> bool:
+    if mode != _HANDED_OVER:
+        return bool(mode & _OF_OTHERS)
+    is_of_root_for_us = status.st_uid == 0 and os.geteuid() != 0
     folder = os.environ.get(CREDENTIALS)
-    return bool(folder) and path.resolve().is_relative_to(Path(str(folder)).resolve())
+    is_credential = bool(folder) and path.resolve().is_relative_to(Path(str(folder)).resolve())
+    return not (is_of_root_for_us or is_credential)

@@ -25,7 +25,8 @@ def decode(body: bytes, *, max_depth: int = MAX_DEPTH) -> object:
     except (ValueError, RecursionError):
         # Not chained: json's and UTF-8's own errors carry the whole body.
         raise MalformedJsonError("not strict JSON") from None
-    if _brackets(text) > max_depth and _deeper_than(value, max_depth):
+    most_levels = text.count("{") + text.count("[")  # counted far faster than the levels are walked
+    if most_levels > max_depth and _deeper_than(value, max_depth):
         raise MalformedJsonError("nested too deeply")
     return value
 
@@ -55,11 +56,6 @@ def _refuse_lone_surrogates(text: str, value: object) -> None:
     # UTF-8 itself has no surrogates, so only an escape can bring one in.
     if "\\ud" in text or "\\uD" in text:
         json.dumps(value, ensure_ascii=False).encode()
-
-
-def _brackets(text: str) -> int:
-    # Never less than the depth, and counted far faster than the levels are walked.
-    return text.count("{") + text.count("[")
 
 
 def _deeper_than(node: object, levels: int) -> bool:

@@ -101,11 +101,8 @@ def _first(children: Iterable[tuple[str | int, object]], sight: Sight, *, named:
 
 
 def _gives_away(name: str, sight: Sight) -> bool:
-    return _is_secret_name(name) or (not _PLAIN_NAME.fullmatch(name) and is_plaintext(name, sight))
-
-
-def _is_secret_name(name: str) -> bool:
-    return name.translate(_BETWEEN_WORDS).casefold() in SECRET_NAMES
+    is_of_secret = name.translate(_BETWEEN_WORDS).casefold() in SECRET_NAMES
+    return is_of_secret or (not _PLAIN_NAME.fullmatch(name) and is_plaintext(name, sight))
 
 
 def _is_sealed(text: str) -> bool:

@@ -93,16 +93,12 @@ def open_database(url: str, lock_timeout: float | None = None, *, durable: bool 
     or a crash of PostgreSQL, may take back its last moments, whole transactions only. Raises LedgerUnavailable for any
     other URL.
     """
-    parsed, lock_timeout = _parsed(url), lock_timeout or LOCK_TIMEOUT
+    if fault := fault_of_ledger_url(url):
+        raise LedgerUnavailable(f"the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…; {fault}")
+    parsed, lock_timeout = make_url(url), lock_timeout or LOCK_TIMEOUT
     if parsed.get_backend_name() == "sqlite":
         return Database(*open_sqlite(parsed, Path(str(parsed.database)), lock_timeout, durable=durable))
     return Database(open_postgresql(parsed, lock_timeout, durable=durable))
-
-
-def _parsed(url: str) -> URL:
-    if fault := fault_of_ledger_url(url):
-        raise LedgerUnavailable(f"the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…; {fault}")
-    return make_url(url)
 
 
 def _place(url: URL) -> str:

@@ -130,7 +130,8 @@ def _server(rest: str) -> tuple[str, str]:
     match = _SERVER.fullmatch(place)
     if not (_ENCODED.fullmatch(userinfo) and match and _is_encoded(match["rest"] or "")):
         raise ValueError(_UNENCODED)
-    if match["port"] is not None and not _is_port(match["port"]):
+    port = match["port"]
+    if port is not None and not (_PORT.fullmatch(port) and 0 < int(port) <= _LAST_PORT):
         raise ValueError(f"must have a port from 1 to {_LAST_PORT}, or none; {_ENCODE}")
     return match["host"], match["rest"] or ""
 
@@ -138,10 +139,6 @@ def _server(rest: str) -> tuple[str, str]:
 def _is_encoded(rest: str) -> bool:
     path, _, query = rest.partition("?")
     return bool(_PATH.fullmatch(path) and re.fullmatch(r"[^#\[\]@\s]*", query))
-
-
-def _is_port(port: str) -> bool:
-    return _PORT.fullmatch(port) is not None and 0 < int(port) <= _LAST_PORT
 
 
 def _require_file(path: str, special: str) -> None:

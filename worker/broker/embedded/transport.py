@@ -140,8 +140,4 @@ class HubPolling:
     def _on_notified(self, wakeup: Wakeup) -> None:
         wakeup.clear()
         self._look_in(0)
-        self._hub.call_soon(_step_again)
-
-
-def _step_again() -> None:
-    """No-op: the hub finds in this step that the timer is due."""
+        self._hub.call_soon(lambda: None)  # in that step the hub finds that the timer is due
