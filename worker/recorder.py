@@ -11,7 +11,6 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -28,7 +27,7 @@ from tasks.records import DeadLetter, DeadLetters, Records, dead_record, ledger_
 from worker import broker
 from worker.broker import topology
 from worker.broker.availability import Availability
-from worker.broker.batch_consumer import BatchConsumer
+from worker.broker.batch_consumer import BATCH_SIZE, BatchConsumer
 from worker.broker.messages import body_of, unreadable_letter
 from worker.broker.provenance import LetterMac, Provenance, ProvenanceMac
 from worker.broker.unproved_queue import UnprovedQueue
@@ -43,6 +42,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Some 40 ms, so long a lock is held: intakes write to the same database.
+COMMIT_RECORDS: Final = 500
+COMMIT_INTERVAL: Final = 0.05  # seconds; a commit costs as much as thirty records, so they are gathered meanwhile
 MAX_TIME_IN_QUEUE: Final = timedelta(days=365)  # a death longer ago is a clock that was wrong, or invented
 # What the broker calls a death (https://www.rabbitmq.com/docs/dlx#effects).
 _REASONS: Final[Mapping[str, str]] = {
@@ -67,6 +69,9 @@ def run(settings: Settings, stop: Stop) -> None:
         with suppress(LedgerUnavailable):  # the next batch of records finds it out, and logs it
             unproved.take(connection)
             tidying.step()
+        if not recorder.is_behind:
+            stop.wait(COMMIT_INTERVAL)
+        recorder.is_behind = False
 
     def caught_up() -> None:
         if not unproved.is_failing:
@@ -79,21 +84,25 @@ def run(settings: Settings, stop: Stop) -> None:
 
 
 class Recorder:
-    """Writes batches of messages into the ledger, each batch in one transaction."""
+    """Writes batches of messages into the ledger, at most COMMIT_RECORDS in one transaction."""
 
     def __init__(self, ledger: Ledger, mac: ProvenanceMac) -> None:
         self._ledger = ledger
         self._mac = mac
         self._ready = False
+        self.is_behind = False  # whether a batch was full, so that more messages wait
         self._availability = Availability(logger, "ledger.unavailable", "ledger.back")
 
     def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Write *batch*; returns all of it where the ledger could not be written."""
+        self.is_behind |= len(batch) >= BATCH_SIZE
         try:
             if not self._ready:
                 self._ledger.upgrade()
                 self._ready = True
-            self._write([record for message in batch for record in read(message, self._mac)])
+            found = [record for message in batch for record in read(message, self._mac)]
+            for start in range(0, len(found), COMMIT_RECORDS):
+                self._write(found[start : start + COMMIT_RECORDS])
         except LedgerUnavailable as error:
             self._availability.lost(error)
             self._ready = False  # whatever comes back may be another database, or an older state of this one
@@ -132,7 +141,8 @@ def read(message: Message, mac: ProvenanceMac) -> Sequence[Record]:
     try:
         return _apart(_read(message, mac), mac.letters)
     except ValidationError:
-        return [*map(_read_part, _parts_of(message))] or [unreadable_letter(message, Reason.RECORD_INVALID)]
+        parts = [_read_part(part, message) for part in _parts_of(message)]
+        return parts or [unreadable_letter(message, Reason.RECORD_INVALID)]
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the message's fault
         logger.error("record.unreadable", extra={"error": type(error).__name__})  # noqa: TRY400 - likewise
         return [unreadable_letter(message, Reason.RECORD_INVALID)]
@@ -148,23 +158,20 @@ def _read(message: Message, mac: ProvenanceMac) -> Record | Records | DeadLetter
     return ledger_message.validate_json(body)
 
 
-def _parts_of(message: Message) -> list[Message]:
-    """The records of a pack, each as if it came alone: one that is none must not take its neighbours along."""
-    bodies = list[bytes]()
-    if message.delivery_info.get("exchange") not in _DEAD:
-        with suppress(ValueError, RecursionError):
-            bodies = records.parts(body_of(message))
-    found = [copy(message) for _ in bodies]
-    for part, body in zip(found, bodies, strict=True):
-        part.body = body
-    return found
+def _parts_of(message: Message) -> list[bytes]:
+    """The records of a pack, as JSON: one that is none must not take its neighbours along."""
+    if message.delivery_info.get("exchange") in _DEAD:
+        return []
+    with suppress(ValueError, RecursionError):
+        return records.parts(body_of(message))
+    return []
 
 
-def _read_part(part: Message) -> Record:
+def _read_part(part: bytes, message: Message) -> Record:
     try:
-        return ledger_record.validate_json(body_of(part))
+        return ledger_record.validate_json(part)
     except ValidationError:
-        return unreadable_letter(part, Reason.RECORD_INVALID)
+        return unreadable_letter(message, Reason.RECORD_INVALID, part=part)
 
 
 def _given_up_by_broker(message: Message, mac: ProvenanceMac, death: Mapping[str, Any]) -> DeadLetter:

@@ -1,6 +1,7 @@
 """What the recorder reads out of a message: a record of ours, or a dead letter that says what it was."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,10 +15,11 @@ from tasks.outcome import State
 from tasks.providers import finbourne
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call, outcome_of_call
 from worker.broker import messages, topology
+from worker.broker.batch_consumer import BATCH_SIZE
 from worker.broker.provenance import ProvenanceMac
 from worker.ledger import LedgerRefused, LedgerUnavailable
 from worker.operations.republishing import replay_message
-from worker.recorder import Record, Recorder, read
+from worker.recorder import COMMIT_RECORDS, Record, Recorder, read
 
 MAC = ProvenanceMac(b"subject-key-of-a-unit-test")
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
@@ -322,6 +324,19 @@ def test_a_row_the_database_refuses_keeps_nobody_of_its_pack_out() -> None:
     assert sorted(record.event_id or "" for record in ledger.taken) == sorted(names)
     assert [record.kind for record in ledger.taken if record.event_id == "bad"] == ["message"]
     assert ledger.asked < 2 * len(f"{len(names):b}") + 3
+
+
+def test_many_records_are_several_transactions() -> None:
+    """An intake that writes to the same file waits for one of them at most; whether more messages wait is told."""
+    ledger = FussyLedger(ValueError())
+    recorder = Recorder(ledger, MAC)  # type: ignore[arg-type] # likewise
+    pack = _pack(*({**_outcome(), "event_id": str(number)} for number in range(50)))
+    assert recorder.handle([pack] * (BATCH_SIZE - 1)) == []
+    assert ledger.asked == math.ceil(50 * (BATCH_SIZE - 1) / COMMIT_RECORDS)
+    assert len(ledger.taken) == 50 * (BATCH_SIZE - 1)
+    assert not recorder.is_behind
+    recorder.handle([_pack(_outcome())] * BATCH_SIZE)
+    assert recorder.is_behind
 
 
 def test_a_ledger_that_is_away_buries_nothing() -> None:

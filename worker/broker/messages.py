@@ -135,12 +135,15 @@ def body_of(message: Delivered) -> bytes:
     return body if isinstance(body, bytes) else str(body).encode(errors="surrogatepass")
 
 
-def unreadable_letter(message: Delivered, reason: str, detail: Mapping[str, str] | None = None) -> DeadLetter:
+def unreadable_letter(
+    message: Delivered, reason: str, detail: Mapping[str, str] | None = None, *, part: bytes | None = None
+) -> DeadLetter:
     """The dead letter of a message that is not ours: its hash and size without its body, which may hold anything.
 
-    Each delivery of one message has the same letter id.
+    *part* stands for the body where only that part of it is not ours. Each delivery of one message has the same letter
+    id.
     """
-    body = body_of(message)
+    body = body_of(message) if part is None else part
     return DeadLetter(
         kind="message",
         dead_letter_id=records.dead_letter_id("message", records.digest(body, _sent_with(message))),

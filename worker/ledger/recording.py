@@ -12,13 +12,14 @@ from tasks.call import ProviderCall
 from tasks.outcome import Reason, State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned, PlannedUnit
 from tasks.sealing import SealProblem, kid_of
-from worker.database.writing import Insert, take_changes
+from worker.database.writing import Insert, insert_all, take_changes
 from worker.ledger import upserts
 from worker.ledger.rows import DeadLetterState
 
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 REDELIVERY_WINDOW: Final = timedelta(minutes=10)  # in which an intake that ended is back, and gets what it had in hand
 
+_in_order: Final = json.JSONEncoder(sort_keys=True).encode  # json.dumps makes an encoder each time
 Record = EventPlanned | CallOutcome | DeadLetter
 Row = dict[str, Any]
 
@@ -81,7 +82,7 @@ def call_row(letter: DeadLetter, state: State, at: datetime, replays: int | None
 
 def _execute(connection: Connection, statement: Callable[[str], Insert], rows: Sequence[Row]) -> None:
     if rows:
-        connection.execute(statement(connection.dialect.name), rows)
+        insert_all(connection, statement(connection.dialect.name), rows)
 
 
 def _members(value: object, *names: str) -> Row:
@@ -196,4 +197,4 @@ def _rank(replays: int, weight: int, attempt: int, at: datetime | None, values: 
 
 
 def _json(detail: Mapping[str, str]) -> str:
-    return json.dumps(detail, sort_keys=True) if detail else "{}"
+    return _in_order(detail) if detail else "{}"
