@@ -9,26 +9,12 @@ from contextlib import suppress
 from typing import Any, Final
 
 from amqp import serialization
+from amqp.basic_message import Message
 
 UNREADABLE: Final = object()
 
-# In the order of their flags, the highest first; `s` is short text, `F` a table, the rest numbers of so many bytes.
-_PROPERTIES: Final = {
-    "content_type": "s",
-    "content_encoding": "s",
-    "application_headers": "F",
-    "delivery_mode": "B",
-    "priority": "B",
-    "correlation_id": "s",
-    "reply_to": "s",
-    "expiration": "s",
-    "message_id": "s",
-    "timestamp": "Q",
-    "type": "s",
-    "user_id": "s",
-    "app_id": "s",
-    "cluster_id": "s",
-}
+_PROPERTIES: Final[dict[str, str]] = dict(Message.PROPERTIES)  # name → kind, in the order of their flags
+_NUMBERS: Final = {"o": ">B", "L": ">Q"}  # the other kinds are `s`, short text, and `F`, a table
 _FIXED: Final = {
     **dict.fromkeys("tbB", 1),
     **dict.fromkeys("Uus", 2),
@@ -65,8 +51,8 @@ def _properties(frame: bytes, offset: int) -> Iterator[tuple[str, object]]:
             content, at = _measured(frame, at, ">B")
             yield name, _text(content)
         else:
-            yield name, struct.unpack_from(f">{kind}", frame, at)[0]
-            at += struct.calcsize(kind)
+            yield name, struct.unpack_from(_NUMBERS[kind], frame, at)[0]
+            at += struct.calcsize(_NUMBERS[kind])
 
 
 def _measured(data: bytes, at: int, size: str) -> tuple[bytes, int]:

@@ -1,16 +1,4 @@
-"""Exchanges, queues and routing keys: no other module spells their names.
-
-```
-revocation.events ─▶ revocation.events.lanes                     CloudEvents from producers
-       user.disabled ─▶ revocation.intake.urgent
-       anything else ─▶ revocation.events.routine ─▶ revocation.intake
-revocation.calls   ─▶ revocation.calls.<provider>.<lane>         provider calls, one queue per provider and lane
-                   ─▶ revocation.door                            the Celery tasks session.ended and user.disabled
-revocation.outcomes─▶ revocation.outcomes                        what became of each call, for the recorder
-   …outcomes.urgent─▶ revocation.outcomes.urgent                 likewise, of user.disabled
-revocation.dead    ─▶ revocation.dead                            dead letters, for the recorder; every queue's net
-   ….dead.unproved ─▶ revocation.dead.unproved                   of events that nobody proved, while there is room
-```
+"""Exchanges, queues and routing keys: no other module spells their names. docs/design.md draws them.
 
 What no binding of `revocation.events.lanes` takes goes to its alternate exchange (https://www.rabbitmq.com/docs/ae): no
 event is in two queues, and a wrong routing key is a dead letter that somebody sees, not a message that nobody gets.

@@ -1,19 +1,16 @@
 """The database, used by a thread of its own: where it hangs, calls go on."""
 
 import asyncio
-import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 from worker.database.engine import Database, open_database
 from worker.database.errors import LedgerRefused, LedgerUnavailable
 
 T = TypeVar("T")
-
-Pending = asyncio.Future[Any] | Future[Any]
 
 LOCK_TIMEOUT: Final = 2.0  # seconds for a lock in the database: no caller waits longer for the result
 
@@ -28,19 +25,16 @@ class DatabaseThread:
     def __init__(self, url: str) -> None:
         self._url = url
         self._database: Database | None = None
-        self._jobs: queue.SimpleQueue[tuple[Callable[[Database], Any], Pending] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[tuple[Callable[[Database], Any], Future[Any]] | None] = queue.SimpleQueue()
         threading.Thread(target=self._serve, name="ledger", daemon=True).start()  # the process ends without it
 
     async def run(self, job: Callable[[Database], T]) -> T:
         """Return what the job returns. Raises LedgerUnavailable."""
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._jobs.put((job, answer))
-        return await answer
+        return await asyncio.wrap_future(self._asked(job))
 
     def run_sync(self, job: Callable[[Database], T], seconds: float) -> T:
         """Return what the job returns, to a thread without a loop. Raises LedgerUnavailable, also after *seconds*."""
-        answer: Future[T] = Future()
-        self._jobs.put((job, answer))
+        answer = self._asked(job)
         try:
             return answer.result(seconds)
         except TimeoutError:
@@ -51,29 +45,26 @@ class DatabaseThread:
         """Ask no more."""
         self._jobs.put(None)
 
+    def _asked(self, job: Callable[[Database], T]) -> Future[T]:
+        answer: Future[T] = Future()
+        self._jobs.put((job, answer))
+        return answer
+
     def _serve(self) -> None:
         while (asked := self._jobs.get()) is not None:
             self._answer(*asked)
         if self._database:
             self._database.engine.dispose()
 
-    def _answer(self, job: Callable[[Database], T], answer: Pending) -> None:
-        if answer.cancelled():
+    def _answer(self, job: Callable[[Database], T], answer: Future[T]) -> None:
+        if not answer.set_running_or_notify_cancel():
             return  # the caller gave up: whatever the job takes would be lost
         try:
             self._database = self._database or open_database(self._url, LOCK_TIMEOUT, durable=False)
             result = job(self._database)
         except (LedgerUnavailable, LedgerRefused) as error:
-            _resolve(answer, answer.set_exception, LedgerUnavailable(str(error)))
+            answer.set_exception(LedgerUnavailable(str(error)))
         except Exception as bug:  # noqa: BLE001 - raised where it was asked
-            _resolve(answer, answer.set_exception, bug)
+            answer.set_exception(bug)
         else:
-            _resolve(answer, answer.set_result, result)
-
-
-def _resolve(answer: Pending, how: Callable[[Any], None], value: object) -> None:
-    if isinstance(answer, Future):
-        with contextlib.suppress(InvalidStateError):  # the caller gave up
-            how(value)
-    elif not (loop := answer.get_loop()).is_closed():
-        loop.call_soon_threadsafe(lambda: None if answer.done() else how(value))
+            answer.set_result(result)
