@@ -9,7 +9,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 # Else every pytest worker rewrites the assertions of every test anew, 5 s of CPU each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test quick bench chaos fuzz lint types imports check audit sbom docs servers lock format clean
+.PHONY: help run test quick bench cost chaos fuzz lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -26,6 +26,9 @@ quick: lint ## lint, unit tests and providers' tests, in less than a minute: whi
 
 bench: servers .venv/.dev benchmarks/.venv/.made ## measure the worker beside its peers, < 30 min (QUICK=1: < 5 min)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
+
+cost: .venv/.dev ## count anew what a message costs, in function calls, for the test that compares with it
+	PYTHONPATH=tests:. $(BIN)/python -m call_cost --record
 
 chaos: servers .venv/.dev ## every fault of the matrix at full size, and the table (ROWS='W1|B.*': some)
 	PYTHONPATH=tests:. $(BIN)/python -m chaos $(if $(ROWS),--rows '$(ROWS)') $(CHAOS_ARGS)

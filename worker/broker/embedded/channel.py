@@ -45,7 +45,7 @@ class Channel(ProducerChannel):
         self._leased: deque[Delivery] = deque()  # not yet handed to a consumer
         self._tags = count(1)
         self._rotation = count()
-        connection.channels.add(self)
+        connection.channels[self] = None
 
     def basic_qos(self, prefetch_size: int = 0, prefetch_count: int = 0, apply_global: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002  # kombu's signature
         """Hold at most *prefetch_count* unacknowledged messages; 0 means any number.
@@ -139,7 +139,7 @@ class Channel(ProducerChannel):
         self.closed = True
         self._consumers = {}
         self._leased.clear()
-        self.connection.channels.discard(self)
+        self.connection.channels.pop(self, None)
 
     def _rooms(self) -> dict[str, int]:
         """How many messages there is room for of each queue; the first queue changes, so that none is always last."""

@@ -56,7 +56,7 @@ class BrokerConnection:
         self.client = client
         self.batch = batch
         self.closed = False
-        self.channels: set[ConsumingChannel] = set()
+        self.channels: dict[ConsumingChannel, None] = {}  # in the order of their making
         self.channel_ids = count(1)
         self.stop_polling: Callable[[], None] = lambda: None  # on an event loop, if one polls
         self.durable = Store(BrokerFile(path, durable=True, lock_timeout=LOCK_TIMEOUT), uuid4().hex, lease_seconds)

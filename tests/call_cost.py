@@ -1,0 +1,174 @@
+"""What a message costs our processes, in function calls: a measure that a busy machine does not blur.
+
+`python -m call_cost` counts and prints; with `--record` it writes `call_cost.json`, which a test compares with its own
+count. A process that is counted is started by this module too (`--process`): on the signal BEGIN its main thread begins
+to count, on TELL it tells and ends. The worker's provider answers on the worker's own event loop, so that what
+happens in one turn of the loop does not depend on how busy the machine is.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from servers import Processes, free_port, wait_until
+
+from benchmarks.installation import Installation
+from benchmarks.provider import Connection, Count
+from worker import broker, process
+from worker.broker import embedded, topology
+from worker.broker.publisher import Message, Publisher
+from worker.ledger import Ledger
+
+RECORDED: Final = Path(__file__).with_suffix(".json")
+ROOT: Final = Path(__file__).parents[1]
+IN_FLIGHT: Final = 100
+WARM_UP: Final = 500  # messages before the count begins: connections are open then, statements are compiled
+MESSAGES: Final = 500
+SLOW: Final = 0.2  # seconds that the provider takes at first, so that every connection is opened
+TIMEOUT: Final = 100.0  # seconds for a process to start, or to be done
+QUEUES: Final = {"intake": "revocation.intake", "worker": "revocation.calls", "recorder": "revocation.outcomes"}
+BEGIN, TELL = signal.SIGRTMIN, signal.SIGRTMIN + 1  # Celery has a use of its own for SIGUSR1
+_PACKAGE: Final = re.compile(r"site-packages/(\w+)|/(tasks|worker)/|/lib/python[\d.]+/(?!site-packages)(\w+)")
+
+Costs = Mapping[str, float]  # function calls for each message, by the package that makes them
+
+
+def count(name: str, home: Path, processes: Processes) -> Costs:
+    """Have process *name* handle MESSAGES messages on an embedded broker in *home*, and count."""
+    port, told = free_port(), home / "told.json"
+    files = f"embedded:///{home}/broker.sqlite3", f"sqlite:///{home}/ledger.sqlite3"
+    ours = Installation(home, files[0], f"http://127.0.0.1:{port}", files[1], IN_FLIGHT)
+    messages = _prepared(ours, name)
+    env = {**ours.env, "COUNTED_PORT": str(port), "COUNTED_TOLD": str(told), "PYTHONHASHSEED": "0"}
+    env["PYTHONPATH"] = f"{ROOT}/tests:{ROOT}"
+    daemon = processes.start("python", "-m", "call_cost", "--process", name, env=env, name=name)
+    try:
+        _handled(ours, name, messages[:WARM_UP])
+        os.kill(daemon.pid, BEGIN)
+        _handled(ours, name, messages[WARM_UP:])
+        os.kill(daemon.pid, TELL)
+        wait_until(told.exists, TIMEOUT, "the count")
+    finally:
+        daemon.kill9()
+    return {package: n / MESSAGES for package, n in json.loads(told.read_text()).items()}
+
+
+def total(costs: Costs) -> float:
+    """Function calls for a message."""
+    return round(sum(costs.values()), 1)
+
+
+def _prepared(ours: Installation, name: str) -> Sequence[Message]:
+    ours.make()
+    with closing(Ledger.open(ours.ledger_url)) as ledger:
+        ledger.upgrade()
+    with broker.connect(ours.broker_url) as connection:
+        topology.declare(connection, ours.names)
+    makers: Mapping[str, Callable[[int], list[Message]]] = {
+        "intake": ours.disabled_events,
+        "worker": ours.calls,
+        "recorder": ours.outcomes,
+    }
+    return makers[name](WARM_UP + MESSAGES)
+
+
+def _handled(ours: Installation, name: str, messages: Sequence[Message]) -> None:
+    """Publish *messages*, all in one transaction so that they are found together; wait until none is left."""
+    with Publisher(lambda: broker.connect(ours.broker_url)) as publisher:
+        publisher.publish_all(messages)
+
+    def is_empty() -> bool:
+        with broker.connect(ours.broker_url) as connection:
+            connection.connect()
+            counts = embedded.queue_counts(connection).items()
+            return not any(each.ready + each.unacked for queue, each in counts if queue.startswith(QUEUES[name]))
+
+    wait_until(is_empty, TIMEOUT, f"the messages of the {name} to be handled")
+
+
+# -- in the process that is counted -------------------------------------------------------------------------------
+
+
+class _Profile:
+    """Counts the functions that the main thread calls, by the file that they are called in."""
+
+    def __init__(self, told: Path, provider: Count) -> None:
+        self._told, self._provider, self._calls = told, provider, Counter[str]()
+
+    def start(self, *_: object) -> None:
+        self._provider.latency = 0.0
+        sys.setprofile(self._profile)
+
+    def tell(self, *_: object) -> None:
+        sys.setprofile(None)
+        by_package = Counter[str]()
+        for file, n in self._calls.items():
+            by_package[_package(file)] += n
+        part = self._told.with_suffix(".part")
+        part.write_text(json.dumps(by_package))
+        part.rename(self._told)
+        os._exit(0)
+
+    def _profile(self, frame: FrameType, event: str, _: object) -> None:
+        if event in {"call", "c_call"}:
+            self._calls[frame.f_code.co_filename] += 1
+
+
+def _package(file: str) -> str:
+    found = _PACKAGE.search(file)
+    return next(filter(None, found.groups())) if found else "other"
+
+
+def _run_process(name: str) -> None:
+    provider = Count(latency=SLOW)
+    profile = _Profile(Path(os.environ["COUNTED_TOLD"]), provider)
+    signal.signal(BEGIN, profile.start)
+    signal.signal(TELL, profile.tell)
+    if name == "worker":
+        _run_worker(provider)
+    else:
+        from worker import recorder  # noqa: PLC0415 - the worker does without it
+        from worker.intake import intake  # noqa: PLC0415 - likewise
+
+        process.run({"intake": intake, "recorder": recorder}[name].run)
+
+
+def _run_worker(provider: Count) -> None:
+    from worker.celery import app  # noqa: PLC0415 - it reads the settings
+    from worker.cli.processes import celery_arguments  # noqa: PLC0415
+
+    loop, port = app.runtime_host.loop, int(os.environ["COUNTED_PORT"])
+    loop.run(loop.asyncio.create_server(lambda: Connection(provider), "127.0.0.1", port, backlog=4096))
+    app.worker_main(celery_arguments()[1:])
+
+
+def main() -> None:
+    """Count every process; `--record`: for the test to compare with."""
+    parser = argparse.ArgumentParser(prog="python -m call_cost", description=main.__doc__)
+    parser.add_argument("--record", action="store_true", help=f"write {RECORDED.name}")
+    parser.add_argument("--process", choices=QUEUES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.process:
+        _run_process(options.process)
+        return
+    counted = {}
+    for name in QUEUES:
+        with tempfile.TemporaryDirectory() as home, closing(Processes(Path(home))) as processes:
+            counted[name] = count(name, Path(home), processes)
+        print(f"{name}: {total(counted[name]):.1f} function calls a message")
+    if options.record:
+        RECORDED.write_text(json.dumps(counted, indent=1, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()
