@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -20,13 +21,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from servers import Processes, free_port, wait_until
+from servers import Daemon, Processes, free_port, wait_until
 
 from benchmarks.installation import Installation
 from benchmarks.provider import Connection, Count
 from worker import broker, process
 from worker.broker import embedded, topology
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publisher import Message, Publisher, PublishError
 from worker.ledger import Ledger
 
 RECORDED: Final = Path(__file__).with_suffix(".json")
@@ -35,6 +36,7 @@ IN_FLIGHT: Final = 100
 WARM_UP: Final = 500  # messages before the count begins: connections are open then, statements are compiled
 MESSAGES: Final = 500
 SLOW: Final = 0.2  # seconds that the provider takes at first, so that every connection is opened
+IDLE: Final = 0.3  # seconds after which a process that has nothing to do has written everything
 TIMEOUT: Final = 100.0  # seconds for a process to start, or to be done
 QUEUES: Final = {"intake": "revocation.intake", "worker": "revocation.calls", "recorder": "revocation.outcomes"}
 BEGIN, TELL = signal.SIGRTMIN, signal.SIGRTMIN + 1  # Celery has a use of its own for SIGUSR1
@@ -53,9 +55,9 @@ def count(name: str, home: Path, processes: Processes) -> Costs:
     env["PYTHONPATH"] = f"{ROOT}/tests:{ROOT}"
     daemon = processes.start("python", "-m", "call_cost", "--process", name, env=env, name=name)
     try:
-        _handled(ours, name, messages[:WARM_UP])
+        _handled(ours, name, messages[:WARM_UP], daemon)
         os.kill(daemon.pid, BEGIN)
-        _handled(ours, name, messages[WARM_UP:])
+        _handled(ours, name, messages[WARM_UP:], daemon)
         os.kill(daemon.pid, TELL)
         wait_until(told.exists, TIMEOUT, "the count")
     finally:
@@ -82,10 +84,9 @@ def _prepared(ours: Installation, name: str) -> Sequence[Message]:
     return makers[name](WARM_UP + MESSAGES)
 
 
-def _handled(ours: Installation, name: str, messages: Sequence[Message]) -> None:
-    """Publish *messages*, all in one transaction so that they are found together; wait until none is left."""
-    with Publisher(lambda: broker.connect(ours.broker_url)) as publisher:
-        publisher.publish_all(messages)
+def _handled(ours: Installation, name: str, messages: Sequence[Message], daemon: Daemon) -> None:
+    """Have *messages* handled that *daemon* finds all at once; wait until none is left."""
+    wait_until(lambda: _are_published(ours, messages, daemon), TIMEOUT, "a moment when the broker is not locked")
 
     def is_empty() -> bool:
         with broker.connect(ours.broker_url) as connection:
@@ -94,6 +95,20 @@ def _handled(ours: Installation, name: str, messages: Sequence[Message]) -> None
             return not any(each.ready + each.unacked for queue, each in counts if queue.startswith(QUEUES[name]))
 
     wait_until(is_empty, TIMEOUT, f"the messages of the {name} to be handled")
+
+
+def _are_published(ours: Installation, messages: Sequence[Message], daemon: Daemon) -> bool:
+    """Whether *messages* could be published while *daemon* stands still: it may just hold the broker's lock."""
+    time.sleep(IDLE)
+    daemon.freeze()
+    try:
+        with Publisher(lambda: broker.connect(ours.broker_url)) as publisher:
+            publisher.publish_all(messages)
+    except PublishError:
+        return False
+    finally:
+        daemon.thaw()
+    return True
 
 
 # -- in the process that is counted -------------------------------------------------------------------------------
