@@ -51,6 +51,10 @@ class CountingProvider:
         """Answer no revocation of *provider* any more, until the next reset."""
         self._ask("POST", f"/_hang?{provider}")
 
+    def answer_wibmo(self, body: bytes) -> None:
+        """Answer Wibmo's calls with *body*."""
+        self._ask("POST", "/_wibmo", body)
+
     def figures(self) -> Figures:
         """Return what was counted up to now."""
         return Figures(**self._ask("GET", "/_figures"))
@@ -72,6 +76,6 @@ class CountingProvider:
             return False
         return True
 
-    def _ask(self, method: str, path: str) -> Any:  # noqa: ANN401 - JSON
-        self._door.request(method, path)
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:  # noqa: ANN401 - JSON
+        self._door.request(method, path, body)
         return json.loads(self._door.getresponse().read())

@@ -51,13 +51,23 @@ class Installation:
             "REVOKER_LEDGER_URL": self.ledger_url,
             "REVOKER_KEYS_DIR": str(self.home / "keys"),
             "REVOKER_SUBJECT_KEY": "subject-key-of-a-benchmark-run-only",
-            "REVOKER_PROVIDERS": json.dumps({name: self._provider(name) for name in self.names}),
-            "REVOKER_SOURCES": json.dumps({"benchmark": {"source": SOURCE, "trusted": True}}),
+            "REVOKER_PROVIDERS": json.dumps(self.provider_settings),
+            "REVOKER_SOURCES": json.dumps(self.sources),
             "REVOKER_WORKER__IN_FLIGHT_ROUTINE": in_flight,
             "REVOKER_WORKER__IN_FLIGHT_URGENT": in_flight,
             **dict.fromkeys(map("REVOKER_FLOOD__{}".format, UNLIMITED), "1000000"),
             "REVOKER_LOG_LEVEL": self.log_level,
         }
+
+    @property
+    def provider_settings(self) -> dict[str, Any]:
+        """The settings of each instance."""
+        return {name: self._provider(name) for name in self.names}
+
+    @property
+    def sources(self) -> dict[str, Any]:
+        """Who may say what."""
+        return {"benchmark": {"source": SOURCE, "trusted": True}}
 
     def make(self) -> None:
         """Make its folder and its key."""
@@ -141,7 +151,7 @@ class Installation:
     def _settings(self) -> Settings:
         return Settings(
             subject_key="subject-key-of-a-benchmark-run-only",
-            providers={name: self._provider(name) for name in self.names},
+            providers=self.provider_settings,
         )
 
 

@@ -15,6 +15,7 @@ class Plan:
     seconds: float  # of each drained row in each round
     pings: int  # messages of an unloaded latency row
     loaded_seconds: float  # of a half-loaded latency row
+    installed_seconds: float  # of the burst in each round of the row as installed
     backlog: int  # routine events before the urgent ones
     urgent: int
     memory_calls: int
@@ -33,6 +34,7 @@ COMPLETE: Final = Plan(
     seconds=4.0,
     pings=200,
     loaded_seconds=5.0,
+    installed_seconds=5.0,
     backlog=100_000,
     urgent=200,
     memory_calls=100_000,
@@ -50,6 +52,7 @@ QUICK: Final = Plan(
     seconds=1.5,
     pings=100,
     loaded_seconds=2.0,
+    installed_seconds=2.0,
     backlog=10_000,
     urgent=100,
     memory_calls=10_000,

@@ -2,8 +2,10 @@
 
 A raw protocol instead of a web framework, on uvloop where there is one, so that what it costs is small beside what
 any worker costs. Ids are the last segment of `/<provider>/api/v2/tokens/<id>`, or the bearer token of
-`/<provider>/api/v2/tokens/me`. Control: `GET /_figures`, `GET /_arrivals`, `POST /_reset?<latency in ms>`,
-`POST /_hang?<provider>`, whose revocations are answered no more until the next reset.
+`/<provider>/api/v2/tokens/me` or `/<provider>/api/tokens`, or Wibmo's encrypted body. A proof probe is told that its
+token is dead. Control: `GET /_figures`, `GET /_arrivals`, `POST /_reset?<latency in ms>`,
+`POST /_hang?<provider>`, whose revocations are answered no more until the next reset, `POST /_wibmo` with the body that
+Wibmo answers with.
 """
 
 from __future__ import annotations
@@ -17,7 +19,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Final, cast
 
+_JSON: Final = b"application/json"
+_PROBED: Final = b"/tokens/me?preserveIdleTTL=true "
+_WIBMO: Final = b"/token-service/client/server/invalidate/token "
 _DONE: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
+_REFUSED: Final = json.dumps({"status": 401, "code": "bad.credentials", "message": "Invalid login"}).encode()
 _TOKEN: Final = json.dumps({"access_token": "worker-token-of-the-benchmark", "expires_in": 86400}).encode()
 
 
@@ -30,6 +36,7 @@ class Count:
     hanging: int = 0  # requests of its that wait
     requests: int = 0
     arrivals: dict[str, float] = field(default_factory=dict)
+    wibmo: bytes = b""  # what Wibmo answers with
 
     def reset(self, latency: float) -> None:
         """Forget everything; answer after *latency* seconds from now on."""
@@ -64,16 +71,26 @@ class Connection(asyncio.Protocol):
         self._buffer = b""
         if head.startswith(b"DELETE "):
             self._revoke(head)
+        elif _WIBMO in head:
+            self._count_one(body.decode(), _complete(b"200 OK", b"text/plain", self._count.wibmo))
+        elif _PROBED in head:
+            self._loop.call_later(self._count.latency, self._send, _complete(b"401 Unauthorized", _JSON, _REFUSED))
+        elif head.startswith(b"POST /_wibmo "):
+            self._count.wibmo = body
+            self._send(_complete(b"200 OK", _JSON, b"{}"))
         else:
-            self._answer(self._other(head.split(b" ", 2)[1].decode()))
+            self._send(_complete(b"200 OK", _JSON, self._other(head.split(b" ", 2)[1].decode())))
 
     def _revoke(self, head: bytes) -> None:
         if self._count.hung and head.startswith(b"DELETE " + self._count.hung):
             self._count.hanging += 1
             return
+        self._count_one(_id_in(head), _DONE)
+
+    def _count_one(self, name: str, answer: bytes) -> None:
         self._count.requests += 1
-        self._count.arrivals.setdefault(_id_in(head), time.monotonic())
-        self._loop.call_later(self._count.latency, self._send, _DONE)
+        self._count.arrivals.setdefault(name, time.monotonic())
+        self._loop.call_later(self._count.latency, self._send, answer)
 
     def _other(self, path: str) -> bytes:
         if path == "/_figures":
@@ -88,13 +105,13 @@ class Connection(asyncio.Protocol):
             return b"{}"
         return _TOKEN
 
-    def _answer(self, body: bytes) -> None:
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        self._send(head.encode() + body)
-
     def _send(self, answer: bytes) -> None:
         if not self._transport.is_closing():
             self._transport.write(answer)
+
+
+def _complete(status: bytes, kind: bytes, body: bytes) -> bytes:
+    return b"HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s" % (status, kind, len(body), body)
 
 
 def _id_in(head: bytes) -> str:

@@ -52,13 +52,15 @@ def together(rounds: Sequence[Result]) -> Result:
     rates = _known(each.calls_per_second for each in rounds)
     return replace(
         rounds[0],
-        calls_per_second=median(rates),
+        calls_per_second=median(rates) if rates else None,
         cpu_us_per_call=_median(each.cpu_us_per_call for each in rounds),
         memory_mb=_median(each.memory_mb for each in rounds),
+        p50_ms=_median(each.p50_ms for each in rounds),
+        p99_ms=_median(each.p99_ms for each in rounds),
         lost=_sum(each.lost for each in rounds),
         duplicates=_sum(each.duplicates for each in rounds),
         rounds=len(rounds),
-        spread=(min(rates), max(rates)),
+        spread=(min(rates), max(rates)) if rates else None,
     )
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
-from benchmarks import backlog, endurance, idle, isolation, latency, scaling, stations, throughput
+from benchmarks import backlog, endurance, idle, installed, isolation, latency, scaling, stations, throughput
 from benchmarks.bare import BareClient
 from benchmarks.contestants import Contestant
 from benchmarks.ours import OurRow, Setup
@@ -17,7 +17,7 @@ from benchmarks.say import say
 from benchmarks.stage import PEERS_BIN, Stage
 from benchmarks.throughput import Rounds
 
-PARTS: Final = ("throughput", "backlog", "isolation", "memory", "stations", "scaling")
+PARTS: Final = ("installed", "throughput", "backlog", "isolation", "memory", "stations", "scaling")
 
 
 class Run:
@@ -32,6 +32,7 @@ class Run:
     def measure(self, parts: Collection[str] = PARTS) -> list[Result]:
         """Every result of *parts*, in the order of the report."""
         makers: dict[str, Callable[[], Iterator[Result]]] = {
+            "installed": self._installed,
             "throughput": self._main,
             "backlog": self._backlog,
             "isolation": self._isolation,
@@ -56,6 +57,9 @@ class Run:
         self.failures.append(f"{what} could not be run: {str(error)[:300]}")
         self.configurations[what] = "COULD NOT BE RUN"
         say(self.failures[-1])
+
+    def _installed(self) -> Iterator[Result]:
+        yield from installed.measure(self._stage, self._plan)
 
     def _main(self) -> Iterator[Result]:
         """Throughput in rounds, then latency; a row's unloaded latency stands beside its throughput."""

@@ -11,12 +11,13 @@ from xml.etree import ElementTree as ET
 import pytest
 from servers import Processes, RabbitNode
 
-from benchmarks import latency, report
+from benchmarks import installed, latency, report
 from benchmarks.counting import CountingProvider
 from benchmarks.draining import drain
 from benchmarks.installation import Installation, user_id
 from benchmarks.ours import OurRow, Setup
 from benchmarks.peer import PEER_ROWS
+from benchmarks.plan import QUICK
 from benchmarks.publishing import publish
 from benchmarks.results import Result, together
 from benchmarks.stage import Stage
@@ -70,6 +71,17 @@ def test_latency_is_measured_through_both_stages(stage: Stage) -> None:
     assert (unloaded.lost, unloaded.duplicates, loaded.lost) == (0, 0, 0)
     assert unloaded.p50 is not None
     assert unloaded.p50 > 0
+
+
+def test_what_users_run_is_measured_on_both_brokers(stage: Stage) -> None:
+    """Each process has its part of an event's CPU, the producer is told apart, nothing is lost or made twice."""
+    small = replace(QUICK, installed_seconds=0.3, loaded_seconds=0.1)
+    rows = list(installed.measure(stage, small))
+    of_broker = [[each.row for each in rows if each.broker == kind] for kind in ("rabbitmq", "embedded")]
+    assert of_broker[0] == of_broker[1]
+    assert {"ours, as installed", "its intake", "its worker", "its recorder", "its producer"} < set(of_broker[0])
+    assert [each.lost for each in rows if each.lost is not None] == [0, 0, 0, 0]
+    assert all(each.p99_ms for each in rows if each.row.startswith(("ours", "user.disabled")))
 
 
 def test_rounds_become_one_row_of_medians_and_sums() -> None:
