@@ -22,7 +22,6 @@ from system import System, digest
 
 from tasks.events import RejectionCode
 from tasks.outcome import Reason, State, event_reason, http_reason
-from tasks.retry import RetryPolicy
 from tasks.sealing import generate_key, public_jwks
 from worker import broker
 from worker.broker import messages, topology
@@ -201,11 +200,10 @@ def test_the_exit_codes_are_those_of_the_command_line() -> None:
 def test_the_retry_curve_is_that_of_the_policy() -> None:
     """The ceilings, with the settings' defaults and chance at its worst; the last attempt has no next one."""
     retry = Settings.model_fields["retry"].default
-    policy = RetryPolicy(retry.base, retry.cap, retry.retry_after_cap, retry.max_attempts, chance=lambda: 1.0)
     rows = re.findall(r"^\| (?:after failed|waits at most)[^|]*\|(.*)\|$", TEXT, re.MULTILINE)
     columns, waits = ([cell.strip() for cell in row.split("|")] for row in rows)
     shown = {n: wait for column, wait in zip(columns, waits, strict=True) for n in attempts(column)}
-    policys = {n: policy.next_delay(n, remaining=1e9) for n in range(1, retry.max_attempts + 1)}
+    policys = {n: retry.next_delay(n, remaining=1e9, chance=lambda: 1.0) for n in range(1, retry.max_attempts + 1)}
     assert shown == {n: "given up" if delay is None else str(delay) for n, delay in policys.items()}
 
 

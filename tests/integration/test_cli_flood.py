@@ -44,7 +44,7 @@ def opened(installation: Installation) -> None:
     """Have a flood of urn:hr be open."""
     flood = Flood(HR, TYPE, 1.7e9, 1.7e9)
     with installation.desk.ledger.database.writing() as connection:
-        store.save(connection, store.Update(Pending(floods={flood.key: flood})))
+        store.save(connection, Pending(floods={flood.key: flood}))
 
 
 def states(installation: Installation) -> list[DeadLetterState]:

@@ -1,6 +1,6 @@
 """A runtime that remembers what its tasks decided, and a call to try it with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from tasks.call import Lane, ProviderCall
@@ -13,11 +13,25 @@ NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 Verdict = Settled | Transient | Permanent | Held
 
 
+class LatestRetry(RetryPolicy):
+    """The retry policy with chance at its worst."""
+
+    def next_delay(
+        self,
+        attempt: int,
+        remaining: float,
+        retry_after: float | None = None,
+        chance: Callable[[], float] = lambda: 1.0,
+    ) -> int | None:
+        """The longest delay that the policy may choose."""
+        return super().next_delay(attempt, remaining, retry_after, chance)
+
+
 class RecordingRuntime:
     """A runtime whose provider answers what the test says, and which remembers how each call was settled."""
 
     def __init__(self, *answers: Verdict) -> None:
-        self.policy = RetryPolicy(chance=lambda: 1.0, max_attempts=3)
+        self.policy: RetryPolicy = LatestRetry(max_attempts=3)
         self.answers = list(answers)
         self.executed = 0  # calls that reached the provider
         self.settled: list[tuple[str, object]] = []

@@ -3,10 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recording_runtime import LatestRetry
 
 from tasks.retry import RetryPolicy
 
-LATEST = RetryPolicy(chance=lambda: 1.0)
+LATEST = LatestRetry()
 HOUR = 3600.0
 
 
@@ -19,7 +20,7 @@ def test_the_ceiling_doubles_from_one_second_to_five_minutes() -> None:
 @given(st.integers(1, 19), st.floats(0, 1), st.none() | st.floats(0, 1e9))
 def test_every_delay_is_whole_seconds_within_its_bounds(attempt: int, chance: float, asked: float | None) -> None:
     """At least 1, never before Retry-After, never beyond its cap and a tenth."""
-    delay = RetryPolicy(chance=lambda: chance).next_delay(attempt, 100 * HOUR, asked)
+    delay = RetryPolicy().next_delay(attempt, 100 * HOUR, asked, lambda: chance)
     assert isinstance(delay, int)
     assert max(1, min(asked or 0, 900)) <= delay <= max(300, min(asked or 0, 900) * 1.1 + 1)
 

@@ -16,6 +16,7 @@ from tasks.call import ProviderCall
 from tasks.outcome import COVERING, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS, Provider
 from tasks.records import CallOutcome, DeadLetter
+from tasks.retry import RetryPolicy
 from tasks.runtime import Held
 from tasks.sealing import KeyRing, SealError, load_keys
 from worker import broker
@@ -48,7 +49,7 @@ class WorkerRuntime:
     """The worker's side of `tasks.runtime.Runtime`. Raises SettingsError where the sealing keys cannot be read."""
 
     def __init__(self, settings: Settings) -> None:
-        self.policy = settings.retry_policy()
+        self.policy: RetryPolicy = settings.retry
         self._settings = settings
         self._mac = ProvenanceMac.of(settings)
         self._thread = DatabaseThread(settings.ledger_url.get_secret_value())

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from tasks.events import EVENT_TYPES
 from tasks.events.fields import Source
+from tasks.retry import RetryPolicy
 from tasks.strict_model import StrictModel
 
 MAX_PEOPLE: Final = 1_000_000_000  # as good as no limit, and no more
@@ -14,13 +15,9 @@ MAX_DAYS: Final = 36_500  # a century
 Span = Annotated[float, Field(le=31_622_400.0)]  # seconds, of 366 days: the longest that any date has room for
 
 
-class RetrySettings(StrictModel):
+class RetrySettings(RetryPolicy):
     """The retry curve and its two ends."""
 
-    base: float = Field(1.0, ge=0.1, le=60, description="Seconds: ceiling of the first delay; it doubles from there")
-    cap: float = Field(300.0, ge=1, le=3600, description="Seconds: ceiling of every delay")
-    retry_after_cap: float = Field(900.0, ge=1, le=86400, description="Seconds: longest Retry-After honoured")
-    max_attempts: int = Field(20, ge=1, le=1000, description="Attempts before a call is dead")
     routine_budget: Span = Field(86_400.0, gt=0, description="Seconds from a session.ended event's time to giving up")
     urgent_budget: Span = Field(259_200.0, gt=0, description="Seconds from a user.disabled event's time to giving up")
 

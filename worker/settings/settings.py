@@ -19,7 +19,6 @@ from tasks.call import Lane
 from tasks.events import EVENT_TYPES
 from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
-from tasks.retry import RetryPolicy
 from tasks.subject_index import SubjectIndex
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_values
@@ -132,11 +131,6 @@ class Settings(BaseSettings):
         if config := config_file():
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=config))
         return tuple(sources)
-
-    def retry_policy(self) -> RetryPolicy:
-        """When a call is tried again."""
-        retry = self.retry
-        return RetryPolicy(retry.base, retry.cap, retry.retry_after_cap, retry.max_attempts)
 
     def budgets(self) -> dict[Lane, timedelta]:
         """How long from an event's time a call of each lane is tried."""

@@ -18,7 +18,7 @@ from worker.database.engine import Database
 from worker.database.errors import LedgerUnavailable
 from worker.database.thread import DatabaseThread
 from worker.intake.flood import store
-from worker.intake.flood.store import Snapshot, Update
+from worker.intake.flood.store import Snapshot
 from worker.intake.flood.window import Flood, FloodKey, Limits, Pending, Subject, Window, flood_id
 
 logger = logging.getLogger(__name__)
@@ -79,8 +79,10 @@ class FloodGate:
                     raise LedgerUnavailable("the ledger answered too late")
                 self._learn(snapshot)
                 held_back = self._decide(batch)
-                update = self._update(snapshot.now)
-            store.save(connection, update)
+                # A copy: if `_visit` gives up while it is saved, the window goes on counting.
+                pending = Pending(deque(self._window.pending.passed), dict(self._window.pending.floods))
+                delete_until = self._delete_until(snapshot.now)
+            store.save(connection, pending, delete_until)
         return held_back
 
     def _learn(self, snapshot: Snapshot) -> None:
@@ -93,14 +95,11 @@ class FloodGate:
         now = self._now
         return [bool(hit) and not self._window.let_pass(hit, now) for hit in batch]
 
-    def _update(self, now: float) -> Update:
-        """A copy of what is pending: if `_visit` gives up while it is saved, the window goes on counting."""
-        pending, span = self._window.pending, self._limits.span
-        copy = Pending(deque(pending.passed), dict(pending.floods))
-        if now - self._deleted_at < span / DELETES_PER_WINDOW:
-            return Update(copy)
+    def _delete_until(self, now: float) -> float | None:
+        if now - self._deleted_at < self._limits.span / DELETES_PER_WINDOW:
+            return None
         self._deleted_at = now
-        return Update(copy, delete_until=now - span)
+        return now - self._limits.span
 
     def _alert(self, flood: Flood) -> None:
         about = {"flood": flood_id(flood.key), "source": flood.source or "(all sources)", "type": flood.event_type}

@@ -49,14 +49,6 @@ class Snapshot:
     floods: list[Flood]
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
-    """What one intake adds, and what it has the store delete."""
-
-    pending: Pending
-    delete_until: float | None = None  # subjects that passed until then count no more; None: delete nothing
-
-
 def load(connection: Connection, seen: int) -> Snapshot:
     """Lock the store until the transaction ends; return it, with the subjects that passed after number *seen*."""
     now: float = connection.execute(_LOCK[connection.dialect.name]).scalar_one()
@@ -65,15 +57,14 @@ def load(connection: Connection, seen: int) -> Snapshot:
     return Snapshot(now, rows[-1].number if rows else seen, known, _floods(connection))
 
 
-def save(connection: Connection, update: Update) -> None:
-    """Write *update*."""
-    if update.pending.passed:
-        connection.execute(insert(passed), [_row(each, at) for each, at in update.pending.passed])
-    if update.pending.floods:
-        rows = [asdict(flood) for flood in update.pending.floods.values()]
-        connection.execute(_open(connection.dialect.name), rows)
-    if update.delete_until is not None:
-        connection.execute(delete(passed).where(passed.c.at <= update.delete_until))
+def save(connection: Connection, pending: Pending, delete_until: float | None = None) -> None:
+    """Add what is *pending*; delete the subjects that passed until *delete_until*, who count no more."""
+    if pending.passed:
+        connection.execute(insert(passed), [_row(each, at) for each, at in pending.passed])
+    if pending.floods:
+        connection.execute(_open(connection.dialect.name), [asdict(flood) for flood in pending.floods.values()])
+    if delete_until is not None:
+        connection.execute(delete(passed).where(passed.c.at <= delete_until))
 
 
 def _row(subject: Subject, at: float) -> dict[str, object]:
