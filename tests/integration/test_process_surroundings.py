@@ -77,7 +77,7 @@ def test_only_one_place_says_how_python_is_started() -> None:
     """So that no other process is started without the safe path."""
     root = Path(worker.__file__).parent
     named = [path.name for path in root.rglob("*.py") if "sys.executable" in path.read_text()]
-    assert sorted(named) == ["hints.py", "process.py"]  # hints: where the script `revoker` lies
+    assert sorted(named) == ["process.py", "run.py"]  # run: where the script `revoker` lies
 
 
 @pytest.mark.parametrize("name", READY)

@@ -3,37 +3,21 @@
 import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from tasks.call import ProviderCall
 from tasks.events import InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import Catalogue, plan_revocations
 from worker.demo.samples import Expected, Fixtures, SampleEvent
-from worker.ledger import CallRow, EventRow, Ledger
+from worker.ledger import CallRow, EventRow
 from worker.sandbox.store import digest
 
-PAGE: Final = 1000  # changes read at once
 REVOKED: Final = frozenset({State.ACCEPTED, State.CONFIRMED})  # by the worker's call, so the provider knows of it
 
 Change = EventRow | CallRow
-
-
-class ChangeFeed:
-    """The ledger's changes, from now on."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
-        self._cursor = 0
-        while self.read():
-            pass  # what an earlier run left is not new
-
-    def read(self) -> list[Change]:
-        """What is new or changed since the last time, in order. Raises LedgerUnavailable."""
-        rows, self._cursor = self._ledger.changes_since(self._cursor, PAGE)
-        return rows
 
 
 @dataclass(slots=True)
@@ -108,19 +92,16 @@ def _keeps(promise: Expected, row: CallRow) -> bool:
 
 
 def _promise(promise: Expected) -> str:
-    attempts = f" at attempt {promise.attempts}" if promise.attempts else ""
-    seconds = f" after {promise.seconds:g} s" if promise.seconds else ""
-    return f"{_words(promise.provider, promise.outcome, promise.reason)}{attempts}{seconds}"
+    return _in_words((promise.provider, promise.outcome, promise.reason), promise.attempts, promise.seconds)
 
 
 def _fact(row: CallRow) -> str:
-    attempts = f" at attempt {row.attempt}" if row.attempt else ""
-    seconds = f" after {row.exposure_seconds:.1f} s" if row.exposure_seconds is not None else ""
-    return f"{_words(row.provider, row.state, row.reason)}{attempts}{seconds}"
+    return _in_words((row.provider, row.state, row.reason), row.attempt, row.exposure_seconds)
 
 
-def _words(provider: str | None, state: State, reason: str | None) -> str:
-    return " ".join(word for word in (provider, state, reason) if word)
+def _in_words(what: Iterable[str | None], attempts: int | None, seconds: float | None) -> str:
+    when = (f"at attempt {attempts}" if attempts else "", "" if seconds is None else f"after {seconds:.1f} s")
+    return " ".join(filter(None, (*what, *when)))
 
 
 def _joined(lines: Iterable[str]) -> str:
@@ -142,10 +123,6 @@ class Summary:
     healed_by_retry: int  # those revoked at a later attempt
     healed_seconds: float | None  # the exposure of the slowest of them
     lost: int  # published, and neither settled nor dead
-
-    def document(self) -> dict[str, Any]:
-        """The figures as JSON."""
-        return asdict(self)
 
 
 def summarise(published: Collection[str], closed: Collection[str], rows: Sequence[CallRow]) -> Summary:

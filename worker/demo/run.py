@@ -1,5 +1,8 @@
 """The run itself: prepare, start, publish, watch, sum up, and stop cleanly."""
 
+import os
+import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,23 +16,26 @@ from worker import broker, process
 from worker.broker import messages, topology
 from worker.broker.publication import BROKER_ERRORS
 from worker.broker.publisher import Publisher
-from worker.demo import hints
-from worker.demo.progress import Change, ChangeFeed, Progress, journal_keys, summarise, unproved_claims
+from worker.demo.progress import Change, Progress, journal_keys, summarise, unproved_claims
 from worker.demo.samples import SOURCE, Fixtures, load_samples
-from worker.demo.state_dir import locked, prepare
+from worker.demo.state_dir import CONFIG, locked, prepare
 from worker.demo.supervisor import ProcessSpec, Supervisor
 from worker.demo.view import View
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.operations.sealing_keys import sealing_key
 from worker.sandbox.client import SandboxClient, free_port
-from worker.settings import Settings
+from worker.settings import CONFIG_FILE, PREFIX, Settings
+from worker.settings.files import DEFAULT_CONFIG_FILE
 from worker.settings.urls import masked_url
 
 POLL_INTERVAL: Final = 0.05  # seconds between two looks at the ledger
+PAGE: Final = 1000  # changes read at once
 TERMINAL_LOG_LEVEL: Final = "WARNING"  # of what the run itself logs, beside its view
 SETTLE_TIMEOUT: Final = 60.0  # seconds until the samples must be settled or dead
 REACH_TIMEOUT: Final = 10.0  # seconds until broker and ledger must answer
 REACH_INTERVAL: Final = 1.0  # seconds between two tries
+
+PERSON: Final = "peter.naur@example.com"  # of the samples; his token waits for a replay
 
 T = TypeVar("T")
 
@@ -124,13 +130,14 @@ class _Demo:
     supervisor: Supervisor
     view: View
     stop: threading.Event
-    feed: ChangeFeed = field(init=False)
+    cursor: int = 0  # of the ledger's changes: up to there they are known
     fixtures: Fixtures = field(init=False)
     progress: Progress = field(init=False)
     ledger_is_away: bool = False
 
     def __post_init__(self) -> None:
-        self.feed = ChangeFeed(self.ledger)
+        while self._read_changes():
+            pass  # what an earlier run left is not new
         self.fixtures = Fixtures(sealing_key(self.settings.keys_dir, None, None))
         self.progress = Progress([self.fixtures.event(sample) for sample in load_samples()])
 
@@ -140,18 +147,15 @@ class _Demo:
             self._publish()
         until = time.monotonic() + SETTLE_TIMEOUT
         self._watch(lambda: not self.progress.open or time.monotonic() > until)
+        if self.options.once and self.stop.is_set():
+            raise Interrupted("stopped before the samples were settled; what was published waits in the broker")
         if self.options.once:
-            return self._sum_up_once()
+            return self._sum_up()
         if not self.stop.is_set():
             self._sum_up()
-            self.view.note(hints.next_steps(self.options.folder))
+            self.view.note(_next_steps(self.options.folder))
         self._watch(lambda: False)
         return True
-
-    def _sum_up_once(self) -> bool:
-        if self.stop.is_set():
-            raise Interrupted("stopped before the samples were settled; what was published waits in the broker")
-        return self._sum_up()
 
     def _publish(self) -> None:
         self.sandbox.seed(self.fixtures.live)
@@ -171,13 +175,17 @@ class _Demo:
 
     def _changes(self) -> list[Change]:
         try:
-            changes = self.feed.read()
+            changes = self._read_changes()
         except LedgerUnavailable as error:
             if not self.ledger_is_away:
                 self.view.note(f"{error}; outcomes wait in the broker meanwhile")
             self.ledger_is_away = True
             return []
         self.ledger_is_away = False
+        return changes
+
+    def _read_changes(self) -> list[Change]:
+        changes, self.cursor = self.ledger.changes_since(self.cursor, PAGE)
         return changes
 
     def _sum_up(self) -> bool:
@@ -201,3 +209,32 @@ def _processes(sandbox: SandboxClient) -> list[ProcessSpec]:
         ProcessSpec("worker", ("worker",), lambda log: " ready." in log),
         ProcessSpec("intake", ("intake",), lambda log: "consumer.ready" in log),
     ]
+
+
+def _next_steps(folder: Path) -> str:
+    """Three commands to try in another terminal while the run stays up, with the very paths that work there."""
+    revoker = _command(folder)
+    others = sorted(name for name in os.environ if name.startswith(PREFIX) and name != CONFIG_FILE)
+    also = f" (set there, too: {', '.join(others)})" if others else ""
+    return f"""
+Everything stays up until Ctrl-C. Try next, in another terminal{also}:
+  {revoker} explain {PERSON}
+  {revoker} dlq list
+  {revoker} dlq replay --dry-run --died-of auth.forbidden
+"""
+
+
+def _command(folder: Path) -> str:
+    """`revoker` as installed beside this interpreter, with the configuration that it would not find by itself."""
+    script = Path(sys.executable).parent / "revoker"
+    command = shlex.quote(_near(script)) if script.exists() else shlex.join([*process.PYTHON, "worker.cli"])
+    config = folder / CONFIG
+    if config == DEFAULT_CONFIG_FILE.absolute():
+        return command
+    return f"{CONFIG_FILE}={shlex.quote(_near(config))} {command}"
+
+
+def _near(path: Path) -> str:
+    """*path* as seen from the working directory, where it lies below it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

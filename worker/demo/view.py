@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
+from dataclasses import asdict
 from typing import Final, Self
 
 import click
@@ -27,7 +27,6 @@ _STYLES: Final[Mapping[State, str]] = {
     State.EXPIRED: "cyan",
     State.NO_SESSION_KNOWN: "cyan",
 }
-
 _AT_REST: Final = frozenset({State.PLANNED, State.NO_SESSION_KNOWN})
 
 
@@ -47,9 +46,7 @@ class View:
             self._live.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exc: object) -> None:
         self._live.stop()
 
     def note(self, text: str) -> None:
@@ -70,7 +67,8 @@ class View:
             self._print(self._event(event))
             self._print(_plan([row for row in calls if row.event_id == event.event_id]))
         for row in calls:
-            if row.event_id not in events or not _is_as_planned(row):
+            is_as_planned = row.kind == "call" and row.state in _AT_REST  # nothing has happened to it yet, or ever will
+            if row.event_id not in events or not is_as_planned:
                 self._print(self._call(row))
         done, all_ = len(progress.samples) - len(progress.open), len(progress.samples)
         waiting = sum(row.state in (State.RETRYING, State.HELD) for row in progress.rows)
@@ -80,9 +78,12 @@ class View:
         """Print the figures on stdout, as a table or as one JSON document. The status line has done its work."""
         self._live.stop()
         if as_json:
-            click.echo(json.dumps(summary.document()))
-        else:
-            Console(highlight=False, markup=False, emoji=False).print(_table(summary))
+            click.echo(json.dumps(asdict(summary)))
+            return
+        table = Table.grid(padding=(0, 3, 0, 0))
+        for figure in _figures(summary):
+            table.add_row(*figure)
+        Console(highlight=False, markup=False, emoji=False).print(table)
 
     def _print(self, line: Text) -> None:
         self._console.print(line, soft_wrap=True)
@@ -105,13 +106,6 @@ class View:
 
     def _clock(self) -> tuple[str, str]:
         return f"{time.monotonic() - self._began:6.1f} s  ", "dim"
-
-
-def _table(summary: Summary) -> Table:
-    table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
-    for name, number in _figures(summary):
-        table.add_row(name, number)
-    return table
 
 
 def _figures(summary: Summary) -> Sequence[tuple[str, str]]:
@@ -148,11 +142,6 @@ def _is_call(row: CallRow) -> bool:
     """Whether a call was published for *row*; one that awaits the call that covers it is none yet."""
     awaits = row.state is State.PLANNED and row.reason is not None
     return row.operation is not None and row.state is not State.COVERED and not awaits
-
-
-def _is_as_planned(row: CallRow) -> bool:
-    """Whether nothing has happened to a line of a plan yet, or ever will."""
-    return row.kind == "call" and row.state in _AT_REST
 
 
 def _remark(row: CallRow) -> str:
