@@ -52,10 +52,14 @@ def _codes() -> Mapping[type[Exception], Exit]:
     """Which errors are no bugs but states of the world."""
     from tasks.sealing import SealError
     from worker.broker.publication import PublishError
+    from worker.demo.run import Interrupted, Unreachable
+    from worker.demo.state_dir import StateError
+    from worker.demo.supervisor import ProcessFailed
     from worker.intake.signing import SigningKeyError
     from worker.ledger import DeadLetterAmbiguous, DeadLetterNotFound, LedgerRefused, LedgerUnavailable
     from worker.operations import RefusedRequest
     from worker.operations.genesys import CredentialRefused, NoAnswer
+    from worker.sandbox.client import SandboxError
     from worker.settings import SettingsError
 
     return {
@@ -70,4 +74,9 @@ def _codes() -> Mapping[type[Exception], Exit]:
         PublishError: Exit.UNAVAILABLE,
         CredentialRefused: Exit.NOT_PERMITTED,
         NoAnswer: Exit.FAILED,
+        StateError: Exit.REFUSED,
+        ProcessFailed: Exit.FAILED,
+        SandboxError: Exit.FAILED,
+        Unreachable: Exit.UNAVAILABLE,
+        Interrupted: Exit.INTERRUPTED,
     }

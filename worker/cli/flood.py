@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import click
 
 from worker.cli.consent import Change, changes
-from worker.cli.dead_letters.discard import show_discarded
-from worker.cli.dead_letters.replay import followed, rate_option, show_result
+from worker.cli.dead_letters.changes import followed, rate_option, show_discarded, show_result
 from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.output import Column, Form, Listing, members, note, output_option
 from worker.cli.params import gathered

@@ -3,7 +3,7 @@
 from typing import IO
 
 import click
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 
 from worker.cli.consent import Change, changes
 from worker.cli.event_options import secret_of
@@ -31,7 +31,7 @@ def token_info(instance: str | None, token_file: IO[str], form: Form) -> None:
     """What Genesys Cloud says of a token (GetTokensMe). The session's idle timer is left alone."""
     token = SecretStr(secret_of(token_file, "Token"))
     info = operations.ask(Settings.load(), instance, lambda provider: provider.token_info(token))
-    show_one(form, "genesys_token", _members(info))
+    show_one(form, "genesys_token", info.model_dump(mode="json"))
 
 
 @genesys.command()
@@ -52,7 +52,7 @@ def verify(instance: str | None, token_file: IO[str], form: Form) -> None:
 def get(instance: str | None, form: Form) -> None:
     """The idle timeout in force (GetTokensTimeout)."""
     timeout = operations.ask(Settings.load(), instance, lambda provider: provider.idle_timeout())
-    show_one(form, "genesys_idle_timeout", _members(timeout))
+    show_one(form, "genesys_idle_timeout", timeout.model_dump(mode="json"))
 
 
 @idle_timeout.command("set")
@@ -89,9 +89,5 @@ def _change(instance: str | None, verb: str, change: Change, *, enabled: bool, s
     if change.is_agreed(f"Change it to {planned.wanted}?"):
         with open_ledger(settings) as ledger:
             audit, changed = operations.change_idle_timeout(settings, ledger, planned, change.operator)
-        show_one(change.form, "genesys_idle_timeout", _members(changed))
+        show_one(change.form, "genesys_idle_timeout", changed.model_dump(mode="json"))
         note(f"audit {audit.audit_id}")
-
-
-def _members(document: BaseModel) -> dict[str, object]:
-    return document.model_dump(mode="json")

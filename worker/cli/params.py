@@ -16,54 +16,32 @@ _SPAN: Final = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
 _RATE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)/([smh])", re.ASCII)
 
 
-class Span(click.ParamType[timedelta]):
-    """A span of time: `90s`, `15m`, `6h`, `2d`."""
-
-    name = "span"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:  # noqa: ANN401 - click's own
-        """The span as a timedelta."""
-        if isinstance(value, timedelta):
-            return value
-        match = _SPAN.fullmatch(value)
-        if match is None:
-            self.fail("a span looks like 90s, 15m, 6h or 2d", param, ctx)
-        seconds = int(match[1]) * _UNITS[match[2]]
-        if seconds > _CENTURY:
-            self.fail("that is longer than a hundred years", param, ctx)
-        return timedelta(seconds=seconds)
+def span(value: str) -> timedelta:
+    """A span of time: `90s`, `15m`, `6h`, `2d`. Raises click.BadParameter, as the others do."""
+    match = _SPAN.fullmatch(value)
+    if match is None:
+        raise click.BadParameter("a span looks like 90s, 15m, 6h or 2d")
+    seconds = int(match[1]) * _UNITS[match[2]]
+    if seconds > _CENTURY:
+        raise click.BadParameter("that is longer than a hundred years")
+    return timedelta(seconds=seconds)
 
 
-class Moment(click.ParamType[datetime]):
-    """A moment: RFC 3339, or how long ago as a span."""
-
-    name = "moment"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 - click's own
-        """The moment, aware and in UTC."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            if _SPAN.fullmatch(value):
-                return datetime.now(UTC) - Span().convert(value, param, ctx)
-            return parse_instant(value)
-        except ValueError:
-            self.fail("a moment looks like 2026-11-21T01:15:30Z, or like 6h for six hours ago", param, ctx)
+def moment(value: str) -> datetime:
+    """A moment, aware and in UTC: RFC 3339, or how long ago as a span."""
+    try:
+        return datetime.now(UTC) - span(value) if _SPAN.fullmatch(value) else parse_instant(value)
+    except ValueError:
+        text = "a moment looks like 2026-11-21T01:15:30Z, or like 6h for six hours ago"
+        raise click.BadParameter(text) from None
 
 
-class Rate(click.ParamType[float]):
-    """A rate: `5/s`, `30/m`, `100/h`."""
-
-    name = "rate"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401 - click's own
-        """The rate per second, above 0."""
-        if isinstance(value, float):
-            return value
-        match = _RATE.fullmatch(value)
-        if match is None or float(match[1]) == 0:
-            self.fail("a rate looks like 5/s, 30/m or 100/h", param, ctx)
-        return float(match[1]) / _UNITS[match[2]]
+def rate(value: str) -> float:
+    """A rate per second, above 0: `5/s`, `30/m`, `100/h`."""
+    match = _RATE.fullmatch(value)
+    if match is None or float(match[1]) == 0:
+        raise click.BadParameter("a rate looks like 5/s, 30/m or 100/h")
+    return float(match[1]) / _UNITS[match[2]]
 
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]

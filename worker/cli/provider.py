@@ -6,10 +6,10 @@ from datetime import timedelta
 import click
 
 from worker.calls.holds.hold import Hold, Scope
+from worker.cli import params
 from worker.cli.consent import Change, changes
 from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option
-from worker.cli.params import Span
 from worker.cli.tree import Commands
 from worker.ledger import LedgerUnavailable
 from worker.operations import holds, providers
@@ -103,7 +103,7 @@ def check(names: Sequence[str], form: Form) -> None:
 @provider.command()
 @click.argument("name")
 @changes(holds.place)
-@click.option("--for", "span", type=Span(), default="1h", show_default=True, help="How long: 90s, 15m, 2h, 1d.")
+@click.option("--for", "span", type=params.span, default="1h", show_default=True, help="How long: 90s, 15m, 2h, 1d.")
 @click.option("--owner", metavar="WHO", help="Whom to ask about it. Default: you, as user@host.")
 @click.option(
     "--scope",

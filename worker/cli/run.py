@@ -4,22 +4,9 @@ from pathlib import Path
 
 import click
 
-from worker.broker.publication import PublishError
-from worker.cli.exits import CommandError, Exit
-from worker.demo.run import Interrupted, RunOptions, Unreachable
+from worker.cli.exits import CommandError
+from worker.demo.run import RunOptions
 from worker.demo.run import run as run_demo
-from worker.demo.state_dir import StateError
-from worker.demo.supervisor import ProcessFailed
-from worker.sandbox.client import SandboxError
-
-_CODES = {
-    StateError: Exit.REFUSED,
-    ProcessFailed: Exit.FAILED,
-    SandboxError: Exit.FAILED,
-    Unreachable: Exit.UNAVAILABLE,
-    PublishError: Exit.UNAVAILABLE,
-    Interrupted: Exit.INTERRUPTED,
-}
 
 
 @click.command
@@ -38,9 +25,5 @@ def run(*, once: bool, output: str, state_dir: Path) -> None:
     Broker, ledger and sandbox providers need no server. REVOKER_BROKER_URL=amqp://… and
     REVOKER_LEDGER_URL=postgresql+psycopg://… run the same on servers of yours. It stays up until Ctrl-C.
     """
-    try:
-        is_fine = run_demo(RunOptions(state_dir.absolute(), once=once, as_json=output == "json"))
-    except tuple(_CODES) as error:
-        raise CommandError(str(error), next(code for kind, code in _CODES.items() if isinstance(error, kind))) from None
-    if not is_fine:
+    if not run_demo(RunOptions(state_dir.absolute(), once=once, as_json=output == "json")):
         raise CommandError("not everything is as it should be: see above")

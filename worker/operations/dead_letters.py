@@ -7,15 +7,7 @@ from itertools import chain
 from typing import Final
 
 from tasks.names import mask
-from worker.ledger import (
-    AuditEntry,
-    DeadLetterFilter,
-    DeadLetterHead,
-    DeadLetterRow,
-    DeadLetterState,
-    DeadLetterSummary,
-    Ledger,
-)
+from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterHead, DeadLetterState, DeadLetterSummary, Ledger
 from worker.ledger.ledger import in_pages
 from worker.operations.audit import Operator
 from worker.operations.text import rfc3339, short_duration
@@ -94,11 +86,6 @@ def find(settings: Settings, ledger: Ledger, selection: Selection, states: tuple
     where = replace(selection.where(settings, ledger, states), limit=limit)
     heads = chain.from_iterable(in_pages(ledger.dead_letter_heads, where))
     return Found(ledger.dead_letter_summary(where), heads, limit)
-
-
-def one(ledger: Ledger, prefix: str) -> DeadLetterRow:
-    """Return the one whose id starts with *prefix*. Raises DeadLetterNotFound, DeadLetterAmbiguous."""
-    return ledger.dead_letter(prefix)
 
 
 def plan_discard(settings: Settings, ledger: Ledger, selection: Selection) -> PlannedDiscard:

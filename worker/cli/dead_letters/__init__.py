@@ -8,7 +8,7 @@ dead_letter = Commands(
     parts={
         "list": ("worker.cli.dead_letters.show:list_", "List dead letters, newest first"),
         "show": ("worker.cli.dead_letters.show:show", "One dead letter, with its attempts"),
-        "replay": ("worker.cli.dead_letters.replay:replay", "Give dead letters another try"),
-        "discard": ("worker.cli.dead_letters.discard:discard", "Give dead letters up for good; a tombstone stays"),
+        "replay": ("worker.cli.dead_letters.changes:replay", "Give dead letters another try"),
+        "discard": ("worker.cli.dead_letters.changes:discard", "Give dead letters up for good; a tombstone stays"),
     },
 )

@@ -1,6 +1,5 @@
 """Which dead letters a command is about: the filters, all of which must hold."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import click
@@ -8,7 +7,7 @@ import click
 from tasks.events import EVENT_TYPES
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import note
-from worker.cli.params import Moment, Span, gathered
+from worker.cli.params import gathered, moment, span
 from worker.ledger import DeadLetterFilter
 from worker.operations.dead_letters import Selection
 
@@ -19,9 +18,9 @@ _OPTIONS: Final = (
     click.option("--event-type", type=click.Choice(list(EVENT_TYPES))),
     click.option("--cause", help="Six hex digits, as `list -o wide` shows them."),
     click.option("--subject", help="Any name of the person, as events give it."),
-    click.option("--since", type=Moment(), help="Died at or after: RFC 3339, or how long ago (6h)."),
-    click.option("--until", type=Moment(), help="Died before: RFC 3339, or how long ago (6h)."),
-    click.option("--older-than", type=Span(), help="Died longer ago than: 15m, 6h, 2d."),
+    click.option("--since", type=moment, help="Died at or after: RFC 3339, or how long ago (6h)."),
+    click.option("--until", type=moment, help="Died before: RFC 3339, or how long ago (6h)."),
+    click.option("--older-than", type=span, help="Died longer ago than: 15m, 6h, 2d."),
     click.option("--limit", type=click.IntRange(1), help="At most so many."),
     click.option("--fail-if-empty", is_flag=True, help="Exit with 4 where nothing matches."),
 )
@@ -29,19 +28,6 @@ _DIED_OF: Final = "Reason of death: whole, or its leading parts (http.4xx, event
 _BY_REASON: Final = click.option("--reason", "--died-of", "reason", help=_DIED_OF)
 _BY_DIED_OF: Final = click.option("--died-of", help=_DIED_OF)
 _ALL: Final = click.option("--all", "everything", is_flag=True, help="Every dead letter; else ids or filters.")
-
-
-def selecting(command: Callable[..., None]) -> Callable[..., None]:
-    """Give *command*, which only reads, the filter options; it gets them as one `selection`."""
-    return gathered("selection", _selection, (*_OPTIONS, _BY_REASON))(command)
-
-
-def selecting_for_change(command: Callable[..., None]) -> Callable[..., None]:
-    """As `selecting`, for a command whose `--reason` is the operator's own: its filter by reason is `--died-of`.
-
-    End the command (exit code 2) where it would change every dead letter without `--all`.
-    """
-    return gathered("selection", _narrowed, (*_OPTIONS, _BY_DIED_OF, _ALL))(command)
 
 
 def nothing_found() -> Exit:
@@ -65,3 +51,10 @@ def _narrowed(everything: bool, died_of: str | None, **given: Any) -> Selection:
     if selection.is_everything and not everything:
         raise CommandError("nothing was changed: give ids or filters, or --all for every dead letter", Exit.REFUSED)
     return selection
+
+
+# For a command that only reads: it gets the filter options as one `selection`.
+selecting: Final = gathered("selection", _selection, (*_OPTIONS, _BY_REASON))
+# For a command whose `--reason` is the operator's own: its filter by reason is `--died-of`. Ends the command (exit code
+# 2) where it would change every dead letter without `--all`.
+selecting_for_change: Final = gathered("selection", _narrowed, (*_OPTIONS, _BY_DIED_OF, _ALL))

@@ -1,4 +1,4 @@
-"""`dead-letter replay`."""
+"""`dead-letter replay` and `dead-letter discard`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,12 @@ import click
 
 from worker import process
 from worker.broker.publisher import Publisher
+from worker.cli import params
 from worker.cli.consent import Change, changes
 from worker.cli.dead_letters.selection import nothing_found, selecting_for_change
 from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Document, Form, Listing, note, print_json, progress
-from worker.cli.params import Rate, gathered
-from worker.operations import holds, replay_plan
+from worker.operations import dead_letters, holds, replay_plan
 from worker.operations import replay as operation
 from worker.operations.dead_letters import Selection
 from worker.operations.opening import open_ledger, open_publisher
@@ -43,7 +43,9 @@ _RESULT: Listing[tuple[str, int]] = Listing(
 
 CANARY_WAIT: Final = 30.0  # seconds a canary is waited for, where --wait says nothing else
 
-rate_option = click.option("--rate", type=Rate(), default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h.")
+rate_option = click.option(
+    "--rate", type=params.rate, default="50/s", show_default=True, help="How fast: 5/s, 30/m, 100/h."
+)
 _PACE: Final = (
     rate_option,
     click.option("--canary", type=click.IntRange(1), metavar="N", help="Replay N first; go on when all have settled."),
@@ -65,7 +67,7 @@ def _pace(rate: float, canary: int | None, stop_after_failures: int | None, wait
 @click.command()
 @selecting_for_change
 @changes(operation.replay, reason_required=False)
-@gathered("pace", _pace, _PACE)
+@params.gathered("pace", _pace, _PACE)
 @click.option(
     "--unvouched", is_flag=True, help="Also refused events kept by an older version: as claims, to be proved anew."
 )
@@ -169,3 +171,30 @@ def _per_time(rate: float) -> str:
         if rate * seconds >= 1:
             return f"{rate * seconds:g}/{unit}"
     return f"{rate * 3600:g}/h"
+
+
+@click.command()
+@selecting_for_change
+@changes(dead_letters.discard)
+def discard(selection: Selection, change: Change) -> None:
+    """Give dead letters up for good: their tokens stay alive, for all we know.
+
+    A tombstone stays. To undo it: `list --state discarded`, then `replay ID --force`.
+    """
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        planned = dead_letters.plan_discard(settings, ledger, selection)
+        if not planned.ids:
+            finish(nothing_found())
+            return
+        if not change.form.is_json or change.dry_run:
+            GROUPS.show(change.form, planned.groups.most_common(), dry_run=change.dry_run)
+        if change.is_agreed(f"Discard {counted(len(planned.ids))} for good?"):
+            done = dead_letters.discard(ledger, planned, change.operator)
+            show_discarded(change, "discard", done.audit_id, done.count)
+
+
+def show_discarded(change: Change, name: str, audit_id: str, count: int) -> None:
+    """Tell how many were given up; *name* is that of the JSON schema."""
+    document = {"audit_id": audit_id, "discarded": count, "reason": change.reason}
+    change.show(name, document, f"{counted(count)} discarded")
