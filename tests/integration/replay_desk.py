@@ -32,7 +32,7 @@ from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
-from worker.operations.replay import Pace, Replayer, ReplayResult
+from worker.operations.replay import Pace, ReplayControls, Replayer, ReplayResult
 from worker.operations.replay_rules import only_vouched, plan_replay
 from worker.recorder import Recorder
 from worker.settings.sections import SourceSettings
@@ -135,10 +135,12 @@ class Desk:
         """Replay those of *rows* that the guards let through, with connections of its own."""
         ledger = Ledger.open(self.ledger_url)
         plan = plan_replay(rows, ledger, datetime.now(UTC), MAX_AGES, force=how.pop("force", False))
-        ready = only_vouched(plan, MAC.letters, claims=how.get("claims", False)).ready
+        claims = how.pop("claims", False)
+        ready = only_vouched(plan, MAC.letters, claims=claims).ready
         with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
             try:
-                return Replayer(ledger, publisher, BUDGETS, MAC, **how).run(ready, pace, audit())
+                replayer = Replayer(ledger, publisher, BUDGETS, MAC, ReplayControls(**how), claims=claims)
+                return replayer.run(ready, pace, audit())
             finally:
                 ledger.close()
 

@@ -55,8 +55,8 @@ class Workers:
 
     def record(self) -> Record:
         """What the database keeps."""
-        with contextlib.closing(Ledger.open(self.url)) as ledger, store.locked(ledger.database, KEY) as kept:
-            return Record.load(kept.record)
+        with contextlib.closing(Ledger.open(self.url)) as ledger, ledger.database.writing() as connection:
+            return Record.load(store.locked(connection, KEY))
 
     def booked(self, *, spare: bool = False, held: bool = False) -> int:
         """How many calls are on record; of those only the spare permits, or those that are held."""

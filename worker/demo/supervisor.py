@@ -133,18 +133,15 @@ class Supervisor:
             self._note(f"{child.exit_report}\n{child.spec.name} is started again")
             child.restart()
 
-    def stop(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
         """Ask those who work to stop, then the sandbox they work on, started first; kill who does not listen."""
         sandbox, workers = self._children[:1], self._children[1:]
         self._end(workers, STOP_TIMEOUT)
         self._end(sandbox, SANDBOX_STOP_TIMEOUT)
         self._children.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
 
     def _end(self, children: Sequence[ChildProcess], seconds: float) -> None:
         for child in children:

@@ -4,8 +4,6 @@ The queues of a held provider are not consumed, so that its messages stay where 
 count a delivery each time (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -30,12 +28,6 @@ class Holds(Protocol):
 
     def may_probe(self, provider: str) -> bool:
         """Whether one call to it may go as the probe."""
-
-
-def pausing(in_flight: Callable[[str], int], holds: Callable[[], Holds]) -> type[PausingConsumer]:
-    """The consumer of an application: *in_flight* returns how many messages of a queue it may have, by its name."""
-    bound = {"in_flight": staticmethod(in_flight), "holds": staticmethod(holds)}
-    return type("PausingConsumer", (PausingConsumer,), bound)
 
 
 class PausingConsumer(Consumer):
@@ -103,3 +95,9 @@ class PausingConsumer(Consumer):
             if topology.provider_of(queue.name) == provider:
                 while message := self.channel.basic_get(queue.name):
                     yield message
+
+
+def pausing(in_flight: Callable[[str], int], holds: Callable[[], Holds]) -> type[PausingConsumer]:
+    """The consumer of an application: *in_flight* returns how many messages of a queue it may have, by its name."""
+    bound = {"in_flight": staticmethod(in_flight), "holds": staticmethod(holds)}
+    return type("PausingConsumer", (PausingConsumer,), bound)

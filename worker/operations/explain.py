@@ -99,8 +99,9 @@ def standings_of(ledger: Ledger, rows: Sequence[CallRow]) -> list[Standing]:
         return Verdict.UNPROVED if doubtful else Verdict.NOT_YET_OUT
 
     calls = [row for row in rows if row.kind == "call"]
-    left = (row for row in rows if not (_is_replayed(row) and any(_came_of(call, row) for call in calls)))
-    return [Standing(row, verdict(row)) for row in left]
+    replayed = (row for row in rows if row.kind != "call" and row.state is State.REPLAYED)
+    became_calls = [row for row in replayed if any(_came_of(call, row) for call in calls)]
+    return [Standing(row, verdict(row)) for row in rows if row not in became_calls]
 
 
 def verdict_on(standings: Sequence[Standing], unknown: str = "no event names such a person") -> tuple[Verdict, str]:
@@ -157,11 +158,6 @@ def _answer(ledger: Ledger, about: Mapping[str, str | None], taken_for: str, row
 def _never_out(answer: Conclusion) -> Conclusion:
     """*answer* where a person was asked for: it does not say that somebody is out."""
     return replace(answer, text="every part is settled") if answer.verdict is Verdict.OUT else answer
-
-
-def _is_replayed(row: CallRow) -> bool:
-    """Whether *row*, which never became a call, got another try."""
-    return row.kind != "call" and row.state is State.REPLAYED
 
 
 def _came_of(call: CallRow, letter: CallRow) -> bool:

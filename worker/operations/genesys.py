@@ -85,11 +85,8 @@ def change_idle_timeout(
     audit = operator.entry(f"genesys.idle-timeout.{change.verb}", scope, 1)
     ledger.audit(audit)  # first: what cannot be accounted for is not done
 
-    def change_it(provider: Genesys) -> Awaitable[IdleTimeout | Outcome]:
-        return provider.set_idle_timeout(change.seconds, enabled=change.enabled)
-
     try:
-        changed = ask(settings, change.instance, change_it)
+        changed = ask(settings, change.instance, lambda it: it.set_idle_timeout(change.seconds, enabled=change.enabled))
     except NoAnswer as failure:
         ledger.audit(replace(audit, count=0, result=str(failure)))
         raise

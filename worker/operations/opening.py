@@ -1,7 +1,7 @@
 """What operations work with: the ledger and the publisher in force, opened, and made ready before any process runs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 
 from worker import broker
 from worker.broker import topology
@@ -12,14 +12,9 @@ from worker.settings import Settings
 from worker.settings.urls import masked_url
 
 
-@contextmanager
-def open_ledger(settings: Settings) -> Iterator[Ledger]:
+def open_ledger(settings: Settings) -> AbstractContextManager[Ledger]:
     """Open the ledger in force. Raises LedgerUnavailable."""
-    ledger = Ledger.open(settings.ledger_url.get_secret_value())
-    try:
-        yield ledger
-    finally:
-        ledger.close()
+    return closing(Ledger.open(settings.ledger_url.get_secret_value()))
 
 
 @contextmanager

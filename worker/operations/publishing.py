@@ -10,7 +10,7 @@ from tasks.events.drafts import Draft, DraftError, Seal, SealedEvent, finish_dra
 from tasks.sealing import SealError, SealingKey, seal
 from worker import broker
 from worker.broker import messages
-from worker.broker.publication import Message, PublishError
+from worker.broker.publication import PublishError
 from worker.broker.publisher import Publisher
 from worker.intake import signing
 from worker.operations import RefusedRequest
@@ -89,15 +89,12 @@ def publish(
     results: list[PublishError | None] = []
     for start in range(0, len(events), BATCH_SIZE):
         batch = events[start : start + BATCH_SIZE]
-        results += publisher.publish([_message(each, sign, user) for each in batch])
+        messages_ = (messages.event(each.body, each.event_type, headers=sign(each.body)) for each in batch)
+        results += publisher.publish([replace(each, user_id=user) for each in messages_])
         progress(len(batch))
     failed = ((event, failure) for event, failure in zip(events, results, strict=True) if failure is not None)
     failures = {event.event_id: str(failure) for event, failure in failed}
     return Published([event.event_id for event in events if event.event_id not in failures], failures)
-
-
-def _message(event: SealedEvent, sign: Sign, user: str | None) -> Message:
-    return replace(messages.event(event.body, event.event_type, headers=sign(event.body)), user_id=user)
 
 
 def generate_signing_key(file: Path, algorithm: str, kid: str | None = None) -> dict[str, Any] | None:

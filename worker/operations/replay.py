@@ -10,7 +10,7 @@ from typing import Final
 
 from tasks.call import Lane
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publication import Message, PublishError
+from worker.broker.publication import PublishError
 from worker.broker.publisher import Publisher
 from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState, Ledger
 from worker.operations.audit import Operator
@@ -65,11 +65,11 @@ class ReplayRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReplayControls:
-    """How whoever asked for a replay follows it, and ends it after the step it is in: as of Replayer."""
+    """How whoever asked for a replay follows it, and ends it."""
 
-    progress: Callable[[int], object] = lambda _: None
-    is_stopping: Callable[[], bool] = lambda: False
-    sleep: Callable[[float], object] = time.sleep
+    progress: Callable[[int], object] = lambda _: None  # gets the number of dead letters in each step that is done
+    is_stopping: Callable[[], bool] = lambda: False  # once it returns true, no other step begins
+    sleep: Callable[[float], object] = time.sleep  # takes seconds, and may return early
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,7 @@ def replay(
     """Give what was planned another try. Raises LedgerUnavailable."""
     planned, mac = request.planned, ProvenanceMac.of(settings)
     audit = request.operator.entry(planned.action, planned.scope)
-    follow = (controls.progress, controls.is_stopping, controls.sleep)
-    replayer = Replayer(ledger, publisher, settings.budgets(), mac, *follow, claims=planned.claims)
+    replayer = Replayer(ledger, publisher, settings.budgets(), mac, controls, claims=planned.claims)
     result = replayer.run(planned.figures.rows(planned.pages), request.pace, audit)
     return Replayed(audit.audit_id, result)
 
@@ -101,19 +100,13 @@ class _Count:
 
 @dataclass(slots=True)
 class Replayer:
-    """Replays dead letters.
-
-    After each step *progress* gets the number of dead letters in it. *sleep* takes seconds and may return early. Once
-    *is_stopping* returns true, the step under way is finished and no other begins.
-    """
+    """Replays dead letters."""
 
     ledger: Ledger
     publisher: Publisher
     budgets: Mapping[Lane, timedelta]
     mac: ProvenanceMac
-    progress: Callable[[int], object] = lambda _: None
-    is_stopping: Callable[[], bool] = lambda: False
-    sleep: Callable[[float], object] = time.sleep
+    controls: ReplayControls = ReplayControls()
     claims: bool = False  # whether what nobody vouches for goes as a claim
     _count: _Count = field(default_factory=_Count, init=False)
 
@@ -125,7 +118,7 @@ class Replayer:
         again.
         """
         self._count = _Count()
-        watch = Watch(self.ledger, self.sleep)
+        watch = Watch(self.ledger, self.controls.sleep)
         try:
             left = iter(rows)
             self._replay(islice(left, pace.canary), pace, audit, watch)
@@ -152,12 +145,12 @@ class Replayer:
             if self._is_stopped():
                 return
             self._replay_step(step, audit, watch)
-            self.progress(len(step))
+            self.controls.progress(len(step))
             if pace.stop_after_failures and len(watch.died_so_far()) >= pace.stop_after_failures:
                 self._count.stopped = f"{len(watch.died)} died again"
 
     def _is_stopped(self) -> bool:
-        if self.is_stopping() and self._count.stopped is None:
+        if self.controls.is_stopping() and self._count.stopped is None:
             self._count.stopped = INTERRUPTED
         return self._count.stopped is not None
 
@@ -167,7 +160,7 @@ class Replayer:
         due = time.monotonic()
         while step := tuple(islice(rows, size)):
             if (early := due - time.monotonic()) > 0:
-                self.sleep(early)
+                self.controls.sleep(early)
             yield step
             due = max(due + size / rate, time.monotonic() - CATCH_UP)
 
@@ -195,25 +188,22 @@ class Replayer:
         for state in {row.state for row in rows}:
             ids = [row.dead_letter_id for row in rows if row.state is state]
             claimed += self.ledger.claim(ids, audit=audit, also=[state] if state in CLOSED else [])
-        sound = [row for row in claimed if row.replays == planned[row.dead_letter_id] and self._is_vouched(row)]
+        vouched = [row for row in claimed if doubt_about(row, self.mac.letters, claims=self.claims) is None]
+        sound = [row for row in vouched if row.replays == planned[row.dead_letter_id]]
         for other in {row.dead_letter_id for row in claimed} - {row.dead_letter_id for row in sound}:
             self.ledger.release_claim(other)
         return sound
 
-    def _is_vouched(self, row: DeadLetterRow) -> bool:
-        return doubt_about(row, self.mac.letters, claims=self.claims) is None
-
     def _published(self, rows: Sequence[DeadLetterRow]) -> Sequence[PublishError | None]:
         now = datetime.now(UTC)
         try:
-            return self.publisher.publish([self._message(row, now) for row in rows])
+            return self.publisher.publish(
+                [replay_message(row.letter, now, self.budgets, self.mac, row.replays) for row in rows]
+            )
         except BaseException:
             for row in rows:
                 self.ledger.release_claim(row.dead_letter_id)
             raise
-
-    def _message(self, row: DeadLetterRow, now: datetime) -> Message:
-        return replay_message(row.letter, now, self.budgets, self.mac, row.replays)
 
     def _result(self, watch: Watch) -> ReplayResult:
         count = self._count

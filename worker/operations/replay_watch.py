@@ -1,7 +1,7 @@
 """What becomes of replayed dead letters, read from the ledger, until it is known or the time is up."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from worker.ledger import CallRow, DeadLetterFilter, DeadLetterHead, DeadLetterState, Ledger
@@ -62,7 +62,8 @@ class Watch:
     def _is_settled(self, row: DeadLetterHead) -> bool:
         if row.kind == "call":
             return row.call_state is not None and row.call_state.is_settled
-        return row.event_id is not None and _all_settled(self._parts(row))
+        parts = self._parts(row) if row.event_id is not None else []
+        return bool(parts) and all(part.state.is_settled for part in parts)
 
     def _parts(self, row: DeadLetterHead) -> list[CallRow]:
         """What the intake made of a replayed event, or of one provider's part of it, since the replay began."""
@@ -74,7 +75,3 @@ class Watch:
     def _move(self, row: DeadLetterHead, to: set[str]) -> None:
         del self.pending[row.dead_letter_id]
         to.add(row.dead_letter_id)
-
-
-def _all_settled(parts: Sequence[CallRow]) -> bool:
-    return bool(parts) and all(part.state.is_settled for part in parts)

@@ -73,16 +73,13 @@ def supersedes(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
     if call.target is not None and call.target == row.target:
         return call.state in _PROVEN
     killed_all = _is_user_wide(call) and call.state in _KILLED
-    return killed_all and not _is_user_wide(row) and _is_same_person(call, row)
+    is_same_person = row.person is not None and (call.person, call.source) == (row.person, row.source)
+    return killed_all and is_same_person and not _is_user_wide(row)
 
 
 def _is_user_wide(row: CallRow | DeadLetterRow) -> bool:
     """Whether it was to kill every token of a user: what else was to be revoked for the user there dies with them."""
     return any(kind.user and kind.user.operation == row.operation for kind in KINDS.values())
-
-
-def _is_same_person(call: CallRow, row: CallRow | DeadLetterRow) -> bool:
-    return row.person is not None and (call.person, call.source) == (row.person, row.source)
 
 
 def _is_later(call: CallRow, row: CallRow | DeadLetterRow) -> bool:

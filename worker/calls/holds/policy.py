@@ -62,7 +62,8 @@ class CircuitBreakers:
             return Transient(outcome.reason, detail=outcome.detail)
         if credential == state.credentials:
             state.acceptance.accepted(call.call_id, outcome, sent)
-        seen = Observation(signal_of(outcome), call.call_id, _subject(call), own_credential, call.source)
+        subject = call.user_id or " ".join(call.subject_keys) or call.call_id
+        seen = Observation(signal_of(outcome), call.call_id, subject, own_credential, call.source)
         self._learn(call.provider, seen, outcome, admitted)
         return await self._verdict(call.provider, seen, outcome, proof, is_probe=bool(admitted))
 
@@ -165,7 +166,8 @@ class CircuitBreakers:
         if any(self._registry.get((provider, scope, OpenedBy.BREAKER, source)) for scope, source in covering):
             return
         wait = max(self._wait(1), self._asked(outcome))
-        self._open((provider, trip.scope, OpenedBy.BREAKER, trip.source), _reason(outcome), wait, failed_probes=1)
+        reason = Reason.HTTP_5XX if isinstance(outcome, Settled) else outcome.reason
+        self._open((provider, trip.scope, OpenedBy.BREAKER, trip.source), reason, wait, failed_probes=1)
         self._states[provider].half_open.notify()
 
     def _open(self, key: Key, reason: str, wait: float, failed_probes: int = 0) -> None:
@@ -222,11 +224,3 @@ class CircuitBreakers:
 def _goes_doubted(call: ProviderCall, blocking: Sequence[ActiveHold]) -> bool:
     """Whether a try costs *call* nothing: it was never tried, and it may well be that only others are refused."""
     return not call.attempts and all(cause_of(each.hold) is CallSignal.AMBIGUOUS for each in blocking)
-
-
-def _reason(outcome: Outcome) -> str:
-    return Reason.HTTP_5XX if isinstance(outcome, Settled) else outcome.reason
-
-
-def _subject(call: ProviderCall) -> str:
-    return call.user_id or " ".join(call.subject_keys) or call.call_id

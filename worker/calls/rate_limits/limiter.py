@@ -73,12 +73,7 @@ class Limiter:
     """
 
     def __init__(
-        self,
-        name: str,
-        limit: Limit,
-        worker: str,
-        lease: Callable[[Ask], Awaitable[Grant]],
-        spare: int | None = None,
+        self, name: str, limit: Limit, worker: str, lease: Callable[[Ask], Awaitable[Grant]], spare: int | None = None
     ) -> None:
         self._limit, self._worker, self._lease = limit, worker, lease
         self._loop = asyncio.get_running_loop()
