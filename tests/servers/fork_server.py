@@ -22,7 +22,7 @@ from typing import Final, NoReturn
 # What processes and commands import in the end, but for what binds Celery's tracer by name: sentry-sdk puts its own in
 # that one's place once the settings are known.
 PRELOADED: Final = (
-    *("worker.app", "worker.intake.intake", "worker.recorder", "worker.cli.processes", "worker.cli.sandbox"),
+    *("worker.app", "worker.intake.intake", "worker.recorder", "worker.cli.processes", "worker.sandbox"),
     *("worker.cli.explain", "worker.cli.publish", "worker.cli.provider", "worker.broker.embedded.transport"),
     *("celery.bin.celery", "celery.worker.components", "celery.worker.loops"),
     *("celery.app.amqp", "celery.app.control", "celery.app.log", "celery.backends.base"),

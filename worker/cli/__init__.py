@@ -1,17 +1,17 @@
 """The command line `revoker`: one tree, whose parts are imported when they are used, so that `--help` is fast."""
 
-from worker.cli.tree import Program
+from worker.cli.tree import Commands
 
-main = Program(
+main = Commands(
     "revoker",
     help="Session ended or user disabled: revoke the tokens at every provider, and prove it.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     parts={
-        "run": ("worker.cli.run:run", "Everything on this machine, with sample events, to watch it work"),
+        "run": ("worker.cli.processes:run", "Everything on this machine, with sample events, to watch it work"),
         "intake": ("worker.cli.processes:intake", "Process: take in events, publish provider calls"),
         "worker": ("worker.cli.processes:worker", "Process: make the provider calls"),
         "recorder": ("worker.cli.processes:recorder", "Process: write outcomes and dead letters into the ledger"),
-        "sandbox": ("worker.cli.sandbox:sandbox", "Process: providers that are not real, faults on demand"),
+        "sandbox": ("worker.cli.processes:sandbox", "Process: providers that are not real, faults on demand"),
         "publish": ("worker.cli.publish:publish", "Build, seal and publish events"),
         "plan": ("worker.cli.plan:plan", "An event → the exact HTTP calls, redacted; nothing is sent"),
         "explain": ("worker.cli.explain:explain", "Is this person out, everywhere?"),

@@ -14,7 +14,7 @@ from tasks.outcome import Reason
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import Form, note, output_option, print_json
 from worker.cli.params import Decorator, gathered
-from worker.operations.audit import Operator
+from worker.ledger import Operator
 from worker.operations.text import plain
 
 _FAMILIES: Final = {"event", *(reason.value.partition(".")[0] for reason in Reason)}

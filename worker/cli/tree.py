@@ -48,11 +48,7 @@ class Commands(click.Group):
         except Exception as error:  # noqa: BLE001 - a bug is raised again as it is
             raise (as_command_error(error) or error) from None
 
-
-class Program(Commands):
-    """The whole tree, as a program of its own."""
-
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own
-        """Run it, whatever stdout and stderr are."""
+        """Run it as a program of its own, whatever stdout and stderr are."""
         terminal.prepare()
         return super().main(*args, **kwargs)

@@ -27,14 +27,14 @@ ROUTINE_STARTS: Final = 4  # calls that begin in one turn of the loop: about for
 
 
 class _Job(NamedTuple):
-    """What Celery asks of a pool for one request."""
+    """What Celery asks of a pool for one request, by its names."""
 
-    accepted: Callable[[int, float], None]
-    ended: Callable[[Any], None]
-    broke: Callable[[ExceptionInfo], None]
-    timed_out: Callable[[bool, float], None]
-    soft_limit: float | None
-    hard_limit: float | None
+    accept_callback: Callable[[int, float], None]
+    callback: Callable[[Any], None]
+    error_callback: Callable[[ExceptionInfo], None]
+    timeout_callback: Callable[[bool, float], None]
+    soft_timeout: float | None = None
+    timeout: float | None = None
 
 
 class AsyncioPool(BasePool):
@@ -58,14 +58,7 @@ class AsyncioPool(BasePool):
     def apply_async(self, _target: object, args: tuple[Any, ...], **asked: Any) -> None:
         """Start a request; its id is what `terminate_job` takes."""
         job_id = next(self._ids)
-        job = _Job(
-            asked["accept_callback"],
-            asked["callback"],
-            asked["error_callback"],
-            asked["timeout_callback"],
-            asked.get("soft_timeout"),
-            asked.get("timeout"),
-        )
+        job = _Job(**{name: asked[name] for name in _Job._fields if name in asked})
         self._tasks[job_id] = self._loop.create_task(self._perform(job_id, job, *args[:3]))
 
     def terminate_job(self, pid: int, signal: object = None) -> None:  # noqa: ARG002 - celery's signature
@@ -89,17 +82,17 @@ class AsyncioPool(BasePool):
         try:
             if _is_routine(request):
                 await self._turnstile.passing()
-            job.accepted(job_id, time.monotonic())
-            async with asyncio.timeout(job.hard_limit) if job.hard_limit else _UNLIMITED:
-                traced = await self._trace(name, task_id, request, job.soft_limit)
+            job.accept_callback(job_id, time.monotonic())
+            async with asyncio.timeout(job.timeout) if job.timeout else _UNLIMITED:
+                traced = await self._trace(name, task_id, request, job.soft_timeout)
         except TimeoutError:
-            job.timed_out(False, job.hard_limit or 0)  # noqa: FBT003 - celery's callback
+            job.timeout_callback(False, job.timeout or 0)  # noqa: FBT003 - celery's callback
         except Exception:  # noqa: BLE001 - a fault of the engine's own, told to Celery like a lost process
-            job.broke(ExceptionInfo())
+            job.error_callback(ExceptionInfo())
         else:
             if traced[0] and isinstance(traced[1].exception, SoftTimeLimitExceeded):
-                job.timed_out(True, job.soft_limit or 0)  # noqa: FBT003 - celery's callback
-            job.ended(traced)
+                job.timeout_callback(True, job.soft_timeout or 0)  # noqa: FBT003 - celery's callback
+            job.callback(traced)
         finally:
             del self._tasks[job_id]
 

@@ -1,10 +1,10 @@
 """The ledger: what became of every event and call, in SQL (SQLite or PostgreSQL), for people to ask."""
 
 from worker.database.errors import LedgerRefused, LedgerUnavailable
+from worker.ledger.audit import AuditEntry, Operator
 from worker.ledger.dead_letters import DeadLetterAmbiguous, DeadLetterNotFound
 from worker.ledger.ledger import Ledger
 from worker.ledger.rows import (
-    AuditEntry,
     CallRow,
     DeadLetterFilter,
     DeadLetterHead,
@@ -28,4 +28,5 @@ __all__ = [
     "Ledger",
     "LedgerRefused",
     "LedgerUnavailable",
+    "Operator",
 ]

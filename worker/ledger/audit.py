@@ -1,13 +1,39 @@
-"""Who changed what, and why."""
+"""Who changes what, and why: every change of an operator's leaves a line in the audit."""
 
-from dataclasses import asdict
+import secrets
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, func
 
 from worker.database.tables import audits
 from worker.database.writing import insert_into
-from worker.ledger.rows import AuditEntry
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what to which dead letters, and why. The id is short; the operator gets it."""
+
+    actor: str
+    action: str
+    scope: str  # the filter or the ids, as given
+    reason: str
+    count: int = 0
+    result: str = ""
+    at: datetime | None = None  # None: when it is written
+    audit_id: str = field(default_factory=lambda: secrets.token_hex(5))
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who asks for a change, as `user@host` or as signed in, and why they do."""
+
+    name: str
+    reason: str
+
+    def entry(self, action: str, scope: str, count: int = 0) -> AuditEntry:
+        """Return a line of the audit, not yet written: this operator did *action* to *count* things of *scope*."""
+        return AuditEntry(self.name, action, scope, self.reason, count)
 
 
 def write(connection: Connection, entry: AuditEntry) -> None:

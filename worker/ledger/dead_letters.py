@@ -15,11 +15,11 @@ from worker.database.engine import Database
 from worker.database.tables import bodies, calls, dead_letters
 from worker.database.writing import take_changes
 from worker.ledger import audit as auditing
+from worker.ledger.audit import AuditEntry
 from worker.ledger.queries import about
 from worker.ledger.recording import call_row, write_rows
 from worker.ledger.rows import (
     CLOSED,
-    AuditEntry,
     DeadLetterFilter,
     DeadLetterHead,
     DeadLetterRow,

@@ -1,6 +1,5 @@
 """What the ledger answers with, and what it is asked by: plain values, times aware and in UTC."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -154,17 +153,3 @@ class Unproved:
 
     letters: int
     size: int  # characters
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """Who did what to which dead letters, and why. The id is short; the operator gets it."""
-
-    actor: str
-    action: str
-    scope: str  # the filter or the ids, as given
-    reason: str
-    count: int = 0
-    result: str = ""
-    at: datetime | None = None  # None: when it is written
-    audit_id: str = field(default_factory=lambda: secrets.token_hex(5))

@@ -7,9 +7,16 @@ from itertools import chain
 from typing import Final
 
 from tasks.names import mask
-from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterHead, DeadLetterState, DeadLetterSummary, Ledger
+from worker.ledger import (
+    AuditEntry,
+    DeadLetterFilter,
+    DeadLetterHead,
+    DeadLetterState,
+    DeadLetterSummary,
+    Ledger,
+    Operator,
+)
 from worker.ledger.ledger import in_pages
-from worker.operations.audit import Operator
 from worker.operations.text import rfc3339, short_duration
 from worker.settings import Settings
 

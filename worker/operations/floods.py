@@ -11,10 +11,9 @@ from worker.broker.publisher import Publisher
 from worker.intake.flood import store
 from worker.intake.flood.store import HELD_BACK, FloodRow
 from worker.intake.flood.window import flood_id
-from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger
+from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger, Operator
 from worker.ledger.ledger import Letter, in_pages
 from worker.operations import RefusedRequest
-from worker.operations.audit import Operator
 from worker.operations.replay import ReplayControls, Replayed, ReplayRequest, replay
 from worker.operations.replay_plan import PAGE, PlannedReplay, figures, record_altered
 from worker.operations.replay_rules import ReplayPlan, only_vouched

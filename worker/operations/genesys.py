@@ -6,11 +6,9 @@ from typing import TypeVar, cast
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
 from tasks.providers import Provider
-from tasks.providers.genesys import Genesys, GenesysSettings
-from tasks.providers.genesys.outcomes import IdleTimeout
-from worker.ledger import AuditEntry, Ledger
+from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout
+from worker.ledger import AuditEntry, Ledger, Operator
 from worker.operations import RefusedRequest, providers
-from worker.operations.audit import Operator
 from worker.operations.providers import outcome_in_words
 from worker.settings import Settings
 

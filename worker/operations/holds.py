@@ -5,8 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from worker.calls.holds import store
 from worker.calls.holds.hold import Hold, OpenedBy, Scope
-from worker.ledger import AuditEntry, Ledger
-from worker.operations.audit import Operator
+from worker.ledger import AuditEntry, Ledger, Operator
 from worker.operations.text import short_duration
 
 

@@ -12,8 +12,7 @@ from tasks.call import Lane
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import PublishError
 from worker.broker.publisher import Publisher
-from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState, Ledger
-from worker.operations.audit import Operator
+from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState, Ledger, Operator
 from worker.operations.replay_plan import PlannedReplay
 from worker.operations.replay_rules import doubt_about
 from worker.operations.replay_watch import Watch

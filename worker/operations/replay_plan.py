@@ -8,9 +8,8 @@ from itertools import takewhile
 from typing import Final
 
 from worker.broker.provenance import ProvenanceMac
-from worker.ledger import DeadLetterRow, DeadLetterState, Ledger
+from worker.ledger import DeadLetterRow, DeadLetterState, Ledger, Operator
 from worker.ledger.ledger import in_pages
-from worker.operations.audit import Operator
 from worker.operations.dead_letters import OPEN, Groups, Selection
 from worker.operations.replay_rules import Refusal, ReplayPlan, only_vouched, plan_replay
 from worker.settings import Settings

@@ -12,7 +12,7 @@ from worker.database.engine import Database
 from worker.database.tables import holds
 from worker.database.writing import take_changes
 from worker.ledger import audit as auditing
-from worker.ledger.rows import AuditEntry
+from worker.ledger.audit import AuditEntry
 
 _HOLD = holds.c
 
