@@ -6,10 +6,8 @@ from typing import Any, Final
 from celery import Celery, signals
 
 from tasks import revocations
-from tasks.records import DeadLetter
 from worker import broker, process
 from worker.broker import topology
-from worker.calls.holds.policy import CircuitBreakers
 from worker.calls.prefetch import Prefetch
 from worker.calls.runtime import WorkerRuntime
 from worker.engine.loop import EventLoop
@@ -28,7 +26,7 @@ def create_app(settings: Settings) -> Celery:
     host = _RuntimeHost(settings)
     app.runtime_host = host
     app.steps["worker"].add(RuntimeStep)
-    app.amqp.Consumer = pausing(Prefetch(settings.worker, settings.providers).of_queue, lambda: host.holds)
+    app.amqp.Consumer = pausing(Prefetch(settings.worker, settings.providers).of_queue, lambda: host.runtime.holds)
     signals.worker_ready.connect(process.mark_ready)
     revocations.register(app, AsyncTask, lambda: host.runtime)
     return app
@@ -79,7 +77,7 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 
 class _RuntimeHost:
-    """The loop and what runs on it, from before the worker's pool starts to after it has stopped."""
+    """The loop and what runs on it: opened before the worker's pool starts, closed after it has stopped."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = EventLoop()
@@ -88,20 +86,3 @@ class _RuntimeHost:
         self.stops = process.stop_signals(signal.SIGINT)
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
-
-    @property
-    def holds(self) -> CircuitBreakers:
-        return self.runtime.holds
-
-    async def dead_letter_message(self, letter: DeadLetter) -> None:
-        await self.runtime.dead_letter_message(letter)
-
-    def start(self) -> None:
-        self.loop.run(self.runtime.open())
-
-    def cancel_pending(self) -> None:
-        self.loop.soon(self.runtime.cancel_pending)
-
-    def stop(self) -> None:
-        self.loop.run(self.runtime.close())
-        self.loop.stop()

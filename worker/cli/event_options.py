@@ -90,7 +90,9 @@ def _sessions(event: EventOptions, settings: Settings) -> list[dict[str, Any]]:
     if without := [provider for provider, plan in plans.items() if plan is None and not event.hits_user]:
         raise click.UsageError(f"{without[0]} ends no single session, only all of a user")
     needs = {provider: plan.credential for provider, plan in plans.items() if plan}
-    secrets = {"jwe": _token(event, "jwe" in needs.values()), "token_reference_id": _read(event.reference_file)}
+    token_file = event.token_file or (sys.stdin if "jwe" in needs.values() and not event.hits_user else None)
+    files = {"jwe": (token_file, "Token"), "token_reference_id": (event.reference_file, "Token reference id")}
+    secrets = {need: secret_of(file, what) if file else None for need, (file, what) in files.items()}
     missing = [provider for provider, need in needs.items() if secrets[need] is None]
     if missing and not event.hits_user:
         raise click.UsageError(f"{missing[0]} needs --reference-file")
@@ -103,16 +105,6 @@ def _session_plan(provider: str, settings: Settings) -> SessionPlan | None:
     if provider not in settings.providers:
         raise click.UsageError(f"no provider named {provider} is configured")
     return KINDS[settings.providers[provider].kind].session
-
-
-def _token(event: EventOptions, needed: bool) -> str | None:  # noqa: FBT001 - its one caller names it
-    if event.token_file is None and needed and not event.hits_user:
-        return secret_of(sys.stdin, "Token")
-    return _read(event.token_file)
-
-
-def _read(file: IO[str] | None) -> str | None:
-    return None if file is None else secret_of(file, "Secret")
 
 
 def secret_of(file: IO[str], what: str) -> str:

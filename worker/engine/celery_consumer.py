@@ -31,17 +31,16 @@ logger = logging.getLogger(__name__)
 PAUSE_AFTER_REFUSAL: Final = 5.0  # seconds: a broker that refuses us must not be asked in a busy loop
 
 
-class Host(Protocol):
-    """What the consumer needs of the process that it runs in."""
+class Runtime(Protocol):
+    """What the consumer needs of what the tasks run on."""
 
-    loop: EventLoop
     holds: Holds
 
     async def dead_letter_message(self, letter: DeadLetter) -> None:
         """Publish *letter*; returns once the broker confirmed it, else raises `PublishError`."""
 
-    def stop(self) -> None:
-        """Close what the tasks used, and the loop."""
+    async def close(self) -> None:
+        """Close what the tasks used."""
 
 
 class TaskConsumer(Consumer):
@@ -53,15 +52,8 @@ class TaskConsumer(Consumer):
         self._is_stopping = False
         self.availability = BrokerAvailability()
         super().__init__(*args, worker_options={**(worker_options or {}), **quiet}, **kwargs)
-
-    @property
-    def _host(self) -> Host:
-        host: Host = self.app.runtime_host
-        return host
-
-    @property
-    def _loop(self) -> EventLoop:
-        return self._host.loop
+        self._loop: EventLoop = self.app.runtime_host.loop
+        self._runtime: Runtime = self.app.runtime_host.runtime
 
     class Blueprint(Consumer.Blueprint):
         """The steps of a consumer that only consumes; the delay queues are declared with the rest of the topology."""
@@ -107,7 +99,7 @@ class TaskConsumer(Consumer):
         adjust = self.task_consumer.adjust
         hub.call_repeatedly(CHECK_INTERVAL, adjust)
         hub.call_repeatedly(CHECK_INTERVAL, self.availability.look)
-        self._host.holds.on_opened = lambda: hub.call_soon(adjust)
+        self._runtime.holds.on_opened = lambda: hub.call_soon(adjust)
 
     def _handle_signals(self, hub: Any) -> None:
         self.stop_signals.run()
@@ -120,7 +112,8 @@ class TaskConsumer(Consumer):
         if self.connection:
             broker.let_acks_arrive(self.connection)
         super().shutdown()
-        self._host.stop()
+        self._loop.run(self._runtime.close())
+        self._loop.stop()
 
     def ensure_connected(self, conn: Any) -> Any:
         """The connection, once there is one: waits without end for a broker that is away; the calls in flight go on."""
@@ -170,7 +163,7 @@ class TaskConsumer(Consumer):
         """Publish the dead letter, and acknowledge the message once it is confirmed."""
         settle = message.ack_log_error
         try:
-            await self._host.dead_letter_message(letter)
+            await self._runtime.dead_letter_message(letter)
         except PublishError as error:
             logger.warning("task.not_settled", extra={"dead_letter_id": letter.dead_letter_id, "error": str(error)})
             await asyncio.sleep(PAUSE_BEFORE_REQUEUE)

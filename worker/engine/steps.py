@@ -35,11 +35,11 @@ class RuntimeStep(bootsteps.StartStopStep):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in worker.app.runtime_host.stops:
             _shutdown_handler(worker, sig=number.name)
-        worker.app.runtime_host.start()
+        worker.app.runtime_host.loop.run(worker.app.runtime_host.runtime.open())
 
     def close(self, worker: Any) -> None:
         """Let no call wait any more for a permit; called before anything is stopped."""
-        worker.app.runtime_host.cancel_pending()
+        worker.app.runtime_host.loop.soon(worker.app.runtime_host.runtime.cancel_pending)
 
 
 class TopologyStep(bootsteps.StartStopStep):

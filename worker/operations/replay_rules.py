@@ -94,20 +94,18 @@ def _refusal(
     row: DeadLetterRow, is_superseded: Callable[[DeadLetterRow], bool], since: Mapping[str, datetime], *, force: bool
 ) -> Refusal | None:
     letter = row.letter
-    refusal = _impossible(letter) or _unwise(row, letter, since.get(letter.event_type or ""))
+    refusal = _first_refusal(row, letter, since.get(letter.event_type or ""))
     if refusal is None and not force and is_superseded(row):
         refusal = Refusal.SUPERSEDED
     return None if force and refusal not in _FINAL else refusal
 
 
-def _impossible(letter: DeadLetter) -> Refusal | None:
+def _first_refusal(row: DeadLetterRow, letter: DeadLetter, since: datetime | None) -> Refusal | None:
+    """The MAC covers what the letter says of itself, and not the other columns of its row."""
     if letter.kind == "message":
         return Refusal.NOT_OURS
-    return None if letter.call or letter.body is not None else Refusal.NOT_STORED
-
-
-def _unwise(row: DeadLetterRow, letter: DeadLetter, since: datetime | None) -> Refusal | None:
-    """The MAC covers what the letter says of itself, and not the other columns of its row."""
+    if letter.call is None and letter.body is None:
+        return Refusal.NOT_STORED
     if row.state in _STANDING:
         return _STANDING[row.state]
     if row.call_state is not None and row.call_state.is_settled:
