@@ -17,7 +17,6 @@ from click.testing import CliRunner
 
 from worker import process, recorder
 from worker.cli import main
-from worker.cli import sandbox as sandbox_command
 from worker.demo import run as demo
 from worker.intake import intake
 from worker.observability import logs, sentry
@@ -83,7 +82,7 @@ def test_the_worker_starts_likewise(steps: list[str], monkeypatch: pytest.Monkey
 
 def test_the_sandbox_starts_without_settings(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """It holds tokens as well, and reads none of the worker's settings."""
-    monkeypatch.setattr(sandbox_command, "SandboxConfig", stop_here)
+    monkeypatch.setattr("worker.sandbox.SandboxConfig", stop_here)
     run_command("sandbox")
     assert steps == ["no core files", "logs WARNING"]
 

@@ -24,8 +24,9 @@ from worker.demo.view import View
 from worker.ledger import Ledger, LedgerUnavailable
 from worker.operations.sealing_keys import sealing_key
 from worker.sandbox.client import SandboxClient, free_port
-from worker.settings import CONFIG_FILE, PREFIX, Settings
-from worker.settings.files import DEFAULT_CONFIG_FILE
+from worker.settings import Settings
+from worker.settings.files import CONFIG_FILE, DEFAULT_CONFIG_FILE
+from worker.settings.names import PREFIX
 from worker.settings.urls import masked_url
 
 POLL_INTERVAL: Final = 0.05  # seconds between two looks at the ledger

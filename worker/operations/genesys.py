@@ -6,7 +6,8 @@ from typing import TypeVar, cast
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
 from tasks.providers import Provider
-from tasks.providers.genesys import Genesys, GenesysSettings, IdleTimeout
+from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.genesys.outcomes import IdleTimeout
 from worker.ledger import AuditEntry, Ledger, Operator
 from worker.operations import RefusedRequest, providers
 from worker.operations.providers import outcome_in_words

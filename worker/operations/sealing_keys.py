@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from tasks.sealing import SealError, SealingKey, generate_key, public_jwks, save_key
-from tasks.sealing.keys import SUFFIX, algorithm_of, read_keys
+from tasks.sealing.keys import SUFFIX, algorithm_of, imported_keys, read_keys
 from worker.ledger import AuditEntry, Ledger, Operator
 from worker.ledger.keys import KeyNeed
 from worker.operations import RefusedRequest
