@@ -13,7 +13,7 @@ from servers.private import private_node
 from servers.processes import environment
 from servers.shared import close_root, open_root, shared
 
-pytest_plugins = ["in_one_test", "longest_first"]
+pytest_plugins = ["in_one_test", "longest_first", "unclosed_databases"]
 
 # With it jsonschema builds 38 grammars when it is imported, 2 s of CPU in each pytest worker, for formats that no test
 # asks it for.

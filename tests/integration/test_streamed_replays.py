@@ -1,5 +1,6 @@
 """Of however many dead letters a replay is planned and made: a page of them is in memory, and none is taken twice."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,12 +19,13 @@ NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
+def desk(tmp_path: Path) -> Iterator[Desk]:
     """A desk with three pages of dead calls on it, and one more."""
     made = Desk(tmp_path, f"embedded:///{tmp_path / 'broker.sqlite3'}")
     letters = [dead_call().model_copy(update={"at": NOW - timedelta(seconds=n // 7)}) for n in range(3 * PAGE + 1)]
     made.ledger.record([MAC.letters.sign(letter) for letter in letters])
-    return made
+    yield made
+    made.close()
 
 
 def pages_of(desk: Desk, read: list[int], where: DeadLetterFilter) -> Pages:
