@@ -9,8 +9,8 @@ import pytest
 
 def test_a_connection_that_nobody_closes_is_told() -> None:
     """Its file would stay open for as long as the process lives."""
+    sqlite3.connect(":memory:").execute("SELECT 1")
     with pytest.warns(ResourceWarning, match="unclosed database"):
-        sqlite3.connect(":memory:").execute("SELECT 1")
         gc.collect()
 
 
