@@ -11,9 +11,11 @@ from types import TracebackType
 from typing import Final
 
 from worker.observability import records
-from worker.observability.redaction import redacted
+from worker.observability.redaction import is_harmless, redacted
 
 logger = logging.getLogger(__name__)
+
+_encode: Final = json.JSONEncoder(allow_nan=False, default=datetime.isoformat).encode
 
 # Celery's lines for each message received and each task done, and for each try to reach the broker again: the wide line
 # of an attempt, and `broker.unreachable`, say it better.
@@ -49,12 +51,13 @@ def configure(level: str) -> None:
 
 
 class JsonLines(logging.Formatter):
-    """A record as one line of JSON. Fails closed: what cannot be redacted is not shown."""
+    """A record as one line of JSON. Fails closed: what is neither proved harmless nor redacted is not shown."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of *record*."""
         try:
-            return json.dumps(redacted(_line(record)), allow_nan=False)
+            line = _line(record)
+            return _encode(line if is_harmless(line) else redacted(line))
         except Exception:  # noqa: BLE001 - whatever goes wrong here, an unfiltered line must not be written
             return json.dumps({"event": "log.unrenderable", "level": record.levelno, "line": record.lineno})
 

@@ -37,6 +37,7 @@ _ASSIGNED: Final = re.compile(
 _HEADER: Final = re.compile(r"""((?i:authorization|cookie)s?["']?\s{0,4}[=:]\s{0,4}["']?)[^\r\n"'}]+""")
 # Most values are a single word: without white space, a colon, a slash or a sign of equality nothing above fits it.
 _HARMLESS: Final = re.compile(rf"[\w.@*+-]{{0,{MAX_TEXT}}}")
+_SIMPLE: Final = frozenset({str, bool, int, float, type(None), datetime})
 _ENDINGS: Final = ("token", "tokens", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "cookie")
 _NAMES: Final = SECRET_NAMES | frozenset(
     {
@@ -58,10 +59,32 @@ def redacted(value: object) -> Plain:
 
 def text(value: str) -> str:
     """*value*, shortened, with everything blanked that looks like a credential."""
-    if _HARMLESS.fullmatch(value) and "eyJ" not in value:
+    if _is_one_word(value):
         return value
     assigned = _ASSIGNED.sub(rf"\1{REDACTED}", _CREDENTIAL.sub(REDACTED, value[:MAX_TEXT]))
     return _HEADER.sub(rf"\1{REDACTED}", assigned)
+
+
+def _is_one_word(value: str) -> bool:
+    return _HARMLESS.fullmatch(value) is not None and "eyJ" not in value
+
+
+def is_harmless(members: Mapping[str, object]) -> bool:
+    """Whether *members* are texts, numbers and times, of which `redacted` would blank nothing.
+
+    One look at all the texts together finds what a look at each would find: none holds a character that it may not.
+    """
+    values = members.values()
+    if not (_SIMPLE.issuperset(map(type, values)) and _are_harmless_names(tuple(members))):
+        return False
+    texts = "".join([value for value in values if isinstance(value, str)])
+    numbers = [value for value in values if isinstance(value, int | float)]
+    return _is_one_word(texts) and all(-_MAX_INTEGER < number < _MAX_INTEGER for number in numbers)
+
+
+@lru_cache(maxsize=1024)
+def _are_harmless_names(names: tuple[object, ...]) -> bool:
+    return all(isinstance(name, str) and text(name) == name and not is_secret_name(name) for name in names)
 
 
 @lru_cache(maxsize=1024)
