@@ -1,14 +1,19 @@
-"""`python -m benchmarks`: measure everything, print the tables, write the files. `make bench` prepares it."""
+"""`python -m benchmarks`: measure everything, print the tables, write the files. `make bench` prepares it.
+
+`python -m benchmarks compare A.json B.json` compares two runs.
+"""
 
 from __future__ import annotations
 
 import argparse
 import re
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import machine, report
+from benchmarks.comparing import compare
 from benchmarks.others import OtherWork
 from benchmarks.plan import COMPLETE, QUICK
 from benchmarks.publishing import publish
@@ -20,8 +25,12 @@ from benchmarks.targets import targets
 
 def main() -> None:
     """Measure, print, write."""
+    if sys.argv[1:2] == ["compare"]:
+        print(compare(sys.argv[2:]))  # noqa: T201 - the table is what the command is for
+        return
     options = _options()
     plan = QUICK if options.quick else COMPLETE
+    started = time.monotonic()
     load = machine.wait_for_quiet(plan.patience if options.patience is None else options.patience)
     with open_stage() as stage:
         found = machine.describe(stage.rabbitmq, load, quick=options.quick)
@@ -29,6 +38,7 @@ def main() -> None:
         run = Run(stage, plan, re.compile(options.rows))
         results = run.measure(options.parts)
         found["others_percent"] = round(others.percent())
+        found["minutes"] = round((time.monotonic() - started) / 60)
         found["provider_us_per_request"] = run.provider_us_per_request
     text = report.text(results, targets(results), found, run.configurations)
     print(text)  # noqa: T201 - the table is what the command is for

@@ -91,10 +91,10 @@ class Installation:
         template = self._planned(self.ended_event(0))
         return [messages.call(self._of_session(template, n)) for n in range(1, count + 1)]
 
-    def routine_calls(self, count: int) -> list[Message]:
+    def routine_calls(self, count: int, first: int = 0) -> list[Message]:
         """Tasks of the routine lane, all with the same sealed token: sealing takes its time."""
         template = self._planned(self.ended_event(0))
-        return [messages.call(template.model_copy(update=_identity(n))) for n in range(1, count + 1)]
+        return [messages.call(template.model_copy(update=_identity(n))) for n in range(first + 1, first + count + 1)]
 
     def outcomes(self, count: int) -> list[Message]:
         """Records of settled calls, each for a row of its own in the ledger."""
@@ -107,10 +107,10 @@ class Installation:
         """Urgent events that become one call each, for users *first* and following."""
         return [_event(self.disabled_event(n, "p0")) for n in range(first, first + count)]
 
-    def ended_events(self, count: int) -> list[Message]:
+    def ended_events(self, count: int, first: int = 0) -> list[Message]:
         """Routine events that become one call each, all with the same sealed token: sealing takes its time."""
         event = self.ended_event(0)
-        return [_event({**event, "id": f"routine-{n}"}) for n in range(count)]
+        return [_event({**event, "id": f"routine-{n}"}) for n in range(first, first + count)]
 
     def disabled_event(self, n: int, provider: str) -> dict[str, Any]:
         """An event that disables user *n*."""

@@ -25,7 +25,7 @@ from benchmarks.results import Result, percentile, together
 from benchmarks.say import say
 from benchmarks.stage import Stage
 from benchmarks.throughput import USUAL
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 from worker.ledger import Ledger
 
 SECTION: Final = "as installed"

@@ -27,10 +27,12 @@ ALONE: Final = "alone"
 
 
 def measure(stage: Stage, plan: Plan) -> Iterator[Result]:
-    """The publish-to-request latency at one provider, alone and beside another that hangs."""
-    rounds = [_round(stage, int(RATE * plan.loaded_seconds)) for _ in range(plan.rounds)]
+    """The publish-to-request latency at one provider, alone and beside another that hangs; the median of all pairs."""
+    rounds = [_round(stage, int(RATE * plan.isolation_seconds)) for _ in range(plan.isolation_rounds)]
     for name, taken in zip((ALONE, BESIDE), zip(*rounds, strict=True), strict=True):
         yield _result(name, taken)
+    pairs = median([percentile(beside, 0.99) / percentile(alone, 0.99) for alone, beside in rounds])
+    yield Result(f"p99 beside, of that alone: {pairs:.2f}", "rabbitmq", rounds=len(rounds), section=SECTION, x=pairs)
 
 
 def _round(stage: Stage, count: int) -> tuple[list[float], list[float]]:

@@ -33,6 +33,7 @@ class Setup:
     in_flight: int = IN_FLIGHT
     providers: int = 1
     log_level: str = "WARNING"
+    workers: int = 1  # processes
     note: str = ""  # what tells this row from its siblings, where the work alone does not
 
     @property
@@ -88,7 +89,8 @@ class OurRow(Contestant):
 
     def start(self) -> list[Daemon]:
         """Start the worker, and the intake where the row has it."""
-        return self.start_processes(*(["intake"] if self._setup.work == "events" else []), "worker")
+        intake = ["intake"] if self._setup.work == "events" else []
+        return self.start_processes(*intake, *["worker"] * self._setup.workers)
 
     def start_processes(self, *names: str) -> list[Daemon]:
         """Start some of our processes."""
@@ -127,5 +129,6 @@ class OurRow(Contestant):
     def _describe(self) -> str:
         setup = self._setup
         queues = "quorum queues" if setup.broker == "rabbitmq" else "full sync"
-        processes = "intake + worker" if setup.work == "events" else "worker"
+        workers = "worker" if setup.workers == 1 else f"{setup.workers} workers"
+        processes = f"intake + {workers}" if setup.work == "events" else workers
         return f"{processes}, in flight {setup.in_flight}, log {setup.log_level}, {queues}, confirmed outcome records"

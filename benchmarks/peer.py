@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from servers import Daemon, wait_until
@@ -14,6 +14,7 @@ from benchmarks import wires
 from benchmarks.contestants import Contestant, running
 from benchmarks.installation import Installation
 from benchmarks.stage import PEERS, PEERS_BIN, Stage
+from worker import broker
 from worker.broker.publication import Message
 
 IN_FLIGHT: Final = 500
@@ -63,7 +64,7 @@ _TASKIQ = ("--workers", "1", "--max-async-tasks", str(IN_FLIGHT), "--max-prefetc
            "--ack-type", "when_executed", "--log-level", "WARNING")  # fmt: skip
 _LEAN = "aiohttp (lean session)"
 
-PEER_ROWS: Final = (
+_PLAIN: Final = (
     _celery("prefork", 16, 300),
     _celery("threads", 100, 860, "--without-heartbeat"),
     _celery("gevent", 500, 1150, "--without-heartbeat"),
@@ -94,6 +95,26 @@ PEER_ROWS: Final = (
     _floor("lean", 4600),
     _floor("uvloop", 5000),
 )
+
+
+_ASYNCHRONOUS: Final = ("dramatiq asyncio", "taskiq", "FastStream", "aio-celery", "floor, lean")
+_PROMISES: Final = (
+    "as the plain row; checks the call with pydantic, publishes its outcome with aio-pika (persistent, mandatory, "
+    "quorum queue, pipelined confirms), then acknowledges"
+)
+
+
+def _promising(peer: Peer) -> Peer:
+    env = {**peer.env, "BENCH_PROMISES": "1"}
+    return replace(peer, name=promising(peer.name), expected=peer.expected * 2 // 5, configuration=_PROMISES, env=env)
+
+
+def promising(name: str) -> str:
+    """What the row of peer *name* that keeps our promises is called."""
+    return f"{name}, promises"
+
+
+PEER_ROWS: Final = (*_PLAIN, *(_promising(peer) for peer in _PLAIN if peer.name in _ASYNCHRONOUS))
 
 
 class PeerRow(Contestant):
@@ -138,6 +159,12 @@ class PeerRow(Contestant):
     def waiting(self) -> int:
         """Messages in its queue."""
         return self._counts()[wires.QUEUE]
+
+    def tidy(self) -> None:
+        """Empty the queue of outcomes, which nobody reads here."""
+        if "BENCH_PROMISES" in self._peer.env:
+            with broker.connect(self.broker_url) as connection, connection.channel() as channel:
+                channel.queue_purge(wires.OUTCOMES)
 
     def close(self) -> None:
         """Delete its virtual host."""

@@ -16,7 +16,7 @@ from benchmarks.installation import Installation, user_id
 from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
 from tasks.sealing import generate_key, save_key, seal
 from worker.broker import messages
-from worker.broker.publisher import Message
+from worker.broker.publication import Message
 from worker.intake.signing import generate_signing_key, sign
 
 PROVIDERS: Final = ("genesys", "genesys-eu", "finbourne", "wibmo")

@@ -18,7 +18,8 @@ from servers import Daemon, wait_until
 
 from benchmarks.stage import HOME, Stage
 from worker import broker
-from worker.broker.publisher import Message, Publisher
+from worker.broker.publication import Message
+from worker.broker.publisher import Publisher
 
 Planned = tuple[float, Message]  # seconds after the start, and what is published then
 _FIELDS: Final = ("exchange", "routing_key", "content_type", "headers")

@@ -97,7 +97,7 @@ class Run:
         """The quick form leaves out the latency of the rows that are far behind."""
         if row.broker == "-":
             return False
-        quick = ("ours, calls", "ours, both stages", "floor, lean", "aio-celery", "taskiq", "FastStream")
+        quick = ("ours, calls", "ours, both stages", "floor, lean", "aio-celery")
         return self._plan is not QUICK or row.name in quick
 
     def _rows(self) -> list[Contestant]:
@@ -110,8 +110,8 @@ class Run:
 
     def _backlog(self) -> Iterator[Result]:
         plan = self._plan
-        yield backlog.measure(self._stage, "rabbitmq", "calls", plan.backlog, plan.urgent)
-        yield backlog.measure(self._stage, "rabbitmq", "events", plan.backlog, plan.urgent)
+        yield backlog.measure(self._stage, "rabbitmq", "calls", plan)
+        yield backlog.measure(self._stage, "rabbitmq", "events", plan)
 
     def _isolation(self) -> Iterator[Result]:
         yield from isolation.measure(self._stage, self._plan)
@@ -134,3 +134,4 @@ def _setups() -> Iterator[Setup]:
     yield Setup("embedded", "events")
     yield Setup("rabbitmq", "sealed calls")
     yield Setup("rabbitmq", "calls", log_level="INFO", note="log INFO")
+    yield Setup("rabbitmq", "calls", workers=2, note="two workers")

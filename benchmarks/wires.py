@@ -11,6 +11,7 @@ from typing import Any, Final
 from worker.broker.publication import Message
 
 QUEUE: Final = "bench"
+OUTCOMES: Final = "bench.outcomes"
 Document = Mapping[str, Any]
 Wire = Callable[[Document], Message]
 

@@ -6,16 +6,20 @@ import asyncio
 import json
 import os
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import aiohttp
     import requests
+    from promises import Promises
 
 BROKER = os.environ.get("BENCH_BROKER", "")
 PROVIDER = os.environ.get("BENCH_PROVIDER", "")
 QUEUE = "bench"
+OUTCOMES = "bench.outcomes"
+WITH_PROMISES = os.environ.get("BENCH_PROMISES") == "1"
 IN_FLIGHT = int(os.environ.get("BENCH_IN_FLIGHT", "500"))
 PREFETCH = int(os.environ.get("BENCH_PREFETCH", "1000"))
 HEADERS = {
@@ -54,9 +58,19 @@ class Caller:
         """*lean*: no cookies, no per-request timers, as our own session; else aiohttp's defaults."""
         self._lean = lean
         self._session: aiohttp.ClientSession | None = None
+        self._promises: Promises | None = None
 
     async def call(self, document: Document) -> None:
-        """Make the request of *document*."""
+        """Make the request of *document*; with the promises, check it before and record its outcome after."""
+        if not WITH_PROMISES:
+            await self._request(document)
+            return
+        self._promises = self._promises or _promises()
+        checked, started = self._promises.checked(document), time.monotonic()
+        await self._request(document)
+        await self._promises.record(checked, started)
+
+    async def _request(self, document: Document) -> None:
         self._session = self._session or self._open()
         async with self._session.delete(url_of(document), headers=HEADERS) as response:
             await response.read()
@@ -92,6 +106,12 @@ class BlockingCaller:
             self._local.session = _open_requests()
         session: requests.Session = self._local.session
         return session
+
+
+def _promises() -> Promises:
+    from promises import Promises  # noqa: PLC0415 - the plain rows must not load it
+
+    return Promises()
 
 
 def _open_requests() -> requests.Session:

@@ -4,14 +4,14 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from servers import Processes, RabbitNode
 
-from benchmarks import installed, latency, report
+from benchmarks import comparing, installed, latency, report
 from benchmarks.counting import CountingProvider
 from benchmarks.draining import drain
 from benchmarks.installation import Installation, user_id
@@ -104,6 +104,26 @@ def test_the_files_of_a_run_can_be_read(tmp_path: Path) -> None:
     assert {"calls-per-second.svg", "memory-mb.svg", "providers.svg"} <= set(plots)
     for name in plots:
         assert ET.parse(tmp_path / "plots" / name).getroot().tag.endswith("svg")  # noqa: S314 - our own file
+
+
+def test_two_runs_are_compared_by_their_ratios() -> None:
+    """All rows were half as fast in the second run, which changes no ratio; one was slower still."""
+    rates = {"ours, calls": (2000, 1000), "floor, lean": (4000, 2000), "taskiq": (3000, 1200)}
+    one, other = (
+        [asdict(Result(row, "rabbitmq", float(both[run]))) for row, both in rates.items()] for run in range(2)
+    )
+    text = comparing.table(one, other)
+    assert "1 of 2 ratios" in text
+    assert "| floor, lean | rabbitmq | calls/s | 2.00 | 2.00 | 0% | yes |" in text
+    assert "| taskiq | rabbitmq | calls/s | 1.50 | 1.20 | 20% | no |" in text
+
+
+def test_every_asynchronous_peer_has_a_row_with_our_promises() -> None:
+    """As the plain row in everything but the promises."""
+    names = {peer.name: peer for peer in PEER_ROWS}
+    promising = {name.removesuffix(", promises") for name in names if name.endswith(", promises")}
+    assert promising == {"dramatiq asyncio", "taskiq", "FastStream", "aio-celery", "floor, lean"}
+    assert all(names[name].command == names[f"{name}, promises"].command for name in promising)
 
 
 def test_the_report_fits_eighty_columns() -> None:
