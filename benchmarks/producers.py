@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.installation import Installation, user_id
-from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
+from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.wibmo.ciphers.schemes import make_cipher
 from tasks.sealing import generate_key, save_key, seal
 from worker.broker import messages
 from worker.broker.publication import Message

@@ -27,7 +27,8 @@ from benchmarks.installation import Installation
 from benchmarks.provider import Connection, Count
 from worker import broker, process
 from worker.broker import embedded, topology
-from worker.broker.publisher import Message, Publisher, PublishError
+from worker.broker.publication import Message, PublishError
+from worker.broker.publisher import Publisher
 from worker.ledger import Ledger
 
 RECORDED: Final = Path(__file__).with_suffix(".json")

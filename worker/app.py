@@ -6,8 +6,8 @@ from typing import Any, Final
 from celery import Celery, signals
 
 from tasks import revocations
-from worker import broker, process
-from worker.broker import topology
+from worker import process
+from worker.broker import connection, topology
 from worker.calls.prefetch import Prefetch
 from worker.calls.runtime import WorkerRuntime
 from worker.engine.loop import EventLoop
@@ -19,7 +19,7 @@ from worker.settings import Settings
 
 def create_app(settings: Settings) -> Celery:
     """The Celery application of *settings*: its tasks, its queues, and the runtime that opens with the worker."""
-    broker.prepare()
+    connection.prepare()
     signals.setup_logging.connect(_logging_is_ours)
     app = Celery("revoker", set_as_current=False)
     app.conf.update(_configuration(settings))
@@ -40,8 +40,8 @@ _ALWAYS: Final[dict[str, Any]] = {
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,  # the default gives up after about 46 minutes
     "broker_channel_error_retry": True,
-    "broker_heartbeat": broker.HEARTBEAT,
-    "broker_connection_timeout": broker.CONNECT_TIMEOUT,
+    "broker_heartbeat": connection.HEARTBEAT,
+    "broker_connection_timeout": connection.CONNECT_TIMEOUT,
     "task_default_queue": topology.DOOR.name,
     "task_default_exchange": topology.CALLS.name,
     "task_default_routing_key": topology.DOOR.routing_key,
@@ -69,8 +69,8 @@ def _configuration(settings: Settings) -> dict[str, Any]:
     url = settings.broker_url.get_secret_value()
     return _ALWAYS | {
         "broker_url": url,
-        "broker_use_ssl": broker.encryption(url, settings.broker_tls),
-        "broker_transport_options": broker.socket_timeouts(url),
+        "broker_use_ssl": connection.encryption(url, settings.broker_tls),
+        "broker_transport_options": connection.socket_timeouts(url),
         "task_queues": topology.task_queues(settings.providers),
         "worker_enable_remote_control": settings.worker.remote_control,
     }

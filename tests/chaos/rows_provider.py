@@ -18,7 +18,7 @@ from chaos.rows_worker import DEAD_TOKEN, IN_FLIGHT, ON_RABBITMQ
 from chaos.running import percentile
 from chaos.said import holds
 from chaos.scene import Scene, when
-from tasks.providers.wibmo.ciphers import Cipher, make_cipher
+from tasks.providers.wibmo.ciphers.schemes import Cipher, make_cipher
 from worker.sandbox.config import SANDBOX_CIPHER
 
 UNLIMITED: Final = {"REVOKER_PROVIDERS__GENESYS__RATE_LIMIT": "0"}  # else 300 calls a minute, as the vendor documents

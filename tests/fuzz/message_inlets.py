@@ -19,8 +19,8 @@ from tasks.providers import KINDS, operations
 from tasks.revocations import call_for
 from tasks.sealing import KeyRing, SealError, generate_key, seal
 from tasks.subject_index import SubjectIndex
-from worker import broker
 from worker.broker import messages
+from worker.broker.connection import prepare
 from worker.broker.messages import unreadable_letter
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.pyamqp import _properties
@@ -28,7 +28,7 @@ from worker.engine.message_check import MessageCheck
 from worker.intake.authorization import Authorizer
 from worker.intake.intake import Controls, Intake
 
-broker.prepare()
+prepare()
 
 Parts = tuple[bytes, Mapping[str, Any], Mapping[str, str]]  # body, headers, properties
 _PROPERTIES = {"content_type": "application/cloudevents+json", "content_encoding": "utf-8"}

@@ -20,7 +20,8 @@ from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.headers import wait_asked
 from tasks.providers.http import BODY_CAP, Edge
 from tasks.providers.wibmo import Wibmo, WibmoSettings
-from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
+from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.wibmo.ciphers.schemes import make_cipher
 from tasks.retry import RetryPolicy
 
 _KEY = {"key": "0123456789abcdef0123456789abcdef", "key_encoding": "raw"}

@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import ClientResponse, ClientSession, encode_basic_auth
 from aiohttp.test_utils import TestServer
 
-from tasks.providers.wibmo.ciphers import Cipher, make_cipher
+from tasks.providers.wibmo.ciphers.schemes import Cipher, make_cipher
 from worker.sandbox import SandboxConfig, make_app
 
 TOKEN = "planted-marker-token-77"

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import ClientResponse
 from sandbox_caller import CIPHER, FINBOURNE, INVALIDATE, ME, TOKEN, USER, Caller, basic, sandbox
 
-from tasks.providers.wibmo.ciphers import decrypt_json
+from tasks.providers.wibmo.ciphers.schemes import decrypt_json
 
 
 @pytest.fixture

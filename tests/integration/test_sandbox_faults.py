@@ -12,7 +12,8 @@ import pytest
 from sandbox_caller import FINBOURNE, ME, TOKEN, USER, Caller, sandbox
 from servers.waiting import eventually
 
-from tasks.providers.wibmo.ciphers import CipherConfig, CipherError, decrypt_json, make_cipher
+from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.wibmo.ciphers.schemes import CipherError, decrypt_json, make_cipher
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from trial import TIMEOUT
 
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
 from tasks.providers.wibmo import Wibmo, WibmoSettings
-from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
+from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.wibmo.ciphers.schemes import make_cipher
 
 INVALIDATE = call("wibmo.invalidate_token", "wibmo", token_reference_id=REFERENCE)
 CIPHER = CipherConfig(scheme="aes-gcm", key=SecretStr(base64.b64encode(bytes(range(32))).decode()))

@@ -15,7 +15,8 @@ from tasks.providers import Request
 from tasks.providers.answers import Answer
 from tasks.providers.http import Edge
 from tasks.providers.wibmo import Wibmo, WibmoSettings
-from tasks.providers.wibmo.ciphers import CipherConfig, make_cipher
+from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.wibmo.ciphers.schemes import make_cipher
 from worker.calls import runtime
 from worker.observability.logs import JsonLines
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from in_one_test import in_one_test
 from pydantic import ValidationError
 
-from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
+from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.wibmo.ciphers.schemes import Cipher, CipherError, decrypt_json, make_cipher
 
 
 def rsa_pems(bits: int = 2048) -> tuple[str, str]:

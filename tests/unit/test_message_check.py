@@ -11,8 +11,8 @@ from malformed import Envelope, Malformed, call, malformed
 from tasks.providers import operations
 from tasks.records import DeadLetter
 from tasks.revocations import call_for
-from worker import broker
 from worker.broker import messages
+from worker.broker.connection import prepare
 from worker.broker.messages import unreadable_letter
 from worker.engine.message_check import MessageCheck
 
@@ -22,7 +22,7 @@ CHECK = MessageCheck({each: call_for(each) for each in operations()})
 
 def delivered(envelope: Envelope) -> Message:
     """A message as kombu hands it over."""
-    broker.prepare()
+    prepare()
     return Message(
         envelope.body,
         headers=dict(envelope.headers),

@@ -13,7 +13,7 @@ from tasks.providers import ProviderSettings
 from tasks.providers.finbourne import FinbourneSettings
 from tasks.providers.genesys import GenesysSettings
 from tasks.providers.wibmo import WibmoSettings
-from tasks.providers.wibmo.ciphers import CipherConfig
+from tasks.providers.wibmo.ciphers.config import CipherConfig
 from worker.calls.prefetch import Prefetch
 from worker.calls.rate_limits import Limit, Limiter, RateLimits, per_minute, registry
 from worker.calls.rate_limits.registry import fingerprint

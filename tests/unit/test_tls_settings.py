@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from tasks.tls import TlsSettings
 from worker import broker
+from worker.broker.connection import encryption
 from worker.settings import Settings, SettingsError
 
 PASSWORD = "planted-broker-password"
@@ -118,7 +119,7 @@ def test_kombu_and_celery_are_told_the_same_and_in_clear_nothing(authority: Auth
     """One home for both: the files by their paths, the least version, and that the host's name is checked."""
     mine = authority.issue("worker")
     tls = TlsSettings(ca_file=authority.file, certificate_file=mine, key_file=mine)
-    told = broker.encryption("amqps://broker.test//", tls)
+    told = encryption("amqps://broker.test//", tls)
     assert told == {
         "server_hostname": None,
         "tls_minimum_version": ssl.TLSVersion.TLSv1_2,
@@ -127,4 +128,4 @@ def test_kombu_and_celery_are_told_the_same_and_in_clear_nothing(authority: Auth
         "keyfile": str(mine),
     }
     assert broker.connect("amqps://broker.test//", tls).ssl == told
-    assert broker.encryption("amqp://127.0.0.1//", tls) is False
+    assert encryption("amqp://127.0.0.1//", tls) is False

@@ -1,13 +1,8 @@
 """The broker: connections, topology, messages, publishers and the consuming loop, over RabbitMQ or the embedded one."""
 
-from worker.broker.connection import CONNECT_TIMEOUT as CONNECT_TIMEOUT
-from worker.broker.connection import HEARTBEAT as HEARTBEAT
 from worker.broker.connection import connect as connect
 from worker.broker.connection import connector as connector
 from worker.broker.connection import cut as cut
-from worker.broker.connection import encryption as encryption
 from worker.broker.connection import is_embedded as is_embedded
 from worker.broker.connection import let_acks_arrive as let_acks_arrive
-from worker.broker.connection import prepare as prepare
-from worker.broker.connection import socket_timeouts as socket_timeouts
 from worker.broker.connection import user as user

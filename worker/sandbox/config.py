@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from tasks.providers.wibmo.ciphers import CipherConfig
+from tasks.providers.wibmo.ciphers.config import CipherConfig
 from tasks.strict_model import StrictModel
 from worker.sandbox.faults import Fault
 

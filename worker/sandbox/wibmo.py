@@ -13,7 +13,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from tasks.providers.wibmo import INVALIDATE_TOKEN
-from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
+from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.wibmo.ciphers.schemes import Cipher, CipherError, decrypt_json, make_cipher
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.faults import FaultScript
 from worker.sandbox.gateway import Reply, StandIn

@@ -15,7 +15,8 @@ from tasks.providers import contradictions
 from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.http import Edge
 from tasks.providers.provider import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, SessionPlan, endpoint
-from tasks.providers.wibmo.ciphers import Cipher, CipherConfig, CipherError, decrypt_json, make_cipher
+from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.wibmo.ciphers.schemes import Cipher, CipherError, decrypt_json, make_cipher
 
 # A 401 ("Invalid Token Passed") by itself may as well be a refused API key: other calls decide which of them it is.
 # Of the 2xx the vendor publishes 200 alone.

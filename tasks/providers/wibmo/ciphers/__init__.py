@@ -3,8 +3,3 @@
 What is known: "AES CBC 192 with PKCS5 padding" and "ECB or CBC" of a sister product of the vendor, whose samples are
 standard base64 of whole 16-byte blocks. Everything else (mode, key length, IV, coding) is therefore a setting.
 """
-
-from tasks.providers.wibmo.ciphers.config import CipherConfig
-from tasks.providers.wibmo.ciphers.schemes import Cipher, CipherError, decrypt_json, make_cipher
-
-__all__ = ["Cipher", "CipherConfig", "CipherError", "decrypt_json", "make_cipher"]
