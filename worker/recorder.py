@@ -27,9 +27,10 @@ from tasks.records import DeadLetter, DeadLetters, Records, dead_record, ledger_
 from worker import broker
 from worker.broker import topology
 from worker.broker.availability import Availability
-from worker.broker.batch_consumer import BATCH_SIZE, BatchConsumer
+from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.messages import body_of, unreadable_letter
 from worker.broker.provenance import LetterMac, Provenance, ProvenanceMac
+from worker.broker.queue_batch import BATCH_SIZE, at_once
 from worker.broker.unproved_queue import UnprovedQueue
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
@@ -79,7 +80,7 @@ def run(settings: Settings, stop: Stop) -> None:
 
     connect, providers = broker.connector(settings), list(settings.providers)
     with closing(ledger):
-        consumed = topology.RECORDS, providers, recorder.handle, stop
+        consumed = topology.RECORDS, providers, at_once(recorder.handle), stop
         BatchConsumer(connect, *consumed, between=between, caught_up=caught_up).run()
 
 

@@ -12,7 +12,7 @@ from worker.broker import topology
 
 ON_RABBITMQ: Final = (RABBITMQ,)  # `fast=`: on the embedded broker what a dead process held waits for its lease, 15 s
 IN_FLIGHT: Final = 3 * 10 + 5  # calls one worker may hold: three providers' routine lanes and one urgent lane
-BATCH: Final = 110  # calls of the 100 events that the intake plans together
+BATCH: Final = 220  # calls of the 200 events that the intake has on their way together
 DEATHS: Final = topology.DELIVERY_LIMIT + 1  # deliveries until the broker gives a message up
 DEAD_TOKEN: Final = "a second call finds a dead token, already_revoked, and one line of the ledger tells of both"
 

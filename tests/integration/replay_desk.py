@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from worker import broker
 from worker.broker import topology
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import Message
-from worker.broker.publisher import Publisher
+from worker.broker.publisher import AlternatingPublisher, Publisher
 from worker.database.thread import DatabaseThread as LedgerDesk
 from worker.intake.authorization import Authorizer
 from worker.intake.dedup import Deduplicator
@@ -146,11 +147,12 @@ class Desk:
 
     def take_in(self, *outgoing: Message, limits: Limits = LIMITS) -> None:
         """Publish *outgoing*; the intake takes what waits for it, the recorder what came of that."""
-        with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
+        connect = partial(broker.connect, self.broker_url)
+        with Publisher(connect) as publisher, AlternatingPublisher(connect) as line:
             publisher.publish_all(outgoing)
             gate = FloodGate(self.asked, limits)
             controls = Controls(MAC, self.authorizer, Deduplicator(self.asked, MAX_AGES, timedelta(days=30)), gate)
-            assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), publisher, controls).handle(self.events())
+            assert not Intake(Catalogue({}, BUDGETS, SUBJECTS), line, controls).begin(self.events())()
         for queue in (*topology.RECORDS, topology.UNPROVED_QUEUE):
             assert not Recorder(self.ledger, MAC).handle(self.replayed(queue.name))
 

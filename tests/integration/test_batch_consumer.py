@@ -1,5 +1,6 @@
 """The loop that intake and recorder share: its queues do not wait for each other."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,11 +13,12 @@ from malformed import Envelope, put, unreadable
 from servers import wait_until
 
 from worker import broker
-from worker.broker import batch_consumer, topology
-from worker.broker.batch_consumer import PREFETCH, RECONSUME_AFTER, BatchConsumer, Handle
+from worker.broker import queue_batch, topology
+from worker.broker.batch_consumer import RECONSUME_AFTER, BatchConsumer
 from worker.broker.messages import body_of
 from worker.broker.publication import Message
 from worker.broker.publisher import Publisher
+from worker.broker.queue_batch import BATCH_SIZE, MIN_BATCH_SIZE, PREFETCH, Begin, Handle, Unsafe, at_once
 from worker.process import Stop
 
 AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
@@ -25,8 +27,15 @@ AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
 @contextmanager
 def consuming(url: str, handle: Handle, **options: Any) -> Iterator[Publisher]:
     """Consume the intake's queues in a thread, which ends well; gives a publisher."""
+    with beginning(url, at_once(handle), **options) as publisher:
+        yield publisher
+
+
+@contextmanager
+def beginning(url: str, begin: Begin, **options: Any) -> Iterator[Publisher]:
+    """Likewise, with batches that are begun before they are waited for."""
     stop = Stop()
-    consumed = topology.INTAKES, ["genesys"], handle, stop
+    consumed = topology.INTAKES, ["genesys"], begin, stop
     consumer = BatchConsumer(lambda: broker.connect(url), *consumed, **options)
     thread = threading.Thread(target=consumer.run)
     with broker.connect(url) as connection:
@@ -86,7 +95,7 @@ def test_a_queue_that_goes_on_beside_one_that_fails_has_not_caught_up(broker_url
 
 def test_a_long_urgent_queue_has_a_head_start(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is urgent by its key alone is moved before the routine queue's slow batches get their turns."""
-    monkeypatch.setattr(batch_consumer, "MAX_BACKOFF", 0.0)
+    monkeypatch.setattr(queue_batch, "MAX_BACKOFF", 0.0)
     seen: set[tuple[str, int]] = set()
     handled: list[str] = []
     go = threading.Event()
@@ -167,3 +176,99 @@ def test_a_body_is_the_bytes_that_arrived_whatever_coding_its_producer_names(bro
         put(broker_url, topology.EVENTS, "session.ended", bad)
         wait_until(lambda: len(taken) == len(bad), 10, "all of them")
     assert sorted(taken) == sorted(CODED.values())
+
+
+class Steps:
+    """Begins batches and notes what was begun and waited for; the first *unsafe* tries are not safe."""
+
+    def __init__(self, unsafe: int = 0) -> None:
+        self.taken: list[tuple[str, list[bytes]]] = []
+        self.under_way = self.most_under_way = 0
+        self._unsafe = unsafe
+
+    def begin(self, batch: Sequence[Delivered]) -> Unsafe:
+        """Begin a batch; it takes a moment until it is safe."""
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        bodies = [body_of(message) for message in batch]
+        self.taken.append(("begun", bodies))
+
+        def wait() -> Sequence[Delivered]:
+            time.sleep(0.01)
+            self.under_way -= 1
+            self._unsafe -= 1
+            self.taken.append(("safe" if self._unsafe < 0 else "unsafe", bodies))
+            return () if self._unsafe < 0 else batch
+
+        return wait
+
+    def of(self, step: str) -> list[bytes]:
+        """The bodies that came to *step*, in order."""
+        return [body for name, bodies in self.taken if name == step for body in bodies]
+
+
+def numbered(count: int, key: str = "session.ended") -> list[Message]:
+    """Messages that can be told apart."""
+    return [Message(topology.EVENTS.name, key, b"%d" % n) for n in range(count)]
+
+
+def test_a_batch_is_begun_before_the_last_one_is_waited_for(broker_url: str) -> None:
+    """Two are under way at most; each is acknowledged once it is safe."""
+    steps = Steps()
+    with beginning(broker_url, steps.begin, ahead=1) as publisher:
+        publisher.publish_all(numbered(5 * BATCH_SIZE))
+        wait_until(lambda: len(steps.of("safe")) == 5 * BATCH_SIZE, 30, "all of them")
+    assert steps.most_under_way == 2
+    assert sorted(steps.of("begun")) == sorted(each.body for each in numbered(5 * BATCH_SIZE)), "none comes twice"
+    with broker.connect(broker_url) as connection:
+        assert topology.INTAKE(connection.channel()).get() is None
+
+
+def test_batches_go_one_by_one_while_something_fails(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails may take along what is on its way beside it; nothing is lost, and nothing safe comes again."""
+    monkeypatch.setattr(queue_batch, "MIN_BACKOFF", 0.05)
+    steps = Steps(unsafe=3)
+    with beginning(broker_url, steps.begin, ahead=1) as publisher:
+        publisher.publish_all(numbered(3 * BATCH_SIZE))
+        wait_until(lambda: len(steps.of("safe")) == 3 * BATCH_SIZE, 30, "all of them")
+    assert sorted(steps.of("safe")) == sorted(each.body for each in numbered(3 * BATCH_SIZE))
+    names = [name for name, _ in steps.taken]
+    failing = names[names.index("unsafe") : len(names) - names[::-1].index("unsafe")]
+    assert "begun begun" not in " ".join(failing)
+
+
+def test_a_connection_that_breaks_under_two_batches_delivers_both_again(rabbitmq_url: str) -> None:
+    """Both are waited for, since they may be done; what was not acknowledged comes again."""
+    steps, lines = Steps(), list[Any]()
+
+    def begin(batch: Sequence[Delivered]) -> Unsafe:
+        wait = steps.begin(batch)
+        if steps.under_way == 2 and not lines:
+            lines.append(batch[0].channel.connection)
+            lines[0].transport.sock.shutdown(socket.SHUT_RDWR)
+        return wait
+
+    with beginning(rabbitmq_url, begin, ahead=1) as publisher:
+        publisher.publish_all(numbered(4 * BATCH_SIZE))
+        wait_until(lambda: {*steps.of("safe")} == {each.body for each in numbered(4 * BATCH_SIZE)}, 30, "all of them")
+        wait_until(lambda: not steps.under_way, 5, "those that were under way")
+    assert len(steps.of("begun")) == len(steps.of("safe"))
+    assert len(steps.of("safe")) <= 6 * BATCH_SIZE, "two batches come again at most"
+
+
+def test_a_batch_takes_no_more_messages_than_its_time_allows(broker_url: str) -> None:
+    """Where each takes long, somebody who waits behind a batch does not wait for a hundred."""
+    sizes: list[int] = []
+
+    def handle(batch: Sequence[Delivered]) -> Sequence[Delivered]:
+        sizes.append(len(batch))
+        until = time.thread_time() + 0.0005 * len(batch)
+        while time.thread_time() < until:
+            pass
+        return ()
+
+    with consuming(broker_url, handle, batch_seconds=0.02) as publisher:
+        publisher.publish_all(numbered(3 * BATCH_SIZE))
+        wait_until(lambda: sum(sizes) == 3 * BATCH_SIZE, 30, "all of them")
+    assert all(size <= 2 * MIN_BATCH_SIZE for size in sizes[1:])
+    assert max(sizes[1:]) >= MIN_BATCH_SIZE

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 import pytest
@@ -40,6 +41,10 @@ class Broker:
     def __init__(self) -> None:
         self.kept: list[Message] = []
         self.refused: str | None = None
+
+    def begin(self, batch: Sequence[Message]) -> Callable[[], list[PublishError | None]]:
+        """As a publisher does."""
+        return partial(self.publish, batch)
 
     def publish(self, batch: Sequence[Message]) -> list[PublishError | None]:
         """As the intake's publisher does."""
@@ -86,7 +91,7 @@ class Scene:
         gate = FloodGate(desk.asked, LIMITS)
         controls = Controls(MAC, TRUSTING, Deduplicator(desk.asked, MAX_AGES, timedelta(days=30)), gate)
         intake = Intake(settings.catalogue(), publisher, controls)
-        assert not intake.handle([cast("Any", _Delivered(body))])
+        assert not intake.begin([cast("Any", _Delivered(body))])()
         [call] = self.broker.calls()
         return call
 

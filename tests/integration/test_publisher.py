@@ -12,7 +12,11 @@ from tasks.call import Lane
 from worker import broker
 from worker.broker import topology
 from worker.broker.publication import Disconnected, Message, Refused, Unconfirmed, Unroutable
-from worker.broker.publisher import Publisher
+from worker.broker.publisher import AlternatingPublisher, Publisher
+
+FULL = Queue(
+    "full", Exchange("f", type="topic"), "f", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+)
 
 
 def publisher(url: str, confirm_timeout: float = 10.0) -> Publisher:
@@ -92,12 +96,9 @@ def test_a_broker_that_is_away_is_a_value_not_an_exception() -> None:
 
 def test_a_full_queue_refuses_its_own_message_only(rabbitmq_url: str) -> None:
     """A nack is never taken for an ack, not even by the next publish (the connection is thrown away)."""
-    full = Queue(
-        "full", Exchange("f", type="topic"), "f", queue_arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
-    )
     with broker.connect(rabbitmq_url) as connection:
         topology.declare(connection, ["genesys"])
-        full(connection.channel()).declare()
+        FULL(connection.channel()).declare()
     with publisher(rabbitmq_url) as line:
         assert line.publish([Message("f", "f", b"1")]) == [None]
         mixed = line.publish([message(b"a"), Message("f", "f", b"2"), message(b"b")])
@@ -141,3 +142,79 @@ def test_under_a_memory_alarm_a_publish_fails_in_bounded_time(private_rabbitmq: 
 
 def _publishes(line: Publisher) -> Callable[[], bool]:
     return lambda: line.publish([message()]) == [None]
+
+
+ROUTINE, URGENT = (topology.calls_queue("genesys", lane) for lane in (Lane.ROUTINE, Lane.URGENT))
+
+
+def several(*bodies: bytes, lane: Lane = Lane.ROUTINE) -> list[Message]:
+    """Messages for one lane."""
+    return [message(body, key=f"genesys.{lane}") for body in bodies]
+
+
+def alternating(url: str, confirm_timeout: float = 10.0) -> AlternatingPublisher:
+    """Two publishers to that broker, which take turns."""
+    return AlternatingPublisher(lambda: broker.connect(url), confirm_timeout)
+
+
+def opened(line: AlternatingPublisher, *bodies: bytes) -> None:
+    """Publish one message over each connection: after that a batch is sent without waiting."""
+    assert [line.begin(several(body))() for body in bodies] == [[None]] * len(bodies)
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+def test_two_batches_are_on_their_way_at_once(declared: str, last_first: bool) -> None:  # noqa: FBT001 - a table
+    """Whichever is asked for first, each has its own answers, and every message is there once."""
+    with alternating(declared) as line:
+        opened(line, b"0", b"00")
+        waits = [line.begin(several(b"1", b"2")), line.begin([*several(b"3"), message(b"4", key="nobody.routine")])]
+        answers = [wait() for wait in (reversed(waits) if last_first else waits)]
+    one, other = reversed(answers) if last_first else answers
+    assert (one, [type(each) for each in other]) == ([None, None], [type(None), Unroutable])
+    assert sorted(taken(declared, ROUTINE, 5)) == [b"0", b"00", b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("refused_first", [True, False])
+def test_a_refusal_spoils_nothing_that_is_on_its_way_beside_it(rabbitmq_url: str, refused_first: bool) -> None:  # noqa: FBT001 - a table
+    """The other batch is confirmed, is there once, and the next one goes over a new connection."""
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+        FULL(connection.channel()).declare()
+    batches = [[Message("f", "f", b"refused")], several(b"1", b"2")]
+    with alternating(rabbitmq_url) as line:
+        opened(line, b"0", b"00")
+        assert line.begin([Message("f", "f", b"fills it")])() == [None]
+        waits = [line.begin(batch) for batch in (batches if refused_first else reversed(batches))]
+        answers = [wait() for wait in waits]
+        refused, confirmed = answers if refused_first else reversed(answers)
+        assert ([type(each) for each in refused], confirmed) == ([Refused], [None, None])
+        assert [line.begin(several(body))() for body in (b"3", b"4")] == [[None], [None]]
+    assert sorted(taken(rabbitmq_url, ROUTINE, 6)) == [b"0", b"00", b"1", b"2", b"3", b"4"]
+
+
+def test_a_connection_that_breaks_under_two_batches_loses_neither(rabbitmq_url: str) -> None:
+    """What of them has no answer goes over the next connection."""
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+    with alternating(rabbitmq_url) as line:
+        opened(line, b"0", b"00")
+        waits = [line.begin(several(b"1", b"2")), line.begin(several(b"3"))]
+        for each in (line._last, line._next):
+            assert each._channel
+            broker.cut(each._channel.connection)
+        assert [wait() for wait in waits] == [[None, None], [None]]
+    assert {*taken(rabbitmq_url, ROUTINE, 5)} == {b"0", b"00", b"1", b"2", b"3"}
+
+
+def test_a_broker_that_goes_away_under_two_batches_confirms_neither(private_rabbitmq: RabbitNode) -> None:
+    """Neither is taken for confirmed; once the broker is back, both can be published."""
+    with broker.connect(private_rabbitmq.url()) as connection:
+        topology.declare(connection, ["genesys"])
+    with alternating(private_rabbitmq.url(), confirm_timeout=2.0) as line:
+        opened(line, b"0", b"00")
+        private_rabbitmq.freeze()
+        waits = [line.begin(several(b"1", b"2")), line.begin(several(b"3"))]
+        private_rabbitmq.kill9()
+        assert all(isinstance(each, Unconfirmed) for wait in waits for each in wait())
+        private_rabbitmq.start()
+        assert line.publish(several(b"1", b"2", b"3")) == [None] * 3

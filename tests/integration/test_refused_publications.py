@@ -20,7 +20,7 @@ from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import Message
-from worker.broker.publisher import Publisher
+from worker.broker.publisher import AlternatingPublisher, Publisher
 from worker.database.thread import DatabaseThread
 from worker.intake.authorization import Authorizer
 from worker.intake.dedup import Deduplicator
@@ -71,11 +71,11 @@ def desk(tmp_path: Path) -> Iterator[DatabaseThread]:
 def intake_runs(url: str, desk: DatabaseThread) -> Iterator[None]:
     """An intake process's loop, in a thread, as the broker user of *url*."""
     stop = Stop()
-    with Publisher(lambda: broker.connect(url)) as publisher:
+    with AlternatingPublisher(lambda: broker.connect(url)) as publisher:
         gate = FloodGate(desk, Limits(600, MANY, MANY, {}))
         dedup = Deduplicator(desk, dict.fromkeys(MANY, timedelta(days=1)), timedelta(days=30))
         intake = Intake(CATALOGUE, publisher, Controls(ProvenanceMac(b"k" * 32), TRUSTING, dedup, gate))
-        loop = BatchConsumer(lambda: broker.connect(url), topology.INTAKES, ["genesys"], intake.handle, stop)
+        loop = BatchConsumer(lambda: broker.connect(url), topology.INTAKES, ["genesys"], intake.begin, stop, ahead=1)
         thread = threading.Thread(target=loop.run)
         thread.start()
         try:

@@ -17,7 +17,7 @@ from tasks.providers import KINDS
 from tasks.subject_index import SubjectIndex
 from worker.broker import messages, topology
 from worker.broker.publication import Message
-from worker.broker.publisher import Publisher
+from worker.broker.publisher import AlternatingPublisher
 from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted, Rule
 from worker.intake.intake import Controls, Intake
 from worker.intake.signing import generate_signing_key, sign
@@ -90,7 +90,7 @@ def test_who_said_what_is_refused_is_proved_or_not(
     authorizer = Authorizer({"it": source}, proves_users=True)
     intake = Intake(
         Catalogue({}, {}, SubjectIndex(b"k" * 32)),
-        Publisher(lambda: pytest.fail("nothing is published")),
+        AlternatingPublisher(lambda: pytest.fail("nothing is published")),
         Controls(MAC, authorizer, cast("Any", None), cast("Any", None)),
     )
     [told] = intake.publications(intake.read(arrived))
@@ -193,7 +193,7 @@ def test_an_event_reaches_no_provider_that_its_source_may_not_name() -> None:
     for sources, reached in (({"idp": source}, {"genesys"}), ({}, set(instances))):
         authorizer = Authorizer(sources, proves_users=False)
         controls = Controls(MAC, authorizer, cast("Any", None), cast("Any", None))
-        intake = Intake(catalogue, Publisher(lambda: pytest.fail("nothing is published")), controls)
+        intake = Intake(catalogue, AlternatingPublisher(lambda: pytest.fail("nothing is published")), controls)
         incoming = intake.read(event)
         incoming.plan = intake.plan(incoming)
         calls = [each for each in intake.publications(incoming) if each.exchange == topology.CALLS.name]

@@ -15,8 +15,8 @@ from tasks.outcome import State
 from tasks.providers import finbourne
 from tasks.records import CallOutcome, DeadLetter, dead_letter_of_call, outcome_of_call
 from worker.broker import messages, topology
-from worker.broker.batch_consumer import BATCH_SIZE
 from worker.broker.provenance import ProvenanceMac
+from worker.broker.queue_batch import BATCH_SIZE
 from worker.ledger import LedgerRefused, LedgerUnavailable
 from worker.operations.republishing import replay_message
 from worker.recorder import COMMIT_RECORDS, Record, Recorder, read

@@ -41,6 +41,7 @@ class Publication:
     answer: Callable[[PublishError | None], object]
     since: float = 0.0  # seconds, on the publisher's clock
     is_settled: bool = False
+    sent_over: "ConfirmChannel | None" = None
     was_resent: bool = False
 
     def settle(self, failure: PublishError | None = None) -> None:
@@ -143,6 +144,7 @@ class ConfirmChannel:
     def send(self, publications: Iterable[Publication]) -> None:
         """Send *publications* in one write. Raises the transport's errors."""
         for publication in publications:
+            publication.sent_over = self
             self.confirms.add(publication)
         if self._channel.connection is None:
             raise RecoverableConnectionError("the connection was closed")
@@ -156,25 +158,48 @@ class ConfirmChannel:
             while True:
                 self.connection.drain_events(timeout=0)
 
-    def publish(self, batch: Sequence[Publication], timeout: float) -> list[Unsettled]:
-        """Send *batch* and wait at most *timeout* seconds for its confirms; returns what has none.
+    def send_ahead(self, batch: Sequence[Publication]) -> bool:
+        """Send *batch*, for whose confirms `publish` waits later; returns False where it cannot be sent at once.
 
-        An exchange that is missing or forbidden ends the channel, and with it the confirms on their way. So what goes
-        to an exchange that has not yet taken anything is sent alone, after everything before it is confirmed.
+        Raises the transport's errors.
         """
+        if self.is_refused or not all(_exchange(publication) in self._proven for publication in batch):
+            return False
+        self._send_all(batch)
+        return True
+
+    def publish(self, batch: Sequence[Publication], timeout: float) -> list[Unsettled]:
+        """Send *batch*, if `send_ahead` did not, and wait at most *timeout* seconds; returns what has no confirm."""
         until = time.monotonic() + timeout
         try:
-            for part in self._parts(batch):
-                self._send_all(part)
-                while self.confirms.oldest is not None:
-                    self.connection.drain_events(timeout=max(0.001, until - time.monotonic()))
-                self._proven.update(_exchange(publication) for publication in part)
+            if any(each.sent_over is not self for each in batch):
+                self._send_parts(batch, until)
+            self._drain(until, lambda: _has_open(batch))
         except TimeoutError:
             failure = Unconfirmed("the broker did not confirm in time")
             return [(each, failure) for each in batch if not each.is_settled]
         except BROKER_ERRORS as error:
             return [(each, broken(error, each.message)) for each in batch if not each.is_settled]
         return []
+
+    def _send_parts(self, batch: Sequence[Publication], until: float) -> None:
+        """Send *batch* once everything before it is answered.
+
+        An exchange that is missing or forbidden ends the channel, and with it the confirms on their way. So what goes
+        to an exchange that has not yet taken anything is sent alone.
+        """
+        for part in self._parts(batch):
+            self._drain(until, self._is_awaited)
+            self._send_all(part)
+            self._drain(until, self._is_awaited)
+            self._proven.update(_exchange(publication) for publication in part)
+
+    def _is_awaited(self) -> bool:
+        return self.confirms.oldest is not None
+
+    def _drain(self, until: float, is_awaited: Callable[[], bool]) -> None:
+        while is_awaited():
+            self.connection.drain_events(timeout=max(0.001, until - time.monotonic()))
 
     def _parts(self, batch: Sequence[Publication]) -> list[list[Publication]]:
         """What goes to the proven exchanges, then a part for each of the others."""
@@ -200,6 +225,11 @@ class ConfirmChannel:
 
     def _on_return(self, _error: object, _exchange: str, _routing_key: str, message: Any) -> None:
         self.confirms.settle_returned(message.properties.get("message_id"))
+
+
+def _has_open(batch: Sequence[Publication]) -> bool:
+    """Whether one has no answer: the last ones are answered last."""
+    return any(not each.is_settled for each in reversed(batch))
 
 
 def throw_away(connection: Connection) -> None:

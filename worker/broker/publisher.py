@@ -28,6 +28,10 @@ class TransactionChannel:
         connection.ensure_connection(max_retries=1, interval_start=0, reraise_as_library_errors=False)
         self._channel = connection.channel()
 
+    def send_ahead(self, _: Sequence[Publication]) -> bool:
+        """A transaction leaves nothing to wait for."""
+        return False
+
     def publish(self, batch: Sequence[Publication], timeout: float) -> list[Unsettled]:
         """Store *batch*; returns what is not stored. If no queue takes one message, each goes by itself."""
         try:
@@ -67,18 +71,40 @@ class Publisher:
         A connection that was found broken is replaced once, and what is left goes over the new one; what was
         confirmed is not sent again.
         """
+        return self.begin(messages)()
+
+    def begin(self, messages: Sequence[Message]) -> Callable[[], list[PublishError | None]]:
+        """Send *messages*; returns a function that waits for their confirms, and returns what `publish` returns.
+
+        It is to be called before more is published, or what is on its way may be spoilt by a refusal and sent again.
+        """
         results: dict[int, PublishError | None] = {}
-        self.settle([Publication(message, partial(results.__setitem__, i)) for i, message in enumerate(messages)])
-        return [results[i] for i in range(len(messages))]
+        each = [Publication(message, partial(results.__setitem__, i)) for i, message in enumerate(messages)]
+        batch = packed(each)
+
+        def answers() -> list[PublishError | None]:
+            self._settle(batch)
+            return [results[i] for i in range(len(each))]
+
+        with self._lock:
+            is_sent = self._send_ahead(batch)
+        if not is_sent:
+            self._settle(batch)
+        return answers
 
     def settle(self, waiting: Sequence[Publication]) -> None:
         """Publish as `publish` does, and settle each publication."""
-        waiting = packed(waiting)
+        self._settle(packed(waiting))
+
+    def _settle(self, waiting: Sequence[Publication]) -> None:
         with self._lock:
+            waiting = [each for each in waiting if not each.is_settled]
             while waiting:
                 started = time.monotonic()
                 unsettled = self._try(waiting)
                 waiting = retry_once(unsettled, quick=time.monotonic() - started < QUICK_FAILURE)
+            if self._channel and self._channel.is_refused:
+                self._throw_away()
 
     def publish_all(self, messages: Sequence[Message]) -> None:
         """Publish *messages*, or raise the first `PublishError`."""
@@ -96,6 +122,13 @@ class Publisher:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def _send_ahead(self, batch: Sequence[Publication]) -> bool:
+        try:
+            return self._channel is not None and self._channel.send_ahead(batch)
+        except BROKER_ERRORS:
+            self._throw_away()
+            return False
+
     def _try(self, batch: Sequence[Publication]) -> list[Unsettled]:
         try:
             self._channel = self._channel or _open_channel(self._connect())
@@ -103,7 +136,7 @@ class Publisher:
             failure = Disconnected(f"no connection to the broker ({type(error).__name__})")
             return [(each, failure) for each in batch]
         unsettled = self._channel.publish(batch, self._confirm_timeout)
-        if unsettled or self._channel.is_refused:
+        if unsettled:
             self._throw_away()
         return unsettled
 
@@ -111,6 +144,34 @@ class Publisher:
         channel, self._channel = self._channel, None
         if channel is not None:
             throw_away(channel.connection)
+
+
+class AlternatingPublisher:
+    """Two publishers that take turns: one sends a batch while the confirms of the other's are awaited.
+
+    Each has its own connection. A refusal spoils what else is on its way over the same one: RabbitMQ before 3.13.8
+    then calls refused what it stores.
+    """
+
+    def __init__(self, connect: Callable[[], Connection], confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
+        """As a `Publisher` has them."""
+        self._last, self._next = (Publisher(connect, confirm_timeout) for _ in range(2))
+
+    def begin(self, messages: Sequence[Message]) -> Callable[[], list[PublishError | None]]:
+        """As `Publisher.begin` does. Two batches may be on their way."""
+        self._last, self._next = self._next, self._last
+        return self._last.begin(messages)
+
+    def publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
+        """As `Publisher.publish` does, beside one batch that is on its way."""
+        return self._next.publish(messages)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._last.close()
+        self._next.close()
 
 
 def _open_channel(connection: Connection) -> ConfirmChannel | TransactionChannel:

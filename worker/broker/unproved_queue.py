@@ -21,7 +21,7 @@ from worker.settings.sections import StorageSettings
 if TYPE_CHECKING:
     from kombu.message import Message
 
-    from worker.broker.batch_consumer import Handle
+    from worker.broker.queue_batch import Handle
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ already; it is taken in at once.
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,7 +22,7 @@ from worker.broker import topology
 from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.publication import Message as OutgoingMessage
 from worker.broker.publication import PublishError, Refused, Unroutable
-from worker.broker.publisher import Publisher
+from worker.broker.publisher import AlternatingPublisher
 from worker.intake.authorization import Denied
 from worker.intake.dedup import IncomingEvent
 
@@ -68,10 +68,29 @@ class Incoming:
         return None if isinstance(self.event, InvalidEvent) else EVENT_TYPES[self.event.type].lane
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sent:
+    """A batch of which everything is sent, and not yet known to be confirmed."""
+
+    batch: Sequence[Incoming]
+    unmoved: Sequence[Incoming]  # not known to be moved to their own queue
+    confirms: Callable[[], Iterable[PublishError | None]]  # waits for them
+
+    @property
+    def unsafe(self) -> list[Message]:
+        """Once the confirms are there: the messages of which something is not confirmed."""
+        return [each.message for each in (*self.unmoved, *(each for each in self.batch if not each.is_done))]
+
+
+def identities(batch: Iterable[Incoming]) -> set[bytes]:
+    """What names the accepted events of *batch*."""
+    return {event.identity for each in batch if (event := each.accepted)}
+
+
 class MisplacedEvents:
     """Moves what is in the wrong queue, over *publisher*; with *mac* the copy proves what the message proved."""
 
-    def __init__(self, publisher: Publisher, mac: ProvenanceMac) -> None:
+    def __init__(self, publisher: AlternatingPublisher, mac: ProvenanceMac) -> None:
         self._publisher, self._mac = publisher, mac
         self._move_at = self._report_at = 0.0
         self._counts: Counter[tuple[str, str | None]] = Counter()

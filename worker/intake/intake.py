@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from tasks.call import ProviderCall
@@ -20,14 +21,16 @@ from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.publication import Message as OutgoingMessage
-from worker.broker.publisher import Publisher
+from worker.broker.publication import PublishError
+from worker.broker.publisher import AlternatingPublisher
+from worker.broker.queue_batch import Unsafe
 from worker.database.thread import DatabaseThread
 from worker.intake import dead_letters
 from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted
 from worker.intake.dedup import Deduplicator, IncomingEvent, PartlyPublished
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits, Subject, subjects_of
-from worker.intake.incoming import Incoming, MisplacedEvents
+from worker.intake.incoming import Incoming, MisplacedEvents, Sent, identities
 from worker.process import Stop
 from worker.settings import Settings
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+BATCH_SECONDS: Final = 0.03  # of CPU, in which a batch is judged: as long as a hundred plain events take
 HEAD_START: Final = 1.0  # seconds that the urgent queue is worked on before the routine queue gets a batch
 
 
@@ -53,29 +57,38 @@ def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
     connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
     _log_who_is_believed(settings)
-    with closing(DatabaseThread(url)) as thread, Publisher(connect) as publisher:
+    with closing(DatabaseThread(url)) as thread, AlternatingPublisher(connect) as publisher:
         gate = FloodGate(thread, Limits.set_by(settings.flood))
         deduplicator = Deduplicator(thread, settings.max_ages(), settings.longest_outage())
         controls = Controls(ProvenanceMac.of(settings), Authorizer.of(settings), deduplicator, gate)
         intake = Intake(catalogue, publisher, controls)
-        providers, head_start = list(settings.providers), HEAD_START
-        BatchConsumer(connect, topology.INTAKES, providers, intake.handle, stop, head_start=head_start).run()
+        consumed = topology.INTAKES, list(settings.providers), intake.begin, stop
+        BatchConsumer(connect, *consumed, ahead=1, head_start=HEAD_START, batch_seconds=BATCH_SECONDS).run()
 
 
 class Intake:
-    """Turns a batch of messages into published calls, records and dead letters."""
+    """Turns batches of messages into published calls, records and dead letters.
 
-    def __init__(self, catalogue: Catalogue, publisher: Publisher, controls: Controls) -> None:
+    A batch is judged, remembered and sent while another one waits for its confirms.
+    """
+
+    def __init__(self, catalogue: Catalogue, publisher: AlternatingPublisher, controls: Controls) -> None:
         self._catalogue, self._publisher, self._controls = catalogue, publisher, controls
         self._alerts = AlertThrottle()
         self._partly_published = PartlyPublished()
         self._misplaced = MisplacedEvents(publisher, controls.mac)
+        self._under_way: list[Sent] = []
 
-    def handle(self, batch: Sequence[Message]) -> list[Message]:
-        """Publish what *batch* becomes; returns the messages of which not everything was confirmed."""
+    def begin(self, batch: Sequence[Message]) -> Unsafe:
+        """Send what *batch* becomes; returns what waits for it, and returns the messages with something unconfirmed."""
         here, unmoved = self._misplaced.move([self._open(message) for message in batch])
-        self._take_in(here)
-        return [each.message for each in (*unmoved, *(each for each in here if not each.is_done))]
+        for each in here:
+            self._authorize(each)
+        self._wait_for_copies(here)
+        self._judge(here)
+        sent = Sent(here, unmoved, self._send(here))
+        self._under_way.append(sent)
+        return partial(self._complete, sent)
 
     def read(self, message: Message) -> Incoming:
         """*message* with the event in it, authorised, or with why that is refused."""
@@ -127,9 +140,14 @@ class Intake:
         else:
             incoming.verdict = answer
 
-    def _take_in(self, batch: Sequence[Incoming]) -> None:
-        for each in batch:
-            self._authorize(each)
+    def _wait_for_copies(self, batch: Sequence[Incoming]) -> None:
+        """Complete the batches under way that hold another copy of an event: what it came to decides."""
+        here = identities(batch)
+        for sent in [each for each in self._under_way if not here.isdisjoint(identities(each.batch))]:
+            self._complete(sent)
+
+    def _judge(self, batch: Sequence[Incoming]) -> None:
+        """Find out what was taken in before, remember what was not, plan it, and count whom it hits."""
         events = {each: event for each in batch if (event := each.accepted)}
         for each, verdict in zip(events, self._controls.deduplicator.classify([*events.values()]), strict=True):
             each.verdict = verdict
@@ -137,8 +155,6 @@ class Intake:
             each.plan = self.plan(each)
         for each, is_held in zip(batch, self._controls.gate.held_back([*map(self._people, batch)]), strict=True):
             each.is_held = is_held
-        self._publish(batch)
-        self._controls.deduplicator.mark_published(event for each in batch if each.is_done and (event := each.accepted))
 
     def _people(self, incoming: Incoming) -> tuple[Subject, ...]:
         """Whom the event hits. What an operator sent again does not count, nor what was let through before."""
@@ -147,18 +163,29 @@ class Intake:
             return ()
         return subjects_of(event.event, incoming.plan, self._catalogue.subjects)
 
-    def _publish(self, batch: Sequence[Incoming]) -> None:
-        """Publish what of *batch* was not confirmed before."""
+    def _send(self, batch: Sequence[Incoming]) -> Callable[[], Iterable[PublishError | None]]:
+        """Send what of *batch* was not confirmed before."""
         for each in batch:
             event, publications = each.accepted, self.publications(each)
             each.publications = self._partly_published.left(event, publications) if event else publications
-        results = iter(self._publisher.publish([message for each in batch for message in each.publications]))
+        return self._publisher.begin([message for each in batch for message in each.publications])
+
+    def _complete(self, sent: Sent) -> list[Message]:
+        """Wait for the confirms, and remember what is published; returns the messages that are not done."""
+        if sent in self._under_way:
+            self._confirm(sent.batch, sent.confirms())
+            self._under_way.remove(sent)
+        return sent.unsafe
+
+    def _confirm(self, batch: Sequence[Incoming], confirms: Iterable[PublishError | None]) -> None:
+        results = iter(confirms)
         for each in batch:
             each.results = [next(results) for _ in each.publications]
             if event := each.accepted:
                 self._partly_published.note(event, each.publications, each.results)
         for failure in {str(result) for each in batch for result in each.results if result is not None}:
             logger.warning("intake.not_published", extra={"error": failure})
+        self._controls.deduplicator.mark_published(event for each in batch if each.is_done and (event := each.accepted))
 
     def _refused(self, letter: DeadLetter, provenance: Provenance) -> OutgoingMessage:
         is_proved = self._controls.authorizer.proves(letter.source, provenance)
