@@ -1,4 +1,4 @@
-"""Two thousand events with every tenth call failing: the ids the providers saw are the ids that were published."""
+"""A thousand events with every tenth call failing: the ids the providers saw are the ids that were published."""
 
 import time
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 from servers import wait_until
 from system import System, digest
 
-EVENTS = 2000
+EVENTS = 1000  # of which those in flight are half; `make chaos` and `make bench` have loads of full size
 IN_FLIGHT = 2 * 250  # routine calls of two providers
 
 
@@ -68,7 +68,7 @@ def check(system: System, made: Load) -> dict[str, int]:
 OPERATIONS = {"genesys.delete_tokens_me", "finbourne.invalidate_token", "wibmo.invalidate_token"}
 
 
-def test_two_thousand_events_with_faults_lose_nothing(system: System) -> None:
+def test_a_thousand_events_with_faults_lose_nothing(system: System) -> None:
     """Every id is settled or dead, dead only where scripted, and nobody is called twice without need."""
     made = load(system, ("genesys", "finbourne", "wibmo", "genesys-eu"))
     system.script(*made.faults)
