@@ -155,10 +155,10 @@ def wrong_password_vhost_or_certificate(scene: Scene) -> None:
         scene.node.url("gone"): "vhost gone",
         strange: "CERTIFICATE_VERIFY_FAILED",
     }
-    for url, words in told.items():
-        for process in scene.start(env={"REVOKER_BROKER_URL": url}):
-            wait_said(process, "broker.unreachable")
-            assert words in process.output, f"{process.name} does not say what is wrong"
+    doomed = [(each, words) for url, words in told.items() for each in scene.start(env={"REVOKER_BROKER_URL": url})]
+    for process, words in doomed:
+        wait_said(process, "broker.unreachable")
+        assert words in process.output, f"{process.name} does not say what is wrong"
     scene.stand_still(3)
     for process in scene.all_running():
         assert process.output.count("broker.unreachable") == 1, f"{process.name} does not say it once"
