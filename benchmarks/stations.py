@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -14,11 +14,14 @@ from sqlalchemy import func, select
 from benchmarks.contestants import running
 from benchmarks.counting import Figures
 from benchmarks.draining import Drained, drained, watch
+from benchmarks.installed import InstalledRow
 from benchmarks.ours import Kind, OurRow, Setup
 from benchmarks.plan import Plan
+from benchmarks.producers import Producers
 from benchmarks.results import Result, together
 from benchmarks.say import say
 from benchmarks.stage import Stage
+from worker.broker.publication import Message
 from worker.database.tables import calls, clock
 from worker.ledger import Ledger
 
@@ -27,7 +30,9 @@ SECTION: Final = "stations, messages a second"
 
 def measure(stage: Stage, plan: Plan) -> Iterator[Result]:
     """Every station, once in each round."""
-    stations: list[Callable[[], Result]] = []
+    producers = Producers()
+    producers.make(plan.events)
+    stations: list[Callable[[], Result]] = [partial(signed_intake, stage, producers, plan.events)]
     for broker in ("rabbitmq", "embedded"):
         stations += [
             partial(publisher, stage, broker, plan.publications, 100),
@@ -64,11 +69,23 @@ def publisher(stage: Stage, kind: Kind, count: int, batch: int) -> Result:
 def intake(stage: Stage, kind: Kind, count: int) -> Result:
     """Events a second that become published calls; each event becomes one."""
     row = _prepared(stage, kind)
-    row.fill(row.installation.disabled_events(count))
+    return _taken_in(row, row.installation.disabled_events(count), "intake")
+
+
+def signed_intake(stage: Stage, producers: Producers, count: int) -> Result:
+    """Likewise, of events that are signed and bring sealed tokens, at log level INFO."""
+    row = InstalledRow("rabbitmq", producers, stage)
+    row.prepare()
+    return _taken_in(row, producers.ended[:count], "intake, signed events")
+
+
+def _taken_in(row: OurRow, events: Sequence[Message], name: str) -> Result:
+    count = len(events)
+    row.fill(events)
     done = _emptied(row, "revocation.intake", "intake", count)
     calls = sum(n for name, n in row.counts().items() if name.startswith("revocation.calls"))
     row.close()
-    result = done.result("intake", kind, SECTION)
+    result = done.result(name, row.broker, SECTION)
     return _said(replace(result, lost=max(0, count - calls), duplicates=max(0, calls - count)))
 
 

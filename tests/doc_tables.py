@@ -39,7 +39,7 @@ def pages() -> list[Path]:
 
 def renewed(text: str) -> str:
     """*text* with the rows of its generated tables as they must be today."""
-    others = {"counted by `make chaos`": counted(), "`make`": make_targets(), "floor": floors()}
+    others = {"counted by `make chaos`": counted(), "`make`": make_targets(), "floor": floors(), "aim": aims()}
     for header, rows in {**settings_tables(), **others}.items():
         lines = _lines(rows)
         text = _pattern(header).sub(lambda match, lines=lines: match[1] + lines, text)  # type: ignore[misc]
@@ -162,9 +162,20 @@ def _sum(results: list[Any], name: str) -> int:
 
 
 def measured(row: str, broker: str) -> Row:
-    """A line of the speed tables: the figures of *row* in `benchmarks/results.json`, rounded."""
-    [figures] = [each for each in _read("benchmarks/results.json") if (each["row"], each["broker"]) == (row, broker)]
+    """A line of the speed tables: the figures of *row* in `benchmarks/results.json`, rounded.
+
+    `–` stands for what a row does not have, and for a row that the run did not measure.
+    """
+    found = [each for each in _read("benchmarks/results.json") if (each["row"], each["broker"]) == (row, broker)]
+    figures = found[0] if found else dict.fromkeys(FIGURES)
     return row, broker, *("–" if figures[name] is None else f"{figures[name]:.{n}f}" for name, n in FIGURES.items())
+
+
+def aims() -> list[Row]:
+    """The aims of the last run, as `benchmarks/results.md` has them."""
+    lines = (ROOT / "benchmarks/results.md").read_text().splitlines()
+    found = (re.fullmatch(r"(.+?)\s+([≥≤] \S+)\s+(\S*)\s+(met|MISSED|not measured)", line) for line in lines)
+    return [(each[1], each[2], each[3] or "–", each[4].lower()) for each in found if each]
 
 
 @cache
