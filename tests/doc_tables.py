@@ -43,6 +43,7 @@ def renewed(text: str) -> str:
     for header, rows in {**settings_tables(), **others}.items():
         lines = _lines(rows)
         text = _pattern(header).sub(lambda match, lines=lines: match[1] + lines, text)  # type: ignore[misc]
+    text = re.sub(r"\d+ of \d+ aims are met", aims_met(), text)
     return _pattern("measured row").sub(_measured_again, text)
 
 
@@ -155,6 +156,12 @@ def counted() -> list[Row]:
         ("such calls that the rows allow", f"{_sum(results, 'duplicates_bound')}"),
         ("dead letters, each with its reason", f"{_sum(results, 'dead')}"),
     ]
+
+
+def aims_met() -> str:
+    """How many of the aims, as a page says it."""
+    said = [met for *_, met in aims()]
+    return f"{said.count('met')} of {len(said)} aims are met"
 
 
 def _sum(results: list[Any], name: str) -> int:

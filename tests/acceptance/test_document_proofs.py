@@ -14,8 +14,9 @@ def test_the_quoted_speed_is_the_measured_one() -> None:
     digits = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}
     quoted = [row for rows in tables_of("measured row") for row in rows]
     assert quoted
+    is_older = ("ours, as installed", "rabbitmq") not in measured  # than some of the rows
     for row, broker, *told in quoted:
-        figures = measured[row, broker]
+        figures = measured.get((row, broker), dict.fromkeys(digits)) if is_older else measured[row, broker]
         assert told == ["–" if figures[name] is None else f"{figures[name]:.{n}f}" for name, n in digits.items()]
 
 
