@@ -1,7 +1,7 @@
 """The publishers of coroutines: on the event loop for RabbitMQ, in a thread for the embedded broker.
 
-What the tasks of one turn of the loop publish leaves in one write, and in the thread in one batch: no task waits for
-another.
+What tasks publish within WRITE_DELAY leaves in one write, and what they publish during one batch makes up the next in
+the thread. Records among it are packed. No task waits for another.
 """
 
 import asyncio
@@ -21,7 +21,9 @@ from worker.broker.packing import packed
 from worker.broker.publication import BROKER_ERRORS, Disconnected, Message, PublishError, Unconfirmed, broken
 from worker.broker.publisher import CONFIRM_TIMEOUT, Publisher
 
-WRITE_DELAY: Final = 0.002  # seconds a message waits for others: its call is over, only the acknowledgement waits too
+# Seconds a message waits for others: a call costs less the more of them share a write and a pack. It is over by then,
+# and only its acknowledgement waits too.
+WRITE_DELAY: Final = 0.01
 CHECK_INTERVAL: Final = 1.0  # seconds between two looks at what is overdue
 
 
