@@ -55,14 +55,11 @@ class Instances:
             if before is None or provider.kind != before.kind:
                 continue  # needs a restart
             if provider != before or marks(provider.tls.files) != self._certified[name]:
-                await self._replace(name, provider)
+                self._instances[name] = await self._made(name, provider)
+                logger.warning("provider.replaced", extra={"provider": name})
+                self._on_replaced(name)
         if needed := _needs_restart(old, settings):
             logger.warning("settings.need_restart", extra={"settings": needed})
-
-    async def _replace(self, name: str, provider: ProviderSettings) -> None:
-        self._instances[name] = await self._made(name, provider)
-        logger.warning("provider.replaced", extra={"provider": name})
-        self._on_replaced(name)
 
     async def _made(self, name: str, provider: ProviderSettings) -> Provider:
         limits = self._settings.worker

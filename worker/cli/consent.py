@@ -20,9 +20,6 @@ from worker.operations.text import plain
 _FAMILIES: Final = {"event", *(reason.value.partition(".")[0] for reason in Reason)}
 _REASON_OF_DEATH: Final = re.compile(rf"({'|'.join(sorted(_FAMILIES))})(\.\S+)?")
 
-yes_option = click.option("--yes", is_flag=True, help="Do it without asking; needed where there is no terminal.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Show what would be done, change nothing.")
-
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -67,7 +64,11 @@ def calls(operation: Callable[..., object]) -> Decorator:
 
 def changes(operation: Callable[..., object], *, reason_required: bool = True) -> Decorator:
     """Declare that a command is a call of *operation*, and give it the options of a change as one `change`."""
-    options = (_reason_option(required=reason_required), dry_run_option, yes_option, output_option)
+    text = "Why you do it; kept in the audit."
+    reason = click.option("--reason", required=reason_required, metavar="TEXT", callback=_validate_reason, help=text)
+    dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, change nothing.")
+    yes = click.option("--yes", is_flag=True, help="Do it without asking; needed where there is no terminal.")
+    options = (reason, dry_run, yes, output_option)
     return lambda command: calls(operation)(gathered("change", Change, options)(command))
 
 
@@ -82,11 +83,6 @@ def require_consent(question: str, *, yes: bool) -> None:
         raise CommandError("nothing was changed: without a terminal to ask on, --yes is needed", Exit.REFUSED)
     if not click.confirm(plain(question), err=True):  # it may hold a source's name
         raise CommandError("nothing was changed", Exit.REFUSED)
-
-
-def _reason_option(*, required: bool) -> Decorator:
-    text = "Why you do it; kept in the audit."
-    return click.option("--reason", required=required, metavar="TEXT", callback=_validate_reason, help=text)
 
 
 def _validate_reason(ctx: click.Context, param: click.Parameter, value: str | None) -> str:

@@ -130,10 +130,8 @@ def progress(total: int, doing: str) -> Iterator[Callable[[int], None]]:
 def _print_table(form: Form, columns: Sequence[Column[Row]], rows: Iterable[Row]) -> None:
     shown = [column for column in columns if form is Form.WIDE or not column.wide_only]
     cells = [[Text(_cell(column.cell(row))) for column in shown] for row in rows]
-    natural = [
-        max(map(cell_len, (title, *_lines(cells, place))))
-        for place, title in enumerate(column.title for column in shown)
-    ]
+    texts = ((column.title, *(row[place].plain for row in cells)) for place, column in enumerate(shown))
+    natural = [max(cell_len(line) for text in each for line in text.split("\n")) for each in texts]
     cuts = [column.cut for column in shown]
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False, header_style="bold")
     for column, width in zip(shown, fitted(natural, cuts, _console(form).width), strict=True):
@@ -153,10 +151,6 @@ def fitted(natural: Sequence[int], cuts: Sequence[int], room: int) -> list[int]:
             break
         widths[min(bendable, key=lambda place: (cuts[place], -widths[place]))] -= 1
     return widths
-
-
-def _lines(cells: Sequence[Sequence[Text]], place: int) -> list[str]:
-    return [line for row in cells for line in row[place].plain.split("\n")]
 
 
 def _print(form: Form, table: Table) -> None:

@@ -34,7 +34,7 @@ class ProcessSpec:
     is_ready: Callable[[str], bool]
 
 
-class ChildProcess:
+class _Child:
     """A running `ProcessSpec`: in a process group of its own, so that a Ctrl-C at the terminal does not reach it."""
 
     def __init__(self, spec: ProcessSpec, log: Path, lock: int) -> None:
@@ -46,18 +46,15 @@ class ChildProcess:
         self._start()
 
     def restart(self) -> None:
-        """Start it once more."""
         self.restarts += 1
         self._start()
 
     @property
     def is_running(self) -> bool:
-        """Whether it lives."""
         return self._process.poll() is None
 
     @property
     def is_ready(self) -> bool:
-        """Whether it does its work."""
         return self.spec.is_ready(self._output())
 
     @property
@@ -107,14 +104,14 @@ class Supervisor:
         self._logs = logs
         self._lock = lock
         self._note = note
-        self._children: list[ChildProcess] = []
+        self._children: list[_Child] = []
 
     def start(self, stop: threading.Event) -> None:
         """Start all and wait until each is ready, or *stop* is set. Raises ProcessFailed where one never is."""
         for spec in self._specs:
             log = self._logs / f"{spec.name}.log"
             log.unlink(missing_ok=True)
-            self._children.append(ChildProcess(spec, log, self._lock))
+            self._children.append(_Child(spec, log, self._lock))
         until = time.monotonic() + READY_TIMEOUT
         waiting = list(self._children)
         while waiting and not stop.wait(POLL_INTERVAL):
@@ -143,7 +140,7 @@ class Supervisor:
         self._end(sandbox, SANDBOX_STOP_TIMEOUT)
         self._children.clear()
 
-    def _end(self, children: Sequence[ChildProcess], seconds: float) -> None:
+    def _end(self, children: Sequence[_Child], seconds: float) -> None:
         for child in children:
             child.signal(signal.SIGTERM)
         until = time.monotonic() + seconds
@@ -154,7 +151,7 @@ class Supervisor:
                 child.wait(time.monotonic() + 1.0)
 
 
-def _check_start(waiting: Sequence[ChildProcess], until: float) -> None:
+def _check_start(waiting: Sequence[_Child], until: float) -> None:
     for child in waiting:
         if not child.is_running:
             raise ProcessFailed(child.exit_report)

@@ -68,7 +68,9 @@ def forget(database: Database, horizons: Horizons) -> int:
         letters = _letters(connection, horizons.letters)
         over = _events(connection, horizons.events)
         _subjects(connection, [*letters, *over])
-        return len(letters) + len(over) + _audits(connection, horizons.audits)
+        old = select(audits.c.audit_id).where(audits.c.at < horizons.audits).order_by(audits.c.at).limit(BATCH_SIZE)
+        gone = connection.execute(delete(audits).where(audits.c.audit_id.in_(old))).rowcount
+        return len(letters) + len(over) + gone
 
 
 def _letters(connection: Connection, horizon: datetime) -> list[Pair]:
@@ -117,11 +119,6 @@ def _subjects(connection: Connection, pairs: Sequence[Pair]) -> None:
     """Remove the names of people without a row."""
     is_named = or_(*(exists().where(_same(table, subjects)) for table in (calls, events, dead_letters)))
     _delete(connection, subjects, pairs, ~is_named)
-
-
-def _audits(connection: Connection, horizon: datetime) -> int:
-    some = select(audits.c.audit_id).where(audits.c.at < horizon).order_by(audits.c.at).limit(BATCH_SIZE)
-    return connection.execute(delete(audits).where(audits.c.audit_id.in_(some))).rowcount
 
 
 def _delete(connection: Connection, table: Table, pairs: Sequence[Pair], *conditions: ColumnElement[bool]) -> None:

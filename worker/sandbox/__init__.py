@@ -4,8 +4,8 @@ It stands for the providers in the newcomer's first run, in the tests and in the
 provider really saw, so it is the judge of what the worker says about itself. Its credentials are worthless by design.
 """
 
-from worker.sandbox.app import make_app, sandbox_providers, serve
-from worker.sandbox.config import SandboxConfig
-from worker.sandbox.faults import Fault
-
-__all__ = ["Fault", "SandboxConfig", "make_app", "sandbox_providers", "serve"]
+from worker.sandbox.app import make_app as make_app
+from worker.sandbox.app import sandbox_providers as sandbox_providers
+from worker.sandbox.app import serve as serve
+from worker.sandbox.config import SandboxConfig as SandboxConfig
+from worker.sandbox.faults import Fault as Fault

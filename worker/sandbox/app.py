@@ -8,7 +8,7 @@ from aiohttp import web
 
 from worker.sandbox.admin import AdminApi
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.faults import FaultScript, load_faults
+from worker.sandbox.faults import FAULTS, FaultScript
 from worker.sandbox.finbourne import FinbourneStandIn
 from worker.sandbox.gateway import StandIn
 from worker.sandbox.genesys import GenesysStandIn
@@ -32,7 +32,8 @@ def make_app(config: SandboxConfig) -> web.Application:
     Raises pydantic's ValidationError or OSError for a bad faults file, OSError for a journal that cannot be written.
     """
     journal = Journal(config.journal_entries, config.journal_file)
-    faults = FaultScript((*config.faults, *(load_faults(config.faults_file) if config.faults_file else ())))
+    in_file = FAULTS.validate_json(config.faults_file.read_bytes()) if config.faults_file else ()
+    faults = FaultScript((*config.faults, *in_file))
     played = [each(name, config, journal, faults) for each in STAND_INS.values() for name in each.instances]
     app = web.Application(client_max_size=MAX_BODY, handler_args={"max_field_size": MAX_HEADER})
     app.add_routes(AdminApi({each.name: each for each in played}, faults, journal).routes())

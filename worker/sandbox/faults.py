@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import Field, TypeAdapter
@@ -52,11 +51,6 @@ class Fault(StrictModel):
 
 
 FAULTS: Final = TypeAdapter(tuple[Fault, ...])
-
-
-def load_faults(path: Path) -> tuple[Fault, ...]:
-    """Return the faults of a JSON file. Raises pydantic's ValidationError, without values, for a bad one."""
-    return FAULTS.validate_json(path.read_bytes())
 
 
 @dataclass(slots=True)

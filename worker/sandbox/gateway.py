@@ -110,7 +110,8 @@ def _decided(fault: Fault | None, stand_in: StandIn, act: Callable[[str], Reply]
         case Fault(fault="malformed" | "wrong_key" as kind):
             return stand_in.malformed(wrong_key=kind == "wrong_key")
         case Fault(fault="slow_body"):
-            return _with_a_body(act(request_id))
+            answer = act(request_id)
+            return answer if answer.body else replace(answer, status=200, body=b" " * DRIPS)
         case _:
             return act(request_id)
 
@@ -120,10 +121,6 @@ def _scripted(fault: Fault, stand_in: StandIn, request_id: str) -> Reply:
     headers = {name: value for name, value in named.items() if value is not None}
     answer = Reply(fault.status) if fault.status < 300 else stand_in.refusal(fault.status, request_id)  # noqa: PLR2004
     return replace(answer, headers={**answer.headers, **headers})
-
-
-def _with_a_body(answer: Reply) -> Reply:
-    return answer if answer.body else replace(answer, status=200, body=b" " * DRIPS)
 
 
 async def _delivered(request: web.Request, answer: Reply, fault: Fault | None, latency: float) -> web.StreamResponse:

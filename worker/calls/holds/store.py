@@ -25,25 +25,20 @@ class HoldChange:
     is_over: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What changes came to."""
-
-    done: set[Key]  # opened by us and nobody before, or ended by us and nobody before
-    standing: list[Hold]
-
-
 def standing(database: Database) -> list[Hold]:
     """Return every hold, those included that are over and not yet cleared away."""
     with database.reading() as connection:
         return _standing(connection)
 
 
-def exchange(database: Database, changes: Sequence[HoldChange]) -> Effect:
-    """Write *changes*, of which a later version outranks an earlier one; then return what stands."""
+def exchange(database: Database, changes: Sequence[HoldChange]) -> tuple[set[Key], list[Hold]]:
+    """Write *changes*, of which a later version outranks an earlier one.
+
+    Returns the keys of those that this process opened or ended first, and what stands then.
+    """
     with database.writing() if changes else database.reading() as connection:
-        done = {change.hold.key for change in changes if _apply(connection, change)}
-        return Effect(done, _standing(connection))
+        first = {change.hold.key for change in changes if _apply(connection, change)}
+        return first, _standing(connection)
 
 
 def claim(database: Database, hold: Hold) -> bool:

@@ -100,18 +100,18 @@ class HoldSync:
     async def _step(self) -> None:
         sent = dict(self._changes)
         try:
-            effect = await self._thread.run(lambda database: store.exchange(database, list(sent.values())))
+            first, standing = await self._thread.run(lambda database: store.exchange(database, list(sent.values())))
         except LedgerUnavailable as error:
             self._ledger.lost(error)
             self._log(sent, self._unlogged & sent.keys())
             return
         self._ledger.found()
-        self._log(sent, effect.done)
+        self._log(sent, first)
         self._changes = {key: change for key, change in self._changes.items() if sent.get(key) is not change}
-        for provider in self._registry.merge(effect.standing, self._changes):
+        for provider in self._registry.merge(standing, self._changes):
             self._ended(provider)
         now = utc_now()
-        for hold in effect.standing:
+        for hold in standing:
             if not hold.is_probed and hold.until <= now and hold.key not in self._changes:
                 self._note(HoldChange(hold, is_over=True), log=True, wake=False)
 
