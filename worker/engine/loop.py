@@ -11,7 +11,8 @@ class EventLoop:
     """Lives as long as the process, over every reconnect. It stands still between two `run`s."""
 
     def __init__(self) -> None:
-        self.asyncio = asyncio.new_event_loop()
+        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self.asyncio = self._runner.get_loop()
         self._spawned: set[asyncio.Task[None]] = set()  # the loop itself would let go of them
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -36,15 +37,5 @@ class EventLoop:
         return self.run(wait())
 
     def stop(self) -> None:
-        """Close it; nothing may be running on it any more."""
-        self.asyncio.run_until_complete(_cancel_all())
-        self.asyncio.run_until_complete(self.asyncio.shutdown_default_executor())
-        self.asyncio.close()
-
-
-async def _cancel_all() -> None:
-    """End every other task of the running loop."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        """Cancel what is left on it, and close it."""
+        self._runner.close()

@@ -10,6 +10,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
+from traceback import walk_tb
 from typing import Final
 from uuid import UUID
 
@@ -77,13 +78,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _places(error: BaseException) -> deque[str]:
-    places = deque[str](maxlen=MAX_FRAMES)
-    link = error.__traceback__
-    while link is not None:
-        code = link.tb_frame.f_code
-        places.append(f"  {code.co_filename}:{link.tb_lineno} in {code.co_name}")
-        link = link.tb_next
-    return places
+    walked = ((frame.f_code, line) for frame, line in walk_tb(error.__traceback__))
+    return deque((f"  {code.co_filename}:{line} in {code.co_name}" for code, line in walked), MAX_FRAMES)
 
 
 def _filled(template: str, arguments: object) -> str:
