@@ -8,7 +8,6 @@ import click
 
 from tasks.events import EVENT_TYPES
 from tasks.providers import KINDS
-from tasks.providers.provider import SessionPlan
 from worker.cli.params import gathered
 from worker.settings import Settings
 
@@ -86,7 +85,9 @@ def _accounts(event: EventOptions) -> dict[str, dict[str, str]]:
 
 def _sessions(event: EventOptions, settings: Settings) -> list[dict[str, Any]]:
     """A session at each provider named, by what its kind takes. An event about a user needs no session there."""
-    plans = {provider: _session_plan(provider, settings) for provider in event.providers}
+    if unknown := [provider for provider in event.providers if provider not in settings.providers]:
+        raise click.UsageError(f"no provider named {unknown[0]} is configured")
+    plans = {provider: KINDS[settings.providers[provider].kind].session for provider in event.providers}
     if without := [provider for provider, plan in plans.items() if plan is None and not event.hits_user]:
         raise click.UsageError(f"{without[0]} ends no single session, only all of a user")
     needs = {provider: plan.credential for provider, plan in plans.items() if plan}
@@ -99,12 +100,6 @@ def _sessions(event: EventOptions, settings: Settings) -> list[dict[str, Any]]:
     names = {"jwe": "token", "token_reference_id": "token_reference_id"}
     found = {provider: {names[need]: secrets[need]} for provider, need in needs.items() if provider not in missing}
     return [{"provider": provider, "credential": credential} for provider, credential in found.items()]
-
-
-def _session_plan(provider: str, settings: Settings) -> SessionPlan | None:
-    if provider not in settings.providers:
-        raise click.UsageError(f"no provider named {provider} is configured")
-    return KINDS[settings.providers[provider].kind].session
 
 
 def secret_of(file: IO[str], what: str) -> str:

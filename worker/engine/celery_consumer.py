@@ -103,7 +103,7 @@ class TaskConsumer(Consumer):
 
     def _handle_signals(self, hub: Any) -> None:
         self.stop_signals.run()
-        hub.call_soon(_look_again)
+        hub.call_soon(lambda: None)  # the hub's step for it looks at what there is to do
 
     def shutdown(self) -> None:
         """The last thing a worker does, the pool's last task behind it, on a warm stop and a cold one."""
@@ -169,10 +169,6 @@ class TaskConsumer(Consumer):
             await asyncio.sleep(PAUSE_BEFORE_REQUEUE)
             settle = partial(message.reject_log_error, requeue=True)
         self.call_soon_ack(settle, logger, self.connection_errors)
-
-
-def _look_again() -> None:
-    """Nothing: the hub's step that it needs looks at what there is to do."""
 
 
 def _connected(conn: Any, log: Callable[..., None]) -> Any | None:

@@ -46,7 +46,7 @@ class DeadLetterAmbiguous(LookupError):  # noqa: N818 - likewise
 
 def find(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> list[DeadLetterRow]:
     """The dead letters that *where* describes, by the time of their last death."""
-    return [_row(row) for row in connection.execute(_ordered(_rows(), where)).mappings()]
+    return [DeadLetterRow(**_values(row)) for row in connection.execute(_ordered(_rows(), where)).mappings()]
 
 
 def heads(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> list[DeadLetterHead]:
@@ -61,7 +61,7 @@ def get(connection: sa.Connection, prefix: str) -> DeadLetterRow:
         raise DeadLetterNotFound(f"{prefix}: no dead letter has an id that starts so")
     if len(found) > 1:
         raise DeadLetterAmbiguous(f"{prefix}: several dead letters have an id that starts so: give more of it")
-    return _row(found[0])
+    return DeadLetterRow(**_values(found[0]))
 
 
 def summarise(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> DeadLetterSummary:
@@ -101,7 +101,7 @@ def claim(
     ]
     auditing.write(connection, replace(audit, count=len(taken)))
     wanted = (_rows().where(_LETTER.dead_letter_id.in_(batch)) for batch in _batches(taken))
-    rows = (_row(row) for each in wanted for row in connection.execute(each).mappings())
+    rows = (DeadLetterRow(**_values(row)) for each in wanted for row in connection.execute(each).mappings())
     return sorted(rows, key=lambda row: (row.at, row.dead_letter_id))
 
 
@@ -219,10 +219,6 @@ def _heads() -> sa.Select[Any]:
 def _rows() -> sa.Select[Any]:
     whole = _heads().outerjoin(bodies, bodies.c.digest == _LETTER.body)
     return whole.add_columns(_LETTER.document, bodies.c.document.label("arrived"))
-
-
-def _row(row: sa.RowMapping) -> DeadLetterRow:
-    return DeadLetterRow(**_values(row))
 
 
 def _values(row: sa.RowMapping) -> dict[str, Any]:

@@ -19,20 +19,13 @@ class SandboxConfig(StrictModel):
     client_secret: SecretStr = SecretStr("sandbox-client-secret")
     api_key: SecretStr = SecretStr("sandbox-api-key")
     cipher: CipherConfig = SANDBOX_CIPHER
-    auto_issue: bool = Field(
-        default=False,
-        description="Take unknown tokens and references that start with `sbx-`, and unknown users, as live.",
-    )
-    token_ttl_seconds: int = Field(default=86_400, gt=0, description="Life of a worker's Genesys token (`expires_in`).")
-    rate_limit_per_minute: int = Field(default=1_000_000, gt=0, description="Genesys calls for each worker token.")
-    latency_seconds: float = Field(default=0.0, ge=0, description="Waited before every answer.")
-    wibmo_success: Literal["flat", "nested", "text"] = Field(
-        default="flat", description="Which of the three published success shapes Wibmo answers with."
-    )
-    wibmo_repeated: Literal["refused", "accepted"] = Field(
-        default="refused", description="How Wibmo answers a reference that is dead already: 401, or success again."
-    )
+    auto_issue: bool = False  # take unknown tokens and references that start with `sbx-`, and unknown users, as live
+    token_ttl_seconds: int = Field(default=86_400, gt=0)  # life of a worker's Genesys token (`expires_in`)
+    rate_limit_per_minute: int = Field(default=1_000_000, gt=0)  # Genesys calls for each worker token
+    latency_seconds: float = Field(default=0.0, ge=0)  # before every answer
+    wibmo_success: Literal["flat", "nested", "text"] = "flat"  # the three success shapes that are published
+    wibmo_repeated: Literal["refused", "accepted"] = "refused"  # what a dead reference gets: 401, or success again
     faults: tuple[Fault, ...] = ()
-    faults_file: Path | None = Field(default=None, description="A JSON list of more faults.")
-    journal_entries: int = Field(default=200_000, gt=0, description="The newest requests kept in memory.")
-    journal_file: Path | None = Field(default=None, description="Every request as a JSON line, appended; outlives us.")
+    faults_file: Path | None = None  # a JSON list of more faults
+    journal_entries: int = Field(default=200_000, gt=0)  # the newest requests, kept in memory
+    journal_file: Path | None = None  # gets every request as a JSON line, appended; outlives us

@@ -30,13 +30,11 @@ class Fault(StrictModel):
 
     fault: Literal["status", "slow", "slow_body", "reset", "reset_after", "malformed", "wrong_key"]
     provider: str = ANY
-    operation: str | None = Field(
-        default=None, description="e.g. genesys.delete_token, or *; None: all but logins and checks"
-    )
-    match: str = Field(default=ANY, repr=False, description="A token, a user id, a token reference id, or *")
-    times: int | None = Field(default=None, gt=0, description="None: for ever")
+    operation: str | None = None  # e.g. genesys.delete_token, or *; None: all but logins and checks
+    match: str = Field(default=ANY, repr=False)  # a token, a user id, a token reference id, or *
+    times: int | None = Field(default=None, gt=0)  # None: for ever
     status: int = Field(default=503, ge=200, le=599)
-    retry_after: str | None = Field(default=None, description="The very value of the header, good or bad")
+    retry_after: str | None = None  # the very value of the header, good or bad
     location: str | None = None
     seconds: float = Field(default=5.0, ge=0)
 
