@@ -62,21 +62,11 @@ def _codes() -> Mapping[type[Exception], Exit]:
     from worker.sandbox.client import SandboxError
     from worker.settings import SettingsError
 
+    failed = (SealError, SigningKeyError, LedgerRefused, DeadLetterNotFound, NoAnswer, ProcessFailed, SandboxError)
     return {
-        SettingsError: Exit.REFUSED,
-        RefusedRequest: Exit.REFUSED,
-        SealError: Exit.FAILED,
-        SigningKeyError: Exit.FAILED,
-        LedgerUnavailable: Exit.UNAVAILABLE,
-        LedgerRefused: Exit.FAILED,
-        DeadLetterNotFound: Exit.FAILED,
-        DeadLetterAmbiguous: Exit.REFUSED,
-        PublishError: Exit.UNAVAILABLE,
-        CredentialRefused: Exit.NOT_PERMITTED,
-        NoAnswer: Exit.FAILED,
-        StateError: Exit.REFUSED,
-        ProcessFailed: Exit.FAILED,
-        SandboxError: Exit.FAILED,
-        Unreachable: Exit.UNAVAILABLE,
+        CredentialRefused: Exit.NOT_PERMITTED,  # before NoAnswer, whose kind it is
         Interrupted: Exit.INTERRUPTED,
+        **dict.fromkeys((SettingsError, RefusedRequest, DeadLetterAmbiguous, StateError), Exit.REFUSED),
+        **dict.fromkeys((LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
+        **dict.fromkeys(failed, Exit.FAILED),
     }
