@@ -16,7 +16,7 @@ from tasks.strict_model import StrictModel
 
 MAX_COVERED: Final = 16  # as many sessions as an event may list
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # fixed for ever: ids derive from it
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+UUID_FORM: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 Operation = Annotated[str, Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$")]
 """A provider's operation, declared by its kind; also the name of its Celery task, e.g. `genesys.delete_token`."""
@@ -91,7 +91,7 @@ class ProviderCall(StrictModel):
         is the same in either case (RFC 9562, section 4); other ids are compared as they are.
         """
         if self.user_id is not None:
-            return self.provider, "user", self.user_id.lower() if _UUID.fullmatch(self.user_id) else self.user_id
+            return self.provider, "user", self.user_id.lower() if UUID_FORM.fullmatch(self.user_id) else self.user_id
         credential = self.jwe or self.token_reference_id
         return (self.provider, "token", credential) if credential else None
 

@@ -75,7 +75,7 @@ def plan_revocations(event: Event, catalogue: Catalogue, planned_at: datetime | 
     planner = _Planner(event, catalogue, planned_at)
     data = event.data
     steps = planner.user(data) if isinstance(data, UserData) else planner.sessions(data.sessions)
-    unique = {_identity(step): step for step in steps}.values()
+    unique = {step if isinstance(step, RefusedUnit) else step.call_id: step for step in steps}.values()
     return Plan(
         tuple(step for step in unique if isinstance(step, ProviderCall)),
         tuple(step for step in unique if isinstance(step, PlannedUnit)),
@@ -92,10 +92,6 @@ def _unit_of(session: Session) -> str:
 def _credential(session: Session) -> dict[str, str]:
     """The members of a call that hold the session's credential; none for a reference, which nothing resolves yet."""
     return {} if isinstance(session.credential, ReferenceCredential) else session.credential.model_dump()
-
-
-def _identity(step: Step) -> object:
-    return step if isinstance(step, RefusedUnit) else step.call_id
 
 
 @dataclass(frozen=True)
@@ -134,7 +130,9 @@ class _Planner:
         if (plan and user_id) or (named and not sessions):
             yield RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
         elif not sessions:
-            yield self._without_session(instance)
+            identity = call_id(self.event.source, self.event.id, instance.name, "", "")
+            state = State.NO_SESSION_KNOWN
+            yield PlannedUnit(call_id=identity, provider=instance.name, operation=None, state=state)
 
     def _user_id(self, instance: Instance, data: UserData) -> str | None:
         """The account's id where the event gives it, else the `sub` of the instance's own issuer; never a guess."""
@@ -157,25 +155,16 @@ class _Planner:
         calls = (self._call(instance, plan.operation, _unit_of(each), each, **_credential(each)) for each in sessions)
         return tuple({call.call_id: call for call in calls}.values())
 
-    def _call(  # noqa: PLR0913 - a call is made of this much
-        self,
-        instance: Instance,
-        operation: Operation,
-        unit: str,
-        session: Session | None = None,
-        *,
-        jwe: str | None = None,
-        token_reference_id: str | None = None,
-        user_id: str | None = None,
+    def _call(
+        self, instance: Instance, operation: Operation, unit: str, session: Session | None = None, **whose: str
     ) -> ProviderCall:
+        """*whose*: the member that names its target, a user id or a credential."""
         call = ProviderCall(
             **self._of_event,
+            **whose,
             call_id=call_id(self.event.source, self.event.id, instance.name, operation, unit),
             provider=instance.name,
             operation=operation,
-            user_id=user_id,
-            jwe=jwe,
-            token_reference_id=token_reference_id,
             expires_at=session.expires_at if session else None,
         )
         return call.model_copy(update={"target_key": self.catalogue.subjects.target(call.target)})
@@ -200,7 +189,3 @@ class _Planner:
     @cached_property
     def naming(self) -> dict[str, Any]:
         return self.catalogue.subjects.naming(self.event)
-
-    def _without_session(self, instance: Instance) -> PlannedUnit:
-        identity = call_id(self.event.source, self.event.id, instance.name, "", "")
-        return PlannedUnit(call_id=identity, provider=instance.name, operation=None, state=State.NO_SESSION_KNOWN)

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter
 
 from tasks.bounds import Count, Detail, Integer64, Measure, Moment, Name, SourceName, SubjectKey, Words
 from tasks.call import Attempt, Operation, ProviderCall
-from tasks.events.content_mode import MAX_BODY
+from tasks.events.content_mode import MAX_BODY, is_text
 from tasks.events.plaintext import is_plaintext
 from tasks.outcome import State
 from tasks.strict_model import StrictModel
@@ -83,8 +83,7 @@ def _storable_content_type(content_type: object) -> str | None:
     """Return None for one that must not be kept: too long, not Unicode, or with a token in clear."""
     if not isinstance(content_type, str) or len(content_type) > LONGEST_CONTENT_TYPE:
         return None
-    is_text = content_type.encode(errors="ignore").decode() == content_type
-    return content_type if is_text and not is_plaintext(content_type) else None
+    return content_type if is_text(content_type) and not is_plaintext(content_type) else None
 
 
 Body = Annotated[str, Field(max_length=LONGEST_BODY)]
@@ -196,8 +195,7 @@ def parts(body: bytes) -> list[bytes]:
 
 def digest(*parts: bytes) -> str:
     """SHA-256 in hex over *parts*, each behind its length: no two sequences of parts run into the same bytes."""
-    prefixed = (len(part).to_bytes(8, "big") + part for part in parts)
-    return hashlib.sha256(b"".join(prefixed)).hexdigest()
+    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
 
 
 def dead_letter_id(*parts: str) -> str:

@@ -96,8 +96,7 @@ def _end(name: str) -> int:
 
 
 def _prefixed(headers: Mapping[str, object]) -> list[tuple[str, object]]:
-    matches = ((_PREFIX.match(name), name, value) for name, value in headers.items())
-    return [(name[match.end() :].lower(), value) for match, name, value in matches if match]
+    return [(name[end:].lower(), value) for name, value in headers.items() if (end := _end(name))]
 
 
 def _merged(prefixed: Iterable[tuple[str, object]]) -> Attributes:
@@ -122,13 +121,13 @@ def _as_json(name: str, value: object) -> object:
 
 
 def _is_attribute(name: str, value: object) -> bool:
-    if name == "data" or not _is_text(name):
+    if name == "data" or not is_text(name):
         return False
-    return _is_text(value) if isinstance(value, str) else value is None or isinstance(value, bool | int)
+    return is_text(value) if isinstance(value, str) else value is None or isinstance(value, bool | int)
 
 
-def _is_text(value: str) -> bool:
-    # The AMQP client lets lone surrogates through, UTF-8 does not.
+def is_text(value: str) -> bool:
+    """Whether *value* is Unicode: the AMQP client lets lone surrogates through, UTF-8 does not."""
     return value.encode(errors="ignore").decode() == value
 
 

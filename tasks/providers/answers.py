@@ -21,6 +21,7 @@ _CHARSET: Final = re.compile(r";[ \t]*charset[ \t]*=[ \t]*\"?([^\s;\",]+)", re.I
 _LIKE_UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "iso-8859-1"})  # where the body is read as strict UTF-8
 _HTML: Final = re.compile(r"text/html|application/xhtml\+xml")
 _SUCCESS: Final = range(200, 300)
+_REFUSAL: Final = range(300, 500)  # a redirect is one, because none is followed
 _HEALS: Final = frozenset({408, 425, 429})
 _CONTENT_TOO_LARGE: Final = 413
 _NOT_IMPLEMENTED: Final = 501
@@ -50,17 +51,10 @@ def status_table(
 
 
 def _usual(status: int) -> StatusMeaning:
-    match status // 100:
-        case 2:
-            return StatusMeaning.ACCEPTED
-        case 5 if status != _NOT_IMPLEMENTED:
-            return StatusMeaning.RETRY
-        case 4 if status in _HEALS:
-            return StatusMeaning.RETRY
-        case 3 | 4 | 5:
-            return StatusMeaning.DEAD
-        case _:
-            return StatusMeaning.RETRY
+    if status in _SUCCESS:
+        return StatusMeaning.ACCEPTED
+    is_final = (status in _REFUSAL and status not in _HEALS) or status == _NOT_IMPLEMENTED
+    return StatusMeaning.DEAD if is_final else StatusMeaning.RETRY
 
 
 _USUAL: Final = status_table()
@@ -88,11 +82,6 @@ class Answer:
     def reason(self) -> str:
         """The reason this answer gives where it is no success."""
         return _REASONS.get(self.status) or http_reason(self.status)
-
-    @property
-    def _passes(self) -> bool:
-        """Whether a 413 is not for good: it says when to come again (RFC 9110 section 15.5.14)."""
-        return self.status == _CONTENT_TOO_LARGE and self.retry_after is not None
 
     @property
     def retry_after(self) -> float | None:
@@ -144,6 +133,8 @@ class Answer:
     def outcome(self, meaning: StatusMeaning, fields: Mapping[str, object], evidence: str | None = None) -> Outcome:
         """Return the outcome of *meaning*, with the harmless ones of *fields* as its detail."""
         detail = self.detail(fields)
+        # A 413 that says when to come again is not for good (RFC 9110 section 15.5.14).
+        passes = self.status == _CONTENT_TOO_LARGE and self.retry_after is not None
         match meaning:
             case StatusMeaning.ACCEPTED:
                 return Settled(State.ACCEPTED, evidence or str(self.status), detail)
@@ -151,7 +142,7 @@ class Answer:
                 return Settled(State.ALREADY_REVOKED, evidence or str(self.status), detail)
             case StatusMeaning.DOUBTED:
                 return self.bad_reply(fields)
-            case StatusMeaning.DEAD if not self._passes:
+            case StatusMeaning.DEAD if not passes:
                 return Permanent(self.reason, detail)
             case StatusMeaning.RETRY | StatusMeaning.DEAD:
                 return Transient(self.reason, self.retry_after, detail)

@@ -58,14 +58,11 @@ def unseal(envelope: Envelope, key: SealingKey, audience: str) -> tuple[SecretSt
         return SecretStr(""), SealError("the sealed credential cannot be decrypted", SealProblem.TAMPERED)
     match json_object(plaintext):
         case {"aud": str(aud), "token": str(token), **others} if not others and _TOKEN.fullmatch(token):
-            return SecretStr(token), None if aud == audience else _for_another_provider()
+            foreign = SealError("the sealed credential is for another provider", SealProblem.OTHER_PROVIDER)
+            return SecretStr(token), None if aud == audience else foreign
         case _:
             sentence = "the sealed credential does not hold exactly an aud and a token"
             return SecretStr(""), SealError(sentence, SealProblem.CONTENT)
-
-
-def _for_another_provider() -> SealError:
-    return SealError("the sealed credential is for another provider", SealProblem.OTHER_PROVIDER)
 
 
 def shared_secret(key: OKPKey | ECKey, epk: Mapping[str, str]) -> bytes:

@@ -4,13 +4,12 @@ Requests as the Platform API has them (developer.genesys.cloud, resource Tokens)
 """
 
 import json
-import re
 from typing import Final, TypeGuard
 
 import aiohttp
 from pydantic import SecretStr
 
-from tasks.call import ProviderCall
+from tasks.call import UUID_FORM, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer
 from tasks.providers.genesys import outcomes
@@ -26,13 +25,12 @@ IDLE_SECONDS: Final = range(300, 28801)
 DELETE_TOKENS_ME: Final = "genesys.delete_tokens_me"
 DELETE_TOKEN: Final = "genesys.delete_token"  # noqa: S105 - an operation's name
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 _KEEP_IDLE_TIMER: Final = "preserveIdleTTL=true"  # a plain GET /tokens/me would prolong the session it asks about
 
 
 def is_user_id(value: str | None) -> TypeGuard[str]:
     """Whether *value* may stand in `/tokens/{userId}`: a UUID, so none of its siblings `me` and `timeout`."""
-    return value is not None and _UUID.fullmatch(value) is not None
+    return value is not None and UUID_FORM.fullmatch(value) is not None
 
 
 class Genesys:
