@@ -56,9 +56,7 @@ def _call(call: ProviderCall, request: Request) -> Document:
 def _document(event: Event, planned: Plan, calls: list[Document]) -> Document:
     return {
         "event_id": event.id,
-        "source": event.source,
-        "type": event.type,
-        "time": event.time,
+        **members(event, "source", "type", "time"),
         "subject": masked_subject(event),
         "calls": calls,
         "units": [

@@ -49,9 +49,7 @@ _LISTING: Listing[Configured] = Listing(
     lambda each: {
         "name": each.name,
         "kind": each.settings.kind,
-        "host": each.host,
-        "operations": each.operations,
-        "credential": each.credential,
+        **members(each, "host", "operations", "credential"),
         "calls_per_minute": each.per_minute,
         "state": each.state,
         "holds": [_hold_document(hold) for hold in each.holds or ()],

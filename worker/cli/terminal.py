@@ -85,7 +85,4 @@ def _ascii(name: str) -> codecs.CodecInfo | None:
     if name != _ASCII:
         return None
     info = codecs.lookup("ascii")
-    return codecs.CodecInfo(
-        info.encode, info.decode, info.streamreader, info.streamwriter, info.incrementalencoder,
-        info.incrementaldecoder, _ASCII,
-    )  # fmt: skip
+    return codecs.CodecInfo(*info, info.incrementalencoder, info.incrementaldecoder, _ASCII)

@@ -59,8 +59,8 @@ class Progress:
     def broken_promises(self) -> list[str]:
         """A line for each sample for which the ledger shows something else than it promises."""
         return [
-            f"{each.sample.title}: expected {_joined(map(_promise, each.sample.expect))}; "
-            f"the ledger shows {_joined(map(_fact, self.rows_of(each))) or 'nothing'}"
+            f"{each.sample.title}: expected {', '.join(sorted(map(_promise, each.sample.expect)))}; "
+            f"the ledger shows {', '.join(sorted(map(_fact, self.rows_of(each)))) or 'nothing'}"
             for each in self.samples
             if not _is_kept(each.sample.expect, self.rows_of(each))
         ]
@@ -102,10 +102,6 @@ def _fact(row: CallRow) -> str:
 def _in_words(what: Iterable[str | None], attempts: int | None, seconds: float | None) -> str:
     when = (f"at attempt {attempts}" if attempts else "", "" if seconds is None else f"after {seconds:.1f} s")
     return " ".join(filter(None, (*what, *when)))
-
-
-def _joined(lines: Iterable[str]) -> str:
-    return ", ".join(sorted(lines))
 
 
 @dataclass(frozen=True, slots=True)

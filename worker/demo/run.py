@@ -9,12 +9,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from worker import broker, process
-from worker.broker import messages, topology
-from worker.broker.publication import BROKER_ERRORS
+from worker.broker import messages
+from worker.broker.publication import PublishError
 from worker.broker.publisher import Publisher
 from worker.demo.progress import Change, Progress, journal_keys, summarise, unproved_claims
 from worker.demo.samples import SOURCE, Fixtures, load_samples
@@ -22,12 +23,12 @@ from worker.demo.state_dir import CONFIG, locked, prepare
 from worker.demo.supervisor import ProcessSpec, Supervisor
 from worker.demo.view import View
 from worker.ledger import Ledger, LedgerUnavailable
+from worker.operations import opening
 from worker.operations.sealing_keys import sealing_key
 from worker.sandbox.client import SandboxClient, free_port
 from worker.settings import Settings
 from worker.settings.files import CONFIG_FILE, DEFAULT_CONFIG_FILE
 from worker.settings.names import PREFIX
-from worker.settings.urls import masked_url
 
 POLL_INTERVAL: Final = 0.05  # seconds between two looks at the ledger
 PAGE: Final = 1000  # changes read at once
@@ -37,8 +38,6 @@ REACH_TIMEOUT: Final = 10.0  # seconds until broker and ledger must answer
 REACH_INTERVAL: Final = 1.0  # seconds between two tries
 
 PERSON: Final = "peter.naur@example.com"  # of the samples; his token waits for a replay
-
-T = TypeVar("T")
 
 
 class Interrupted(Exception):  # noqa: N818 - what is the case
@@ -83,35 +82,18 @@ def wait_for_services(settings: Settings, note: Callable[[str], None], stop: thr
 
     Asks for REACH_TIMEOUT, or until *stop*; *note* gets one line about it. Raises Unreachable.
     """
-
-    def declare() -> None:
-        with broker.connector(settings)() as connection:
-            connection.connect()
-            topology.declare(connection, settings.providers)
-
-    def open_ledger() -> Ledger:
-        ledger = Ledger.open(settings.ledger_url.get_secret_value())
-        ledger.upgrade()
-        return ledger
-
-    url = masked_url(settings.broker_url.get_secret_value())
-    _wait_for(declare, BROKER_ERRORS, lambda error: f"broker {url}: {type(error).__name__}", note, stop)
-    return _wait_for(open_ledger, (LedgerUnavailable,), str, note, stop)
+    _wait_for(partial(opening.declare_topology, settings), note, stop)
+    _wait_for(partial(opening.upgrade_ledger, settings), note, stop)
+    return Ledger.open(settings.ledger_url.get_secret_value())
 
 
-def _wait_for(
-    attempt: Callable[[], T],
-    failures: tuple[type[Exception], ...],
-    in_words: Callable[[Exception], str],
-    note: Callable[[str], None],
-    stop: threading.Event,
-) -> T:
+def _wait_for(attempt: Callable[[], None], note: Callable[[str], None], stop: threading.Event) -> None:
     until, is_noted = time.monotonic() + REACH_TIMEOUT, False
     while True:
         try:
             return attempt()
-        except failures as error:
-            failed = in_words(error)
+        except (LedgerUnavailable, PublishError) as error:
+            failed = str(error)
         if time.monotonic() > until or stop.is_set():
             raise Unreachable(f"not reachable: {failed}")
         if not is_noted:

@@ -25,20 +25,10 @@ CONFIG: Final = "revoker.toml"
 LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"
 LOCK_TIMEOUT: Final = 10.0  # a killed run's processes are gone by then
 MARK: Final = "# Written by `revoker run` at every start; REVOKER_... environment variables win over it."
-SOURCES: Final = """
-# On RabbitMQ nobody else is believed. Here the samples and `revoker publish` need no proof of who they are.
-[sources.samples]
-source = "urn:revoker:run"
-trusted = true
-
-[sources.cli]
-source = "urn:revoker:cli"
-trusted = true
-"""
 HEAD: Final = f"""{MARK}
 # For a configuration of your own, copy it and set REVOKER_CONFIG_FILE to the copy.
 """
-RETRY: Final = """
+SETTINGS: Final = """
 # Short, so that a first look does not take minutes. Left out, the defaults apply: base 1, cap 300.
 [retry]
 base = 1.0 # seconds: ceiling of the first delay
@@ -48,7 +38,17 @@ cap = 5.0 # seconds: ceiling of every delay
 [hold]
 first = 2.0 # seconds a refused credential is left alone before it is probed
 cap = 10.0 # seconds
-"""
+
+# On RabbitMQ nobody else is believed. Here the samples and `revoker publish` need no proof of who they are.
+[sources.samples]
+source = "urn:revoker:run"
+trusted = true
+
+[sources.cli]
+source = "urn:revoker:cli"
+trusted = true
+
+# The sandbox: it stands for the providers."""
 
 
 class StateError(Exception):
@@ -143,9 +143,7 @@ def _configuration(folder: Path, subject_key: str, sandbox_url: str) -> str:
         "environment": "showcase",
     }
     providers = _toml(sandbox_providers(sandbox_url), "providers")
-    return "\n".join(
-        [HEAD, *_toml(places), RETRY, SOURCES, "# The sandbox: it stands for the providers.", *providers, ""]
-    )
+    return "\n".join([HEAD, *_toml(places), SETTINGS, *providers, ""])
 
 
 def _toml(document: Mapping[str, Any], name: str = "") -> Iterator[str]:

@@ -39,10 +39,8 @@ class _Child:
 
     def __init__(self, spec: ProcessSpec, log: Path, lock: int) -> None:
         """*lock* is a file descriptor that the process holds open until it ends."""
-        self.spec = spec
+        self.spec, self._log, self._lock = spec, log, lock
         self.restarts = 0
-        self._log = log
-        self._lock = lock
         self._start()
 
     def restart(self) -> None:
@@ -100,10 +98,7 @@ class Supervisor:
 
     def __init__(self, specs: Sequence[ProcessSpec], logs: Path, lock: int, note: Callable[[str], None]) -> None:
         """*logs* is the folder of their logs, begun anew; *note* prints a line for the operator."""
-        self._specs = specs
-        self._logs = logs
-        self._lock = lock
-        self._note = note
+        self._specs, self._logs, self._lock, self._note = specs, logs, lock, note
         self._children: list[_Child] = []
 
     def start(self, stop: threading.Event) -> None:
@@ -124,9 +119,8 @@ class Supervisor:
             if child.is_running:
                 continue
             if child.restarts == MAX_RESTARTS:
-                raise ProcessFailed(
-                    f"{child.exit_report}\n{child.spec.name} was restarted {MAX_RESTARTS} times already"
-                )
+                report = f"{child.exit_report}\n{child.spec.name} was restarted {MAX_RESTARTS} times already"
+                raise ProcessFailed(report)
             self._note(f"{child.exit_report}\n{child.spec.name} is started again")
             child.restart()
 

@@ -96,10 +96,7 @@ class _NoKeys:
 def ask(
     settings: Settings, names: Collection[str], question: Callable[[Mapping[str, Provider]], Coroutine[Any, Any, T]]
 ) -> T:
-    """Return the answer to *question*, which gets the providers *names*, or all, by name.
-
-    They have no key to a user's token; their connections are closed at the end.
-    """
+    """Return the answer to *question*, which gets the providers *names*, or all, by name; none can open a token."""
 
     async def answer() -> T:
         async with AsyncExitStack() as stack:

@@ -14,8 +14,7 @@ class Watch:
     """The replayed dead letters, and what became of each so far. *sleep* takes seconds."""
 
     def __init__(self, ledger: Ledger, sleep: Callable[[float], object] = time.sleep) -> None:
-        self._ledger = ledger
-        self._sleep = sleep
+        self._ledger, self._sleep = ledger, sleep
         self.pending: dict[str, int] = {}  # id → which generation died
         self.settled: set[str] = set()
         self.died: set[str] = set()
