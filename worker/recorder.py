@@ -76,7 +76,7 @@ def run(settings: Settings, stop: Stop) -> None:
 
     def caught_up() -> None:
         if not unproved.is_failing:
-            recorder.mark_caught_up()
+            recorder.availability.found()
 
     connect, providers = broker.connector(settings), list(settings.providers)
     with closing(ledger):
@@ -92,7 +92,8 @@ class Recorder:
         self._mac = mac
         self._ready = False
         self.is_behind = False  # whether a batch was full, so that more messages wait
-        self._availability = Availability(logger, "ledger.unavailable", "ledger.back")
+        # Found again once all is written: on a full disk a small batch may fit, which heals nothing.
+        self.availability = Availability(logger, "ledger.unavailable", "ledger.back")
 
     def handle(self, batch: Sequence[Message]) -> Sequence[Message]:
         """Write *batch*; returns all of it where the ledger could not be written."""
@@ -105,14 +106,10 @@ class Recorder:
             for start in range(0, len(found), COMMIT_RECORDS):
                 self._write(found[start : start + COMMIT_RECORDS])
         except LedgerUnavailable as error:
-            self._availability.lost(error)
+            self.availability.lost(error)
             self._ready = False  # whatever comes back may be another database, or an older state of this one
             return batch
         return []
-
-    def mark_caught_up(self) -> None:
-        """All that could not be written is written: on a full disk a small batch may fit, which heals nothing."""
-        self._availability.found()
 
     def _write(self, batch: Sequence[Record]) -> None:
         """Write *batch*; a record the database will never take must not keep the others out for ever.

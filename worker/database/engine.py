@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -48,28 +48,20 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """One transaction that only reads, all of it from one moment: a cursor over several tables misses nothing."""
-        with self._transaction(**_SNAPSHOT[self.engine.name]) as connection:
-            yield connection
+        return self._transaction(**_SNAPSHOT[self.engine.name])
 
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self) -> AbstractContextManager[Connection]:
         """One transaction that writes, committed at the end; on SQLite it holds the write lock from the start."""
-        with self._transaction(writing=True) as connection:
-            yield connection
+        return self._transaction(writing=True)
 
     @contextmanager
     def _transaction(self, **options: Any) -> Iterator[Connection]:  # noqa: ANN401 - as SQLAlchemy takes them
         in_place = self.file.verified(self.engine) if self.file else nullcontext()
-        with self._translated(), in_place, self.engine.execution_options(**options).begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
         try:
-            yield
+            with in_place, self.engine.execution_options(**options).begin() as connection:
+                yield connection
         except (DBAPIError, PoolTimeoutError) as error:
             if isinstance(error, DBAPIError) and _is_of_a_row(error):
                 raise LedgerRefused(f"ledger {_place(self.engine.url)}: {type(error.orig).__name__}") from None

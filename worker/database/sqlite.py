@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,11 @@ class LedgerFile:
         """A connection for SQLAlchemy's pool."""
         try:
             connection, found = connect(self._path, self._lock_timeout)
-            with _closed_on_error(connection):
+            with ExitStack() as unless_fit:
+                unless_fit.callback(connection.close)
                 self._path.chmod(0o600)
                 self._prepare(connection, found)
+                unless_fit.pop_all()
         except FileNotFoundError:
             advice = "no such file; put its backup there, or make an empty one: run `revoker ledger upgrade`"
             raise LedgerUnavailable(f"ledger {self._path}: {advice}") from None
@@ -81,15 +83,6 @@ class LedgerFile:
     @property
     def _moved(self) -> str:
         return f"ledger {self._path}: the file was deleted or replaced"
-
-
-@contextmanager
-def _closed_on_error(connection: sqlite3.Connection) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise
 
 
 def open_sqlite(url: URL, path: Path, lock_timeout: float, *, durable: bool) -> tuple[Engine, LedgerFile]:

@@ -29,17 +29,18 @@ def of_refused(refusal: InvalidEvent, provenance: Provenance, now: datetime) -> 
 def of_denied(denied: Denied, provenance: Provenance, now: datetime) -> DeadLetter:
     """Of what its source may not say; its body is kept: once the settings are mended, a replay is authorised again."""
     event, detail = denied.event, {"pointer": denied.pointer, "rule": denied.rule.value}
-    about = {"source": event.source, "event_id": event.id, "event_type": event.type, "occurred_at": event.time}
     reason = event_reason(RejectionCode.ACCESS_DENIED)
-    return _letter(provenance, _event_id(provenance), reason, now, {**about, "detail": detail})
+    return _letter(provenance, _event_id(provenance), reason, now, about_event(event, {"detail": detail}))
 
 
 def of_given_up(
     found: Event | InvalidEvent, provenance: Provenance, reason: str, at: datetime, detail: Mapping[str, str]
 ) -> DeadLetter:
     """Of what the broker gave up before an intake was done with it, and nobody has authorised."""
-    storable = not isinstance(found, InvalidEvent) or found.body_storable
-    about = _named(found) if isinstance(found, Event) else {"source": found.source, "event_id": found.event_id}
+    if isinstance(found, Event):
+        about, storable = about_event(found, {"subject": masked_subject(found)}), True
+    else:
+        about, storable = {"source": found.source, "event_id": found.event_id}, found.body_storable
     return _letter(provenance, _event_id(provenance), reason, at, {**about, "detail": dict(detail)}, storable=storable)
 
 
@@ -99,19 +100,7 @@ def _event_id(provenance: Provenance) -> str:
     return provenance.letter or records.dead_letter_id("event", provenance.digest)
 
 
-def about_event(event: Event, naming: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a record that name *event*, and its person by *naming*: in masked form and by keyed hashes."""
-    return {**_attributes(event), **naming}
-
-
-def _named(event: Event) -> dict[str, Any]:
-    return {**_attributes(event), "subject": masked_subject(event)}
-
-
-def _attributes(event: Event) -> dict[str, Any]:
-    return {
-        "source": event.source,
-        "event_id": event.id,
-        "event_type": event.type,
-        "occurred_at": event.time,
-    }
+def about_event(event: Event, others: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a record that name *event*, and *others*: its person in masked form and by keyed hashes, say."""
+    named = {"source": event.source, "event_id": event.id, "event_type": event.type, "occurred_at": event.time}
+    return {**named, **others}

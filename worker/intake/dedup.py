@@ -22,13 +22,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from hashlib import blake2b
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 from tasks.events import Event, InvalidEvent, RejectionCode
 from tasks.events.parsing import MAX_AHEAD
 from tasks.instants import before
 from worker.broker.availability import Availability
-from worker.broker.provenance import VOUCHER_LIFE, Provenance
+from worker.broker.provenance import VOUCHER_LIFE
 from worker.broker.publication import Message, PublishError
 from worker.database.engine import Database
 from worker.database.errors import LedgerUnavailable
@@ -60,12 +60,6 @@ class IncomingEvent:
     providers: frozenset[str] = frozenset()  # that its source may reach; all of them where none is named
     letter: str | None = None  # of a replay: the id of its dead letter
     replayed_at: datetime | None = None
-
-    @classmethod
-    def of(cls, event: Event, provenance: Provenance, providers: frozenset[str]) -> Self:
-        """That of *provenance*, whose source may reach *providers*."""
-        replay = provenance.letter, provenance.vouched_at
-        return cls(event, provenance.replays, provenance.only_provider, providers, *replay)
 
     @cached_property
     def identity(self) -> bytes:

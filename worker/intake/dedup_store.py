@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, bindparam, delete, func, select, update
 from sqlalchemy.sql.dml import ReturningInsert
@@ -18,8 +18,7 @@ _MARK: Final = update(seen_events).where(_SEEN.identity == bindparam("known")).v
 FORGET_BATCH_SIZE: Final = 10_000  # of each type: more than come in a second, and no long transaction
 
 
-@dataclass(frozen=True, slots=True)
-class SeenEvent:
+class SeenEvent(NamedTuple):
     """An event that came: digests of what names it and of what it asks for."""
 
     identity: bytes
@@ -50,7 +49,7 @@ def claim(database: Database, seen: Sequence[SeenEvent], others: Collection[byte
     so that no two intakes wait for each other.
     """
     first = {each.identity: each for each in reversed(seen)}
-    rows = [_row(first[identity]) for identity in sorted(first)]
+    rows = [{**first[identity]._asdict(), "published": False} for identity in sorted(first)]
     with database.writing() as connection:
         found = [*connection.execute(_first(connection.dialect.name), rows)] if rows else []
         if others:
@@ -72,16 +71,6 @@ def _forget(connection: Connection, kind: str, horizon: datetime) -> None:
     old = select(_SEEN.identity).where(_SEEN.event_type == kind, _SEEN.occurred_at < horizon)
     some = old.order_by(_SEEN.occurred_at).limit(FORGET_BATCH_SIZE)
     connection.execute(delete(seen_events).where(_SEEN.identity.in_(some)))
-
-
-def _row(seen: SeenEvent) -> dict[str, object]:
-    return {
-        "identity": seen.identity,
-        "content": seen.content,
-        "event_type": seen.event_type,
-        "occurred_at": seen.occurred_at,
-        "published": False,
-    }
 
 
 @cache

@@ -136,7 +136,8 @@ class Intake:
             return
         answer = self._controls.authorizer.authorize(event, provenance)
         if isinstance(answer, Granted):
-            incoming.verdict = IncomingEvent.of(event, provenance, answer.providers)
+            it, replay = provenance, (provenance.letter, provenance.vouched_at)
+            incoming.verdict = IncomingEvent(event, it.replays, it.only_provider, answer.providers, *replay)
         else:
             incoming.verdict = answer
 

@@ -60,15 +60,11 @@ def load(connection: Connection, seen: int) -> Snapshot:
 def save(connection: Connection, pending: Pending, delete_until: float | None = None) -> None:
     """Add what is *pending*; delete the subjects that passed until *delete_until*, who count no more."""
     if pending.passed:
-        connection.execute(insert(passed), [_row(each, at) for each, at in pending.passed])
+        connection.execute(insert(passed), [{**asdict(each), "at": at} for each, at in pending.passed])
     if pending.floods:
         connection.execute(_open(connection.dialect.name), [asdict(flood) for flood in pending.floods.values()])
     if delete_until is not None:
         connection.execute(delete(passed).where(passed.c.at <= delete_until))
-
-
-def _row(subject: Subject, at: float) -> dict[str, object]:
-    return {"source": subject.source, "event_type": subject.event_type, "hash": subject.hash, "at": at}
 
 
 def standing(database: Database) -> list[FloodRow]:
