@@ -42,7 +42,6 @@ class Instances:
         """The instance *name* as it is now; None where none is configured."""
         return self._instances.get(name)
 
-    @property
     def files(self) -> tuple[Path, ...]:
         """The certificate files of all of them: renewed under their names, they are taken up as new settings are."""
         return tuple(file for provider in self._settings.providers.values() for file in provider.tls.files)

@@ -15,7 +15,7 @@ from tasks import records
 from tasks.call import ProviderCall
 from tasks.outcome import COVERING, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS, Provider
-from tasks.records import CallOutcome, DeadLetter
+from tasks.records import DeadLetter
 from tasks.retry import RetryPolicy
 from tasks.runtime import Held
 from tasks.sealing import KeyRing, SealError, load_keys
@@ -75,9 +75,7 @@ class WorkerRuntime:
         uses = KeyUses(self._ring, self._thread)
         self._resources.push_async_callback(uses.close)
         self._in_background(uses.keep())
-        watch = SecretsWatch(
-            self._settings.keys_dir, self._ring, self._providers.take_up, lambda: self._providers.files
-        )
+        watch = SecretsWatch(self._settings.keys_dir, self._ring, self._providers.take_up, self._providers.files)
         self._in_background(watch.keep())
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
@@ -139,9 +137,8 @@ class WorkerRuntime:
         """Record that *call* reached its goal; the sessions it stood for died with it, or get calls of their own."""
         outcome = self._doubts.observe(call, outcome, self.now())
         detail = {"evidence": outcome.evidence, **outcome.detail}
-        record = self._outcome(call, outcome.state, call.attempt, detail=detail)
-        if call.known:
-            record = record.model_copy(update={"at": call.known.at})
+        at = call.known.at if call.known else self.now()
+        record = records.outcome_of_call(call, outcome.state, at, call.attempt, duration_ms=_took.get(), detail=detail)
         if outcome.state not in COVERING:
             await self._publisher.publish(*_alone(call), of=call)
             call = call.alone()
@@ -161,7 +158,9 @@ class WorkerRuntime:
 
     async def _bring_back(self, call: ProviderCall, state: State, delay: int, **fields: Any) -> None:  # noqa: ANN401 - as its fields
         """Without a record, if need be: with the call on its way a failure here would only double it."""
-        record = self._outcome(call, state, len(call.attempts), **fields, delay=delay)
+        now = self.now()
+        fields |= {"duration_ms": _took.get(), "next_attempt_at": now + timedelta(seconds=delay) if delay else None}
+        record = records.outcome_of_call(call, state, now, len(call.attempts), **fields)
         await self._publisher.publish(messages.call(call, delay=delay), of=call)
         with suppress(PublishError):  # the publisher has logged it, and the next record of the call makes up for it
             await self._publisher.publish(messages.record(record))
@@ -181,18 +180,6 @@ class WorkerRuntime:
         body, kind = json.dumps(document).encode(), str(document.get("type", "unknown"))
         headers = {messages.DOOR: messages.CELERY_DOOR}
         await self._publisher.publish(self._mac.sign(messages.event(body, kind, headers=headers)))
-
-    def _outcome(
-        self,
-        call: ProviderCall,
-        state: State,
-        attempt: int,
-        delay: int | None = None,
-        **fields: Any,  # noqa: ANN401 - likewise
-    ) -> CallOutcome:
-        now = self.now()
-        fields["next_attempt_at"] = now + timedelta(seconds=delay) if delay else None
-        return records.outcome_of_call(call, state, now, attempt, duration_ms=_took.get(), **fields)
 
 
 def _alone(call: ProviderCall) -> list[Message]:

@@ -153,8 +153,7 @@ class Acks:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, connection: Callable[[], Any]) -> None:
         """*connection* gives py-amqp's, which is another one after each reconnect; None where there is none."""
-        self._loop = loop
-        self._connection = connection
+        self._loop, self._connection = loop, connection
         self._waiting: list[Callable[[], object]] = []
 
     def add(self, settle: Callable[[], object]) -> None:

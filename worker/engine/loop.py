@@ -24,10 +24,6 @@ class EventLoop:
         self._spawned.add(task := self.asyncio.create_task(coroutine))
         task.add_done_callback(self._spawned.discard)
 
-    def soon(self, function: Callable[[], object]) -> None:
-        """Run *function* on the loop, as soon as it runs."""
-        self.asyncio.call_soon_threadsafe(function)
-
     def run_in_thread(self, function: Callable[..., T], *args: object) -> T:
         """Run blocking *function* in a thread while the loop goes on: the calls in flight do not wait for it."""
 

@@ -6,7 +6,7 @@ version 2 (https://docs.celeryq.dev/en/stable/internals/protocol.html).
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -59,9 +59,8 @@ def _fault_of_headers(headers: Mapping[str, object]) -> TaskFault | None:
         return TaskFault(Reason.TASK_INVALID_HEADER, {"header": "id"})
     for name in CELERYS_HEADERS.intersection(headers):
         if not _RULES.get(name, _none)(headers[name]):
-            return TaskFault(
-                Reason.TASK_EMBEDDED if name in _EMBEDDED else Reason.TASK_INVALID_HEADER, {"header": name}
-            )
+            reason = Reason.TASK_EMBEDDED if name in _EMBEDDED else Reason.TASK_INVALID_HEADER
+            return TaskFault(reason, {"header": name})
     return None
 
 
@@ -104,14 +103,10 @@ def _empty(*ways: object) -> Callable[[object], bool]:
     return lambda value: value is None or value in ways
 
 
-def _rules(rule: Callable[[object], bool], names: Iterable[str]) -> dict[str, Callable[[object], bool]]:
-    return dict.fromkeys(names, rule)
-
-
 # The names that may have a value. Not among them: eta, which a message would be kept for, unacknowledged, and shadow.
 _RULES: Final[Mapping[str, Callable[[object], bool]]] = {
-    **_rules(_text, ("task", "id", "root_id", "parent_id", "group", "lang", "origin", "argsrepr", "kwargsrepr")),
-    **_rules(_count, ("retries", "replaced_task_nesting")),
+    **dict.fromkeys(("task", "id", "root_id", "parent_id", "group", "lang", "origin", "argsrepr", "kwargsrepr"), _text),
+    **dict.fromkeys(("retries", "replaced_task_nesting"), _count),
     "group_index": lambda value: value is None or _count(value),
     "ignore_result": lambda value: value is None or isinstance(value, bool),
     "headers": lambda value: value is None or isinstance(value, dict),  # sentry-sdk's, of a producer that has it

@@ -39,7 +39,8 @@ class RuntimeStep(bootsteps.StartStopStep):
 
     def close(self, worker: Any) -> None:
         """Let no call wait any more for a permit; called before anything is stopped."""
-        worker.app.runtime_host.loop.soon(worker.app.runtime_host.runtime.cancel_pending)
+        host = worker.app.runtime_host
+        host.loop.asyncio.call_soon_threadsafe(host.runtime.cancel_pending)
 
 
 class TopologyStep(bootsteps.StartStopStep):

@@ -26,8 +26,7 @@ class StopSignals:
 
         *at_the_last* is called for a signal that breaks off the stop itself, as Celery does at the third one.
         """
-        self._listening = listening
-        self._at_the_last = at_the_last
+        self._listening, self._at_the_last = listening, at_the_last
         self._heard: deque[Callable[[], object]] = deque()
         # Readable when a signal came, also between the last look at the signals and the wait for descriptors.
         self.descriptor, self._wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

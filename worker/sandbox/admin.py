@@ -1,6 +1,6 @@
 """The sandbox's admin API, `/_sandbox`: seed tokens, script faults, read the journal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Self, TypeVar
 
 from aiohttp import web
@@ -39,7 +39,6 @@ class NewSecret(StrictModel):
 
 
 T = TypeVar("T")
-_NEW_SECRET: Final = TypeAdapter(NewSecret)
 _SEEDS: Final = TypeAdapter(tuple[Seed, ...] | Seed)
 
 
@@ -79,7 +78,7 @@ class AdminApi:
         return web.json_response({"expired": len(seeds)})
 
     async def _seeds(self, request: web.Request) -> tuple[Seed, ...]:
-        seeds = _valid(_SEEDS, await request.read())
+        seeds = _valid(_SEEDS.validate_json, await request.read())
         seeds = (seeds,) if isinstance(seeds, Seed) else seeds
         if unknown := {seed.provider for seed in seeds} - self._played.keys():
             raise web.HTTPNotFound(text=f"no such provider: {', '.join(sorted(unknown))}")
@@ -89,7 +88,7 @@ class AdminApi:
         return web.json_response({"dead": {name: each.store.dead() for name, each in self._played.items()}})
 
     async def _script(self, request: web.Request) -> web.Response:
-        faults = _valid(FAULTS, await request.read())
+        faults = _valid(FAULTS.validate_json, await request.read())
         self._faults.add(faults)
         return web.json_response({"scripted": len(faults)}, status=201)
 
@@ -98,13 +97,13 @@ class AdminApi:
         return web.Response(status=204)
 
     async def _rotate(self, request: web.Request) -> web.Response:
-        secret = _valid(_NEW_SECRET, await request.read()).client_secret
+        secret = _valid(NewSecret.model_validate_json, await request.read()).client_secret
         for each in self._played.values():
             each.change_secret(secret)
         return web.Response(status=204)
 
     async def _read(self, request: web.Request) -> web.Response:
-        since, limit = _number(request, "since", 0), _number(request, "limit", None)
+        since, limit = _number(request, "since"), _number(request, "limit")
         return web.json_response([entry.as_json() for entry in self._journal.since(since or 0, limit)])
 
     async def _forget(self, _: web.Request) -> web.Response:
@@ -112,18 +111,16 @@ class AdminApi:
         return web.Response(status=204)
 
 
-def _valid(adapter: TypeAdapter[T], body: bytes) -> T:
+def _valid(parse: Callable[[bytes], T], body: bytes) -> T:
     try:
-        return adapter.validate_json(body)
+        return parse(body)
     except ValidationError as error:
         places = {".".join(map(str, each["loc"])) or "body" for each in error.errors(include_input=False)}
     raise web.HTTPBadRequest(text=f"not valid: {', '.join(sorted(places))}")
 
 
-def _number(request: web.Request, name: str, default: int | None) -> int | None:
+def _number(request: web.Request, name: str) -> int | None:
     text = request.query.get(name)
-    if text is None:
-        return default
-    if not text.isdecimal():
+    if text is not None and not text.isdecimal():
         raise web.HTTPBadRequest(text=f"not a number: {name}")
-    return int(text)
+    return None if text is None else int(text)

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal
 
 from pydantic import Field, TypeAdapter
@@ -55,7 +55,7 @@ FAULTS: Final = TypeAdapter(tuple[Fault, ...])
 class _Armed:
     order: int
     fault: Fault
-    left: float = field(default=float("inf"))
+    left: float
 
 
 class FaultScript:
@@ -80,12 +80,10 @@ class FaultScript:
 
     def take(self, provider: str, operation: str, key: str) -> Fault | None:
         """Return the next fault for a request, used up by one, or None: all is well."""
-        if not self._armed:
+        armed = (one for one in self._candidates(key) if one.fault.applies_to(provider, operation))
+        first = min(armed, key=lambda one: one.order, default=None)
+        if first is None:
             return None
-        armed = [one for one in self._candidates(key) if one.fault.applies_to(provider, operation)]
-        if not armed:
-            return None
-        first = min(armed, key=lambda one: one.order)
         first.left -= 1
         return first.fault
 

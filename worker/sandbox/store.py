@@ -102,19 +102,15 @@ class Meter:
     @property
     def headers(self) -> dict[str, str]:
         """Return the rate-limit headers of a Genesys answer."""
-        return {
-            "inin-ratelimit-count": str(self.count),
-            "inin-ratelimit-allowed": str(self.allowed),
-            "inin-ratelimit-reset": str(self.reset),
-        }
+        figures = {"count": self.count, "allowed": self.allowed, "reset": self.reset}
+        return {f"inin-ratelimit-{name}": str(figure) for name, figure in figures.items()}
 
 
 class WorkerTokens:
     """The worker's own tokens, of the client-credentials grant, by digest. A login forgets the expired ones."""
 
     def __init__(self, ttl: float, per_minute: int) -> None:
-        self._ttl = ttl
-        self._per_minute = per_minute
+        self._ttl, self._per_minute = ttl, per_minute
         self._issued: dict[str, Meter] = {}
 
     def issue(self) -> str:

@@ -36,8 +36,7 @@ class RateLimits:
     """The limiters of one worker process."""
 
     def __init__(self, settings: Settings, thread: DatabaseThread) -> None:
-        self._settings = settings
-        self._thread = thread
+        self._settings, self._thread = settings, thread
         self._limiters: dict[str, Limiter] = {}  # by fingerprint
         self._of: dict[tuple[str, Operation], Limiter] = {}
 
