@@ -9,12 +9,13 @@ from typing import Final, Literal
 
 from kombu import Connection
 from servers import Daemon
+from servers.embedded import queue_counts
 
 from benchmarks.contestants import Contestant
 from benchmarks.installation import Installation
 from benchmarks.stage import Stage
 from worker import broker
-from worker.broker import embedded, topology
+from worker.broker import topology
 from worker.broker.publication import Message
 
 IN_FLIGHT: Final = 500
@@ -108,7 +109,7 @@ class OurRow(Contestant):
             return {name: each.total for name, each in self._stage.rabbitmq.queue_counts(self._vhost).items()}
         with broker.connect(self.broker_url) as connection:
             connection.connect()
-            return {name: each.ready + each.unacked for name, each in embedded.queue_counts(connection).items()}
+            return {name: each.ready + each.unacked for name, each in queue_counts(connection).items()}
 
     def tidy(self) -> None:
         """Empty the outcome queue, which nobody reads here: it would grow from round to round."""

@@ -48,11 +48,7 @@ class SubjectIndex:
 
     def naming(self, event: Event) -> dict[str, Any]:
         """The fields by which every call and record of *event* names its person."""
-        return {
-            "subject": masked_subject(event),
-            "subject_keys": self.keys(event),
-            "person_key": self.person(event),
-        }
+        return {"subject": masked_subject(event), "subject_keys": self.keys(event), "person_key": self.person(event)}
 
     def keys(self, event: Event) -> tuple[str, ...]:
         """The hashes by which *event* is found."""

@@ -22,11 +22,12 @@ from types import FrameType
 from typing import Final
 
 from servers import Daemon, Processes, free_port, wait_until
+from servers.embedded import queue_counts
 
 from benchmarks.installation import Installation
 from benchmarks.provider import Connection, Count
 from worker import broker, process
-from worker.broker import embedded, topology
+from worker.broker import topology
 from worker.broker.publication import Message, PublishError
 from worker.broker.publisher import Publisher
 from worker.ledger import Ledger
@@ -100,7 +101,7 @@ def _handled(ours: Installation, name: str, messages: Sequence[Message], daemon:
     def is_empty() -> bool:
         with broker.connect(ours.broker_url) as connection:
             connection.connect()
-            counts = embedded.queue_counts(connection).items()
+            counts = queue_counts(connection).items()
             return not any(each.ready + each.unacked for queue, each in counts if queue.startswith(QUEUES[name]))
 
     wait_until(is_empty, TIMEOUT, f"the messages of the {name} to be handled")

@@ -12,10 +12,11 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from servers import Daemon, Processes, free_port, queued_at, wait_until
+from servers.embedded import queue_counts
 
 from tasks.sealing import generate_key, save_key, seal
 from worker import broker
-from worker.broker import embedded, messages, topology
+from worker.broker import messages, topology
 from worker.broker.publication import Message
 from worker.broker.publisher import Publisher
 from worker.ledger import Ledger
@@ -157,7 +158,7 @@ class System:
             return queued_at(self.broker_url)
         with broker.connect(self.broker_url) as connection:
             connection.connect()
-            counts = embedded.queue_counts(connection).items()
+            counts = queue_counts(connection).items()
             return {name: n for name, each in counts if (n := each.ready + each.unacked + each.delayed)}
 
     # -- its own making ---------------------------------------------------------------------------

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Protocol
 
 from servers import RabbitNode, queued_at
+from servers.embedded import queue_counts
 from servers.private import private_node
 from servers.shared import shared
 
 from chaos.disk import DISK
 from chaos.rows import EMBEDDED, Row
 from worker import broker
-from worker.broker import embedded
 
 
 class Broker(Protocol):
@@ -75,7 +75,7 @@ class InAFile:
         """Ready, leased and delayed."""
         with broker.connect(self.url) as connection:
             connection.connect()
-            counts = embedded.queue_counts(connection).items()
+            counts = queue_counts(connection).items()
             return {name: total for name, n in counts if (total := n.ready + n.unacked + n.delayed)}
 
 

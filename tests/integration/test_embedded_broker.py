@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from embedded_processes import CELERY_APP, CELERY_WORKER, CONSUMER, PUBLISHER, Process, until
 from kombu import Connection, Exchange, Queue
+from servers.embedded import QueueCounts, queue_counts
 
-from worker.broker.embedded import QueueCounts, queue_counts, register
+from worker.broker.embedded import register
 
 WORK = Queue("work", Exchange("events", "topic"), routing_key="event.#")
 EMPTY = QueueCounts(ready=0, unacked=0, delayed=0)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from embedded_probe import BURIED, DEAD, declare, get, opened, put, taken
 from kombu import Connection, Queue
-
-from worker.broker.embedded import QueueCounts, queue_counts
+from servers.embedded import QueueCounts, queue_counts
 
 
 @pytest.fixture

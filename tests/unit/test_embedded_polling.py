@@ -9,6 +9,7 @@ import pytest
 from embedded_probe import opened, put
 from kombu import Connection, Message, Queue
 from kombu.asynchronous import Hub
+from servers.embedded import queue_counts
 
 from worker.broker.embedded.wakeup import Wakeup
 
@@ -142,5 +143,4 @@ def test_who_is_told_takes_in_all_of_it_at_once(path: Path) -> None:
 
 def held(connection: Connection) -> int:
     """How many messages of `work` a consumer holds."""
-    counts = connection.connection.durable.counts()
-    return int(counts["work"].unacked)
+    return queue_counts(connection)["work"].unacked

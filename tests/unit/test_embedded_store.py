@@ -10,8 +10,9 @@ import pytest
 from amqp.exceptions import NotFound, PreconditionFailed
 from embedded_probe import declare, get, opened, put, put_together, taken
 from kombu import Connection, Exchange, Message, Queue
+from servers.embedded import QueueCounts, queue_counts
 
-from worker.broker.embedded import NoRoute, QueueCounts, queue_counts
+from worker.broker.embedded import NoRoute
 from worker.broker.embedded.routing import topic_matches
 
 

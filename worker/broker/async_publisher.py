@@ -69,7 +69,8 @@ class AsyncPublisher:
         try:
             channel = await self._loop.run_in_executor(None, ConfirmChannel, self._connect())
         except BROKER_ERRORS as error:
-            self._fail_waiting(Disconnected(f"no connection to the broker ({type(error).__name__})"))
+            while self._waiting:
+                self._waiting.popleft().settle(Disconnected(f"no connection to the broker ({type(error).__name__})"))
         else:
             self._use(channel)
             self._write()
@@ -134,10 +135,6 @@ class AsyncPublisher:
         self._loop.run_in_executor(None, throw_away, channel.connection)
         if self._waiting:
             self._write()
-
-    def _fail_waiting(self, failure: PublishError) -> None:
-        while self._waiting:
-            self._waiting.popleft().settle(failure)
 
     def _on_blocked(self, _reason: str) -> None:
         self._is_blocked = True

@@ -145,7 +145,11 @@ class BatchConsumer:
     def _fill(self, connection: Connection) -> None:
         """Wait for a first message or the end of a backoff, then take what is there, without waiting for more."""
         timeout = 0.0 if self._under_way else min(batch.fill_timeout for batch in self._batches)
-        while self._has_room() and _drain(connection, timeout):
+        while all(batch.is_backing_off or batch.size < MAX_BUFFERED_BYTES for batch in self._batches):
+            try:
+                connection.drain_events(timeout=timeout)
+            except TimeoutError:
+                break
             timeout = 0.0
         if connection.supports_heartbeats:
             connection.heartbeat_check()
@@ -160,15 +164,3 @@ class BatchConsumer:
             for batch in self._batches:
                 batch.clear()
             broker.let_acks_arrive(connection)
-
-    def _has_room(self) -> bool:
-        return all(batch.is_backing_off or batch.size < MAX_BUFFERED_BYTES for batch in self._batches)
-
-
-def _drain(connection: Connection, seconds: float) -> bool:
-    """Receive what arrives within *seconds*; whether anything did."""
-    try:
-        connection.drain_events(timeout=seconds)
-    except TimeoutError:
-        return False
-    return True

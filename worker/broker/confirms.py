@@ -174,7 +174,7 @@ class ConfirmChannel:
         try:
             if any(each.sent_over is not self for each in batch):
                 self._send_parts(batch, until)
-            self._drain(until, lambda: _has_open(batch))
+            self._drain(until, lambda: any(not each.is_settled for each in reversed(batch)))  # the last come last
         except TimeoutError:
             failure = Unconfirmed("the broker did not confirm in time")
             return [(each, failure) for each in batch if not each.is_settled]
@@ -225,11 +225,6 @@ class ConfirmChannel:
 
     def _on_return(self, _error: object, _exchange: str, _routing_key: str, message: Any) -> None:
         self.confirms.settle_returned(message.properties.get("message_id"))
-
-
-def _has_open(batch: Sequence[Publication]) -> bool:
-    """Whether one has no answer: the last ones are answered last."""
-    return any(not each.is_settled for each in reversed(batch))
 
 
 def throw_away(connection: Connection) -> None:

@@ -159,10 +159,7 @@ def unreadable_letter(
 
 def _sent_with(message: Delivered) -> bytes:
     """Everything beside the body that the sender wrote, or that the broker proved of the sender."""
-    own = sorted((name, repr(value)) for name, value in message.headers.items() if _is_senders(name))
+    names = [each for each in message.headers if each.startswith(_OUR_PREFIX) or not each.startswith(_BROKER_PREFIX)]
+    own = sorted((name, repr(message.headers[name])) for name in names)
     user = message.properties.get("user_id")
     return repr((message.content_type, message.content_encoding, user, own)).encode(errors="backslashreplace")
-
-
-def _is_senders(name: str) -> bool:
-    return name.startswith(_OUR_PREFIX) or not name.startswith(_BROKER_PREFIX)

@@ -101,7 +101,8 @@ class QueueBatch:
         started = time.thread_time()  # on a busy machine small batches would make it the busier
         self._begun.append((batch, self._begin(batch)))
         each = (time.thread_time() - started) / len(batch)
-        self._room = BATCH_SIZE if each * BATCH_SIZE <= self._batch_seconds else self._fitting(each)
+        fits_all = each * BATCH_SIZE <= self._batch_seconds
+        self._room = BATCH_SIZE if fits_all else max(MIN_BATCH_SIZE, int(self._batch_seconds / each))
 
     def complete(self) -> None:
         """Wait for the first batch that was begun; acknowledge what is safe, and try the rest after the others."""
@@ -125,10 +126,6 @@ class QueueBatch:
         self.inbox.clear()
         self._unsafe.clear()
         self.size = 0
-
-    def _fitting(self, each: float) -> int:
-        """How many messages fit in the time of a batch where *each* takes so many seconds of CPU."""
-        return max(MIN_BATCH_SIZE, int(self._batch_seconds / each))
 
     def _measure(self) -> None:
         self.size = sum(len(message.body) for message in self.inbox)

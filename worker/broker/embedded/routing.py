@@ -121,13 +121,7 @@ def _reached(db: sqlite3.Connection, exchange: str, routing_key: str, seen: set[
 
 
 def _fits(kind: str, pattern: str, routing_key: str) -> bool:
-    match kind:
-        case "fanout":
-            return True
-        case "direct":
-            return pattern == routing_key
-        case _:
-            return topic_matches(pattern, routing_key)
+    return kind == "fanout" or pattern == routing_key or (kind == "topic" and topic_matches(pattern, routing_key))
 
 
 @lru_cache(maxsize=4096)

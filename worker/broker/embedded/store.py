@@ -66,15 +66,6 @@ class Settlement(NamedTuple):
     disposition: Disposition
 
 
-@dataclass(frozen=True, slots=True)
-class QueueCounts:
-    """How many messages of a queue wait, are held by consumers, and are not yet due."""
-
-    ready: int
-    unacked: int
-    delayed: int
-
-
 class Store:
     """All a transport does to the file, on one connection; every method is one transaction and thread safe.
 
@@ -160,17 +151,6 @@ class Store:
             db.execute("UPDATE message SET owner = NULL WHERE owner = ?", (self.owner,))
             db.execute("DELETE FROM lease WHERE owner = ?", (self.owner,))
         notify(self.file.path)
-
-    def counts(self) -> dict[str, QueueCounts]:
-        """Return the counts of every declared queue."""
-        columns = (
-            "sum(owner IS NULL AND visible_at <= ?1), sum(owner IS NOT NULL), sum(owner IS NULL AND visible_at > ?1)"
-        )
-        with self.file.read() as db:
-            rows = db.execute(f"SELECT queue, {columns} FROM message GROUP BY queue", (self.file.now(),))  # noqa: S608
-            counted = {queue: QueueCounts(*counts) for queue, *counts in rows}
-            names = [name for (name,) in db.execute("SELECT name FROM queue ORDER BY name")]
-        return {name: counted.get(name, QueueCounts(0, 0, 0)) for name in names}
 
     def declare_queue(self, name: str, arguments: Mapping[str, Any]) -> int:
         """Create queue *name*; return how many messages are ready in it. PreconditionFailed when it differs."""
