@@ -64,10 +64,7 @@ def between_proofs(at: datetime, answers: Sequence[TokenAnswer]) -> list[TokenAn
 
 
 def explained(call: ProviderCall, outcome: Settled, now: datetime, *, came_before: bool = False) -> Settled:
-    """*outcome*, which tells by `died` why the token was dead already, if that is known.
-
-    *came_before*: the broker delivered the call before, so another worker may have made it.
-    """
+    """*outcome*, with why its token was dead already if known; *came_before*: another worker may have made the call."""
     cause = _cause(call, now, came_before=came_before) if outcome.state is State.ALREADY_REVOKED else None
     return replace(outcome, detail={**outcome.detail, DIED: cause}) if cause else outcome
 

@@ -32,10 +32,7 @@ class UnreadableError(ValueError):
 
 
 def read_envelope(body: bytes, content_type: str | None, headers: Mapping[str, object]) -> object:
-    """Return the event as the JSON value of structured mode, whichever mode it came in: an object, if it is one.
-
-    Raises UnreadableError with too_large, malformed_json or not_cloudevents.
-    """
+    """Return the event as the JSON value of structured mode, whichever mode it came in. Raises UnreadableError."""
     if len(body) > MAX_BODY:
         raise UnreadableError(RejectionCode.TOO_LARGE)
     canonical = _canonical(content_type or "")

@@ -35,10 +35,7 @@ class SealedEvent:
 
 
 def finish_draft(draft: Draft, seal: Seal, source: str = SOURCE) -> SealedEvent:
-    """The event of *draft*: credentials given as `{"token": …}` are sealed, what is missing and obvious is filled in.
-
-    Raises DraftError for what the intake would refuse.
-    """
+    """The event of *draft*: tokens sealed, what is obvious filled in. Raises DraftError for what the intake refuses."""
     obvious = {"specversion": "1.0", "id": str(uuid.uuid4()), "source": source, "time": datetime.now(UTC).isoformat()}
     document = _sealed({**obvious, **draft}, seal)
     event = parse_event(json.dumps(document).encode(), now=datetime.now(UTC))

@@ -51,10 +51,7 @@ class Provider(Protocol):
     name: str
 
     async def execute(self, call: ProviderCall) -> Outcome:
-        """Make *call* once: one revocation request, never repeated here but after a renewed login.
-
-        Raises ValueError for an operation of another kind: that is a bug.
-        """
+        """Make *call* once, and again only after a renewed login. Raises ValueError for another kind's operation."""
 
     def preview(self, call: ProviderCall) -> Request:
         """Return the very request `execute` would send, `•••` for every secret. Raises ValueError for bad input."""
@@ -185,10 +182,7 @@ HeaderSecret = Annotated[SecretStr, AfterValidator(_sendable)]
 
 
 def endpoint(base_url: str, *segments: str, query: str = "") -> URL:
-    """Return the URL of *segments* below *base_url*, each one path segment whatever it holds.
-
-    Raises ValueError where the final path would not be exactly that: an empty or a dot segment.
-    """
+    """Return the URL of *segments* below *base_url*, each one path segment; ValueError for an empty or dot segment."""
     path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
     url = URL(f"{base_url}{path}{query and '?'}{query}", encoded=True)
     expected = _path_of(base_url) + path

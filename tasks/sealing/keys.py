@@ -52,10 +52,7 @@ class UnknownKeyError(SealError):
 
 
 def generate_key(kid: str, algorithm: str = ALGORITHMS[0], curve: str | None = None) -> SealingKey:
-    """Make a private key for *algorithm*: on *curve*, which is X25519 if it is None, or of RSA with 3072 bits.
-
-    Raises SealError for another algorithm or curve, or a bad kid.
-    """
+    """Make a private key: on *curve* (None: X25519), or of RSA with 3072 bits. Raises SealError for anything else."""
     if not KID.fullmatch(kid):
         raise SealError("a kid is 1 to 128 letters, digits, dots, dashes or underscores, and starts with no dot")
     parameters: KeyParameters = {"kid": kid, "use": "enc", "alg": algorithm}
@@ -94,10 +91,7 @@ def check_private(key: SealingKey) -> None:
 
 
 def read_keys(folder: Path) -> list[SealingKey]:
-    """Read the private keys `*.jwk.json` of *folder*, by name.
-
-    Raises SealError, naming the file, for one that others than its owner may touch, or that is no fit private key.
-    """
+    """Read the private keys `*.jwk.json` of *folder*. Raises SealError, which names the file, for an unfit one."""
     return [_read_key(path) for path in sorted(folder.glob(f"*{SUFFIX}"))]
 
 

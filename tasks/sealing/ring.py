@@ -83,10 +83,7 @@ class KeyRing:
 
 
 def load_keys(folder: Path) -> KeyRing:
-    """Load the private keys `*.jwk.json` of *folder*, which its `reload` reads again.
-
-    Raises SealError for a file that others may read or that is no private sealing key, and for a folder without any.
-    """
+    """Load the keys of *folder*, which `reload` reads again. Raises SealError for an unfit file or an empty folder."""
 
     def read() -> list[SealingKey]:
         if keys := read_keys(folder):

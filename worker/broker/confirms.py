@@ -122,10 +122,7 @@ class Confirms:
 
 
 class ConfirmChannel:
-    """A channel of RabbitMQ in confirm mode on its own connection, good until the first doubt.
-
-    Making one blocks, and raises the transport's errors.
-    """
+    """A channel in confirm mode, good until the first doubt. Making one blocks, and raises the transport's errors."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -159,10 +156,7 @@ class ConfirmChannel:
                 self.connection.drain_events(timeout=0)
 
     def send_ahead(self, batch: Sequence[Publication]) -> bool:
-        """Send *batch*, for whose confirms `publish` waits later; returns False where it cannot be sent at once.
-
-        Raises the transport's errors.
-        """
+        """Send *batch*, for which `publish` waits; returns whether it could go. Raises the transport's errors."""
         if self.is_refused or not all(_exchange(publication) in self._proven for publication in batch):
             return False
         self._send_all(batch)

@@ -100,10 +100,7 @@ class LetterMac:
 
 
 class ProvenanceMac:
-    """Signs and verifies messages (with a voucher) and dead letters (`letters`) of one installation.
-
-    Processes with the same *secret* believe each other. *now* returns the time, aware.
-    """
+    """Signs and verifies messages (with a voucher) and dead letters (`letters`) of processes with the same *secret*."""
 
     def __init__(self, secret: bytes, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self.letters = LetterMac(secret)

@@ -38,10 +38,7 @@ def install() -> None:
 
 @contextmanager
 def one_write(transport: Any) -> Iterator[None]:
-    """Send what py-amqp writes to *transport* meanwhile in one write; nobody may wait for an answer to it in between.
-
-    Raises OSError where that cannot be sent.
-    """
+    """Send what py-amqp writes to *transport* in one write; nobody may await an answer in between. Raises OSError."""
     frames, write = bytearray(), transport._write  # what py-amqp calls for each frame
     transport._write = frames.extend
     try:

@@ -67,10 +67,7 @@ def run(settings: Settings, stop: Stop) -> None:
 
 
 class Intake:
-    """Turns batches of messages into published calls, records and dead letters.
-
-    A batch is judged, remembered and sent while another one waits for its confirms.
-    """
+    """Turns batches of messages into calls, records and dead letters; sends one while another waits for confirms."""
 
     def __init__(self, catalogue: Catalogue, publisher: AlternatingPublisher, controls: Controls) -> None:
         self._catalogue, self._publisher, self._controls = catalogue, publisher, controls

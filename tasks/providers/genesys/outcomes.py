@@ -41,10 +41,7 @@ class TokenInfo(StrictModel):
 
 
 class IdleTimeout(StrictModel):
-    """After how long without use a token dies: GetTokensTimeout. Members we do not know are kept as they are.
-
-    The vendor's definition (IdleTokenTimeout) has both members optional.
-    """
+    """After how long without use a token dies: IdleTokenTimeout of GetTokensTimeout. Unknown members are kept."""
 
     model_config = ConfigDict(extra="allow")
 

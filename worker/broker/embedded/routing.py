@@ -91,10 +91,7 @@ def unbind(db: sqlite3.Connection, exchange: str, routing_key: str, queue: str) 
 
 
 def route(db: sqlite3.Connection, exchange: str, routing_key: str) -> list[str]:
-    """Return the queues a message reaches, each once; NotFound when there is no such exchange.
-
-    The default exchange `""` knows every queue by its name.
-    """
+    """Return the queues a message reaches, each once; the default exchange knows each by its name. Raises NotFound."""
     if not exchange:
         found = db.execute("SELECT name FROM queue WHERE name = ?", (routing_key,))
         return [name for (name,) in found]
