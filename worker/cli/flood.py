@@ -12,7 +12,7 @@ from worker.cli.params import gathered
 from worker.cli.tree import Commands
 from worker.intake.flood.store import FloodRow
 from worker.operations import floods
-from worker.operations.opening import open_ledger
+from worker.operations.opening import open_ledger, open_publisher
 from worker.operations.replay import Pace, ReplayRequest
 from worker.operations.text import age, counted
 from worker.settings import Settings
@@ -80,7 +80,7 @@ def release(prefixes: tuple[str, ...], change: Change, rate: float, limit: int |
         _show(found, change)
         if change.is_agreed(f"Release {counted(ready)}?"):
             request = ReplayRequest(planned, Pace(rate), change.operator)
-            with followed(settings, ready) as (publisher, controls):
+            with open_publisher(settings) as publisher, followed(ready) as controls:
                 done = floods.release(settings, ledger, publisher, request, controls)
             finish(show_result(change.form, "flood_release", planned.figures, done))
 

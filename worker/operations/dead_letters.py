@@ -11,6 +11,7 @@ from worker.ledger import (
     AuditEntry,
     DeadLetterFilter,
     DeadLetterHead,
+    DeadLetterRow,
     DeadLetterState,
     DeadLetterSummary,
     Ledger,
@@ -93,6 +94,11 @@ def find(settings: Settings, ledger: Ledger, selection: Selection, states: tuple
     where = replace(selection.where(settings, ledger, states), limit=limit)
     heads = chain.from_iterable(in_pages(ledger.dead_letter_heads, where))
     return Found(ledger.dead_letter_summary(where), heads, limit)
+
+
+def one(ledger: Ledger, beginning: str) -> DeadLetterRow:
+    """Return the dead letter whose id begins so. Raises DeadLetterNotFound, DeadLetterAmbiguous."""
+    return ledger.dead_letter(beginning)
 
 
 def plan_discard(settings: Settings, ledger: Ledger, selection: Selection) -> PlannedDiscard:

@@ -9,7 +9,6 @@ from typing import Final
 import click
 
 from worker import process
-from worker.broker.publisher import Publisher
 from worker.cli import params
 from worker.cli.consent import Change, changes
 from worker.cli.dead_letters.selection import nothing_found, selecting_for_change
@@ -91,16 +90,16 @@ def replay(selection: Selection, change: Change, pace: Pace, *, unvouched: bool,
             return
         if change.is_agreed(f"Replay {counted(figures.ready)}?"):
             request = ReplayRequest(planned, pace, change.operator)
-            with followed(settings, figures.ready) as (publisher, controls):
+            with open_publisher(settings) as publisher, followed(figures.ready) as controls:
                 done = operation.replay(settings, ledger, publisher, request, controls)
             finish(show_result(change.form, "replay", figures, done))
 
 
 @contextmanager
-def followed(settings: Settings, total: int) -> Iterator[tuple[Publisher, ReplayControls]]:
-    """A publisher for a replay of *total* dead letters, and its progress. Ctrl-C ends it after the step it is in."""
-    with open_publisher(settings) as publisher, progress(total, "replaying") as advance, process.stop_event() as stop:
-        yield publisher, ReplayControls(advance, stop.is_set, stop.wait)
+def followed(total: int) -> Iterator[ReplayControls]:
+    """Show the progress of a replay of *total* dead letters. Ctrl-C ends it after the step it is in."""
+    with progress(total, "replaying") as advance, process.stop_event() as stop:
+        yield ReplayControls(advance, stop.is_set, stop.wait)
 
 
 def _show_plan(figures: PlanFigures, pace: Pace, change: Change) -> None:

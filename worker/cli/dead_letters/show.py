@@ -87,7 +87,7 @@ def _in_words(found: Found, states: tuple[DeadLetterState, ...]) -> str:
 def show(id_: str, form: Form) -> None:
     """Show one dead letter, found by its id or a unique beginning of it."""
     with open_ledger(Settings.load()) as ledger:
-        row = ledger.dead_letter(id_)
+        row = dead_letters.one(ledger, id_)
     show_one(form, "dead_letter", _whole(row, form))
 
 
