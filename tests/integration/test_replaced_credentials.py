@@ -50,7 +50,7 @@ class Rig:
         settings = Settings.load()
         self.ring = load_keys(settings.keys_dir)
         self.instances = Instances(settings, self.ring, self.replaced.append)
-        self.watch = SecretsWatch(settings.keys_dir, self.ring, self.instances.take_up, lambda: self.instances.files)
+        self.watch = SecretsWatch(settings.keys_dir, self.ring, self.instances.take_up, self.instances.files)
 
     def put(self, name: str, value: str, mode: int = 0o600) -> None:
         """Write a secret file, as an operator does: not at once, but in place."""
