@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 CHECK_INTERVAL: Final = 1.0  # seconds between two looks at the files
 
 Mark = tuple[str, int, int, int, int]
+TakeUp = Callable[[Settings], Awaitable[None]]
 
 
 def marks(files: Iterable[Path]) -> list[Mark]:
@@ -38,13 +39,7 @@ class SecretsWatch:
     for a disk.
     """
 
-    def __init__(
-        self,
-        keys_dir: Path,
-        ring: KeyRing,
-        take_up: Callable[[Settings], Awaitable[None]],
-        also: Callable[[], Iterable[Path]],
-    ) -> None:
+    def __init__(self, keys_dir: Path, ring: KeyRing, take_up: TakeUp, also: Callable[[], Iterable[Path]]) -> None:
         self._keys_dir, self._ring, self._take_up, self._also = keys_dir, ring, take_up, also
         self._seen: list[Mark] | None = None
         self._read: list[Mark] | None = None  # a change between the start of the process and the first look counts

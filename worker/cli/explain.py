@@ -96,8 +96,6 @@ def _show(explanation: Explanation, form: Form) -> None:
 
 def _summary(explanation: Explanation) -> Document:
     about = {name: value for answer in explanation.answers for name, value in answer.about.items()}
-    each = [
-        {**answer.about, "out": answer.verdict is Verdict.OUT, "verdict": answer.text} for answer in explanation.answers
-    ]
+    each = [{**it.about, "out": it.verdict is Verdict.OUT, "verdict": it.text} for it in explanation.answers]
     worst = explanation.worst
     return {"about": about, "out": worst.verdict is Verdict.OUT, "verdict": worst.text, "answers": each}

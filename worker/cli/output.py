@@ -41,14 +41,8 @@ class Form(StrEnum):
         return self in (Form.JSON, Form.JSONL)
 
 
-output_option = click.option(
-    "-o",
-    "--output",
-    "form",
-    type=click.Choice(Form, case_sensitive=False),
-    default=Form.TABLE,
-    help="How to print data.",
-)
+_FORMS: Final = click.Choice(Form, case_sensitive=False)
+output_option = click.option("-o", "--output", "form", type=_FORMS, default=Form.TABLE, help="How to print data.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,8 +127,8 @@ def summarise(published: Collection[str], closed: Collection[str], rows: Sequenc
     at_once, healed = _exposures(done, first=True), _exposures(done, first=False)
     return Summary(
         events=len(published),
-        calls=_counted(row.state.value for row in rows if row.kind == "call"),
-        dead_letters=_counted(row.reason or "unknown" for row in rows if row.state is State.DEAD),
+        calls=dict(sorted(Counter(row.state.value for row in rows if row.kind == "call").items())),
+        dead_letters=dict(sorted(Counter(row.reason or "unknown" for row in rows if row.state is State.DEAD).items())),
         exposure_seconds={f"p{rank}": _percentile(at_once, rank) for rank in (50, 95, 99)},
         healed_by_retry=len(healed),
         healed_seconds=_percentile(healed, 100),
@@ -160,10 +160,6 @@ def _journal_key(call: ProviderCall, fixtures: Fixtures) -> str:
     if call.user_id is not None:
         return call.user_id
     return digest(fixtures.sealed[call.jwe] if call.jwe else call.token_reference_id or "")
-
-
-def _counted(names: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(names).items()))
 
 
 def _exposures(rows: Iterable[CallRow], *, first: bool) -> list[float]:

@@ -16,7 +16,7 @@ from worker.database.tables import bodies, calls, dead_letters
 from worker.database.writing import take_changes
 from worker.ledger import audit as auditing
 from worker.ledger.audit import AuditEntry
-from worker.ledger.queries import about
+from worker.ledger.queries import about, batches
 from worker.ledger.recording import call_row, write_rows
 from worker.ledger.rows import (
     CLOSED,
@@ -30,7 +30,6 @@ from worker.ledger.rows import (
 
 LEASE: Final = timedelta(minutes=15)  # a claim whose replay was not finished by then is free again
 _ANY: Final = DeadLetterFilter()
-_IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, PostgreSQL's 65 535
 _LETTER: Final = dead_letters.c
 
 States = Sequence[DeadLetterState]
@@ -67,10 +66,8 @@ def get(connection: sa.Connection, prefix: str) -> DeadLetterRow:
 def summarise(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> DeadLetterSummary:
     """How many dead letters *where* describes (its limit left aside), since when, of how many causes."""
     columns = (sa.func.count(), sa.func.min(_LETTER.at), sa.func.count(_LETTER.cause.distinct()))
-    count, oldest, causes = connection.execute(
-        sa.select(*columns).where(_LETTER.state.in_(where.states), *_conditions(where))
-    ).one()
-    return DeadLetterSummary(count, oldest, causes)
+    found = sa.select(*columns).where(_LETTER.state.in_(where.states), *_conditions(where))
+    return DeadLetterSummary(*connection.execute(found).one())
 
 
 def unproved(database: Database) -> Unproved:
@@ -96,11 +93,11 @@ def claim(
     )
     taken = [
         row.dead_letter_id
-        for batch in _batches(ids)
+        for batch in batches(ids)
         for row in connection.execute(claimed.where(_free(batch, now - lease, also)).returning(_LETTER.dead_letter_id))
     ]
     auditing.write(connection, replace(audit, count=len(taken)))
-    wanted = (_rows().where(_LETTER.dead_letter_id.in_(batch)) for batch in _batches(taken))
+    wanted = (_rows().where(_LETTER.dead_letter_id.in_(batch)) for batch in batches(taken))
     rows = (DeadLetterRow(**_values(row)) for each in wanted for row in connection.execute(each).mappings())
     return sorted(rows, key=lambda row: (row.at, row.dead_letter_id))
 
@@ -133,30 +130,21 @@ def release(connection: sa.Connection, dead_letter_id: str) -> None:
 def discard(
     connection: sa.Connection, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: States = ()
 ) -> AuditEntry:
-    """Give those of *ids* up that `claim` would take: the tombstone stays, their calls are `discarded`.
-
-    Returns the audit entry with their number.
-    """
+    """Give up what `claim` would take of *ids*: tombstones stay, calls are `discarded`. Return *audit*, with a count."""
     change = take_changes(connection, 1)
     now = datetime.now(UTC)
     discarded = sa.update(dead_letters).values(
         state=DeadLetterState.DISCARDED, claimed_at=None, claimed_by=None, audit_id=audit.audit_id, change=change
     )
     count = 0
-    for batch in _batches(ids):
-        documents = connection.execute(
-            discarded.where(_free(batch, now - lease, also)).returning(_LETTER.document)
-        ).scalars()
-        letters = [DeadLetter.model_validate_json(document) for document in documents]
+    for batch in batches(ids):
+        given_up = discarded.where(_free(batch, now - lease, also)).returning(_LETTER.document)
+        letters = [DeadLetter.model_validate_json(each) for each in connection.execute(given_up).scalars()]
         write_rows(connection, calls=[row for it in letters for row in call_row(it, State.DISCARDED, now)])
         count += len(letters)
     done = replace(audit, count=count, result=audit.result or f"{count} discarded", at=audit.at or now)
     auditing.write(connection, done)
     return done
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (ids[start : start + _IDS_PER_STATEMENT] for start in range(0, len(ids), _IDS_PER_STATEMENT))
 
 
 def _free(ids: Sequence[str], expired: datetime, also: States) -> sa.ColumnElement[bool]:

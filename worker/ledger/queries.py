@@ -1,7 +1,7 @@
 """Questions to the ledger: where an event or a subject stands, how a provider answered, what is new."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from worker.database.tables import calls, dead_letters, events, subjects
 from worker.ledger.rows import CallRow, DeadLetterState, EventRow
 
 UNREPLAYED: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
-_IDS_PER_STATEMENT: Final = 1000
+_IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, PostgreSQL's 65 535
 _MAX_ANSWERS: Final = 1000  # far more than prove or disprove anything
 
 Condition = Callable[[sa.Table], sa.ColumnElement[bool]]
@@ -21,10 +21,8 @@ Condition = Callable[[sa.Table], sa.ColumnElement[bool]]
 
 def of_event(connection: sa.Connection, event_id: str, source: str | None = None) -> list[CallRow]:
     """Where every part of an event stands, refused ones included; *source* None: of any source."""
-    return _by_age(
-        connection,
-        lambda table: sa.and_(table.c.event_id == event_id, *([] if source is None else [table.c.source == source])),
-    )
+    names = {"event_id": event_id} | ({} if source is None else {"source": source})
+    return _by_age(connection, lambda table: sa.and_(*(table.c[name] == value for name, value in names.items())))
 
 
 def of_subject(connection: sa.Connection, *lookup_hashes: str) -> list[CallRow]:
@@ -40,20 +38,22 @@ def about(lookup_hashes: Collection[str], table: sa.Table) -> sa.ColumnElement[b
 
 def alike(connection: sa.Connection, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
     """The calls that hit *target*, or whose events give *person* exactly these names (keyed hashes)."""
-    wanted = sa.or_(
-        sa.false(), *(calls.c[name] == key for name, key in (("target", target), ("person", person)) if key)
-    )
-    return _rows(connection, _calls_where(wanted))
+    wanted = [calls.c[name] == key for name, key in (("target", target), ("person", person)) if key]
+    return _rows(connection, _calls_where(sa.or_(sa.false(), *wanted)))
 
 
 def closed(connection: sa.Connection, source: str, event_ids: Collection[str]) -> set[str]:
     """Those of *event_ids* that are done: planned with no call open, or refused and known to the operators."""
-    ids, found = list(event_ids), set[str]()
-    for start in range(0, len(ids), _IDS_PER_STATEMENT):
-        batch = ids[start : start + _IDS_PER_STATEMENT]
+    found = set[str]()
+    for batch in batches(list(event_ids)):
         found.update(connection.execute(_planned_and_done(source, batch)).scalars())
         found.update(connection.execute(_refused(source, batch)).scalars())
     return found
+
+
+def batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """*ids*, as many at a time as one statement takes."""
+    return (ids[start : start + _IDS_PER_STATEMENT] for start in range(0, len(ids), _IDS_PER_STATEMENT))
 
 
 def changes(connection: sa.Connection, cursor: int = 0, limit: int = 500) -> tuple[list[CallRow | EventRow], int]:
@@ -83,25 +83,22 @@ def _dead_already(
     columns = (calls.c[name] for name in ("at", "person", "target", "call_id", "detail"))
     found = sa.select(*columns).where(near, calls.c.state == State.ALREADY_REVOKED, *bounds).limit(_MAX_ANSWERS)
     return [
-        TokenAnswer(
-            row.at, row.person or row.target or row.call_id, State.ALREADY_REVOKED, DIED in json.loads(row.detail)
-        )
-        for row in connection.execute(found)
+        TokenAnswer(it.at, it.person or it.target or it.call_id, State.ALREADY_REVOKED, DIED in json.loads(it.detail))
+        for it in connection.execute(found)
     ]
 
 
-def _planned_and_done(source: str, ids: list[str]) -> sa.Select[Any]:
+def _planned_and_done(source: str, ids: Sequence[str]) -> sa.Select[Any]:
     same_event = sa.and_(calls.c.source == events.c.source, calls.c.event_id == events.c.event_id)
     is_open = sa.exists().where(same_event, calls.c.state.in_(OPEN))
     return sa.select(events.c.event_id).where(events.c.source == source, events.c.event_id.in_(ids), ~is_open)
 
 
-def _refused(source: str, ids: list[str]) -> sa.Select[Any]:
+def _refused(source: str, ids: Sequence[str]) -> sa.Select[Any]:
     letter = dead_letters.c
     is_known = letter.state.in_((*UNREPLAYED, DeadLetterState.DISCARDED))
-    return sa.select(letter.event_id).where(
-        letter.source == source, letter.event_id.in_(ids), letter.kind == "event", is_known
-    )
+    theirs = sa.and_(letter.source == source, letter.event_id.in_(ids), letter.kind == "event")
+    return sa.select(letter.event_id).where(theirs, is_known)
 
 
 def _by_age(connection: sa.Connection, condition: Condition) -> list[CallRow]:

@@ -22,6 +22,7 @@ REDELIVERY_WINDOW: Final = timedelta(minutes=10)  # in which an intake that ende
 _in_order: Final = json.JSONEncoder(sort_keys=True).encode  # json.dumps makes an encoder each time
 Record = EventPlanned | CallOutcome | DeadLetter
 Row = dict[str, Any]
+_OF_EVENT: Final = ("source", "event_id", "event_type", "subject", "occurred_at")
 
 # Within one replay generation: what is settled stays settled, whatever else is still recorded of it.
 _WEIGHT: Final[Mapping[State, int]] = {
@@ -40,7 +41,7 @@ def record(connection: Connection, records: Sequence[Record]) -> None:
     letters = [each for each in records if isinstance(each, DeadLetter)]
     write_rows(
         connection,
-        events=[_event_row(each) for each in records if isinstance(each, EventPlanned)],
+        events=[_members(each, *_OF_EVENT, "received_at") for each in records if isinstance(each, EventPlanned)],
         calls=[row for each in records for row in _call_rows(each)],
         dead_letters=[_letter_row(each) for each in letters],
     )
@@ -89,10 +90,6 @@ def _members(value: object, *names: str) -> Row:
     return {name: getattr(value, name) for name in names}
 
 
-def _event_row(planned: EventPlanned) -> Row:
-    return _members(planned, "source", "event_id", "event_type", "subject", "occurred_at", "received_at")
-
-
 def _subjects(record: Record) -> Iterable[Row]:
     if record.source is not None and record.event_id is not None:
         for key in record.subject_keys:
@@ -126,7 +123,7 @@ def _outcome_row(outcome: CallOutcome) -> Row:
 def _row_of_call(event: EventPlanned | CallOutcome | ProviderCall, **members: Any) -> Row:  # noqa: ANN401
     """A row of `calls`: what *event* says of the event, and *members*, whose values decide between records alike."""
     row: Row = dict.fromkeys(("duration_ms", "next_attempt_at", "exposure_seconds", "kid"))
-    row |= _members(event, "source", "event_id", "event_type", "subject", "occurred_at") | members
+    row |= _members(event, *_OF_EVENT) | members
     values = [value for name, value in members.items() if name not in ("call_id", "target")]
     rank = _rank(row["replays"], _WEIGHT[row["state"]], row["attempt"], row["at"], values)
     return row | {"person": event.person_key, "rank": rank}

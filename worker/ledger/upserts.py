@@ -4,7 +4,7 @@ Sent with a list of rows, each is one prepared statement: SQLite runs it in proc
 costs one round trip (https://www.psycopg.org/psycopg3/docs/advanced/pipeline.html).
 """
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, and_, bindparam, case, func, not_, or_
@@ -30,11 +30,12 @@ def event(dialect: str) -> Insert:
 
 
 @cache
-def subject(dialect: str) -> Insert:
-    """A subject's event is the same however often it is recorded."""
-    return insert_into(subjects, dialect).on_conflict_do_nothing()
+def _kept(table: Table, dialect: str) -> Insert:
+    """A row that is the same however often it is recorded."""
+    return insert_into(table, dialect).on_conflict_do_nothing()
 
 
+subject, body = partial(_kept, subjects), partial(_kept, bodies)
 _CONSTANT: Final = ("kid", "target", "person")  # the same in every record that has it
 _MERGED_APART: Final = {"call_id", "exposure_seconds", "change", *_CONSTANT}
 
@@ -100,12 +101,6 @@ def dead_letter(dialect: str) -> Insert:
 def _is_opened() -> ColumnElement[bool]:
     is_closed = or_(*(dead_letters.c.state == state for state in CLOSED))  # IN cannot be prepared for many rows
     return and_(is_closed, dead_letters.c.at < bindparam(DIED_BEFORE, type_=UtcTime))
-
-
-@cache
-def body(dialect: str) -> Insert:
-    """What arrived is the same however often it is recorded."""
-    return insert_into(bodies, dialect).on_conflict_do_nothing()
 
 
 def _where(condition: ColumnElement[bool], insert: Insert, table: Table, columns: set[str]) -> dict[str, Any]:

@@ -36,8 +36,9 @@ def configure(level: str) -> None:
     # What no line shows need not be found out (https://docs.python.org/3/howto/logging.html#optimization).
     logging._srcfile = None  # noqa: SLF001 - documented there
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    root = logging.getLogger()
-    root.handlers[:] = [_to_stderr()]
+    root, stderr = logging.getLogger(), _Stderr(sys.stderr)
+    stderr.setFormatter(JsonLines())
+    root.handlers[:] = [stderr]
     own = logging.getLevelNamesMapping()[level]
     root.setLevel(max(logging.WARNING, own))
     logging.getLogger("celery").setLevel(max(logging.INFO, own))
@@ -79,12 +80,6 @@ class _Stderr(logging.StreamHandler):  # type: ignore[type-arg] # generic for ty
         """A line that cannot be written is lost: the standard complaint would print the record's arguments."""
 
 
-def _to_stderr() -> logging.Handler:
-    handler = _Stderr(sys.stderr)
-    handler.setFormatter(JsonLines())
-    return handler
-
-
 def _process_crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Python's own words would show the exception's text, which may be anything."""
     if issubclass(kind, KeyboardInterrupt):
@@ -95,9 +90,8 @@ def _process_crashed(kind: type[BaseException], error: BaseException, trace: Tra
 def _thread_crashed(crash: threading.ExceptHookArgs) -> None:
     if crash.exc_value is not None:
         members = {"thread_name": crash.thread.name} if crash.thread else {}
-        logger.critical(
-            "thread.crashed", exc_info=(crash.exc_type, crash.exc_value, crash.exc_traceback), extra=members
-        )
+        info = crash.exc_type, crash.exc_value, crash.exc_traceback
+        logger.critical("thread.crashed", exc_info=info, extra=members)
 
 
 def _exception_ignored(ignored: sys.UnraisableHookArgs) -> None:

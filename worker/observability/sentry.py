@@ -7,7 +7,7 @@ members: types, places, our own event names. https://docs.sentry.io/platforms/py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -106,10 +106,8 @@ def before_send(event: Any, hint: Mapping[str, Any]) -> Any:  # noqa: ANN401 - s
 def before_send_transaction(event: Any, _hint: object) -> Any:  # noqa: ANN401 - sentry-sdk's own types are internal
     """A task's times and its queue's figures, from an allow-list; nothing at all where that fails."""
     try:
-        named = {name: event[name] for name in (*_KEPT, *_KEPT_OF_TRANSACTIONS) if name in event}
-        trace = {
-            name: event["contexts"]["trace"][name] for name in _KEPT_OF_SPANS if name in event["contexts"]["trace"]
-        }
+        named = _only((*_KEPT, *_KEPT_OF_TRANSACTIONS), event)
+        trace = _only(_KEPT_OF_SPANS, event["contexts"]["trace"])
         return redacted({**named, "contexts": {"trace": trace}, "spans": [_span(each) for each in event["spans"]]})
     except Exception:  # noqa: BLE001 - whatever goes wrong here, an unfiltered event must not leave
         return None
@@ -117,14 +115,18 @@ def before_send_transaction(event: Any, _hint: object) -> Any:  # noqa: ANN401 -
 
 def _span(span: Mapping[str, Any]) -> dict[str, Any]:
     figures = {name: value for name, value in (span.get("data") or {}).items() if name.startswith("messaging.")}
-    return {**{name: span[name] for name in _KEPT_OF_SPANS if name in span}, "data": figures}
+    return {**_only(_KEPT_OF_SPANS, span), "data": figures}
+
+
+def _only(names: Iterable[str], members: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: members[name] for name in names if name in members}
 
 
 def _essence(event: Mapping[str, Any]) -> dict[str, Any]:
     exceptions = [_exception(each) for each in event.get("exception", {}).get("values", [])]
     job = event.get("extra", {}).get("celery-job", {})
     return {
-        **{name: event[name] for name in _KEPT if name in event},
+        **_only(_KEPT, event),
         "tags": records.task_of(job.get("task_name"), event.get("tags", {}).get("celery_task_id")),
         **({"exception": {"values": exceptions}} if exceptions else {}),
     }
@@ -132,16 +134,13 @@ def _essence(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def _exception(exception: Mapping[str, Any]) -> dict[str, Any]:
     """Its type and places; its text may be anything, a KeyError's is the key."""
-    frames = [
-        {name: frame[name] for name in _KEPT_OF_FRAMES if name in frame}
-        for frame in (exception.get("stacktrace") or {}).get("frames", [])
-    ]
+    frames = (exception.get("stacktrace") or {}).get("frames", [])
     mechanism = exception.get("mechanism") or {}
     return {
         "type": exception.get("type"),
         "module": exception.get("module"),
         "mechanism": {"type": mechanism.get("type", "generic"), "handled": mechanism.get("handled")},
-        "stacktrace": {"frames": frames},
+        "stacktrace": {"frames": [_only(_KEPT_OF_FRAMES, each) for each in frames]},
     }
 
 

@@ -80,10 +80,7 @@ class Explanation:
 def explain(
     settings: Settings, ledger: Ledger, whom: str, source: str | None = None, *, is_event: bool = False
 ) -> Explanation:
-    """Return what is known of *whom*: any name of a person, or (*is_event*) an event's id, of *source* or of any.
-
-    Raises LedgerUnavailable.
-    """
+    """Return what is known of *whom*: a person's name, or (*is_event*) an event's id, of *source* or of any."""
     found = _of_event(ledger, whom, source) if is_event else list(_of_anything(settings, ledger, whom))
     return Explanation(found)
 

@@ -57,10 +57,7 @@ def plan_release(
 def release(
     settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: ReplayControls
 ) -> Replayed:
-    """Have what is held back take effect. The flood ends before the replay begins: what comes meanwhile may pass.
-
-    Raises LedgerUnavailable.
-    """
+    """Have what is held back take effect. The flood ends before the replay begins: what comes meanwhile may pass."""
     if request.planned.ends:
         store.end(ledger.database, request.planned.ends)
     record_altered(ledger, request.planned, request.operator)

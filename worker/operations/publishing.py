@@ -98,10 +98,7 @@ def publish(
 
 
 def generate_signing_key(file: Path, algorithm: str, kid: str | None = None) -> dict[str, Any] | None:
-    """Make a producer's signing key in *file*. Return what goes into the `keys` of its source, None of a secret.
-
-    Raises SigningKeyError and OSError.
-    """
+    """Make a signing key in *file*; return the `keys` of a source, None of a secret. Raises SigningKeyError, OSError."""
     key = signing.generate_signing_key(kid or file.name.partition(".")[0], algorithm)
     signing.save_signing_key(file, key)
     return None if algorithm == "HS256" else {"keys": [key.as_dict(private=False)]}

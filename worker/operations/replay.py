@@ -205,10 +205,8 @@ class Replayer:
             raise
 
     def _result(self, watch: Watch) -> ReplayResult:
-        count = self._count
-        return ReplayResult(
-            watch.added, count.taken, count.not_published, len(watch.settled), len(watch.died), count.stopped
-        )
+        count, settled, died = self._count, len(watch.settled), len(watch.died)
+        return ReplayResult(watch.added, count.taken, count.not_published, settled, died, count.stopped)
 
 
 def _in_words(result: ReplayResult) -> str:

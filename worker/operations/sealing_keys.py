@@ -60,18 +60,14 @@ class KeyState:
         return self.need.last_used if self.need else None
 
     @property
-    def idle(self) -> timedelta:
-        """For how long it has opened nothing."""
-        return datetime.now(UTC) - max(filter(None, (self.stored.idle_since, self.last_used)))
-
-    @property
     def needed_by(self) -> list[str]:
         """Why it must stay, in words; empty where nothing needs it."""
         if self.need is None:
             return ["unknown: the ledger is away"]
         found = {"dead letter": self.need.dead_letters, "call": self.need.calls}
         reasons = [f"{counted(number)} {what}{'s' * (number > 1)}" for what, number in found.items() if number]
-        left = self.quiet - self.idle
+        idle = datetime.now(UTC) - max(filter(None, (self.stored.idle_since, self.last_used)))  # without use
+        left = self.quiet - idle
         return reasons + ([f"events, for {short_duration(left)}"] if left > timedelta() else [])
 
 
@@ -167,10 +163,7 @@ def exported(folder: Path) -> dict[str, Any]:
 
 
 def sealing_key(folder: Path, jwks: Path | None, kid: str | None) -> SealingKey:
-    """The key to seal with: of the key set *jwks*, else of our own in *folder*; the one named *kid*, else the first.
-
-    Raises SealError where there is none.
-    """
+    """The key named *kid*, else the first, of the set *jwks*, else of ours in *folder*. Raises SealError for none."""
     keys = _of_jwks(jwks) if jwks else [each.key for each in stored_keys(folder)]
     for key in keys:
         if kid in (None, key.kid):

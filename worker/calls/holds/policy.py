@@ -91,9 +91,8 @@ class CircuitBreakers:
         if _goes_doubted(call, blocking):
             wait = self._states[call.provider].pace(call.source).wait()
             return Held(blocking[0].hold.reason, wait) if wait else ()
-        if self._registry.are_due(blocking) and any(
-            self._failed.get(each.hold.key) == call.source for each in blocking
-        ):
+        has_failed = any(self._failed.get(each.hold.key) == call.source for each in blocking)
+        if has_failed and self._registry.are_due(blocking):
             await asyncio.sleep(YIELD_DELAY)  # to a call of another source, whose outcome decides more
             blocking = find()
         return await self._claim(blocking) if blocking else ()

@@ -22,10 +22,7 @@ _MAX_SOURCES: Final = 1000  # whose pace is remembered
 
 
 class HalfOpen:
-    """Until our credential is known to work, PERMITTED_CALLS calls find out and the others wait for them.
-
-    To be used on one event loop.
-    """
+    """Until our credential is known to work, PERMITTED_CALLS calls find out and the others wait for them."""
 
     def __init__(self) -> None:
         self.is_proven = False

@@ -71,10 +71,7 @@ class HoldRegistry:
         return None if known is None or self._is_over(known) else known
 
     def merge(self, rows: Iterable[Hold], own: Collection[Key]) -> set[str]:
-        """Take over what the ledger has, but for the keys in *own*, whose changes it does not have yet.
-
-        Returns the providers of which a hold is over.
-        """
+        """Take over *rows* of the ledger, which lacks the changes of *own*; return the providers whose hold is over."""
         before = self._active
         merged = {row.key: self._merged(row) for row in rows if row.key not in own}
         self._active = merged | {key: each for key, each in before.items() if key in own}
@@ -85,9 +82,8 @@ class HoldRegistry:
         if known and known.hold.since == row.since and known.hold.version >= row.version:
             return known
         left = max(0.0, (row.until - self._now()).total_seconds())
-        return ActiveHold(
-            row, self._clock() + (left if row.opened_by is OpenedBy.OPERATOR else min(left, self._longest))
-        )
+        left = left if row.opened_by is OpenedBy.OPERATOR else min(left, self._longest)
+        return ActiveHold(row, self._clock() + left)
 
     def _pausing(self, provider: str) -> list[ActiveHold]:
         all_own = provider in self._worker_only

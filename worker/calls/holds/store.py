@@ -32,10 +32,7 @@ def standing(database: Database) -> list[Hold]:
 
 
 def exchange(database: Database, changes: Sequence[HoldChange]) -> tuple[set[Key], list[Hold]]:
-    """Write *changes*, of which a later version outranks an earlier one.
-
-    Returns the keys of those that this process opened or ended first, and what stands then.
-    """
+    """Write *changes*, the later version outranking; return the keys opened or ended here first, and what stands."""
     with database.writing() if changes else database.reading() as connection:
         first = {change.hold.key for change in changes if _apply(connection, change)}
         return first, _standing(connection)
