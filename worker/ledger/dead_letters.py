@@ -130,7 +130,7 @@ def release(connection: sa.Connection, dead_letter_id: str) -> None:
 def discard(
     connection: sa.Connection, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: States = ()
 ) -> AuditEntry:
-    """Give up what `claim` would take of *ids*: tombstones stay, calls are `discarded`. Return *audit*, with a count."""
+    """Give up what `claim` would take of *ids*: tombstones stay, calls are `discarded`. Return *audit* with a count."""
     change = take_changes(connection, 1)
     now = datetime.now(UTC)
     discarded = sa.update(dead_letters).values(

@@ -98,7 +98,7 @@ def publish(
 
 
 def generate_signing_key(file: Path, algorithm: str, kid: str | None = None) -> dict[str, Any] | None:
-    """Make a signing key in *file*; return the `keys` of a source, None of a secret. Raises SigningKeyError, OSError."""
+    """Make a signing key in *file*; return the source's `keys`, None of a secret. Raises SigningKeyError, OSError."""
     key = signing.generate_signing_key(kid or file.name.partition(".")[0], algorithm)
     signing.save_signing_key(file, key)
     return None if algorithm == "HS256" else {"keys": [key.as_dict(private=False)]}
