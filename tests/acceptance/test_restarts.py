@@ -13,7 +13,7 @@ from chaos.doors import Name
 from locked_file import locked
 from sentry_inbox import SentryInbox
 from servers import Daemon, PostgresCluster, Processes, wait_until
-from servers.shared import root
+from servers.shared import own_folder
 from system import SOURCE, System, digest
 
 from worker.broker import topology
@@ -81,7 +81,7 @@ def test_a_ledger_that_cannot_be_made_yet_is_waited_for(system: System, tmp_path
 @pytest.fixture
 def cluster() -> Iterator[PostgresCluster]:
     """A PostgreSQL of the test's own, which it may stop."""
-    made = PostgresCluster(root() / f"private-{uuid.uuid4().hex[:8]}")
+    made = PostgresCluster(own_folder("private"))
     made.start()
     yield made
     made.stop()

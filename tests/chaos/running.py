@@ -10,11 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
 from canary_search import files, leaks
 from servers import ForkServer, PostgresCluster, Processes
-from servers.shared import root, shared
+from servers.shared import own_folder, shared
 from system import System
 
 from chaos.brokers import open_broker
@@ -105,7 +104,7 @@ def _ledger(row: Row, home: Path) -> Iterator[tuple[Mapping[str, Any], PostgresC
     if row.small_disk == "ledger":
         yield {"ledger_url": f"sqlite:///{home / DISK / 'ledger.sqlite3'}"}, None
     elif row.own_postgres:
-        cluster = PostgresCluster(root() / f"private-{uuid4().hex[:8]}")
+        cluster = PostgresCluster(own_folder("private"))
         cluster.start()
         yield {"ledger_url": cluster.url(cluster.new_database())}, cluster
         cluster.stop()

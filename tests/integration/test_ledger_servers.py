@@ -9,7 +9,7 @@ from chaos.proxy import Proxy
 from ledger_figures import totals
 from ledger_records import outcome, planned
 from servers import PgBouncer, PostgresCluster, wait_until
-from servers.shared import root
+from servers.shared import own_folder
 from sqlalchemy import make_url
 
 from tasks.outcome import State
@@ -25,7 +25,7 @@ def at(url: str, port: int) -> str:
 @pytest.fixture
 def private_postgres() -> Iterator[PostgresCluster]:
     """A cluster of the test's own."""
-    cluster = PostgresCluster(root() / "private-postgres")
+    cluster = PostgresCluster(own_folder("private"))
     cluster.start()
     yield cluster
     cluster.stop()
@@ -89,7 +89,7 @@ def test_a_server_that_may_only_be_read_is_not_the_ledger(postgres_url: str) -> 
 @pytest.fixture(params=["session", "transaction"])
 def pooled_url(request: pytest.FixtureRequest, postgres: PostgresCluster, postgres_url: str) -> Iterator[str]:
     """The ledger behind PgBouncer, in either pooling."""
-    pooler = PgBouncer(root() / f"pgbouncer-{request.param}", postgres.port, request.param)
+    pooler = PgBouncer(own_folder("pgbouncer"), postgres.port, request.param)
     pooler.start()
     yield at(postgres_url, pooler.port)
     pooler.close()

@@ -78,6 +78,8 @@ class Daemon:
     @property
     def pid(self) -> int:
         """The process id, also of a daemon that another pytest worker started; 0 when it never was."""
+        if self._child is not None:
+            return self._child.pid
         return int(self._pid_file.read_text().split()[0]) if self._pid_file.exists() else 0
 
     @property

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
-from uuid import uuid4
 
 from servers.rabbitmq import RabbitNode
-from servers.shared import root
+from servers.shared import own_folder
 
 _idle: Final[list[RabbitNode]] = []  # of this process
 
@@ -17,7 +16,7 @@ def private_node() -> Iterator[RabbitNode]:
 
     Emptied, it serves the next test as well: that takes 0.3 s, a boot 5 s, of which 4 are CPU.
     """
-    node = _idle.pop() if _idle else RabbitNode(root() / f"private-{uuid4().hex[:8]}")
+    node = _idle.pop() if _idle else RabbitNode(own_folder("private"))
     try:
         if not node.running:
             node.start()

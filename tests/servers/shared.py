@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
+from uuid import uuid4
 
 from servers.daemon import stop_all
 
@@ -47,6 +48,11 @@ def close_root() -> None:
 def root() -> Path:
     """Return the folder of this test run's servers."""
     return Path(os.environ[_ROOT])
+
+
+def own_folder(name: str) -> Path:
+    """Return a folder for a server that one test has to itself: no other pytest worker has one of that name."""
+    return root() / f"{name}-{uuid4().hex[:8]}"
 
 
 def shared(kind: Callable[[Path], S], name: str) -> S:
