@@ -19,7 +19,7 @@ run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samp
 	@exec $(BIN)/revoker run $(if $(ONCE),--once)
 
 test: servers check audit ## lint, types, import contract, known vulnerabilities and all tests
-	$(BIN)/pytest -n 5 --maxschedchunk 1 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 --maxschedchunk 1 $(PYTEST_ARGS)
 
 quick: lint ## lint, unit tests and providers' tests, in less than a minute: while you work
 	$(BIN)/pytest -n 2 --maxschedchunk 8 tests/unit tests/providers $(PYTEST_ARGS)

@@ -16,7 +16,6 @@ from kombu.entity import Queue
 from servers import NetworkIsOffError, Processes, QueueCount, RabbitNode, eventually, free_port, wait_until
 from servers.daemon import is_alive
 from servers.ports import PORTS
-from servers.private import private_node
 
 QUORUM = {"x-queue-type": "quorum"}
 KILLED_RUN = """
@@ -98,24 +97,6 @@ def test_a_frozen_node_answers_nobody_until_it_is_thawed(private_rabbitmq: Rabbi
     private_rabbitmq.thaw()
     _publish(private_rabbitmq.url(), "calls", count=1)
     assert private_rabbitmq.queue_counts("/")["calls"].ready == 1
-
-
-def test_a_private_node_is_empty_for_the_next_test() -> None:
-    """Nothing is left of what a test declared, named, or had it say; one that was killed is not lent again."""
-    with private_node() as node:
-        _publish(node.url(), "calls", count=1)
-        node.add_user("somebody", "password")
-        node.new_vhost()
-        node.raise_memory_alarm()
-    with private_node() as again:
-        assert again.pid == node.pid
-        assert (again.queue_counts("/"), again.log) == ({}, "")
-        assert again.control("[rabbit_vhost:list_names(), rabbit_alarm:get_alarms()].") == '[[<<"/">>],[]]'
-        assert again.control("length(rabbit_auth_backend_internal:list_users()).") == "1"
-        _publish(again.url(), "calls", count=1)
-        again.kill9()
-    with private_node() as another:
-        assert another.pid != node.pid
 
 
 @pytest.mark.parametrize("turn", [1, 2])

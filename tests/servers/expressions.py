@@ -32,9 +32,3 @@ ADD_VHOST = """
 ok = rabbit_vhost:add(<<"$VHOST">>, <<"tests">>),
 rabbit_auth_backend_internal:set_permissions(<<"guest">>, <<"$VHOST">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).
 """
-EMPTY = """
-vm_memory_monitor:set_vm_memory_high_watermark(0.4),
-[ok = rabbit_vhost:delete(Each, <<"tests">>) || Each <- rabbit_vhost:list_names()],
-[ok = rabbit_auth_backend_internal:delete_user(Name, <<"tests">>)
-  || User <- rabbit_auth_backend_internal:list_users(), (Name = proplists:get_value(user, User)) =/= <<"guest">>],
-"""

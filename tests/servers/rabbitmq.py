@@ -136,15 +136,6 @@ class RabbitNode:
         """Let a frozen node go on."""
         self._server.thaw()
 
-    def empty(self) -> None:
-        """Make it as it was after its first boot: one virtual host without a queue, one user, no alarm, no log."""
-        self.thaw()
-        self.control(expressions.EMPTY + expressions.ADD_VHOST.replace("$VHOST", "/"))
-        last = f"emptied {uuid4().hex}"
-        self.control(f'logger:notice("{last}").')
-        wait_until(lambda: last in self.log, 10, "the node to have written what it had to say")
-        os.truncate(self._server.log, 0)
-
     def close(self) -> None:
         """End the node and its port mapper for good."""
         for daemon in (self._server, self._epmd):
