@@ -1,15 +1,11 @@
-"""README.md and docs/ are true: their programs run, their commands and links exist, their tables are up to date."""
+"""README.md and docs/ are true: their commands, settings and links exist, their tables are up to date."""
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import click
 import pytest
@@ -17,104 +13,19 @@ from click.testing import CliRunner
 from doc_tables import floors, pages, renewed, settings_tables
 from documents import PAGES, ROOT, SPAN, TEXT, anchors, blocks, links, names, prose, section, table, tables_of
 from in_one_test import in_one_test
-from servers import Processes, wait_until
-from system import System, digest
 
 from tasks.events import RejectionCode
 from tasks.outcome import Reason, State, event_reason, http_reason
-from tasks.sealing import generate_key, public_jwks
-from worker import broker
-from worker.broker import messages, topology
-from worker.broker.messages import body_of
 from worker.cli import main
 from worker.cli.exits import Exit
 from worker.intake.authorization import Rule
-from worker.intake.signing import generate_signing_key, is_signed, save_signing_key
 from worker.operations.replay_rules import Refusal
 from worker.settings import Settings
-from worker.settings.files import CONFIG_FILE, SECRETS_DIR
 
 pytestmark = pytest.mark.executed
 
+
 SCHEMA = json.loads((ROOT / "tasks/contracts/event.schema.json").read_text())
-KEY, KEY_FILE = generate_signing_key("sessions"), "sessions.jwk"
-
-
-@pytest.fixture
-def system(rabbitmq_url: str, tmp_path: Path, processes: Processes) -> Iterator[System]:
-    """A running system on RabbitMQ, which is where producers in other programs are."""
-    save_signing_key(tmp_path / KEY_FILE, KEY)
-    (tmp_path / "sessions.jwks.json").write_text(json.dumps({"keys": [KEY.as_dict(private=False)]}))
-    signing = {"source": "urn:example:session-timeout-job", "keys": str(tmp_path / "sessions.jwks.json")}
-    made = System(tmp_path / "system", rabbitmq_url, processes, sources={"sessions": signing})
-    intake, *_ = made.start()
-    wait_until(lambda: "consumer.ready" in intake.output, 30, "the queues to be declared")
-    yield made
-    made.close()
-
-
-def run_example(heading: str, given: str, folder: Path, broker_url: str, *arguments: str) -> None:
-    """Run the Python program below *heading* as its reader would, *given* on its stdin."""
-    [code] = blocks("python", section(heading))
-    program = folder / "example.py"
-    program.write_text(code)
-    environment = {"PATH": os.environ["PATH"], "BROKER_URL": broker_url}
-    argv = [sys.executable, str(program), *arguments]
-    subprocess.run(argv, input=given, cwd=folder, env=environment, text=True, timeout=60, check=True)
-
-
-def wait_dead(system: System, secret: str) -> None:
-    """Wait until the providers' own journal says that *secret* was revoked."""
-    wait_until(lambda: digest(secret) in system.revoked(), 30, "the token to die")
-
-
-def test_the_python_producer_kills_a_token(system: System, tmp_path: Path) -> None:
-    """The example, a real broker, the real worker: the provider's own journal says that the token died."""
-    exported = subprocess.run(
-        [str(Path(sys.executable).with_name("revoker")), "keys", "export"],
-        env={"PATH": os.environ["PATH"], **system.env},
-        capture_output=True,
-        check=True,
-    )
-    jwks, secret = tmp_path / "jwks.json", f"sbx-{uuid4()}"
-    jwks.write_bytes(exported.stdout)
-    run_example("A producer in Python", f"{secret}\n", tmp_path, system.broker_url, str(jwks), "genesys", KEY_FILE)
-    wait_dead(system, secret)
-
-
-def test_the_python_producer_reaches_the_embedded_broker(tmp_path: Path) -> None:
-    """Beside this package, on the same machine: the event lies signed in the queue of events."""
-    url, jwks = f"embedded:///{tmp_path / 'broker.sqlite3'}", tmp_path / "jwks.json"
-    jwks.write_text(json.dumps(public_jwks([generate_key("k")])))
-    save_signing_key(tmp_path / KEY_FILE, KEY)
-    with broker.connect(url) as connection:
-        topology.declare(connection, ["genesys"])
-        run_example("A producer in Python", "sbx-token\n", tmp_path, url, str(jwks), "genesys", KEY_FILE)
-        queue = topology.INTAKE.bind(connection.channel())
-        message = wait_until(queue.get, 10, "the event to lie in the queue")
-        assert is_signed(body_of(message), message.headers[messages.SIGNATURE], {"sessions": KEY})
-        assert json.loads(body_of(message))["type"] == "session.ended"
-
-
-def test_the_signature_made_in_node_is_one(tmp_path: Path) -> None:
-    """The module with nothing but Node.js's own library, on bytes that JSON writers differ about."""
-    [_, module] = blocks("js", section("The same in Node.js"))
-    (tmp_path / "sign.mjs").write_text(module)
-    save_signing_key(tmp_path / KEY_FILE, KEY)
-    program = """import { readFileSync } from "node:fs"; import { sign } from "./sign.mjs";
-        process.stdout.write(sign(readFileSync(0), JSON.parse(readFileSync("sessions.jwk"))));"""
-    body = '{"id": "é\u2028\\u00e9", "n":1.0}\n'.encode()
-    node = ["node", "--input-type=module", "--eval", program]
-    done = subprocess.run(node, input=body, cwd=tmp_path, capture_output=True, timeout=60, check=True)
-    assert is_signed(body, done.stdout.decode(), {"sessions": KEY})
-
-
-def test_an_event_through_the_celery_door_kills_a_token(system: System, tmp_path: Path) -> None:
-    """The second example: the same event as a Celery task."""
-    secret = f"sbx-{uuid4()}"
-    event = system.ended(system.session("finbourne", secret))
-    run_example("The trusted Celery door", json.dumps(event), tmp_path, system.broker_url)
-    wait_dead(system, secret)
 
 
 def test_every_field_of_the_contract_is_told() -> None:
@@ -156,25 +67,6 @@ def test_every_command_exists_with_its_options(line: str) -> None:
     assert CliRunner().invoke(main, [*path, "--help"]).exit_code == 0
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
-
-
-def test_the_configuration_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The TOML file and the secret files of the ten lines are what the settings ask for."""
-    text = section("Point it at a real RabbitMQ and a real provider")
-    [config], [shell, _processes] = blocks("toml", text), blocks("sh", text)
-    folder = tmp_path / "secrets"
-    folder.mkdir()
-    (tmp_path / "revoker.toml").write_text(config)
-    written = dict.fromkeys(re.findall(r">secrets/(\w+)", shell), "x" * 64)
-    written |= {name: value for value, name in re.findall(r"printf %s '(.*)' >secrets/(\w+)", shell)}
-    for name, value in written.items():
-        (folder / name).touch(mode=0o600)
-        (folder / name).write_text(value)
-    monkeypatch.setenv(CONFIG_FILE, str(tmp_path / "revoker.toml"))
-    monkeypatch.setenv(SECRETS_DIR, str(folder))
-    loaded = Settings.load()
-    assert list(loaded.providers) == ["genesys"]
-    assert loaded.broker_url.get_secret_value() == written["broker_url"]
 
 
 @pytest.mark.parametrize(
