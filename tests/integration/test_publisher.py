@@ -153,13 +153,22 @@ def several(*bodies: bytes, lane: Lane = Lane.ROUTINE) -> list[Message]:
 
 
 def alternating(url: str, confirm_timeout: float = 10.0) -> AlternatingPublisher:
-    """Two publishers to that broker, which take turns."""
+    """Two publishers to that broker, the second for what the first is too busy for."""
     return AlternatingPublisher(lambda: broker.connect(url), confirm_timeout)
 
 
 def opened(line: AlternatingPublisher, *bodies: bytes) -> None:
     """Publish one message over each connection: after that a batch is sent without waiting."""
-    assert [line.begin(several(body))() for body in bodies] == [[None]] * len(bodies)
+    for each, body in zip((line._last, line._other), bodies, strict=True):
+        assert each.publish(several(body)) == [None]
+
+
+def test_where_nothing_is_on_its_way_one_connection_serves(declared: str) -> None:
+    """The other one would hold on to a broker's file that is gone, and be one more to keep alive."""
+    with alternating(declared) as line:
+        assert [line.begin(several(body))() for body in (b"1", b"2", b"3")] == [[None]] * 3
+        assert line.publish(several(b"4")) == [None]
+        assert line._other._channel is None
 
 
 @pytest.mark.parametrize("last_first", [False, True])
@@ -199,7 +208,7 @@ def test_a_connection_that_breaks_under_two_batches_loses_neither(rabbitmq_url: 
     with alternating(rabbitmq_url) as line:
         opened(line, b"0", b"00")
         waits = [line.begin(several(b"1", b"2")), line.begin(several(b"3"))]
-        for each in (line._last, line._next):
+        for each in (line._last, line._other):
             assert each._channel
             broker.cut(each._channel.connection)
         assert [wait() for wait in waits] == [[None, None], [None]]

@@ -183,12 +183,14 @@ class ConfirmChannel:
         to an exchange that has not yet taken anything is sent alone.
         """
         for part in self._parts(batch):
-            self._drain(until, self._is_awaited)
+            self._drain(until, lambda: self.is_awaited)
             self._send_all(part)
-            self._drain(until, self._is_awaited)
+            self._drain(until, lambda: self.is_awaited)
             self._proven.update(_exchange(publication) for publication in part)
 
-    def _is_awaited(self) -> bool:
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a confirm is on its way."""
         return self.confirms.oldest is not None
 
     def _drain(self, until: float, is_awaited: Callable[[], bool]) -> None:

@@ -32,6 +32,11 @@ class TransactionChannel:
         """A transaction leaves nothing to wait for."""
         return False
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether confirms are on their way: likewise."""
+        return False
+
     def publish(self, batch: Sequence[Publication], timeout: float) -> list[Unsettled]:
         """Store *batch*; returns what is not stored. If no queue takes one message, each goes by itself."""
         try:
@@ -92,6 +97,11 @@ class Publisher:
             self._settle(batch)
         return answers
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether confirms are on their way of what `begin` sent."""
+        return self._channel is not None and self._channel.is_awaited
+
     def settle(self, waiting: Sequence[Publication]) -> None:
         """Publish as `publish` does, and settle each publication."""
         self._settle(packed(waiting))
@@ -147,7 +157,7 @@ class Publisher:
 
 
 class AlternatingPublisher:
-    """Two publishers that take turns: one sends a batch while the confirms of the other's are awaited.
+    """Two publishers: one sends a batch while the confirms of the other's are awaited.
 
     Each has its own connection. A refusal spoils what else is on its way over the same one: RabbitMQ before 3.13.8
     then calls refused what it stores.
@@ -155,23 +165,27 @@ class AlternatingPublisher:
 
     def __init__(self, connect: Callable[[], Connection], confirm_timeout: float = CONFIRM_TIMEOUT) -> None:
         """As a `Publisher` has them."""
-        self._last, self._next = (Publisher(connect, confirm_timeout) for _ in range(2))
+        self._last, self._other = (Publisher(connect, confirm_timeout) for _ in range(2))
 
     def begin(self, messages: Sequence[Message]) -> Callable[[], list[PublishError | None]]:
         """As `Publisher.begin` does. Two batches may be on their way."""
-        self._last, self._next = self._next, self._last
-        return self._last.begin(messages)
+        return self._free().begin(messages)
 
     def publish(self, messages: Sequence[Message]) -> list[PublishError | None]:
         """As `Publisher.publish` does, beside one batch that is on its way."""
-        return self._next.publish(messages)
+        return self._free().publish(messages)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._last.close()
-        self._next.close()
+        self._other.close()
+
+    def _free(self) -> Publisher:
+        if self._last.is_awaited:
+            self._last, self._other = self._other, self._last
+        return self._last
 
 
 def _open_channel(connection: Connection) -> ConfirmChannel | TransactionChannel:
