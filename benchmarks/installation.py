@@ -57,6 +57,7 @@ class Installation:
             "REVOKER_WORKER__IN_FLIGHT_URGENT": in_flight,
             **dict.fromkeys(map("REVOKER_FLOOD__{}".format, UNLIMITED), "1000000"),
             "REVOKER_LOG_LEVEL": self.log_level,
+            "REVOKER_MONITORING__PORT": "0",  # several installations run side by side
         }
 
     @property

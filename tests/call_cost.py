@@ -165,7 +165,7 @@ def _run_process(name: str) -> None:
         from worker import recorder  # noqa: PLC0415 - the worker does without it
         from worker.intake import intake  # noqa: PLC0415 - likewise
 
-        process.run({"intake": intake, "recorder": recorder}[name].run)
+        process.run({"intake": intake, "recorder": recorder}[name].run, name)
 
 
 def _run_worker(provider: Count) -> None:

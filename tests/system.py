@@ -7,10 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
+from http import HTTPStatus
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+from exposed import page
 from servers import Daemon, Processes, free_port, queued_at, wait_until
 from servers.embedded import queue_counts
 
@@ -38,6 +40,7 @@ class System:
         self.home = home
         self.broker_url = broker_url
         self.processes = processes
+        self.ports: dict[str, int] = {}  # of the endpoints of processes
         self.base_url = f"http://127.0.0.1:{free_port()}"
         (home / "keys").mkdir(mode=0o700)
         self.key = generate_key("test-key")
@@ -52,6 +55,32 @@ class System:
     def start(self, *names: str) -> list[Daemon]:
         """Start the named processes (all of them by default) as the Procfile does."""
         return [self.processes.start("revoker", name, env=self.env, name=name) for name in names or PROCESSES]
+
+    def shown(self, name: str, **variables: str) -> dict[str, str]:
+        """The environment of process *name*, in which it shows its metrics and health at a port of its own."""
+        self.ports[name] = free_port()
+        return {**self.env, "REVOKER_MONITORING__PORT": str(self.ports[name]), **variables}
+
+    def start_shown(self, *names: str, **variables: str) -> list[Daemon]:
+        """Start the named processes (all of them by default), each with an endpoint; wait until all are ready."""
+        started = [
+            self.processes.start("revoker", name, env=self.shown(name, **variables), name=name)
+            for name in names or PROCESSES
+        ]
+        for name in names or PROCESSES:
+            self.wait_page(name, "/readyz", HTTPStatus.OK)
+        return started
+
+    def wait_page(self, name: str, path: str, status: int) -> None:
+        """Wait until process *name* answers with this status."""
+        wait_until(lambda: self.page(name, path)[0] == status, 30, f"{name}{path} to be {status}")
+
+    def page(self, name: str, path: str = "/metrics") -> tuple[int, str]:
+        """What process *name* answers: status and text; status 0 where it answers nothing."""
+        try:
+            return page(self.ports[name], path)
+        except OSError:
+            return 0, ""
 
     def revoker(self, *arguments: str, code: int = 0) -> CompletedProcess[str]:
         """What an operator of this installation is told by `revoker`, which ends with *code*."""
@@ -173,6 +202,7 @@ class System:
             "sources": {"tests": {"source": SOURCE, "trusted": True}},
             "retry": {"base": 1, "cap": 1, "max_attempts": 12},
             "hold": {"first": 2, "cap": 4},
+            "monitoring": {"port": 0},
             "flood": dict.fromkeys(("disabled", "disabled_of_all", "ended", "ended_of_all"), 1_000_000),
             **settings,
         }

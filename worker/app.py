@@ -1,6 +1,7 @@
 """The composition root of the Celery worker: settings in, a wired application out."""
 
 import signal
+from contextlib import ExitStack
 from typing import Any, Final
 
 from celery import Celery, signals
@@ -14,6 +15,7 @@ from worker.engine.loop import EventLoop
 from worker.engine.queues import pausing
 from worker.engine.steps import RuntimeStep
 from worker.engine.task import AsyncTask
+from worker.observability import health, metrics, monitoring
 from worker.settings import Settings
 
 
@@ -77,12 +79,28 @@ def _configuration(settings: Settings) -> dict[str, Any]:
 
 
 class _RuntimeHost:
-    """The loop and what runs on it: opened before the worker's pool starts, closed after it has stopped."""
+    """The loop and what runs on it: begun before the worker's pool starts, ended after it has stopped."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = EventLoop()
         self.grace = settings.worker.shutdown_grace
         # Celery sets up a handler of its own for SIGHUP, even an ignored one.
+        self.least_prefetch = min(settings.worker.in_flight_routine, settings.worker.in_flight_urgent)
         self.stops = process.stop_signals(signal.SIGINT)
         self.provider_names = list(settings.providers)
         self.runtime = WorkerRuntime(settings)
+        self._settings = settings
+        self._shown = ExitStack()
+
+    def begin(self) -> None:
+        """Show metrics and health, give signs of the loop, and open the runtime."""
+        self._shown.enter_context(monitoring.shown(self._settings.monitoring, metrics.WORKER))
+        metrics.BREAKER_STATE.follow(lambda: {(name,): self.runtime.holds.state(name) for name in self.provider_names})
+        self.loop.spawn(health.keep_beating())
+        self.loop.run(self.runtime.open())
+
+    def end(self) -> None:
+        """Close the runtime, stop the loop, and show nothing more."""
+        self.loop.run(self.runtime.close())
+        self.loop.stop()
+        self._shown.close()

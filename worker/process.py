@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-from worker.observability import logs, sentry
+from worker.observability import logs, metrics, monitoring, sentry
 from worker.settings import Settings
 
 # How a process of ours starts another one. -P: without it Python imports from the folder it is started in, whoever may
@@ -29,10 +29,13 @@ class Stop(threading.Event):
     hurried = False
 
 
-def run(main: Callable[[Settings, Stop], None]) -> None:
-    """Run *main* until a signal sets its Stop; SIGQUIT, or a second signal, hurries it. Raises SettingsError."""
+def run(main: Callable[[Settings, Stop], None], name: str) -> None:
+    """Run *main* as the process *name* until a signal sets its Stop; SIGQUIT, or a second signal, hurries it.
+
+    Raises SettingsError.
+    """
     settings = start()
-    with stop_event(signal.SIGQUIT) as stop:
+    with stop_event(signal.SIGQUIT) as stop, monitoring.shown(settings.monitoring, name):
         main(settings, stop)
 
 
@@ -45,6 +48,8 @@ def start(load: Callable[[], Settings] | None = None, log_level: str | None = No
     settings = load() if load else Settings.load()
     logs.configure(log_level or settings.log_level)
     sentry.configure(settings)
+    metrics.allow("provider", settings.providers)
+    metrics.allow("source", settings.sources)
     return settings
 
 

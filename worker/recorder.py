@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,8 +25,9 @@ from tasks.events.parsing import is_storable
 from tasks.outcome import Reason
 from tasks.records import DeadLetter, DeadLetters, Records, dead_record, ledger_message, ledger_record
 from worker import broker
-from worker.broker import topology
+from worker.broker import deaths, topology
 from worker.broker.availability import Availability
+from worker.broker.backlog import Backlog
 from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.messages import body_of, unreadable_letter
 from worker.broker.provenance import LetterMac, Provenance, ProvenanceMac
@@ -35,6 +36,8 @@ from worker.broker.unproved_queue import UnprovedQueue
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from worker.ledger.retention import Tidying, forget
+from worker.observability import metrics
+from worker.observability.health import MIGRATION_TIME, OF_PROCESS
 from worker.process import Stop
 from worker.settings import Settings
 
@@ -46,14 +49,6 @@ logger = logging.getLogger(__name__)
 # Some 40 ms, so long a lock is held: intakes write to the same database.
 COMMIT_RECORDS: Final = 500
 COMMIT_INTERVAL: Final = 0.05  # seconds; a commit costs as much as thirty records, so they are gathered meanwhile
-MAX_TIME_IN_QUEUE: Final = timedelta(days=365)  # a death longer ago is a clock that was wrong, or invented
-# What the broker calls a death (https://www.rabbitmq.com/docs/dlx#effects).
-_REASONS: Final[Mapping[str, str]] = {
-    "delivery_limit": Reason.BROKER_DELIVERY_LIMIT,
-    "expired": Reason.BROKER_EXPIRED,
-    "maxlen": Reason.BROKER_MAXLEN,
-}
-
 _DEAD: Final = {topology.DEAD.name, topology.UNPROVED.name}
 
 Record = records.EventPlanned | records.CallOutcome | DeadLetter
@@ -67,6 +62,7 @@ def run(settings: Settings, stop: Stop) -> None:
     unproved = UnprovedQueue(ledger, recorder.handle, settings.storage)
 
     def between(connection: Connection) -> None:
+        backlog.look(connection)
         with suppress(LedgerUnavailable):  # the next batch of records finds it out, and logs it
             unproved.take(connection)
             tidying.step()
@@ -79,7 +75,7 @@ def run(settings: Settings, stop: Stop) -> None:
             recorder.availability.found()
 
     connect, providers = broker.connector(settings), list(settings.providers)
-    with closing(ledger):
+    with closing(ledger), Backlog(settings) as backlog:
         consumed = topology.RECORDS, providers, at_once(recorder.handle), stop
         BatchConsumer(connect, *consumed, between=between, caught_up=caught_up).run()
 
@@ -100,15 +96,18 @@ class Recorder:
         self.is_behind |= len(batch) >= BATCH_SIZE
         try:
             if not self._ready:
+                OF_PROCESS.beat(MIGRATION_TIME)
                 self._ledger.upgrade()
                 self._ready = True
             found = [record for message in batch for record in read(message, self._mac)]
             for start in range(0, len(found), COMMIT_RECORDS):
+                OF_PROCESS.beat()
                 self._write(found[start : start + COMMIT_RECORDS])
         except LedgerUnavailable as error:
             self.availability.lost(error)
             self._ready = False  # whatever comes back may be another database, or an older state of this one
             return batch
+        _count(found)
         return []
 
     def _write(self, batch: Sequence[Record]) -> None:
@@ -174,30 +173,16 @@ def _read_part(part: bytes, message: Message) -> Record:
 
 def _given_up_by_broker(message: Message, mac: ProvenanceMac, death: Mapping[str, Any]) -> DeadLetter:
     """A message that came through the net: it crashed its process too often, its task raised, or its time ran out."""
-    at, detail = _time_of(death), {"queue": str(death.get("queue"))[:64]}
+    at, detail = deaths.time_of(death), {"queue": str(death.get("queue"))[:64]}
     if death.get("queue") in {queue.name for queue in topology.INTAKES}:
         provenance = mac.verify(message)
-        found, reason = _event_in(message, provenance), _reason_of(death, Reason.BROKER_REJECTED)
+        found, reason = _event_in(message, provenance), deaths.reason_of(death, Reason.BROKER_REJECTED)
         return mac.letters.sign(dead_letters.of_given_up(found, provenance, reason, at, detail))
     call = _call_in(body_of(message))
     if call is None:
-        return unreadable_letter(message, _reason_of(death, Reason.RECORD_INVALID))
-    reason = _reason_of(death, Reason.WORKER_LOST)
+        return unreadable_letter(message, deaths.reason_of(death, Reason.RECORD_INVALID))
+    reason = deaths.reason_of(death, Reason.WORKER_LOST)
     return mac.letters.sign(records.dead_letter_of_call(call, reason, at, detail))
-
-
-def _reason_of(death: Mapping[str, Any], rejected: str) -> str:
-    """*rejected*: what it means that a consumer gave the message up itself."""
-    return _REASONS.get(str(death.get("reason")), rejected)
-
-
-def _time_of(death: Mapping[str, Any]) -> datetime:
-    """When the broker gave it up: the same however often it is delivered since. Now, where it names no such time."""
-    time, now = death.get("time"), datetime.now(UTC)
-    if not isinstance(time, datetime):
-        return now
-    at = time if time.tzinfo else time.replace(tzinfo=UTC)  # py-amqp reads timestamps as naive times in UTC
-    return at if now - MAX_TIME_IN_QUEUE <= at <= now else now
 
 
 def _event_in(message: Message, provenance: Provenance) -> Event | InvalidEvent:
@@ -230,6 +215,17 @@ def _call_in(body: bytes) -> ProviderCall | None:
         return ProviderCall.model_validate(json.loads(body)[0][0])
     except (ValueError, LookupError, TypeError, RecursionError):
         return None
+
+
+def _count(recorded: Sequence[Record]) -> None:
+    """Count what died, and what became of replays."""
+    for record in recorded:
+        if record.kind == "planned":
+            continue
+        if record.kind != "outcome":
+            metrics.DEAD_LETTERED.add(record.provider or "", record.reason)
+        if record.replays and (record.kind != "outcome" or record.state.is_settled):
+            metrics.REPLAYS.add(record.provider or "")
 
 
 def _refused(record: Record) -> DeadLetter:

@@ -1,4 +1,4 @@
-"""Where a secret could have gone: logs, messages, broker files, ledger, command line, error reports, argv."""
+"""Where a secret could have gone: logs, messages, broker files, ledger, command line, error reports, argv, metrics."""
 
 import json
 from collections.abc import Iterator
@@ -21,6 +21,7 @@ COPIES = Queue("canary.copies", durable=True)
 NAMELESS = {topology.OUTCOMES.name, event_exchange.name}
 NAMES = frozenset({Kind.NAME})
 ALL_BUT_SECRETS = frozenset({Kind.NAME, Kind.SPILLED})
+PAGES = ("/metrics", "/livez", "/readyz", "/startupz")
 
 
 def bind_copies(story: CanaryStory) -> None:
@@ -58,6 +59,7 @@ def everywhere(story: CanaryStory, said: Path, broker_files: Path, commands: Pro
         *_ledger(story),
         *(Place(f"inspect {name}", _bytes(answer), NAMES) for name, answer in story.inspected.items()),
         *_command_line(story, commands),
+        *(Place(f"page {name}{path}", _shown(story, name, path)) for name in story.system.ports for path in PAGES),
         *(Place(f"error report {n}", envelope) for n, envelope in enumerate(story.inbox.envelopes)),
     ]
 
@@ -139,6 +141,13 @@ def _command_line(story: CanaryStory, commands: Processes) -> Iterator[Place]:
 
 
 _LISTS = (("config", "show"), ("provider", "list"), ("provider", "check"), ("keys", "list"))
+
+
+def _shown(story: CanaryStory, name: str, path: str) -> bytes:
+    """What everybody sees who reaches the machine, where it is told to listen to them."""
+    status, text = story.system.page(name, path)
+    assert status, f"{name} shows nothing"
+    return text.encode()
 
 
 def _said(story: CanaryStory, commands: Processes, *arguments: str) -> Place:

@@ -76,8 +76,9 @@ class CanaryStory:
     def tell(self) -> None:
         """Live through everything, and wait until nothing moves that can come to rest."""
         system = self.system
-        _, worker = system.start("intake"), self._start_worker()
-        system.start("recorder")
+        worker = self._start_worker()
+        for name in ("intake", "recorder"):
+            system.processes.start("revoker", name, env=system.shown(name), name=name)
         calls = [*self._good(), *self._faulty(), *self._unsealable(), self._unknown()]
         ids = system.publish(calls)
         system.publish_all([*self._spilled(), self._through_the_door()])
@@ -98,7 +99,7 @@ class CanaryStory:
     def _start_worker(self) -> Daemon:
         """With task events, where the broker is one that others could listen to."""
         events = ("-E",) if self.node else ()
-        return self.system.processes.start("revoker", "worker", *events, env=self.system.env, name="worker")
+        return self.system.processes.start("revoker", "worker", *events, env=self.system.shown("worker"), name="worker")
 
     def _starve(self, node: RabbitNode) -> None:
         """A memory alarm, with calls on their way and a producer that is not taken."""

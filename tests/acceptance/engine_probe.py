@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,13 @@ async def wait(self: AsyncTask, seconds: float) -> None:
 
 for name, limits in {"wait": {}, "wait_soft": {"soft_time_limit": 0.3}, "wait_hard": {"time_limit": 0.3}}.items():
     app.task(wait, name=f"probe.{name}", base=Probing, bind=True, **limits)
+
+
+@app.task(name="probe.block", base=Probing)  # type: ignore[untyped-decorator] # celery has no types
+async def block(seconds: float) -> None:
+    """Do what no task may: keep the event loop from going on."""
+    tell("blocks")
+    time.sleep(seconds)  # noqa: ASYNC251 - the fault itself
 
 
 @app.task(name="probe.quit", base=Probing, bind=True)  # type: ignore[untyped-decorator] # celery has no types

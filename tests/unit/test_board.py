@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from worker.calls.holds.hold import Hold, OpenedBy, Scope
-from worker.calls.holds.registry import HoldRegistry
+from worker.calls.holds.registry import BreakerState, HoldRegistry
 
 NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
 
@@ -122,3 +122,19 @@ def test_what_is_gone_elsewhere_is_gone_here_but_for_our_own_news(registry: Hold
     assert registry.merge([], {mine.key}) == {"finbourne"}
     assert registry.get(mine.key)
     assert registry.merge([], set()) == {"genesys"}
+
+
+def test_what_the_metrics_say_of_a_provider(registry: HoldRegistry, clock: Clock) -> None:
+    """Nothing holds it, it is probed, it is held by its failures, or by a person; a hold of one source is no state."""
+    assert registry.state("genesys") is BreakerState.CLOSED
+    registry.put(replace(hold(Scope.ALL), source="idp"), 15)
+    assert registry.state("genesys") is BreakerState.CLOSED
+    registry.put(hold(Scope.WORKER), 15)
+    assert registry.state("genesys") is BreakerState.OPEN
+    clock.seconds += 15
+    assert registry.state("genesys") is BreakerState.HALF_OPEN
+    registry.put(hold(Scope.ALL, OpenedBy.PROVIDER), 5)
+    assert registry.state("genesys") is BreakerState.OPEN
+    registry.put(hold(Scope.ALL, OpenedBy.OPERATOR), 5)
+    assert registry.state("genesys") is BreakerState.HELD_BY_OPERATOR
+    assert registry.state("wibmo") is BreakerState.CLOSED

@@ -28,6 +28,7 @@ READING = {
     "genesys idle-timeout get",
     "genesys token-info",
     "genesys verify",
+    "health",
     "keys export",
     "keys list",
     "plan",

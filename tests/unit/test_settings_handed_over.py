@@ -24,7 +24,14 @@ from worker.calls.rate_limits import per_minute
 from worker.intake.flood.window import Limits
 from worker.observability import logs, sentry
 from worker.settings import Settings
-from worker.settings.sections import FloodSettings, HoldSettings, MaxAgeSettings, RetrySettings, WorkerSettings
+from worker.settings.sections import (
+    FloodSettings,
+    HoldSettings,
+    MaxAgeSettings,
+    MonitoringSettings,
+    RetrySettings,
+    WorkerSettings,
+)
 
 CHOSEN: dict[str, dict[str, Any]] = {
     "retry": {
@@ -176,8 +183,9 @@ def test_error_reports_go_where_was_set(settings: Settings, monkeypatch: pytest.
 def test_a_process_logs_at_the_level_that_was_set(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it does anything else."""
     levels: list[str] = []
-    monkeypatch.setattr(Settings, "load", lambda: settings.model_copy(update={"log_level": "WARNING"}))
+    quiet = settings.model_copy(update={"log_level": "WARNING", "monitoring": MonitoringSettings(port=0)})
+    monkeypatch.setattr(Settings, "load", lambda: quiet)
     monkeypatch.setattr(logs, "configure", levels.append)
     monkeypatch.setattr(process, "_forbid_core_files", lambda: None)
-    process.run(lambda *_: None)  # a process that ends at once
+    process.run(lambda *_: None, "intake")  # a process that ends at once
     assert levels == ["WARNING"]

@@ -17,6 +17,7 @@ from worker.broker import pyamqp, topology
 from worker.broker.availability import BrokerAvailability
 from worker.broker.publication import BROKER_ERRORS
 from worker.broker.queue_batch import BATCH_SIZE, Backoff, Begin, QueueBatch
+from worker.observability.health import CONNECT_TIME, OF_PROCESS
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +66,12 @@ class BatchConsumer:
         """Consume until stopped. A broker that is away is logged once, and waited for."""
         backoff = Backoff()
         while not self._stop.is_set():
+            OF_PROCESS.beat(CONNECT_TIME)
             try:
                 with self._connect() as connection:
                     self._consume(connection, backoff)
             except BROKER_ERRORS as error:
+                OF_PROCESS.not_consuming(f"the broker is away or refuses us ({type(error).__name__})")
                 self._availability.lost(error)
                 self._under_way.clear()
                 for batch in self._batches:
@@ -81,6 +84,7 @@ class BatchConsumer:
         if topology.delays_by_topology(connection):
             pyamqp.read_ahead(connection.connection.transport)
         topology.declare(connection, self._providers)
+        OF_PROCESS.topology_seen()
         while not self._stop.is_set():
             with contextlib.ExitStack() as consuming:
                 channel = connection.channel()
@@ -94,6 +98,7 @@ class BatchConsumer:
             channel.close()
 
     def _mark_ready(self) -> None:
+        OF_PROCESS.consuming()
         self._availability.found()
         if not self._is_ready:
             self._is_ready = True
@@ -109,9 +114,12 @@ class BatchConsumer:
         """
         is_rabbitmq, last_at = topology.delays_by_topology(connection), time.monotonic()
         while not self._stop.is_set() and not (is_rabbitmq and time.monotonic() >= last_at + RECONSUME_AFTER):
+            OF_PROCESS.beat()
             self._fill(connection)
             if any(batch.inbox for batch in self._batches):
                 last_at = time.monotonic()
+            else:
+                OF_PROCESS.active()
             if not any(batch.is_due for batch in self._batches):
                 self._complete()
             for batch in self._batches[:-1]:
@@ -140,7 +148,9 @@ class BatchConsumer:
     def _complete(self, but: int = 0) -> None:
         """Complete the batches under way, *but* for the last ones."""
         while len(self._under_way) > but:
-            self._under_way.popleft().complete()
+            if self._under_way.popleft().complete():
+                OF_PROCESS.active()
+            OF_PROCESS.beat()
 
     def _fill(self, connection: Connection) -> None:
         """Wait for a first message or the end of a backoff, then take what is there, without waiting for more."""
@@ -156,6 +166,8 @@ class BatchConsumer:
 
     def _finish(self, connection: Connection) -> None:
         """Settle what was delivered as well: requeued, it would count against the delivery limit."""
+        if self._stop.is_set():
+            OF_PROCESS.not_consuming("the process stops")
         if self._stop.is_set() or self._under_way or any(batch.inbox for batch in self._batches):
             for batch in self._batches:
                 while batch.is_due and not self._stop.hurried:

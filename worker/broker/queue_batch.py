@@ -104,8 +104,11 @@ class QueueBatch:
         fits_all = each * BATCH_SIZE <= self._batch_seconds
         self._room = BATCH_SIZE if fits_all else max(MIN_BATCH_SIZE, int(self._batch_seconds / each))
 
-    def complete(self) -> None:
-        """Wait for the first batch that was begun; acknowledge what is safe, and try the rest after the others."""
+    def complete(self) -> bool:
+        """Wait for the first batch that was begun; acknowledge what is safe, and try the rest after the others.
+
+        Returns whether anything was safe.
+        """
         batch, wait = self._begun.popleft()
         unsafe = wait()
         kept = {id(message) for message in unsafe}
@@ -118,6 +121,7 @@ class QueueBatch:
             self._backoff.begin()
         else:
             self._backoff.reset()
+        return len(kept) < len(batch)
 
     def clear(self) -> None:
         """Forget what came. What is begun is waited for, since it may count as done when it is delivered again."""

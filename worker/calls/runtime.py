@@ -37,6 +37,7 @@ from worker.calls.rate_limits import RateLimits
 from worker.calls.rate_limits.wait_queue import HELD_FOR_SOURCE
 from worker.calls.reload import SecretsWatch
 from worker.database.thread import DatabaseThread
+from worker.observability import metrics
 from worker.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -146,11 +147,14 @@ class WorkerRuntime:
             await self._publisher.publish(*map(messages.record, [record, *records.covered_by(call, record)]), of=call)
         except (Refused, Unroutable):  # enough others ask again: the record comes later, and no second call
             await self._publisher.publish(messages.call(call.knowing(outcome, record.at), delay=RECORD_DELAY))
+            return
+        metrics.EXPOSURE.observe(max(0.0, record.exposure_seconds or 0.0), call.provider, call.event_type)
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
         last = call.attempts[-1]
         await self._bring_back(call, State.RETRYING, delay, reason=last.reason, detail=last.detail)
+        metrics.RETRIES.add(call.provider, last.reason)
 
     async def hold(self, call: ProviderCall, held: Held) -> None:
         """Have the broker bring *call* back later, unattempted."""
@@ -190,9 +194,23 @@ def _alone(call: ProviderCall) -> list[Message]:
 async def _timed(provider: Provider, call: ProviderCall) -> Outcome:
     started = time.perf_counter()
     outcome = await provider.execute(call)
-    _took.set(round((time.perf_counter() - started) * 1000, 1))
+    took = time.perf_counter() - started
+    _took.set(round(took * 1000, 1))
+    metrics.CALLS.add(call.provider, call.operation, _name(outcome), _code_class(outcome))
+    metrics.CALL_DURATION.observe(took, call.provider, call.operation)
     _log(call, outcome)
     return outcome
+
+
+def _name(outcome: Outcome) -> str:
+    """The word for *outcome* in the log and in the metrics."""
+    return outcome.state if isinstance(outcome, Settled) else type(outcome).__name__.lower()
+
+
+def _code_class(outcome: Outcome) -> str:
+    """The class of the status that was answered, e.g. `2xx` (RFC 9110 section 15)."""
+    status = outcome.detail.get("status")
+    return f"{status[0]}xx" if status else metrics.NO_ANSWER
 
 
 def _open_keys(settings: Settings) -> KeyRing:
@@ -214,7 +232,7 @@ def _log(call: ProviderCall, outcome: Outcome) -> None:
             "provider": call.provider,
             "operation": call.operation,
             "attempt": call.attempt,
-            "outcome": outcome.state.value if isinstance(outcome, Settled) else type(outcome).__name__.lower(),
+            "outcome": str(_name(outcome)),
             "reason": None if isinstance(outcome, Settled) else str(outcome.reason),
             "duration_ms": _took.get(),
             "exposure_seconds": round((datetime.now(UTC) - call.occurred_at).total_seconds(), 3),

@@ -12,6 +12,7 @@ main = Commands(
         "worker": ("worker.cli.processes:worker", "Process: make the provider calls"),
         "recorder": ("worker.cli.processes:recorder", "Process: write outcomes and dead letters into the ledger"),
         "sandbox": ("worker.cli.processes:sandbox", "Process: providers that are not real, faults on demand"),
+        "health": ("worker.cli.health:health", "Do the processes live, are they ready, have they started?"),
         "publish": ("worker.cli.publish:publish", "Build, seal and publish events"),
         "plan": ("worker.cli.plan:plan", "An event → the exact HTTP calls, redacted; nothing is sent"),
         "explain": ("worker.cli.explain:explain", "Is this person out, everywhere?"),

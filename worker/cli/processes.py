@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from worker import process
 from worker.cli.exits import CommandError, Exit
+from worker.observability.metrics import INTAKE, RECORDER
 from worker.settings import Settings
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -23,7 +24,7 @@ def intake() -> None:
     """Take in events and publish the provider calls they ask for."""
     from worker.intake import intake as entry  # noqa: PLC0415 - each process imports its own parts only
 
-    process.run(entry.run)
+    process.run(entry.run, INTAKE)
 
 
 @click.command()
@@ -31,7 +32,7 @@ def recorder() -> None:
     """Write outcomes and dead letters into the ledger."""
     from worker import recorder as entry  # noqa: PLC0415 - each process imports its own parts only
 
-    process.run(entry.run)
+    process.run(entry.run, RECORDER)
 
 
 @click.command()

@@ -30,11 +30,11 @@ class DatabaseThread:
 
     async def run(self, job: Callable[[Database], T]) -> T:
         """Return what the job returns. Raises LedgerUnavailable."""
-        return await asyncio.wrap_future(self._asked(job))
+        return await asyncio.wrap_future(self.ask(job))
 
     def run_sync(self, job: Callable[[Database], T], seconds: float) -> T:
         """Return what the job returns, to a thread without a loop. Raises LedgerUnavailable, also after *seconds*."""
-        answer = self._asked(job)
+        answer = self.ask(job)
         try:
             return answer.result(seconds)
         except TimeoutError:
@@ -45,7 +45,8 @@ class DatabaseThread:
         """Ask no more."""
         self._jobs.put(None)
 
-    def _asked(self, job: Callable[[Database], T]) -> Future[T]:
+    def ask(self, job: Callable[[Database], T]) -> Future[T]:
+        """Return at once what will hold what the job returns, or LedgerUnavailable."""
         answer: Future[T] = Future()
         self._jobs.put((job, answer))
         return answer

@@ -25,9 +25,11 @@ from worker.engine.message_check import MessageCheck, TaskFault
 from worker.engine.queues import CHECK_INTERVAL, Holds
 from worker.engine.stop_signals import StopSignals
 from worker.engine.task import PAUSE_BEFORE_REQUEUE, AsyncTask
+from worker.observability.health import BEAT_INTERVAL, OF_PROCESS
 
 logger = logging.getLogger(__name__)
 
+MAX_NAMED: Final = 3  # queues that are named of those that are not consumed
 PAUSE_AFTER_REFUSAL: Final = 5.0  # seconds: a broker that refuses us must not be asked in a busy loop
 
 
@@ -38,9 +40,6 @@ class Runtime(Protocol):
 
     async def dead_letter_message(self, letter: DeadLetter) -> None:
         """Publish *letter*; returns once the broker confirmed it, else raises `PublishError`."""
-
-    async def close(self) -> None:
-        """Close what the tasks used."""
 
 
 class TaskConsumer(Consumer):
@@ -70,6 +69,7 @@ class TaskConsumer(Consumer):
     def stop(self) -> None:
         """Consume no more, which the broker is told, and asked to confirm."""
         self._is_stopping = True
+        OF_PROCESS.not_consuming("the worker stops")
         try:
             super().stop()
         finally:
@@ -99,6 +99,8 @@ class TaskConsumer(Consumer):
         adjust = self.task_consumer.adjust
         hub.call_repeatedly(CHECK_INTERVAL, adjust)
         hub.call_repeatedly(CHECK_INTERVAL, self.availability.look)
+        hub.call_repeatedly(BEAT_INTERVAL, self._tell_health)
+        hub.call_soon(self._tell_health)
         self._runtime.holds.on_opened = lambda: hub.call_soon(adjust)
 
     def _handle_signals(self, hub: Any) -> None:
@@ -112,8 +114,7 @@ class TaskConsumer(Consumer):
         if self.connection:
             broker.let_acks_arrive(self.connection)
         super().shutdown()
-        self._loop.run(self._runtime.close())
-        self._loop.stop()
+        self.app.runtime_host.end()
 
     def ensure_connected(self, conn: Any) -> Any:
         """The connection, once there is one: waits without end for a broker that is away; the calls in flight go on."""
@@ -132,7 +133,17 @@ class TaskConsumer(Consumer):
             super().on_connection_error_after_connected(exc)
 
     def _log_away(self, error: Exception, _interval: float = 0) -> None:
+        OF_PROCESS.not_consuming(f"the broker is away or refuses us ({type(error).__name__})")
         self.availability.lost(error)
+
+    def _tell_health(self) -> None:
+        """Whether each queue is consumed that is not held; with few calls in hand more would be taken if there were."""
+        if idle := self.task_consumer.not_consumed():
+            OF_PROCESS.not_consuming(f"not consumed: {', '.join(idle[:MAX_NAMED])}")
+            return
+        OF_PROCESS.consuming()
+        if len(state.reserved_requests) < self.app.runtime_host.least_prefetch:
+            OF_PROCESS.active()
 
     def create_task_handler(self, *args: object) -> Any:
         """Returns what handles a message: our check first, and only then Celery."""
@@ -142,6 +153,7 @@ class TaskConsumer(Consumer):
 
         def handle(message: Any) -> None:
             fault = check.fault_of(message)
+            OF_PROCESS.active()
             if fault is None:
                 admit(message)
             else:

@@ -66,6 +66,11 @@ class PausingConsumer(Consumer):
             if provider is not None and self.holds().may_probe(provider):
                 self._fetch_probe(provider)
 
+    def not_consumed(self) -> list[str]:
+        """The names of the queues that are neither consumed nor held."""
+        names = (queue.name for queue in self.queues)
+        return [name for name in names if not self.consuming_from(name) and not self._is_paused(name)]
+
     def cancel(self) -> None:
         """Consume no more, for good."""
         self._is_over = True

@@ -10,6 +10,7 @@ from celery.apps.worker import _shutdown_handler
 from celery.concurrency import get_implementation
 
 from worker.broker import topology
+from worker.observability.health import OF_PROCESS
 
 
 class RuntimeStep(bootsteps.StartStopStep):
@@ -35,7 +36,7 @@ class RuntimeStep(bootsteps.StartStopStep):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         for number in worker.app.runtime_host.stops:
             _shutdown_handler(worker, sig=number.name)
-        worker.app.runtime_host.loop.run(worker.app.runtime_host.runtime.open())
+        worker.app.runtime_host.begin()
 
     def close(self, worker: Any) -> None:
         """Let no call wait any more for a permit; called before anything is stopped."""
@@ -52,6 +53,7 @@ class TopologyStep(bootsteps.StartStopStep):
         """Declare them."""
         host = consumer.app.runtime_host
         host.loop.run_in_thread(_declare, consumer.app, host.provider_names)
+        OF_PROCESS.topology_seen()
         consumer.availability.found()
 
 

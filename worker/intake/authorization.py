@@ -105,6 +105,11 @@ class Authorizer:
         violation = next(chain(proofs, _beyond(source, event, provenance)), None)
         return Denied(*violation, name, event) if violation else Granted(source.providers)
 
+    def listed_as(self, source: str | None) -> str | None:
+        """The name in the settings of the source that an event names; None where it is not listed."""
+        name, _ = self._sources.get(source or "", (None, None))
+        return name
+
     def proves(self, source: str | None, provenance: Provenance) -> bool:
         """Whether *provenance* proves a listed *source*, whatever the event asks for."""
         _, known = self._sources.get(source or "", (None, None))

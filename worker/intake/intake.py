@@ -25,7 +25,7 @@ from worker.broker.publication import PublishError
 from worker.broker.publisher import AlternatingPublisher
 from worker.broker.queue_batch import Unsafe
 from worker.database.thread import DatabaseThread
-from worker.intake import dead_letters
+from worker.intake import counting, dead_letters
 from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted
 from worker.intake.dedup import Deduplicator, IncomingEvent, PartlyPublished
 from worker.intake.flood.gate import FloodGate
@@ -181,9 +181,11 @@ class Intake:
             each.results = [next(results) for _ in each.publications]
             if event := each.accepted:
                 self._partly_published.note(event, each.publications, each.results)
+        done = [each for each in batch if each.is_done]
+        counting.count(done, self._controls.authorizer.listed_as)
         for failure in {str(result) for each in batch for result in each.results if result is not None}:
             logger.warning("intake.not_published", extra={"error": failure})
-        self._controls.deduplicator.mark_published(event for each in batch if each.is_done and (event := each.accepted))
+        self._controls.deduplicator.mark_published(event for each in done if (event := each.accepted))
 
     def _refused(self, letter: DeadLetter, provenance: Provenance) -> OutgoingMessage:
         is_proved = self._controls.authorizer.proves(letter.source, provenance)

@@ -1,5 +1,6 @@
 """The sections of the settings: those that hold numbers, and the source map, which says who may say what."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final, Self, TypeVar
 
@@ -106,6 +107,32 @@ class StorageSettings(StrictModel):
         if self.audit_days < max(self.events_days, self.letters_days):
             raise ValueError("audit_days must not be less than events_days or letters_days")
         return self
+
+
+def _address(host: str) -> str:
+    """A name might take a resolver's time, and lead to another machine."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        raise ValueError("must be an IP address, without a port") from None
+
+
+class MonitoringSettings(StrictModel):
+    """Where each process shows its metrics and its health."""
+
+    host: Annotated[str, AfterValidator(_address)] = Field(
+        "127.0.0.1",
+        description="Address to listen on; `0.0.0.0` or `::`: for whoever reaches this machine",
+    )
+    port: int | None = Field(
+        None, ge=0, le=65_535, description="Port; 0: none; unset: intake 9461, worker 9462, recorder 9463"
+    )
+    snapshot_interval: float = Field(
+        5.0, ge=0.5, le=60, description="Seconds between two looks of the recorder at what waits in queues and ledger"
+    )
+    stalled_after: float = Field(
+        60.0, ge=2, le=3600, description="Seconds without a sign of its own loop, after which a process is not live"
+    )
 
 
 Named = TypeVar("Named", bound=str)

@@ -28,6 +28,7 @@ from worker.settings.sections import (
     FloodSettings,
     HoldSettings,
     MaxAgeSettings,
+    MonitoringSettings,
     RetrySettings,
     SourceSettings,
     StorageSettings,
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     flood: FloodSettings = FloodSettings()
     worker: WorkerSettings = WorkerSettings()
     storage: StorageSettings = StorageSettings()
+    monitoring: MonitoringSettings = MonitoringSettings()
     sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere")
     sentry_traces_sample_rate: float = Field(
         0.0, ge=0, le=1, description="Share of tasks whose time in queue and at work is reported to Sentry"

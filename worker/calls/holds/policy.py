@@ -33,7 +33,7 @@ HELD_BY_OPERATOR: Final = "hold.operator"
 
 
 class CircuitBreakers:
-    """Of all providers of this process. To be used on one event loop, but for `is_paused` and `may_probe`."""
+    """Of all providers of this process. To be used on one event loop, but for `is_paused`, `may_probe` and `state`."""
 
     def __init__(self, limits: HoldLimits, thread: DatabaseThread, chance: Callable[[], float] = random.random) -> None:
         self._limits, self._chance = limits, chance
@@ -42,6 +42,7 @@ class CircuitBreakers:
         self._states: defaultdict[str, ProviderState] = defaultdict(ProviderState)
         self._failed: dict[Key, str] = {}  # hold → the source whose call was its last probe, which failed
         self.is_paused, self.may_probe = self._registry.is_paused, self._registry.may_probe
+        self.state = self._registry.state
         self.start, self.stop = self._sync.start, self._sync.stop
         self.on_opened: Callable[[], object] = lambda: None  # called on the event loop, whenever a hold is opened here
 

@@ -3,8 +3,18 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import IntEnum
 
 from worker.calls.holds.hold import Hold, Key, OpenedBy, Scope
+
+
+class BreakerState(IntEnum):
+    """What becomes of the calls to a provider: a metric's value, never renumbered."""
+
+    CLOSED = 0  # they are made
+    HALF_OPEN = 1  # one may go as a probe
+    OPEN = 2  # they wait: for its failures, or as it asked
+    HELD_BY_OPERATOR = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +58,15 @@ class HoldRegistry:
         """Whether one of the calls that wait in the queues of *provider* may go as the probe."""
         pausing = self._pausing(provider)
         return bool(pausing) and self.are_due(pausing)
+
+    def state(self, provider: str) -> BreakerState:
+        """Return how *provider* stands for the calls of every source."""
+        holds = [each for each in self.of(provider) if not each.hold.source]
+        if not holds:
+            return BreakerState.CLOSED
+        if any(each.hold.opened_by is OpenedBy.OPERATOR for each in holds):
+            return BreakerState.HELD_BY_OPERATOR
+        return BreakerState.HALF_OPEN if self.are_due(holds) else BreakerState.OPEN
 
     def are_due(self, blocking: Iterable[ActiveHold]) -> bool:
         """Whether the next call that *blocking* hold up may go as the probe of all."""
