@@ -13,7 +13,7 @@ from malformed import Envelope, put, unreadable
 from servers import wait_until
 
 from worker import broker
-from worker.broker import queue_batch, topology
+from worker.broker import batch_consumer, queue_batch, topology
 from worker.broker.batch_consumer import RECONSUME_AFTER, BatchConsumer
 from worker.broker.messages import body_of
 from worker.broker.publication import Message
@@ -222,6 +222,16 @@ def test_a_batch_is_begun_before_the_last_one_is_waited_for(broker_url: str) -> 
     assert sorted(steps.of("begun")) == sorted(each.body for each in numbered(5 * BATCH_SIZE)), "none comes twice"
     with broker.connect(broker_url) as connection:
         assert topology.INTAKE(connection.channel()).get() is None
+
+
+def test_large_batches_go_one_by_one(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on its way lies in memory as well: with that much in hand no further message is taken."""
+    monkeypatch.setattr(batch_consumer, "MAX_BUFFERED_BYTES", 10)
+    steps = Steps()
+    with beginning(broker_url, steps.begin, ahead=1) as publisher:
+        publisher.publish_all(numbered(5 * BATCH_SIZE))
+        wait_until(lambda: len(steps.of("safe")) == 5 * BATCH_SIZE, 30, "all of them")
+    assert steps.most_under_way == 1
 
 
 def test_batches_go_one_by_one_while_something_fails(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

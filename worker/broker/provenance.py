@@ -59,12 +59,17 @@ class Provenance:
     is_binary: bool  # its attributes are headers, which no signature covers
     replays: int  # which replay this is
     only_provider: str | None  # a replay of one provider's part
-    # What a replay sends again: the attributes of a binary-mode event, and what proves as much as now.
-    headers: dict[str, str | int | bool] = field(repr=False)
+    attributes: dict[str, str | int | bool] = field(repr=False)  # of a binary-mode event, as headers
+    proofs: Headers = field(repr=False)  # the headers that prove something, whatever they hold
     letter: str | None = None  # the id of the dead letter that it is a replay of
     vouched_at: datetime | None = None
     voucher_expired: bool = False  # what it proves is true, and came too late to act on
     redelivered: bool = False  # as the broker says
+
+    @property
+    def headers(self) -> dict[str, str | int | bool]:
+        """What a replay sends again: the attributes, and what proves as much as now."""
+        return self.attributes | _worth_keeping(self.proofs)
 
     @property
     def digest(self) -> str:
@@ -145,7 +150,8 @@ class ProvenanceMac:
             is_binary=bool(attributes),
             replays=replays if isinstance(replays, int) else 0,
             only_provider=_text(ours.get(messages.REPLAY_PROVIDER)),
-            headers=attributes | _worth_keeping({name: proofs.get(name) for name in _PROOFS}),
+            attributes=attributes,
+            proofs={name: proofs.get(name) for name in _PROOFS},
             letter=_text(ours.get(messages.LETTER)),
             vouched_at=vouched_at,
             voucher_expired=verified is not None and not self._is_fresh(vouched_at),

@@ -60,7 +60,7 @@ class QueueBatch:
     def __init__(self, queue: Queue, begin: Begin, batch_seconds: float) -> None:
         self.queue = queue
         self.inbox: list[Message] = []
-        self.size = 0  # bytes in the inbox
+        self.size = 0  # bytes in the inbox, and in the batches that are begun
         self.is_failing = False  # from the first message that could not be made safe until none of them is left
         self._begin, self._batch_seconds = begin, batch_seconds
         self._room = BATCH_SIZE
@@ -97,7 +97,6 @@ class QueueBatch:
     def begin(self) -> None:
         """Begin the next batch."""
         batch, self.inbox[:] = self.inbox[: self._room], self.inbox[self._room :]
-        self._measure()
         started = time.thread_time()  # on a busy machine small batches would make it the busier
         self._begun.append((batch, self._begin(batch)))
         each = (time.thread_time() - started) / len(batch)
@@ -132,7 +131,8 @@ class QueueBatch:
         self.size = 0
 
     def _measure(self) -> None:
-        self.size = sum(len(message.body) for message in self.inbox)
+        in_hand = [self.inbox, *(batch for batch, _ in self._begun)]
+        self.size = sum(len(message.body) for messages in in_hand for message in messages)
 
     def _receive(self, message: Message) -> None:
         self.inbox.append(message)

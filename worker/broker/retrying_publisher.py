@@ -69,7 +69,7 @@ class RetryingPublisher:
 
     @contextlib.contextmanager
     def _place_of(self, call: ProviderCall) -> Iterator[bool]:
-        queue = topology.calls_queue(call.provider, call.lane).name
+        queue = topology.calls_queue_name(call.provider, call.lane)
         has_place = 2 * self._retrying[queue] < self._in_flight(queue)
         self._retrying[queue] += has_place
         try:

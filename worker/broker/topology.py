@@ -76,10 +76,14 @@ def calls_key(provider: str, lane: Lane) -> str:
     return f"{provider}.{lane}"
 
 
+def calls_queue_name(provider: str, lane: Lane) -> str:
+    """The name of the queue of a provider's lane."""
+    return f"revocation.calls.{calls_key(provider, lane)}"
+
+
 def calls_queue(provider: str, lane: Lane) -> Queue:
     """The queue of a provider's lane: a slow or dead provider fills only its own."""
-    key = calls_key(provider, lane)
-    return Queue(f"revocation.calls.{key}", CALLS, key, queue_arguments=_NET)
+    return Queue(calls_queue_name(provider, lane), CALLS, calls_key(provider, lane), queue_arguments=_NET)
 
 
 def provider_of(queue_name: str) -> str | None:

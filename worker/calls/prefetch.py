@@ -34,4 +34,4 @@ def _limited(providers: Mapping[str, ProviderSettings]) -> Iterator[tuple[str, i
         calls, kind = per_minute(provider), KINDS[provider.kind]
         for lane, is_limited in ((Lane.ROUTINE, kind.limits_sessions), (Lane.URGENT, True)):
             if calls and is_limited:
-                yield topology.calls_queue(name, lane).name, 2 * Limit(calls).places
+                yield topology.calls_queue_name(name, lane), 2 * Limit(calls).places

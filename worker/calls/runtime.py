@@ -119,7 +119,7 @@ class WorkerRuntime:
         if held := self.holds.waits(call, own_credential=own_credential):
             return held
         limiter = self._limits.of(call)
-        places = self._prefetch.of_queue(topology.calls_queue(call.provider, call.lane).name)
+        places = self._prefetch.of_queue(topology.calls_queue_name(call.provider, call.lane))
         if limiter and (wait := limiter.put_back(call.lane, call.source, places)):
             return Held(HELD_FOR_SOURCE, wait)
         permit = await limiter.permit(call.lane, call.source) if limiter else None

@@ -37,6 +37,9 @@ _ASSIGNED: Final = re.compile(
 _HEADER: Final = re.compile(r"""((?i:authorization|cookie)s?["']?\s{0,4}[=:]\s{0,4}["']?)[^\r\n"'}]+""")
 # Most values are a single word: without white space, a colon, a slash or a sign of equality nothing above fits it.
 _HARMLESS: Final = re.compile(rf"[\w.@*+-]{{0,{MAX_TEXT}}}")
+# Likewise most URIs, such as the source of an event: without an @, and without a word that stands before a secret.
+_HARMLESS_URI: Final = re.compile(rf"[\w.*+:/-]{{0,{MAX_TEXT}}}")
+_SECRETS_FOLLOW: Final = re.compile(r"(?i)token|secret|passw|passphrase|api[_-]?key|authorization|cookie")
 _SIMPLE: Final = frozenset({str, bool, int, float, type(None), datetime})
 _ENDINGS: Final = ("token", "tokens", "secret", "secrets", "password", "passwd", "passphrase", "apikey", "cookie")
 _NAMES: Final = SECRET_NAMES | frozenset(
@@ -59,14 +62,16 @@ def redacted(value: object) -> Plain:
 
 def text(value: str) -> str:
     """*value*, shortened, with everything blanked that looks like a credential."""
-    if _is_one_word(value):
+    if _is_harmless_text(value):
         return value
     assigned = _ASSIGNED.sub(rf"\1{REDACTED}", _CREDENTIAL.sub(REDACTED, value[:MAX_TEXT]))
     return _HEADER.sub(rf"\1{REDACTED}", assigned)
 
 
-def _is_one_word(value: str) -> bool:
-    return _HARMLESS.fullmatch(value) is not None and "eyJ" not in value
+def _is_harmless_text(value: str) -> bool:
+    if "eyJ" in value:
+        return False
+    return bool(_HARMLESS.fullmatch(value) or (_HARMLESS_URI.fullmatch(value) and not _SECRETS_FOLLOW.search(value)))
 
 
 def is_harmless(members: Mapping[str, object]) -> bool:
@@ -79,7 +84,7 @@ def is_harmless(members: Mapping[str, object]) -> bool:
         return False
     texts = "".join([value for value in values if isinstance(value, str)])
     numbers = [value for value in values if isinstance(value, int | float)]
-    return _is_one_word(texts) and all(-_MAX_INTEGER < number < _MAX_INTEGER for number in numbers)
+    return _is_harmless_text(texts) and all(-_MAX_INTEGER < number < _MAX_INTEGER for number in numbers)
 
 
 @lru_cache(maxsize=1024)

@@ -4,11 +4,11 @@ import json
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from worker.broker.pyamqp import DEEPEST, legible_part
+from worker.broker.pyamqp import DEEPEST, is_readable, legible_part
 
 MAX_DELAY_MS: Final = 2**32 - 1  # as https://github.com/rabbitmq/rabbitmq-delayed-message-exchange
 
@@ -24,7 +24,13 @@ class MessageProperties:
 
     def dump(self) -> str:
         """Return the JSON text to store; raises TypeError for what AMQP tables could not carry either."""
-        return json.dumps(asdict(self), default=_tagged, separators=(",", ":"))
+        stored = {
+            "content_type": self.content_type,
+            "content_encoding": self.content_encoding,
+            "headers": self.headers,
+            "properties": self.properties,
+        }
+        return _encode(stored)
 
     @classmethod
     def load(cls, text: str) -> "MessageProperties":
@@ -33,7 +39,9 @@ class MessageProperties:
             stored = json.loads(text, object_hook=_untagged)
         except (ValueError, RecursionError):
             stored = {}
-        known = legible_part(stored, DEEPEST + 2) if isinstance(stored, dict) else {}
+        if not isinstance(stored, dict):
+            stored = {}
+        known = stored if is_readable(stored, DEEPEST + 2) else legible_part(stored, DEEPEST + 2)
         tables = (known.get("headers"), known.get("properties"))
         headers, properties = (table if isinstance(table, dict) else {} for table in tables)
         return cls(_text(known.get("content_type")), _text(known.get("content_encoding")), headers, properties)
@@ -73,3 +81,6 @@ def _untagged(table: dict[str, Any]) -> object:
     except (ValueError, Base64Error):
         return table
     return table
+
+
+_encode: Final = json.JSONEncoder(default=_tagged, separators=(",", ":")).encode
