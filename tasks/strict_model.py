@@ -1,6 +1,11 @@
 """The base of models that settings and messages are read into."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+ASKED: Final[dict[str, JsonValue]] = {"asked": True}
+"""The `json_schema_extra` of a field that `revoker init` asks for, though it may be left out."""
 
 
 class StrictModel(BaseModel):

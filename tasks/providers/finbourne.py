@@ -14,6 +14,7 @@ from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.http import Edge
 from tasks.providers.provider import MASK, BaseUrl, CommonSettings, Kind, Request, SessionPlan, endpoint, open_sealed
 from tasks.sealing import Unsealer
+from tasks.strict_model import ASKED
 
 # The vendor documents 204 and "error" (www.lusid.com/identity/swagger, InvalidateToken). A 401 is looked into first.
 _UNAUTHORIZED: Final = 401
@@ -28,7 +29,9 @@ class FinbourneSettings(CommonSettings):
     """One LUSID domain."""
 
     kind: Literal["finbourne"] = "finbourne"
-    domain: str | None = Field(None, description="The <domain> of https://<domain>.lusid.com/identity")
+    domain: str | None = Field(
+        None, description="The <domain> of https://<domain>.lusid.com/identity", json_schema_extra=ASKED
+    )
     base_url: BaseUrl | None = Field(None, description="Instead of the domain's https://<domain>.lusid.com/identity")
     application: str | None = Field(None, description="Sent as X-LUSID-Application, to be found in the vendor's logs")
 

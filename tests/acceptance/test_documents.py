@@ -20,6 +20,7 @@ from worker.cli import main
 from worker.cli.exits import Exit
 from worker.intake.authorization import Rule
 from worker.operations.replay_rules import Refusal
+from worker.operations.setup.answers import PASSWORDS
 from worker.settings import Settings
 
 pytestmark = pytest.mark.executed
@@ -149,9 +150,13 @@ def test_every_make_target_that_is_named_exists() -> None:
 
 
 def test_every_setting_of_an_example_exists() -> None:
-    """Each name in a TOML block is that of a setting; the names of instances and sources are free."""
-    known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows} | {"kind"}
-    typed = {re.sub(r"^(providers|sources)\.[^.]+\.", "", name) for text in blocks("toml") for name in leaves(text)}
+    """Each name in a TOML block is that of a setting, or an answer of `revoker init`, which may name a file instead.
+
+    The names of instances and sources are free.
+    """
+    known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows} | {"kind", *PASSWORDS}
+    found = {re.sub(r"^(providers|sources)\.[^.]+\.", "", name) for text in blocks("toml") for name in leaves(text)}
+    typed = {name.removesuffix(".file") for name in found}
     assert typed
     assert typed <= known
 

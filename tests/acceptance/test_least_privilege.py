@@ -13,6 +13,7 @@ from system import PROCESSES, System
 
 from worker import broker
 from worker.broker import topology
+from worker.broker.permissions import PRODUCER, USERS, permissions_of, topic_permissions_of
 from worker.broker.publication import Message, PublishError
 from worker.broker.publisher import Publisher
 from worker.ledger import DeadLetterState
@@ -58,6 +59,15 @@ def test_the_shipped_permissions_are_in_step_with_the_topology(user: str, right:
     """Of all exchanges and queues of ours, and of names that are not, a user may touch exactly those it must."""
     pattern = re.compile(PERMISSIONS[user][right])
     assert {name for name in OURS | FOREIGN if name and pattern.search(name)} == RIGHTS.get((user, right), set())
+
+
+def test_the_shipped_file_is_that_of_the_code() -> None:
+    """`revoker init` and `revoker topology permissions` write the same for other virtual hosts."""
+    users = {"producer": PRODUCER, **USERS}
+    assert json.loads(FILE.read_text()) == {
+        "permissions": [permissions_of(name, each, "/") for name, each in users.items()],
+        "topic_permissions": [topic_permissions_of("producer", (), "/")],
+    }
 
 
 def test_the_shipped_file_holds_no_user_and_no_password() -> None:

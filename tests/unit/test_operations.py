@@ -34,6 +34,7 @@ READING = {
     "plan",
     "provider check",
     "provider list",
+    "topology permissions",
 }
 HANDLES = {"ledger", "publisher"}  # opened for a command, and handed on as they are
 BELOW = ("worker.ledger", "worker.broker", "worker.calls", "worker.intake", "worker.database", "worker.recorder")
@@ -179,7 +180,7 @@ def test_a_use_case_in_a_command_is_found(line: str, *, is_fault: bool) -> None:
     assert bool(faults_of(USE_CASE.format(line))) is is_fault
 
 
-@pytest.mark.parametrize("path", sorted(OPERATIONS.glob("*.py")), ids=lambda path: str(path.name))
+@pytest.mark.parametrize("path", sorted(OPERATIONS.rglob("*.py")), ids=lambda path: str(path.name))
 def test_an_operation_prints_nothing(path: Path) -> None:
     """Nor does it end the process: its values and errors are for whoever asked."""
     names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}

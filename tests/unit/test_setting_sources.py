@@ -263,3 +263,29 @@ def test_a_folder_of_secrets_that_is_a_file_is_named(monkeypatch: pytest.MonkeyP
     """A wrong path must not mean defaults."""
     monkeypatch.setenv("REVOKER_SECRETS_DIR", os.fspath(secret(tmp_path, "file", MARKER)))
     assert faults() == ["REVOKER_SECRETS_DIR: there is no such folder"]
+
+
+@pytest.mark.parametrize("value", ["12345678", '"quoted"', "null", "true", "1e5", "-0"])
+@pytest.mark.parametrize("is_file", [True, False], ids=["file", "variable"])
+def test_a_secret_that_reads_as_json_is_the_text_it_is(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, value: str, *, is_file: bool
+) -> None:
+    """One of digits is no number, and quotes are a part of it."""
+    for name, text in {"kind": "genesys", "region": "eu-west-1", "client_id": "4711"}.items():
+        monkeypatch.setenv(f"REVOKER_PROVIDERS__EU__{name.upper()}", text)
+    if is_file:
+        secret(folder, "providers__eu__client_secret", value)
+    else:
+        monkeypatch.setenv("REVOKER_PROVIDERS__EU__CLIENT_SECRET", value)
+    [provider] = Settings.load().providers.values()
+    assert (provider.account[1], provider.model_dump()["client_secret"].get_secret_value()) == ("4711", value)
+
+
+def test_lists_and_tables_of_a_provider_are_still_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its numbers and truth values are what their settings make of them."""
+    wibmo = {"kind": "wibmo", "base_url": "https://wibmo.test", "api_key": "1", "rate_limit": "5", "timeout": "2.5"}
+    cipher = {"cipher": '{"scheme": "none", "accept_risk": "none"}', "success_codes": '[100, "x"]'}
+    for name, text in {**wibmo, **cipher}.items():
+        monkeypatch.setenv(f"REVOKER_PROVIDERS__W__{name.upper()}", text)
+    found = Settings.load().providers["w"].model_dump()
+    assert (found["rate_limit"], found["timeout"], found["success_codes"]) == (5, 2.5, {100, "x"})

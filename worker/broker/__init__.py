@@ -6,3 +6,4 @@ from worker.broker.connection import cut as cut
 from worker.broker.connection import is_embedded as is_embedded
 from worker.broker.connection import let_acks_arrive as let_acks_arrive
 from worker.broker.connection import user as user
+from worker.broker.connection import vhost as vhost

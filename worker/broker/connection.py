@@ -90,3 +90,8 @@ def is_embedded(url: str) -> bool:
 def user(url: str) -> str | None:
     """The broker user of *url*, which RabbitMQ proves to consumers; None for a broker that proves none."""
     return None if is_embedded(url) else str(parse_url(url)["userid"] or "guest")
+
+
+def vhost(url: str) -> str | None:
+    """The virtual host of *url*, of several the first one's; None for a broker that has none."""
+    return None if is_embedded(url) else str(parse_url(url.partition(";")[0])["virtual_host"] or "/")

@@ -7,6 +7,7 @@ main = Commands(
     help="Session ended or user disabled: revoke the tokens at every provider, and prove it.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     parts={
+        "init": ("worker.cli.init:init", "From nothing to a checked configuration: secrets, keys, broker users"),
         "run": ("worker.cli.processes:run", "Everything on this machine, with sample events, to watch it work"),
         "intake": ("worker.cli.processes:intake", "Process: take in events, publish provider calls"),
         "worker": ("worker.cli.processes:worker", "Process: make the provider calls"),

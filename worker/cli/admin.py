@@ -1,5 +1,9 @@
 """`revoker config`, `topology` and `ledger`: settings in force; queues and schema, which not every user may make."""
 
+import json
+
+import click
+
 from worker.cli.consent import calls
 from worker.cli.output import Column, Form, Listing, note, output_option
 from worker.cli.tree import Commands
@@ -36,6 +40,15 @@ def declare() -> None:
     """Declare them, for processes whose broker users may not. Again after each new provider and each upgrade."""
     opening.declare_topology(Settings.load())
     note("exchanges and queues are as they should be")
+
+
+@topology.command()
+def permissions() -> None:
+    """Print the permissions of the processes' users, as `rabbitmqctl import_definitions` takes them on stdin.
+
+    They are for the virtual host and the operator of `broker_url`; no password changes. Import them after each upgrade.
+    """
+    click.echo(json.dumps(opening.permissions(Settings.load()), indent=2))
 
 
 @ledger_schema.command()

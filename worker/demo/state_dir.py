@@ -1,17 +1,16 @@
 """The state directory of a run: locked by one run at a time, prepared with keys and a configuration."""
 
 import fcntl
-import json
 import os
 import secrets
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from tasks.private_files import create_private
 from tasks.sealing import generate_key, save_key
@@ -20,6 +19,7 @@ from worker.sandbox import sandbox_providers
 from worker.settings import Settings
 from worker.settings.files import CONFIG_FILE
 from worker.settings.names import PREFIX
+from worker.settings.toml import toml_lines
 
 CONFIG: Final = "revoker.toml"
 LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"
@@ -142,19 +142,8 @@ def _configuration(folder: Path, subject_key: str, sandbox_url: str) -> str:
         "subject_key": subject_key,
         "environment": "showcase",
     }
-    providers = _toml(sandbox_providers(sandbox_url), "providers")
-    return "\n".join([HEAD, *_toml(places), SETTINGS, *providers, ""])
-
-
-def _toml(document: Mapping[str, Any], name: str = "") -> Iterator[str]:
-    """*document* as TOML: a JSON string, number or list is one in TOML, too."""
-    values = {key: value for key, value in document.items() if not isinstance(value, Mapping)}
-    if name and values:
-        yield f"[{name}]"
-    yield from (f"{key} = {json.dumps(value)}" for key, value in values.items())
-    for key, value in document.items():
-        if isinstance(value, Mapping):
-            yield from _toml(value, f"{name}.{key}" if name else key)
+    providers = toml_lines({"providers": sandbox_providers(sandbox_url)})
+    return "\n".join([HEAD, *toml_lines(places), SETTINGS, *providers, ""])
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings.exceptions import SettingsError
 
+from tasks.providers import KINDS
 from worker.settings.files import (
     CONFIG_FILE,
     SECRETS_DIR,
@@ -27,6 +28,7 @@ _OF_A_SERVICE: Final = re.compile(
     r"REVOKER(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9]+)*|PORT|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
 )
 _UNKNOWN: Final = "unknown setting"
+_MISSING: Final = {"missing", "union_tag_not_found"}  # pydantic's names; the second is about the `kind` of a provider
 
 
 def faults_of_sources(settings: type[BaseModel]) -> list[str]:
@@ -54,11 +56,29 @@ def _of_value(names: SettingNames, error: ErrorDetails) -> str:
     is_unknown = error["type"] == "extra_forbidden"
     path = names.path_of(error["loc"], is_unknown=is_unknown)
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] in _MISSING:
+        return _missing(names, path if error["type"] == "missing" else (*path, "kind"))
     if error["type"] == "union_tag_invalid":  # the one message of pydantic's that shows what was given
         message = f"{error['ctx']['discriminator'].strip(chr(39))} must be one of {error['ctx']['expected_tags']}"
     if is_unknown:
         message = _UNKNOWN + _hint(names, BETWEEN.join(path), ".".join)
     return ": ".join(filter(None, [".".join(path), message]))
+
+
+def _missing(names: SettingNames, path: Sequence[str]) -> str:
+    """What the setting at *path* is for, in the words of its field, and each way to set it."""
+    table, section = ".".join(path[:-1]), f"[{'.'.join(path)}] in the TOML file"
+    line = f'{path[-1]} = "…" in the TOML file{table and f", below [{table}]"}'
+    variable = f"{PREFIX}{BETWEEN.join(path)}".upper()
+    secret = f"the secret file {BETWEEN.join(path)}, " if names.is_secret(path) else ""
+    ways = section if names.is_section(path) else f"{secret}the variable {variable} or {line}"
+    return f"{'.'.join(path)}: is missing ({_purpose(names, path)}). Set {ways}; `revoker init` writes it"
+
+
+def _purpose(names: SettingNames, path: Sequence[str]) -> str:
+    if path[-1] == "kind":
+        return f"one of {', '.join(KINDS)}"
+    return next((each.description or "" for each in names.fields_of(path) if each.is_required()), "")
 
 
 def _of_variables(names: SettingNames) -> Iterator[str]:

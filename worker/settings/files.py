@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from tasks.private_files import WANTED, is_open_to_others
@@ -62,13 +63,26 @@ class SecretFiles:
         values, faults = {}, []
         for path in paths:
             try:
-                values[path.name] = _secret(path)
+                values[path.name] = read_secret(path)
             except UnfitFileError as fault:
                 faults.append(f"{path.name}: the secret's file {fault}")
         return cls(tuple(path.name for path in paths), values, tuple(faults))
 
 
-class SecretFilesSource(EnvSettingsSource):
+class TextSource(EnvSettingsSource):
+    """A source whose values are texts: variables, or files.
+
+    pydantic-settings decodes as JSON whatever it does not know the type of, and so the values of a provider. There a
+    secret of digits is a text as well, and quotes around it are a part of it.
+    """
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo | None, value: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Decode *value*; where *field* is not known, lists and tables alone."""
+        decoded = super().decode_complex_value(field_name, field, value)  # type: ignore[arg-type] # it is None there
+        return value if field is None and not isinstance(decoded, dict | list) else decoded
+
+
+class SecretFilesSource(TextSource):
     """Secret files as a source of settings: named like the variables without their prefix."""
 
     def __init__(self, settings: type[BaseSettings], files: SecretFiles) -> None:
@@ -81,7 +95,11 @@ class SecretFilesSource(EnvSettingsSource):
 
 def read_document(path: Path) -> dict[str, Any]:
     """The TOML document in *path*. Raises OSError, and UnfitFileError with line, column and cause."""
-    content = path.read_bytes()
+    return parse_document(path.read_bytes(), str(path))
+
+
+def parse_document(content: bytes, path: str) -> dict[str, Any]:
+    """The TOML document in *content*, which came from *path*. Raises UnfitFileError."""
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
@@ -102,7 +120,7 @@ def _place(content: bytes, at: int) -> str:
     return f"at line {len(before)}, column {len(before[-1]) + 1}"
 
 
-def _secret(path: Path) -> str:
+def read_secret(path: Path) -> str:
     """The value in *path*. Raises UnfitFileError for one that is open to others, or cannot be one text."""
     try:
         status = path.stat()
@@ -115,12 +133,13 @@ def _secret(path: Path) -> str:
         raise UnfitFileError(f"cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise UnfitFileError("is not UTF-8") from None
-    if fault := _unfit(text):
+    if fault := fault_of_secret(text):
         raise UnfitFileError(fault)
     return text.strip()
 
 
-def _unfit(text: str) -> str | None:
+def fault_of_secret(text: str) -> str | None:
+    """Why *text* cannot be the content of a secret's file, if it cannot."""
     if text.startswith(MARK):
         return NO_MARK
     if MARK in text or _CONTROL.search(text):

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 
 from tasks.providers import KINDS
 from tasks.providers.provider import CommonSettings
@@ -24,13 +25,15 @@ class SettingNames:
     """Every name that a model of settings knows."""
 
     def __init__(self, settings: type[BaseModel]) -> None:
-        self._known = frozenset(_names(settings, ()))
+        self._known: dict[Path, list[FieldInfo]] = {}  # several where kinds of providers have a name in common
+        for path, field in _fields(settings, ()):
+            self._known.setdefault(path, []).append(field)
 
     def is_looked_at(self, path: Sequence[str]) -> bool:
         """Whether anything reads a variable or file of this *path*: a section itself refuses what it does not know."""
         ends = (path[:depth] for depth in range(len(path), 0, -1) if self._is_known(path[:depth]))
         nearest = next(ends, None)
-        return nearest is not None and (len(nearest) == len(path) or self._is_section(nearest))
+        return nearest is not None and (len(nearest) == len(path) or self.is_section(nearest))
 
     def path_of(self, location: Sequence[str | int], *, is_unknown: bool) -> Path:
         """The path of the setting at a pydantic error's *location*, in which union tags stand as well.
@@ -42,6 +45,18 @@ class SettingNames:
             if isinstance(part, int) or self._is_known((*path, part)) or (is_unknown and place == len(location)):
                 path = (*path, str(part))
         return path
+
+    def fields_of(self, path: Sequence[str]) -> list[FieldInfo]:
+        """The fields that the setting at *path* may be; none where there is no such setting."""
+        return [field for known, fields in self._known.items() if _fits(path, known) for field in fields]
+
+    def is_secret(self, path: Sequence[str]) -> bool:
+        """Whether the setting at *path* is one that is not shown."""
+        return any(SecretStr in _types(field.annotation) for field in self.fields_of(path))
+
+    def is_section(self, path: Sequence[str]) -> bool:
+        """Whether there are settings below *path*."""
+        return any(len(known) > len(path) and _fits(path, known[: len(path)]) for known in self._known)
 
     def meant(self, name: str) -> Path | None:
         """The setting that a misspelt *name* of a variable or file is likest to, whatever its case and its marks."""
@@ -55,9 +70,6 @@ class SettingNames:
     def _is_known(self, path: Sequence[str]) -> bool:
         return any(_fits(path, known) for known in self._known)
 
-    def _is_section(self, path: Sequence[str]) -> bool:
-        return any(len(known) > len(path) and _fits(path, known[: len(path)]) for known in self._known)
-
     def _concrete(self, name: str) -> Iterator[Path]:
         parts = name.split(BETWEEN) if BETWEEN in name else _GAPS.split(name)
         given = parts[1] if len(parts) > 1 else ""
@@ -66,22 +78,28 @@ class SettingNames:
                 yield tuple(given if part == _ANY else part for part in known)
 
 
-def _names(model: type[BaseModel], above: Path) -> Iterator[Path]:
+def _fields(model: type[BaseModel], above: Path) -> Iterator[tuple[Path, FieldInfo]]:
     for name, field in model.model_fields.items():
         path = (*above, name)
-        yield path
+        yield path, field
         if get_origin(field.annotation) is dict:
             path = (*path, _ANY)
-            yield path
+            yield path, field
         for each in _models(field.annotation):
-            yield from _names(each, path)
+            yield from _fields(each, path)
+
+
+def _types(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - whatever a field is annotated with
+    """*annotation* and those within it."""
+    yield annotation
+    for each in get_args(annotation):
+        yield from _types(each)
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - whatever a field is annotated with
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield from (kind.settings for kind in KINDS.values()) if annotation is CommonSettings else (annotation,)
-    for each in get_args(annotation):
-        yield from _models(each)
+    for each in _types(annotation):
+        if isinstance(each, type) and issubclass(each, BaseModel):
+            yield from (kind.settings for kind in KINDS.values()) if each is CommonSettings else (each,)
 
 
 def _fits(path: Sequence[str], known: Path) -> bool:

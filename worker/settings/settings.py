@@ -7,9 +7,10 @@ Sources, the first that names a value wins: `REVOKER_…` variables (`__` betwee
 """
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, ValidationInfo, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -22,7 +23,7 @@ from tasks.providers import KINDS, ProviderSettings
 from tasks.subject_index import SubjectIndex
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_values
-from worker.settings.files import SecretFiles, SecretFilesSource, config_file, secrets_folder
+from worker.settings.files import SecretFiles, SecretFilesSource, TextSource, config_file, secrets_folder
 from worker.settings.names import BETWEEN, PREFIX
 from worker.settings.sections import (
     FloodSettings,
@@ -122,12 +123,12 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - it takes a secret of digits for a number
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - a working directory's .env is nobody's decision
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - it passes over links, and over what is unfit
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The order of the module's first lines."""
-        sources = [init_settings, env_settings]
+        sources = [init_settings, TextSource(settings_cls)]
         if folder := secrets_folder():
             sources.append(SecretFilesSource(settings_cls, SecretFiles.read(folder)))
         if config := config_file():
@@ -170,11 +171,31 @@ class Settings(BaseSettings):
         """The settings in force; raises `SettingsError` naming every setting that is missing, unknown or ill-formed."""
         if faults := faults_of_sources(cls):
             raise SettingsError("\n".join(faults))
+        return cls._checked({})
+
+    @staticmethod
+    def of(document: Mapping[str, Any]) -> "Settings":
+        """The settings of *document* alone, whatever is in force here; raises `SettingsError` as `load` does."""
+        return _OfDocument._checked(document)  # noqa: SLF001 - of its own base
+
+    @classmethod
+    def _checked(cls, document: Mapping[str, Any]) -> Self:
         try:
-            return cls()
+            return cls(**document)
         except ValidationError as error:
             raise SettingsError("\n".join(faults_of_values(cls, error))) from None
         except UnreadableValueError as error:
             raise SettingsError(fault_of_json(error)) from None
         except OSError as error:  # it was readable just now
             raise SettingsError(f"{error.filename}: cannot be read ({error.strerror})") from None
+
+
+class _OfDocument(Settings):
+    """Settings that have one source."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, _: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What it is made of."""
+        return (init_settings,)

@@ -6,6 +6,7 @@ from typing import Final, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from tasks.providers.provider import BaseUrl, CommonSettings, HeaderSecret
+from tasks.strict_model import ASKED
 
 # Genesys Cloud Resource Center, "AWS regions for Genesys Cloud deployment": region → domain of its `api.` and `login.`.
 REGIONS: Final[Mapping[str, str]] = {
@@ -34,7 +35,9 @@ class GenesysSettings(CommonSettings):
     """One Genesys Cloud organization: where it is, and the OAuth client that acts for the worker."""
 
     kind: Literal["genesys"] = "genesys"
-    region: str | None = Field(None, description="AWS region of the organization, e.g. eu-central-1")
+    region: str | None = Field(
+        None, description="AWS region of the organization, e.g. eu-central-1", json_schema_extra=ASKED
+    )
     api_base_url: BaseUrl | None = Field(None, description="Instead of the region's https://api.<domain>")
     login_base_url: BaseUrl | None = Field(None, description="Instead of the region's https://login.<domain>")
     client_id: str = Field(min_length=1, max_length=256, description="OAuth client of grant type client credentials")

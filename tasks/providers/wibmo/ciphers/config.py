@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from tasks.providers.wibmo.ciphers.coding import Encoding, decoded
 from tasks.sealing.keys import MIN_RSA_BITS
-from tasks.strict_model import StrictModel
+from tasks.strict_model import ASKED, StrictModel
 
 BLOCK: Final = 16  # bytes of an AES block, and of a CBC IV
 AES_KEYS: Final = frozenset({16, 24, 32})  # bytes
@@ -29,9 +29,12 @@ class CipherConfig(StrictModel):
     key: SecretStr = Field(
         SecretStr(""),
         description="AES key of 128, 192 or 256 bits; for `jwe` one of 256 bits, or an RSA private key in PEM form",
+        json_schema_extra=ASKED,
     )
     key_encoding: Literal["base64", "hex", "raw"] = Field(
-        "base64", description="How `key`, `fixed_iv` and `mac_key` are written: `base64`, `hex` or `raw`"
+        "base64",
+        description="How `key`, `fixed_iv` and `mac_key` are written: `base64`, `hex` or `raw`",
+        json_schema_extra=ASKED,
     )
     peer_key: SecretStr | None = Field(
         None, description="For `jwe` with RSA: the provider's public key, in PEM form; unset: the public half of `key`"
