@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,8 +18,6 @@ from worker import broker
 from worker.broker import messages, topology
 from worker.broker.messages import body_of
 from worker.intake.signing import generate_signing_key, is_signed, save_signing_key
-from worker.settings import Settings
-from worker.settings.files import CONFIG_FILE, SECRETS_DIR
 
 pytestmark = pytest.mark.executed
 
@@ -103,22 +100,3 @@ def test_an_event_through_the_celery_door_kills_a_token(system: System, tmp_path
     event = system.ended(system.session("finbourne", secret))
     run_example("The trusted Celery door", json.dumps(event), tmp_path, system.broker_url)
     wait_dead(system, secret)
-
-
-def test_the_configuration_is_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The TOML file and the secret files of the ten lines are what the settings ask for."""
-    text = section("Point it at a real RabbitMQ and a real provider")
-    [config], [shell, _processes] = blocks("toml", text), blocks("sh", text)
-    folder = tmp_path / "secrets"
-    folder.mkdir()
-    (tmp_path / "revoker.toml").write_text(config)
-    written = dict.fromkeys(re.findall(r">secrets/(\w+)", shell), "x" * 64)
-    written |= {name: value for value, name in re.findall(r"printf %s '(.*)' >secrets/(\w+)", shell)}
-    for name, value in written.items():
-        (folder / name).touch(mode=0o600)
-        (folder / name).write_text(value)
-    monkeypatch.setenv(CONFIG_FILE, str(tmp_path / "revoker.toml"))
-    monkeypatch.setenv(SECRETS_DIR, str(folder))
-    loaded = Settings.load()
-    assert list(loaded.providers) == ["genesys"]
-    assert loaded.broker_url.get_secret_value() == written["broker_url"]

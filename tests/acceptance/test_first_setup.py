@@ -2,23 +2,23 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
-import tomllib
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from documents import blocks, section
+from click.testing import CliRunner
+from documents import PAGES, ROOT, blocks, section
 from servers import Daemon, Processes, RabbitNode, wait_until
 from servers.processes import environment
 
 from worker.broker.permissions import USERS
-from worker.operations.setup import plan_setup
-from worker.operations.setup.steps import next_steps
+from worker.cli import main
 from worker.sandbox import sandbox_providers
 from worker.settings.toml import toml_lines
 
@@ -141,13 +141,20 @@ def test_the_commands_that_are_printed_lead_to_the_first_event_and_the_first_rep
     assert imported == json.loads((newcomer.etc / "rabbitmq/processes.json").read_text())["permissions"]
 
 
-def test_the_readme_shows_what_is_printed() -> None:
-    """For the answers of docs/running.md, to somebody who is not root."""
-    [answers] = [text for text in blocks("toml", section("Setting it up")) if "ledger_password" in text]
-    given = {**tomllib.loads(answers), "ledger_password": "x"}
-    given["providers"]["genesys"]["client_secret"] = "x"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "geteuid", lambda: 1000)
-        steps = list(next_steps(plan_setup(Path("/etc/revoker"), given)))
-    [shown, *_] = blocks("sh", section("Point it at a real RabbitMQ and a real provider"))
+def test_the_readme_shows_what_is_printed_for_the_answers_of_the_documents(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers are a file that can be used, with its secrets in files; the reader is not root."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    [answers] = blocks("toml", section("Setting it up"))
+    (tmp_path / "answers.toml").write_text(answers)
+    for name in re.findall(r'file = "(\w+)"', answers):
+        (tmp_path / name).touch(0o600)
+        (tmp_path / name).write_text("a-secret\n")
+    [dry_run] = [line for line in blocks("sh", section("Setting it up"))[0].splitlines() if "--dry-run" in line]
+    told = CliRunner().invoke(main, [*shlex.split(dry_run)[1:], "--dir", "etc"])
+    assert told.exit_code == 0, told.output
+    steps = [line.replace(f"{tmp_path}/etc", "/etc/revoker") for line in json.loads(told.stdout)["steps"]]
+    [shown] = [text for text in blocks("sh", PAGES[ROOT / "README.md"]) if text.startswith("revoker init")]
     assert shown.splitlines() == ["revoker init", *steps]

@@ -69,7 +69,7 @@ def test_what_is_written_loads_as_it_was_answered(  # noqa: PLR0913 - one for ea
 
 @pytest.mark.parametrize("answers", [ANSWERS, ONE_USER, EMBEDDED], ids=["a user each", "one user", "embedded"])
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_no_secret_is_open_to_others(tmp_path: Path, answers: dict[str, Any], umask: int) -> None:
+def test_no_secret_that_is_written_is_open_to_others(tmp_path: Path, answers: dict[str, Any], umask: int) -> None:
     """Whatever the umask is; what is public can be read by everybody who reaches the folder."""
     before = os.umask(umask)
     try:

@@ -45,6 +45,7 @@ def _a_clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
         ({"providers": {"a": {**GENESYS, "client_secret": f'["{MARKER}"]'}}}, "providers.a.client_secret: reads as"),
         ({"subject_key": f"{MARKER}\n"}, "subject_key: begins or ends with white space"),
         ({"subject_key": f"{MARKER}\x00{MARKER}"}, "subject_key: holds characters that are no text"),
+        ({"_secrets_dir": MARKER}, "_secrets_dir: unknown setting"),
         ({"brokerurl": MARKER}, "brokerurl: unknown setting; did you mean broker_url?"),
     ],
 )

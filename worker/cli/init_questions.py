@@ -1,6 +1,7 @@
 """The questions of `revoker init`, for a person at a terminal: what does not fit is said, and asked again."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -44,8 +45,12 @@ def _several(what: str, table: str, there: Mapping[str, Any], one: Callable[[], 
         if name in there.get(table, {}) or name in found:
             note(f"there is a {what} {name} already")
         else:
-            [found[name]] = _until_fit(there, lambda name=name: {table: {name: one()}})[table].values()  # type: ignore[misc]
+            found |= _until_fit(there, partial(_named, table, name, one))[table]
     return found
+
+
+def _named(table: str, name: str, one: Callable[[], Document]) -> Document:
+    return {table: {name: one()}}
 
 
 def _server(name: str, text: str) -> Document:

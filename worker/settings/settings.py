@@ -176,6 +176,8 @@ class Settings(BaseSettings):
     @staticmethod
     def of(document: Mapping[str, Any]) -> "Settings":
         """The settings of *document* alone, whatever is in force here; raises `SettingsError` as `load` does."""
+        if options := [name for name in document if name.startswith("_")]:  # pydantic-settings has some of these names
+            raise SettingsError("\n".join(f"{name}: unknown setting" for name in options))
         return _OfDocument._checked(document)  # noqa: SLF001 - of its own base
 
     @classmethod
@@ -191,11 +193,16 @@ class Settings(BaseSettings):
 
 
 class _OfDocument(Settings):
-    """Settings that have one source."""
+    """Settings of what it is made of, and of nothing else."""
 
     @classmethod
     def settings_customise_sources(
-        cls, _: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings hands them over by name
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - likewise
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What it is made of."""
+        """The one source."""
         return (init_settings,)

@@ -4,6 +4,7 @@ In the place of a secret may stand `{ file = "…" }`: the file that holds it. `
 passwords as they are: they are percent-encoded into the URL of that name.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tasks.private_files import WANTED, is_open_to_others
+from worker.broker.permissions import USERS
 from worker.operations import RefusedRequest
 from worker.settings import Settings, SettingsError
 from worker.settings.files import UnfitFileError, parse_document, read_secret
@@ -23,7 +25,17 @@ PASSWORDS: Final = {"broker_password": "broker_url", "ledger_password": "ledger_
 MAX_ANSWERS: Final = 1_048_576  # bytes read
 _NAMES: Final = SettingNames(Settings)
 _PASSWORD_IN_URL: Final = re.compile(r"://[^@]*:[^@]*@|[?&](ssl)?password=")  # any @ in it ends a user
+# A secret's file is named after its provider, with __ behind the name.
+_PROVIDER: Final = re.compile(r"[a-z][a-z0-9-]*(_[a-z0-9-]+)*")
+_FIT_PROVIDER: Final = "its name must be of a-z 0-9 - and single _ within, and begin with a letter"
+# It is the name of a folder, of files and of a broker's user.
+_SOURCE: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+_FIT_SOURCE: Final = (
+    f"its name must be a lower-case letter, then up to 31 of a-z 0-9 _ -, and none of {', '.join(USERS)}"
+)
+_PROOFS: Final = {"users", "keys", "trusted"}
 _NEW_SUBJECT_KEY: Final = "0" * 32  # stands in a check for the one that is made
+_NEW_KEYS: Final = "made"  # likewise
 _BROKEN_USER: Final = "names no user whom the password could be of, or a password already"
 
 
@@ -48,14 +60,14 @@ def parse_answers(content: bytes, name: str) -> Document:
 
 
 def add_answer(document: Document, name: str, text: str) -> None:
-    """Set the setting that is called *name*, with dots between its levels, to *text*.
+    """Set the setting that is called *name*, with dots between its levels, to *text*, or to the JSON list in it.
 
     Raises RefusedRequest for a secret: everybody on the machine can read a command line.
     """
     path = name.split(".")
     if holds_secret(path, text):
         raise RefusedRequest(f"{name}: a command line is no place for a secret; give it by --secret {name}=FILE")
-    place(document, path, text)
+    place(document, path, _listed(text))
 
 
 def add_secret(document: Document, name: str, file: Path) -> None:
@@ -76,10 +88,32 @@ def settle(document: Mapping[str, Any]) -> Document:
 def faults_of(part: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:
     """What is wrong with a *part* of the answers, beside what is *there*; what is missing besides is no fault."""
     try:
-        Settings.of({"subject_key": _NEW_SUBJECT_KEY, **merged(there, settle(part))})
+        settled = settle(part)
+        require_names(settled)
+        for each in unproved_sources(settled).values():
+            each["keys"] = _NEW_KEYS
+        Settings.of({"subject_key": _NEW_SUBJECT_KEY, **merged(there, settled)})
     except (SettingsError, RefusedRequest) as error:
         return str(error).splitlines()
     return []
+
+
+def require_names(document: Mapping[str, Any]) -> None:
+    """Raise RefusedRequest where a provider or an unproved source has a name that cannot be that of its files."""
+    providers = document.get("providers")
+    for name in providers if isinstance(providers, dict) else ():
+        if not _PROVIDER.fullmatch(name):
+            raise RefusedRequest(f"providers.{name}: {_FIT_PROVIDER}")
+    for name in unproved_sources(document):
+        if not _SOURCE.fullmatch(name) or name in USERS:
+            raise RefusedRequest(f"sources.{name}: {_FIT_SOURCE}")
+
+
+def unproved_sources(document: Mapping[str, Any]) -> dict[str, Document]:
+    """The tables of the sources that bring no proof, by name: each is to get a key."""
+    sources = document.get("sources")
+    tables = sources.items() if isinstance(sources, dict) else ()
+    return {name: each for name, each in tables if isinstance(each, dict) and not each.keys() & _PROOFS}
 
 
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> Document:
@@ -110,6 +144,13 @@ def place(document: Document, path: Sequence[str], value: object) -> None:
     if last in document:
         raise RefusedRequest(f"{'.'.join(path)}: is given twice")
     document[last] = value
+
+
+def _listed(text: str) -> object:
+    try:
+        return json.loads(text) if text.startswith("[") else text
+    except (ValueError, RecursionError):
+        return text
 
 
 def is_secret(path: Sequence[str], value: Any) -> bool:  # noqa: ANN401 - whatever the document holds

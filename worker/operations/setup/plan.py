@@ -4,7 +4,6 @@ Where the folder holds a configuration already, providers and sources are added 
 """
 
 import json
-import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,16 @@ from tasks.sealing.keys import SUFFIX, read_keys
 from worker.broker.permissions import OPERATOR, USERS
 from worker.operations import RefusedRequest
 from worker.operations.setup import producers, rabbitmq
-from worker.operations.setup.answers import Document, is_secret, leaves, merged, place, settle
+from worker.operations.setup.answers import (
+    Document,
+    is_secret,
+    leaves,
+    merged,
+    place,
+    require_names,
+    settle,
+    unproved_sources,
+)
 from worker.operations.setup.layout import Layout
 from worker.operations.setup.writing import PUBLIC, PlannedFile, require_room
 from worker.settings import Settings
@@ -35,16 +43,7 @@ REQUIRED: Final = ("broker_url", "ledger_url")
 ADDED: Final = ("providers", "sources")
 HEAD: Final = "# Every setting: docs/settings.md. Secrets have files of their own, below secrets/."
 _SUBJECT_KEY: Final = 32  # random bytes
-# A secret's file is named after its provider, with __ behind the name.
-_PROVIDER: Final = re.compile(r"[a-z][a-z0-9-]*(_[a-z0-9-]+)*")
-_FIT_PROVIDER: Final = "its name must be of a-z 0-9 - and single _ within, and begin with a letter"
-# It is the name of a folder, of files and of a broker's user.
-_SOURCE: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-_FIT_SOURCE: Final = (
-    f"its name must be a lower-case letter, then up to 31 of a-z 0-9 _ -, and none of {', '.join(USERS)}"
-)
 _NOT_ADDED: Final = "is no new provider or source: edit it there"
-_PROOFS: Final = {"users", "keys", "trusted"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,9 @@ def _beginning(folder: Path, new: Document) -> SetupPlan:
 
 def _addition(folder: Path, new: Document, there: Document) -> SetupPlan:
     layout = _layout_of(folder)
+    Settings.of(there)
+    if not new:
+        raise RefusedRequest(f"{layout.config}: is there already, and no new provider or source is named")
     for path, _ in leaves(new):
         if path[0] not in ADDED or path[1:2] == () or path[1] in there.get(path[0], {}):
             raise RefusedRequest(f"{layout.config}: is there already, and {'.'.join(path[:2])} {_NOT_ADDED}")
@@ -111,8 +113,8 @@ def _addition(folder: Path, new: Document, there: Document) -> SetupPlan:
 
 def _plan(layout: Layout, new: Document, there: Document, broker: str) -> SetupPlan:
     """The plan of the settings that are *new*, beside those that are *there*; *broker* is the URL in the TOML file."""
+    require_names(new)
     sources = _with_keys(layout, new)
-    _require_names(new)
     passwords = rabbitmq.new_passwords(USERS) if layout.has_users and not there else {}
     whole = merged(there, new)
     if passwords:
@@ -130,22 +132,11 @@ def _plan(layout: Layout, new: Document, there: Document, broker: str) -> SetupP
 
 
 def _with_keys(layout: Layout, new: Document) -> list[str]:
-    """The sources that bring no proof: each gets a key, and its file is put into *new*."""
-    sources = new.get("sources", {})
-    tables = sources.items() if isinstance(sources, dict) else ()
-    found = {name: each for name, each in tables if isinstance(each, dict) and not each.keys() & _PROOFS}
-    for name, each in found.items():
-        if not _SOURCE.fullmatch(name) or name in USERS:
-            raise RefusedRequest(f"sources.{name}: {_FIT_SOURCE}")
+    """The sources that bring no proof: each gets a key, whose file is put into *new*."""
+    sources = unproved_sources(new)
+    for name, each in sources.items():
         each["keys"] = str(layout.jwks_of(name))
-    return list(found)
-
-
-def _require_names(new: Document) -> None:
-    providers = new.get("providers", {})
-    for name in providers if isinstance(providers, dict) else ():
-        if not _PROVIDER.fullmatch(name):
-            raise RefusedRequest(f"providers.{name}: {_FIT_PROVIDER}")
+    return list(sources)
 
 
 def _sealing_keys(folder: Path) -> tuple[list[SealingKey], list[PlannedFile]]:
