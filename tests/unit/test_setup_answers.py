@@ -1,5 +1,6 @@
 """What `revoker init` takes for an answer, and what it refuses: by name, and never by its value."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def test_no_secret_is_taken_from_the_command_line(name: str, text: str) -> None:
 def test_answers_may_name_the_files_of_their_secrets(tmp_path: Path) -> None:
     """A line break at the end of such a file is not a part of the secret."""
     file = secret(tmp_path / "given", "password", "p@ss/w%rd\n")
-    answers = {**ANSWERS, "ledger_password": {"file": str(file)}}
+    answers = {**deepcopy(ANSWERS), "ledger_password": {"file": str(file)}}
     add_answer(answers, "providers.eu.kind", "finbourne")
     add_answer(answers, "providers.eu.domain", "acme")
     add_secret(answers, "subject_key", secret(tmp_path / "given", "key", "k" * 40))

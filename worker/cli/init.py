@@ -95,10 +95,10 @@ def init(folder: Path, given: Given, form: Form, *, dry_run: bool, yes: bool) ->
 
 
 def _listing(folder: Path) -> Listing[PlannedFile]:
-    columns = (
-        Column[PlannedFile]("FILE", lambda each: os.path.relpath(each.path, folder), cut=2),
-        Column[PlannedFile]("MODE", lambda each: each.kind),
-        Column[PlannedFile]("WHAT FOR", lambda each: each.purpose, cut=1),
+    columns: tuple[Column[PlannedFile], ...] = (
+        Column("FILE", lambda each: os.path.relpath(each.path, folder), cut=2),
+        Column("MODE", lambda each: each.kind),
+        Column("WHAT FOR", lambda each: each.purpose, cut=1),
     )
     return Listing("planned_file", columns, _file_document)
 
