@@ -121,6 +121,7 @@ def test_the_commands_that_are_printed_lead_to_the_first_event_and_the_first_rep
         "ledger_url": postgres_url,
         "ledger_password": "p@ss/w:rd% é",
         "providers": sandbox_providers(sandbox_url),
+        "monitoring": {"port": 0},
         "sources": {"sessions": {"source": SOURCE, "providers": ["genesys"]}},
     }
     steps = newcomer.answer(answers)

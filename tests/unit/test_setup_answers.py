@@ -114,7 +114,7 @@ def test_a_file_of_answers_that_holds_a_secret_is_for_its_owner_alone(tmp_path: 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_provider_is_asked_for_all_that_it_needs(kind: str) -> None:
     """Secrets unseen."""
-    answers = {
+    of_kinds: dict[str, dict[str, Any]] = {
         "genesys": {"region": "eu-west-1", "client_id": "1", "client_secret": "s"},
         "finbourne": {"domain": "acme"},
         "wibmo": {
@@ -122,7 +122,8 @@ def test_a_provider_is_asked_for_all_that_it_needs(kind: str) -> None:
             "api_key": "k",
             "cipher": {"scheme": "aes-gcm", "key": "MDEyMzQ1Njc4OWFiY2RlZg=="},
         },
-    }[kind]
+    }
+    answers = of_kinds[kind]
     questions = {".".join(each.path): each for each in questions_of(kind)}
     answered = {name for name in questions if not name.startswith("cipher.")} | ({"cipher"} & answers.keys())
     assert answered == answers.keys()
