@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from tasks.providers import KINDS
 from tasks.providers.provider import CommonSettings
+from worker.operations.doctor import CHECKS
 from worker.settings import Settings
 from worker.settings.sections import SourceSettings
 
@@ -40,6 +41,7 @@ def pages() -> list[Path]:
 def renewed(text: str) -> str:
     """*text* with the rows of its generated tables as they must be today."""
     others = {"counted by `make chaos`": counted(), "`make`": make_targets(), "floor": floors(), "aim": aims()}
+    others["doctor's check"] = doctors_checks()
     for header, rows in {**settings_tables(), **others}.items():
         lines = _lines(rows)
         text = _pattern(header).sub(lambda match, lines=lines: match[1] + lines, text)  # type: ignore[misc]
@@ -131,6 +133,11 @@ def make_targets() -> list[Row]:
     """The targets of the Makefile that `make help` lists, with what it says of each."""
     found = re.findall(r"^([a-z]+):.*## (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
     return [(f"`{target}`", meaning.replace("|", "\\|")) for target, meaning in found]
+
+
+def doctors_checks() -> list[Row]:
+    """What `revoker doctor` looks at, and what to do where it finds something."""
+    return [(f"`{name}`", check.meaning, check.remedy) for name, check in CHECKS.items()]
 
 
 def floors() -> list[Row]:

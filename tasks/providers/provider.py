@@ -99,6 +99,11 @@ class CommonSettings(StrictModel):
         """The base URL of the API that revokes."""
 
     @property
+    def base_urls(self) -> tuple[str, ...]:
+        """Every base URL that its requests go to, that of the API first."""
+        return (self.api,)
+
+    @property
     @abstractmethod
     def account(self) -> tuple[str, ...]:
         """The parts, maybe secret, by which the provider tells callers apart: equal ones share a rate limit."""

@@ -23,6 +23,7 @@ READING = {
     "config show",
     "dead-letter list",
     "dead-letter show",
+    "doctor",
     "explain",
     "flood list",
     "genesys idle-timeout get",

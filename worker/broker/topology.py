@@ -12,6 +12,8 @@ from typing import Final
 from amqp.exceptions import AccessRefused
 from kombu import Connection, Exchange, Queue, binding
 from kombu.transport.native_delayed_delivery import (
+    CELERY_DELAYED_DELIVERY_EXCHANGE,
+    MAX_NUMBER_OF_BITS_TO_USE,
     bind_queue_to_native_delayed_delivery_exchange,
     calculate_routing_key,
     declare_native_delayed_delivery_exchanges_and_queues,
@@ -26,7 +28,7 @@ URGENT_EVENTS: Final = tuple(name for name, each in EVENT_TYPES.items() if each.
 # kombu declares exchanges and queues durable.
 EVENTS: Final = Exchange("revocation.events", "topic")
 ROUTINE_EVENTS: Final = Exchange("revocation.events.routine", "fanout")
-_LANES: Final = Exchange("revocation.events.lanes", "direct", arguments={"alternate-exchange": ROUTINE_EVENTS.name})
+LANES: Final = Exchange("revocation.events.lanes", "direct", arguments={"alternate-exchange": ROUTINE_EVENTS.name})
 CALLS: Final = Exchange("revocation.calls", "topic")
 OUTCOMES: Final = Exchange("revocation.outcomes", "topic")
 OUTCOMES_URGENT: Final = Exchange("revocation.outcomes.urgent", "topic")
@@ -35,6 +37,7 @@ UNPROVED: Final = Exchange("revocation.dead.unproved", "topic")
 
 # The longest delay's exchange: a delayed publish enters here and falls through the delay queues, a bit at a time.
 DELAY_ENTRY: Final = level_name(27)
+DELAY_EXIT: Final = CELERY_DELAYED_DELIVERY_EXCHANGE  # where what was delayed comes out, with its own routing key
 
 # After so many deliveries a message, which may crash its process, goes to the dead letters. Planned restarts count as
 # well (RabbitMQ counts every return of an unacknowledged message), hence not fewer.
@@ -56,7 +59,7 @@ _NET: Final = {
 INTAKE_URGENT: Final = Queue(
     "revocation.intake.urgent",
     queue_arguments=_NET,
-    bindings=[binding(_LANES, routing_key=name) for name in URGENT_EVENTS],
+    bindings=[binding(LANES, routing_key=name) for name in URGENT_EVENTS],
 )
 INTAKE: Final = Queue("revocation.intake", ROUTINE_EVENTS, queue_arguments=_NET)
 INTAKES: Final = (INTAKE_URGENT, INTAKE)  # in the order of their consumer
@@ -100,6 +103,16 @@ def task_queues(providers: Iterable[str]) -> list[Queue]:
     return [*(calls_queue(name, lane) for lane in (Lane.URGENT, Lane.ROUTINE) for name in names), DOOR]
 
 
+def all_exchanges() -> list[Exchange]:
+    """Every exchange of the project; those of the delays are kombu's, see `delay_levels`."""
+    return [EVENTS, LANES, ROUTINE_EVENTS, CALLS, OUTCOMES, OUTCOMES_URGENT, DEAD, UNPROVED]
+
+
+def delay_levels() -> list[str]:
+    """The names that on RabbitMQ each belong to an exchange and a queue of the delays."""
+    return [level_name(level) for level in range(MAX_NUMBER_OF_BITS_TO_USE)]
+
+
 def all_queues(providers: Iterable[str]) -> list[Queue]:
     """Every queue of the project."""
     return [*INTAKES, *task_queues(providers), *RECORDS, UNPROVED_QUEUE]
@@ -133,7 +146,7 @@ def _declare(connection: Connection, names: Sequence[str]) -> None:
         for queue in all_queues(names):
             queue(channel).declare()
         EVENTS(channel).declare()
-        _LANES(channel).bind_to(EVENTS, routing_key="#")
+        LANES(channel).bind_to(EVENTS, routing_key="#")
     if delays_by_topology(connection):
         declare_native_delayed_delivery_exchanges_and_queues(connection, "quorum")
         for queue in task_queues(names):

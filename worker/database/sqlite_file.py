@@ -84,3 +84,16 @@ def execute_patiently(connection: sqlite3.Connection, statement: str, seconds: f
         else:
             break
     connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
+
+def connect_read_only(path: Path, lock_timeout: float) -> sqlite3.Connection:
+    """A connection to the file at *path* that leaves no trace there: it makes no `-wal` and `-shm` beside it.
+
+    Where nobody has the file open there are none, and it is read as one that does not change
+    (https://www.sqlite.org/wal.html#read_only_databases). Raises FileNotFoundError, and sqlite3.Error at the first use.
+    """
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    is_in_use = all(path.with_name(path.name + end).exists() for end in ("-wal", "-shm"))
+    uri = f"{path.absolute().as_uri()}?{'mode=ro' if is_in_use else 'immutable=1'}"
+    return sqlite3.connect(uri, uri=True, timeout=lock_timeout, isolation_level=None)

@@ -26,6 +26,13 @@ def in_force() -> list[Setting]:
     return sorted(every, key=lambda each: each.name)
 
 
+def secrets_in_document(settings: Settings) -> list[str]:
+    """The names of the secrets of *settings* that stand in the TOML file. Raises OSError."""
+    origins = Origins.now()
+    secret = [path for path, value in _leaves(settings, ()) if isinstance(value, SecretStr)]
+    return [".".join(path) for path in secret if origins.of(path) == origins.document_name]
+
+
 def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
     """Every setting with its path: through sections and tables, down to the single values."""
     match value:

@@ -73,6 +73,11 @@ class GenesysSettings(CommonSettings):
         return self.login_base_url or f"https://login.{REGIONS[self.region or '']}"
 
     @property
+    def base_urls(self) -> tuple[str, ...]:
+        """Those of the API and of the login service."""
+        return (self.api, self.login)
+
+    @property
     def account(self) -> tuple[str, ...]:
         """The OAuth client."""
         return (self.login, self.client_id)

@@ -125,7 +125,7 @@ class BrokerFile:
     def _known_epoch(self) -> float | None:
         with self.read() as db:
             (version,) = db.execute("PRAGMA user_version").fetchone()
-            return _epoch_of_boot(db) if version == VERSION else None
+            return epoch_of_boot(db) if version == VERSION else None
 
     def _begin(self) -> float:
         with self.write() as db:
@@ -135,10 +135,10 @@ class BrokerFile:
             for statement in SCHEMA if version < VERSION else ():
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
-            return _epoch_of_boot(db) or _begin_boot(db)
+            return epoch_of_boot(db) or _begin_boot(db)
 
 
-def _epoch_of_boot(db: sqlite3.Connection) -> float | None:
+def epoch_of_boot(db: sqlite3.Connection) -> float | None:
     """Where this boot's monotonic clock starts on the broker's clock, as the boot's first process saw it."""
     row = db.execute("SELECT epoch FROM clock WHERE boot = ?", (_boot(),)).fetchone()
     return row and float(row[0])

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from worker.database.schema import VERSION_TABLE
 from worker.database.tables import metadata
 
 # SQLite's DDL is transactional too (https://www.sqlite.org/lang_transaction.html); alembic has to be told.
@@ -9,6 +10,6 @@ context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     transactional_ddl=True,
-    version_table="ledger_version",
+    version_table=VERSION_TABLE,
 )
 context.run_migrations()

@@ -1,0 +1,56 @@
+"""`revoker doctor`: whether everything is as it should be."""
+
+from textwrap import wrap
+from typing import Final
+
+import click
+
+from worker.cli.exits import Exit, finish
+from worker.cli.output import Column, Form, Listing, note, output_option, progress
+from worker.operations.doctor import CHECKS, Finding, diagnose, is_healthy
+
+PROCESSES: Final = ("intake", "worker", "recorder")
+ROOM: Final = 49  # columns for what was found, beside check and state
+
+
+def _told(each: Finding) -> list[str]:
+    """What was found, and below it what to do."""
+    lines = wrap(each.text, ROOM)
+    return [*lines, *wrap(f"→ {each.advice}", ROOM, subsequent_indent="  ")] if each.advice else lines
+
+
+_LISTING: Listing[Finding] = Listing(
+    "finding",
+    (
+        Column("CHECK", lambda each: each.check),
+        Column("STATE", lambda each: each.state),
+        Column("FOUND", _told),
+    ),
+    lambda each: {
+        "check": each.check,
+        "about": each.about or None,
+        "state": each.state,
+        "detail": each.detail,
+        "remedy": each.advice or None,
+    },
+)
+
+
+@click.command()
+@click.option("--process", type=click.Choice(PROCESSES), help="Whose broker user this is, where each has its own.")
+@click.option("--strict", is_flag=True, help="End with 1 where there is a warning, too.")
+@output_option
+def doctor(process: str | None, form: Form, *, strict: bool) -> None:
+    """Look at broker, ledger, providers, keys and files, and say what to do. Changes nothing. Ends with 1 on a fault.
+
+    Run it as each process is run: with its user, its settings and its secrets. docs/doctor.md explains every check.
+    """
+    with progress(len(CHECKS), "Looking") as advance:
+        found = []
+        for each in diagnose(process):
+            found.append(each)
+            advance(1)
+    _LISTING.show(form, found)
+    counts = {state: sum(each.state == state for each in found) for state in ("ok", "warning", "failed", "unknown")}
+    note(", ".join(f"{count} {state}" for state, count in counts.items() if count or state == "ok"))
+    finish(Exit.DONE if is_healthy(found, strict=strict) else Exit.FAILED)

@@ -1,0 +1,140 @@
+"""What the doctor finds: one line for each check, from a closed list that says what it means and what to do."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple
+
+State = Literal["ok", "warning", "failed", "unknown"]
+
+
+class Check(NamedTuple):
+    """What a check finds out, and what to do where it does not find what it should."""
+
+    meaning: str
+    remedy: str
+
+
+_DECLARE: Final = "run `revoker topology declare` as a broker user that may declare"
+_PRIVATE: Final = "give the file to the user of our processes and set its mode to 0600"
+
+# In the order in which they are printed; docs/doctor.md shows this table.
+CHECKS: Final[dict[str, Check]] = {
+    "settings": Check(
+        "every setting is known, and has a value that can be used",
+        "mend the setting that is named; docs/settings.md lists all of them",
+    ),
+    "broker.connection": Check(
+        "the broker can be reached, and takes the login of `broker_url`",
+        "mend `broker_url`, the network, or the broker; of an embedded one: `revoker topology declare` makes its file",
+    ),
+    "broker.tls": Check(
+        "an `amqps://` broker shows a certificate that can be trusted, and for some time to come",
+        "renew the broker's certificate, or name its authority in `broker_tls.ca_file`",
+    ),
+    "broker.version": Check(
+        "the RabbitMQ is of a version on which our promises are known to hold",
+        "upgrade RabbitMQ to a version from 3.10 to 4.3",
+    ),
+    "broker.alarm": Check(
+        "the broker takes messages; short of memory or disk it takes none",
+        "give RabbitMQ memory or disk; `rabbitmq-diagnostics alarms` says which. Nothing is lost meanwhile",
+    ),
+    "broker.exchanges": Check("every exchange is there", _DECLARE),
+    "broker.queues": Check("every queue is there", f"{_DECLARE}; what was in a deleted queue is gone"),
+    "broker.bindings": Check(
+        "every binding is there (embedded broker; AMQP has no question for it, so not on RabbitMQ)", _DECLARE
+    ),
+    "broker.arguments": Check(
+        "exchanges and queues have the arguments that this release declares",
+        "let the queue run empty, delete it, and run `revoker topology declare`; for a `warning`: run the doctor as a "
+        "broker user that may declare",
+    ),
+    "broker.dead_letters": Check(
+        "queues hand what they give up to the dead letters, and refuse what they have no room for",
+        "as for broker.arguments; until then a message that crashes its process may be lost",
+    ),
+    "broker.consumers": Check(
+        "what waits in the queues of events and calls is taken by somebody (RabbitMQ)",
+        "is the process running? A held provider's calls wait on purpose: `revoker provider list`",
+    ),
+    "broker.permissions": Check(
+        "the broker user may do the whole job of a process",
+        "import docker/rabbitmq-definitions.json, or give the user the rights that are named; see docs/running.md",
+    ),
+    "ledger.connection": Check(
+        "the ledger can be reached and opened",
+        "mend `ledger_url`, the network or the server; put a lost file's backup in its place",
+    ),
+    "ledger.schema": Check(
+        "the ledger's schema is that of this release",
+        "behind: run `revoker ledger upgrade`. Ahead: this command is of an older release, upgrade it",
+    ),
+    "ledger.clock": Check("the clock of PostgreSQL agrees with ours", "set the clocks right (NTP)"),
+    "ledger.lag": Check(
+        "what was done is soon on record: few messages wait for the recorder",
+        "is `revoker recorder` running? `revoker explain` does not know yet what waits there",
+    ),
+    "provider.dns": Check(
+        "the names of the provider's hosts resolve", "mend the region or base URL in the settings, or the resolver"
+    ),
+    "provider.connection": Check(
+        "the provider's hosts accept connections", "mend the base URL in the settings, the firewall or the proxy"
+    ),
+    "provider.tls": Check(
+        "the provider shows a certificate that can be trusted, and for some time to come",
+        "tell the vendor; behind a proxy of yours name its authority in the provider's `tls.ca_file`",
+    ),
+    "provider.credential": Check(
+        "the provider takes our login, where it has one; whether the role suffices only a revocation tells",
+        "write the right secret where the worker reads it (docs/running.md, Rotating keys)",
+    ),
+    "provider.clock": Check("the clock of the provider agrees with ours", "set the clocks right (NTP)"),
+    "keys.sealing": Check(
+        "each private key of `keys_dir` opens what its public half seals",
+        "put the right keys there, mode 0600; `revoker keys generate` makes a first one",
+    ),
+    "keys.signing": Check(
+        "the signing keys of each source can be read, are public halves or private to us, and nobody else writes them",
+        "mend the file that the source's `keys` names; until then that source's events become dead letters",
+    ),
+    "sources": Check(
+        "events of somebody can be let in, and by a proof that this broker can give",
+        "name the source and its proof in `sources`; see docs/producers.md, Who may say what",
+    ),
+    "files.modes": Check("nobody else reads our secrets, nor writes what we read", _PRIVATE),
+    "files.certificates": Check(
+        "our own client certificates are valid for some time to come", "renew them under the same path"
+    ),
+    "disk.room": Check(
+        "the disks of the embedded broker and of an SQLite ledger have room",
+        "make room; while a disk is full nothing is taken in, and nothing is lost",
+    ),
+    "redaction.logs": Check("a token that is planted in a log line comes out masked", "report the bug"),
+    "redaction.reports": Check("a token that is planted in an error report comes out masked", "report the bug"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found: its name in CHECKS, what it is *about* where there are several, and no secret."""
+
+    check: str
+    state: State
+    detail: str
+    remedy: str = ""  # better than the one of CHECKS
+    about: str = ""  # a provider, a source, a host
+
+    @property
+    def advice(self) -> str:
+        """What to do about it; empty where all is well."""
+        return "" if self.state == "ok" else self.remedy or CHECKS[self.check].remedy
+
+    @property
+    def text(self) -> str:
+        """What was found, and about what."""
+        return f"{self.about}: {self.detail}" if self.about else self.detail
+
+
+def is_healthy(findings: "list[Finding]", *, strict: bool = False) -> bool:
+    """Whether nothing failed and nothing stayed unknown; *strict*: and nothing is a warning either."""
+    allowed = {"ok"} if strict else {"ok", "warning"}
+    return all(each.state in allowed for each in findings)
