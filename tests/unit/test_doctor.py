@@ -48,6 +48,7 @@ def test_a_finding_that_is_not_ok_says_what_to_do() -> None:
     assert Finding("disk.room", "ok", "room").advice == ""
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("states", "healthy", "strictly"),
     [
@@ -57,7 +58,6 @@ def test_a_finding_that_is_not_ok_says_what_to_do() -> None:
         (["ok", "unknown"], False, False),
     ],
 )
-@in_one_test
 def test_a_warning_fails_only_where_that_is_asked_for(states: list[Any], *, healthy: bool, strictly: bool) -> None:
     """What is not known is not healthy."""
     found = [Finding("settings", state, "") for state in states]
@@ -96,6 +96,7 @@ def test_a_check_that_breaks_off_or_hangs_is_unknown_and_the_others_go_on() -> N
     assert found[3].about == "genesys"
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("release", "state"),
     [
@@ -104,17 +105,16 @@ def test_a_check_that_breaks_off_or_hangs_is_unknown_and_the_others_go_on() -> N
         ("4.4.0", "warning"),
     ],
 )
-@in_one_test
 def test_a_broker_is_known_by_its_version(release: str, state: str) -> None:
     """Before 3.10 quorum queues lose dead letters; after 4.3 nobody has looked."""
     assert verdict(version_finding(release)) == ("broker.version", state)
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("theirs", "state"),
     [(0, "ok"), (-29, "ok"), (31, "warning"), (-299, "warning"), (301, "failed"), (-302, "failed")],
 )
-@in_one_test
 def test_a_clock_is_forgiven_what_the_asking_took(theirs: int, state: str) -> None:
     """And the part of a second that a `Date` leaves out; not more than five minutes."""
     asked = (NOW, NOW + timedelta(seconds=1))
@@ -122,6 +122,7 @@ def test_a_clock_is_forgiven_what_the_asking_took(theirs: int, state: str) -> No
     assert told.state == state
 
 
+@in_one_test
 @pytest.mark.parametrize(("days", "state"), [(-1, "failed"), (5, "warning"), (60, "ok")])
 @in_one_test
 def test_a_certificate_is_to_be_renewed_in_time(days: int, state: str) -> None:
@@ -133,7 +134,6 @@ def test_a_certificate_is_to_be_renewed_in_time(days: int, state: str) -> None:
     ("free", "inodes", "state"),
     [(10 * 2**30, 100, "ok"), (2**29, 100, "warning"), (NO_ROOM - 1, 100, "failed"), (10 * 2**30, 0, "failed")],
 )
-@in_one_test
 def test_a_disk_is_full_before_its_last_byte(free: int, inodes: int, state: str) -> None:
     """And where no file can be made on it any more."""
 
@@ -146,6 +146,7 @@ def test_a_disk_is_full_before_its_last_byte(free: int, inodes: int, state: str)
 ALL = Rights(["calls", "dead"], ["intake"])
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("intake", "recorder", "state", "told"),
     [
@@ -156,7 +157,6 @@ ALL = Rights(["calls", "dead"], ["intake"])
         (Rights(["calls", "dead"], ["intake"]), Rights([], ["records"]), "failed", "for intake"),
     ],
 )
-@in_one_test
 def test_a_broker_user_is_the_process_whose_queues_it_may_read(
     intake: Rights, recorder: Rights, state: str, told: str
 ) -> None:
@@ -183,6 +183,7 @@ def queue(name: str, look: Look = Look.AS_DECLARED, **more: Any) -> Part:
     return Part("queue", name, look, **more)
 
 
+@in_one_test
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
@@ -201,7 +202,6 @@ def queue(name: str, look: Look = Look.AS_DECLARED, **more: Any) -> Part:
         (queue("celery_delayed_3", waiting=5000, consumers=0), set()),
     ],
 )
-@in_one_test
 def test_a_part_of_the_topology_has_its_finding(part: Part, expected: set[tuple[str, str]]) -> None:
     """What is missing, different or late, each under its own name."""
     found = {verdict(each) for each in topology.of_parts([queue("revocation.door"), part]) if each.state != "ok"}

@@ -79,10 +79,21 @@ def examine_room(settings: Settings) -> Iterator[Finding]:
 class Disk(Protocol):
     """Of `os.statvfs` what is asked."""
 
-    f_bavail: int
-    f_frsize: int
-    f_files: int
-    f_favail: int
+    @property
+    def f_bavail(self) -> int:
+        """Blocks that we may still use,"""
+
+    @property
+    def f_frsize(self) -> int:
+        """each of so many bytes."""
+
+    @property
+    def f_files(self) -> int:
+        """Files that there may be, 0 where that has no end,"""
+
+    @property
+    def f_favail(self) -> int:
+        """and files that we may still make."""
 
 
 def room_finding(file: str, disk: Disk) -> Finding:
