@@ -115,22 +115,13 @@ BROKEN: list[tuple[str, Callable[[RabbitNode], None], dict[str, str], str]] = [
 ]
 
 
-@pytest.fixture
-def restored(node: RabbitNode) -> Callable[[], None]:
-    """Puts the topology in order again."""
-
-    def restore() -> None:
-        with broker.connect(node.url()) as connection:
-            for queue in topology.all_queues(PROVIDERS):
-                connection.channel().queue_delete(queue.name)
-        declare(node)
-
-    return restore
+def restore(node: RabbitNode) -> None:
+    """Put the topology in order again."""
+    deleted(INTAKE)(node)
+    declare(node)
 
 
-def test_each_fault_of_a_rabbitmq_has_its_finding_and_nothing_is_changed(
-    node: RabbitNode, restored: Callable[[], None]
-) -> None:
+def test_each_fault_of_a_rabbitmq_has_its_finding_and_nothing_is_changed(node: RabbitNode) -> None:
     """The healthy one has none. One node for all: a boot costs 4 s of CPU."""
     before = state_of(node)
     found = examined(node.url())
@@ -153,7 +144,7 @@ def test_each_fault_of_a_rabbitmq_has_its_finding_and_nothing_is_changed(
         assert faults(found) == expected, name
         assert any(words in each.detail for each in found if each.state != "ok"), name
         assert state_of(node) == broken, name
-        restored()
+        restore(node)
     _only_the_connection_fails(node)
     _an_alarm_is_one_finding(node)
 

@@ -14,12 +14,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from amqp import Message
-from amqp.exceptions import AccessRefused, ChannelError, NotFound, PreconditionFailed, ResourceLocked
-from kombu import Exchange, Queue
+from amqp.exceptions import AccessRefused, ChannelError, NotAllowed, NotFound, PreconditionFailed, ResourceLocked
+from kombu import Connection, Exchange, Queue
 
 from tasks.tls import TlsSettings
 from worker.broker import topology
-from worker.broker.connection import connect
+from worker.broker.connection import connect, user
 from worker.broker.parts import Look, Part
 from worker.broker.pyamqp import keep_closed
 
@@ -27,64 +27,97 @@ READ_TIMEOUT: Final = 5.0  # seconds for each answer
 _IMPOSSIBLE: Final = "doctor"  # no number: RabbitMQ refuses whatever has it for one
 _ARGUMENT: Final = re.compile(r"inequivalent arg '([^']+)'")
 _VALUES: Final = re.compile(r"received (.+?) but current is (.+)", re.DOTALL)  # a long refusal ends before that
-_VALUE: Final = re.compile(r"the value '(.*?)' of type '\w+'", re.DOTALL)
+_VALUE: Final = re.compile(r"(?:the value )?'(.*?)'(?: of type '\w+')?", re.DOTALL)
 
 
 class Blocked(Exception):  # noqa: N818 - a state of the broker
     """The broker takes no messages: it is short of memory or of disk."""
 
 
+class NotLetIn(Exception):  # noqa: N818 - likewise
+    """The broker does not take our login. One sentence, without a password."""
+
+
+class Inspection:
+    """A connection to a RabbitMQ, over which questions are asked, and what it says of itself."""
+
+    def __init__(self, opened: Any) -> None:
+        self._opened = opened
+        self._channel: Any = None
+
+    @property
+    def release(self) -> str:
+        """The version of the broker, as it names it."""
+        return str(self._opened.server_properties.get("version", ""))
+
+    @property
+    def certificate(self) -> Mapping[str, Any] | None:
+        """The broker's verified certificate, as `ssl` tells it; None without TLS."""
+        shown = getattr(self._opened.transport.sock, "getpeercert", None)
+        return shown() if shown else None
+
+    def ask(self, question: Callable[[Any], Any]) -> Any:
+        """The answer to *question*, which is given a channel. Raises the refusal, which closes that channel."""
+        if self._channel is None:
+            self._channel = self._opened.channel()
+            keep_closed(self._channel)
+        try:
+            return question(self._channel)
+        except ChannelError:
+            self._channel.collect()
+            self._channel = None
+            raise
+
+
 @contextmanager
-def inspecting(url: str, tls: TlsSettings) -> Iterator[Any]:
-    """An open connection to the one RabbitMQ of *url*. Raises BROKER_ERRORS, and Blocked where nothing can be sent."""
+def inspecting(url: str, tls: TlsSettings) -> Iterator[Inspection]:
+    """An inspection of the one RabbitMQ of *url*. Raises NotLetIn, BROKER_ERRORS, and Blocked where a message is due."""
     with connect(url, tls) as connection:
         connection.transport_options |= {"read_timeout": READ_TIMEOUT, "write_timeout": READ_TIMEOUT}
-        opened = connection.transport.establish_connection()
+        opened = _established(connection, user(url))
         opened.on_blocked = _blocked
         try:
-            yield opened
+            yield Inspection(opened)
         except BaseException:
             opened.collect()  # a broker that hangs would not answer a farewell
             raise
         opened.close()
 
 
-def release_of(opened: Any) -> str:
-    """The version of the broker, as it names it."""
-    return str(opened.server_properties.get("version", ""))
+def _established(connection: Connection, name: str | None) -> Any:
+    try:
+        return connection.transport.establish_connection()
+    except AccessRefused:
+        raise NotLetIn(f"the login of {name} is refused") from None
+    except NotAllowed:
+        raise NotLetIn(f"the virtual host is not there, or not for {name}") from None
 
 
-def certificate_of(opened: Any) -> Mapping[str, Any] | None:
-    """The broker's verified certificate, as `ssl` tells it; None without TLS."""
-    shown = getattr(opened.transport.sock, "getpeercert", None)
-    return shown() if shown else None
-
-
-def parts_of(opened: Any, providers: Iterable[str]) -> Iterator[Part]:
+def parts_of(inspection: Inspection, providers: Iterable[str]) -> Iterator[Part]:
     """Every exchange and queue of the topology, as this user finds it."""
     for exchange in topology.all_exchanges():
-        yield _part(opened, "exchange", exchange.name, _exchange(exchange))
+        yield _part(inspection, "exchange", exchange.name, _exchange(exchange))
     for name in (*topology.delay_levels(), topology.DELAY_EXIT):
-        yield _part(opened, "exchange", name, _exchange(Exchange(name, "topic")))
+        yield _part(inspection, "exchange", name, _exchange(Exchange(name, "topic")))
     for queue in topology.all_queues(providers):
-        yield _part(opened, "queue", queue.name, _queue(queue))
+        yield _part(inspection, "queue", queue.name, _queue(queue))
     for name in topology.delay_levels():
-        yield _part(opened, "queue", name, _queue(Queue(name)), is_compared=False)
+        yield _part(inspection, "queue", name, _queue(Queue(name)), is_compared=False)
 
 
-def may_write(opened: Any, exchange: str) -> bool:
+def may_write(inspection: Inspection, exchange: str) -> bool:
     """Whether this user may publish to *exchange*, be it there or not. Raises Blocked."""
 
     def publish(channel: Any) -> None:
         channel.basic_publish(Message(b"", expiration=_IMPOSSIBLE), exchange)
         channel.basic_qos(0, 1, False)  # noqa: FBT003 - answered after the message was looked at
 
-    return _is_allowed(opened, publish)
+    return _is_allowed(inspection, publish)
 
 
-def may_read(opened: Any, queue: str) -> bool:
+def may_read(inspection: Inspection, queue: str) -> bool:
     """Whether this user may consume *queue*, be it there or not."""
-    return _is_allowed(opened, lambda channel: channel.basic_consume(queue, arguments={"x-priority": _IMPOSSIBLE}))
+    return _is_allowed(inspection, lambda channel: channel.basic_consume(queue, arguments={"x-priority": _IMPOSSIBLE}))
 
 
 Declare = Callable[[Any, bool], Any]  # on a channel; passively or not
@@ -106,10 +139,10 @@ def _queue(queue: Queue) -> Declare:
     return declare
 
 
-def _part(opened: Any, kind: str, name: str, declare: Declare, *, is_compared: bool = True) -> Part:
+def _part(inspection: Inspection, kind: str, name: str, declare: Declare, *, is_compared: bool = True) -> Part:
     """What exists is compared with what is declared, where *is_compared* and this user may declare."""
     try:
-        found = _asked(opened, lambda channel: declare(channel, True))  # noqa: FBT003 - passively
+        found = inspection.ask(lambda channel: declare(channel, True))  # noqa: FBT003 - passively
     except NotFound:
         return Part(kind, name, Look.MISSING)
     except ResourceLocked:
@@ -118,7 +151,7 @@ def _part(opened: Any, kind: str, name: str, declare: Declare, *, is_compared: b
     if not is_compared:
         return Part(kind, name, Look.UNSEEN, **counts)
     try:
-        _asked(opened, lambda channel: declare(channel, False))  # noqa: FBT003 - as it should be
+        inspection.ask(lambda channel: declare(channel, False))  # noqa: FBT003 - as it should be
     except AccessRefused:
         return Part(kind, name, Look.UNSEEN, **counts)
     except PreconditionFailed as error:
@@ -135,27 +168,14 @@ def _difference(refusal: str) -> tuple[str, str]:
     return argument[1], f"{argument[1]} is {found}, wanted {wanted}"
 
 
-def _is_allowed(opened: Any, ask: Callable[[Any], Any]) -> bool:
+def _is_allowed(inspection: Inspection, question: Callable[[Any], Any]) -> bool:
     try:
-        _asked(opened, ask)
+        inspection.ask(question)
     except AccessRefused:
         return False
     except (PreconditionFailed, NotFound):
         pass
     return True
-
-
-def _asked(opened: Any, ask: Callable[[Any], Any]) -> Any:
-    """The answer to *ask*, on a channel of its own, because a refusal closes it. Raises the refusal."""
-    channel = opened.channel()
-    keep_closed(channel)
-    try:
-        answer = ask(channel)
-    except ChannelError:
-        channel.collect()
-        raise
-    channel.close()
-    return answer
 
 
 def _blocked(_reason: str) -> None:

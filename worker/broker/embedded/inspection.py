@@ -34,12 +34,15 @@ def parts_of(path: Path, providers: Iterable[str]) -> list[Part]:
 
 
 def _parts(db: sqlite3.Connection, providers: list[str]) -> Iterator[Part]:
-    yield from (_exchange(db, each) for each in topology.all_exchanges())
-    yield from (_queue(db, each) for each in topology.all_queues(providers))
+    found = [_exchange(db, each) for each in topology.all_exchanges()]
+    found += [_queue(db, each) for each in topology.all_queues(providers)]
+    yield from found
+    there = {part.name for part in found if part.look is not Look.MISSING}
     known = {Binding(*row) for row in db.execute("SELECT exchange, routing_key, queue FROM binding")}
     known |= {Binding(*row) for row in db.execute("SELECT source, routing_key, destination FROM exchange_binding")}
     for each in wanted_bindings(providers):
-        yield Part("binding", str(each), Look.AS_DECLARED if each in known else Look.MISSING)
+        if {each.source, each.destination} <= there:
+            yield Part("binding", str(each), Look.AS_DECLARED if each in known else Look.MISSING)
 
 
 def _exchange(db: sqlite3.Connection, exchange: Exchange) -> Part:
@@ -63,17 +66,17 @@ def _queue(db: sqlite3.Connection, queue: Queue) -> Part:
         (queue.name, _now(db)),
     ).fetchone()
     oldest = None if first is None else _now(db) - first
-    differing = _difference(found, queue.queue_arguments)
-    look = Look.DIFFERENT if differing else Look.AS_DECLARED
-    return Part("queue", queue.name, look, *differing, waiting=waiting, oldest=oldest)
+    name, difference = _difference(found, queue.queue_arguments)
+    look = Look.DIFFERENT if name else Look.AS_DECLARED
+    return Part("queue", queue.name, look, name, difference, waiting, oldest=oldest)
 
 
-def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, ...]:
-    """The name of the first argument that differs and how, in words; empty where none does."""
+def _difference(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, str]:
+    """The name of the first argument that differs and how, in words; both empty where none does."""
     for name in sorted({*found, *wanted}):
         if found.get(name) != wanted.get(name):
             return name, f"{name} is {found.get(name, 'none')}, wanted {wanted.get(name, 'none')}"
-    return ()
+    return "", ""
 
 
 def _now(db: sqlite3.Connection) -> float:

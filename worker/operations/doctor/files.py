@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from cryptography import x509
 
@@ -76,27 +76,7 @@ def examine_room(settings: Settings) -> Iterator[Finding]:
         yield room_finding(str(file), os.statvfs(folder))
 
 
-class Disk(Protocol):
-    """Of `os.statvfs` what is asked."""
-
-    @property
-    def f_bavail(self) -> int:
-        """Blocks that we may still use,"""
-
-    @property
-    def f_frsize(self) -> int:
-        """each of so many bytes."""
-
-    @property
-    def f_files(self) -> int:
-        """Files that there may be, 0 where that has no end,"""
-
-    @property
-    def f_favail(self) -> int:
-        """and files that we may still make."""
-
-
-def room_finding(file: str, disk: Disk) -> Finding:
+def room_finding(file: str, disk: os.statvfs_result) -> Finding:
     """Whether *disk*, on which *file* is, has room for what may come in a day."""
     free = disk.f_bavail * disk.f_frsize
     is_without_inodes = bool(disk.f_files) and not disk.f_favail

@@ -4,12 +4,11 @@ import re
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
-
-from amqp.exceptions import AccessRefused, NotAllowed
+from typing import Final
 
 from worker import broker
 from worker.broker import inspection
+from worker.broker.inspection import Inspection, NotLetIn
 from worker.broker.publication import BROKER_ERRORS
 from worker.broker.rights import Rights, needed_by
 from worker.operations.doctor import topology
@@ -38,16 +37,16 @@ def examine(settings: Settings, process: str | None) -> Iterator[Finding]:
         yield from found
         reached = reached or (url if found[0].state == "ok" else "")
     if reached:
-        with inspection.inspecting(reached, settings.broker_tls) as opened:
-            yield from topology.of_parts(list(inspection.parts_of(opened, settings.providers)))
+        with inspection.inspecting(reached, settings.broker_tls) as inspected:
+            yield from topology.of_parts(list(inspection.parts_of(inspected, settings.providers)))
         yield from _rights(reached, settings, process)
 
 
 def _host(url: str, settings: Settings) -> Iterator[Finding]:
     try:
-        with inspection.inspecting(url, settings.broker_tls) as opened:
-            release, certificate = inspection.release_of(opened), inspection.certificate_of(opened)
-    except BROKER_ERRORS as error:
+        with inspection.inspecting(url, settings.broker_tls) as inspected:
+            release, certificate = inspected.release, inspected.certificate
+    except (NotLetIn, *BROKER_ERRORS) as error:
         yield _refusal(error, url)
         return
     yield Finding("broker.connection", "ok", f"as {broker.user(url)}", about=masked_url(url))
@@ -73,10 +72,8 @@ def _refusal(error: Exception, url: str) -> Finding:
     match error:
         case ssl.SSLError():
             check, detail = "broker.tls", why_refused(error)
-        case AccessRefused():
-            detail = f"the login of {broker.user(url)} is refused"
-        case NotAllowed():
-            detail = f"the virtual host is not there, or not for {broker.user(url)}"
+        case NotLetIn():
+            detail = str(error)
         case socket.gaierror():
             detail = "the host's name does not resolve"
         case OSError() if error.strerror:
@@ -88,8 +85,8 @@ def _rights(url: str, settings: Settings, process: str | None) -> Iterator[Findi
     needs = needed_by(settings.providers)
     jobs = {process: needs[process]} if process else needs
     try:
-        with inspection.inspecting(url, settings.broker_tls) as opened:
-            lacks = {name: _lack(opened, need) for name, need in jobs.items()}
+        with inspection.inspecting(url, settings.broker_tls) as inspected:
+            lacks = {name: _lack(inspected, need) for name, need in jobs.items()}
     except inspection.Blocked:
         yield Finding("broker.alarm", "failed", "it takes no messages: it is short of memory or of disk")
         return
@@ -97,11 +94,11 @@ def _rights(url: str, settings: Settings, process: str | None) -> Iterator[Findi
     yield rights_finding(str(broker.user(url)), jobs, lacks)
 
 
-def _lack(opened: Any, need: Rights) -> Rights:  # noqa: ANN401 - py-amqp has no types
+def _lack(inspected: Inspection, need: Rights) -> Rights:
     """Those of *need* that the connected user does not have."""
     return Rights(
-        [name for name in need.write if not inspection.may_write(opened, name)],
-        [name for name in need.read if not inspection.may_read(opened, name)],
+        [name for name in need.write if not inspection.may_write(inspected, name)],
+        [name for name in need.read if not inspection.may_read(inspected, name)],
     )
 
 

@@ -13,7 +13,7 @@ MUCH: Final = 1_000  # messages that wait for the recorder, which takes as many 
 LONG: Final = 60.0  # seconds that one of them has waited
 SHOWN: Final = 5  # names in one line
 
-_TAKEN: Final = ("revocation.intake", "revocation.calls.", "revocation.door")
+_TAKEN: Final = frozenset(queue.name for queue in (*topology.INTAKES, topology.DOOR))  # and those of providers
 _RECORDS: Final = frozenset(queue.name for queue in topology.RECORDS)
 
 
@@ -66,7 +66,8 @@ def _differences(parts: Sequence[Part]) -> str:
 
 def _consumers(there: Sequence[Part]) -> Iterator[Finding]:
     """Of the queues of events and calls, where the broker counts consumers; those of the delays have none."""
-    theirs = [part for part in there if part.consumers is not None and part.name.startswith(_TAKEN)]
+    theirs = [part for part in there if part.name in _TAKEN or topology.provider_of(part.name)]
+    theirs = [part for part in theirs if part.consumers is not None]
     if alone := [f"{part.name}: {counted(part.waiting)}" for part in theirs if part.waiting and not part.consumers]:
         yield Finding("broker.consumers", "warning", f"nobody takes what waits: {named(alone)}")
     elif theirs:
