@@ -71,7 +71,7 @@ class Inspection:
 
 @contextmanager
 def inspecting(url: str, tls: TlsSettings) -> Iterator[Inspection]:
-    """An inspection of the one RabbitMQ of *url*. Raises NotLetIn, BROKER_ERRORS, and Blocked where a message is due."""
+    """An inspection of the one RabbitMQ of *url*. Raises NotLetIn, BROKER_ERRORS, and Blocked at a message."""
     with connect(url, tls) as connection:
         connection.transport_options |= {"read_timeout": READ_TIMEOUT, "write_timeout": READ_TIMEOUT}
         opened = _established(connection, user(url))
