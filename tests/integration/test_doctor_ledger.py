@@ -12,7 +12,7 @@ pytest_plugins = ["ledger_fixtures"]
 
 def examined(url: str) -> list[Finding]:
     """What the doctor finds."""
-    return list(examine(Settings(ledger_url=url, subject_key="s" * 32)))  # type: ignore[arg-type] # it is read
+    return list(examine(Settings(ledger_url=url, subject_key="s" * 32)))
 
 
 def test_a_ledger_is_current_or_was_never_migrated(ledger: Ledger, ledger_url: str) -> None:
