@@ -10,13 +10,15 @@ from worker.cli.output import Column, Form, Listing, note, output_option, progre
 from worker.operations.doctor import CHECKS, Finding, diagnose, is_healthy
 
 PROCESSES: Final = ("intake", "worker", "recorder")
+STATES: Final = ("failed", "unknown", "warning", "ok")  # in the order in which they are shown
 ROOM: Final = 49  # columns for what was found, beside check and state
 
 
 def _told(each: Finding) -> list[str]:
     """What was found, and below it what to do."""
-    lines = wrap(each.text, ROOM)
-    return [*lines, *wrap(f"→ {each.advice}", ROOM, subsequent_indent="  ")] if each.advice else lines
+    lines = wrap(each.text, ROOM, break_on_hyphens=False)
+    advice = f"→ {each.advice}" if each.advice else ""
+    return [*lines, *wrap(advice, ROOM, subsequent_indent="  ", break_on_hyphens=False)]
 
 
 _LISTING: Listing[Finding] = Listing(
@@ -50,7 +52,7 @@ def doctor(process: str | None, form: Form, *, strict: bool) -> None:
         for each in diagnose(process):
             found.append(each)
             advance(1)
-    _LISTING.show(form, found)
-    counts = {state: sum(each.state == state for each in found) for state in ("ok", "warning", "failed", "unknown")}
-    note(", ".join(f"{count} {state}" for state, count in counts.items() if count or state == "ok"))
+    _LISTING.show(form, sorted(found, key=lambda each: STATES.index(each.state)))
+    counts = {state: sum(each.state == state for each in found) for state in STATES}
+    note(", ".join(f"{count} {state}" for state, count in counts.items() if count))
     finish(Exit.DONE if is_healthy(found, strict=strict) else Exit.FAILED)

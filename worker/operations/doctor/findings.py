@@ -14,6 +14,7 @@ class Check(NamedTuple):
 
 
 _DECLARE: Final = "run `revoker topology declare` as a broker user that may declare"
+_DECLARE_ANEW: Final = "let the queue run empty, delete it, and run `revoker topology declare`"
 _PRIVATE: Final = "give the file to the user of our processes and set its mode to 0600"
 
 # In the order in which they are printed; docs/doctor.md shows this table.
@@ -45,12 +46,11 @@ CHECKS: Final[dict[str, Check]] = {
     ),
     "broker.arguments": Check(
         "exchanges and queues have the arguments that this release declares",
-        "let the queue run empty, delete it, and run `revoker topology declare`; for a `warning`: run the doctor as a "
-        "broker user that may declare",
+        f"{_DECLARE_ANEW}. A warning: run the doctor as a broker user that may declare",
     ),
     "broker.dead_letters": Check(
         "queues hand what they give up to the dead letters, and refuse what they have no room for",
-        "as for broker.arguments; until then a message that crashes its process may be lost",
+        f"{_DECLARE_ANEW}. Until then a message that crashes its process may be lost",
     ),
     "broker.consumers": Check(
         "what waits in the queues of events and calls is taken by somebody (RabbitMQ)",
@@ -62,11 +62,12 @@ CHECKS: Final[dict[str, Check]] = {
     ),
     "ledger.connection": Check(
         "the ledger can be reached and opened",
-        "mend `ledger_url`, the network or the server; put a lost file's backup in its place",
+        "mend `ledger_url`, the network or the server; put a lost file's backup in its place, or make a first one: "
+        "`revoker ledger upgrade`",
     ),
     "ledger.schema": Check(
         "the ledger's schema is that of this release",
-        "behind: run `revoker ledger upgrade`. Ahead: this command is of an older release, upgrade it",
+        "run `revoker ledger upgrade`; where the ledger is ahead: upgrade what runs here, it is of an older release",
     ),
     "ledger.clock": Check("the clock of PostgreSQL agrees with ours", "set the clocks right (NTP)"),
     "ledger.lag": Check(

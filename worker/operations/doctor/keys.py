@@ -34,7 +34,7 @@ def examine_sealing(settings: Settings) -> Iterator[Finding]:
     elif wrong:
         yield Finding("keys.sealing", "failed", f"does not open what it seals: {named(wrong)}")
     else:
-        yield Finding("keys.sealing", "ok", f"{len(keys)} opened what they sealed: {named([str(k.kid) for k in keys])}")
+        yield Finding("keys.sealing", "ok", f"opened what it sealed: {named([str(key.kid) for key in keys])}")
 
 
 def _opens(ring: KeyRing, key: SealingKey) -> bool:
@@ -68,7 +68,8 @@ def _sources(settings: Settings) -> Finding:
         return Finding("sources", "failed", f"the embedded broker proves no `users`: {named(unprovable)}")
     if not settings.sources and not is_embedded:
         return Finding("sources", "warning", "none is configured: every event becomes a dead letter")
-    return Finding("sources", "ok", ", ".join(f"{name} by {_proof(each)}" for name, each in settings.sources.items()))
+    told = ", ".join(f"{name} by {_proof(each)}" for name, each in settings.sources.items())
+    return Finding("sources", "ok", told or "none is listed: the embedded broker lets everybody in")
 
 
 def _proof(source: SourceSettings) -> str:

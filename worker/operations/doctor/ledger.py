@@ -38,4 +38,5 @@ def _schema(schema: Schema) -> Finding:
         return Finding("ledger.schema", "failed", "there is none: it was never migrated")
     if schema.revision in known:
         return Finding("ledger.schema", "failed", f"behind: revision {schema.revision}, this release has {known[-1]}")
-    return Finding("ledger.schema", "failed", f"ahead: revision {schema.revision}, this release has {known[-1]}")
+    detail = f"ahead: revision {schema.revision}, this release has {known[-1]}"
+    return Finding("ledger.schema", "failed", detail, "upgrade what runs here: it is of an older release")

@@ -30,8 +30,8 @@ def examine(settings: Settings, name: str) -> Iterator[Finding]:
         yield faults[0]
         return
     hosts = ", ".join(dict.fromkeys(str(urlsplit(url).hostname) for url in provider.base_urls))
-    yield Finding("provider.dns", "ok", f"{hosts} resolves", about=name)
-    yield Finding("provider.connection", "ok", f"{hosts} accepts connections", about=name)
+    yield Finding("provider.dns", "ok", hosts, about=name)
+    yield Finding("provider.connection", "ok", hosts, about=name)
     yield from _worst(found)
     credential = _credential(settings, name)
     yield credential

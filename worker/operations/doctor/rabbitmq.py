@@ -20,7 +20,9 @@ from worker.settings.urls import masked_url
 OLDEST: Final = (3, 10)  # the first with x-dead-letter-strategy: https://www.rabbitmq.com/docs/quorum-queues
 NEWEST: Final = (4, 3)
 
-# What a version changes for us: the first that fits from above.
+# What a version changes for us, the first that fits from above: the delivery limit
+# (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling), transient queues
+# (https://www.rabbitmq.com/docs/deprecated-features-list).
 _CHANGES: Final[Mapping[tuple[int, int], str]] = {
     (4, 3): "what is given back untried counts no delivery; a Celery older than 5.7 at the door is cut off, because "
     "its queues are transient",
