@@ -6,12 +6,13 @@ import ssl
 import struct
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, Self, TypeVar
 
 T = TypeVar("T")
+End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 CHUNK: Final = 65_536  # bytes forwarded at once
 LOOK: Final = 0.005  # seconds between two looks at what the fault says now
@@ -123,14 +124,18 @@ class Proxy:
             ends.add(target)
             self._open.add(target)
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._carry(reader, target, Way.UP))
-                ways.create_task(self._carry(there, client, Way.DOWN))
+                for way in self._ways((reader, client), (there, target)):
+                    ways.create_task(way)
         except* OSError:
             _reset(ends)
         finally:
             self._open -= ends
             for end in ends:
                 end.close()
+
+    def _ways(self, client: End, target: End) -> Iterable[Coroutine[None, None, None]]:
+        """What carries one connection, each way."""
+        return self._carry(client[0], target[1], Way.UP), self._carry(target[0], client[1], Way.DOWN)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: Way) -> None:
         while data := await reader.read(CHUNK):

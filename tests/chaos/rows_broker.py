@@ -1,6 +1,7 @@
 """B: what happens to the broker, and to the lines that lead there."""
 
 import json
+import time
 from typing import Final
 
 from servers import wait_until
@@ -138,6 +139,26 @@ def consumer_timeout(scene: Scene) -> None:
     scene.publish()
     wait_until(lambda: "has timed out waiting for" in scene.node.log, 30, "the broker's patience")  # 3.10 to 4.x
     _set_limits(scene, consumer_timeout=1_800_000, channel_tick_interval=60_000)  # as installed
+
+
+@row("B10 frozen", brokers=ON_RABBITMQ, fast=(), duplicates=IN_FLIGHT, harmless=DEAD_TOKEN, patience=240.0)
+def worker_frozen(scene: Scene) -> None:
+    """A worker stands still: the broker hears no heartbeat and gives its calls to another one, long before it thaws."""
+    scene.start()
+    scene.publish()
+    scene.wait_revoked(0.2)
+    frozen = scene["worker"]
+    frozen.freeze()
+    scene.start("worker")
+    began = time.monotonic()
+    wait_until(lambda: not _calls(scene), 150, "every call of the frozen one to be settled by the other")
+    scene.remark = f"its calls had moved on after {time.monotonic() - began:.0f} s"
+    frozen.thaw()
+    wait_said(frozen, "broker.unreachable")
+
+
+def _calls(scene: Scene) -> int:
+    return sum(count for name, count in scene.queues().items() if name.startswith("revocation.calls."))
 
 
 def _set_limits(scene: Scene, **milliseconds: int) -> None:

@@ -3,51 +3,23 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from batch_consumers import beginning, bodies, consuming
 from kombu.message import Message as Delivered
 from malformed import Envelope, put, unreadable
 from servers import wait_until
 
 from worker import broker
 from worker.broker import batch_consumer, queue_batch, topology
-from worker.broker.batch_consumer import RECONSUME_AFTER, BatchConsumer
+from worker.broker.batch_consumer import RECONSUME_AFTER
 from worker.broker.messages import body_of
 from worker.broker.publication import Message
-from worker.broker.publisher import Publisher
-from worker.broker.queue_batch import BATCH_SIZE, MIN_BATCH_SIZE, PREFETCH, Begin, Handle, Unsafe, at_once
-from worker.process import Stop
+from worker.broker.queue_batch import BATCH_SIZE, MIN_BATCH_SIZE, PREFETCH, Unsafe
 
 AFTER = Message(topology.EVENTS.name, "session.ended", b"after")
-
-
-@contextmanager
-def consuming(url: str, handle: Handle, **options: Any) -> Iterator[Publisher]:
-    """Consume the intake's queues in a thread, which ends well; gives a publisher."""
-    with beginning(url, at_once(handle), **options) as publisher:
-        yield publisher
-
-
-@contextmanager
-def beginning(url: str, begin: Begin, **options: Any) -> Iterator[Publisher]:
-    """Likewise, with batches that are begun before they are waited for."""
-    stop = Stop()
-    consumed = topology.INTAKES, ["genesys"], begin, stop
-    consumer = BatchConsumer(lambda: broker.connect(url), *consumed, **options)
-    thread = threading.Thread(target=consumer.run)
-    with broker.connect(url) as connection:
-        topology.declare(connection, ["genesys"])
-    thread.start()
-    try:
-        with Publisher(lambda: broker.connect(url)) as publisher:
-            yield publisher
-    finally:
-        stop.set()
-        thread.join(10)
-    assert not thread.is_alive()
 
 
 def test_a_queue_that_fails_holds_up_no_other(broker_url: str) -> None:
@@ -115,16 +87,6 @@ def test_a_long_urgent_queue_has_a_head_start(broker_url: str, monkeypatch: pyte
         go.set()
         wait_until(lambda: len(handled) == 300 + PREFETCH, 30, "all of them")
     assert set(handled[:PREFETCH]) == {"user.disabled"}
-
-
-def bodies(seen: list[bytes]) -> Handle:
-    """Makes every message safe, and keeps its body in *seen*."""
-
-    def handle(batch: Sequence[Delivered]) -> Sequence[Delivered]:
-        seen.extend(body_of(message) for message in batch)
-        return ()
-
-    return handle
 
 
 @pytest.mark.parametrize("declared", ["at once", "by the consumer"])

@@ -12,6 +12,7 @@ import pytest
 from kombu import Connection, Consumer, Queue
 from kombu.message import Message as Delivered
 from servers import RabbitNode, wait_until
+from servers.embedded import die
 
 from tasks.call import Lane
 from worker import broker
@@ -110,18 +111,55 @@ def test_a_rejected_message_becomes_a_dead_letter_that_tells_its_queue(broker_ur
     assert (death["queue"], death["reason"]) == (CALLS.name, "rejected")
 
 
-def test_a_message_handed_back_too_often_becomes_a_dead_letter(broker_url: str) -> None:
-    """What crashes its process again and again is given up after the delivery limit, with its reason."""
+def test_a_message_that_kills_its_process_again_and_again_becomes_a_dead_letter(broker_url: str) -> None:
+    """It is given up after the delivery limit, with its reason; every version of every broker counts so."""
     publish(broker_url, b"poison")
+    for _ in range(topology.DELIVERY_LIMIT + 1):
+        with broker.connect(broker_url) as connection, consuming(connection, CALLS) as take:
+            take(1)
+            (die if broker.is_embedded(broker_url) else broker.cut)(connection)
+    with broker.connect(broker_url) as connection, consuming(connection, topology.DEAD_QUEUE) as take_dead:
+        [dead] = take_dead(1)
+    assert dead.headers["x-death"][0]["reason"] == "delivery_limit"
+
+
+def counts_returns(connection: Connection) -> bool:
+    """Whether the broker takes what is given back for a failed try: RabbitMQ before 4.3, which cannot tell."""
+    version: str = getattr(connection.connection, "server_properties", {}).get("version", "4.3")
+    return [int(part) for part in version.split(".")[:2]] < [4, 3]
+
+
+def test_what_is_given_back_counts_only_where_the_broker_cannot_tell(broker_url: str) -> None:
+    """RabbitMQ up to 4.2 gives it up in the end, as a dead letter; any other broker keeps it."""
+    publish(broker_url, b"not now")
     with (
         broker.connect(broker_url) as connection,
         consuming(connection, CALLS) as take,
         consuming(connection, topology.DEAD_QUEUE) as take_dead,
     ):
-        for _ in range(topology.DELIVERY_LIMIT + 1):
-            take(1)[0].requeue()
-        [dead] = take_dead(1)
-    assert dead.headers["x-death"][0]["reason"] == "delivery_limit"
+        is_counted = counts_returns(connection)
+        for times in range(topology.DELIVERY_LIMIT + 1):
+            [message] = take(1)
+            assert message.headers.get("x-delivery-count", 0) == (times if is_counted else 0)
+            message.requeue()
+        [last] = (take_dead if is_counted else take)(1)
+    assert bodies([last]) == [b"not now"]
+    assert ("x-death" in last.headers) is is_counted
+
+
+def test_a_channel_that_ends_gives_everything_back_at_once(broker_url: str) -> None:
+    """By one word for all of it, not by being found closed, which is a failed try of each; what is done stays done."""
+    publish(broker_url, b"done", b"1", b"2")
+    with broker.connect(broker_url) as connection:
+        with consuming(connection, CALLS) as take:
+            done, *rest = take(3)
+        done.ack()
+        broker.give_back(rest[0].channel)
+        broker.let_acks_arrive(connection)
+        if broker.is_embedded(broker_url):
+            rest[0].channel.close()
+        with consuming(connection, CALLS) as take_again:
+            assert bodies(take_again(2)) == [b"1", b"2"]
 
 
 def where_events_are(url: str, *keys: str) -> dict[str, list[str]]:

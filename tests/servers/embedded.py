@@ -1,8 +1,11 @@
 """What is in the queues of an embedded broker, read from its file."""
 
 from dataclasses import dataclass
+from uuid import uuid4
 
 from kombu import Connection
+
+from worker.broker.embedded.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +26,11 @@ def queue_counts(connection: Connection) -> dict[str, QueueCounts]:
         counted = {queue: QueueCounts(*counts) for queue, *counts in rows}
         names = [name for (name,) in db.execute("SELECT name FROM queue ORDER BY name")]
     return {name: counted.get(name, QueueCounts(0, 0, 0)) for name in names}
+
+
+def die(connection: Connection) -> None:
+    """Have whoever holds messages over *connection* be dead, and others notice: its lease is over."""
+    file = connection.connection.durable.file
+    with file.write() as db:
+        db.execute("UPDATE lease SET until = 0")
+    Store(file, uuid4().hex, lease_seconds=1.0).renew()

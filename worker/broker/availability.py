@@ -4,6 +4,8 @@ import logging
 import time
 from typing import Final
 
+from amqp.exceptions import ConsumerCancelled
+
 logger = logging.getLogger(__name__)
 
 STEADY_AFTER: Final = 10.0  # seconds that a broker must serve us to be back: it may accept a connection and no more
@@ -27,6 +29,11 @@ class Availability:
         if self.is_away:
             self._log.warning(self._back)
         self.is_away = False
+
+
+def log_cancelled(cancelled: ConsumerCancelled) -> None:
+    """Log that the broker has cancelled a consumer, whose tag begins with the name of its queue."""
+    logger.warning("consumer.cancelled", extra={"consumer": cancelled.message})
 
 
 class BrokerAvailability:

@@ -8,13 +8,14 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
+from amqp.exceptions import ConsumerCancelled
 from kombu import Connection, Queue
 
 from worker import broker, process
 from worker.broker import pyamqp, topology
-from worker.broker.availability import BrokerAvailability
+from worker.broker.availability import BrokerAvailability, log_cancelled
 from worker.broker.publication import BROKER_ERRORS
 from worker.broker.queue_batch import BATCH_SIZE, Backoff, Begin, QueueBatch
 from worker.observability.health import CONNECT_TIME, OF_PROCESS
@@ -61,6 +62,7 @@ class BatchConsumer:
         self._under_way: deque[QueueBatch] = deque()  # of each batch that is begun and not complete, its queue
         self._availability = BrokerAvailability()
         self._is_ready = False
+        self._must_declare = True  # on a new connection, and when a queue may be gone
 
     def run(self) -> None:
         """Consume until stopped. A broker that is away is logged once, and waited for."""
@@ -83,9 +85,9 @@ class BatchConsumer:
         connection.connect()
         if topology.delays_by_topology(connection):
             pyamqp.read_ahead(connection.connection.transport)
-        topology.declare(connection, self._providers)
-        OF_PROCESS.topology_seen()
+        self._must_declare = True
         while not self._stop.is_set():
+            self._declare(connection)
             with contextlib.ExitStack() as consuming:
                 channel = connection.channel()
                 channel.auto_decode = False  # else py-amqp makes text of a body, by whatever coding a producer names
@@ -94,8 +96,14 @@ class BatchConsumer:
                 self._mark_ready()
                 backoff.reset()
                 self._work(connection)
-            self._finish(connection)
+            self._finish(connection, channel)
             channel.close()
+
+    def _declare(self, connection: Connection) -> None:
+        if self._must_declare:
+            topology.declare(connection, self._providers)
+            OF_PROCESS.topology_seen()
+        self._must_declare = False
 
     def _mark_ready(self) -> None:
         OF_PROCESS.consuming()
@@ -106,7 +114,7 @@ class BatchConsumer:
             logger.info("consumer.ready", extra={"queues": [batch.queue.name for batch in self._batches]})
 
     def _work(self, connection: Connection) -> None:
-        """Fill and settle until stopped, or until RECONSUME_AFTER has passed without a message.
+        """Fill and settle until stopped or cancelled, or until RECONSUME_AFTER has passed without a message.
 
         When a queue is deleted and declared again at once, RabbitMQ moves its consumers to the new queue by itself,
         with the message count of the old one. So as many new messages count as delivered and are not: they wait until
@@ -116,6 +124,8 @@ class BatchConsumer:
         while not self._stop.is_set() and not (is_rabbitmq and time.monotonic() >= last_at + RECONSUME_AFTER):
             OF_PROCESS.beat()
             self._fill(connection)
+            if self._must_declare:
+                return
             if any(batch.inbox for batch in self._batches):
                 last_at = time.monotonic()
             else:
@@ -160,19 +170,24 @@ class BatchConsumer:
                 connection.drain_events(timeout=timeout)
             except TimeoutError:
                 break
+            except ConsumerCancelled as cancelled:
+                log_cancelled(cancelled)
+                self._must_declare = True
+                break
             timeout = 0.0
         if connection.supports_heartbeats:
             connection.heartbeat_check()
 
-    def _finish(self, connection: Connection) -> None:
-        """Settle what was delivered as well: requeued, it would count against the delivery limit."""
+    def _finish(self, connection: Connection, channel: Any) -> None:
+        """Settle what was delivered as well: up to RabbitMQ 4.2 it counts, requeued, against the delivery limit."""
         if self._stop.is_set():
             OF_PROCESS.not_consuming("the process stops")
-        if self._stop.is_set() or self._under_way or any(batch.inbox for batch in self._batches):
+        if self._stop.is_set() or self._must_declare or self._under_way or any(batch.inbox for batch in self._batches):
             for batch in self._batches:
                 while batch.is_due and not self._stop.hurried:
                     self._settle(batch)
             self._complete()
             for batch in self._batches:
                 batch.clear()
+            broker.give_back(channel)
             broker.let_acks_arrive(connection)

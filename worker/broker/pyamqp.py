@@ -9,6 +9,11 @@ if it were not there, and nothing else: a header that is no good takes neither t
 nor the attributes of its event.
 
 **Writing.** A system call for each frame, which wakes the broker each time, is too many: `one_write` gathers them.
+
+**Giving back.** RabbitMQ gives up a message whose tries failed too often. From 4.3 on a `reject` is a failed try and a
+`nack` is none; before, both are (https://www.rabbitmq.com/docs/4.3/nack#reject-vs-nack). Who lives to give a message
+back did not fail because of it: so whatever is requeued here leaves as a `nack`. A message that kills its process is
+counted by every version, with the connection that breaks.
 """
 
 import re
@@ -17,6 +22,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Final
 
 from amqp import abstract_channel, serialization
+from amqp.channel import Channel
 from amqp.spec import Basic
 from kombu.message import Message
 
@@ -31,9 +37,10 @@ Properties = dict[str, Any]
 
 
 def install() -> None:
-    """Have py-amqp, in this process, read everything."""
+    """Have py-amqp, in this process, read everything, and give back without blame."""
     serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _properties
     abstract_channel.loads = _arguments
+    Channel.basic_reject = _reject
 
 
 @contextmanager
@@ -66,9 +73,25 @@ def acknowledge(messages: Sequence[Message]) -> None:
             message.ack()
 
 
+def give_back_all(channel: Any) -> None:
+    """Give back what *channel* of a RabbitMQ has delivered and nobody settled. Raises the transport's errors."""
+    _nack(channel, 0, multiple=True)  # 0: each of them
+
+
 def keep_closed(channel: Any) -> None:
     """Have *channel* stay closed when the broker closes it: py-amqp would wait for a new one, which nobody needs."""
     channel._do_revive = lambda: None  # what py-amqp calls then
+
+
+def _reject(channel: Any, delivery_tag: int, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - py-amqp's signature
+    if requeue:
+        _nack(channel, delivery_tag, multiple=False)
+    else:
+        channel.send_method(Basic.Reject, "Lb", (delivery_tag, False))
+
+
+def _nack(channel: Any, delivery_tag: int, *, multiple: bool) -> None:
+    channel.send_method(Basic.Nack, "Lbb", (delivery_tag, multiple, True))  # the last: back to its queue
 
 
 def _properties(frame: bytes, offset: int) -> tuple[Properties, int]:

@@ -77,6 +77,7 @@ class QueueBatch:
             on_decode_error=lambda message, _: self._receive(message),
             prefetch_count=PREFETCH,
             auto_declare=False,
+            tag_prefix=f"{self.queue.name}.",  # by its tag alone the broker says which consumer it has cancelled
         )
 
     @property

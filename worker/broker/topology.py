@@ -39,8 +39,8 @@ UNPROVED: Final = Exchange("revocation.dead.unproved", "topic")
 DELAY_ENTRY: Final = level_name(27)
 DELAY_EXIT: Final = CELERY_DELAYED_DELIVERY_EXCHANGE  # where what was delayed comes out, with its own routing key
 
-# After so many deliveries a message, which may crash its process, goes to the dead letters. Planned restarts count as
-# well (RabbitMQ counts every return of an unacknowledged message), hence not fewer.
+# After so many deliveries a message, which may crash its process, goes to the dead letters. Up to RabbitMQ 4.2 planned
+# restarts count as well (it counts every return of an unacknowledged message), hence not fewer.
 DELIVERY_LIMIT: Final = 20
 # The recorder's own queues have no dead letters below them, so they must never give a message up; RabbitMQ 4 would drop
 # one at its default limit of 20.

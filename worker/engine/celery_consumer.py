@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
 
-from amqp.exceptions import AMQPError
+from amqp.exceptions import AMQPError, ConsumerCancelled
 from celery.exceptions import CPendingDeprecationWarning
 from celery.worker import state
 from celery.worker.consumer import Consumer
@@ -17,7 +17,7 @@ from celery.worker.state import maybe_shutdown
 from tasks.outcome import Reason
 from tasks.records import DeadLetter
 from worker import broker
-from worker.broker.availability import BrokerAvailability
+from worker.broker.availability import BrokerAvailability, log_cancelled
 from worker.broker.messages import unreadable_letter
 from worker.broker.publication import PublishError
 from worker.engine.loop import EventLoop
@@ -112,6 +112,8 @@ class TaskConsumer(Consumer):
         if self.hub:
             self.hub.close()  # again: the pool may have been stopped after it, and the last acks are waiting there
         if self.connection:
+            if self.task_consumer:
+                broker.give_back(self.task_consumer.channel)
             broker.let_acks_arrive(self.connection)
         super().shutdown()
         self.app.runtime_host.end()
@@ -127,8 +129,12 @@ class TaskConsumer(Consumer):
         return connected
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Log it once."""
-        self._log_away(exc)
+        """Log it once. A broker that cancels a consumer is not away, but its queue may be: it is declared anew."""
+        if isinstance(exc, ConsumerCancelled):
+            OF_PROCESS.not_consuming("the broker cancelled a consumer")
+            log_cancelled(exc)
+        else:
+            self._log_away(exc)
         with warnings.catch_warnings(action="ignore", category=CPendingDeprecationWarning):  # of a setting that is set
             super().on_connection_error_after_connected(exc)
 

@@ -1,7 +1,7 @@
 """Which queues a worker consumes, and how many messages of each it has at most.
 
 The queues of a held provider are not consumed, so that its messages stay where they are. To return them instead would
-count a delivery each time (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
+count a delivery each time, up to RabbitMQ 4.2 (https://www.rabbitmq.com/docs/quorum-queues#poison-message-handling).
 """
 
 import time
@@ -47,6 +47,10 @@ class PausingConsumer(Consumer):
         # (https://www.rabbitmq.com/docs/consumer-prefetch#independent-consumers).
         self.qos(prefetch_count=self.in_flight(queue.name), apply_global=False)
         return super()._basic_consume(queue, **options)
+
+    def _add_tag(self, queue: Any, consumer_tag: str | None = None) -> Any:
+        # By its tag alone the broker says which consumer it has cancelled.
+        return super()._add_tag(queue, consumer_tag or f"{queue.name}.{next(self._tags)}")
 
     def consume(self, no_ack: bool | None = None) -> None:  # noqa: FBT001 - kombu's signature
         """Begin to consume what may be consumed, and is not yet."""

@@ -119,7 +119,7 @@ class Channel(ProducerChannel):
             self._settle(tag, Disposition.ACK)
 
     def basic_reject(self, delivery_tag: int, requeue: bool = False) -> None:  # noqa: FBT001, FBT002  # kombu's signature
-        """Put a message back at its old place (*requeue*), or dead-letter it."""
+        """Put a message back at its old place (*requeue*), which no limit counts, or dead-letter it."""
         self._settle(delivery_tag, Disposition.REQUEUE if requeue else Disposition.REJECT)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """The messages of a broker file: published, leased to one owner at a time, settled, and given back when an owner dies.
 
 A message is waiting (no owner, visible), delayed (no owner, not yet visible) or held (it has an owner). `acquired`
-counts how often it was handed out, `returned` how often it came back unsettled: only the latter counts against the
-queue's `x-delivery-limit`.
+counts how often it was handed out, `returned` how often its owner died with it. Only the latter counts against the
+queue's `x-delivery-limit`, as on RabbitMQ from 4.3 on: who lives and gives a message back did not fail because of it.
 """
 
 import sqlite3
@@ -202,23 +202,18 @@ class Store:
                 case Disposition.ACK:
                     db.execute(f"DELETE FROM message WHERE {mine}", key)  # noqa: S608  # a constant
                 case Disposition.REQUEUE:
-                    self._return(db, *key, now)
+                    db.execute("UPDATE message SET owner = NULL WHERE id = ? AND owner = ?", key)
                 case Disposition.REJECT if db.execute(f"SELECT 1 FROM message WHERE {mine}", key).fetchone():  # noqa: S608
                     dead_letter(db, message_id, "rejected", now)
 
-    def _return(self, db: sqlite3.Connection, message_id: int, owner: str, now: float) -> None:
-        """Put a held message back at its old place, or dead-letter it when it came back too often."""
+    def _free(self, db: sqlite3.Connection, owner: str, now: float) -> None:
+        """Put what a dead *owner* held back at its old place, or dead-letter what died with too many."""
         rows = db.execute(
-            "UPDATE message SET owner = NULL, returned = returned + 1 WHERE id = ? AND owner = ?"
-            " RETURNING returned, queue",
-            (message_id, owner),
+            "UPDATE message SET owner = NULL, returned = returned + 1 WHERE owner = ? RETURNING id, returned, queue",
+            (owner,),
         ).fetchall()
-        for returned, queue in rows:
+        for message_id, returned, queue in rows:
             limit = routing.queue_arguments(db, queue).get("x-delivery-limit")
             if limit is not None and returned > limit >= 0:
                 dead_letter(db, message_id, "delivery_limit", now)
-
-    def _free(self, db: sqlite3.Connection, owner: str, now: float) -> None:
-        for (message_id,) in db.execute("SELECT id FROM message WHERE owner = ?", (owner,)).fetchall():
-            self._return(db, message_id, owner, now)
         db.execute("DELETE FROM lease WHERE owner = ?", (owner,))
