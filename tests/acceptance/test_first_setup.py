@@ -42,7 +42,7 @@ class Newcomer:
         file.write_text("\n".join(toml_lines(answers)))
         file.chmod(0o600)
         told = self.revoker("init", "--dir", str(self.etc), "--answers", str(file), "--yes")
-        return told.partition("\n\n")[2].splitlines()
+        return told.rpartition("\n\n")[2].splitlines()
 
     def type(self, lines: list[str]) -> None:
         """Have a shell do *lines*, and keep what they export."""

@@ -83,7 +83,7 @@ class Terminal:
 WIBMO = [
     ("Name of a provider", "w"),
     ("kind", "wibmo"),
-    ("base_url: Everything before", "https://wibmo.test"),
+    ("base_url: Everything before", "https://127.0.0.1:9"),
     ("api_key: Sent as", SECRET),
     ("cipher.scheme", "aes-gcm"),
     ("cipher.key: AES", "00112233445566778899aabbccddeeff"),
@@ -91,10 +91,10 @@ WIBMO = [
     ("Name of a provider", ""),
 ]
 SERVERS = [
-    ("Broker: amqps://", f"amqps://it:{SECRET[:3]}@rabbitmq.test/x"),  # a password: refused where it is shown
+    ("Broker: amqps://", f"amqps://it:{SECRET[:3]}@127.0.0.1:9/x"),  # a password: refused where it is shown
     ("leave the password out", "redis://x"),
-    ("must start with", "amqps://rabbitmq.test/x"),
-    ("Ledger: postgresql", "postgresql+psycopg://it@db.test/x"),
+    ("must start with", "amqps://127.0.0.1:9/x"),
+    ("Ledger: postgresql", "postgresql+psycopg://it@127.0.0.1:9/x"),
     ("Password of this user of the ledger", SECRET),
 ]
 SOURCE = [
@@ -115,8 +115,8 @@ def test_a_person_is_asked_and_what_does_not_fit_is_asked_again() -> None:
     assert terminal.answer([*SERVERS, *WIBMO, *SOURCE, ("Write this below", "y")]) == 0, terminal.shown
     assert SECRET not in terminal.shown
     settings = in_force("worker")
-    assert settings.ledger_url.get_secret_value() == f"postgresql+psycopg://it:{SECRET}@db.test/x"
-    assert settings.providers["w"].account == ("https://wibmo.test", SECRET)
+    assert settings.ledger_url.get_secret_value() == f"postgresql+psycopg://it:{SECRET}@127.0.0.1:9/x"
+    assert settings.providers["w"].account == ("https://127.0.0.1:9", SECRET)
     assert settings.sources["sessions"].types == {"session.ended"}
     added = Terminal()
     eu = [
@@ -150,6 +150,18 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     )
     assert f"export REVOKER_CONFIG_FILE={tmp_path}/etc/revoker.toml" in told["steps"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_it_ends_with_what_the_doctor_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the new settings, whatever was in force here before, and is again afterwards."""
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "nowhere")
+    monkeypatch.delenv("REVOKER_SECRETS_DIR", raising=False)
+    here = ("--set", f"broker_url=embedded:///{tmp_path}/broker", "--set", f"ledger_url=sqlite:///{tmp_path}/ledger")
+    told = json.loads(revoker(*here, "--yes", "-o", "json").stdout)
+    states = {each["check"]: each["state"] for each in told["findings"]}
+    assert (states["settings"], states["keys.sealing"], states["files.modes"]) == ("ok", "ok", "ok")
+    assert states["ledger.connection"] == "failed"
+    assert (os.environ["REVOKER_CONFIG_FILE"], "REVOKER_SECRETS_DIR" in os.environ) == ("nowhere", False)
 
 
 def test_without_a_terminal_nothing_is_asked_and_nothing_is_written(tmp_path: Path) -> None:

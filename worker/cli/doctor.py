@@ -21,7 +21,7 @@ def _told(each: Finding) -> list[str]:
     return [*lines, *wrap(advice, ROOM, subsequent_indent="  ", break_on_hyphens=False)]
 
 
-_LISTING: Listing[Finding] = Listing(
+LISTING: Listing[Finding] = Listing(
     "finding",
     (
         Column("CHECK", lambda each: each.check),
@@ -52,7 +52,7 @@ def doctor(process: str | None, form: Form, *, strict: bool) -> None:
         for each in diagnose(process):
             found.append(each)
             advance(1)
-    _LISTING.show(form, sorted(found, key=lambda each: STATES.index(each.state)))
+    LISTING.show(form, sorted(found, key=lambda each: STATES.index(each.state)))
     counts = {state: sum(each.state == state for each in found) for state in STATES}
     note(", ".join(f"{count} {state}" for state, count in counts.items() if count))
     finish(Exit.DONE if is_healthy(found, strict=strict) else Exit.FAILED)

@@ -10,11 +10,13 @@ from typing import Any
 import click
 
 from worker.cli.consent import calls, require_consent
+from worker.cli.doctor import LISTING as FINDINGS
 from worker.cli.exits import CommandError, Exit
 from worker.cli.init_questions import ask
 from worker.cli.output import Column, Document, Form, Listing, note, output_option, print_json
 from worker.cli.params import gathered
 from worker.operations import setup
+from worker.operations.doctor import Finding
 from worker.operations.setup import PlannedFile, SetupPlan
 from worker.operations.setup.answers import MAX_ANSWERS, add_answer, add_secret, parse_answers, read_answers
 from worker.operations.setup.plan import existing
@@ -91,7 +93,7 @@ def init(folder: Path, given: Given, form: Form, *, dry_run: bool, yes: bool) ->
     if not dry_run:
         require_consent(f"Write this below {folder}?", yes=yes)
         setup.write(plan.files)
-    _tell(plan, form, written=not dry_run)
+    _tell(plan, form, None if dry_run else list(setup.examine(plan.layout)))
 
 
 def _listing(folder: Path) -> Listing[PlannedFile]:
@@ -107,15 +109,26 @@ def _file_document(file: PlannedFile) -> Document:
     return {"path": str(file.path), "mode": file.kind, "purpose": file.purpose}
 
 
-def _tell(plan: SetupPlan, form: Form, *, written: bool) -> None:
+def _tell(plan: SetupPlan, form: Form, found: Sequence[Finding] | None) -> None:
+    """Tell what is left to do; *found* by the doctor, None where nothing is written yet."""
     steps = list(next_steps(plan))
     if form.is_json:
-        print_json("init", _document(plan, steps, written=written), indent=2 if form is Form.JSON else None)
-    elif written:
-        click.echo("\n".join(["", *map(plain, steps)]))
-    note(f"{len(plan.files)} files {'written' if written else 'would be written'}")
+        print_json("init", _document(plan, steps, found), indent=2 if form is Form.JSON else None)
+    note(f"{len(plan.files)} files {'would be' if found is None else 'are'} written below {plan.layout.folder}")
+    if found is None or form.is_json:
+        return
+    open_ = [each for each in found if each.state != "ok"]
+    note(f"the doctor finds {len(found) - len(open_)} things as they should be, {len(open_)} not so, or not yet")
+    if open_:
+        FINDINGS.show(form, open_)
+    click.echo("\n".join(["", *map(plain, steps)]))
 
 
-def _document(plan: SetupPlan, steps: Sequence[str], *, written: bool) -> Document:
-    files = [_file_document(each) for each in plan.files]
-    return {"dir": str(plan.layout.folder), "written": written, "files": files, "steps": steps}
+def _document(plan: SetupPlan, steps: Sequence[str], found: Sequence[Finding] | None) -> Document:
+    return {
+        "dir": str(plan.layout.folder),
+        "written": found is not None,
+        "files": [_file_document(each) for each in plan.files],
+        "findings": [FINDINGS.document(each) for each in found or ()],
+        "steps": steps,
+    }

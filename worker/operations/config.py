@@ -7,7 +7,7 @@ from pydantic import BaseModel, SecretStr
 
 from worker.settings import Settings
 from worker.settings.files import Origins
-from worker.settings.urls import masked_url
+from worker.settings.urls import masked_url, names_nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,9 @@ def in_force() -> list[Setting]:
 def secrets_in_document(settings: Settings) -> list[str]:
     """The names of the secrets of *settings* that stand in the TOML file. Raises OSError."""
     origins = Origins.now()
-    secret = [path for path, value in _leaves(settings, ()) if isinstance(value, SecretStr)]
+    secret = [
+        path for path, value in _leaves(settings, ()) if isinstance(value, SecretStr) and not _is_place(path, value)
+    ]
     return [".".join(path) for path in secret if origins.of(path) == origins.document_name]
 
 
@@ -44,6 +46,10 @@ def _leaves(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, .
                 yield from _leaves(each, (*path, str(name)))
         case _:
             yield path, value
+
+
+def _is_place(path: tuple[str, ...], value: SecretStr) -> bool:
+    return path in {("broker_url",), ("ledger_url",)} and names_nobody(value.get_secret_value())
 
 
 def _shown(value: object) -> str:

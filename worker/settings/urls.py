@@ -21,6 +21,7 @@ _UNENCODED: Final = f"holds a character that must be encoded: {_ENCODE}"
 _ENCODED: Final = re.compile(r"""(?:[^/?#\[\]@%;<>"'\s\x00-\x1f\x7f]|%[0-9A-Fa-f]{2})*""")
 _SERVER: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[\w.,-]*)(?::(?P<port>[^/?]*))?(?P<rest>[/?].*)?", re.DOTALL)
 _PATH: Final = re.compile(r"(?:[^?#\[\]@%;\s\x00-\x1f\x7f]|%[0-9A-Fa-f]{2})*")
+_PASSWORD: Final = re.compile(r"[?&](ssl)?password=")  # as libpq takes it
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _LAST_PORT: Final = 65_535
 _BROKERS: Final = ("amqp", "amqps")
@@ -33,6 +34,11 @@ def masked_url(url: str) -> str:
     if not is_url or not scheme.isascii() or scheme.startswith("http") or "?" in before:
         return HIDDEN
     return f"{scheme}://{HIDDEN + '@' if at else ''}{place.partition('?')[0]}"
+
+
+def names_nobody(url: str) -> bool:
+    """Whether *url* of a broker or ledger names no user and no password: then it is no secret, but a place."""
+    return "@" not in url and _PASSWORD.search(url) is None
 
 
 def without_userinfo(text: str) -> str:

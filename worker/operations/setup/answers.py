@@ -18,6 +18,7 @@ from worker.operations import RefusedRequest
 from worker.settings import Settings, SettingsError
 from worker.settings.files import UnfitFileError, parse_document, read_secret
 from worker.settings.names import SettingNames
+from worker.settings.urls import names_nobody
 
 Document = dict[str, Any]
 
@@ -156,7 +157,7 @@ def _listed(text: str) -> object:
 def is_secret(path: Sequence[str], value: Any) -> bool:  # noqa: ANN401 - whatever the document holds
     """Whether *value*, of the setting at *path*, belongs into a secret file. A URL does where it names a user."""
     if tuple(path) in {("broker_url",), ("ledger_url",)}:
-        return "@" in str(value) or _PASSWORD_IN_URL.search(str(value)) is not None
+        return not names_nobody(str(value))
     return path[0] in PASSWORDS or _NAMES.is_secret(path)
 
 

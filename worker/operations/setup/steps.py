@@ -24,7 +24,7 @@ def next_steps(plan: SetupPlan) -> Iterator[str]:
     yield f"export {SECRETS_DIR}={_quoted(layout.secrets_of(OPERATOR))}"
     yield "revoker topology declare"
     yield "revoker ledger upgrade"
-    yield "revoker provider check"
+    yield "revoker doctor"
     yield from _of_processes(plan)
     for source in plan.sources:
         yield f"# For whoever sends events as {source}, and for nobody else: {layout.producer_of(source)}"
