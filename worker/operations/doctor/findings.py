@@ -58,7 +58,7 @@ CHECKS: Final[dict[str, Check]] = {
     ),
     "broker.permissions": Check(
         "the broker user may do the whole job of a process",
-        "import what `revoker topology permissions` prints, or give the user the rights that are named; see docs/running.md",
+        "import what `revoker topology permissions` prints, or give the user the rights that are named",
     ),
     "ledger.connection": Check(
         "the ledger can be reached and opened",
