@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
+from doc_reference import Row, command_rows, exit_codes, metric_rows, option_rows
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -30,8 +31,6 @@ FIGURES: Final = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "
 HOUR: Final = 3600.0  # seconds
 DAY: Final = 24 * HOUR
 
-Row = Sequence[str]
-
 
 def pages() -> list[Path]:
     """README.md and the pages of docs/."""
@@ -40,13 +39,26 @@ def pages() -> list[Path]:
 
 def renewed(text: str) -> str:
     """*text* with the rows of its generated tables as they must be today."""
-    others = {"counted by `make chaos`": counted(), "`make`": make_targets(), "floor": floors(), "aim": aims()}
-    others["doctor's check"] = doctors_checks()
-    for header, rows in {**settings_tables(), **others}.items():
+    for header, rows in {**settings_tables(), **other_tables()}.items():
         lines = _lines(rows)
         text = _pattern(header).sub(lambda match, lines=lines: match[1] + lines, text)  # type: ignore[misc]
     text = re.sub(r"\d+ of \d+ aims are met", aims_met(), text)
     return _pattern("measured row").sub(_measured_again, text)
+
+
+def other_tables() -> dict[str, list[Row]]:
+    """Every other table that is made as a whole: the first column's name, and its rows."""
+    return {
+        "counted by `make chaos`": counted(),
+        "`make`": make_targets(),
+        "floor": floors(),
+        "aim": aims(),
+        "exit code": exit_codes(),
+        "command": command_rows(),
+        "of command": option_rows(),
+        "metric": metric_rows(),
+        "doctor's check": doctors_checks(),
+    }
 
 
 def _measured_again(match: re.Match[str]) -> str:

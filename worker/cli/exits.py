@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415 - the table of errors is imported on failure only, so that `--help` is fast
 from collections.abc import Mapping
 from enum import IntEnum
+from typing import Self
 
 import click
 
@@ -10,16 +11,24 @@ from worker.operations.text import plain
 
 
 class Exit(IntEnum):
-    """The exit codes; those from 64 are of sysexits.h, 130 is a shell's code for Ctrl-C."""
+    """The exit codes, each with its meaning; those from 64 are of sysexits.h, 130 is a shell's code for Ctrl-C."""
 
-    DONE = 0
-    FAILED = 1
-    REFUSED = 2  # a usage error, or consent missing: nothing was changed
-    PARTIAL = 3
-    EMPTY = 4
-    UNAVAILABLE = 69
-    NOT_PERMITTED = 77
-    INTERRUPTED = 130  # what was done is done; the same command does the rest
+    DONE = 0, "done (`explain`: out everywhere)"
+    FAILED = 1, "failed (`explain`: not out yet, or not proved)"
+    REFUSED = 2, "usage error, or refused: nothing was changed"
+    PARTIAL = 3, "done in part"
+    EMPTY = 4, "nothing matched, with `--fail-if-empty` (`explain`: nothing known)"
+    UNAVAILABLE = 69, "broker or ledger cannot be reached"
+    NOT_PERMITTED = 77, "not permitted: by the provider, or by the machine"
+    INTERRUPTED = 130, "interrupted: what was done is done, the same command does the rest"
+
+    meaning: str
+
+    def __new__(cls, code: int, meaning: str) -> Self:
+        """Make the member whose value is *code*."""
+        member = int.__new__(cls, code)
+        member._value_, member.meaning = code, meaning
+        return member
 
 
 class CommandError(click.ClickException):
