@@ -9,7 +9,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from documents import blocks, section
+from documents import ROOT, blocks, section
+from npm_packages import install
 from servers import Processes, wait_until
 from system import System, digest
 
@@ -79,6 +80,20 @@ def test_the_python_producer_reaches_the_embedded_broker(tmp_path: Path) -> None
         message = wait_until(queue.get, 10, "the event to lie in the queue")
         assert is_signed(body_of(message), message.headers[messages.SIGNATURE], {"sessions": KEY})
         assert json.loads(body_of(message))["type"] == "session.ended"
+
+
+def test_the_node_producer_kills_a_token(system: System, tmp_path: Path) -> None:
+    """The same in Node.js, with the packages that its first line names."""
+    [program, module] = blocks("js", section("The same in Node.js"))
+    (tmp_path / "end_session.mjs").write_text(program)
+    (tmp_path / "sign.mjs").write_text(module)
+    install(ROOT / "examples/session-timeout-job-node/package-lock.json", tmp_path)
+    secret = f"sbx-{uuid4()}"
+    (tmp_path / "jwks.json").write_text(system.revoker("keys", "export").stdout)
+    node = ["node", "end_session.mjs", "jwks.json", "genesys", KEY_FILE]
+    environment = {"PATH": os.environ["PATH"], "BROKER_URL": system.broker_url}
+    subprocess.run(node, input=secret, cwd=tmp_path, env=environment, text=True, timeout=60, check=True)
+    wait_dead(system, secret)
 
 
 def test_the_signature_made_in_node_is_one(tmp_path: Path) -> None:

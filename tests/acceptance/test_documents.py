@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from doc_reference import command_rows, metric_rows, option_rows
 from doc_tables import floors, pages, renewed, settings_tables
 from documents import PAGES, ROOT, SPAN, TEXT, anchors, blocks, links, names, prose, section, table, tables_of
 from in_one_test import in_one_test
@@ -43,7 +44,7 @@ def commands() -> list[str]:
     lines = [line.removeprefix("$ ") for line in "\n".join([*blocks("sh"), *blocks("text")]).splitlines()]
     typed = [command for line in lines for command in re.findall(r"(?:^|\| )(revoker .*)", line)]
     spans = [span for span in SPAN.findall(prose(TEXT)) if span.startswith("revoker ")]
-    processes = [line.partition(": exec ")[2] for line in (ROOT / "Procfile").read_text().splitlines()]
+    processes = [line.partition(": ")[2] for line in (ROOT / "Procfile").read_text().splitlines()]
     return sorted({*typed, *spans, *processes})
 
 
@@ -83,6 +84,26 @@ def test_every_command_exists_with_its_options(line: str) -> None:
 def test_a_table_lists_exactly_the_members(header: str, members: Iterable[str]) -> None:
     """Every state, dead-letter reason and rejection code has its line, once, and nothing else has."""
     assert sorted(names(table(header))) == sorted(str(each) for each in members)
+
+
+def test_every_reason_of_a_dead_letter_has_its_runbook() -> None:
+    """Once, with what it means, what to do and how to replay: somebody reads it at three in the morning."""
+    [page] = re.findall(
+        r"^## Dead letters by reason\n(.*?)(?=^## |\Z)", PAGES[ROOT / "docs/runbooks.md"], re.MULTILINE | re.DOTALL
+    )
+    parts = re.findall(r"^### ([^\n]*)\n(.*?)(?=^### |\Z)", page, re.MULTILINE | re.DOTALL)
+    runbooks = {name: text for title, text in parts for name in SPAN.findall(title)}
+    reasons = [*Reason, http_reason(400).replace("bad_request", "<name>"), *map(event_reason, RejectionCode)]
+    assert sorted(name for title, _ in parts for name in SPAN.findall(title)) == sorted(map(str, reasons))
+    wanted = ("* **Means**: ", "* **Do**: ", "* **Replay**: ")
+    assert [name for name, text in runbooks.items() if not all(each in text for each in wanted)] == []
+
+
+def test_the_reference_has_its_tables() -> None:
+    """`make docs` fills tables that are there; every command and option stands in one."""
+    assert len(table("command")) == len(command_rows())
+    assert len(table("of command")) == len(option_rows())
+    assert len(table("metric")) == len(metric_rows())
 
 
 def test_the_exit_codes_are_those_of_the_command_line() -> None:
@@ -176,7 +197,8 @@ def test_every_dotted_name_that_a_page_quotes_is_in_the_code() -> None:
     """Settings, reasons and log events (`provider.held`) are called in the documents as they are in the code."""
     code = "".join(file.read_text() for folder in ("tasks", "worker") for file in (ROOT / folder).rglob("*.py"))
     known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows}
-    known |= {*map(event_reason, RejectionCode), "sign.mjs", "pyproject.toml", "process.py", "process_one.py"}
+    known |= {*map(event_reason, RejectionCode), "sign.mjs", "pyproject.toml", "process.py", "schema.sql", "job.json"}
+    known |= {"end_session.go"}
     known |= {name for layer in floors() for name in SPAN.findall(layer[1])}
     quoted = {span for span in SPAN.findall(prose(TEXT)) if re.fullmatch(r"[a-z_]+\.[a-z_]+", span)}
     assert sorted(span for span in quoted - known if f'"{span}"' not in code) == []
@@ -184,7 +206,7 @@ def test_every_dotted_name_that_a_page_quotes_is_in_the_code() -> None:
 
 def test_every_path_that_a_page_quotes_exists() -> None:
     """A folder or file of the repository that a page names is there."""
-    folders = "tasks|worker|tests|docs|docker|deploy|benchmarks|.ci"
+    folders = "tasks|worker|tests|docs|docker|benchmarks|examples|.ci"
     words = [*SPAN.findall(prose(TEXT)), *" ".join(blocks("sh")).split()]
     quoted = {word for word in words if re.fullmatch(rf"({folders})/[\w./-]*", word)}
     assert sorted(path for path in quoted if not (ROOT / path).exists()) == []
