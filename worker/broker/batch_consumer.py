@@ -171,6 +171,7 @@ class BatchConsumer:
             except TimeoutError:
                 break
             except ConsumerCancelled as cancelled:
+                OF_PROCESS.not_consuming("the broker cancelled a consumer")
                 log_cancelled(cancelled)
                 self._must_declare = True
                 break
