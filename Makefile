@@ -9,7 +9,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 # Else every pytest worker rewrites the assertions of every test anew, 5 s of CPU each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test quick bench cost chaos fuzz languages lint types imports check audit sbom docs servers lock format clean
+.PHONY: help run test quick bench cost chaos fuzz languages container lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -40,6 +40,10 @@ languages: servers .venv/.dev ## the producers in Java and Go, compiled and run 
 	.ci/install-servers languages
 	$(BIN)/pytest tests/languages $(PYTEST_ARGS)
 
+container: servers .venv/.dev ## start every process as the image does, in a bare Debian root (as root, with debootstrap)
+	PYTHONPATH=tests $(BIN)/python -m containers var/container
+	CONTAINER_ROOT=$(CURDIR)/var/container $(BIN)/pytest -q tests/integration/test_containers.py
+
 check: lint types imports ## what needs no server: lint, types, import contract
 
 lint: .venv/.dev ## ruff
@@ -56,11 +60,11 @@ imports: .venv/.dev ## the import contract
 	$(BIN)/lint-imports
 
 audit: .venv/.dev ## known vulnerabilities of all dependencies (offline: says so; AUDIT_REQUIRED=1: then fails)
-	@.ci/audit requirements.lock requirements-dev.lock benchmarks/requirements.lock
+	@.ci/audit requirements-otel.lock requirements-dev.lock benchmarks/requirements.lock
 
 sbom: .venv/.dev ## what the image is made of, with hashes: revoker.cdx.json (CycloneDX 1.6)
 	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --spec-version 1.6 \
-	  --output-reproducible --of JSON --output-file revoker.cdx.json requirements.lock
+	  --output-reproducible --of JSON --output-file revoker.cdx.json requirements-otel.lock
 
 docs: .venv/.dev ## write the tables of settings, commands, sums and figures into README.md and docs/
 	PYTHONPATH=tests $(BIN)/python -m doc_tables
@@ -75,6 +79,7 @@ lock: ## resolve the dependencies anew
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet uv==$(UV_VERSION)
 	echo 'setuptools >= 77' | $(LOCK) --upgrade pyproject.toml - -o requirements.lock
+	$(LOCK) --upgrade --extra otel --constraint requirements.lock pyproject.toml requirements.lock -o requirements-otel.lock
 	$(LOCK) --upgrade --extra otel --extra dev --constraint requirements.lock pyproject.toml requirements.lock -o requirements-dev.lock
 	$(LOCK) --upgrade benchmarks/requirements.in -o benchmarks/requirements.lock
 

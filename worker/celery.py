@@ -1,10 +1,14 @@
 """The entry point of `celery -A worker` and of `revoker worker`; everything else can be imported freely."""
 
-import sys
+from worker import process_one
 
-from worker import process
-from worker.app import create_app
-from worker.settings import SettingsError
+process_one.end_at_a_signal()  # what is imported from here on takes a second of CPU
+
+import sys  # noqa: E402
+
+from worker import process  # noqa: E402
+from worker.app import create_app  # noqa: E402
+from worker.settings import SettingsError  # noqa: E402
 
 try:
     app = create_app(process.start())

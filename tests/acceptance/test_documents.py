@@ -44,7 +44,7 @@ def commands() -> list[str]:
     lines = [line.removeprefix("$ ") for line in "\n".join([*blocks("sh"), *blocks("text")]).splitlines()]
     typed = [command for line in lines for command in re.findall(r"(?:^|\| )(revoker .*)", line)]
     spans = [span for span in SPAN.findall(prose(TEXT)) if span.startswith("revoker ")]
-    processes = [line.partition(": ")[2] for line in (ROOT / "Procfile").read_text().splitlines()]
+    processes = [line.partition(": exec ")[2] for line in (ROOT / "Procfile").read_text().splitlines()]
     return sorted({*typed, *spans, *processes})
 
 
@@ -197,8 +197,8 @@ def test_every_dotted_name_that_a_page_quotes_is_in_the_code() -> None:
     """Settings, reasons and log events (`provider.held`) are called in the documents as they are in the code."""
     code = "".join(file.read_text() for folder in ("tasks", "worker") for file in (ROOT / folder).rglob("*.py"))
     known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows}
-    known |= {*map(event_reason, RejectionCode), "sign.mjs", "pyproject.toml", "process.py", "schema.sql", "job.json"}
-    known |= {"end_session.go"}
+    known |= {*map(event_reason, RejectionCode), "sign.mjs", "pyproject.toml", "process.py", "process_one.py"}
+    known |= {"schema.sql", "job.json", "end_session.go"}
     known |= {name for layer in floors() for name in SPAN.findall(layer[1])}
     quoted = {span for span in SPAN.findall(prose(TEXT)) if re.fullmatch(r"[a-z_]+\.[a-z_]+", span)}
     assert sorted(span for span in quoted - known if f'"{span}"' not in code) == []
@@ -206,7 +206,7 @@ def test_every_dotted_name_that_a_page_quotes_is_in_the_code() -> None:
 
 def test_every_path_that_a_page_quotes_exists() -> None:
     """A folder or file of the repository that a page names is there."""
-    folders = "tasks|worker|tests|docs|docker|benchmarks|examples|.ci"
+    folders = "tasks|worker|tests|docs|docker|deploy|benchmarks|examples|.ci"
     words = [*SPAN.findall(prose(TEXT)), *" ".join(blocks("sh")).split()]
     quoted = {word for word in words if re.fullmatch(rf"({folders})/[\w./-]*", word)}
     assert sorted(path for path in quoted if not (ROOT / path).exists()) == []

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -188,3 +190,15 @@ def test_a_process_that_may_not_declare_waits_for_the_operator(installation: Sys
     assert not any(ready(process) for process in running)
     assert start(installation, node, "operator", "topology", "declare").wait(30) == 0
     installation.wait_closed(installation.publish([installation.ended(installation.session("finbourne", "sbx-late"))]))
+
+
+def test_rabbitmq_takes_the_users_that_docker_prepare_makes(rabbitmq: RabbitNode, tmp_path: Path) -> None:
+    """Each logs in with the broker_url that is made for it, and has the rights of the shipped file."""
+    folder = tmp_path / "docker"
+    shutil.copytree(FILE.parent, folder, ignore=shutil.ignore_patterns("secrets", "keys", ".env"))
+    subprocess.run([folder / "prepare"], check=True, capture_output=True)
+    rabbitmq.rabbitmqctl("import_definitions", str(folder / "secrets/rabbitmq-definitions.json"))
+    for user in PERMISSIONS:
+        url = (folder / f"secrets/broker_url_{user}").read_text().replace("@rabbitmq/", f"@127.0.0.1:{rabbitmq.port}/")
+        with broker.connect(url) as connection, pytest.raises(AccessRefused):
+            connection.channel().basic_consume("not-theirs")

@@ -102,7 +102,7 @@ def test_every_dependency_is_pinned_by_its_hash(lock: Path) -> None:
 def test_every_installation_asks_for_hashes() -> None:
     """In the image and in the Makefile: of a lock, or our own code without its dependencies."""
     text = f"{DOCKERFILE}\n{(ROOT / 'Makefile').read_text()}"
-    commands = [line for line in text.splitlines() if "pip install" in line and "uv==" not in line]
+    commands = [line for line in text.splitlines() if re.search(r"\bpip\b.* install ", line) and "uv==" not in line]
     assert len(commands) >= 5
     assert [line for line in commands if "--require-hashes -r" not in line and "--no-deps" not in line] == []
 
@@ -117,7 +117,7 @@ def test_the_bill_of_materials_names_every_dependency_with_its_hashes(tmp_path: 
     subprocess.run(["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, check=True, timeout=60)
     bill = json.loads(file.read_text())
     named = {each["name"] for each in bill["components"]}
-    assert named == set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements.lock").read_text(), re.MULTILINE))
+    assert named == set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "requirements-otel.lock").read_text(), re.MULTILINE))
     assert all(each["externalReferences"][0]["hashes"] for each in bill["components"])
     assert bill["metadata"]["component"]["name"] == "revoker"
 
@@ -129,16 +129,17 @@ def test_the_image_runs_as_nobody_in_particular_and_holds_no_secret() -> None:
     ignored = (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
     assert [line for line in ignored if not line.startswith("#")][0] == "*"  # noqa: RUF015 - the first rule
     taken = {line.removeprefix("!") for line in ignored if line.startswith("!")}
-    assert taken == {"requirements.lock", "pyproject.toml", "README.md", "tasks", "worker"}
+    assert taken == {"requirements-otel.lock", "pyproject.toml", "README.md", "tasks", "worker"}
     assert not re.search(r"^(ARG|ENV)\b.*(SECRET|PASS|TOKEN|KEY|URL)", DOCKERFILE, re.MULTILINE | re.IGNORECASE)
 
 
 def test_every_container_of_ours_has_a_root_it_cannot_write_to() -> None:
     """Read-only, /tmp in memory, no capability, no new privilege, secrets as files only."""
-    ours = COMPOSE.partition("x-revoker: &revoker")[2].partition("\nservices:")[0]
+    shared = COMPOSE.partition("x-revoker: &revoker")[2].partition("\nx-once:")[0]
     for line in ("read_only: true", "tmpfs: [/tmp]", "cap_drop: [ALL]", 'security_opt: ["no-new-privileges:true"]'):
-        assert f"\n  {line}\n" in ours
+        assert f"\n  {line}\n" in shared
     services = re.split(r"\n  (?=\w+:)", COMPOSE.partition("\nservices:")[2].partition("\nsecrets:")[0])[1:]
-    assert {each.split(":")[0] for each in services if "<<: *revoker" in each} >= {"intake", "worker", "recorder"}
-    assert not [each for each in services if "<<: *revoker" in each and re.search(r"read_only|user:|privileged", each)]
+    ours = [each for each in services if re.search(r"<<: \*(revoker|once)$", each, re.MULTILINE)]
+    assert {each.split(":")[0] for each in ours} >= {"intake", "worker", "recorder", "declare", "keys"}
+    assert not [each for each in ours if re.search(r"read_only|user:|privileged", each)]
     assert not re.search(r"^ +\w*(PASSWORD|SECRET|TOKEN|KEY):", COMPOSE, re.MULTILINE)

@@ -1,5 +1,7 @@
 """`revoker doctor`: whether everything is as it should be."""
 
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
@@ -7,7 +9,7 @@ import click
 
 from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Form, Listing, note, output_option, progress
-from worker.operations.doctor import CHECKS, Finding, diagnose, is_healthy
+from worker.operations.doctor import CHECKS, Finding, diagnose, examine_deployment, is_healthy
 
 PROCESSES: Final = ("intake", "worker", "recorder")
 STATES: Final = ("failed", "unknown", "warning", "ok")  # in the order in which they are shown
@@ -40,19 +42,30 @@ LISTING: Listing[Finding] = Listing(
 
 @click.command()
 @click.option("--process", type=click.Choice(PROCESSES), help="Whose broker user this is, where each has its own.")
+@click.option(
+    "--against",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Look at this compose file, these manifests or the folder that they are in, and at nothing else.",
+)
 @click.option("--strict", is_flag=True, help="End with 1 where there is a warning, too.")
 @output_option
-def doctor(process: str | None, form: Form, *, strict: bool) -> None:
+def doctor(process: str | None, files: Sequence[Path], form: Form, *, strict: bool) -> None:
     """Look at broker, ledger, providers, keys and files, and say what to do. Changes nothing. Ends with 1 on a fault.
 
     Run it as each process is run: with its user, its settings and its secrets. docs/doctor.md explains every check.
     """
-    with progress(len(CHECKS), "Looking") as advance:
-        found = []
-        for each in diagnose(process):
-            found.append(each)
-            advance(1)
+    found = list(examine_deployment(files) if files else _watched(process))
     LISTING.show(form, sorted(found, key=lambda each: STATES.index(each.state)))
     counts = {state: sum(each.state == state for each in found) for state in STATES}
     note(", ".join(f"{count} {state}" for state, count in counts.items() if count))
     finish(Exit.DONE if is_healthy(found, strict=strict) else Exit.FAILED)
+
+
+def _watched(process: str | None) -> Iterator[Finding]:
+    with progress(len(CHECKS), "Looking") as advance:
+        for each in diagnose(process):
+            yield each
+            advance(1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from worker import process_one
 from worker.cli import terminal
 from worker.cli.exits import CommandError, Exit, as_command_error
 
@@ -50,5 +51,6 @@ class Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - click's own
         """Run it as a program of its own, whatever stdout and stderr are."""
+        process_one.end_at_a_signal()
         terminal.prepare()
         return super().main(*args, **kwargs)

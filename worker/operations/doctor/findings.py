@@ -111,6 +111,39 @@ CHECKS: Final[dict[str, Check]] = {
     ),
     "redaction.logs": Check("a token that is planted in a log line comes out masked", "report the bug"),
     "redaction.reports": Check("a token that is planted in an error report comes out masked", "report the bug"),
+    # From here on of the files of `--against`, and of nothing else.
+    "deployment.file": Check(
+        "the file can be read, and starts a process of ours", "name the file or folder that starts our processes"
+    ),
+    "deployment.grace": Check(
+        "a process that is asked to stop has the time for it: calls in flight, a broker that has gone silent, a margin",
+        "set `terminationGracePeriodSeconds`, or `stop_grace_period`, to what is named",
+    ),
+    "deployment.probes": Check(
+        "a loop that stands still is restarted, and nothing is because the broker is away",
+        "let startup and liveness probe ask /livez, and the readiness probe /readyz",
+    ),
+    "deployment.user": Check(
+        "no process runs as root, or with privileges", "name a user that is not root, and set `runAsNonRoot: true`"
+    ),
+    "deployment.root": Check(
+        "no process can write to its root", "make the root read-only, and give it a /tmp in memory"
+    ),
+    "deployment.secrets": Check(
+        "secrets are files that the process alone can read, and no variables",
+        "give them as files in the folder REVOKER_SECRETS_DIR; in a pod with `defaultMode: 0400` and `fsGroup`",
+    ),
+    "deployment.monitoring": Check(
+        "metrics and health are served where somebody asks for them", "set REVOKER_MONITORING__HOST to 0.0.0.0"
+    ),
+    "deployment.permissions": Check(
+        "each process is a broker user of its own",
+        "give each process a `broker_url` of its own, whose user may do its job only (docs/running.md, Permissions)",
+    ),
+    "deployment.autoscaling": Check(
+        "what starts more workers knows holds, and never ends the last one",
+        "ask Prometheus for what waits, without providers that are held (deploy/kubernetes/autoscaling)",
+    ),
 }
 
 

@@ -39,5 +39,4 @@ def _of_model(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[Questi
 def _question(path: tuple[str, ...], field: FieldInfo) -> Question:
     types = (field.annotation, *get_args(field.annotation))
     choices = tuple(str(value) for each in types if get_origin(each) is Literal for value in get_args(each))
-    text = f"{'.'.join(path)}: {field.description}"
-    return Question(path, text, SecretStr in types, field.is_required(), choices)
+    return Question(path, field.description or "", SecretStr in types, field.is_required(), choices)

@@ -1,0 +1,73 @@
+"""When more workers are started: the queries of the manifests, asked by Prometheus's own promtool."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes" / "autoscaling"
+# A minute a value. Two recorders tell the same; genesys is held by itself, then by a person, then probed, then well.
+SERIES = {
+    'revoker_queue_depth{queue="revocation.calls.genesys.routine",instance="recorder-1"}': "9000x6 _x3",
+    'revoker_queue_depth{queue="revocation.calls.genesys.routine",instance="recorder-2"}': "9000x6 _x3",
+    'revoker_queue_depth{queue="revocation.calls.genesys.urgent",instance="recorder-1"}': "10x6 _x3",
+    'revoker_queue_depth{queue="revocation.calls.genesys-eu.routine",instance="recorder-1"}': "0x6 _x3",
+    'revoker_queue_depth{queue="revocation.calls.wibmo_2.routine",instance="recorder-1"}': "500x6 _x3",
+    'revoker_queue_depth{queue="revocation.intake",instance="recorder-1"}': "70000x6 _x3",
+    'revoker_queue_depth{queue="revocation.intake.urgent",instance="recorder-1"}': "5x6 _x3",
+    'revoker_queue_depth{queue="revocation.dead",instance="recorder-1"}': "4000x6 _x3",
+    'revoker_breaker_state{provider="genesys",instance="worker-1"}': "0 2 3 1 0 0 0",
+    'revoker_breaker_state{provider="genesys",instance="worker-2"}': "0 0 3 0 0 0 0",
+    'revoker_breaker_state{provider="wibmo_2",instance="worker-1"}': "0 0 3 0 0 0 0",
+    'revoker_oldest_unsettled_seconds{provider="genesys",instance="recorder-1"}': "600x6 _x3",
+    'revoker_oldest_unsettled_seconds{provider="genesys-eu",instance="recorder-1"}': "7200x6 _x3",  # none waits
+    'revoker_oldest_unsettled_seconds{provider="wibmo_2",instance="recorder-1"}': "30x6 _x3",
+}
+WANTED: dict[tuple[str, str], dict[int, float | None]] = {
+    ("worker", "backlog"): {0: 9510, 1: 500, 2: 0, 3: 500, 4: 9510, 20: None},
+    ("worker", "exposure"): {0: 600, 1: 30, 2: 0, 3: 30, 4: 600, 20: None},
+    ("intake", "backlog"): {0: 70_005, 2: 70_005, 20: None},
+}
+
+
+def query_of(scaler: str, trigger: str) -> str:
+    """The query of a trigger, as the manifest has it."""
+    triggers = yaml.safe_load((FOLDER / f"{scaler}.yaml").read_text())["spec"]["triggers"]
+    [query] = [each["metadata"]["query"] for each in triggers if each["name"] == trigger]
+    return str(query)
+
+
+def expected(query: str, minute: int, value: float | None) -> dict[str, Any]:
+    """What promtool is to see: one number without labels, or nothing at all."""
+    samples = [] if value is None else [{"labels": "{}", "value": value}]
+    return {"expr": query, "eval_time": f"{minute}m", "exp_samples": samples}
+
+
+def promtool(tmp_path: Path, tests: list[dict[str, Any]]) -> str:
+    """What promtool says of *tests* on the series; fails where it is not installed."""
+    series = [{"series": name, "values": values} for name, values in SERIES.items()]
+    group = {"interval": "1m", "input_series": series, "promql_expr_test": tests}
+    file = tmp_path / "tests.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [], "evaluation_interval": "1m", "tests": [group]}))
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_calls_that_can_be_made_start_workers_and_calls_behind_a_hold_start_none(tmp_path: Path) -> None:
+    """Whoever holds the provider, and while it is probed. Where nobody tells of the queues there is no number."""
+    tests = [
+        expected(query_of(*trigger), minute, value)
+        for trigger, values in WANTED.items()
+        for minute, value in values.items()
+    ]
+    assert "SUCCESS" in promtool(tmp_path, tests)
+
+
+@pytest.mark.parametrize("trigger", ["backlog", "exposure"])
+def test_a_query_that_forgets_holds_is_found(tmp_path: Path, trigger: str) -> None:
+    """The series would show it."""
+    query = query_of("worker", trigger).replace("revoker_breaker_state", "no_such_metric")
+    tests = [expected(query, minute, value) for minute, value in WANTED["worker", trigger].items()]
+    assert "FAILED" in promtool(tmp_path, tests)

@@ -1,0 +1,153 @@
+"""Every process as the manifests and the image start it: its user, its root that cannot be written to, its files."""
+
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from containers import Identity, handles, process_one, read_image, start
+from servers import Daemon, Processes, free_port, wait_until
+from system import PROCESSES, System
+
+MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base"
+SECRETS = ("broker_url", "ledger_url", "subject_key")
+OF_THE_IMAGE = Identity(10001, 10001, 10001)
+OF_OPENSHIFT = Identity(1_000_660_000, 0, 1_000_660_000)
+WHO = {"intake": OF_THE_IMAGE, "worker": OF_OPENSHIFT, "recorder": OF_THE_IMAGE}
+
+pytestmark = pytest.mark.executed
+
+
+class Pods:
+    """The pods of an installation, each with files as the kubelet lays them out."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._settings = (system.home / "revoker.toml").read_text().splitlines(keepends=True)
+        self.ports: dict[str, int] = {}
+        self.started: list[Daemon] = []
+
+    def start(self, name: str, identity: Identity, *arguments: str) -> Daemon:
+        """Start the process of the manifest *name*.yaml, or another command in a container like its own."""
+        pod = yaml.safe_load((MANIFESTS / f"{name}.yaml").read_text())["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        port = self.ports.setdefault(name, free_port())
+        # The machine that runs the tests shall listen on loopback alone.
+        here = {"REVOKER_MONITORING__HOST": "127.0.0.1", "REVOKER_MONITORING__PORT": str(port)}
+        told = {each["name"]: each["value"] for each in container["env"]} | here
+        process = Daemon(self._system.home, f"pod-{len(self.started)}")
+        self.started.append(process)
+        mounts = dict(self._mounts(process.name, pod, container, identity))
+        return start(process, identity, arguments or container["args"], told, mounts)
+
+    def _mounts(self, name: str, pod: Any, container: Any, identity: Identity) -> Iterator[tuple[str, str]]:
+        volumes = {each["name"]: each for each in pod["volumes"]}
+        for mount in container["volumeMounts"]:
+            volume = volumes[mount["name"]]
+            if "emptyDir" not in volume:
+                folder = self._system.home / f"{name}-{mount['name']}"
+                mode = (volume["secret"]["defaultMode"] | 0o040) if "secret" in volume else 0o644
+                _volume(folder, self._files(mount["name"]), mode, identity.files_group)
+                yield mount["mountPath"], str(folder)
+
+    def _files(self, volume: str) -> dict[str, str]:
+        if volume == "keys":
+            return {each.name: each.read_text() for each in (self._system.home / "keys").iterdir()}
+        if volume == "secrets":
+            return {each: str(self._system.document[each]) for each in SECRETS}
+        others = [each for each in self._settings if not each.startswith((*SECRETS, "keys_dir"))]
+        return {"revoker.toml": "".join(['keys_dir = "/run/keys"\n', *others])}
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until the process consumes its queues."""
+        try:
+            wait_until(lambda: self.asks(name, "/readyz") == 200, 60, f"{name} to be ready")
+        except AssertionError as late:
+            late.add_note("\n".join(each.tail for each in self.started))
+            raise
+
+    def asks(self, name: str, path: str) -> int:
+        """What a probe of the process is answered; 0: nothing."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.ports[name]}{path}", timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+
+def _volume(folder: Path, files: dict[str, str], mode: int, group: int) -> None:
+    """As the kubelet does: the files in a dated folder, a link to it, and links to what is in there."""
+    data = folder / "..2026_11_27_03_00_00.1"
+    data.mkdir(parents=True)
+    for name, text in files.items():
+        (data / name).write_text(text)
+        os.chown(data / name, 0, group)
+        (data / name).chmod(mode)
+        (folder / name).symlink_to(f"..data/{name}")
+    (folder / "..data").symlink_to(data.name)
+
+
+@pytest.fixture
+def system(tmp_path: Path, rabbitmq_url: str, postgres_url: str, processes: Processes) -> Iterator[System]:
+    """An installation whose processes are in pods; the servers and the providers are not."""
+    if os.geteuid() != 0:
+        pytest.fail("run this test as root: it makes namespaces and mounts", pytrace=False)
+    made = System(tmp_path / "system", rabbitmq_url, processes, ledger_url=postgres_url)
+    (made.home / "revoker.toml").chmod(0o600)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pods(system: System) -> Iterator[Pods]:
+    """Its pods, ended with the test."""
+    made = Pods(system)
+    yield made
+    for each in made.started:
+        each.kill9()
+
+
+def test_every_process_does_its_job_in_its_container(system: System, pods: Pods) -> None:
+    """With a user that has no name and no home, secrets of the kubelet's, and a root that cannot be written to.
+
+    Each answers its probes. Process 1 takes the signal to stop, ends with 0, and has left nobody behind.
+    """
+    running = {name: pods.start(name, WHO[name]) for name in PROCESSES}
+    for name in running:
+        pods.wait_ready(name)
+    events = [system.ended(system.session("finbourne", "sbx-one")), system.disabled()]
+    system.wait_closed(system.publish(events), 30)
+    assert system.states(events[0]["id"]) == {"finbourne": "accepted"}
+    assert pods.start("worker", OF_THE_IMAGE, *read_image().health_check[1:]).wait(20) == 0
+    for name, process in running.items():
+        inside = Path(f"/proc/{process_one(process)}/root")
+        assert pods.asks(name, "/livez") == 200
+        assert (inside / "proc/1/environ").read_bytes().count(b"HOME=") == 0
+        assert states(inside) == {"Z": 0}, name
+        assert sorted(each.name for each in (inside / "tmp").iterdir() if each.is_file()) == [], name
+        with pytest.raises(OSError, match="Read-only"):
+            (inside / "opt/file").write_text("")
+        os.kill(process_one(process), signal.SIGTERM)
+    assert [process.wait(20) for process in running.values()] == [0, 0, 0]
+
+
+def states(root: Path) -> dict[str, int]:
+    """How many processes in there have ended and are not waited for."""
+    found = [each.read_text().rpartition(")")[2].split()[0] for each in (root / "proc").glob("[0-9]*/stat")]
+    return {"Z": found.count("Z")}
+
+
+def test_a_process_that_is_only_starting_stops_as_well(pods: Pods) -> None:
+    """Process 1 has no default for a signal that it does not handle: it would run on until it is killed."""
+    for name in PROCESSES:
+        process = pods.start(name, OF_THE_IMAGE)
+        wait_until(partial(handles, process, signal.SIGTERM), 20, name)
+        os.kill(process_one(process), signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM, process.tail
