@@ -65,7 +65,8 @@ def doctor(process: str | None, files: Sequence[Path], form: Form, *, strict: bo
 
 
 def _watched(process: str | None) -> Iterator[Finding]:
-    with progress(len(CHECKS), "Looking") as advance:
+    total = sum(not name.startswith("deployment.") for name in CHECKS)
+    with progress(total, "Looking") as advance:
         for each in diagnose(process):
             yield each
             advance(1)
