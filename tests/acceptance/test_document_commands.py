@@ -1,4 +1,7 @@
-"""Every block of commands in README.md and docs/ is run: here, or by a test that is named here."""
+"""Every block of commands in README.md and docs/ is run: here, or by a test that is named here.
+
+Where that is not possible (no engine of containers is at hand), the test compares each name in it with the files.
+"""
 
 import json
 import os
@@ -29,7 +32,7 @@ FIRST_STEPS = "test_the_commands_that_are_printed_lead_to_the_first_event_and_th
 RESTORED = "test_what_was_backed_up_and_restored_explains_as_before_and_nothing_is_lost"
 SET_UP = "test_a_provider_is_set_up_as_its_page_says"
 
-# Page and heading of each block, and the test that runs it.
+# Page and heading of each block, and the test that runs it, or that compares what it names with what there is.
 RUN_BY = {
     ("README.md", "The two commands"): "test_a_run_settles_every_sample_and_loses_none",
     ("README.md", "A first event"): "test_the_first_event_of_the_readme_is_revoked",
@@ -44,6 +47,8 @@ RUN_BY = {
     ("operators.md", "Floods"): STORY,
     ("performance.md", "Beside others"): "test_two_runs_are_compared_by_their_ratios",
     ("producers.md", "In Java and Go"): "test_a_producer_in_another_language_kills_a_token",
+    ("running.md", "Docker"): "test_what_is_typed_names_what_the_files_have",
+    ("running.md", "Kubernetes"): "test_what_is_typed_names_what_the_files_have",
     ("running.md", "Metrics and health"): STORY,
     ("running.md", "Setting it up"): "test_the_readme_shows_what_is_printed_for_the_answers_of_the_documents",
     ("running.md", "Permissions"): "test_each_process_does_its_whole_job_with_its_own_rights",
