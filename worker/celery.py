@@ -8,10 +8,11 @@ import sys  # noqa: E402
 
 from worker import process  # noqa: E402
 from worker.app import create_app  # noqa: E402
+from worker.observability import metrics  # noqa: E402
 from worker.settings import SettingsError  # noqa: E402
 
 try:
-    app = create_app(process.start())
+    app = create_app(process.start(name=metrics.WORKER))
 except SettingsError as error:
     sys.exit(f"revoker: {error}")
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-from worker.observability import logs, metrics, monitoring, sentry
+from worker.observability import logs, metrics, monitoring, sentry, tracing
+from worker.observability.levels import LevelsWatch
 from worker.settings import Settings
 
 # How a process of ours starts another one. -P: without it Python imports from the folder it is started in, whoever may
@@ -34,29 +35,34 @@ def run(main: Callable[[Settings, Stop], None], name: str) -> None:
 
     Raises SettingsError.
     """
-    settings = start()
-    with stop_event(signal.SIGQUIT) as stop, monitoring.shown(settings.monitoring, name):
+    settings = start(name=name)
+    watch, shown = LevelsWatch(settings).watching(), monitoring.shown(settings.monitoring, name)
+    with stop_event(signal.SIGQUIT) as stop, watch, shown:
         main(settings, stop)
 
 
-def start(load: Callable[[], Settings] | None = None, log_level: str | None = None) -> Settings:
+def start(
+    load: Callable[[], Settings] | None = None, log_level: str | None = None, *, name: str | None = None
+) -> Settings:
     """Begin a process with the settings in force, or those that *load* returns: no core file, logs, error reports.
 
-    *log_level* wins over that of the settings. Raises SettingsError.
+    *log_level* wins over those of the settings; a process with a *name* makes traces. Raises SettingsError.
     """
     _forbid_core_files()
     settings = load() if load else Settings.load()
-    logs.configure(log_level or settings.log_level)
+    logs.configure(log_level or settings.log_level, {} if log_level else settings.log_levels, settings.log_format)
     sentry.configure(settings)
     metrics.allow("provider", settings.providers)
     metrics.allow("source", settings.sources)
+    if name:
+        tracing.configure(settings, name)
     return settings
 
 
 def start_without_settings() -> None:
     """Begin a process that reads no settings. Its logs show warnings and errors."""
     _forbid_core_files()
-    logs.configure("WARNING")
+    logs.configure("WARNING", log_format="auto")
 
 
 def mark_ready(**_: object) -> None:

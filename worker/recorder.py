@@ -32,6 +32,7 @@ from worker.broker.batch_consumer import BatchConsumer
 from worker.broker.messages import body_of, unreadable_letter
 from worker.broker.provenance import LetterMac, Provenance, ProvenanceMac
 from worker.broker.queue_batch import BATCH_SIZE, at_once
+from worker.broker.record_traces import traced
 from worker.broker.unproved_queue import UnprovedQueue
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
@@ -49,6 +50,7 @@ logger = logging.getLogger(__name__)
 # Some 40 ms, so long a lock is held: intakes write to the same database.
 COMMIT_RECORDS: Final = 500
 COMMIT_INTERVAL: Final = 0.05  # seconds; a commit costs as much as thirty records, so they are gathered meanwhile
+_NAMING: Final = {"kind", "event_id", "call_id"}
 _DEAD: Final = {topology.DEAD.name, topology.UNPROVED.name}
 
 Record = records.EventPlanned | records.CallOutcome | DeadLetter
@@ -76,7 +78,7 @@ def run(settings: Settings, stop: Stop) -> None:
 
     connect, providers = broker.connector(settings), list(settings.providers)
     with closing(ledger), Backlog(settings) as backlog:
-        consumed = topology.RECORDS, providers, at_once(recorder.handle), stop
+        consumed = topology.RECORDS, providers, at_once(traced(recorder.handle)), stop
         BatchConsumer(connect, *consumed, between=between, caught_up=caught_up).run()
 
 
@@ -126,7 +128,8 @@ class Recorder:
                 self._write(batch[middle:])
                 return
             detail = str(error) if isinstance(error, LedgerRefused) else type(error).__name__
-            logger.error("ledger.refused", extra={"error": detail, "kind": batch[0].kind})  # noqa: TRY400 - it may tell a value
+            about = {"error": detail, **batch[0].model_dump(include=_NAMING)}
+            logger.error("ledger.refused", extra=about)  # noqa: TRY400 - it may tell a value
             self._ledger.record([_refused(batch[0])])
 
 

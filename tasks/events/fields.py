@@ -6,6 +6,8 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema
 
+from tasks.trace_context import traceparent_or_nothing
+
 
 class _NullRefused:
     """Of `T | None`, accept T only: None is what a reader sees for an absent member, never what a producer sends."""
@@ -27,18 +29,6 @@ class Open(BaseModel, frozen=True, strict=True, extra="allow", hide_input_in_err
 
 class Closed(BaseModel, frozen=True, strict=True, extra="forbid", hide_input_in_errors=True):
     """An object that has no unknown members."""
-
-
-# W3C Trace Context section 3.2: ff and all zeros are invalid; versions after 00 may append fields.
-_TRACEPARENT: Final = re.compile(
-    r"(?P<version>(?!ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?P<appended>-.*)?",
-    re.DOTALL,
-)
-
-
-def _trace_or_nothing(text: str) -> str | None:
-    match = _TRACEPARENT.fullmatch(text)
-    return text if match and not (match["version"] == "00" and match["appended"]) else None
 
 
 _PCHAR: Final = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
@@ -66,7 +56,7 @@ def uri_reference(text: str) -> str:
 
 EventId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[\x21-\x7e]+$")]
 Source = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(uri_reference)]
-Traceparent = Annotated[str, Field(max_length=128), AfterValidator(_trace_or_nothing)]
+Traceparent = Annotated[str, Field(max_length=128), AfterValidator(traceparent_or_nothing)]
 """W3C trace context; an invalid one is read as None and never a reason to refuse an event."""
 ProviderName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")]
 UserId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._@|:-]+$")]

@@ -3,9 +3,9 @@
 import asyncio
 import select
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -19,6 +19,7 @@ from tasks.tls import SYSTEM_TRUST, TlsSettings
 
 BODY_CAP: Final = 64 * 1024  # bytes of an answer's body
 HEADER_CAP: Final = 8 * 1024  # bytes of the status line, and of each header
+Purpose = Literal["revocation", "proof", "login"]  # of a request
 HEADERS_CAP: Final = 64  # headers of an answer
 _CHUNK: Final = 8 * 1024
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
@@ -59,11 +60,16 @@ def failure_reason(error: Exception) -> Reason:
 
 
 def open_session(
-    *, connections: int = 100, keep_alive: float = 15.0, tls: TlsSettings = SYSTEM_TRUST
+    *,
+    connections: int = 100,
+    keep_alive: float = 15.0,
+    tls: TlsSettings = SYSTEM_TRUST,
+    traces: Sequence[aiohttp.TraceConfig] = (),
 ) -> aiohttp.ClientSession:
     """Return a session for one provider instance: no cookies, no proxy or netrc from the environment, verified TLS.
 
-    *connections* at once, each kept idle for *keep_alive* seconds; *tls* of the instance. Give each instance its own,
+    *connections* at once, each kept idle for *keep_alive* seconds; *tls* of the instance; *traces* are told of each
+    request, and of its purpose. Give each instance its own,
     so that a provider that hangs uses up no other's connections. Close it when done. Raises ValueError where a file
     of *tls* is no longer fit.
     """
@@ -73,6 +79,7 @@ def open_session(
         trust_env=False,
         auto_decompress=False,
         timeout=_NO_TIMEOUT,
+        trace_configs=list(traces),
     )
 
 
@@ -87,19 +94,19 @@ class Edge:
         """When a call that starts now must be over, on the event loop's clock."""
         return asyncio.get_running_loop().time() + self._timeout
 
-    async def send(self, request: Request, deadline: float) -> Answer | Transient:
-        """Return the complete answer to *request*, or why there is none by *deadline*.
+    async def send(self, request: Request, deadline: float, purpose: Purpose = "revocation") -> Answer | Transient:
+        """Return the complete answer to *request*, or why there is none by *deadline*; traces show its *purpose*.
 
         An incomplete answer is no success, even after a 2xx status line: repeating is harmless.
         The exception ends here, unlogged and unchained, because aiohttp's hold the request's headers.
         """
         try:
             async with asyncio.timeout_at(deadline):
-                return await self._exchange(request)
+                return await self._exchange(request, purpose)
         except _FAILURE_TYPES as error:
             return Transient(failure_reason(error))
 
-    async def _exchange(self, request: Request) -> Answer:
+    async def _exchange(self, request: Request, purpose: Purpose) -> Answer:
         async with self._session.request(
             request.method,
             request.url,
@@ -112,6 +119,7 @@ class Edge:
             max_headers=HEADERS_CAP,
             timeout=_NO_TIMEOUT,
             middlewares=(_sent_once,),
+            trace_request_ctx=purpose,
         ) as response:
             body, unread = plain_body(await _read(response.content), response.headers, BODY_CAP)
             return Answer(response.status, response.headers, body, request.secrets, unread)

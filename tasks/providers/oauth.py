@@ -87,7 +87,7 @@ class Login:
             return Transient(Reason.NET_TIMEOUT)
 
     async def _log_in(self, deadline: float) -> _Token | Transient | CredentialFault:
-        answer = await self._edge.send(self._request, deadline)
+        answer = await self._edge.send(self._request, deadline, "login")
         if isinstance(answer, Transient):
             return answer
         if answer.is_success:

@@ -61,6 +61,7 @@ def everywhere(story: CanaryStory, said: Path, broker_files: Path, commands: Pro
         *_command_line(story, commands),
         *(Place(f"page {name}{path}", _shown(story, name, path)) for name in story.system.ports for path in PAGES),
         *(Place(f"error report {n}", envelope) for n, envelope in enumerate(story.inbox.envelopes)),
+        *(Place(f"traces {n}", spans) for n, spans in enumerate(story.collector.bodies)),
     ]
 
 

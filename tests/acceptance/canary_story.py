@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from canary_search import Kind, Marker
 from celery import Celery
+from otlp_collector import OtlpCollector
 from sentry_inbox import SentryInbox
 from servers import Daemon, Processes, RabbitNode, wait_until
 from system import System
@@ -43,7 +44,7 @@ class CanaryStory:
         self, home: Path, broker_url: str, processes: Processes, *, node: RabbitNode | None = None, **settings: Any
     ) -> None:
         """*node* is one of the story's own, to starve of memory; a password in a URL is a marker as well."""
-        self.inbox = SentryInbox()
+        self.inbox, self.collector = SentryInbox(), OtlpCollector()
         self.markers: list[Marker] = []
         self.strangers: set[str] = set()  # ids of messages that hold a token in clear
         self.events: list[dict[str, Any]] = []
@@ -56,6 +57,7 @@ class CanaryStory:
             broker_url,
             processes,
             sentry_dsn=self.inbox.dsn,
+            tracing={"endpoint": self.collector.endpoint},
             log_level="DEBUG",
             retry={"base": 1, "cap": 1, "max_attempts": 2},
             **settings,
@@ -67,6 +69,7 @@ class CanaryStory:
         """Let everything go."""
         self.system.close()
         self.inbox.close()
+        self.collector.close()
 
     def plant(self, name: str, kind: Kind = Kind.SECRET) -> str:
         """A new marker."""

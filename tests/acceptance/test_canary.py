@@ -91,6 +91,7 @@ def test_no_secret_is_found_anywhere(
         "revoker": 30,
         "error": 4,
         "page": 12,
+        "traces": 3,
     }
     assert {name for name, count in least.items() if counts[name] < count} == set()
 

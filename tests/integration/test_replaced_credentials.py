@@ -24,6 +24,7 @@ from worker.calls.providers import Instances
 from worker.calls.reload import SecretsWatch
 from worker.database.thread import DatabaseThread
 from worker.ledger import Ledger
+from worker.observability import logs
 from worker.sandbox import SandboxConfig, make_app, sandbox_providers
 from worker.settings import Settings
 
@@ -222,10 +223,24 @@ async def test_a_certificate_that_fits_no_key_is_refused_and_the_old_one_serves(
 
 async def test_what_needs_a_restart_is_named(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     """An operator must not take a setting for being in force that is not."""
-    rig.put("log_level", "DEBUG")
+    rig.put("environment", "staging")
     await rig.looks(3)
     [line] = said(caplog, "settings.need_restart")
-    assert line.__dict__["settings"] == ["log_level"]
+    assert line.__dict__["settings"] == ["environment"]
+
+
+async def test_log_levels_are_taken_up(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """By the worker with its other settings; they need no restart."""
+    before = {name: logging.getLogger(name).level for name in ("", "celery", "tasks", "worker", *logs._CHATTY)}
+    rig.put("log_level", "DEBUG")
+    try:
+        await rig.looks(3)
+        assert logging.getLogger("worker").level == logging.DEBUG
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+    assert len(said(caplog, "log.levels_changed")) == 1
+    assert said(caplog, "settings.need_restart") == []
 
 
 async def test_a_retired_key_is_dropped_and_a_new_one_taken_up(rig: Rig) -> None:

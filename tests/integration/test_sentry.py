@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,6 +84,7 @@ def test_a_hardened_process_reports_types_and_places_only(inbox: SentryInbox) ->
     assert exception["type"] == "KeyError"
     assert [frame["function"] for frame in exception["stacktrace"]["frames"]][-1] == "fail"
     assert failure["tags"]["task"] == "genesys.delete_token"
+    assert (failure["environment"], failure["release"]) == ("test", f"revoker@{version('revoker')}")
     assert MARKER.encode() not in b"".join(inbox.envelopes)
 
 
@@ -117,6 +119,24 @@ def test_the_same_cause_is_the_same_issue(inbox: SentryInbox) -> None:
     held = [event for event in inbox.events if event.get("logentry", {}).get("message") == "provider.held"]
     assert len(held) == 20
     assert {tuple(event["fingerprint"]) for event in held} == {("provider.held", "genesys")}
+    assert {event["tags"]["provider"] for event in held} == {"genesys"}
+
+
+def failed(*frames: tuple[str, str, int]) -> Any:
+    """The cause of an exception as sentry-sdk collects it, with its frames: module, function, line."""
+    told = [{"module": module, "function": function, "lineno": line} for module, function, line in frames]
+    values = [{"type": "KeyError", "module": None, "value": MARKER, "stacktrace": {"frames": told}}]
+    return sentry.before_send({"exception": {"values": values}}, {})["fingerprint"]
+
+
+def test_an_exception_is_one_issue_wherever_it_was_reached_from() -> None:
+    """Its types and the last function of ours: no line, no way there, nothing of a library below."""
+    ours, library = ("worker.calls.runtime", "_make", 7), ("aiohttp.client", "_request", 9)
+    cause = ["KeyError", "worker.calls.runtime._make"]
+    assert failed(("celery.app", "run", 1), ours, library) == cause
+    assert failed(("worker.engine.pool", "_perform", 2), ("worker.calls.runtime", "_make", 8)) == cause
+    assert failed(ours, ("tasks.revocations", "revoke", 3)) == ["KeyError", "tasks.revocations.revoke"]
+    assert failed(library) == ["KeyError"]
 
 
 @pytest.mark.parametrize("how", ["stalls", "is away"])
@@ -147,8 +167,12 @@ UNWELCOME = [
 def test_a_real_worker_reports_failing_tasks_and_held_providers(
     tmp_path: Path, processes: Processes, inbox: SentryInbox
 ) -> None:
-    """A task that raises with a token in its frames and in its text, and our own credential refused."""
-    system = System(tmp_path / "system", f"embedded:///{tmp_path / 'broker'}", processes, sentry_dsn=inbox.dsn)
+    """A task that raises with a token in its frames and in its text, and our own credential refused.
+
+    The queue's figures of each call, from its publish to its task.
+    """
+    url = f"embedded:///{tmp_path / 'broker'}"
+    system = System(tmp_path / "system", url, processes, sentry_dsn=inbox.dsn, sentry_traces_sample_rate=1.0)
     system.script({"fault": "status", "status": 401, "operation": "genesys.login"})
     system.start("intake")
     probe = Probe(system)
@@ -156,10 +180,24 @@ def test_a_real_worker_reports_failing_tasks_and_held_providers(
     probe.send("probe.end", f"raise {MARKER}")
     system.publish([system.disabled(accounts={"genesys": {"user_id": str(uuid.uuid4())}}) for _ in range(3)])
     wait_until(lambda: {"ValueError", "provider.held"} <= _reported(inbox), 30, "reports")
+    wait_until(lambda: _in_queue(inbox, "queue.process") >= _in_queue(inbox, "queue.publish") != set(), 30, "figures")
     assert worker.stop() == 0
     assert MARKER.encode() not in b"".join(inbox.envelopes)
     assert MARKER not in worker.output
     system.close()
+
+
+def _in_queue(inbox: SentryInbox, operation: str) -> set[tuple[str, str, str]]:
+    """The trace, the queue and the id of each message that was published to a queue of calls, or taken from one."""
+    found = [
+        (transaction["contexts"]["trace"]["trace_id"], span["data"])
+        for transaction in inbox.transactions
+        for span in transaction["spans"]
+        if span["op"] == operation
+    ]
+    if operation == "queue.process":
+        found = [each for each in found if each[1].get("messaging.message.receive.latency", 0) > 0]
+    return {(trace, data["messaging.destination.name"], data["messaging.message.id"]) for trace, data in found}
 
 
 def _reported(inbox: SentryInbox) -> set[str | None]:

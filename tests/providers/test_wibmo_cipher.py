@@ -13,12 +13,12 @@ from fake_provider import FakeProvider
 from tasks.outcome import Outcome, Reason, Settled, Transient
 from tasks.providers import Request
 from tasks.providers.answers import Answer
-from tasks.providers.http import Edge
+from tasks.providers.http import Edge, Purpose
 from tasks.providers.wibmo import Wibmo, WibmoSettings
 from tasks.providers.wibmo.ciphers.config import CipherConfig
 from tasks.providers.wibmo.ciphers.schemes import make_cipher
 from worker.calls import runtime
-from worker.observability.logs import JsonLines
+from worker.observability.lines import JsonLines
 
 INVALIDATE = call("wibmo.invalidate_token", "wibmo", token_reference_id=REFERENCE)
 BAD_REPLY = Transient(Reason.PROVIDER_BAD_REPLY, None, {"status": "200"})
@@ -71,9 +71,9 @@ class Wire(Edge):
         super().__init__(session, 5.0)
         self._replies = replies
 
-    async def send(self, request: Request, deadline: float) -> Answer:
+    async def send(self, request: Request, deadline: float, purpose: Purpose = "revocation") -> Answer:
         """Return the next reply, as if it had come over a connection."""
-        del deadline
+        del deadline, purpose
         return Answer(200, {}, next(self._replies), request.secrets)
 
 

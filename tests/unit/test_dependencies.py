@@ -37,11 +37,14 @@ def _names(node: ast.AST) -> Iterator[str]:
             yield module
 
 
+_PROJECT = tomllib.loads(PYPROJECT)["project"]
+NEEDED: list[str] = _PROJECT["dependencies"]
 DECLARED = {
     normal(match[1]): line
-    for line in tomllib.loads(PYPROJECT)["project"]["dependencies"]
+    for line in [*NEEDED, *_PROJECT["optional-dependencies"]["otel"]]
     if (match := re.match(r"([\w.-]+)", line))
 }
+EXTRA = {"opentelemetry": "tracing", "requests": "tracing"}  # modules of an extra → the folder that imports them
 
 
 @pytest.mark.parametrize(("name", "file"), sorted(imported().items()))
@@ -60,7 +63,7 @@ def test_what_is_declared_is_imported() -> None:
 def test_each_dependency_has_its_reason() -> None:
     """A comment on its line."""
     block = PYPROJECT.partition("\ndependencies = [\n")[2].partition("\n]")[0]
-    assert len(block.splitlines()) == len(DECLARED)
+    assert len(block.splitlines()) == len(NEEDED)
     assert [line for line in block.splitlines() if not re.search(r'",\s+# \S', line)] == []
 
 
@@ -73,6 +76,18 @@ def test_only_engine_and_broker_know_the_inside_of_celery_kombu_and_pyamqp() -> 
         for module, name in _imports(file)
         if module.partition(".")[0] in {"amqp", "billiard"}
         or (module.partition(".")[0] in {"celery", "kombu"} and "_" in {name[0], module.partition(".")[2][:1]})
+    }
+    assert found == set()
+
+
+def test_what_an_extra_brings_is_imported_in_one_place() -> None:
+    """Everything else works without it."""
+    files = ROOT.glob("worker/**/*.py"), ROOT.glob("tasks/**/*.py")
+    found = {
+        (str(file.relative_to(ROOT)), module)
+        for file in [each for group in files for each in group]
+        for module, _ in _imports(file)
+        if (folder := EXTRA.get(module.partition(".")[0])) and file.parent.name != folder
     }
     assert found == set()
 

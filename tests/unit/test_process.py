@@ -19,7 +19,7 @@ from worker import process, recorder
 from worker.cli import main
 from worker.demo import run as demo
 from worker.intake import intake
-from worker.observability import logs, sentry
+from worker.observability import logs, sentry, tracing
 from worker.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 # run between the steps of its consumer.
 OF_A_PROCESS = {"setrlimit", "freeze", "set_threshold", "configure", "add_signal_handler", "signal"}
 ENGINE = ROOT / "worker/engine"
-MODULES = {"resource", "gc", "logs", "sentry", "signal"}
+MODULES = {"resource", "gc", "logs", "sentry", "tracing", "signal"}
 
 
 class Started(Exception):  # noqa: N818 - what is the case
@@ -45,8 +45,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(process, "_forbid_core_files", lambda: done.append("no core files"))
     monkeypatch.setattr(Settings, "load", load)
-    monkeypatch.setattr(logs, "configure", lambda level: done.append(f"logs {level}"))
+    monkeypatch.setattr(logs, "configure", lambda level, *_, **__: done.append(f"logs {level}"))
     monkeypatch.setattr(sentry, "configure", lambda _: done.append("error reports"))
+    monkeypatch.setattr(tracing, "configure", lambda _, name: done.append(f"traces of {name}"))
     return done
 
 
@@ -68,7 +69,8 @@ def test_the_start_reads_the_settings_where_a_crash_leaves_no_core_file(
     for name, module in (("intake", intake), ("recorder", recorder)):
         monkeypatch.setattr(module, "run", stop_here)
         run_command(name)
-    assert steps == ["no core files", "settings", "logs ERROR", "error reports"] * 2
+    each = ["no core files", "settings", "logs ERROR", "error reports"]
+    assert steps == [*each, "traces of intake", *each, "traces of recorder"]
 
 
 def test_the_worker_starts_likewise(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +79,7 @@ def test_the_worker_starts_likewise(steps: list[str], monkeypatch: pytest.Monkey
     source = (ROOT / "worker/celery.py").read_text()
     with pytest.raises(Started):
         exec(compile(source, "celery.py", "exec"), {"__name__": "worker.celery"})  # noqa: S102 - our own module
-    assert steps == ["no core files", "settings", "logs ERROR", "error reports"]
+    assert steps == ["no core files", "settings", "logs ERROR", "error reports", "traces of worker"]
 
 
 def test_the_sandbox_starts_without_settings(steps: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

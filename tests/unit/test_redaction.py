@@ -23,7 +23,7 @@ from tasks.events.plaintext import SECRET_NAMES as REFUSED_NAMES
 from tasks.outcome import Permanent, Settled, State, Transient
 from worker.calls import runtime
 from worker.observability import redaction
-from worker.observability.logs import JsonLines, _line
+from worker.observability.lines import JsonLines, _members
 from worker.observability.redaction import REDACTED, is_harmless, is_secret_name, redacted, text
 from worker.settings import Settings
 from worker.settings.names import _models
@@ -204,7 +204,7 @@ def test_what_is_proved_harmless_is_written_as_if_it_were_redacted(members: dict
     """The short way writes the same bytes, and in the same order."""
     record = logging.LogRecord("worker.calls.runtime", logging.INFO, "file.py", 1, event, (), None)
     vars(record).update({name: value for name, value in members.items() if name not in vars(record)})
-    assert JsonLines().format(record) == json.dumps(redacted(_line(record)), allow_nan=False)
+    assert JsonLines().format(record) == json.dumps(redacted(_members(record)), allow_nan=False)
 
 
 PIECES = [

@@ -30,7 +30,8 @@ SECRET_NAMES = {
     "retry_cap": "retry__cap",
     "provider__eu__client_secret": "providers__eu__client_secret",
     "providers-eu-client_secret": "providers__eu__client_secret",
-    "log_level__x": "log_level",
+    "log_level__x": "log_levels__x",
+    "log_format__x": "log_format",
 }
 VARIABLES = {
     "REVOKER_BROKR_URL": "REVOKER_BROKER_URL",

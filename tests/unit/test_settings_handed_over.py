@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor, Tracer
 from pydantic import BaseModel
 from starting import without_settings
 
@@ -23,6 +24,7 @@ from worker.calls.prefetch import Prefetch
 from worker.calls.rate_limits import per_minute
 from worker.intake.flood.window import Limits
 from worker.observability import logs, sentry
+from worker.observability.tracing import export
 from worker.settings import Settings
 from worker.settings.sections import (
     FloodSettings,
@@ -32,6 +34,7 @@ from worker.settings.sections import (
     RetrySettings,
     WorkerSettings,
 )
+from worker.settings.telemetry import TracingSettings
 
 CHOSEN: dict[str, dict[str, Any]] = {
     "retry": {
@@ -182,10 +185,27 @@ def test_error_reports_go_where_was_set(settings: Settings, monkeypatch: pytest.
 
 def test_a_process_logs_at_the_level_that_was_set(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before it does anything else."""
-    levels: list[str] = []
-    quiet = settings.model_copy(update={"log_level": "WARNING", "monitoring": MonitoringSettings(port=0)})
+    told: list[tuple[object, ...]] = []
+    logging = {"log_level": "WARNING", "log_levels": {"worker.intake": "ERROR"}, "log_format": "human"}
+    quiet = settings.model_copy(update={**logging, "monitoring": MonitoringSettings(port=0)})
     monkeypatch.setattr(Settings, "load", lambda: quiet)
-    monkeypatch.setattr(logs, "configure", levels.append)
+    monkeypatch.setattr(logs, "configure", lambda *given: told.append(given))
     monkeypatch.setattr(process, "_forbid_core_files", lambda: None)
     process.run(lambda *_: None, "intake")  # a process that ends at once
-    assert levels == ["WARNING"]
+    assert told == [tuple(logging.values())]
+
+
+def test_traces_know_their_settings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they go, with which headers, how many, and who says so."""
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(export, "OTLPSpanExporter", lambda **given: told.update(given))
+    monkeypatch.setattr(export, "BatchSpanProcessor", lambda *_: SpanProcessor())
+    monkeypatch.setattr("atexit.register", lambda *_: None)
+    document = {"endpoint": "https://otel.test/v1/traces", "header_secrets": {"X-Key": "s"}, "sample_ratio": 0.25}
+    chosen = settings.model_copy(update={"tracing": TracingSettings.model_validate(document)})
+    tracer = export.spans(chosen, "intake")._tracer
+    assert isinstance(tracer, Tracer)
+    assert (told["endpoint"], told["headers"]) == (document["endpoint"], {"X-Key": "s"})
+    assert "0.25" in tracer.sampler.get_description()
+    assert tracer.resource.attributes["service.name"] == "revoker-intake"
+    assert tracer.resource.attributes["deployment.environment.name"] == "staging"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from tasks.call import ProviderCall
 from tasks.records import CallOutcome, DeadLetter, DeadLetters, EventPlanned
 from worker.broker import topology
 from worker.broker.publication import Message
+from worker.observability.tracing.names import TRACEPARENT, TRACES
 
 CELERY_DOOR: Final = "celery"  # the tasks that are named like types of events
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
@@ -65,7 +67,18 @@ def is_record(message: Message) -> bool:
 def pack(records: Sequence[Message]) -> Message:
     """Several messages that `record` made, of one exchange, as one: a `tasks.records.Records`."""
     body = b'{"kind":"%s","records":[%s]}' % (PACK.encode(), b",".join(each.body for each in records))
-    return Message(records[0].exchange, PACK, body)
+    traces = [str(each.headers[TRACEPARENT]) for each in records if each.headers]
+    return Message(records[0].exchange, PACK, body, headers={TRACES: ",".join(traces)} if traces else {})
+
+
+def traced(message: Message, headers: Mapping[str, object]) -> Message:
+    """*message* with the *headers* that carry its span on."""
+    return replace(message, headers={**message.headers, **headers})
+
+
+def traces_of(message: Delivered) -> list[str]:
+    """The `traceparent` of what is in *message*: of a record or dead letter, or of each record of a pack."""
+    return [each for name in (TRACEPARENT, TRACES) for each in str(message.headers.get(name) or "").split(",") if each]
 
 
 def dead_letter(letter: DeadLetter) -> Message:

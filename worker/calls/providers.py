@@ -8,11 +8,13 @@ from typing import Final
 
 from tasks.providers import Provider, ProviderSettings, make_provider, open_session
 from tasks.sealing import Unsealer
-from worker.calls.reload import Mark, marks
+from worker.observability import logs, tracing
 from worker.settings import Settings
+from worker.settings.files import Mark, marks
 
 logger = logging.getLogger(__name__)
 
+_TAKEN_UP: Final = {"providers", "log_level", "log_levels"}  # while the process runs
 _AT_START: Final = ("kind", "rate_limit", "subject_issuer")  # of a provider: what others than its instance go by
 
 
@@ -49,6 +51,7 @@ class Instances:
     async def take_up(self, settings: Settings) -> None:
         """Replace those that *settings* configure otherwise, or whose certificate files have changed."""
         old, self._settings = self._settings, settings
+        logs.take_up(old, settings)
         for name, provider in settings.providers.items():
             before = old.providers.get(name)
             if before is None or provider.kind != before.kind:
@@ -65,13 +68,15 @@ class Instances:
         connections = limits.in_flight_routine + limits.in_flight_urgent  # fewer would be a second, hidden limit
         self._certified[name] = marks(provider.tls.files)
         # The old session stays open for the calls that began on it; its idle connections close by themselves.
-        session = await self._sessions.enter_async_context(open_session(connections=connections, tls=provider.tls))
+        traces = [spans.requests()] if (spans := tracing.spans()) else []
+        opened = open_session(connections=connections, tls=provider.tls, traces=traces)
+        session = await self._sessions.enter_async_context(opened)
         return make_provider(name, provider, session, self._unsealer)
 
 
 def _needs_restart(old: Settings, new: Settings) -> list[str]:
     """The settings that differ and are read at a start alone."""
-    names = [name for name in type(new).model_fields if name != "providers"]
+    names = [name for name in type(new).model_fields if name not in _TAKEN_UP]
     both = sorted(old.providers.keys() & new.providers.keys())
     return [
         *(name for name in names if getattr(old, name) != getattr(new, name)),

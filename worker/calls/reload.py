@@ -4,31 +4,19 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from tasks.sealing import KeyRing, SealError
 from tasks.sealing.keys import SUFFIX
 from worker.settings import Settings, SettingsError
-from worker.settings.files import SECRETS_DIR, config_file
+from worker.settings.files import SECRETS_DIR, Mark, config_file, marks
 
 logger = logging.getLogger(__name__)
 
 CHECK_INTERVAL: Final = 1.0  # seconds between two looks at the files
 
-Mark = tuple[str, int, int, int, int]
 TakeUp = Callable[[Settings], Awaitable[None]]
-
-
-def marks(files: Iterable[Path]) -> list[Mark]:
-    """The state of all *files*. ctime: a mode set right and a file moved count as well."""
-    found = []
-    for path in files:
-        with suppress(OSError):  # gone meanwhile: as if it had never been there
-            it = path.stat()
-            found.append((str(path), it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns))
-    return found
 
 
 class SecretsWatch:

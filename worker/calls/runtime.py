@@ -25,7 +25,6 @@ from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import Message, PublishError, Refused, Unroutable
 from worker.broker.publisher import Publisher
-from worker.broker.retrying_publisher import RetryingPublisher
 from worker.calls.coverage import Coverage
 from worker.calls.doubt import Doubts
 from worker.calls.holds.hold import HoldLimits
@@ -36,8 +35,9 @@ from worker.calls.providers import Instances
 from worker.calls.rate_limits import RateLimits
 from worker.calls.rate_limits.wait_queue import HELD_FOR_SOURCE
 from worker.calls.reload import SecretsWatch
+from worker.calls.traced_publisher import open_retrying
 from worker.database.thread import DatabaseThread
-from worker.observability import metrics
+from worker.observability import metrics, tracing
 from worker.settings import Settings, SettingsError
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class WorkerRuntime:
         self._ring = _open_keys(settings)
         self._providers = Instances(settings, self._ring, self.holds.credential_changed)
         self._doubts = Doubts()
+        self._spans = tracing.spans()
         self._resources = AsyncExitStack()
 
     async def open(self) -> None:
@@ -67,7 +68,7 @@ class WorkerRuntime:
         self._resources.callback(self._thread.close)
         await self._providers.open()
         self._resources.push_async_callback(self._providers.close)
-        self._publisher = RetryingPublisher(self._open_publisher(), self._prefetch.of_queue)
+        self._publisher = open_retrying(self._open_publisher(), self._prefetch.of_queue)
         self._resources.push_async_callback(self._publisher.close)
         await self.holds.start()
         self._resources.push_async_callback(self.holds.stop)
@@ -137,6 +138,7 @@ class WorkerRuntime:
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal; the sessions it stood for died with it, or get calls of their own."""
         outcome = self._doubts.observe(call, outcome, self.now())
+        self._trace(outcome.state)
         detail = {"evidence": outcome.evidence, **outcome.detail}
         at = call.known.at if call.known else self.now()
         record = records.outcome_of_call(call, outcome.state, at, call.attempt, duration_ms=_took.get(), detail=detail)
@@ -163,6 +165,7 @@ class WorkerRuntime:
     async def _bring_back(self, call: ProviderCall, state: State, delay: int, **fields: Any) -> None:  # noqa: ANN401 - as its fields
         """Without a record, if need be: with the call on its way a failure here would only double it."""
         now = self.now()
+        self._trace(state, fields["reason"])
         fields |= {"duration_ms": _took.get(), "next_attempt_at": now + timedelta(seconds=delay) if delay else None}
         record = records.outcome_of_call(call, state, now, len(call.attempts), **fields)
         await self._publisher.publish(messages.call(call, delay=delay), of=call)
@@ -171,9 +174,14 @@ class WorkerRuntime:
 
     async def dead_letter(self, call: ProviderCall, reason: str, detail: Mapping[str, str]) -> None:
         """Give *call* up, for people to see; the sessions it stood for get calls of their own."""
+        self._trace(State.DEAD, reason)
         letter = records.dead_letter_of_call(call.alone(), reason, self.now(), dict(detail))
         signed = messages.dead_letter(self._mac.letters.sign(letter))
         await self._publisher.publish(signed, *_alone(call), of=call)
+
+    def _trace(self, state: State, reason: str | None = None) -> None:
+        if self._spans:
+            self._spans.came_to(state, reason)
 
     async def dead_letter_message(self, letter: DeadLetter) -> None:
         """Publish *letter* of what is no call; returns once the broker confirmed it, else raises `PublishError`."""

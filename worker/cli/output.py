@@ -16,7 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from worker.cli import terminal
-from worker.operations.text import plain, rfc3339, without_active
+from worker.observability.terminal import without_active
+from worker.operations.text import plain, rfc3339
 
 Row = TypeVar("Row")
 Document = dict[str, Any]

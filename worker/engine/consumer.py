@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from contextvars import Context
 from functools import partial
 from typing import Any, Final, Self
 
@@ -159,7 +160,7 @@ class Acks:
     def add(self, settle: Callable[[], object]) -> None:
         """Have *settle*, which acknowledges or rejects a message, called before the loop waits for anything."""
         if not self._waiting:
-            self._loop.call_soon(self.flush)
+            self._loop.call_soon(self.flush, context=Context())  # what it says is about several calls
         self._waiting.append(settle)
 
     def flush(self) -> None:

@@ -16,6 +16,8 @@ from sentry_sdk.integrations.celery import CeleryIntegration, _capture_exception
 from sentry_sdk.tracing import TransactionSource
 from sentry_sdk.tracing_utils import has_tracing_enabled
 
+from tasks.call import ProviderCall
+
 ORIGIN = CeleryIntegration.origin
 _ENQUEUED = "sentry-task-enqueued-time"  # seconds since the epoch, set by a sender with sentry-sdk
 
@@ -69,7 +71,18 @@ class Reports:
             span.set_data(SPANDATA.MESSAGING_DESTINATION_NAME, request["delivery_info"]["routing_key"])
             span.set_data(SPANDATA.MESSAGING_MESSAGE_RETRY_COUNT, request.get("retries", 0))
             span.set_data(SPANDATA.MESSAGING_SYSTEM, task.app.connection_for_read().transport.driver_type)
-            enqueued = {**request, **(request.get("headers") or {})}.get(_ENQUEUED)
+            told = {**request, **(request.get("headers") or {})}.get(_ENQUEUED)
+            enqueued = _due(next(iter(request["args"]), None)) or told
             if isinstance(enqueued, int | float):
                 span.set_data(SPANDATA.MESSAGING_MESSAGE_RECEIVE_LATENCY, (time.time() - enqueued) * 1000)
             yield
+
+
+def _due(call: object) -> float | None:
+    """Since when *call* could have been taken: from its plan, or from the end of the delay after its last attempt."""
+    if not isinstance(call, ProviderCall):
+        return None
+    if call.attempts:
+        last = call.attempts[-1]
+        return last.at.timestamp() + (last.delay or 0)
+    return call.planned_at.timestamp() if call.planned_at else None

@@ -6,7 +6,8 @@ each success, which the line about the attempt says better.
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from time import monotonic
 from typing import Any, NamedTuple
 
@@ -18,9 +19,12 @@ from celery.app.task import Context
 from celery.app.trace import TraceInfo, task_has_custom, traceback_clear
 from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 
+from tasks.call import ProviderCall
+from worker.broker import topology
 from worker.engine.message_check import CELERYS_HEADERS
 from worker.engine.sentry import Reports
 from worker.engine.task import bind_request_context
+from worker.observability import tracing, work
 
 Traced = tuple[int, Any, float | None]  # (1, what failed, None), or (0, what it returned, the seconds it took)
 
@@ -30,16 +34,31 @@ class Tracer:
 
     def __init__(self, app: Any) -> None:
         self._reports = Reports.of_this_process()
+        self._spans = tracing.spans()
         self._runs = {task.name: _TracedTask(task, self._reports) for task in app.tasks.values()}
 
     async def __call__(self, name: str, task_id: str, request: dict[str, Any], soft_limit: float | None) -> Traced:
         """Run the task of *request*, for *soft_limit* seconds if any; it fails with SoftTimeLimitExceeded then."""
         bind_request_context(object())
+        work.begin(next(iter(request["args"]), None))
         run = self._runs[name]
-        if self._reports is None:
+        if self._reports is None and self._spans is None:
             return await run(task_id, request, soft_limit)
-        with self._reports.of_task(run.task, task_id, request):
+        with self._observed(run.task, task_id, request):
             return await run(task_id, request, soft_limit)
+
+    @contextmanager
+    def _observed(self, task: Any, task_id: str, request: dict[str, Any]) -> Iterator[None]:
+        with (
+            self._spanned(next(iter(request["args"]), None), request),
+            self._reports.of_task(task, task_id, request) if self._reports else nullcontext(),
+        ):
+            yield
+
+    def _spanned(self, call: object, request: dict[str, Any]) -> AbstractContextManager[None]:
+        if self._spans is None or not isinstance(call, ProviderCall):
+            return nullcontext()
+        return self._spans.call(call, topology.calls_queue(call.provider, call.lane).name, request)
 
 
 class _End(NamedTuple):

@@ -35,6 +35,7 @@ from worker.database.errors import LedgerUnavailable
 from worker.database.thread import DatabaseThread
 from worker.intake import dedup_store
 from worker.intake.dedup_store import Recorded, SeenEvent
+from worker.observability.work import WorkOn
 
 T = TypeVar("T")
 
@@ -147,7 +148,9 @@ class Deduplicator:
             case Recorded(content=content) if content != incoming.content:
                 return incoming.refused(RejectionCode.ID_CONFLICT, "/id")
             case Recorded(published=True):
-                logger.info("event.duplicate", extra={"event_id": incoming.event.id, "source": incoming.event.source})
+                with WorkOn(incoming.event):
+                    about = {"event_id": incoming.event.id, "source": incoming.event.source}
+                    logger.info("event.duplicate", extra=about)
                 return None
             case Recorded() as first:
                 # Of copies in one batch the first is planned, and stays in the broker until that is published.

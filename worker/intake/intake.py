@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,12 +11,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tasks.call import ProviderCall
 from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import State
 from tasks.plan import Catalogue, Plan, plan_revocations
-from tasks.records import DeadLetter, EventPlanned, PlannedUnit
-from tasks.sealing import kid_of
+from tasks.records import DeadLetter
 from worker import broker
 from worker.broker import messages, topology
 from worker.broker.batch_consumer import BatchConsumer
@@ -28,9 +27,13 @@ from worker.database.thread import DatabaseThread
 from worker.intake import counting, dead_letters
 from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted
 from worker.intake.dedup import Deduplicator, IncomingEvent, PartlyPublished
+from worker.intake.event_spans import EventSpans
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits, Subject, subjects_of
 from worker.intake.incoming import Incoming, MisplacedEvents, Sent, identities
+from worker.intake.plan_record import plan_record
+from worker.intake.sentry_events import SentryEvents
+from worker.observability.work import WorkOn
 from worker.process import Stop
 from worker.settings import Settings
 
@@ -74,16 +77,18 @@ class Intake:
         self._alerts = AlertThrottle()
         self._partly_published = PartlyPublished()
         self._misplaced = MisplacedEvents(publisher, controls.mac)
+        self._observers = [each for each in (EventSpans.of_this_process(), SentryEvents.of_this_process()) if each]
         self._under_way: list[Sent] = []
 
     def begin(self, batch: Sequence[Message]) -> Unsafe:
         """Send what *batch* becomes; returns what waits for it, and returns the messages with something unconfirmed."""
+        started = time.time_ns()
         here, unmoved = self._misplaced.move([self._open(message) for message in batch])
         for each in here:
             self._authorize(each)
         self._wait_for_copies(here)
         self._judge(here)
-        sent = Sent(here, unmoved, self._send(here))
+        sent = Sent(here, unmoved, self._send(here, started))
         self._under_way.append(sent)
         return partial(self._complete, sent)
 
@@ -108,7 +113,8 @@ class Intake:
         now, provenance = datetime.now(UTC), incoming.provenance
         match incoming.verdict:
             case InvalidEvent() as refusal:
-                logger.warning("event.refused", extra={"code": refusal.code.value, "pointer": refusal.pointer})
+                about = {"event_id": refusal.event_id, "code": refusal.code.value, "pointer": refusal.pointer}
+                logger.warning("event.refused", extra=about)
                 return [self._refused(dead_letters.of_refused(refusal, provenance, now), provenance)]
             case Denied() as denied:
                 self._alerts.report(denied)
@@ -161,12 +167,21 @@ class Intake:
             return ()
         return subjects_of(event.event, incoming.plan, self._catalogue.subjects)
 
-    def _send(self, batch: Sequence[Incoming]) -> Callable[[], Iterable[PublishError | None]]:
-        """Send what of *batch* was not confirmed before."""
+    def _send(self, batch: Sequence[Incoming], started: int) -> Callable[[], Iterable[PublishError | None]]:
+        """Send what of *batch*, which was *started* at so many nanoseconds since 1970, was not confirmed before."""
         for each in batch:
-            event, publications = each.accepted, self.publications(each)
+            with self._work_on(each, started):
+                event, publications = each.accepted, self.publications(each)
             each.publications = self._partly_published.left(event, publications) if event else publications
+            for observer in self._observers:
+                each.publications = [observer.send(each, message) for message in each.publications]
         return self._publisher.begin([message for each in batch for message in each.publications])
+
+    def _work_on(self, incoming: Incoming, started: int) -> WorkOn:
+        trace_id = None
+        for observer in self._observers:
+            trace_id = observer.begin(incoming, started) or trace_id
+        return WorkOn(None if isinstance(incoming.event, InvalidEvent) else incoming.event, trace_id)
 
     def _complete(self, sent: Sent) -> list[Message]:
         """Wait for the confirms, and remember what is published; returns the messages that are not done."""
@@ -181,6 +196,8 @@ class Intake:
             each.results = [next(results) for _ in each.publications]
             if event := each.accepted:
                 self._partly_published.note(event, each.publications, each.results)
+            for observer in self._observers:
+                observer.end(each)
         done = [each for each in batch if each.is_done]
         counting.count(done, self._controls.authorizer.listed_as)
         for failure in {str(result) for each in batch for result in each.results if result is not None}:
@@ -201,26 +218,8 @@ class Intake:
         return [
             *(messages.call(call) for call in plan.calls),
             *messages.dead_letters(map(self._controls.mac.letters.sign, letters)),
-            messages.record(_record(event, plan, now)),
+            messages.record(plan_record(event, plan, now)),
         ]
-
-
-def _record(event: Event, plan: Plan, now: datetime) -> EventPlanned:
-    calls = (_planned_unit(each, call) for call in plan.calls for each in (call, *call.covers))
-    return EventPlanned(received_at=now, units=(*calls, *plan.units), **dead_letters.about_event(event, plan.naming))
-
-
-def _planned_unit(call: ProviderCall, published: ProviderCall) -> PlannedUnit:
-    """The line of *call* in the plan; where another one was *published* in its place, it awaits what that comes to."""
-    return PlannedUnit(
-        call_id=call.call_id,
-        provider=call.provider,
-        operation=call.operation,
-        state=State.PLANNED,
-        reason=None if call is published else f"awaits {published.operation}",
-        kid=call.jwe and kid_of(call.jwe),
-        target_key=call.target_key,
-    )
 
 
 def _log_who_is_believed(settings: Settings) -> None:

@@ -1,78 +1,81 @@
-"""JSON logs on stderr: one wide line a record, no credential in any, whoever wrote it."""
+"""Logs on stderr: one wide line a record. Levels may change while the process runs."""
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import threading
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Final
+from typing import Final, Literal
 
 from worker.observability import records
-from worker.observability.redaction import is_harmless, redacted
+from worker.observability.lines import HumanLines, JsonLines
+from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_encode: Final = json.JSONEncoder(allow_nan=False, default=datetime.isoformat).encode
+Format = Literal["auto", "human", "json"]
+Levels = Mapping[str, str]
 
 # Celery's lines for each message received and each task done, and for each try to reach the broker again: the wide line
-# of an attempt, and `broker.unreachable`, say it better.
+# of an attempt, and `broker.unreachable`, say it better. What exports traces would say at each try that it failed.
 _CHATTY: Final = {
     "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.WARNING,
     "celery.worker.consumer.connection": logging.WARNING,
     "celery.worker.consumer.consumer": logging.ERROR,
+    "opentelemetry": logging.CRITICAL + 1,
 }
+_single: Final[set[str]] = set()  # loggers that have a level of their own
 
 
-def configure(level: str) -> None:
-    """Send our lines of *level* and above to stderr as JSON, redacted; replaces what was configured before.
+def configure(level: str, levels: Levels | None = None, log_format: Format = "json") -> None:
+    """Send our lines of *level* and above to stderr, redacted; *levels* of single loggers win over it.
 
-    Libraries speak from WARNING up, Celery from INFO up, whatever *level* allows us: their debug lines show what they
-    send and receive. What ends the process or a thread is a line, too.
+    The format `auto` is for people where stderr is a terminal, else JSON. Replaces what was configured before. What
+    ends the process or a thread is a line, too.
     """
     # What no line shows need not be found out (https://docs.python.org/3/howto/logging.html#optimization).
     logging._srcfile = None  # noqa: SLF001 - documented there
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    root, stderr = logging.getLogger(), _Stderr(sys.stderr)
-    stderr.setFormatter(JsonLines())
-    root.handlers[:] = [stderr]
-    own = logging.getLevelNamesMapping()[level]
-    root.setLevel(max(logging.WARNING, own))
-    logging.getLogger("celery").setLevel(max(logging.INFO, own))
-    for name, least in _CHATTY.items():
-        logging.getLogger(name).setLevel(max(least, own))
-    for name in records.OWN_PACKAGES:
-        logging.getLogger(name).setLevel(own)
+    stderr = _Stderr(sys.stderr)
+    is_human = log_format == "human" or (log_format == "auto" and sys.stderr.isatty())
+    stderr.setFormatter(HumanLines() if is_human else JsonLines())
+    logging.getLogger().handlers[:] = [stderr]
+    set_levels(level, levels or {})
     sys.excepthook = _process_crashed
     threading.excepthook = _thread_crashed
     sys.unraisablehook = _exception_ignored
 
 
-class JsonLines(logging.Formatter):
-    """A record as one line of JSON. Fails closed: what is neither proved harmless nor redacted is not shown."""
+def set_levels(level: str, levels: Levels) -> None:
+    """Show our lines of *level* and above; *levels* of single loggers win over it.
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of *record*."""
-        try:
-            line = _line(record)
-            return _encode(line if is_harmless(line) else redacted(line))
-        except Exception:  # noqa: BLE001 - whatever goes wrong here, an unfiltered line must not be written
-            return json.dumps({"event": "log.unrenderable", "level": record.levelno, "line": record.lineno})
+    Libraries speak from WARNING up, Celery from INFO up, whatever *level* allows us: their debug lines show what they
+    send and receive.
+    """
+    numbers = logging.getLevelNamesMapping()
+    own = numbers[level]
+    logging.getLogger().setLevel(max(logging.WARNING, own))
+    logging.getLogger("celery").setLevel(max(logging.INFO, own))
+    for name, least in _CHATTY.items():
+        logging.getLogger(name).setLevel(max(least, own))
+    for name in _single:
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    for name in records.OWN_PACKAGES:
+        logging.getLogger(name).setLevel(own)
+    for name, single in levels.items():
+        logging.getLogger(name).setLevel(numbers[single])
+    _single.clear()
+    _single.update(levels)
 
 
-def _line(record: logging.LogRecord) -> dict[str, object]:
-    error = record.exc_info[1] if record.exc_info else None
-    return {
-        "event": records.event_of(record),
-        **records.members_of(record),
-        "level": record.levelname.lower(),
-        "logger": record.name,
-        "timestamp": datetime.fromtimestamp(record.created, UTC),
-        **({"exception": records.exception_of(error)} if error else {}),
-    }
+def take_up(old: Settings, new: Settings) -> None:
+    """Set the levels of *new*, where they differ from those of *old*."""
+    if (old.log_level, old.log_levels) != (new.log_level, new.log_levels):
+        set_levels(new.log_level, new.log_levels)
+        logger.warning("log.levels_changed", extra={"log_level": new.log_level, "log_levels": new.log_levels})
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg] # generic for type checkers only

@@ -14,6 +14,8 @@ from traceback import walk_tb
 from typing import Final
 from uuid import UUID
 
+from worker.observability import work
+
 OWN_PACKAGES: Final = ("tasks", "worker")
 HIDDEN: Final = "…"
 MAX_FRAMES: Final = 30  # of each exception, the innermost
@@ -35,11 +37,11 @@ def event_of(record: logging.LogRecord) -> str:
 
 
 def members_of(record: logging.LogRecord) -> dict[str, object]:
-    """The members of the record besides its event."""
+    """The members of the record besides its event, and the ids of what is worked on."""
     if is_ours(record):
-        return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+        return {**work.members(), **{name: value for name, value in vars(record).items() if name not in _STANDARD}}
     data = getattr(record, "data", None)
-    return task_of(data.get("name"), data.get("id")) if isinstance(data, Mapping) else {}
+    return {**work.members(), **(task_of(data.get("name"), data.get("id")) if isinstance(data, Mapping) else {})}
 
 
 def task_of(name: object, task_id: object) -> dict[str, object]:

@@ -7,7 +7,7 @@ members: types, places, our own event names. https://docs.sentry.io/platforms/py
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,7 +17,7 @@ from sentry_sdk.integrations.celery import CeleryIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.utils import BadDsn
 
-from worker.observability import records
+from worker.observability import records, work
 from worker.observability.redaction import redacted
 from worker.settings import SettingsError
 
@@ -98,7 +98,8 @@ def _init(dsn: str, environment: str, traces: float = 0.0) -> None:
 def before_send(event: Any, hint: Mapping[str, Any]) -> Any:  # noqa: ANN401 - sentry-sdk's own types are internal
     """What leaves of *event*: made from an allow-list and redacted; nothing at all where that fails."""
     try:
-        return redacted({**_essence(event), **_log_fields(hint.get("log_record"))})
+        essence, fields = _essence(event), _log_fields(hint.get("log_record"))
+        return redacted({**essence, **fields, "tags": {**essence["tags"], **fields.get("tags", {})}})
     except Exception:  # noqa: BLE001 - whatever goes wrong here, an unfiltered event must not leave
         return None
 
@@ -128,8 +129,20 @@ def _essence(event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_only(_KEPT, event),
         "tags": records.task_of(job.get("task_name"), event.get("tags", {}).get("celery_task_id")),
-        **({"exception": {"values": exceptions}} if exceptions else {}),
+        "extra": work.members(),
+        **({"exception": {"values": exceptions}, "fingerprint": _cause(exceptions)} if exceptions else {}),
     }
+
+
+def _cause(exceptions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What makes an exception the same issue as another: its types, and the function of ours that it came through last.
+
+    Not the whole stack, which differs between releases and between ways to the same fault.
+    """
+    frames = [frame for each in exceptions for frame in each["stacktrace"]["frames"]]
+    ours = [each for each in frames if str(each.get("module")).partition(".")[0] in records.OWN_PACKAGES]
+    last = [f"{ours[-1]['module']}.{ours[-1].get('function')}"] if ours else []
+    return [*(".".join(filter(None, (each["module"], each["type"]))) for each in exceptions), *last]
 
 
 def _exception(exception: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,6 +167,7 @@ def _log_fields(record: logging.LogRecord | None) -> dict[str, Any]:
     return {
         "logentry": {"message": name},
         "extra": members,
+        "tags": {each: str(members[each]) for each in _CAUSE if members.get(each)},
         "fingerprint": [name, *(str(members[each]) for each in _CAUSE if members.get(each)), *kinds],
     }
 

@@ -7,7 +7,8 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -28,6 +29,9 @@ MAX_SECRET: Final = 1_048_576  # bytes of a secret's file; a device would be rea
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")  # UTF-16 without its mark reads as text with zeros
 
 
+Mark = tuple[str, int, int, int, int]
+
+
 def config_file() -> Path | None:
     """The TOML file in force, if any."""
     if named := os.environ.get(CONFIG_FILE):
@@ -39,6 +43,16 @@ def secrets_folder() -> Path | None:
     """The folder of secret files, if there is one."""
     named = os.environ.get(SECRETS_DIR)
     return Path(named) if named else None
+
+
+def marks(files: Iterable[Path]) -> list[Mark]:
+    """The state of all *files*. ctime: a mode set right and a file moved count as well."""
+    found = []
+    for path in files:
+        with suppress(OSError):  # gone meanwhile: as if it had never been there
+            it = path.stat()
+            found.append((str(path), it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns))
+    return found
 
 
 class UnfitFileError(ValueError):

@@ -35,6 +35,7 @@ from worker.settings.sections import (
     StorageSettings,
     WorkerSettings,
 )
+from worker.settings.telemetry import LogFormat, LogLevels, TracingSettings
 from worker.settings.urls import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
 
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
@@ -96,12 +97,17 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     storage: StorageSettings = StorageSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    tracing: TracingSettings = TracingSettings()
     sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere")
     sentry_traces_sample_rate: float = Field(
         0.0, ge=0, le=1, description="Share of tasks whose time in queue and at work is reported to Sentry"
     )
     environment: str = Field("production", max_length=64, description="Name of this installation in error reports")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING or ERROR")
+    log_levels: LogLevels = Field(
+        {}, description='Levels of single loggers instead, by module, e.g. `"worker.intake" = "WARNING"`'
+    )
+    log_format: LogFormat = Field("auto", description="`auto`: `human` where stderr is a terminal, else `json`")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

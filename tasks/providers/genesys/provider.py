@@ -111,7 +111,7 @@ class Genesys:
             return answer
         outcome = outcomes.of_own_token(answer)
         if isinstance(outcome, Settled) and outcome.state is State.ACCEPTED and self._settings.proof_probe:
-            probe = await self._edge.send(self._get_me(token), deadline)
+            probe = await self._edge.send(self._get_me(token), deadline, "proof")
             return outcomes.with_proof(outcome, probe)
         return outcome
 

@@ -6,14 +6,15 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from worker.observability import logs, sentry
+from worker.observability import sentry
+from worker.observability.lines import JsonLines
 from worker.operations.doctor.findings import Finding
 
 
 def examine_logs() -> Iterator[Finding]:
     """Whether a line shows the token of a record of ours, of a library's, or of an exception."""
     canary = _canary()
-    lines = [logs.JsonLines().format(record) for record in _records(canary)]
+    lines = [JsonLines().format(record) for record in _records(canary)]
     yield _finding("redaction.logs", canary, lines)
 
 
