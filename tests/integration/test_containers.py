@@ -18,7 +18,12 @@ MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base"
 SECRETS = ("broker_url", "ledger_url", "subject_key")
 OF_THE_IMAGE = Identity(10001, 10001, 10001)
 OF_OPENSHIFT = Identity(1_000_660_000, 0, 1_000_660_000)
-WHO = {"intake": OF_THE_IMAGE, "worker": OF_OPENSHIFT, "recorder": OF_THE_IMAGE}
+# In a bare Debian each process as each of them; else, because a start costs a second of CPU, some as one of them.
+WHO = (
+    [dict.fromkeys(PROCESSES, each) for each in (OF_THE_IMAGE, OF_OPENSHIFT)]
+    if "CONTAINER_ROOT" in os.environ
+    else [{"intake": OF_THE_IMAGE, "worker": OF_OPENSHIFT, "recorder": OF_THE_IMAGE}]
+)
 
 pytestmark = pytest.mark.executed
 
@@ -114,12 +119,14 @@ def pods(system: System) -> Iterator[Pods]:
         each.kill9()
 
 
-def test_every_process_does_its_job_in_its_container(system: System, pods: Pods) -> None:
+@pytest.mark.parametrize("who", WHO, ids=lambda who: "-".join(str(each.user) for each in who.values()))
+def test_every_process_does_its_job_in_its_container(system: System, pods: Pods, who: dict[str, Identity]) -> None:
     """With a user that has no name and no home, secrets of the kubelet's, and a root that cannot be written to.
 
     Each answers its probes. Process 1 takes the signal to stop, ends with 0, and has left nobody behind.
     """
-    running = {name: pods.start(name, WHO[name]) for name in PROCESSES}
+    assert pods.start("declare", OF_THE_IMAGE).wait(20) == 0
+    running = {name: pods.start(name, who[name]) for name in PROCESSES}
     for name in running:
         pods.wait_ready(name)
     events = [system.ended(system.session("finbourne", "sbx-one")), system.disabled()]

@@ -1,11 +1,15 @@
 """A deployment's files, looked at before an engine gets them: ours are in order, and what is broken is found."""
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 from in_one_test import in_one_test
+from starting import without_settings
 
+from worker.cli import main
 from worker.operations.doctor.deployment import examine_deployment
 from worker.operations.doctor.findings import CHECKS, Finding
 
@@ -199,3 +203,19 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert (findings[0].check, findings[0].state) == ("deployment.file", "failed")
     assert str(tmp_path / "nowhere.yaml") == findings[0].about
     assert len(findings) > 5
+
+
+def test_the_doctor_looks_at_the_files_and_at_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It needs no settings, and ends with 1 where something is not in order."""
+    without_settings(monkeypatch, tmp_path)
+    monkeypatch.delenv("REVOKER_SUBJECT_KEY")
+    command = ["doctor", "--strict", "--against"]
+    done = CliRunner().invoke(main, [*command, str(COMPOSE), "--against", str(KUBERNETES)], prog_name="revoker")
+    assert (done.exit_code, done.stdout.count("deployment.")) == (0, 2 * 3 * 6 + 2)
+    broken = tmp_path / "worker.yaml"
+    broken.write_text(WORKER.read_text().replace("Seconds: 90", "Seconds: 30"))
+    done = CliRunner().invoke(main, [*command, str(broken), "-o", "json"], prog_name="revoker")
+    assert done.exit_code == 1
+    [fault] = [each for each in json.loads(done.stdout)["items"] if each["state"] == "failed"]
+    assert (fault["check"], fault["about"]) == ("deployment.grace", "worker.yaml: Deployment worker")
+    assert fault["remedy"] == "set terminationGracePeriodSeconds: 90"
