@@ -14,7 +14,7 @@ from worker.database.schema import known_revisions
 from worker.database.sqlite_file import connect_read_only
 from worker.intake.signing import generate_signing_key, save_signing_key
 from worker.ledger import Ledger
-from worker.observability import logs, sentry
+from worker.observability import sentry
 from worker.operations.doctor import Finding, files, keys, ledger, redaction
 from worker.settings import Settings
 
@@ -160,8 +160,10 @@ class _Leaking(logging.Formatter):
 
 def test_a_leak_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """The canary is none if it never sings; a report that is not sent is a fault, too."""
-    monkeypatch.setattr(logs, "JsonLines", _Leaking)
-    assert faults(redaction.examine_logs()) == [("redaction.logs", "failed")]
+    for form in ("JsonLines", "HumanLines"):
+        with monkeypatch.context() as patch:
+            patch.setattr(redaction, form, _Leaking)
+            assert faults(redaction.examine_logs()) == [("redaction.logs", "failed")], form
     for leak in (lambda event, _hint: event, lambda _event, _hint: None):
         monkeypatch.setattr(sentry, "before_send", leak)
         [found] = redaction.examine_reports()

@@ -7,15 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from worker.observability import sentry
-from worker.observability.lines import JsonLines
+from worker.observability.lines import HumanLines, JsonLines
 from worker.operations.doctor.findings import Finding
 
 
 def examine_logs() -> Iterator[Finding]:
-    """Whether a line shows the token of a record of ours, of a library's, or of an exception."""
+    """Whether a line, for machines or for people, shows the token of a record or of an exception, ours or not."""
     canary = _canary()
-    lines = [JsonLines().format(record) for record in _records(canary)]
-    yield _finding("redaction.logs", canary, lines)
+    lines = [form.format(record) for form in (JsonLines(), HumanLines()) for record in _records(canary)]
+    if any("log.unrenderable" in line for line in lines):
+        yield Finding("redaction.logs", "failed", "a line is not written at all")
+    else:
+        yield _finding("redaction.logs", canary, lines)
 
 
 def examine_reports() -> Iterator[Finding]:
