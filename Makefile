@@ -9,7 +9,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 # Else every pytest worker rewrites the assertions of every test anew, 5 s of CPU each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test quick bench cost chaos fuzz languages container lint types imports check audit sbom docs servers lock format clean
+.PHONY: help run test quick bench cost chaos alerts fuzz languages container lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -32,6 +32,9 @@ cost: .venv/.dev ## count anew what a message costs, in function calls, for the 
 
 chaos: servers .venv/.dev ## every fault of the matrix at full size, and the table (ROWS='W1|B.*': some)
 	PYTHONPATH=tests:. $(BIN)/python -m chaos $(if $(ROWS),--rows '$(ROWS)') $(CHAOS_ARGS)
+
+alerts: servers .venv/.dev ## each alert on the fault it is for, recorded anew for the tests (ALERTS='.*Held': some)
+	PYTHONPATH=tests:. $(BIN)/python -m chaos.alerts $(if $(ALERTS),--alerts '$(ALERTS)') $(ALERTS_ARGS)
 
 fuzz: .venv/.dev ## what strangers send, for 10 minutes (MINUTES=n: another time), and how many cases that was
 	$(BIN)/pytest tests/fuzz --timeout=0 --minutes $(or $(MINUTES),10) $(FUZZ_ARGS)

@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
+from chaos.alerts.table import alert_rows
 from doc_reference import Row, command_rows, exit_codes, metric_rows, option_rows
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -58,6 +59,7 @@ def other_tables() -> dict[str, list[Row]]:
         "of command": option_rows(),
         "metric": metric_rows(),
         "doctor's check": doctors_checks(),
+        "alert": alert_rows(),
     }
 
 

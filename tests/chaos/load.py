@@ -63,6 +63,14 @@ def make_backlog(system: System, count: int, chance: random.Random, providers: S
     return Load(maker.marker, [*routine, *urgent], maker.units, chance)
 
 
+def make_flood(system: System, count: int, chance: random.Random, providers: Sequence[str]) -> Load:
+    """Sessions, one by one; after a sixth of them thirty users are disabled at once."""
+    maker = _Maker(system, chance, providers)
+    sessions = [maker.session(f"event-{number}") for number in range(count)]
+    disabled = [maker.disabled(f"disabled-{number}") for number in range(30)]
+    return Load(maker.marker, [*sessions[: count // 6], *disabled, *sessions[count // 6 :]], maker.units, chance)
+
+
 class _Maker:
     def __init__(self, system: System, chance: random.Random, providers: Sequence[str]) -> None:
         self.marker = f"chaos-{uuid.uuid4().hex}"

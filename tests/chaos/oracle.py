@@ -17,6 +17,7 @@ from worker.ledger import CallRow
 
 OPERATIONS: Final = frozenset(operations())
 # Parts of an event that need no call, hence no unit; and refusals that were replayed: what came of it has its own row.
+BURIED: Final = (State.DEAD, State.DISCARDED)  # a strange message ends as a dead letter, whatever becomes of that
 NO_CALL: Final = (State.COVERED, State.NO_SESSION_KNOWN, State.REPLAYED)
 
 
@@ -130,13 +131,13 @@ def _contradictions(settled: set[Unit], dead: set[Unit], gone: set[str]) -> list
 
 
 def _lost_strangers(strange: Sequence[CallRow], published: int) -> list[str]:
-    found = sum(row.state is State.DEAD for row in strange)
+    found = sum(row.state in BURIED for row in strange)
     return [f"{published - found} of {published} strange messages"] if found < published else []
 
 
 def _invented(strange: Sequence[CallRow], published: int) -> list[str]:
     """Rows of nobody's event; of strange messages there may be as many dead letters as were published."""
-    alive = [f"{row.kind} {row.event_id} {row.provider} is {row.state}" for row in strange if row.state != State.DEAD]
+    alive = [f"{row.kind} {row.event_id} {row.provider} is {row.state}" for row in strange if row.state not in BURIED]
     more = len(strange) - len(alive) - published
     return [*alive, *([f"{more} dead letters of nobody's message"] if more > 0 else [])]
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from canary_search import Kind, Marker
@@ -21,7 +21,7 @@ from chaos.rows import Row
 from worker.broker import connect, messages, topology
 from worker.broker.publication import BROKER_ERRORS, Message, Unconfirmed
 from worker.broker.publisher import Publisher
-from worker.ledger import CallRow
+from worker.ledger import CallRow, DeadLetterFilter, DeadLetterState
 from worker.operations.explain import Verdict, standings_of, verdict_on
 
 AT_ONCE: Final = 20  # events in a batch of confirms: with a fault under way, so many share one fate
@@ -41,9 +41,11 @@ class Scene:
         self.refused: set[str] = set()  # ever, likewise: by a full queue, or as unroutable
         self.longest_try = 0.0  # seconds that one batch took to be confirmed or to fail
         self.strangers = 0
+        self.broken_at: float | None = None
         self.healed_at: float | None = None
         self.remark = ""  # figures of this run, for the table
         self.running: dict[str, list[Daemon]] = {}
+        self.variables: Mapping[str, Mapping[str, str]] = {}  # of each process by name, beside what all of them have
         self._unsent = list(load.events)
 
     @property
@@ -58,7 +60,7 @@ class Scene:
         """Start the named processes, all three by default, each over its own lines; *prefix*: a command before it."""
         started = []
         for name in names or PROCESSES:
-            variables = {**self.system.env, **self.lines.env(name), **(env or {})}
+            variables = {**self.system.env, **self.lines.env(name), **self.variables.get(name, {}), **(env or {})}
             daemon = self.system.processes.start(*prefix, "revoker", name, env=variables, name=name)
             self.running.setdefault(name, []).append(daemon)
             started.append(daemon)
@@ -113,6 +115,8 @@ class Scene:
     def _publish_some(self, publisher: Publisher, count: int) -> int:
         """Publish *count* events once; what is not confirmed goes to the end of the line. How many were confirmed."""
         some, self._unsent = self._unsent[:count], self._unsent[count:]
+        for each in some:
+            each.setdefault("time", datetime.now(UTC).isoformat())  # some rows have them happen when they are published
         began = time.monotonic()
         results = publisher.publish([messages.event(json.dumps(each).encode(), each["type"]) for each in some])
         self.longest_try = max(self.longest_try, time.monotonic() - began)
@@ -175,6 +179,10 @@ class Scene:
 
     # -- the end ----------------------------------------------------------------------------------
 
+    def broken(self) -> None:
+        """The fault begins."""
+        self.broken_at = time.time()
+
     def healed(self) -> None:
         """The fault is over: recovery counts from here."""
         self.healed_at = time.time()
@@ -194,7 +202,8 @@ class Scene:
             time.sleep(PAUSE)
 
     def _strangers_missing(self) -> bool:
-        return bool(self.strangers) and len(self.system.ledger.dead_letters()) < self.strangers
+        every = DeadLetterFilter(states=tuple(DeadLetterState))
+        return bool(self.strangers) and len(self.system.ledger.dead_letters(every)) < self.strangers
 
     # -- for the oracle ---------------------------------------------------------------------------
 
