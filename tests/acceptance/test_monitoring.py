@@ -2,8 +2,8 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from chaos.proxy import WELL, Fault, Proxy
@@ -12,13 +12,16 @@ from exposed import beside_the_table, value
 from servers import Daemon, Processes, RabbitNode, wait_until
 from system import PROCESSES, System
 
+from worker import broker
 from worker.broker import topology
 
+OF_EACH = ("revocation.intake", "revocation.calls.wibmo.routine", "revocation.dead")  # a queue of each process
 LIVE, READY, STARTED = "/livez", "/readyz", "/startupz"
-MAY_NOT_READ = """
+ADD_USER = """
 rabbit_auth_backend_internal:add_user(<<"$USER">>, <<"password">>, <<"tests">>),
-rabbit_auth_backend_internal:set_permissions(<<"$USER">>, <<"$VHOST">>, <<"">>, <<".*">>, <<"">>, <<"tests">>).
+rabbit_auth_backend_internal:set_permissions(<<"$USER">>, <<"$VHOST">>, <<"">>, <<".*">>, <<"$READ">>, <<"tests">>).
 """
+DELETE_USER = 'rabbit_auth_backend_internal:delete_user(<<"$USER">>, <<"tests">>).'
 
 
 @pytest.fixture
@@ -30,6 +33,15 @@ def embedded(tmp_path: Path, processes: Processes) -> Iterator[System]:
     )
     yield made
     made.close()
+
+
+@contextmanager
+def as_user_who_reads(queues: str, node: RabbitNode, vhost: str) -> Iterator[str]:
+    """The URL of a user who may declare nothing, and reads what *queues* fits."""
+    user = f"reader-{vhost}"
+    node.control(ADD_USER.replace("$USER", user).replace("$VHOST", vhost).replace("$READ", queues))
+    yield f"amqp://{user}:password@127.0.0.1:{node.port}/{vhost}"
+    node.control(DELETE_USER.replace("$USER", user))
 
 
 def shows(system: System, name: str, metric: str, **labels: str) -> float:
@@ -142,17 +154,34 @@ def test_a_process_that_answers_and_consumes_nothing_is_not_ready(
     """Its broker user sees the queues and may not read them: it lives, has started, and is not ready."""
     system = System(tmp_path / "system", rabbitmq.url(rabbitmq_vhost), processes)
     system.revoker("topology", "declare")
-    user = f"blind-{rabbitmq_vhost}"
-    rabbitmq.control(MAY_NOT_READ.replace("$USER", user).replace("$VHOST", rabbitmq_vhost))
-    place = urlsplit(rabbitmq.url(rabbitmq_vhost))
-    url = f"amqp://{user}:password@{place.hostname}:{place.port}{place.path}"
-    for name in PROCESSES:
-        system.processes.start("revoker", name, env=system.shown(name, REVOKER_BROKER_URL=url), name=name)
-    for name in PROCESSES:
-        system.wait_page(name, STARTED, 200)
-        assert system.page(name, LIVE)[0] == 200
-        assert system.page(name, READY)[0] == 503
-        assert shows(system, name, "revoker_ready") == 0
-        assert "password" not in system.page(name, READY)[1]
-    rabbitmq.control(f'rabbit_auth_backend_internal:delete_user(<<"{user}">>, <<"tests">>).')
+    with as_user_who_reads("^$", rabbitmq, rabbitmq_vhost) as url:
+        for name in PROCESSES:
+            system.processes.start("revoker", name, env=system.shown(name, REVOKER_BROKER_URL=url), name=name)
+        for name in PROCESSES:
+            system.wait_page(name, STARTED, 200)
+            assert system.page(name, LIVE)[0] == 200
+            assert system.page(name, READY)[0] == 503
+            assert shows(system, name, "revoker_ready") == 0
+            assert "password" not in system.page(name, READY)[1]
+    system.close()
+
+
+def test_a_process_whose_consumer_was_cancelled_is_not_ready(
+    rabbitmq: RabbitNode, rabbitmq_vhost: str, tmp_path: Path, processes: Processes
+) -> None:
+    """Somebody deleted its queue, and it may declare none: it lives, and is ready once the queue is there again."""
+    system = System(tmp_path / "system", rabbitmq.url(rabbitmq_vhost), processes)
+    system.revoker("topology", "declare")
+    with as_user_who_reads(".*", rabbitmq, rabbitmq_vhost) as url:
+        running = system.start_shown(REVOKER_BROKER_URL=url)
+        with broker.connect(system.broker_url) as connection:
+            for queue in OF_EACH:
+                connection.channel().queue_delete(queue)
+        for name in PROCESSES:
+            system.wait_page(name, READY, 503)
+            assert (system.page(name, LIVE)[0], system.page(name, STARTED)[0]) == (200, 200)
+        system.revoker("topology", "declare")
+        for name in PROCESSES:
+            system.wait_page(name, READY, 200)
+        _end(running)
     system.close()

@@ -78,6 +78,21 @@ def test_what_was_held_is_consumed_again_once_it_is_not(rabbitmq_url: str) -> No
         assert len(arrived) == 1
 
 
+def test_a_queue_that_is_neither_consumed_nor_held_is_named(rabbitmq_url: str) -> None:
+    """Who has such a queue is not ready; that of a held provider is left alone on purpose."""
+    holds = Holds()
+    with broker.connect(rabbitmq_url) as connection:
+        topology.declare(connection, ["genesys"])
+        consumer, _ = consuming(connection, holds)
+        assert consumer.not_consumed() == [queue.name for queue in LANES]
+        consumer.consume()
+        assert consumer.not_consumed() == []
+        consumer._pause(LANES[0].name)
+        assert consumer.not_consumed() == [LANES[0].name]
+        holds.shut = True
+        assert consumer.not_consumed() == []
+
+
 def test_for_a_probe_a_few_messages_are_taken(rabbitmq_url: str) -> None:
     """Urgent ones first; one of them becomes the probe, and it need not be the one that failed the last time."""
     holds = Holds()
