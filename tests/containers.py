@@ -154,6 +154,8 @@ def process_one(process: Daemon) -> int:
 
 def build(root: Path) -> None:
     """Make *root* a bare Debian, and build there what the first stage of the Dockerfile builds."""
+    if os.geteuid() != 0 or not shutil.which("debootstrap"):
+        sys.exit("containers: this needs root and debootstrap (apt-get install debootstrap)")
     if not (root / "usr/bin/pip").exists():
         sites = _output("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
         _run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root), *sites.split()[:1])

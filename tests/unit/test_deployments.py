@@ -289,6 +289,19 @@ def test_every_sample_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
         assert named <= Settings.load().providers.keys()
 
 
+def test_what_is_mounted_is_there() -> None:
+    """Of the repository, but for what `docker/prepare` makes; and Prometheus asks what the services answer."""
+    volumes = [volume for service in COMPOSE["services"].values() for volume in service.get("volumes", [])]
+    named = {volume.replace("${REVOKER_TOML:-./revoker.toml}", "./revoker.toml").split(":")[0] for volume in volumes}
+    files = {each for each in named if each.startswith(".")} - {"./keys"}
+    assert [each for each in files if not (DOCKER / each).exists()] == []
+    assert named - files - {"./keys"} == COMPOSE["volumes"].keys()
+    asked = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text())["scrape_configs"]
+    [targets] = [each["static_configs"][0]["targets"] for each in asked if each["job_name"] == "revoker"]
+    assert targets == [f"{name}:{PORTS[name]}" for name in PROCESSES]
+    assert "--config.file=/etc/prometheus/prometheus.yaml" in COMPOSE["services"]["prometheus"]["command"]
+
+
 @in_one_test
 @pytest.mark.parametrize("image", [each["image"] for each in COMPOSE["services"].values()])
 def test_every_image_is_of_one_version(image: str) -> None:
