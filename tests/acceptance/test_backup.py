@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from documents import blocks, section
-from servers import Daemon, PostgresCluster, Processes, wait_until
+from servers import PostgresCluster, Processes, wait_until
 from sqlalchemy import make_url
 from system import System, digest
 
@@ -26,18 +26,16 @@ def state(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def system(request: pytest.FixtureRequest, state: Path, tmp_path: Path, processes: Processes) -> Iterator[System]:
-    """An installation on the embedded broker, with each ledger in turn."""
-    sqlite = f"sqlite:///{state / 'ledger.sqlite3'}"
-    ledger = sqlite if request.param == "sqlite" else request.getfixturevalue("postgres_url")
-    made = System(
-        tmp_path / "settings",
-        f"embedded:///{state / 'broker.sqlite3'}",
-        processes,
-        ledger_url=ledger,
-        retry={"base": 1},
-    )
+def installation(state: Path, ledger_url: str, processes: Processes) -> System:
+    """An installation on the embedded broker, with that ledger."""
+    url = f"embedded:///{state / 'broker.sqlite3'}"
+    return System(state.parent / "settings", url, processes, ledger_url=ledger_url)
+
+
+@pytest.fixture
+def system(state: Path, processes: Processes) -> Iterator[System]:
+    """One with everything in files."""
+    made = installation(state, f"sqlite:///{state / 'ledger.sqlite3'}", processes)
     yield made
     made.close()
 
@@ -62,18 +60,12 @@ def _service_file(system: System, state: Path) -> Path:
     return file
 
 
-def lose(system: System, state: Path, running: list[Daemon], postgres: PostgresCluster | None) -> None:
-    """Have everything gone: the processes, the settings with their keys, the ledger, the broker."""
-    for process in running:
-        process.kill9()
+def lose(system: System, state: Path) -> None:
+    """Have everything gone that lies in files: the settings with their keys, the ledger, the broker."""
     system.close()
     for folder in (state, system.home / "keys"):
         shutil.rmtree(folder)
     (system.home / "revoker.toml").unlink()
-    if postgres is not None:
-        database = str(make_url(system.document["ledger_url"]).database)
-        postgres.drop_database(database)
-        postgres._run(f"CREATE DATABASE {database}")
 
 
 def told(system: System, person: str, code: int) -> list[str]:
@@ -82,11 +74,8 @@ def told(system: System, person: str, code: int) -> list[str]:
     return [part["state"] for part in answer["items"]]
 
 
-def test_what_was_backed_up_and_restored_explains_as_before_and_nothing_is_lost(
-    request: pytest.FixtureRequest, system: System, state: Path
-) -> None:
+def test_what_was_backed_up_and_restored_explains_as_before_and_nothing_is_lost(system: System, state: Path) -> None:
     """A dead letter of before can be replayed; what came after the backup is published again and done, once."""
-    is_sqlite = system.document["ledger_url"].startswith("sqlite")
     running = system.start()
     out, dead, later = (_ended(system, name) for name in ("out", "dead", "later"))
     system.script({"fault": "status", "status": 403, "match": dead["token"], "operation": "genesys.delete_tokens_me"})
@@ -98,7 +87,9 @@ def test_what_was_backed_up_and_restored_explains_as_before_and_nothing_is_lost(
     running = system.start()
     system.publish([later["event"]])
     system.wait_closed([later["event"]["id"]])
-    lose(system, state, running, None if is_sqlite else request.getfixturevalue("postgres"))
+    for process in running:
+        process.kill9()
+    lose(system, state)
     shell(system, "Restore", state)
     for command in ("ledger upgrade", "config show", "keys list", "dlq list"):
         assert f"revoker {command}" in section("Restore")
@@ -113,6 +104,22 @@ def test_what_was_backed_up_and_restored_explains_as_before_and_nothing_is_lost(
     wait_until(lambda: told(system, later["person"], 0) == ["already_revoked"], 30, "what came after the backup")
     calls = [each["key"] for each in system.journal() if each["operation"] == "genesys.delete_tokens_me"]
     assert calls.count(digest(out["token"])) == 1
+
+
+def test_a_ledger_on_postgresql_is_restored_as_it_was(
+    state: Path, processes: Processes, postgres: PostgresCluster, postgres_url: str
+) -> None:
+    """A hold of before is there again."""
+    system = installation(state, postgres_url, processes)
+    system.publish([])
+    system.revoker("provider", "hold", "genesys", "--reason", "before the backup", "--yes")
+    shell(system, "Back up", state)
+    lose(system, state)
+    database = str(make_url(postgres_url).database)
+    postgres.drop_database(database)
+    postgres._run(f"CREATE DATABASE {database}")
+    shell(system, "Restore", state)
+    assert "before the backup" in system.revoker("provider", "list", "-o", "json").stdout
 
 
 def _ended(system: System, name: str) -> dict[str, Any]:

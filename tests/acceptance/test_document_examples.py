@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from documents import ROOT, blocks, section
+from in_one_test import in_one_test
 from npm_packages import install
 from servers import Processes, wait_until
 from system import System, digest
@@ -49,23 +50,39 @@ def run_example(heading: str, given: str, folder: Path, broker_url: str, *argume
     subprocess.run(argv, input=given, cwd=folder, env=environment, text=True, timeout=60, check=True)
 
 
-def wait_dead(system: System, secret: str) -> None:
-    """Wait until the providers' own journal says that *secret* was revoked."""
-    wait_until(lambda: digest(secret) in system.revoked(), 30, "the token to die")
+def by_python(system: System, folder: Path, secret: str) -> None:
+    """The Python program, with the public keys in a file."""
+    arguments = (str(folder / "jwks.json"), "genesys", KEY_FILE)
+    run_example("A producer in Python", f"{secret}\n", folder, system.broker_url, *arguments)
 
 
-def test_the_python_producer_kills_a_token(system: System, tmp_path: Path) -> None:
+def by_node(system: System, folder: Path, secret: str) -> None:
+    """The same in Node.js, with the packages that its first line names."""
+    [program, module] = blocks("js", section("The same in Node.js"))
+    (folder / "end_session.mjs").write_text(program)
+    (folder / "sign.mjs").write_text(module)
+    install(ROOT / "examples/session-timeout-job-node/package-lock.json", folder)
+    node = ["node", "end_session.mjs", "jwks.json", "genesys", KEY_FILE]
+    environment = {"PATH": os.environ["PATH"], "BROKER_URL": system.broker_url}
+    subprocess.run(node, input=secret, cwd=folder, env=environment, text=True, timeout=60, check=True)
+
+
+def through_the_door(system: System, folder: Path, secret: str) -> None:
+    """The same event as a Celery task."""
+    event = system.ended(system.session("finbourne", secret))
+    run_example("The trusted Celery door", json.dumps(event), folder, system.broker_url)
+
+
+@in_one_test
+@pytest.mark.parametrize("publish", [by_python, by_node, through_the_door], ids=lambda publish: publish.__name__)
+def test_the_programs_of_the_documents_kill_a_token(
+    system: System, tmp_path: Path, publish: Callable[[System, Path, str], None]
+) -> None:
     """The example, a real broker, the real worker: the provider's own journal says that the token died."""
-    exported = subprocess.run(
-        [str(Path(sys.executable).with_name("revoker")), "keys", "export"],
-        env={"PATH": os.environ["PATH"], **system.env},
-        capture_output=True,
-        check=True,
-    )
-    jwks, secret = tmp_path / "jwks.json", f"sbx-{uuid4()}"
-    jwks.write_bytes(exported.stdout)
-    run_example("A producer in Python", f"{secret}\n", tmp_path, system.broker_url, str(jwks), "genesys", KEY_FILE)
-    wait_dead(system, secret)
+    secret = f"sbx-{uuid4()}"
+    (tmp_path / "jwks.json").write_text(system.revoker("keys", "export").stdout)
+    publish(system, tmp_path, secret)
+    wait_until(lambda: digest(secret) in system.revoked(), 30, "the token to die")
 
 
 def test_the_python_producer_reaches_the_embedded_broker(tmp_path: Path) -> None:
@@ -82,20 +99,6 @@ def test_the_python_producer_reaches_the_embedded_broker(tmp_path: Path) -> None
         assert json.loads(body_of(message))["type"] == "session.ended"
 
 
-def test_the_node_producer_kills_a_token(system: System, tmp_path: Path) -> None:
-    """The same in Node.js, with the packages that its first line names."""
-    [program, module] = blocks("js", section("The same in Node.js"))
-    (tmp_path / "end_session.mjs").write_text(program)
-    (tmp_path / "sign.mjs").write_text(module)
-    install(ROOT / "examples/session-timeout-job-node/package-lock.json", tmp_path)
-    secret = f"sbx-{uuid4()}"
-    (tmp_path / "jwks.json").write_text(system.revoker("keys", "export").stdout)
-    node = ["node", "end_session.mjs", "jwks.json", "genesys", KEY_FILE]
-    environment = {"PATH": os.environ["PATH"], "BROKER_URL": system.broker_url}
-    subprocess.run(node, input=secret, cwd=tmp_path, env=environment, text=True, timeout=60, check=True)
-    wait_dead(system, secret)
-
-
 def test_the_signature_made_in_node_is_one(tmp_path: Path) -> None:
     """The module with nothing but Node.js's own library, on bytes that JSON writers differ about."""
     [_, module] = blocks("js", section("The same in Node.js"))
@@ -107,11 +110,3 @@ def test_the_signature_made_in_node_is_one(tmp_path: Path) -> None:
     node = ["node", "--input-type=module", "--eval", program]
     done = subprocess.run(node, input=body, cwd=tmp_path, capture_output=True, timeout=60, check=True)
     assert is_signed(body, done.stdout.decode(), {"sessions": KEY})
-
-
-def test_an_event_through_the_celery_door_kills_a_token(system: System, tmp_path: Path) -> None:
-    """The second example: the same event as a Celery task."""
-    secret = f"sbx-{uuid4()}"
-    event = system.ended(system.session("finbourne", secret))
-    run_example("The trusted Celery door", json.dumps(event), tmp_path, system.broker_url)
-    wait_dead(system, secret)
