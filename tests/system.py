@@ -47,7 +47,7 @@ class System:
         save_key(home / "keys", self.key)
         self.document = self._settings(settings)
         self._journal: list[dict[str, Any]] = []
-        self.env = {"REVOKER_CONFIG_FILE": str(self._write(self.document))}
+        self.env = {"REVOKER_CONFIG_FILE": str(write_settings(home, self.document))}
         self.ledger = Ledger.open(self.document["ledger_url"])
         self.ledger.upgrade()
         self._start_sandbox(latency)
@@ -207,12 +207,6 @@ class System:
             **settings,
         }
 
-    def _write(self, document: dict[str, Any]) -> Path:
-        file = self.home / "revoker.toml"
-        file.write_text("".join(_toml(document)))
-        file.chmod(0o600)
-        return file
-
     def _start_sandbox(self, latency: float) -> None:
         port = self.base_url.rpartition(":")[2]
         options = ("--auto-issue", "--port", port, "--latency", str(latency))
@@ -236,6 +230,14 @@ class System:
 def digest(token: str) -> str:
     """What the journal calls a token."""
     return sha256(token.encode()).hexdigest()
+
+
+def write_settings(home: Path, document: dict[str, Any]) -> Path:
+    """The file in *home* with *document* as its settings."""
+    file = home / "revoker.toml"
+    file.write_text("".join(_toml(document)))
+    file.chmod(0o600)
+    return file
 
 
 def _event(kind: str, data: dict[str, Any], event_id: str | None) -> dict[str, Any]:

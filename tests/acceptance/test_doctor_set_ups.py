@@ -16,7 +16,7 @@ import pytest
 from certificates import Authority
 from click.testing import CliRunner, Result
 from servers import Processes
-from system import System
+from system import System, write_settings
 from tls_door import HERE, WRONG, Door
 
 from worker import broker
@@ -32,7 +32,7 @@ def doctor(system: System, patch: pytest.MonkeyPatch, *options: str, document: D
     """What the doctor says of *system*, or of it with the settings of *document* instead."""
     for name, value in system.env.items():
         patch.setenv(name, value)
-    system._write(document or system.document)
+    write_settings(system.home, document or system.document)
     result = CliRunner().invoke(main, ["doctor", *options], prog_name="revoker")
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert not [name for name, secret in system.secrets().items() if secret and secret in result.output]

@@ -20,6 +20,7 @@ from sqlalchemy import inspect, select
 
 from tasks.outcome import State
 from worker.database.engine import MIGRATIONS, Database, open_database
+from worker.database.schema import VERSION_TABLE
 from worker.database.tables import clock, metadata
 from worker.ledger import CallRow, DeadLetterRow, Ledger, LedgerUnavailable
 
@@ -27,6 +28,7 @@ pytest_plugins = ["ledger_fixtures"]
 
 UPGRADE = """
 import sys
+import alembic.command
 from worker.ledger import Ledger
 ledger = Ledger.open(sys.argv[1])
 print("ready", flush=True)
@@ -50,18 +52,49 @@ def upgraded(path: Path) -> Ledger:
     return ledger
 
 
-def test_several_processes_may_migrate_an_empty_database_at_once(ledger_url: str) -> None:
-    """Every recorder upgrades at its start; one does the work, the others wait and find it done."""
-    argv = [sys.executable, "-c", UPGRADE, ledger_url]
-    pipe = subprocess.PIPE
-    running = [subprocess.Popen(argv, text=True, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(3)]
-    assert [process.stdout.readline() for process in running if process.stdout] == ["ready\n"] * 3
+def migrating(url: str, count: int) -> list[subprocess.Popen[str]]:
+    """Processes that begin to migrate at once."""
+    argv, pipe = [sys.executable, "-c", UPGRADE, url], subprocess.PIPE
+    running = [subprocess.Popen(argv, text=True, stdin=pipe, stdout=pipe, stderr=pipe) for _ in range(count)]
+    assert [process.stdout.readline() for process in running if process.stdout] == ["ready\n"] * count
     for process in running:
         print(file=process.stdin, flush=True)
-    assert [(process.communicate(timeout=60)[1], process.returncode) for process in running] == [("", 0)] * 3
+    return running
+
+
+def test_several_processes_may_migrate_an_empty_database_at_once(ledger_url: str) -> None:
+    """Every recorder upgrades at its start; one does the work, the others wait and find it done."""
+    ended = [(process.communicate(timeout=60)[1], process.returncode) for process in migrating(ledger_url, 3)]
+    assert ended == [("", 0)] * 3
     ledger = Ledger.open(ledger_url)
     ledger.record([planned()])
     ledger.close()
+
+
+def test_a_migration_that_is_killed_leaves_nothing_half_made(ledger_url: str) -> None:
+    """Wherever it is killed: whoever comes next makes all of it, or finds all of it made."""
+    for milliseconds in (5, 15, 30, 45, 60):
+        [process] = migrating(ledger_url, 1)
+        time.sleep(milliseconds / 1000)
+        process.kill()
+        process.communicate()
+        assert tables(ledger_url) in (set(), {*metadata.tables, VERSION_TABLE})
+    ledger = Ledger.open(ledger_url)
+    ledger.upgrade()
+    ledger.record([planned()])
+    ledger.close()
+
+
+def tables(url: str) -> set[str]:
+    """The names of the tables that are there; none where there is no file."""
+    database = open_database(url)
+    try:
+        with database.reading() as connection:
+            return {*inspect(connection).get_table_names()}
+    except LedgerUnavailable:
+        return set()
+    finally:
+        database.engine.dispose()
 
 
 def test_a_ledger_that_another_process_is_making_is_waited_for(sqlite_file: Path) -> None:
