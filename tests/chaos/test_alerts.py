@@ -69,6 +69,28 @@ def test_a_trial_notices_another_alert(tmp_path: Path) -> None:
     assert run([trial_of(beside, ALERTS)], tmp_path).returncode == 1
 
 
+BREAKER, UNSETTLED = 'revoker_breaker_state{provider="wibmo"}', 'revoker_oldest_unsettled_seconds{provider="wibmo"}'
+SETTLED = 'revoker_exposure_seconds_count{provider="wibmo"}'
+IN_TIME = 'revoker_exposure_seconds_bucket{le="1.0",provider="wibmo"}'
+
+
+@pytest.mark.parametrize(
+    ("quiet", "loud"),
+    [
+        ({BREAKER: "3*60", UNSETTLED: "20*60"}, {BREAKER: "0*60", UNSETTLED: "20*60"}),
+        ({BREAKER: "0*20 2*9 0*31"}, {BREAKER: "0*20 2*11 0*29"}),
+        ({SETTLED: "0*20 1*40", IN_TIME: "0*60"}, {SETTLED: "0*20 9*40", IN_TIME: "0*60"}),
+    ],
+    ids=["a person holds the provider", "a short hold", "one late revocation in a quiet night"],
+)
+def test_what_nobody_can_do_anything_about_wakes_nobody(
+    tmp_path: Path, quiet: Mapping[str, str], loud: Mapping[str, str]
+) -> None:
+    """What somebody must see fires, and what is a little less does not."""
+    trials = [trial_of(Recording("", "", 60, 0, 0, series={**WELL, **series}), ALERTS) for series in (quiet, loud)]
+    assert [run([each], tmp_path).returncode for each in trials] == [0, 1]
+
+
 def test_when_an_alert_fired_is_found_out_from_promtool(tmp_path: Path) -> None:
     """The table of docs/runbooks.md says it."""
     series = {**WELL, FORBIDDEN: "0*9 1*9 0*42"}
