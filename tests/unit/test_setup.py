@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import stat
 import tempfile
 from pathlib import Path
@@ -20,6 +21,7 @@ from worker.broker.permissions import USERS
 from worker.intake.signing import is_signed, read_signing_key, sign
 from worker.intake.signing import read_keys as read_signing_keys
 from worker.operations import RefusedRequest
+from worker.operations.setup import plan_setup, write
 
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1).filter(
     lambda it: it[0] not in "[{"
@@ -149,6 +151,27 @@ def test_what_cannot_be_written_whole_is_not_written_at_all(tmp_path: Path) -> N
     with pytest.raises(OSError, match="Not a directory"):
         set_up(tmp_path, ANSWERS)
     assert [each.name for each in tmp_path.iterdir()] == ["rabbitmq"]
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["at first", "later"])
+def test_a_disk_that_is_full_is_told_with_the_file_and_leaves_all_as_it_was(tmp_path: Path, *, there: bool) -> None:
+    """Python's own error of a write names no file. A table that does not fit is taken off the file again."""
+    answers = dict(ANSWERS)
+    if there:
+        set_up(tmp_path, ANSWERS)
+        answers = {"providers": {"lusid": {"kind": "finbourne", "domain": "acme"}}}
+    plan = plan_setup(tmp_path, answers)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    room = len(before[tmp_path / "revoker.toml"]) + 10 if there else 100
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))  # bytes of a file: what comes then is EFBIG
+    try:
+        with pytest.raises(OSError, match="File too large|No space left") as full:
+            write(plan.files)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert Path(full.value.filename).is_relative_to(tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_a_provider_and_a_source_are_added_and_nothing_else_is_touched(tmp_path: Path) -> None:

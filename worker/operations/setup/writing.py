@@ -1,5 +1,6 @@
 """Files that a plan names, written: all of them or none, each for its owner alone unless it is public."""
 
+import errno
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -41,17 +42,27 @@ def require_room(files: Iterable[PlannedFile]) -> None:
 
 
 def write(files: Sequence[PlannedFile]) -> None:
-    """Write *files* in their order. Raises OSError, with nothing of them left, and RefusedRequest as `require_room`."""
+    """Write *files* in their order.
+
+    Raises OSError, which names the file, with nothing of them left, and RefusedRequest as `require_room`.
+    """
     require_room(files)
     made: list[Path] = []
     try:
         for each in files:
-            _make_folder(each.path.parent, made)
-            _append(each, each.extends) if each.extends is not None else _create(each, made)
+            _write(each, made)
     except BaseException:
         for path in reversed(made):
             _remove(path)
         raise
+
+
+def _write(file: PlannedFile, made: list[Path]) -> None:
+    try:
+        _make_folder(file.path.parent, made)
+        _append(file, file.extends) if file.extends is not None else _create(file, made)
+    except OSError as error:  # of a full disk it names no file
+        raise OSError(error.errno, error.strerror, error.filename or str(file.path)) from None
 
 
 def _make_folder(folder: Path, made: list[Path]) -> None:
@@ -79,12 +90,12 @@ def _create(file: PlannedFile, made: list[Path]) -> None:
 
 def _append(file: PlannedFile, before: bytes) -> None:
     """Add to the file, in place: its owner and mode stay. What cannot be added whole is taken off again."""
-    with file.path.open("r+b") as stream:
+    with file.path.open("r+b", buffering=0) as stream:  # else its buffer would be written once more when it is closed
         if stream.read() != before:
             raise RefusedRequest(f"{file.path}: was changed meanwhile; nothing was written")
         try:
-            stream.write(file.content)
-            stream.flush()
+            if stream.write(file.content) < len(file.content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(stream.fileno())
         except OSError:
             os.ftruncate(stream.fileno(), len(before))
