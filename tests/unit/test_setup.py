@@ -166,7 +166,7 @@ def test_a_disk_that_is_full_is_told_with_the_file_and_leaves_all_as_it_was(tmp_
     room = len(before[tmp_path / "revoker.toml"]) + 10 if there else 100
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))  # bytes of a file: what comes then is EFBIG
     try:
-        with pytest.raises(OSError, match="File too large|No space left") as full:
+        with pytest.raises(OSError, match=r"File too large|No space left") as full:
             write(plan.files)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

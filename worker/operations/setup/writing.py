@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -94,12 +95,16 @@ def _append(file: PlannedFile, before: bytes) -> None:
         if stream.read() != before:
             raise RefusedRequest(f"{file.path}: was changed meanwhile; nothing was written")
         try:
-            if stream.write(file.content) < len(file.content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _write_whole(stream, file.content)
             os.fsync(stream.fileno())
         except OSError:
             os.ftruncate(stream.fileno(), len(before))
             raise
+
+
+def _write_whole(stream: FileIO, content: bytes) -> None:
+    if stream.write(content) < len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _sync_folder(folder: Path) -> None:
