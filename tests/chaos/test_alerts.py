@@ -6,11 +6,12 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import yaml
 from servers import wait_until
 
 from chaos.alerts import faults
 from chaos.alerts.recording import FASTER, STEP, Recording, recordings, series_from
-from chaos.alerts.rules import CONFIG, RULES, alerts
+from chaos.alerts.rules import CONFIG, ROOT, RULES, alerts
 from chaos.alerts.scraping import LE, Scraper, series_of
 from chaos.alerts.trial import promtool, run, trial_of, tried
 
@@ -89,6 +90,21 @@ def test_what_nobody_can_do_anything_about_wakes_nobody(
     """What somebody must see fires, and what is a little less does not."""
     trials = [trial_of(Recording("", "", 60, 0, 0, series={**WELL, **series}), ALERTS) for series in (quiet, loud)]
     assert [run([each], tmp_path).returncode for each in trials] == [0, 1]
+
+
+def test_the_calls_of_a_held_provider_start_no_worker(tmp_path: Path) -> None:
+    """On the series of a real hold: more than fifty calls waited, and the query that scales the workers told of few."""
+    [held] = [each for each in recordings() if each.alert == "RevokerProviderHeld"]
+    manifest = yaml.safe_load((ROOT / "deploy/kubernetes/autoscaling/worker.yaml").read_text())
+    [query] = [each["metadata"]["query"] for each in manifest["spec"]["triggers"] if each["name"] == "backlog"]
+    window = f"[{held.end}s:{STEP}s]"
+    most = [f"max_over_time(({query}){window}) < bool 10", f"max_over_time(sum(revoker_queue_depth){window}) > bool 50"]
+    asked = [
+        {"expr": each, "eval_time": f"{held.end}s", "exp_samples": [{"labels": "{}", "value": 1}]} for each in most
+    ]
+    test = {"interval": f"{STEP}s", "input_series": held.stretched(), "promql_expr_test": asked}
+    found = run([test], tmp_path)
+    assert found.returncode == 0, found.stdout
 
 
 def test_when_an_alert_fired_is_found_out_from_promtool(tmp_path: Path) -> None:
