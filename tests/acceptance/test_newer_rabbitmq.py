@@ -27,9 +27,9 @@ def newer(rabbitmq: RabbitNode) -> Iterator[NewerRabbitMQ]:
 
 @pytest.fixture
 def system(newer: NewerRabbitMQ, rabbitmq_vhost: str, tmp_path: Path, processes: Processes) -> Iterator[System]:
-    """An installation that knows no other broker; its worker can be asked by Celery's remote control."""
+    """An installation that knows no other broker."""
     url = f"amqp://guest:guest@127.0.0.1:{newer.port}/{rabbitmq_vhost}"
-    made = System(tmp_path / "system", url, processes, worker={"remote_control": True, "shutdown_grace": 1.0})
+    made = System(tmp_path / "system", url, processes, worker={"shutdown_grace": 1.0})
     yield made
     made.close()
 
@@ -47,6 +47,7 @@ def in_flight(system: System, seconds: float) -> Daemon:
 
 def test_nobody_declares_what_rabbitmq_4_3_refuses(system: System, newer: NewerRabbitMQ) -> None:
     """All processes, an operator's commands, remote control: each queue is durable or exclusive, each limit its own."""
+    system.env["REVOKER_WORKER__REMOTE_CONTROL"] = "true"
     running = system.start()
     system.wait_closed(system.publish([system.ended(system.session("finbourne", f"sbx-{uuid.uuid4()}"))]))
     system.revoker("topology", "declare")

@@ -141,7 +141,7 @@ def consumer_timeout(scene: Scene) -> None:
     _set_limits(scene, consumer_timeout=1_800_000, channel_tick_interval=60_000)  # as installed
 
 
-@row("B10 frozen", brokers=ON_RABBITMQ, fast=(), duplicates=IN_FLIGHT, harmless=DEAD_TOKEN, patience=240.0)
+@row("B10 frozen", brokers=ON_RABBITMQ, fast=(), duplicates=2 * IN_FLIGHT, harmless=DEAD_TOKEN, patience=240.0)
 def worker_frozen(scene: Scene) -> None:
     """A worker stands still: the broker hears no heartbeat and gives its calls to another one, long before it thaws."""
     scene.start()
