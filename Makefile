@@ -9,7 +9,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 # Else every pytest worker rewrites the assertions of every test anew, 5 s of CPU each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test quick bench cost chaos alerts fuzz languages container lint types imports check audit sbom docs servers lock format clean
+.PHONY: help run test suite quick bench cost chaos alerts fuzz languages container lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -20,6 +20,9 @@ run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samp
 
 test: servers check audit ## lint, types, import contract, known vulnerabilities and all tests
 	$(BIN)/pytest -n 4 --maxschedchunk 1 $(PYTEST_ARGS)
+
+suite: ## `test`, as root, in a bare root of another system (ON=trixie; RUN='make quick': that instead)
+	.ci/suite $(ON) $(RUN)
 
 quick: lint ## lint, unit tests and providers' tests, in less than a minute: while you work
 	$(BIN)/pytest -n 2 --maxschedchunk 8 tests/unit tests/providers $(PYTEST_ARGS)
