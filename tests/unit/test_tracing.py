@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,6 +33,8 @@ from tasks.outcome import Reason, State
 from tasks.providers import open_session
 from tasks.providers.http import Edge
 from tasks.providers.provider import Request
+from worker.broker import messages
+from worker.broker.publication import Message
 from worker.observability import work
 from worker.observability.tracing import export
 from worker.observability.tracing.names import FOLLOWS, SCHEMA_URL, TRACEPARENT, TRACESTATE, Attribute
@@ -227,6 +230,17 @@ async def test_the_lines_of_a_call_name_the_trace_it_is_in(made: Made) -> None:
     first, again = await asyncio.create_task(named(call(traceparent=PARENT))), await asyncio.create_task(named(TRIED))
     assert (first, again) == (TRACE, ids(made.kept[-1])[0])
     assert again != TRACE
+    quiet = TRIED.model_copy(update={"traceparent": f"{PARENT[:-2]}00"})
+    assert await asyncio.create_task(named(quiet)) == TRACE  # its own is not recorded
+
+
+def test_a_pack_tells_the_trace_of_each_record() -> None:
+    """Records travel together, and each is a part of its own trace; without traces a pack has no header."""
+    plain = Message("revocation.outcomes", "outcome", b"{}")
+    others = [f"00-{n:032x}-{SPAN}-01" for n in (1, 2)]
+    packed = messages.pack([messages.traced(plain, {TRACEPARENT: each}) for each in others])
+    assert messages.traces_of(SimpleNamespace(headers=packed.headers)) == others
+    assert messages.pack([plain, plain]).headers == {}
 
 
 class Collector(SpanExporter):

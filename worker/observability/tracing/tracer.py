@@ -86,16 +86,15 @@ class Spans:
     def came_to(self, state: State, reason: str | None = None) -> None:
         """Say on the call's span what it came to."""
         span = get_current_span()
-        span.set_attributes(_plain({Attribute.OUTCOME: state.value, Attribute.REASON: reason}))
+        _tell(span, {Attribute.OUTCOME: state.value, Attribute.REASON: reason})
         if state in _FAILED:
             _fail(span, reason or state.value)
 
     def send(self, exchange: str, routing_key: str, message_id: str | None, within: Span | None = None) -> Span:
         """Begin the span of a message on its way to the broker, *within* a span or the current one."""
-        context = set_span_in_context(within, Context()) if within else None
         destination = f"{exchange}:{routing_key}"
         about = self._message(Operation.SEND, destination, {Attribute.MESSAGE_ID: message_id})
-        return self._begin(f"{Operation.SEND} {destination}", SpanKind.PRODUCER, about, context)
+        return self._begin(f"{Operation.SEND} {destination}", SpanKind.PRODUCER, about, within or get_current_span())
 
     def record(self, queue: str, traceparent: str) -> Span:
         """Begin the span of a record that was taken from *queue*, sent in the span that *traceparent* names."""
@@ -118,9 +117,9 @@ class Spans:
         return {TRACEPARENT: traceparent, **({TRACESTATE: state} if state else {})}
 
     @staticmethod
-    def trace_id(span: Span) -> str:
-        """The id of the trace of *span*, 32 hex digits."""
-        return format_trace_id(span.get_span_context().trace_id)
+    def trace_id(span: Span) -> str | None:
+        """The id of the trace of *span*, 32 hex digits; None where it is not recorded, so that nobody finds it."""
+        return format_trace_id(span.get_span_context().trace_id) if span.is_recording() else None
 
     def requests(self) -> aiohttp.TraceConfig:
         """What makes the spans of a session's requests. Nothing is added to them: no header leaves for a provider."""
@@ -139,16 +138,17 @@ class Spans:
             Attribute.SERVER_PORT: request.url.port,
             Attribute.PURPOSE: about.trace_request_ctx,
         }
-        about.span = self._begin(request.method, SpanKind.CLIENT, values)
+        about.span = self._begin(request.method, SpanKind.CLIENT, values, get_current_span())
 
     def _process(
         self, queue: str, about: Values, parent: SpanContext | None, link: SpanContext | None, at: int | None = None
     ) -> Span:
+        if parent and not parent.trace_flags.sampled:
+            return NonRecordingSpan(parent)
         context = set_span_in_context(NonRecordingSpan(parent), Context()) if parent else Context()
-        values = self._message(Operation.PROCESS, queue, about)
-        links = [Link(link)] if link else ()
-        name = f"{Operation.PROCESS} {queue}"
-        return self._tracer.start_span(name, context, SpanKind.CONSUMER, _plain(values), links, at)
+        links, name = [Link(link)] if link else (), f"{Operation.PROCESS} {queue}"
+        span = self._tracer.start_span(name, context, SpanKind.CONSUMER, None, links, at)
+        return _tell(span, self._message(Operation.PROCESS, queue, about))
 
     def _message(self, operation: Operation, destination: str, about: Values) -> Values:
         return {
@@ -159,13 +159,16 @@ class Spans:
             **about,
         }
 
-    def _begin(self, name: str, kind: SpanKind, values: Values, context: Context | None = None) -> Span:
-        return self._tracer.start_span(name, context, kind, _plain(values))
+    def _begin(self, name: str, kind: SpanKind, values: Values, within: Span) -> Span:
+        """Begin a span *within* another one; within one that is not recorded that one stands for it."""
+        if not within.is_recording():
+            return NonRecordingSpan(within.get_span_context())
+        return _tell(self._tracer.start_span(name, set_span_in_context(within, Context()), kind), values)
 
 
 def _fail(span: Span, error: str) -> None:
     """Mark *span* as failed; *error* is one of few words, never an exception's text."""
-    span.set_attributes(_plain({Attribute.ERROR_TYPE: error}))
+    _tell(span, {Attribute.ERROR_TYPE: error})
     span.set_status(Status(StatusCode.ERROR))
 
 
@@ -173,7 +176,7 @@ async def _request_ended(
     _: aiohttp.ClientSession, about: SimpleNamespace, request: aiohttp.TraceRequestEndParams
 ) -> None:
     status = request.response.status
-    about.span.set_attributes(_plain({Attribute.HTTP_STATUS: status}))
+    _tell(about.span, {Attribute.HTTP_STATUS: status})
     if status >= _SERVER_FAULT or status == _TOO_MANY:
         _fail(about.span, str(status))
     about.span.end()
@@ -186,10 +189,12 @@ async def _request_failed(
     about.span.end()
 
 
-def _plain(values: Values) -> dict[str, str | int]:
-    """*values* as OpenTelemetry takes them; what looks like a credential in a text is blanked."""
-    known = ((name.value, value) for name, value in values.items() if value is not None)
-    return {name: redaction.text(str(value)) if isinstance(value, str) else value for name, value in known}
+def _tell(span: Span, values: Values) -> Span:
+    """Give *span* its *values*, if it is recorded; what looks like a credential in a text is blanked."""
+    if span.is_recording():
+        known = ((name.value, value) for name, value in values.items() if value is not None)
+        span.set_attributes({name: redaction.text(it) if isinstance(it, str) else it for name, it in known})
+    return span
 
 
 def _of_header(headers: Mapping[str, object], name: str, state: str = "") -> SpanContext | None:
