@@ -39,4 +39,5 @@ Faults of providers, for any of `scene.load.units`: `scene.system.script({"fault
 | `clock.py`, `disk.py` | a clock that jumps, a disk that is full |
 | `brokers.py` | the two brokers: queue counts and files |
 | `running.py`, `report.py`, `__main__.py` | one row; the table; the command |
+| `alerts/` | a row for each alert, and what the processes told of themselves meanwhile |
 """

@@ -15,5 +15,6 @@ too: when samples were taken, ages, timestamps, and the bounds of the buckets of
 | `recording.py` | what they answered, as a small file, and with the clock stretched |
 | `rules.py` | the rules, and what their queries name |
 | `trial.py` | what promtool is to find |
+| `table.py` | the table of docs/runbooks.md |
 | `__main__.py` | the command |
 """

@@ -41,7 +41,10 @@ def main() -> None:
             are_well = list(pool.map(lambda each: _record(each[0], each[1], home), wanted.items()))
     finally:
         close_root()
-    shutil.rmtree(home)
+    if all(are_well):
+        shutil.rmtree(home)
+    else:
+        _say(f"logs in {home}")
     sys.exit(not (wanted and all(are_well)))
 
 
