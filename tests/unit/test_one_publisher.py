@@ -25,12 +25,17 @@ WAYS = frozenset(
     }
 )
 PUBLISHERS = {"worker/broker/publication.py", "worker/broker/publisher.py"}
+# The doctor learns of a right by a message that no broker takes: its expiration is impossible.
+PROBES = {("worker/broker/inspection.py", "basic_publish")}
+SETTLEMENTS = frozenset({"Basic.Reject", "Basic.Nack"})  # which leave by `send_method` too
 
 
 def ways(source: str) -> Iterator[str]:
     """Each use of one of the WAYS, as a call or as something imported from kombu or Celery."""
     for node in ast.walk(ast.parse(source)):
         match node:
+            case ast.Call(func=ast.Attribute(attr="send_method"), args=[sent, *_]) if ast.unparse(sent) in SETTLEMENTS:
+                pass
             case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in WAYS and not _is_ours(value, name):
                 yield name
             case ast.ImportFrom(module=str(module), names=names) if module.split(".")[0] in ("kombu", "celery"):
@@ -51,7 +56,7 @@ def test_nothing_else_publishes(folder: str) -> None:
         for way in ways(file.read_text())
         if str(file.relative_to(ROOT)) not in PUBLISHERS
     }
-    assert found == set()
+    assert found <= PROBES
 
 
 @pytest.mark.parametrize(
