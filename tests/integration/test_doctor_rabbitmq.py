@@ -125,7 +125,7 @@ def test_each_fault_of_a_rabbitmq_has_its_finding_and_nothing_is_changed(node: R
     """The healthy one has none. One node for all: a boot costs 4 s of CPU."""
     before = state_of(node)
     found = examined(node.url())
-    assert faults(found) == {}
+    assert faults(found) == {}, [each.detail for each in found]
     assert [each.state for each in found if each.check == "broker.consumers"] == ["warning"]
     for user in ("intake", "worker", "recorder"):
         assert faults(examined(as_user(node, user), user)) == {"broker.arguments": "warning"}, user

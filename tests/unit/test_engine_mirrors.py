@@ -24,6 +24,8 @@ from kombu.message import Message
 from kombu.utils.eventio import _epoll
 from sentry_sdk.integrations import celery as sentry
 
+from worker.broker import pyamqp
+
 MIRRORED = {
     (loops.asynloop, "worker/engine/consumer.py"): "05a53e51998887ca",
     (loops._enable_amqheartbeats, "worker/engine/consumer.py"): "073acd8e98b858a2",
@@ -60,7 +62,7 @@ MIRRORED = {
     (sentry._wrap_task_call, "worker/engine/sentry.py"): "a7142654556393d9",
     (sentry._capture_exception, "worker/engine/sentry.py"): "73b35b0e2b06468e",
     (Channel._basic_publish, "worker/broker/publication.py"): "435fd18a6c885ecc",
-    (Channel.basic_reject, "worker/broker/pyamqp.py"): "635240b8ce39aa96",
+    (pyamqp._reject_as_failed, "worker/broker/pyamqp.py"): "635240b8ce39aa96",
     (Channel._on_basic_cancel, "worker/broker/batch_consumer.py"): "559b06b251cb9c79",
     (Channel._on_close, "worker/broker/pyamqp.py"): "50e3e350819e64dd",
     (Channel._do_revive, "worker/broker/pyamqp.py"): "f110590c0a84fd14",

@@ -27,7 +27,7 @@ WAYS = frozenset(
 PUBLISHERS = {"worker/broker/publication.py", "worker/broker/publisher.py"}
 # The doctor learns of a right by a message that no broker takes: its expiration is impossible.
 PROBES = {("worker/broker/inspection.py", "basic_publish")}
-SETTLEMENTS = frozenset({"Basic.Reject", "Basic.Nack"})  # which leave by `send_method` too
+SETTLEMENTS = frozenset({"Basic.Nack"})  # which leave by `send_method` too
 
 
 def ways(source: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ tells the right apart from its lack: a message whose `expiration` is no number
 """
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -24,7 +25,9 @@ from worker.broker.parts import Look, Part
 from worker.broker.pyamqp import keep_closed
 
 READ_TIMEOUT: Final = 5.0  # seconds for each answer
+LOOK_AGAIN_AFTER: Final = (0.2, 1.0)  # seconds, where RabbitMQ does not say that a part is not there
 _IMPOSSIBLE: Final = "doctor"  # no number: RabbitMQ refuses whatever has it for one
+_NOT_THERE: Final = re.compile(r"no (?:queue|exchange) '")
 _ARGUMENT: Final = re.compile(r"inequivalent arg '([^']+)'")
 _VALUES: Final = re.compile(r"received (.+?) but current is (.+)", re.DOTALL)  # a long refusal ends before that
 _VALUE: Final = re.compile(r"(?:the value )?'(.*?)'(?: of type '\w+')?", re.DOTALL)
@@ -142,7 +145,7 @@ def _queue(queue: Queue) -> Declare:
 def _part(inspection: Inspection, kind: str, name: str, declare: Declare, *, is_compared: bool = True) -> Part:
     """What exists is compared with what is declared, where *is_compared* and this user may declare."""
     try:
-        found = inspection.ask(lambda channel: declare(channel, True))  # noqa: FBT003 - passively
+        found = _looked_up(inspection, declare)
     except NotFound:
         return Part(kind, name, Look.MISSING)
     except ResourceLocked:
@@ -157,6 +160,22 @@ def _part(inspection: Inspection, kind: str, name: str, declare: Declare, *, is_
     except PreconditionFailed as error:
         return Part(kind, name, Look.DIFFERENT, *_difference(str(error)), **counts)
     return Part(kind, name, Look.AS_DECLARED, **counts)
+
+
+def _looked_up(inspection: Inspection, declare: Declare) -> Any:
+    """What a passive declaration is answered. Raises NotFound, ResourceLocked.
+
+    Of a queue whose leader is being elected, or whose answer takes too long, RabbitMQ says NOT_FOUND as well, in other
+    words than `no queue`: it is asked again.
+    """
+    for pause in LOOK_AGAIN_AFTER:
+        try:
+            return inspection.ask(lambda channel: declare(channel, True))  # noqa: FBT003 - passively
+        except NotFound as error:
+            if _NOT_THERE.search(str(error)):
+                raise
+        time.sleep(pause)
+    return inspection.ask(lambda channel: declare(channel, True))  # noqa: FBT003 - passively
 
 
 def _difference(refusal: str) -> tuple[str, str]:

@@ -32,6 +32,7 @@ READ_SIZE: Final = 16_384  # bytes
 DEEPEST: Final = 8  # tables within tables; the broker's own `x-death` has three levels
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_reject_as_failed: Final = Channel.basic_reject  # py-amqp's own
 
 Properties = dict[str, Any]
 
@@ -87,7 +88,7 @@ def _reject(channel: Any, delivery_tag: int, requeue: bool = False) -> None:  # 
     if requeue:
         _nack(channel, delivery_tag, multiple=False)
     else:
-        channel.send_method(Basic.Reject, "Lb", (delivery_tag, False))
+        _reject_as_failed(channel, delivery_tag, requeue=False)
 
 
 def _nack(channel: Any, delivery_tag: int, *, multiple: bool) -> None:
