@@ -19,7 +19,7 @@ run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samp
 	@exec $(BIN)/revoker run $(if $(ONCE),--once)
 
 test: servers check audit ## lint, types, import contract, known vulnerabilities and all tests
-	$(BIN)/pytest -n 4 --maxschedchunk 1 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 5 --maxschedchunk 1 $(PYTEST_ARGS)
 
 suite: ## `test`, as root, in a bare root of another system (ON=trixie; RUN='make quick': that instead)
 	.ci/suite $(ON) $(RUN)
