@@ -4,14 +4,22 @@ import sqlite3
 import sys
 import warnings
 from functools import partial
+from traceback import StackSummary, walk_stack
+from typing import Any, Final
 
 import pytest
 
+FRAMES: Final = 20  # of whoever connected
+
 
 class Told(sqlite3.Connection):
-    """A connection that tells when it goes unclosed."""
+    """A connection that tells when it goes unclosed, and who made it: the test that it fails may be another one."""
 
     _is_closed = False
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._made_by = StackSummary.extract(walk_stack(None), limit=FRAMES, lookup_lines=False)
+        super().__init__(*args, **options)
 
     def close(self) -> None:
         """Let the file go."""
@@ -21,7 +29,8 @@ class Told(sqlite3.Connection):
     def __del__(self) -> None:
         """Warn as Python 3.13 does (https://docs.python.org/3.13/whatsnew/3.13.html#sqlite3)."""
         if not self._is_closed:
-            warnings.warn(f"unclosed database in {self!r}", ResourceWarning, stacklevel=1)
+            made_by = " < ".join(f"{each.filename}:{each.lineno}" for each in self._made_by)
+            warnings.warn(f"unclosed database in {self!r}, made by {made_by}", ResourceWarning, stacklevel=1)
 
 
 @pytest.hookimpl(tryfirst=True)

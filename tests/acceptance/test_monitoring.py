@@ -3,7 +3,9 @@
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chaos.proxy import WELL, Fault, Proxy
@@ -166,6 +168,10 @@ def test_a_process_that_answers_and_consumes_nothing_is_not_ready(
     system.close()
 
 
+def _is_consumed(channel: Any, queue: str) -> bool:
+    return bool(channel.queue_declare(queue, passive=True).consumer_count)
+
+
 def test_a_process_whose_consumer_was_cancelled_is_not_ready(
     rabbitmq: RabbitNode, rabbitmq_vhost: str, tmp_path: Path, processes: Processes
 ) -> None:
@@ -175,8 +181,10 @@ def test_a_process_whose_consumer_was_cancelled_is_not_ready(
     with as_user_who_reads(".*", rabbitmq, rabbitmq_vhost) as url:
         running = system.start_shown(REVOKER_BROKER_URL=url)
         with broker.connect(system.broker_url) as connection:
-            for queue in OF_EACH:
-                connection.channel().queue_delete(queue)
+            channel = connection.channel()
+            for queue in OF_EACH:  # RabbitMQ 3.10 tells no consumer that it has not yet counted
+                wait_until(partial(_is_consumed, channel, queue), 10, f"a consumer of {queue}")
+                channel.queue_delete(queue)
         for name in PROCESSES:
             system.wait_page(name, READY, 503)
             assert (system.page(name, LIVE)[0], system.page(name, STARTED)[0]) == (200, 200)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import Context
 from functools import partial
 from typing import Any, Final, Self
@@ -16,6 +16,7 @@ from worker.engine.celery_consumer import TaskConsumer
 
 logger = logging.getLogger(__name__)
 
+DRAIN_TIMEOUT: Final = 0.1  # seconds
 MAX_HUB_STEPS: Final = 32  # before the tasks get their turn
 
 
@@ -72,7 +73,7 @@ class EngineConsumer(TaskConsumer):
         tasks.consume()
         self.on_ready()
         if connection.transport.driver_type == "amqp":
-            hub.call_soon(loops._quick_drain, connection)
+            hub.call_soon(_drain, connection)
         hub.propagate_errors = connection.connection_errors
         return broken
 
@@ -134,6 +135,12 @@ class _Pulse:
     def _soon(self, *args: object) -> Any:
         self._due.set()
         return self._call_soon(*args)
+
+
+def _drain(connection: Any) -> None:
+    """Read what came before the hub watched the socket, as Celery's `_quick_drain` does, which swallows a cancel."""
+    with suppress(TimeoutError, BlockingIOError):
+        connection.drain_events(timeout=DRAIN_TIMEOUT)
 
 
 def _raise_first(broken: list[list[Exception | None]]) -> None:
