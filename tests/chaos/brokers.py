@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Protocol
 
 from servers import RabbitNode, queued_at
 from servers.embedded import queue_counts
-from servers.private import private_node
+from servers.private import private_nodes
 from servers.shared import shared
 
 from chaos.disk import DISK
@@ -39,15 +39,21 @@ class Broker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OnRabbit:
-    """A virtual host of a node."""
+    """A virtual host of a node, or of several that join each other."""
 
     node: RabbitNode
     vhost: str
+    others: Sequence[RabbitNode] = ()
 
     @property
     def url(self) -> str:
         """As guest."""
-        return self.node.url(self.vhost)
+        return self.url_from(0)
+
+    def url_from(self, first: int) -> str:
+        """That of every node, beginning with number *first*: a client goes to the next where one is away."""
+        urls = [node.url(self.vhost) for node in (self.node, *self.others)]
+        return ";".join(urls[(first + number) % len(urls)] for number in range(len(urls)))
 
     @property
     def files(self) -> Path:
@@ -56,7 +62,8 @@ class OnRabbit:
 
     def queues(self) -> dict[str, int]:
         """Exact at this moment, the delay queues included."""
-        return queued_at(self.url)
+        living = next(node for node in (self.node, *self.others) if node.running)
+        return queued_at(living.url(self.vhost))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +92,11 @@ def open_broker(kind: str, row: Row, home: Path) -> Iterator[Broker]:
     if kind == EMBEDDED:
         yield InAFile((home / DISK if row.small_disk == "broker" else home) / "broker.sqlite3")
     elif row.private:
-        with private_node() as node:
+        with private_nodes(row.nodes) as (node, *others):
             try:
-                yield OnRabbit(node, "/")
+                yield OnRabbit(node, "/", others)
             finally:
-                (home / "rabbitmq.log").write_text(node.log)
+                (home / "rabbitmq.log").write_text("".join(each.log for each in (node, *others)))
     else:
         node = shared(RabbitNode, "rabbitmq")
         vhost = node.new_vhost()

@@ -32,6 +32,7 @@ class Row:
     scenario: Scenario = field(repr=False)
     brokers: tuple[str, ...] = BROKERS
     private: bool = False  # whether it harms the broker: then RabbitMQ is a node of the row's own, `scene.node`
+    nodes: int = 1  # of its own, where it is `private`, that can join each other: `scene.nodes`
     fast: tuple[str, ...] = BROKERS  # on which its small form takes well under 20 s, and so is a part of `make test`
     links: tuple[str, ...] = ()  # fault proxies, "worker-broker": see Scene.links
     load: MakeLoad = make_load

@@ -23,6 +23,13 @@ rabbit_json:encode(maps:from_list([
     {Name, Counts}
   end || Queue <- rabbit_amqqueue:list(<<"$VHOST">>)])).
 """
+MEMBERS = """
+rabbit_json:encode(maps:from_list([
+  begin
+    {resource, _, queue, Name} = amqqueue:get_name(Queue),
+    {Name, length(maps:get(nodes, amqqueue:get_type_state(Queue)))}
+  end || Queue <- rabbit_amqqueue:list(<<"$VHOST">>)])).
+"""
 CONNECTIONS = """
 rabbit_json:encode([maps:from_list(rabbit_networking:connection_info(Each, [ssl, ssl_protocol, peer_cert_subject]))
   || Each <- rabbit_networking:connections(),

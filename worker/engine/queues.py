@@ -5,6 +5,7 @@ count a delivery each time, up to RabbitMQ 4.2 (https://www.rabbitmq.com/docs/qu
 """
 
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -15,6 +16,7 @@ from worker.broker import topology
 
 CHECK_INTERVAL: Final = 0.25  # seconds between two looks at the holds
 PROBE_INTERVAL: Final = 1.0  # seconds that a probe has to begin, before other messages are taken for one
+PROBES_TIME: Final = 0.05  # seconds of one look after which no more probes are asked for: each stops the calls a moment
 CANDIDATES: Final = 10  # messages taken for one probe: of another source than the last, if one of them is
 
 
@@ -39,8 +41,17 @@ class PausingConsumer(Consumer):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._next_probes: dict[str, float] = {}
+        self._in_turn = deque[str]()  # providers; the one that is asked next for a probe comes first
+        self._of_provider = defaultdict[str, list[str]](list)  # its queues, urgent lanes first
         self._is_over = False
         super().__init__(*args, **options)
+        self._group()
+
+    def _group(self) -> None:
+        for queue in self.queues:
+            if provider := topology.provider_of(queue.name):
+                self._of_provider[provider].append(queue.name)
+        self._in_turn.extend(self._of_provider)
 
     def _basic_consume(self, queue: Any, **options: Any) -> Any:
         # A prefetch count holds for the consumers begun after it, each on its own
@@ -66,9 +77,7 @@ class PausingConsumer(Consumer):
             if self.consuming_from(queue.name) and self._is_paused(queue.name):
                 self._pause(queue.name)
         self.consume()
-        for provider in dict.fromkeys(topology.provider_of(queue.name) for queue in self.queues):
-            if provider is not None and self.holds().may_probe(provider):
-                self._fetch_probe(provider)
+        self._fetch_probes()
 
     def not_consumed(self) -> list[str]:
         """The names of the queues that are neither consumed nor held."""
@@ -90,6 +99,17 @@ class PausingConsumer(Consumer):
         self._active_queue_no_ack.pop(queue_name, None)
         self.channel.basic_cancel(self._active_tags.pop(queue_name))
 
+    def _fetch_probes(self) -> None:
+        """Ask for the probes of all that may be probed; those that it is too late for come first at the next look."""
+        until, may_probe = time.monotonic() + PROBES_TIME, self.holds().may_probe
+        for _ in range(len(self._in_turn)):
+            provider = self._in_turn[0]
+            self._in_turn.rotate(-1)
+            if may_probe(provider):
+                self._fetch_probe(provider)
+                if time.monotonic() > until:
+                    return
+
     def _fetch_probe(self, provider: str) -> None:
         now = time.monotonic()
         if now < self._next_probes.get(provider, 0.0):
@@ -100,10 +120,9 @@ class PausingConsumer(Consumer):
 
     def _waiting(self, provider: str) -> Iterator[Any]:
         """The messages in the queues of *provider*, each taken as it is asked for."""
-        for queue in self.queues:  # urgent lanes come first
-            if topology.provider_of(queue.name) == provider:
-                while message := self.channel.basic_get(queue.name):
-                    yield message
+        for name in self._of_provider[provider]:
+            while message := self.channel.basic_get(name):
+                yield message
 
 
 def pausing(in_flight: Callable[[str], int], holds: Callable[[], Holds]) -> type[PausingConsumer]:

@@ -1,5 +1,6 @@
 """Which holds stand, as this process knows them. Pure: no clock of its own, no database."""
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,7 +39,9 @@ class HoldRegistry:
     ) -> None:
         self._worker_only, self._longest = worker_only, longest
         self._clock, self._now = clock, now
-        self._active: Mapping[Key, ActiveHold] = {}  # replaced, never changed: other threads look at it
+        # By provider, so that a look at one costs the same however many are held. What stands for a provider is
+        # replaced, never changed: other threads look at it.
+        self._active: dict[str, Mapping[Key, ActiveHold]] = {}
 
     def blocking(self, provider: str, *, own_credential: bool, source: str = "") -> list[ActiveHold]:
         """Return what a call to *provider* waits for that *source* asked for."""
@@ -46,9 +49,7 @@ class HoldRegistry:
 
     def of(self, provider: str) -> list[ActiveHold]:
         """Return every hold of *provider*."""
-        if not self._active:
-            return []
-        return [each for (name, *_), each in self._active.items() if name == provider and not self._is_over(each)]
+        return [each for each in self._active.get(provider, {}).values() if not self._is_over(each)]
 
     def is_paused(self, provider: str) -> bool:
         """Whether no call at all may go: then its queues need not be consumed."""
@@ -78,31 +79,41 @@ class HoldRegistry:
 
     def put(self, hold: Hold, wait: float) -> None:
         """Have *hold* stand from now on, *wait* seconds until its end or its next probe."""
-        self._active = {**self._active, hold.key: ActiveHold(hold, self._clock() + wait)}
+        known = self._active.get(hold.provider, {})
+        self._active[hold.provider] = {**known, hold.key: ActiveHold(hold, self._clock() + wait)}
 
     def drop(self, key: Key) -> None:
         """Have it stand no more."""
-        self._active = {known: each for known, each in self._active.items() if known != key}
+        provider, *_ = key
+        self._active[provider] = {known: each for known, each in self._active.get(provider, {}).items() if known != key}
 
     def get(self, key: Key) -> ActiveHold | None:
         """Return the hold of *key*, where it stands."""
-        known = self._active.get(key)
+        known = self._known(key)
         return None if known is None or self._is_over(known) else known
 
     def merge(self, rows: Iterable[Hold], own: Collection[Key]) -> set[str]:
         """Take over *rows* of the ledger, which lacks the changes of *own*; return the providers whose hold is over."""
-        before = self._active
-        merged = {row.key: self._merged(row) for row in rows if row.key not in own}
-        self._active = merged | {key: each for key, each in before.items() if key in own}
-        return {key[0] for key in before.keys() - self._active.keys()}
+        before, merged = self._active, defaultdict[str, dict[Key, ActiveHold]](dict)
+        for row in rows:
+            if row.key not in own:
+                merged[row.provider][row.key] = self._merged(row)
+        for key in own:
+            if known := self._known(key):
+                merged[key[0]][key] = known
+        self._active = dict(merged)
+        return {provider for provider, each in before.items() if each.keys() - self._active.get(provider, {}).keys()}
 
     def _merged(self, row: Hold) -> ActiveHold:
-        known = self._active.get(row.key)
+        known = self._known(row.key)
         if known and known.hold.since == row.since and known.hold.version >= row.version:
             return known
         left = max(0.0, (row.until - self._now()).total_seconds())
         left = left if row.opened_by is OpenedBy.OPERATOR else min(left, self._longest)
         return ActiveHold(row, self._clock() + left)
+
+    def _known(self, key: Key) -> ActiveHold | None:
+        return self._active.get(key[0], {}).get(key)
 
     def _pausing(self, provider: str) -> list[ActiveHold]:
         all_own = provider in self._worker_only
