@@ -29,6 +29,7 @@ ROOT: Final = Path(__file__).parents[1]
 EVERY_KIND: Final = frozenset(CommonSettings.model_fields)  # these have a table and a sentence of their own
 FIGURES: Final = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}  # digits
 
+RATES: Final = (10, 100, 1000, 10_000)  # events a second of docs/capacity.md
 HOUR: Final = 3600.0  # seconds
 DAY: Final = 24 * HOUR
 
@@ -54,6 +55,7 @@ def other_tables() -> dict[str, list[Row]]:
         "`make`": make_targets(),
         "floor": floors(),
         "aim": aims(),
+        "one core of": cores(),
         "exit code": exit_codes(),
         "command": command_rows(),
         "of command": option_rows(),
@@ -197,6 +199,17 @@ def measured(row: str, broker: str) -> Row:
     found = [each for each in _read("benchmarks/results.json") if (each["row"], each["broker"]) == (row, broker)]
     figures = found[0] if found else dict.fromkeys(FIGURES)
     return row, broker, *("–" if figures[name] is None else f"{figures[name]:.{n}f}" for name, n in FIGURES.items())
+
+
+def cores() -> list[Row]:
+    """What a core of each process takes, calculated from the CPU that the last run measured."""
+    measured = {each["row"]: each["cpu_us_per_call"] for each in _read("benchmarks/results.json")[::-1]}
+    told = [(name, measured.get(f"its {name}")) for name in ("intake", "worker", "recorder")]
+    return [
+        (name, f"{cost:.0f}", f"{1e6 / cost:.0f}", *(f"{rate * cost / 1e6:.2f}" for rate in RATES)) if cost
+        else (name, *["–"] * (2 + len(RATES)))
+        for name, cost in told
+    ]  # fmt: skip
 
 
 def aims() -> list[Row]:

@@ -13,6 +13,7 @@ from chaos.scene import Scene, when
 
 STARTED: Final = {"worker": 3, "intake": 2, "recorder": 2}
 AGAIN: Final = STARTED["worker"] * IN_FLIGHT + STARTED["intake"] * BATCH
+LEADS_ALL: Final = 'lists:all(fun(Q) -> element(2, amqqueue:get_pid(Q)) =:= node() end, rabbit_amqqueue:list(<<"/">>)).'
 NEEDS: Final[dict[str, Any]] = {
     "brokers": ON_RABBITMQ,
     "private": True,
@@ -62,6 +63,7 @@ def _join(nodes: Sequence[RabbitNode]) -> None:
 def _kill_the_leader(scene: Scene) -> None:
     """Kill the first node, through which the queues were declared, and to which the publisher is connected."""
     assert set(scene.node.members("/").values()) == {3}, "a queue is not on every node"
+    assert scene.node.control(LEADS_ALL) == "true", "another node leads a queue"
     for name, count in STARTED.items():
         for number in range(count):
             scene.start(name, env={"REVOKER_BROKER_URL": _cluster(scene).url_from(number)})
