@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from amqp.exceptions import NotFound
 from kombu import Connection, Consumer
 from kombu.message import Message as Delivered
 from servers import RabbitNode, wait_until
@@ -19,6 +20,7 @@ from worker.engine.consumer import Acks
 
 QUEUE = topology.calls_queue("genesys", Lane.ROUTINE)
 COUNT = 30
+ACK_SIZE = 21  # bytes of a frame: type, channel, size, class, method, delivery tag, `multiple`, end
 
 
 @contextmanager
@@ -66,9 +68,28 @@ def test_a_turns_acknowledgements_are_one_write(
 
         monkeypatch.setattr(transport, "_write", listen)
         settle(connection, messages)
-        assert len(written) == 1
+        assert [len(each) for each in written] == [ACK_SIZE]
         assert transport._write is listen
         wait_until(lambda: left(rabbitmq, rabbitmq_vhost) == 0, 10, "every message to be gone")
+
+
+def test_one_that_is_in_hand_is_not_acknowledged_with_those_above_it(rabbitmq: RabbitNode, rabbitmq_vhost: str) -> None:
+    """Nor on a channel that the broker closed, and that opened again with new numbers."""
+    with delivered(rabbitmq.url(rabbitmq_vhost)) as (connection, messages):
+        settle(connection, messages[:5] + messages[6:])
+        wait_until(lambda: left(rabbitmq, rabbitmq_vhost) == 1, 10, "all but one to be gone")
+        channel = messages[0].channel
+        with pytest.raises(NotFound):
+            channel.queue_declare("there is none", passive=True)
+        again = [QUEUE(channel).get()]  # the one that is left; it has the first number now
+        with Publisher(lambda: broker.connect(rabbitmq.url(rabbitmq_vhost))) as publisher:
+            publisher.publish_all([Message(topology.CALLS.name, "genesys.routine", b"{}")])
+        again.append(QUEUE(channel).get())
+        assert [each.delivery_tag for each in again] == [1, 2]
+        settle(connection, again[1:])
+        wait_until(lambda: left(rabbitmq, rabbitmq_vhost) == 1, 10, "the second to be gone")
+        again[0].ack()
+        wait_until(lambda: left(rabbitmq, rabbitmq_vhost) == 0, 10, "the first to be gone")
 
 
 def test_one_that_fails_keeps_back_no_other(

@@ -62,6 +62,8 @@ MIRRORED = {
     (sentry._wrap_task_call, "worker/engine/sentry.py"): "a7142654556393d9",
     (sentry._capture_exception, "worker/engine/sentry.py"): "73b35b0e2b06468e",
     (Channel._basic_publish, "worker/broker/publication.py"): "435fd18a6c885ecc",
+    (pyamqp._open_channel, "worker/broker/pyamqp.py"): "687dcff5b356d497",
+    (pyamqp._acknowledge, "worker/broker/pyamqp.py"): "720b2fa02c5acd94",
     (pyamqp._reject_as_failed, "worker/broker/pyamqp.py"): "635240b8ce39aa96",
     (Channel._on_basic_cancel, "worker/broker/batch_consumer.py"): "559b06b251cb9c79",
     (Channel._on_close, "worker/broker/pyamqp.py"): "50e3e350819e64dd",

@@ -8,7 +8,8 @@ would do the same to the next process, and from the dead letters to the recorder
 if it were not there, and nothing else: a header that is no good takes neither the proof of who sent the message along,
 nor the attributes of its event.
 
-**Writing.** A system call for each frame, which wakes the broker each time, is too many: `one_write` gathers them.
+**Writing.** A system call for each frame, which wakes the broker each time, is too many: `one_write` gathers them, and
+makes as few acknowledgements of many as there can be.
 
 **Giving back.** RabbitMQ gives up a message whose tries failed too often. From 4.3 on a `reject` is a failed try and a
 `nack` is none; before, both are (https://www.rabbitmq.com/docs/4.3/nack#reject-vs-nack). Who lives to give a message
@@ -17,6 +18,7 @@ counted by every version, with the connection that breaks.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, Final
@@ -27,20 +29,25 @@ from amqp.spec import Basic
 from kombu.message import Message
 
 from worker.broker.amqp_salvage import UNREADABLE, salvaged
+from worker.broker.settled_tags import SettledTags
 
 READ_SIZE: Final = 16_384  # bytes
 DEEPEST: Final = 8  # tables within tables; the broker's own `x-death` has three levels
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_reject_as_failed: Final = Channel.basic_reject  # py-amqp's own
+_open_channel: Final = Channel.open  # py-amqp's own, like those below
+_acknowledge: Final = Channel.basic_ack
+_reject_as_failed: Final = Channel.basic_reject
 
 Properties = dict[str, Any]
 
 
 def install() -> None:
-    """Have py-amqp, in this process, read everything, and give back without blame."""
+    """Have py-amqp, in this process, read everything, acknowledge many at once, and give back without blame."""
     serialization.PROPERTY_CLASSES[Basic.CLASS_ID] = _properties
     abstract_channel.loads = _arguments
+    Channel.open = _open
+    Channel.basic_ack = _ack
     Channel.basic_reject = _reject
 
 
@@ -48,11 +55,12 @@ def install() -> None:
 def one_write(transport: Any) -> Iterator[None]:
     """Send what py-amqp writes to *transport* in one write; nobody may await an answer in between. Raises OSError."""
     frames, write = bytearray(), transport._write  # what py-amqp calls for each frame
-    transport._write = frames.extend
+    transport._write, transport.waiting_acks = frames.extend, defaultdict[Any, list[int]](list)
     try:
         yield
+        _send_acks(transport.waiting_acks)
     finally:
-        transport._write = write
+        transport._write, transport.waiting_acks = write, None
     if frames:
         transport.write(frames)
 
@@ -84,7 +92,28 @@ def keep_closed(channel: Any) -> None:
     channel._do_revive = lambda: None  # what py-amqp calls then
 
 
+def _open(channel: Any) -> Any:
+    channel.settled_tags = SettledTags()  # also where it opens again: the broker counts from 1 then
+    return _open_channel(channel)
+
+
+def _ack(channel: Any, delivery_tag: int, multiple: bool = False) -> None:  # noqa: FBT001, FBT002 - py-amqp's signature
+    waiting = getattr(channel.connection.transport, "waiting_acks", None) if channel.connection else None
+    if waiting is not None:
+        waiting[channel].append(delivery_tag)
+    else:
+        channel.settled_tags.add(delivery_tag)
+        _acknowledge(channel, delivery_tag, multiple)
+
+
+def _send_acks(waiting: dict[Any, list[int]]) -> None:
+    for channel, tags in waiting.items():
+        for tag, multiple in channel.settled_tags.acks(tags):
+            _acknowledge(channel, tag, multiple)
+
+
 def _reject(channel: Any, delivery_tag: int, requeue: bool = False) -> None:  # noqa: FBT001, FBT002 - py-amqp's signature
+    channel.settled_tags.add(delivery_tag)
     if requeue:
         _nack(channel, delivery_tag, multiple=False)
     else:
