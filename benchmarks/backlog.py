@@ -47,13 +47,13 @@ def _urgent_times(stage: Stage, row: OurRow, numbers: range) -> list[float]:
     events = row.installation.disabled_events(len(numbers), numbers.start)
     sent = time.monotonic()
     row.fill(events)
-    wanted = [user_id(n) for n in numbers]
+    wanted = {user_id(n) for n in numbers}  # beside them, what an earlier round had not acknowledged comes again
     try:
-        wait_until(lambda: stage.provider.figures().ids > len(numbers), PATIENCE)  # the routine ones share one more id
+        wait_until(lambda: wanted <= stage.provider.arrivals().keys(), PATIENCE)
     except AssertionError:
         say("not all urgent events came through in time")
     arrivals = stage.provider.arrivals()
-    return [arrivals[each] - sent + LATENCY for each in wanted if each in arrivals]
+    return [arrivals[each] - sent + LATENCY for each in wanted & arrivals.keys()]
 
 
 def _result(row: OurRow, rounds: Sequence[Sequence[float]], behind: str, plan: Plan) -> Result:
