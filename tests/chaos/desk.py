@@ -40,3 +40,12 @@ def replay(scene: Scene, env: Mapping[str, str] | None = None, codes: Sequence[i
     process = replaying(scene, env=env)
     code = process.wait(120)
     assert code in codes, f"the replay ended with {code}: {process.tail}"
+
+
+def resume(scene: Scene) -> None:
+    """Have the last replay do what remains of it, as an operator does; nothing remains."""
+    job = scene.system.ledger.jobs(1)[0]
+    command = ("revoker", "dlq", "jobs", "resume", job.job_id, "--yes")
+    process = scene.system.processes.start(*command, env=scene.system.env, name="resume")
+    code = process.wait(120)
+    assert code == 0, f"the resumed replay ended with {code}: {process.tail}"

@@ -32,9 +32,13 @@ from worker.intake.dedup import Deduplicator
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
-from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Ledger
-from worker.operations.replay import Pace, ReplayControls, Replayer, ReplayResult
-from worker.operations.replay_rules import only_vouched, plan_replay
+from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterRow, DeadLetterState, Job, Ledger, Operator, Pace
+from worker.operations import jobs
+from worker.operations.job_report import ReplayResult
+from worker.operations.jobs import JobStart
+from worker.operations.replay import ReplayControls, ReplaySettings
+from worker.operations.replay_plan import ReplayPages
+from worker.operations.replay_rules import ReplayPlan, only_vouched, plan_replay
 from worker.recorder import Recorder
 from worker.settings.sections import SourceSettings
 
@@ -42,15 +46,18 @@ PROVIDERS = ("finbourne", "genesys")
 SEALED = "sealed-marker-0123456789"
 MAX_AGES = {"session.ended": timedelta(hours=48), "user.disabled": timedelta(days=7)}
 BUDGETS = {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)}
-MAC = ProvenanceMac(b"subject-key-of-a-test-installation")
+SECRET = b"subject-key-of-a-test-installation"
+MAC = ProvenanceMac(SECRET)
 TRUSTING = Authorizer(
     {each: SourceSettings(source=f"urn:{each}", trusted=True) for each in ("test", "hr")}, proves_users=True
 )
-SUBJECTS = SubjectIndex(b"subject-key-of-a-test-installation")
+SUBJECTS = SubjectIndex(SECRET)
 MANY = {"session.ended": 1000, "user.disabled": 1000}
 LIMITS = Limits(600, MANY, MANY, {})
 FAST = Pace(rate=1000.0)
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState), newest_first=False)
+OLGA = Operator("olga", "provider is back")
+NOTHING = ReplayResult(0, 0, 0, 0, 0, 0, 0)
 
 
 def audit() -> AuditEntry:
@@ -132,16 +139,40 @@ class Desk:
         """The row of *letter*."""
         return self.ledger.dead_letter(letter.dead_letter_id)
 
+    @property
+    def settings(self) -> ReplaySettings:
+        """What the settings of an installation say of replays."""
+        return ReplaySettings(BUDGETS, MAX_AGES, MAC, SECRET)
+
     def replay(self, rows: Sequence[DeadLetterRow], pace: Pace = FAST, **how: Any) -> ReplayResult:
         """Replay those of *rows* that the guards let through, with connections of its own."""
+        job = self.planned(rows, pace, force=how.pop("force", False), claims=how.pop("claims", False))
+        return NOTHING if job is None else self.run(job, **how)
+
+    def planned(
+        self, rows: Sequence[DeadLetterRow], pace: Pace = FAST, *, force: bool = False, claims: bool = False
+    ) -> Job | None:
+        """The job of a replay of *rows*; None where the guards let none through."""
+        plan = plan_replay(rows, self.ledger, datetime.now(UTC), MAX_AGES, force=force)
+        vouched = only_vouched(plan, MAC.letters, claims=claims)
+        return self.stored(ReplayPages(lambda: [vouched], "--all", is_judged=not force, claims=claims), pace)
+
+    def stored(self, pages: ReplayPages, pace: Pace = FAST) -> Job | None:
+        """The job of a replay of *pages*."""
+        return jobs.plan(self.settings, self.ledger, pages, pace, OLGA).job
+
+    def release(self, rows: Sequence[DeadLetterRow], publisher: Publisher | None = None) -> ReplayResult:
+        """Replay *rows* whatever they are, as a flood is released."""
+        job = self.stored(ReplayPages(lambda: [ReplayPlan(tuple(rows), ())], "--all", is_judged=False))
+        return NOTHING if job is None else self.run(job, publisher)
+
+    def run(self, job: Job, publisher: Publisher | None = None, **how: Any) -> ReplayResult:
+        """Run *job*, with connections of its own."""
         ledger = Ledger.open(self.ledger_url)
-        plan = plan_replay(rows, ledger, datetime.now(UTC), MAX_AGES, force=how.pop("force", False))
-        claims = how.pop("claims", False)
-        ready = only_vouched(plan, MAC.letters, claims=claims).ready
-        with Publisher(lambda: broker.connect(self.broker_url)) as publisher:
+        start = JobStart(job.job_id, job.hash, OLGA)
+        with Publisher(lambda: broker.connect(self.broker_url)) as own:
             try:
-                replayer = Replayer(ledger, publisher, BUDGETS, MAC, ReplayControls(**how), claims=claims)
-                return replayer.run(ready, pace, audit())
+                return jobs.run(self.settings, ledger, publisher or own, start, ReplayControls(**how)).result
             finally:
                 ledger.close()
 

@@ -89,7 +89,8 @@ def test_a_flood_of_one_source_leaves_the_others_their_share(gate: Gate, ledger:
     floods = {(flood.source, flood.event_type) for flood in store.standing(ledger.database)}
     assert floods == {(SOURCE, DISABLED), ("", DISABLED)}
     assert passed(other, 200, source="urn:third") == 0
-    store.end(ledger.database, floods)
+    with ledger.database.writing() as connection:
+        store.end(connection, floods)
     assert store.standing(ledger.database) == []
     assert passed(other, 3) == 1
     assert passed(other, 201) == 0, "the window has not moved on: another flood"

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 from ledger_figures import totals
-from replay_desk import BUDGETS, EVERY, FAST, MAC, Desk, audit
+from replay_desk import EVERY, MAC, Desk
 
-from worker import broker
 from worker.broker import messages
 from worker.broker.publication import Message
-from worker.broker.publisher import Publisher
 from worker.intake.flood.window import Limits
-from worker.operations.replay import Replayer
 
 TYPE = "user.disabled"
 ONE = Limits(600, {TYPE: 1}, {TYPE: 9}, {TYPE: 60})
@@ -58,9 +55,7 @@ def test_a_released_event_is_planned(desk: Desk) -> None:
     """In both content modes, by an intake whose limit is used up; what else comes of the flood is held back still."""
     assert states(desk) == {"e-2": "withheld", "e-3": "withheld"}
     rows = desk.ledger.dead_letters(EVERY)
-    with Publisher(lambda: broker.connect(desk.broker_url)) as publisher:
-        result = Replayer(desk.ledger, publisher, BUDGETS, MAC).run(rows, FAST, audit())
-    assert result.replayed == 2
+    assert desk.release(rows).replayed == 2
     desk.take_in(disabled(4), limits=ONE)
     assert states(desk) == {"e-2": "replayed", "e-3": "replayed", "e-4": "withheld"}
     assert totals(desk.ledger).events == 3

@@ -1,7 +1,6 @@
 """The operators' desk: each dead letter is replayed once, discarded with a reason, and opened by what is new only."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -239,17 +238,6 @@ def test_what_somebody_is_replaying_cannot_be_discarded(ledger: Ledger) -> None:
     ledger.record([dead()])
     ledger.claim([dead().dead_letter_id], audit=entry())
     assert ledger.discard([dead().dead_letter_id], audit=entry("discard")).count == 0
-
-
-def test_claims_in_several_steps_share_one_audit_entry(ledger: Ledger) -> None:
-    """A throttled replay claims as it goes; the operator gets one audit id."""
-    ledger.record([dead("e1"), dead("e2")])
-    mine = entry()
-    ledger.claim([dead("e1").dead_letter_id], audit=mine)
-    ledger.claim([dead("e2").dead_letter_id], audit=mine)
-    ledger.audit(replace(mine, result="2 settled"))
-    (written,) = audits(ledger)
-    assert (written.audit_id, written.actor, written.count, written.result) == (mine.audit_id, "olga", 2, "2 settled")
 
 
 def test_a_refused_event_and_an_unresolvable_unit_are_dead_letters_too(ledger: Ledger) -> None:

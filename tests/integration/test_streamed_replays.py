@@ -5,17 +5,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from replay_desk import BUDGETS, EVERY, MAC, MAX_AGES, Desk, audit, dead_call
+from replay_desk import EVERY, MAC, MAX_AGES, Desk, dead_call
 
-from worker import broker
-from worker.broker.publisher import Publisher
-from worker.ledger import DeadLetterFilter, DeadLetterRow
+from worker.ledger import DeadLetterFilter, DeadLetterRow, Pace
 from worker.ledger.ledger import in_pages
-from worker.operations.replay import Pace, Replayer
-from worker.operations.replay_plan import PAGE, Pages, PlanFigures, figures
+from worker.operations import jobs
+from worker.operations.replay_plan import PAGE, ReplayPages
 from worker.operations.replay_rules import ReplayPlan, only_vouched, plan_replay
 
 NOW = datetime.now(UTC)
+AT_ONCE = Pace(rate=1e6)
 
 
 @pytest.fixture
@@ -28,47 +27,39 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made.close()
 
 
-def pages_of(desk: Desk, read: list[int], where: DeadLetterFilter) -> Pages:
+def pages_of(desk: Desk, read: list[int], where: DeadLetterFilter) -> ReplayPages:
     """The plan page by page; *read* tells how large each was."""
 
     def plan(rows: list[DeadLetterRow]) -> ReplayPlan:
         read.append(len(rows))
         return only_vouched(plan_replay(rows, desk.ledger, NOW, MAX_AGES), MAC.letters)
 
-    return lambda: map(plan, in_pages(desk.ledger.dead_letters, where, PAGE))
-
-
-def replayed(desk: Desk, planned: PlanFigures, pages: Pages) -> int:
-    """How many a replay of what was planned sent."""
-    with Publisher(lambda: broker.connect(desk.broker_url)) as publisher:
-        replayer = Replayer(desk.ledger, publisher, BUDGETS, MAC)
-        return replayer.run(planned.rows(pages), Pace(rate=1e6), audit()).replayed
+    return ReplayPages(lambda: map(plan, in_pages(desk.ledger.dead_letters, where, PAGE)), "--all")
 
 
 def test_a_plan_counts_every_page_and_a_replay_sends_each_letter_once(desk: Desk) -> None:
-    """What a replay takes off the list moves no other letter past the reader."""
+    """What is read of a plan is one page after the other, in the order in which they died."""
     read: list[int] = []
-    pages = pages_of(desk, read, DeadLetterFilter(newest_first=False))
-    planned = figures(pages())
-    assert (planned.ready, max(read), len(read)) == (3 * PAGE + 1, PAGE, 4)
-    assert replayed(desk, planned, pages) == 3 * PAGE + 1
+    job = desk.stored(pages_of(desk, read, DeadLetterFilter(newest_first=False)), AT_ONCE)
+    assert job is not None
+    planned = [letter.dead_letter_id for letter in jobs.letters(desk.ledger, job)]
+    assert (max(read), len(read)) == (PAGE, 4)
+    assert planned == [row.dead_letter_id for row in desk.ledger.dead_letters(EVERY)]
+    assert desk.run(job).replayed == 3 * PAGE + 1
     assert {row.replays for row in desk.ledger.dead_letters(EVERY)} == {0}
     sent = desk.replayed()
     assert len(sent) == len({message.body for message in sent}) == 3 * PAGE + 1
 
 
-def test_what_dies_while_it_is_replayed_is_no_part_of_the_replay(desk: Desk) -> None:
+def test_what_dies_after_the_plan_is_no_part_of_the_replay(desk: Desk) -> None:
     """Else one that dies again and again would keep a replay busy for ever."""
-    pages = pages_of(desk, [], DeadLetterFilter(newest_first=False, limit=5))
-    planned = figures(pages())
-    everything = pages_of(desk, [], DeadLetterFilter(newest_first=False))
-    assert planned.ready == 5
-    assert [row.dead_letter_id for row in planned.rows(everything)] == [
-        row.dead_letter_id for row in planned.rows(pages)
-    ]
+    job = desk.stored(pages_of(desk, [], DeadLetterFilter(newest_first=False, limit=5)), AT_ONCE)
+    assert job is not None
+    desk.fill(dead_call())
+    assert desk.run(job).replayed == 5
 
 
-def test_a_plan_of_nothing_takes_nothing(desk: Desk) -> None:
-    """Not what comes later, either."""
-    planned = figures(iter(()))
-    assert (planned.ready, list(planned.rows(pages_of(desk, [], DeadLetterFilter())))) == (0, [])
+def test_a_plan_of_nothing_leaves_nothing(desk: Desk) -> None:
+    """No job that nobody can run."""
+    assert desk.stored(ReplayPages(lambda: (), "--all")) is None
+    assert jobs.find(desk.ledger) == []

@@ -7,9 +7,8 @@ from typing import Any, NoReturn
 
 import pytest
 from ledger_figures import totals
-from replay_desk import BUDGETS, EVERY, FAST, MAC, MAX_AGES, Desk, as_made, audit, dead_call, dead_unit
+from replay_desk import EVERY, MAC, MAX_AGES, Desk, as_made, audit, dead_call, dead_unit
 
-from worker import broker
 from worker.broker import messages
 from worker.broker.messages import body_of
 from worker.broker.provenance import VOUCHER_LIFE, ProvenanceMac
@@ -17,7 +16,6 @@ from worker.broker.publication import Message
 from worker.broker.publisher import Publisher
 from worker.intake.flood.window import Limits
 from worker.ledger import DeadLetterState
-from worker.operations.replay import Replayer
 
 pytest_plugins = ["desk_fixtures"]
 
@@ -158,7 +156,7 @@ def test_a_publish_that_raises_leaves_no_claim(local_desk: Desk, error: BaseExce
     """Every one of them is free at once, not only after the lease."""
     rows = local_desk.fill(*(dead_call() for _ in range(3)), dead_unit())
     with pytest.raises(type(error)):
-        Replayer(local_desk.ledger, Interrupted(error), BUDGETS, MAC).run(rows, FAST, audit())
+        local_desk.release(rows, Interrupted(error))
     assert {row.state for row in local_desk.ledger.dead_letters(EVERY)} == {DeadLetterState.DEAD}
 
 
@@ -178,8 +176,7 @@ def test_a_released_flood_cannot_be_released_again_by_a_copy(local_desk: Desk) -
     people = [structured(event_id=f"e{number}").body.replace(b"ada", b"p%d" % number) for number in range(2)]
     local_desk.take_in(*(messages.event(each, TYPE) for each in people), limits=one)
     held = [row for row in local_desk.ledger.dead_letters(EVERY) if row.state is DeadLetterState.WITHHELD]
-    with Publisher(lambda: broker.connect(local_desk.broker_url)) as publisher:
-        assert Replayer(local_desk.ledger, publisher, BUDGETS, MAC).run(held, FAST, audit()).replayed == 1
+    assert local_desk.release(held).replayed == 1
     captured = sent_again(local_desk)
     local_desk.take_in(captured, captured, limits=one)
     before = states(local_desk)

@@ -21,6 +21,8 @@ OPERATIONS = Path(operations.__file__).parent
 PROCESSES = {"intake", "recorder", "worker", "sandbox", "run"}  # each is a program of its own, and no change
 READING = {
     "config show",
+    "dead-letter jobs list",
+    "dead-letter jobs show",
     "dead-letter list",
     "dead-letter show",
     "doctor",

@@ -65,17 +65,25 @@ def _codes() -> Mapping[type[Exception], Exit]:
     from worker.demo.state_dir import StateError
     from worker.demo.supervisor import ProcessFailed
     from worker.intake.signing import SigningKeyError
-    from worker.ledger import DeadLetterAmbiguous, DeadLetterNotFound, LedgerRefused, LedgerUnavailable
+    from worker.ledger import (
+        DeadLetterAmbiguous,
+        DeadLetterNotFound,
+        JobAmbiguous,
+        JobNotFound,
+        LedgerRefused,
+        LedgerUnavailable,
+    )
     from worker.operations import RefusedRequest
     from worker.operations.genesys import CredentialRefused, NoAnswer
     from worker.sandbox.client import SandboxError
     from worker.settings import SettingsError
 
-    failed = (SealError, SigningKeyError, LedgerRefused, DeadLetterNotFound, NoAnswer, ProcessFailed, SandboxError)
+    not_found = (DeadLetterNotFound, JobNotFound)
+    failed = (SealError, SigningKeyError, LedgerRefused, *not_found, NoAnswer, ProcessFailed, SandboxError)
     return {
         CredentialRefused: Exit.NOT_PERMITTED,  # before NoAnswer, whose kind it is
         Interrupted: Exit.INTERRUPTED,
-        **dict.fromkeys((SettingsError, RefusedRequest, DeadLetterAmbiguous, StateError), Exit.REFUSED),
+        **dict.fromkeys((SettingsError, RefusedRequest, DeadLetterAmbiguous, JobAmbiguous, StateError), Exit.REFUSED),
         **dict.fromkeys((LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
         **dict.fromkeys(failed, Exit.FAILED),
     }

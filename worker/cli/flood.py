@@ -5,15 +5,18 @@ from collections.abc import Sequence
 import click
 
 from worker.cli.consent import Change, changes
-from worker.cli.dead_letters.changes import followed, rate_option, show_discarded, show_result
+from worker.cli.dead_letters.changes import show_discarded
+from worker.cli.dead_letters.replaying import followed, rate_option, show_result
 from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.output import Column, Form, Listing, members, note, output_option
 from worker.cli.params import gathered
 from worker.cli.tree import Commands
 from worker.intake.flood.store import FloodRow
-from worker.operations import floods
+from worker.ledger import Pace
+from worker.operations import floods, jobs
+from worker.operations.jobs import JobStart
 from worker.operations.opening import open_ledger, open_publisher
-from worker.operations.replay import Pace, ReplayRequest
+from worker.operations.replay import ReplaySettings
 from worker.operations.text import age, counted
 from worker.settings import Settings
 
@@ -67,21 +70,24 @@ _choosing = gathered(
 
 @flood.command()
 @_choosing
-@changes(floods.release)
+@changes(jobs.run)
 @rate_option
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="The first N only; the flood stays open.")
 def release(prefixes: tuple[str, ...], change: Change, rate: float, limit: int | None) -> None:
     """Have what is held back take effect, in the order it came, and end the flood."""
     settings = Settings.load()
+    of = ReplaySettings.of(settings)
     with open_ledger(settings) as ledger:
         found = floods.chosen(ledger, prefixes)
-        planned = floods.plan_release(settings, ledger, found, limit)
-        ready = planned.figures.ready
         _show(found, change)
-        if change.is_agreed(f"Release {counted(ready)}?"):
-            request = ReplayRequest(planned, Pace(rate), change.operator)
+        if change.dry_run:
+            return
+        planned = jobs.plan(of, ledger, floods.of_held(settings, ledger, found, limit), Pace(rate), change.operator)
+        job, ready = planned.job, planned.figures.ready
+        if change.is_agreed(f"Release {counted(ready)}?") and job is not None:
+            start = JobStart(job.job_id, job.hash, change.operator)
             with open_publisher(settings) as publisher, followed(ready) as controls:
-                done = floods.release(settings, ledger, publisher, request, controls)
+                done = jobs.run(of, ledger, publisher, start, controls)
             finish(show_result(change.form, "flood_release", planned.figures, done))
 
 

@@ -53,6 +53,13 @@ def heads(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> list[Dea
     return [DeadLetterHead(**_values(row)) for row in connection.execute(_ordered(_heads(), where)).mappings()]
 
 
+def whole(connection: sa.Connection, ids: Sequence[str]) -> list[DeadLetterRow]:
+    """The dead letters of these whole *ids*, oldest death first."""
+    wanted = (_rows().where(_LETTER.dead_letter_id.in_(batch)) for batch in batches(ids))
+    rows = (DeadLetterRow(**_values(row)) for each in wanted for row in connection.execute(each).mappings())
+    return sorted(rows, key=lambda row: (row.at, row.dead_letter_id))
+
+
 def get(connection: sa.Connection, prefix: str) -> DeadLetterRow:
     """The dead letter whose id starts with *prefix*. Raises DeadLetterNotFound or DeadLetterAmbiguous."""
     found = connection.execute(_rows().where(_starts(prefix)).limit(2)).mappings().all() if prefix else []
@@ -83,8 +90,8 @@ def claim(
 ) -> list[DeadLetterRow]:
     """Take those of the whole *ids* that are free, oldest death first: of two replays at once one gets each.
 
-    A claim older than *lease* is free again; *also* names states that a forced replay opens. *audit* is written along;
-    claims in several steps share one entry.
+    A claim older than *lease* is free again; *also* names states that a forced replay opens. The claims carry the id of
+    *audit*, which whoever claims has put on record.
     """
     take_changes(connection, 0)
     now = datetime.now(UTC)
@@ -96,10 +103,7 @@ def claim(
         for batch in batches(ids)
         for row in connection.execute(claimed.where(_free(batch, now - lease, also)).returning(_LETTER.dead_letter_id))
     ]
-    auditing.write(connection, replace(audit, count=len(taken)))
-    wanted = (_rows().where(_LETTER.dead_letter_id.in_(batch)) for batch in batches(taken))
-    rows = (DeadLetterRow(**_values(row)) for each in wanted for row in connection.execute(each).mappings())
-    return sorted(rows, key=lambda row: (row.at, row.dead_letter_id))
+    return whole(connection, taken)
 
 
 def mark_replayed(connection: sa.Connection, generations: Mapping[str, int]) -> None:

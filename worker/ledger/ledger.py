@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from worker.database.engine import Database, open_database
 from worker.ledger import audit as auditing
 from worker.ledger import dead_letters as letters
-from worker.ledger import keys, queries, recording
+from worker.ledger import job_news as news_of_jobs
+from worker.ledger import job_steps, keys, queries, recording
+from worker.ledger import jobs as jobbing
 from worker.ledger.rows import DeadLetterFilter, DeadLetterHead
 
 PAGE: Final = 500  # dead letters in memory; of the largest, 45 MB whole
@@ -76,11 +78,30 @@ class Ledger:
     dead_letters = _reads(letters.find)
     dead_letter_heads = _reads(letters.heads)
     dead_letter = _reads(letters.get)
+    whole_dead_letters = _reads(letters.whole)
     dead_letter_summary = _reads(letters.summarise)
     claim = _writes(letters.claim)
     mark_replayed = _writes(letters.mark_replayed)
     release_claim = _writes(letters.release)
     discard = _writes(letters.discard)
+
+    create_job = _writes(jobbing.create)
+    add_to_job = _writes(jobbing.add)
+    complete_job = _writes(jobbing.complete)
+    drop_job = _writes(jobbing.drop)
+    job = _reads(jobbing.get)
+    jobs = _reads(jobbing.find)
+    job_counts = _reads(jobbing.counts)
+    job_letters = _reads(jobbing.letters_of)
+    job_groups = _reads(news_of_jobs.groups)
+    job_news = _reads(news_of_jobs.news)
+    take_job = _writes(jobbing.take)
+    renew_job = _writes(jobbing.renew)
+    leave_job = _writes(jobbing.leave)
+    halt_job = _writes(jobbing.halt)
+    claim_step = _writes(job_steps.claim_step)
+    mark_step = _writes(job_steps.mark_step)
+    settle_step = _writes(job_steps.settle)
 
 
 def in_pages(

@@ -13,6 +13,7 @@ from tasks.outcome import SETTLED, State
 from worker.database.engine import Database
 from worker.database.tables import audits, bodies, calls, dead_letters, events, subjects
 from worker.database.writing import take_changes
+from worker.ledger import jobs
 from worker.ledger.rows import CLOSED
 from worker.settings.sections import StorageSettings
 
@@ -30,7 +31,7 @@ class Horizons:
     """What is over since before these times is forgotten."""
 
     events: datetime  # with their calls, since the last of them was settled or discarded
-    letters: datetime  # replayed or discarded
+    letters: datetime  # replayed or discarded; and jobs, whatever became of them
     audits: datetime
 
     @classmethod
@@ -70,7 +71,7 @@ def forget(database: Database, horizons: Horizons) -> int:
         _subjects(connection, [*letters, *over])
         old = select(audits.c.audit_id).where(audits.c.at < horizons.audits).order_by(audits.c.at).limit(BATCH_SIZE)
         gone = connection.execute(delete(audits).where(audits.c.audit_id.in_(old))).rowcount
-        return len(letters) + len(over) + gone
+        return len(letters) + len(over) + gone + jobs.forget(connection, horizons.letters, BATCH_SIZE)
 
 
 def _letters(connection: Connection, horizon: datetime) -> list[Pair]:

@@ -7,15 +7,13 @@ from itertools import chain, islice
 
 from tasks.outcome import Reason
 from worker.broker.provenance import ProvenanceMac
-from worker.broker.publisher import Publisher
 from worker.intake.flood import store
 from worker.intake.flood.store import HELD_BACK, FloodRow
 from worker.intake.flood.window import flood_id
 from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger, Operator
 from worker.ledger.ledger import Letter, in_pages
 from worker.operations import RefusedRequest
-from worker.operations.replay import ReplayControls, Replayed, ReplayRequest, replay
-from worker.operations.replay_plan import PAGE, PlannedReplay, figures, record_altered
+from worker.operations.replay_plan import PAGE, ReplayPages
 from worker.operations.replay_rules import ReplayPlan, only_vouched
 from worker.settings import Settings
 
@@ -39,10 +37,11 @@ def chosen(ledger: Ledger, prefixes: Sequence[str]) -> list[FloodRow]:
     return [flood for flood in floods if id_of(flood).startswith(tuple(prefixes) or "")]
 
 
-def plan_release(
-    settings: Settings, ledger: Ledger, floods: Sequence[FloodRow], limit: int | None = None
-) -> PlannedReplay:
-    """Return what is held back of *floods* as a replay, in the order it came. With a *limit* the floods stay open."""
+def of_held(settings: Settings, ledger: Ledger, floods: Sequence[FloodRow], limit: int | None = None) -> ReplayPages:
+    """Return what is held back of *floods* as a replay, in the order it came. With a *limit* the floods stay open.
+
+    Else they end when it begins: what comes after that may pass.
+    """
     letters = ProvenanceMac.of(settings).letters
 
     def pages() -> Iterator[ReplayPlan]:
@@ -51,17 +50,7 @@ def plan_release(
             yield only_vouched(ReplayPlan(rows, ()), letters)
 
     ends = () if limit else _keys(floods)
-    return PlannedReplay(figures(pages()), pages, _scope(floods), "guard.release", ends=ends)
-
-
-def release(
-    settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: ReplayControls
-) -> Replayed:
-    """Have what is held back take effect. The flood ends before the replay begins: what comes meanwhile may pass."""
-    if request.planned.ends:
-        store.end(ledger.database, request.planned.ends)
-    record_altered(ledger, request.planned, request.operator)
-    return replay(settings, ledger, publisher, request, controls)
+    return ReplayPages(pages, _scope(floods), "guard.release", is_judged=False, ends=ends)
 
 
 def held(ledger: Ledger, floods: Sequence[FloodRow]) -> list[str]:
@@ -71,7 +60,8 @@ def held(ledger: Ledger, floods: Sequence[FloodRow]) -> list[str]:
 
 def discard(ledger: Ledger, floods: Sequence[FloodRow], ids: Sequence[str], operator: Operator) -> AuditEntry:
     """End *floods* and give *ids*, which they hold back, up for good; a tombstone of each stays."""
-    store.end(ledger.database, _keys(floods))
+    with ledger.database.writing() as connection:
+        store.end(connection, _keys(floods))
     audit = operator.entry("guard.discard", _scope(floods))
     return ledger.discard(ids, audit=audit, also=[DeadLetterState.WITHHELD])
 

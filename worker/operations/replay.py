@@ -1,65 +1,28 @@
-"""A replay: claim in the ledger, publish, mark. Paced, watched, and stopped when it does more harm than good."""
+"""One run of a job: claim in the ledger, publish, mark. Paced, watched, stopped when it does more harm than good."""
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import Final
+from typing import Final, Self
 
 from tasks.call import Lane
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import PublishError
 from worker.broker.publisher import Publisher
-from worker.ledger import AuditEntry, DeadLetterRow, DeadLetterState, Ledger, Operator
-from worker.operations.replay_plan import PlannedReplay
-from worker.operations.replay_rules import doubt_about
+from worker.ledger import DeadLetterRow, Fate, Job, JobLetter, Ledger
+from worker.operations.job_report import in_words, report
+from worker.operations.replay_rules import doubt_about, plan_replay
 from worker.operations.replay_watch import Watch
 from worker.operations.republishing import replay_message
 from worker.settings import Settings
 
-# Opened by force only, and by `revoker flood release`.
-CLOSED: Final = frozenset({DeadLetterState.DISCARDED, DeadLetterState.REPLAYED, DeadLetterState.WITHHELD})
 CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate and still make up for
+MAX_STEP: Final = 100  # dead letters claimed together: what a kill half way has published twice
+RENEW_SECONDS: Final = 2.0  # seconds between two signs of life of who runs a job, and until it notices a pause
 INTERRUPTED: Final = "interrupted"
-MAX_STEP: Final = 100  # dead letters claimed together: what a kill half way leaves claimed until the lease ends
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How fast a replay goes, and what stops it."""
-
-    rate: float  # dead letters per second
-    canary: int = 0  # replayed first; the rest follows when all of these have settled
-    stop_after_failures: int | None = None  # replayed ones that died again
-    wait: float = 0.0  # seconds: longest wait for what becomes of the canary, and of all at the end
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayResult:
-    """What a replay came to, in numbers of dead letters."""
-
-    replayed: int  # published, confirmed by the broker
-    taken: int  # left to another replay that had them first
-    not_published: int  # free again
-    settled: int
-    died: int
-    stopped: str | None = None  # why it ended early
-
-    @property
-    def pending(self) -> int:
-        """Replayed ones of which nothing was heard while we waited."""
-        return self.replayed - self.settled - self.died
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayRequest:
-    """A replay as an operator asks for it."""
-
-    planned: PlannedReplay
-    pace: Pace
-    operator: Operator
+_HALTED: Final = "halted"  # by an operator, or by another runner: the job itself says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,144 +35,148 @@ class ReplayControls:
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """A replay that is over, and under which id the audit has it."""
+class ReplaySettings:
+    """What the settings say of replays."""
 
-    audit_id: str
-    result: ReplayResult
+    budgets: Mapping[Lane, timedelta]
+    max_ages: Mapping[str, timedelta]  # by event type
+    mac: ProvenanceMac
+    secret: bytes = field(repr=False)  # of the hashes of plans
 
-
-def replay(
-    settings: Settings, ledger: Ledger, publisher: Publisher, request: ReplayRequest, controls: ReplayControls
-) -> Replayed:
-    """Give what was planned another try. Raises LedgerUnavailable."""
-    planned, mac = request.planned, ProvenanceMac.of(settings)
-    audit = request.operator.entry(planned.action, planned.scope)
-    replayer = Replayer(ledger, publisher, settings.budgets(), mac, controls, claims=planned.claims)
-    result = replayer.run(planned.figures.rows(planned.pages), request.pace, audit)
-    return Replayed(audit.audit_id, result)
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Those in force."""
+        secret = settings.subject_key.get_secret_value().encode()
+        return cls(settings.budgets(), settings.max_ages(), ProvenanceMac.of(settings), secret)
 
 
 @dataclass(slots=True)
-class _Count:
-    taken: int = 0
-    not_published: int = 0
-    stopped: str | None = None
-
-
-@dataclass(slots=True)
-class Replayer:
-    """Replays dead letters."""
+class ReplayRun:
+    """A run of *job* by *runner*, who took it."""
 
     ledger: Ledger
     publisher: Publisher
-    budgets: Mapping[Lane, timedelta]
-    mac: ProvenanceMac
-    controls: ReplayControls = ReplayControls()
-    claims: bool = False  # whether what nobody vouches for goes as a claim
-    _count: _Count = field(default_factory=_Count, init=False)
+    settings: ReplaySettings
+    controls: ReplayControls
+    job: Job
+    runner: str
+    _watch: Watch = field(init=False)
+    _stopped: str = field(default="", init=False)  # why no other step begins
+    _renewed: float = field(default_factory=time.monotonic, init=False)
 
-    def run(self, rows: Iterable[DeadLetterRow], pace: Pace, audit: AuditEntry) -> ReplayResult:
-        """Replay *rows*, read as they are needed, at *pace*, accounted for under *audit*.
+    def run(self) -> None:
+        """Replay what is left of the job. Raises LedgerUnavailable.
 
-        Each is claimed just before it is published. Whoever else replays the same rows meanwhile gets those we do not,
-        so each goes out once. Raises LedgerUnavailable; ended at any point, what was not published can be replayed
-        again.
+        Each dead letter is claimed just before it is published. Whoever else replays the same ones meanwhile gets those
+        we do not, so each goes out once. Ended at any point, the job can be run again, and does the rest.
         """
-        self._count = _Count()
-        watch = Watch(self.ledger, self.controls.sleep)
+        self._watch = Watch(self.ledger, self.job.job_id, self.controls.sleep)
         try:
-            left = iter(rows)
-            self._replay(islice(left, pace.canary), pace, audit, watch)
-            if pace.canary and not self._canary_lives(watch, pace):
-                return self._result(watch)
-            self._replay(left, pace, audit, watch)
-            watch.until(lambda: self._is_stopped() or not watch.pending, pace.wait)
-            return self._result(watch)
+            self._replay_all()
+        except BaseException as error:
+            self._stopped = f"{type(error).__name__} ended it"
+            raise
         finally:
-            self.ledger.audit(replace(audit, count=0, result=_in_words(self._result(watch))))
+            self._leave()
 
-    def _canary_lives(self, watch: Watch, pace: Pace) -> bool:
-        watch.until(lambda: self._is_stopped() or watch.died or not watch.pending, pace.wait)
+    def _replay_all(self) -> None:
+        pace = self.job.pace
+        if pace.canary:
+            self._replay(lambda: pace.canary - self._watch.added)
+            self._await_canary()
+        self._replay(lambda: MAX_STEP)
+        self._watch.until(lambda: self._is_stopped() or not self._watch.pending, pace.wait)
+
+    def _await_canary(self) -> None:
+        watch, wait = self._watch, self.job.pace.wait
+        watch.until(lambda: self._is_stopped() or watch.died or not watch.pending, wait)
         if self._is_stopped():
-            return False
+            return
         if watch.died:
-            self._count.stopped = "the canary died again"
+            self._stopped = "the canary died again"
         elif watch.pending:
-            self._count.stopped = f"of the canary, {len(watch.pending)} had not settled after {pace.wait:g} s"
-        return self._count.stopped is None
+            self._stopped = f"of the canary, {len(watch.pending)} had not settled after {wait:g} s"
 
-    def _replay(self, rows: Iterator[DeadLetterRow], pace: Pace, audit: AuditEntry, watch: Watch) -> None:
-        for step in self._steps(rows, pace.rate):
+    def _replay(self, most: Callable[[], int]) -> None:
+        """Replay what comes next, a fifth of a second's worth at a time, while *most* allows for some."""
+        rate = self.job.pace.rate
+        due, size = time.monotonic(), min(MAX_STEP, max(1, math.floor(rate / 5)))
+        while (room := min(size, most())) > 0 and (step := self._next(room)):
+            self._sleep_until(due)
             if self._is_stopped():
                 return
-            self._replay_step(step, audit, watch)
-            self.controls.progress(len(step))
-            if pace.stop_after_failures and len(watch.died_so_far()) >= pace.stop_after_failures:
-                self._count.stopped = f"{len(watch.died)} died again"
+            due = max(due + self._replay_step(step) / rate, time.monotonic() - CATCH_UP)
+            self._stop_on_failures()
+
+    def _next(self, count: int) -> Sequence[JobLetter]:
+        return self.ledger.job_letters(self.job.job_id, count, Fate.PLANNED)
+
+    def _sleep_until(self, due: float) -> None:
+        """Sleep, so that whoever asks sees a sign of life: at a rate of 1/h as well."""
+        while (early := due - time.monotonic()) > 0 and not self._is_stopped():
+            self.controls.sleep(min(early, RENEW_SECONDS))
 
     def _is_stopped(self) -> bool:
-        if self.controls.is_stopping() and self._count.stopped is None:
-            self._count.stopped = INTERRUPTED
-        return self._count.stopped is not None
+        if not self._stopped and self.controls.is_stopping():
+            self._stopped = INTERRUPTED
+        if not self._stopped and time.monotonic() - self._renewed >= RENEW_SECONDS:
+            self._renewed = time.monotonic()
+            self._stopped = "" if self.ledger.renew_job(self.job.job_id, self.runner) else _HALTED
+        return bool(self._stopped)
 
-    def _steps(self, rows: Iterator[DeadLetterRow], rate: float) -> Iterator[Sequence[DeadLetterRow]]:
-        """Parts of *rows*, each handed out when its time has come: a fifth of a second's worth, at least one."""
-        size = min(MAX_STEP, max(1, math.floor(rate / 5)))
-        due = time.monotonic()
-        while step := tuple(islice(rows, size)):
-            if (early := due - time.monotonic()) > 0:
-                self.controls.sleep(early)
-            yield step
-            due = max(due + size / rate, time.monotonic() - CATCH_UP)
+    def _stop_on_failures(self) -> None:
+        most = self.job.pace.stop_after_failures
+        if most and not self._stopped and self._watch.died_so_far() >= most:
+            self._stopped = f"{self._watch.died} died again"
 
-    def _replay_step(self, rows: Sequence[DeadLetterRow], audit: AuditEntry, watch: Watch) -> None:
-        claimed = self._claimed(rows, audit)
-        self._count.taken += len(rows) - len(claimed)
-        failures = self._published(claimed)
-        out = [row for row, failure in zip(claimed, failures, strict=True) if failure is None]
-        self.ledger.mark_replayed({row.dead_letter_id: row.replays + 1 for row in out})
+    def _replay_step(self, step: Sequence[JobLetter]) -> int:
+        """Claim, publish and mark *step*; return how many went out."""
+        claimed = self.ledger.claim_step(self.job, self.runner, step, self._refused(step))
+        if claimed is None:
+            self._stopped = _HALTED
+            return 0
+        self._renewed = time.monotonic()
+        doubts = {row.dead_letter_id: self._doubt(row) for row in claimed.claimed}
+        sound = [row for row in claimed.claimed if doubts[row.dead_letter_id] is None]
+        failures = self._published(sound)
+        out = [row for row, failure in zip(sound, failures, strict=True) if failure is None]
+        freed = {each: (Fate.CHANGED, doubt) for each, doubt in doubts.items() if doubt is not None}
+        failed = [(row, str(failure)) for row, failure in zip(sound, failures, strict=True) if failure is not None]
+        freed |= {row.dead_letter_id: (Fate.NOT_PUBLISHED, failure) for row, failure in failed}
+        self.ledger.mark_step(self.job, self.runner, {row.dead_letter_id: row.replays + 1 for row in out}, freed)
         for row in out:
-            watch.add(row)
-        for row in (row for row, failure in zip(claimed, failures, strict=True) if failure is not None):
-            self.ledger.release_claim(row.dead_letter_id)
-            self._count.not_published += 1
-        if claimed and all(failures):
-            self._count.stopped = str(failures[0])
+            self._watch.add(row)
+        if failed and not out:
+            self._stopped = failed[0][1]
+        self.controls.progress(len(step))
+        return len(out)
 
-    def _claimed(self, rows: Sequence[DeadLetterRow], audit: AuditEntry) -> list[DeadLetterRow]:
-        """Claim *rows* and return those claimed. The claim is released on what has changed since the plan.
+    def _refused(self, step: Sequence[JobLetter]) -> dict[str, str]:
+        """Why some of *step* are to be left out by now, by id: what settled, was superseded, or is too old."""
+        if not self.job.is_judged:
+            return {}
+        rows = self.ledger.whole_dead_letters([letter.dead_letter_id for letter in step])
+        plan = plan_replay(rows, self.ledger, datetime.now(UTC), self.settings.max_ages)
+        return {row.dead_letter_id: refusal.value for row, refusal in plan.refused}
 
-        One that was replayed and died meanwhile is another death, and what is not vouched for is nobody's.
-        """
-        planned = {row.dead_letter_id: row.replays for row in rows}
-        claimed = []
-        for state in {row.state for row in rows}:
-            ids = [row.dead_letter_id for row in rows if row.state is state]
-            claimed += self.ledger.claim(ids, audit=audit, also=[state] if state in CLOSED else [])
-        vouched = [row for row in claimed if doubt_about(row, self.mac.letters, claims=self.claims) is None]
-        sound = [row for row in vouched if row.replays == planned[row.dead_letter_id]]
-        for other in {row.dead_letter_id for row in claimed} - {row.dead_letter_id for row in sound}:
-            self.ledger.release_claim(other)
-        return sound
+    def _doubt(self, row: DeadLetterRow) -> str | None:
+        """Return the reason to leave *row* out, or None: the plan lies in a database which others may write."""
+        doubt = doubt_about(row, self.settings.mac.letters, claims=self.job.claims)
+        return None if doubt is None else doubt.value
 
     def _published(self, rows: Sequence[DeadLetterRow]) -> Sequence[PublishError | None]:
-        now = datetime.now(UTC)
+        now, budgets, mac = datetime.now(UTC), self.settings.budgets, self.settings.mac
         try:
-            return self.publisher.publish(
-                [replay_message(row.letter, now, self.budgets, self.mac, row.replays) for row in rows]
-            )
-        except BaseException:
-            for row in rows:
-                self.ledger.release_claim(row.dead_letter_id)
+            return self.publisher.publish([replay_message(row.letter, now, budgets, mac, row.replays) for row in rows])
+        except BaseException as error:
+            why = Fate.NOT_PUBLISHED, type(error).__name__
+            self.ledger.mark_step(self.job, self.runner, {}, {row.dead_letter_id: why for row in rows})
             raise
 
-    def _result(self, watch: Watch) -> ReplayResult:
-        count, settled, died = self._count, len(watch.settled), len(watch.died)
-        return ReplayResult(watch.added, count.taken, count.not_published, settled, died, count.stopped)
-
-
-def _in_words(result: ReplayResult) -> str:
-    parts = {"replayed": result.replayed, "taken by another": result.taken, "not published": result.not_published}
-    counts = ", ".join(f"{count} {what}" for what, count in parts.items() if count or what == "replayed")
-    return f"{counts}; stopped: {result.stopped}" if result.stopped else counts
+    def _leave(self) -> None:
+        """End the run, and put on record what it came to."""
+        now = report(self.ledger, self.ledger.job(self.job.job_id)).result
+        failed = f"{now.not_published} could not be published" if now.not_published else ""
+        stopped = self._stopped or failed
+        told = now if stopped == _HALTED else replace(now, stopped=stopped or None)
+        self.ledger.leave_job(self.job.job_id, self.runner, stopped, replace(self.job.audit, result=in_words(told)))

@@ -81,9 +81,9 @@ def standing(database: Database) -> list[FloodRow]:
     return sorted(rows, key=lambda row: (row.opened_at or row.oldest_at, row.source, row.event_type))
 
 
-def end(database: Database, keys: Collection[FloodKey]) -> None:
+def end(connection: Connection, keys: Collection[FloodKey]) -> None:
     """Hold no more back of these sources and types; what is held stays."""
-    with database.writing() as connection:
+    if keys:
         connection.execute(_LOCK[connection.dialect.name])
         connection.execute(delete(floods).where(tuple_(floods.c.source, floods.c.event_type).in_(list(keys))))
 
