@@ -4,6 +4,7 @@ from worker.database.errors import LedgerRefused as LedgerRefused
 from worker.database.errors import LedgerUnavailable as LedgerUnavailable
 from worker.ledger.audit import AuditEntry as AuditEntry
 from worker.ledger.audit import Operator as Operator
+from worker.ledger.causes import CauseRow as CauseRow
 from worker.ledger.dead_letters import DeadLetterAmbiguous as DeadLetterAmbiguous
 from worker.ledger.dead_letters import DeadLetterNotFound as DeadLetterNotFound
 from worker.ledger.job_rows import LEFT as LEFT

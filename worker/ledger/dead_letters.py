@@ -73,7 +73,7 @@ def get(connection: sa.Connection, prefix: str) -> DeadLetterRow:
 def summarise(connection: sa.Connection, where: DeadLetterFilter = _ANY) -> DeadLetterSummary:
     """How many dead letters *where* describes (its limit left aside), since when, of how many causes."""
     columns = (sa.func.count(), sa.func.min(_LETTER.at), sa.func.count(_LETTER.cause.distinct()))
-    found = sa.select(*columns).where(_LETTER.state.in_(where.states), *_conditions(where))
+    found = sa.select(*columns).where(_LETTER.state.in_(where.states), *conditions(where))
     return DeadLetterSummary(*connection.execute(found).one())
 
 
@@ -156,7 +156,8 @@ def _free(ids: Sequence[str], expired: datetime, also: States) -> sa.ColumnEleme
     return sa.and_(_LETTER.dead_letter_id.in_(ids), sa.or_(_LETTER.state.in_((DeadLetterState.DEAD, *also)), lapsed))
 
 
-def _conditions(where: DeadLetterFilter) -> Iterator[sa.ColumnElement[bool]]:
+def conditions(where: DeadLetterFilter) -> Iterator[sa.ColumnElement[bool]]:
+    """What *where* asks for, its states, order and limit left aside."""
     for name in ("provider", "source", "event_type", "cause"):
         if getattr(where, name) is not None:
             yield _LETTER[name] == getattr(where, name)
@@ -181,8 +182,8 @@ def _ordered(rows: sa.Select[Any], where: DeadLetterFilter) -> sa.Select[Any]:
     place = (_LETTER.at, _LETTER.dead_letter_id)
     order = tuple(column.desc() for column in place) if where.newest_first else place
     if where.limit is None:
-        return rows.where(_LETTER.state.in_(where.states), *_conditions(where)).order_by(*order)
-    ids = sa.select(_LETTER.dead_letter_id).where(*_conditions(where)).order_by(*order).limit(where.limit)
+        return rows.where(_LETTER.state.in_(where.states), *conditions(where)).order_by(*order)
+    ids = sa.select(_LETTER.dead_letter_id).where(*conditions(where)).order_by(*order).limit(where.limit)
     found = sa.union_all(*(sa.select(ids.where(_LETTER.state == state).subquery()) for state in where.states))
     return rows.where(_LETTER.dead_letter_id.in_(found)).order_by(*order).limit(where.limit)
 

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from worker.database.engine import Database, open_database
 from worker.ledger import audit as auditing
+from worker.ledger import causes, job_steps, keys, queries, recording
 from worker.ledger import dead_letters as letters
 from worker.ledger import job_news as news_of_jobs
-from worker.ledger import job_steps, keys, queries, recording
 from worker.ledger import jobs as jobbing
 from worker.ledger.rows import DeadLetterFilter, DeadLetterHead
 
@@ -80,6 +80,7 @@ class Ledger:
     dead_letter = _reads(letters.get)
     whole_dead_letters = _reads(letters.whole)
     dead_letter_summary = _reads(letters.summarise)
+    dead_letter_causes = _reads(causes.causes)
     claim = _writes(letters.claim)
     mark_replayed = _writes(letters.mark_replayed)
     release_claim = _writes(letters.release)

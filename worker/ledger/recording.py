@@ -11,9 +11,10 @@ from sqlalchemy import Connection
 from tasks.call import ProviderCall
 from tasks.outcome import Reason, State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned, PlannedUnit
-from tasks.sealing import SealProblem, kid_of
+from tasks.sealing import kid_of
 from worker.database.writing import Insert, insert_all, take_changes
 from worker.ledger import upserts
+from worker.ledger.fingerprints import fingerprint
 from worker.ledger.rows import DeadLetterState
 
 NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -136,7 +137,7 @@ def _letter_row(letter: DeadLetter) -> Row:
         "state": DeadLetterState.WITHHELD if letter.reason == Reason.GUARD_FLOOD else DeadLetterState.DEAD,
         "first_reason": letter.reason,
         "first_at": letter.at,
-        "cause": cause(letter),
+        "cause": fingerprint(letter),
         "detail": _json(letter.detail),
         "tries": len(letter.attempts),
         "claimed_at": None,
@@ -172,18 +173,6 @@ def _bodies(letter: DeadLetter) -> Iterable[Row]:
 
 def _digest(letter: DeadLetter) -> bytes | None:
     return None if letter.arrived is None else hashlib.sha256(letter.arrived.encode()).digest()
-
-
-def cause(letter: DeadLetter) -> str:
-    """Six hex digits that group the dead letters of one kind, provider, operation and reason.
-
-    Where the detail names a problem (`crypto.seal` has several), it makes a group of its own; so does each missing key.
-    """
-    problem = letter.detail.get("problem")
-    kid = letter.detail.get("kid", "") if problem == SealProblem.UNKNOWN_KEY else ""
-    known = (letter.kind, letter.provider or "", letter.operation or "", letter.reason)
-    parts = (*known, problem, kid) if problem else known
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:6]
 
 
 def _rank(replays: int, weight: int, attempt: int, at: datetime | None, values: object) -> str:
