@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from tasks.providers import KINDS
 from tasks.providers.provider import CommonSettings
 from worker.operations.doctor import CHECKS
+from worker.operations.remedies import REMEDIES
 from worker.settings import Settings
 from worker.settings.sections import SourceSettings
 
@@ -45,6 +46,7 @@ def renewed(text: str) -> str:
         lines = _lines(rows)
         text = _pattern(header).sub(lambda match, lines=lines: match[1] + lines, text)  # type: ignore[misc]
     text = re.sub(r"\d+ of \d+ aims are met", aims_met(), text)
+    text = _pattern("reason").sub(_mended_again, text)
     return _pattern("measured row").sub(_measured_again, text)
 
 
@@ -67,6 +69,17 @@ def other_tables() -> dict[str, list[Row]]:
 
 def _measured_again(match: re.Match[str]) -> str:
     return match[1] + _lines(measured(*row[:2]) for row in rows_of(match[2]))
+
+
+def _mended_again(match: re.Match[str]) -> str:
+    """The table of reasons: what happened is told by hand, what mends it by the code."""
+    return match[1] + _lines((*row[:2], _remedy_of(row[0]) or row[2]) for row in rows_of(match[2]))
+
+
+def _remedy_of(cell: str) -> str | None:
+    """What mends the first reason in *cell*; None where that stands for several which have remedies of their own."""
+    found = REMEDIES.get(unescape(cell.split("`")[1]))
+    return found and found.do
 
 
 def rows_of(text: str) -> list[list[str]]:

@@ -19,6 +19,7 @@ from tasks.providers.provider import Request, is_sendable
 LOGIN: Final = status_table(
     {status: StatusMeaning.FAULT for status, meaning in status_table().items() if meaning is StatusMeaning.DEAD}
 )
+LOGGED_IN: Final = "logged in"  # evidence of a check that bought a token
 _SHORTEST_LIFE: Final = 300.0  # seconds; Genesys Cloud's lower bound, assumed where the answer names no life
 _LONGEST_LIFE: Final = 366 * 86_400.0  # seconds; far above any vendor's: what claims more cannot be read
 _EARLIEST: Final = 300.0  # seconds before its end that a token is renewed, at most; a tenth of a shorter life

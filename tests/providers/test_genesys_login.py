@@ -234,4 +234,5 @@ async def test_a_check_logs_in_anew(server: FakeProvider, session: aiohttp.Clien
     provider = genesys(server, session)
     await provider.execute(DELETE_TOKEN)
     assert await provider.check() == Settled(State.ACCEPTED, "logged in")
-    assert (len(server.logins), len(server.heard)) == (2, 1)
+    assert (len(server.logins), len(server.heard)) == (2, 2)
+    assert server.heard[-1].headers["Authorization"] == "Bearer bearer-2"

@@ -21,6 +21,7 @@ OPERATIONS = Path(operations.__file__).parent
 PROCESSES = {"intake", "recorder", "worker", "sandbox", "run"}  # each is a program of its own, and no change
 READING = {
     "config show",
+    "dead-letter causes",
     "dead-letter jobs list",
     "dead-letter jobs show",
     "dead-letter list",

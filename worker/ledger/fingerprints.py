@@ -6,13 +6,14 @@ from typing import Final
 from tasks.records import DeadLetter
 from tasks.sealing import SealProblem
 
-# Of a letter's detail, in this order: the provider's own word for its refusal, and the rule of ours that refused an
-# event. Each is of a closed set; what a provider makes up for each request (a correlation id) would group nothing.
-CODES: Final = ("code", "res_code", "data_res_code", "rule")
+# Of a letter's detail, in this order: the provider's own word for its refusal, the rule of ours that refused an event,
+# and the last refusal of a call whose budget ended. What a provider makes up for each request (a correlation id) is
+# none of them: it would group nothing.
+CODES: Final = ("code", "res_code", "data_res_code", "rule", "last")
 
 
 def fingerprint(letter: DeadLetter) -> str:
-    """Six hex digits that group the dead letters of one kind, provider, operation, reason and code of the provider.
+    """Six hex digits that group the dead letters of one kind, provider, operation, reason and code.
 
     Where the detail names a problem (`crypto.seal` has several), it makes a group of its own; so does each missing key.
     """

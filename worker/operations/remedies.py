@@ -4,7 +4,7 @@ This is the only place that says it in the code; docs/runbooks.md says it at len
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
@@ -27,15 +27,16 @@ class Replay(Enum):
     RELEASE = auto()  # it is refused: `revoker flood release` is the way
 
 
-class Test(Enum):
-    """What can be looked at to find out whether a remedy was applied."""
+class Proof(Enum):
+    """What can be looked at to find out whether a remedy was applied, without revoking anything."""
 
-    __test__ = False  # no test of pytest
-
-    NETWORK = auto()  # names, connections and certificates of the provider: proves it
-    PROVIDER = auto()  # what the provider answers to a harmless request: disproves it, and proves nothing
-    KEY = auto()  # the sealing keys in force: proves it
-    CONFIGURED = auto()  # the providers in the settings: proves it
+    NETWORK = auto()  # names, connections and certificates of the provider
+    ANSWER = auto()  # whether it answers a harmless request
+    CREDENTIAL = auto()  # whether it takes our login, where it has one
+    PERMISSION = auto()  # what it says of our role, where it says anything
+    REPLY = auto()  # the answer to a harmless request: a failure disproves, a success proves nothing
+    KEY = auto()  # the sealing keys in force
+    CONFIGURED = auto()  # the providers in the settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Remedy:
 
     do: str
     replay: Replay = Replay.CANARY
-    test: Test | None = None
+    proof: Proof | None = None
     section: str = ""  # the runbook's anchor
 
     @property
@@ -56,7 +57,7 @@ class Remedy:
         """What to type for *cause* once it is mended; empty where nothing but a new event helps."""
         match self.replay:
             case Replay.CANARY:
-                return f"revoker dlq replay --cause {cause} --canary 1"
+                return f"revoker dlq replay --cause {cause} --canary 1 --stop-after-failures 3"
             case Replay.SLOWLY:
                 return f"revoker dlq replay --cause {cause} --canary 1 --rate 30/m"
             case Replay.LOOK_FIRST:
@@ -74,51 +75,52 @@ def _of_code(code: RejectionCode) -> str:
 # One for each section of the runbook, by the reasons in its heading.
 _SECTIONS: Final[Mapping[tuple[str, ...], Remedy]] = {
     (Reason.HTTP_5XX,): Remedy(
-        "wait until the provider is well; one person only: give the vendor the correlation id", test=Test.PROVIDER
+        "wait until it is well; if one person's call alone fails, give the vendor the correlation id",
+        proof=Proof.ANSWER,
     ),
-    (Reason.HTTP_429,): Remedy(
-        "lower rate_limit, or ask the vendor for a higher limit", Replay.SLOWLY, test=Test.PROVIDER
-    ),
-    (Reason.HTTP_3XX,): Remedy("mend base_url, api_base_url or region, and restart the worker", test=Test.PROVIDER),
-    (_4XX,): Remedy("ask the vendor what this code means, with the correlation id", test=Test.PROVIDER),
+    (Reason.HTTP_429,): Remedy("lower rate_limit, or have the vendor raise theirs", Replay.SLOWLY, proof=Proof.REPLY),
+    (Reason.HTTP_3XX,): Remedy("mend base_url, api_base_url or region, and restart the worker", proof=Proof.REPLY),
+    (_4XX,): Remedy("ask the vendor what changed, with the code and the correlation id", proof=Proof.REPLY),
     (Reason.NET_TIMEOUT, Reason.NET_CONNECT, Reason.NET_DNS): Remedy(
-        "mend the network, the name server or the base URL", test=Test.NETWORK
+        "mend the network, the name server or the base URL", proof=Proof.NETWORK
     ),
     (Reason.NET_TLS,): Remedy(
-        "mend the provider's tls, or tell the vendor; a certificate that nobody can explain: tell security",
-        test=Test.NETWORK,
+        "mend tls in the settings, or tell the vendor; what nobody can explain, tell security first",
+        proof=Proof.NETWORK,
     ),
-    (Reason.AUTH_UNAUTHORIZED,): Remedy("put the right api_key in place; no restart is needed", test=Test.PROVIDER),
+    (Reason.AUTH_UNAUTHORIZED,): Remedy(
+        "put the right credential in place (api_key, client_secret); no restart is needed", proof=Proof.CREDENTIAL
+    ),
     (Reason.AUTH_FORBIDDEN,): Remedy(
-        "grant the permission that the operation needs (Genesys: oauth:token:delete)", test=Test.PROVIDER
+        "grant the permission that the operation needs (Genesys: oauth:token:delete)", proof=Proof.PERMISSION
     ),
-    (Reason.CRYPTO_SEAL,): Remedy("put the sealing key back; sealed wrongly: the producer seals anew", test=Test.KEY),
+    (Reason.CRYPTO_SEAL,): Remedy("bring the key back (revoker keys restore, or from the backup)", proof=Proof.KEY),
     (Reason.CRYPTO_CIPHER,): Remedy("mend cipher in the settings, and restart the worker"),
     (Reason.PROVIDER_RESCODE,): Remedy(
-        "ask the vendor what the code means; if it means success, add it to success_codes", test=Test.PROVIDER
+        "ask the vendor what the code means; if it means success, add it to success_codes", proof=Proof.REPLY
     ),
     (Reason.PROVIDER_BAD_REPLY,): Remedy(
-        "mend the base URL or the cipher, or look for a gateway in between", test=Test.PROVIDER
+        "mend the base URL or the cipher, or find the gateway in between", proof=Proof.REPLY
     ),
     (Reason.PROVIDER_NOT_FOUND,): Remedy(
-        "is it the right region and organization? Discard only users who are certainly deleted", test=Test.PROVIDER
+        "set the right region and organization; discard only users who are certainly deleted", proof=Proof.REPLY
     ),
-    (Reason.PROVIDER_NO_ENDPOINT,): Remedy("mend the base URL, and restart the worker", test=Test.PROVIDER),
+    (Reason.PROVIDER_NO_ENDPOINT,): Remedy("mend the base URL, and restart the worker", proof=Proof.REPLY),
     (Reason.ROUTE_UNRESOLVABLE,): Remedy(
         "end the sessions in the provider's console; the producer sends accounts or sessions", Replay.USELESS
     ),
     (Reason.ROUTE_UNKNOWN_PROVIDER,): Remedy(
-        "configure the provider and restart intake and worker, or tell the producer", test=Test.CONFIGURED
+        "configure it and restart intake and worker, or tell the producer the right name", proof=Proof.CONFIGURED
     ),
-    (Reason.BUDGET_EXHAUSTED,): Remedy(
-        "mend what held the provider; the last refusal stands in dlq show", test=Test.PROVIDER
+    (Reason.BUDGET_EXHAUSTED,): Remedy("mend what held the provider; the last refusal stands in dlq show"),
+    (Reason.WORKER_LOST,): Remedy("report the bug, with the trace and the dead letter's id"),
+    (Reason.BROKER_DELIVERY_LIMIT,): Remedy("find out why workers restart: give them memory, or report the bug"),
+    (Reason.BROKER_EXPIRED, Reason.BROKER_MAXLEN): Remedy(
+        "take TTL and length limits off our queues; producers set no expiration"
     ),
-    (Reason.WORKER_LOST,): Remedy("report the bug with the trace of the worker's log; replay after the fix"),
-    (Reason.BROKER_DELIVERY_LIMIT,): Remedy("find out why workers restart; then one id at a time"),
-    (Reason.BROKER_EXPIRED, Reason.BROKER_MAXLEN): Remedy("take the TTL and length limits off our queues"),
     (Reason.BROKER_REJECTED,): Remedy("find out who else reads our queues, take the permission away, tell security"),
     (Reason.RECORD_INVALID,): Remedy(
-        "upgrade the recorder first; publish anew what explain does not know", Replay.USELESS
+        "upgrade the recorder first, or find out who else writes its queues; of ours, report the bug", Replay.USELESS
     ),
     (Reason.GUARD_FLOOD,): Remedy("ask the owner of the source, then release or discard the flood", Replay.RELEASE),
     (
@@ -131,10 +133,10 @@ _SECTIONS: Final[Mapping[tuple[str, ...], Remedy]] = {
         Reason.TASK_TOO_LARGE,
     ): Remedy("find out who writes the task queues, take the permission away, tell security", Replay.USELESS),
     (_of_code(RejectionCode.ACCESS_DENIED),): Remedy(
-        "mend the source's entry or the producer's key; of a source that nobody knows: it is an attack"
+        "mend sources, or the producer's key; of an unknown source, take the permission away"
     ),
     (_of_code(RejectionCode.PLAINTEXT_TOKEN),): Remedy(
-        "the token is leaked: end that session in the provider's console now", Replay.USELESS
+        "end that session in the provider's console now: its token is leaked", Replay.USELESS
     ),
     (
         _of_code(RejectionCode.TOO_LARGE),
@@ -142,23 +144,21 @@ _SECTIONS: Final[Mapping[tuple[str, ...], Remedy]] = {
         _of_code(RejectionCode.NOT_CLOUDEVENTS),
         _of_code(RejectionCode.UNSUPPORTED_TYPE),
         _of_code(RejectionCode.INVALID_REQUEST),
-    ): Remedy(
-        "tell the owner of the source, with code and pointer; they send it right, under a new id", Replay.USELESS
-    ),
+    ): Remedy("tell the owner of the source, with code and pointer", Replay.USELESS),
     (_of_code(RejectionCode.INVALID_TIME),): Remedy("set the clocks right, ours or theirs"),
     (_of_code(RejectionCode.STALE),): Remedy(
-        "ask the source whether it is still meant; an old event may hit somebody who is back", Replay.LOOK_FIRST
+        "ask the source; if it is still meant, the producer sends it under a new id, with today's time",
+        Replay.LOOK_FIRST,
     ),
     (_of_code(RejectionCode.ID_CONFLICT),): Remedy(
-        "tell the source that its ids must be unique; it sends the event under another id", Replay.LOOK_FIRST
+        "tell the source that ids must be unique; it sends this one under an id of its own", Replay.LOOK_FIRST
     ),
 }
 
 
 def _in(section: tuple[str, ...], remedy: Remedy) -> Remedy:
     """*remedy* with the anchor that GitHub makes of a heading with these reasons."""
-    anchor = "-".join(str(reason).translate(_DROPPED) for reason in section)
-    return Remedy(remedy.do, remedy.replay, remedy.test, anchor)
+    return replace(remedy, section="-".join(str(reason).translate(_DROPPED) for reason in section))
 
 
 REMEDIES: Final[Mapping[str, Remedy]] = {
@@ -167,9 +167,17 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
 _UNNAMED: Final = Remedy("look at one of them: revoker dlq show", section="dead-letters-by-reason")
 
 
-def remedy_for(reason: str, problem: str | None = None) -> Remedy:
-    """What mends *reason*; a *problem* of its sealing that no key mends makes a replay useless."""
+def remedy_for(reason: str, detail: Mapping[str, str]) -> Remedy:
+    """What mends *reason*, as the *detail* of a dead letter narrows it down.
+
+    What is wrong with a sealed token may be nothing that a key mends; a spent budget asks for the remedy of whatever
+    held its provider.
+    """
     found = REMEDIES.get(_4XX if reason.startswith("http.4xx.") else reason, _UNNAMED)
-    if reason == Reason.CRYPTO_SEAL and problem not in {None, SealProblem.UNKNOWN_KEY}:
-        return Remedy("the producer seals the token anew, under a new event id", Replay.USELESS, None, found.section)
+    if reason == Reason.CRYPTO_SEAL and detail.get("problem") not in {None, SealProblem.UNKNOWN_KEY}:
+        anew = "the producer seals the token anew, under a new event id"
+        return replace(found, do=anew, replay=Replay.USELESS, proof=None)
+    if reason == Reason.BUDGET_EXHAUSTED and "last" in detail:
+        held_for = remedy_for(detail["last"], {})
+        return replace(found, do=f"held for {detail['last']}: {held_for.do}", proof=held_for.proof)
     return found

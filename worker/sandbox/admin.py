@@ -1,7 +1,7 @@
 """The sandbox's admin API, `/_sandbox`: seed tokens, script faults, read the journal."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, Self, TypeVar
+from typing import Annotated, Final, Self, TypeVar
 
 from aiohttp import web
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, model_validator
@@ -38,6 +38,12 @@ class NewSecret(StrictModel):
     client_secret: SecretStr = Field(min_length=1)
 
 
+class NewPermissions(StrictModel):
+    """What the role of the client permits from now on, e.g. `oauth:token:delete`, at every Genesys organisation."""
+
+    permissions: tuple[Annotated[str, Field(pattern=r"^\w+:\w+:\w+$")], ...]
+
+
 T = TypeVar("T")
 _SEEDS: Final = TypeAdapter(tuple[Seed, ...] | Seed)
 
@@ -58,6 +64,7 @@ class AdminApi:
             web.post("/_sandbox/faults", self._script),
             web.delete("/_sandbox/faults", self._unscript),
             web.put("/_sandbox/client-secret", self._rotate),
+            web.put("/_sandbox/permissions", self._permit),
             web.get("/_sandbox/journal", self._read),
             web.delete("/_sandbox/journal", self._forget),
         ]
@@ -100,6 +107,12 @@ class AdminApi:
         secret = _valid(NewSecret.model_validate_json, await request.read()).client_secret
         for each in self._played.values():
             each.change_secret(secret)
+        return web.Response(status=204)
+
+    async def _permit(self, request: web.Request) -> web.Response:
+        permissions = _valid(NewPermissions.model_validate_json, await request.read()).permissions
+        for each in self._played.values():
+            each.change_permissions(permissions)
         return web.Response(status=204)
 
     async def _read(self, request: web.Request) -> web.Response:

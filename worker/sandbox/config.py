@@ -17,6 +17,7 @@ class SandboxConfig(StrictModel):
 
     client_id: str = "sandbox-client"
     client_secret: SecretStr = SecretStr("sandbox-client-secret")
+    permissions: tuple[str, ...] = ("oauth:token:delete",)  # of the role of the Genesys client
     api_key: SecretStr = SecretStr("sandbox-api-key")
     cipher: CipherConfig = SANDBOX_CIPHER
     auto_issue: bool = False  # take unknown tokens and references that start with `sbx-`, and unknown users, as live

@@ -85,6 +85,9 @@ class StandIn(ABC):
     def change_secret(self, secret: SecretStr) -> None:  # noqa: B027 - few have an OAuth client
         """Take no other client secret from now on."""
 
+    def change_permissions(self, permissions: tuple[str, ...]) -> None:  # noqa: B027 - likewise
+        """Let the role of the client have *permissions* and no others from now on."""
+
 
 def bearer(request: web.Request) -> str:
     """Return the bearer token (RFC 6750), empty where there is none."""

@@ -18,17 +18,21 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from tasks.providers.genesys import DELETE_TOKEN, DELETE_TOKENS_ME
+from tasks.providers.genesys.permissions import DELETE_TOKENS
 from worker.sandbox.config import SandboxConfig
 from worker.sandbox.faults import FaultScript
 from worker.sandbox.gateway import Reply, StandIn, basic, bearer
 from worker.sandbox.journal import Journal
 from worker.sandbox.store import WorkerTokens, digest
 
+GET_SUBJECT: Final = "genesys.get_authorization_subjects_me"
 _MESSAGES: Final = {
     "bad.credentials": "Invalid login credentials.",
     "authentication.required": "No authentication bearer token specified in authorization header.",
+    "missing.any.permissions": "You must have at least one of the following permissions assigned: oauth:token:delete",
     "missing.permissions": "You are missing the following permission(s): oauth:token:delete",
 }
+_OTHER_POLICY: Final = {"domain": "directory", "entityName": "organization", "actions": ["view"]}
 
 
 class IdleTokenTimeout(BaseModel):
@@ -60,6 +64,7 @@ class GenesysStandIn(StandIn):
     def routes(self) -> list[web.RouteDef]:
         """Return the organisation's routes."""
         tokens, get_timeout = f"/{self.name}/api/v2/tokens", partial(self._as_worker, self._idle_timeout)
+        get_subject = partial(self._as_worker, self._subject)
         return [
             web.post(f"/{self.name}/oauth/token", self._login),
             web.delete(f"{tokens}/me", self._by_bearer(DELETE_TOKENS_ME, self._delete_me)),
@@ -68,12 +73,17 @@ class GenesysStandIn(StandIn):
             web.get(f"{tokens}/timeout", self._by_bearer("genesys.get_tokens_timeout", get_timeout), allow_head=False),
             web.put(f"{tokens}/timeout", self._put_timeout),
             web.delete(f"{tokens}/{{user_id}}", self._delete_user),
+            web.get(f"/{self.name}/api/v2/authorization/subjects/me", self._by_bearer(GET_SUBJECT, get_subject)),
         ]
 
     def change_secret(self, secret: SecretStr) -> None:
         """Take no other client secret from now on; what was bought with the old one is worth nothing."""
         self.config = self.config.model_copy(update={"client_secret": secret})
         self._workers = WorkerTokens(self.config.token_ttl_seconds, self.config.rate_limit_per_minute)
+
+    def change_permissions(self, permissions: tuple[str, ...]) -> None:
+        """Let the role of the client have *permissions* and no others from now on."""
+        self.config = self.config.model_copy(update={"permissions": permissions})
 
     def refusal(self, status: int, request_id: str) -> Reply:
         """Return an error of that status in Genesys' shape."""
@@ -140,7 +150,16 @@ class GenesysStandIn(StandIn):
         self._idle = self._idle.model_copy(update=given)
         return self._idle_timeout(request_id)
 
+    def _subject(self, request_id: str) -> Reply:
+        named = [each.split(":") for each in self.config.permissions]
+        policies = [{"domain": domain, "entityName": entity, "actions": [action]} for domain, entity, action in named]
+        role = {"id": "sandbox-role", "name": "sandbox", "policies": [*policies, _OTHER_POLICY]}
+        subject = {"id": self.config.client_id, "name": "sandbox", "grants": [{"role": role}]}
+        return replace(_ok(request_id), body=json.dumps(subject).encode())
+
     def _revoked(self, user_id: str, request_id: str) -> Reply:
+        if DELETE_TOKENS not in self.config.permissions:
+            return _error(HTTPStatus.FORBIDDEN, "missing.any.permissions", request_id)
         live = self.store.revoke_user(user_id) if _is_uuid(user_id) else None
         return self.refusal(404, request_id) if live is None else _ok(request_id, revoked=live > 0)
 

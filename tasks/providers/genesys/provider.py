@@ -8,11 +8,12 @@ from typing import Final, TypeGuard
 
 import aiohttp
 from pydantic import SecretStr
+from yarl import URL
 
 from tasks.call import UUID_FORM, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer
-from tasks.providers.genesys import outcomes
+from tasks.providers.genesys import outcomes, permissions
 from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.genesys.settings import GenesysSettings
 from tasks.providers.http import Edge
@@ -63,9 +64,14 @@ class Genesys:
         raise ValueError(f"{call.operation} is no operation of Genesys Cloud")
 
     async def check(self) -> Outcome:
-        """Log in anew: settled where our credential is accepted. Whether its role suffices only a revocation tells."""
-        bearer = await self._login.renewed(self._edge.deadline())
-        return Settled(State.ACCEPTED, "logged in") if isinstance(bearer, SecretStr) else bearer
+        """Log in anew and ask what our role permits: settled where nothing speaks against a DeleteToken."""
+        deadline = self._edge.deadline()
+        bearer = await self._login.renewed(deadline)
+        if not isinstance(bearer, SecretStr):
+            return bearer
+        url = endpoint(self._settings.api, "api", "v2", "authorization", "subjects", "me")
+        answer = await self._edge.send(_with_bearer("GET", url, bearer), deadline, "login")
+        return permissions.of_login(answer)
 
     async def token_info(self, token: SecretStr) -> TokenInfo | Outcome:
         """Return what the provider knows of *token*, its idle timer left alone; the outcome where it tells nothing."""
@@ -141,12 +147,16 @@ class Genesys:
         self, method: str, last: str, bearer: SecretStr, *, query: str = "", body: bytes | None = None
     ) -> Request:
         url = endpoint(self._settings.api, "api", "v2", "tokens", last, query=query)
-        headers = {
-            "Accept": "application/json",
-            "Authorization": f"Bearer {bearer.get_secret_value()}",
-            "Content-Type": "application/json",
-        }
-        return Request(method, url, headers, body, (bearer,))
+        return _with_bearer(method, url, bearer, body)
+
+
+def _with_bearer(method: str, url: URL, bearer: SecretStr, body: bytes | None = None) -> Request:
+    headers = {
+        "Accept": "application/json",
+        "Authorization": f"Bearer {bearer.get_secret_value()}",
+        "Content-Type": "application/json",
+    }
+    return Request(method, url, headers, body, (bearer,))
 
 
 def _user_id(call: ProviderCall) -> str:

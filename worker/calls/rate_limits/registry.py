@@ -1,8 +1,9 @@
 """Which calls count against which limit: those made with one credential, whatever instances share it.
 
 Logins do not count: they are made without the token that is limited, at another host. Nor does `provider check`, which
-logs in or sends no credential at all, nor the proof probe, which bears the user's own token. What operators ask with
-our credential by hand (`genesys idle-timeout`) is not counted here: the few calls a minute left over are room for it.
+asks once what our credential is worth or sends none, nor the proof probe, which bears the user's own token. What
+operators ask with our credential by hand (`genesys idle-timeout`) is not counted here: the few calls a minute left over
+are room for it.
 """
 
 import asyncio

@@ -8,7 +8,7 @@ from tasks.events import EVENT_TYPES
 from worker.cli.exits import CommandError, Exit
 from worker.cli.output import note
 from worker.cli.params import gathered, moment, span
-from worker.ledger import DeadLetterFilter
+from worker.ledger import DeadLetterFilter, DeadLetterState
 from worker.operations.dead_letters import Selection
 
 _OPTIONS: Final = (
@@ -16,7 +16,7 @@ _OPTIONS: Final = (
     click.option("--id", "more_ids", multiple=True, metavar="ID", help="The same as [ID]...; may be repeated."),
     click.option("--provider", help="Name of the provider instance."),
     click.option("--event-type", type=click.Choice(list(EVENT_TYPES))),
-    click.option("--cause", help="Six hex digits, as `list -o wide` shows them."),
+    click.option("--cause", help="Six hex digits, as `causes` shows them."),
     click.option("--subject", help="Any name of the person, as events give it."),
     click.option("--since", type=moment, help="Died at or after: RFC 3339, or how long ago (6h)."),
     click.option("--until", type=moment, help="Died before: RFC 3339, or how long ago (6h)."),
@@ -28,6 +28,13 @@ _DIED_OF: Final = "Reason of death: whole, or its leading parts (http.4xx, event
 _BY_REASON: Final = click.option("--reason", "--died-of", "reason", help=_DIED_OF)
 _BY_DIED_OF: Final = click.option("--died-of", help=_DIED_OF)
 _ALL: Final = click.option("--all", "everything", is_flag=True, help="Every dead letter; else ids or filters.")
+states_option: Final = click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(DeadLetterState, case_sensitive=False),
+    help="Default: dead and claimed.",
+)
 
 
 def nothing_found() -> Exit:

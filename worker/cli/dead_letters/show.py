@@ -5,13 +5,15 @@ from dataclasses import fields
 import click
 
 from tasks.call import Attempt
-from worker.cli.dead_letters.selection import nothing_found, selecting
+from worker.cli.dead_letters.causes import check_option, show_cause
+from worker.cli.dead_letters.selection import nothing_found, selecting, states_option
 from worker.cli.exits import finish
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option, show_one
 from worker.ledger import DeadLetterHead, DeadLetterRow, DeadLetterState
 from worker.operations import dead_letters
 from worker.operations.dead_letters import OPEN, Found, Selection
 from worker.operations.opening import open_ledger
+from worker.operations.remedies import remedy_for
 from worker.operations.text import age, counted
 from worker.settings import Settings
 
@@ -50,13 +52,7 @@ _LISTING: Listing[DeadLetterHead] = Listing(
 
 @click.command("list")
 @selecting
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice(DeadLetterState, case_sensitive=False),
-    help="Default: dead and claimed.",
-)
+@states_option
 @output_option
 def list_(selection: Selection, states: tuple[DeadLetterState, ...], form: Form) -> None:
     """List dead letters, the last to die first: 100 of them, or as many as --limit says."""
@@ -82,12 +78,19 @@ def _in_words(found: Found, states: tuple[DeadLetterState, ...]) -> str:
 
 
 @click.command()
-@click.argument("id_", metavar="ID")
+@click.argument("id_", metavar="[ID]", required=False)
+@click.option("--cause", help="Instead of one: what is known of a cause, six hex digits, as `causes` shows them.")
+@check_option
 @output_option
-def show(id_: str, form: Form) -> None:
-    """Show one dead letter, found by its id or a unique beginning of it."""
+def show(id_: str | None, cause: str | None, form: Form, *, check: bool) -> None:
+    """Show one dead letter, found by its id or a unique beginning of it, or (--cause) one cause."""
+    if (id_ is None) == (cause is None) or (check and cause is None):
+        raise click.UsageError("give the ID of a dead letter, or --cause; --check goes with the latter")
+    if cause is not None:
+        show_cause(cause, form, check=check)
+        return
     with open_ledger(Settings.load()) as ledger:
-        row = dead_letters.one(ledger, id_)
+        row = dead_letters.one(ledger, str(id_))
     show_one(form, "dead_letter", _whole(row, form))
 
 
@@ -96,7 +99,10 @@ def _whole(row: DeadLetterRow, form: Form) -> Document:
     attempts = [attempt.model_dump(mode="json") for attempt in letter.attempts]
     if form in (Form.TABLE, Form.WIDE):
         attempts = [_attempt_line(number, attempt) for number, attempt in enumerate(letter.attempts, 1)]
+    remedy = remedy_for(row.reason, row.detail)
     return row_document(row) | {
+        "remedy": remedy.do,
+        "runbook": remedy.runbook,
         "attempts": attempts,
         "deadline": letter.call.deadline if letter.call else None,
         "body_stored": letter.body is not None,

@@ -85,8 +85,12 @@ CHECKS: Final[dict[str, Check]] = {
         "tell the vendor; behind a proxy of yours name its authority in the provider's `tls.ca_file`",
     ),
     "provider.credential": Check(
-        "the provider takes our login, where it has one; whether the role suffices only a revocation tells",
+        "the provider takes our login, where it has one",
         "write the right secret where the worker reads it (docs/running.md, Rotating keys)",
+    ),
+    "provider.permission": Check(
+        "our role may revoke all tokens of a user (Genesys Cloud, where it tells; else only a revocation does)",
+        "have the permission that is named granted to the role of our OAuth client (docs/how-to-providers.md)",
     ),
     "provider.clock": Check("the clock of the provider agrees with ours", "set the clocks right (NTP)"),
     "keys.sealing": Check(

@@ -10,8 +10,9 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from tasks.outcome import CredentialFault
+from tasks.outcome import CredentialFault, Settled
 from tasks.providers import ProviderSettings
+from tasks.providers.oauth import LOGGED_IN
 from worker.operations import providers
 from worker.operations.doctor.certificates import end_of, validity, why_refused
 from worker.operations.doctor.clocks import skew_finding
@@ -33,9 +34,9 @@ def examine(settings: Settings, name: str) -> Iterator[Finding]:
     yield Finding("provider.dns", "ok", hosts, about=name)
     yield Finding("provider.connection", "ok", hosts, about=name)
     yield from _worst(found)
-    credential = _credential(settings, name)
-    yield credential
-    if credential.state == "ok":
+    credential = [*_credential(settings, name)]
+    yield from credential
+    if credential[0].state == "ok":
         yield from _clock(urlsplit(provider.api), provider, name)
 
 
@@ -77,13 +78,20 @@ def _worst(found: list[Finding]) -> list[Finding]:
     return sorted(found, key=lambda each: each.state == "ok")[:1]
 
 
-def _credential(settings: Settings, name: str) -> Finding:
+def _credential(settings: Settings, name: str) -> Iterator[Finding]:
+    """Whether it takes our login; and whether our role has the permission that it needs, where the provider tells."""
     [checked] = providers.check(settings, [name])
-    told = providers.outcome_in_words(checked.outcome)
-    if checked.is_ok:
-        return Finding("provider.credential", "ok", told, about=name)
-    remedy = "" if isinstance(checked.outcome, CredentialFault) else "wait until it is well; else ask the vendor"
-    return Finding("provider.credential", "failed", told, remedy, name)
+    outcome, missing = checked.outcome, checked.outcome.detail.get("missing")
+    if isinstance(outcome, Settled) or missing:
+        evidence = outcome.evidence if isinstance(outcome, Settled) else LOGGED_IN
+        yield Finding("provider.credential", "ok", evidence, about=name)
+    else:
+        remedy = "" if isinstance(outcome, CredentialFault) else "wait until it is well; else ask the vendor"
+        yield Finding("provider.credential", "failed", providers.outcome_in_words(outcome), remedy, name)
+    if granted := outcome.detail.get("granted"):
+        yield Finding("provider.permission", "ok", f"{granted} is granted", about=name)
+    if missing:
+        yield Finding("provider.permission", "failed", f"{missing} is missing", about=name)
 
 
 def _clock(url: SplitResult, provider: ProviderSettings, name: str) -> Iterator[Finding]:

@@ -12,9 +12,12 @@ down_revision = "0001"
 
 _LETTERS = sa.table(
     "dead_letters",
-    *(sa.column(name) for name in ("dead_letter_id", "kind", "provider", "operation", "reason", "detail", "cause")),
+    *(
+        sa.column(name, sa.Text)
+        for name in ("dead_letter_id", "kind", "provider", "operation", "reason", "detail", "cause")
+    ),
 )
-_CODES = ("code", "res_code", "data_res_code", "rule")
+_CODES = ("code", "res_code", "data_res_code", "rule", "last")
 _BATCH_SIZE = 1000  # dead letters in memory
 
 
