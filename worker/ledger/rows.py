@@ -92,7 +92,7 @@ class DeadLetterHead:
     reason: str
     first_reason: str
     first_at: datetime
-    cause: str  # groups dead letters of one kind, provider, operation and reason
+    cause: str  # the fingerprint: groups what one remedy mends
     detail: Mapping[str, str]
     tries: int
     replays: int

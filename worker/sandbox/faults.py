@@ -11,7 +11,7 @@ from tasks.strict_model import StrictModel
 from worker.sandbox.store import digest
 
 ANY: Final = "*"
-OTHER: Final = "other"  # whatever is no operation: a worker's reachability check, a wrong URL
+OTHER: Final = "other"  # whatever is no operation: what a check asks, a wrong URL
 
 
 class Fault(StrictModel):

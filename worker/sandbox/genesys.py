@@ -20,12 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from tasks.providers.genesys import DELETE_TOKEN, DELETE_TOKENS_ME
 from tasks.providers.genesys.permissions import DELETE_TOKENS
 from worker.sandbox.config import SandboxConfig
-from worker.sandbox.faults import FaultScript
+from worker.sandbox.faults import OTHER, FaultScript
 from worker.sandbox.gateway import Reply, StandIn, basic, bearer
 from worker.sandbox.journal import Journal
 from worker.sandbox.store import WorkerTokens, digest
 
-GET_SUBJECT: Final = "genesys.get_authorization_subjects_me"
 _MESSAGES: Final = {
     "bad.credentials": "Invalid login credentials.",
     "authentication.required": "No authentication bearer token specified in authorization header.",
@@ -73,7 +72,7 @@ class GenesysStandIn(StandIn):
             web.get(f"{tokens}/timeout", self._by_bearer("genesys.get_tokens_timeout", get_timeout), allow_head=False),
             web.put(f"{tokens}/timeout", self._put_timeout),
             web.delete(f"{tokens}/{{user_id}}", self._delete_user),
-            web.get(f"/{self.name}/api/v2/authorization/subjects/me", self._by_bearer(GET_SUBJECT, get_subject)),
+            web.get(f"/{self.name}/api/v2/authorization/subjects/me", self._by_bearer(OTHER, get_subject)),
         ]
 
     def change_secret(self, secret: SecretStr) -> None:
