@@ -152,6 +152,10 @@ class System:
         """Have every Genesys organisation take *secret* from now on, and nothing that was bought with the old one."""
         self._ask("PUT", "client-secret", {"client_secret": secret})
 
+    def permit(self, *permissions: str) -> None:
+        """Let the role of our client have *permissions* and no others, at every Genesys organisation."""
+        self._ask("PUT", "permissions", {"permissions": permissions})
+
     def journal(self) -> list[dict[str, Any]]:
         """Every request the providers saw so far, in order; only the news are fetched."""
         self._journal += self._ask("GET", f"journal?since={len(self._journal)}")

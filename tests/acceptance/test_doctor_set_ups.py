@@ -193,6 +193,14 @@ def no_dead_letters(system: System, _: pytest.MonkeyPatch) -> Iterator[Document]
         topology.declare(connection, system.providers)
 
 
+@contextmanager
+def a_role_without_the_permission(system: System, _: pytest.MonkeyPatch) -> Iterator[Document]:
+    """A role of our client at Genesys that may look, and revoke nothing."""
+    system.permit("directory:user:view")
+    yield system.document
+    system.permit("oauth:token:delete")
+
+
 def _a_closed_port(_: System) -> Document:
     with closing(socket.create_server((HERE, 0))) as taken:
         return of_finbourne(f"http://{HERE}:{taken.getsockname()[1]}")
@@ -224,6 +232,7 @@ BROKEN: dict[str, tuple[Fault, dict[str, str]]] = {
     "an expired certificate": (a_tls_door("expired"), {"provider.tls": "failed"}),
     "an unknown authority": (a_tls_door("unknown authority"), {"provider.tls": "failed"}),
     "a wrong client secret": (a_secret("genesys", "client_secret", "planted-wrong"), {"provider.credential": "failed"}),
+    "a role without the permission": (a_role_without_the_permission, {"provider.permission": "failed"}),
     "a clock ahead": (a_clock_ahead, {"provider.clock": "failed"}),
     "an open sealing key": (a_mode("keys/*.jwk.json", 0o644), {"keys.sealing": "failed"}),
     "no keys of a source": (_keys_of("none.jwks.json"), {"keys.signing": "failed"}),
