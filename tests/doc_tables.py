@@ -79,7 +79,7 @@ def _mended_again(match: re.Match[str]) -> str:
 def _remedy_of(cell: str) -> str | None:
     """What mends the first reason in *cell*; None where that stands for several which have remedies of their own."""
     found = REMEDIES.get(unescape(cell.split("`")[1]))
-    return found and found.do
+    return found.do if found else None
 
 
 def rows_of(text: str) -> list[list[str]]:

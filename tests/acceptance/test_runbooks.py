@@ -26,10 +26,10 @@ def test_each_alert_leads_to_its_runbook(alert: Alert) -> None:
 
 def test_each_command_of_an_alert_can_be_typed() -> None:
     """Whoever is woken copies it."""
-    commands = [command for each in alerts() if (command := each.annotated(LABELS).get("command"))]
+    commands = [text for each in alerts() if (text := each.annotated(LABELS).get("command"))]
     assert commands
-    for each in commands:
-        _, group, name, *options = each.split()
+    for line in commands:
+        _, group, name, *options = line.split()
         command = dead_letter.get_command(click.Context(dead_letter), name)
         assert group == "dlq"
         assert command is not None

@@ -20,7 +20,7 @@ pytest_plugins = ["cli_fixtures"]
 
 def letter(reason: str, operation: str = genesys.DELETE_TOKEN, provider: str = "genesys", **detail: str) -> DeadLetter:
     """The dead letter of a call that died of *reason*."""
-    made = dead_call(provider=provider, operation=operation, user_id=str(uuid4()), event_type="user.disabled")
+    made = dead_call(provider=provider, operation=operation, user_id=str(uuid4()), person_key="key-of-alice")
     return made.model_copy(update={"reason": reason, "detail": detail})
 
 

@@ -53,10 +53,10 @@ def fill(ledger: Ledger) -> None:
     """Three of one cause, of two people; one of another code; a refused event that names nobody else."""
     ledger.record(
         [
-            dead("e1", "auth.forbidden", at=10, person="p1", target="t1", detail={"code": "a"}),
-            dead("e2", "auth.forbidden", at=30, person="p1", target="t2", detail={"code": "a", "context_id": "7"}),
-            dead("e3", "auth.forbidden", at=20, target="t3", detail={"code": "a"}),
-            dead("e4", "auth.forbidden", at=40, target="t3", detail={"code": "b"}),
+            dead("e1", "auth.forbidden", at=10, person_key="p1", target_key="t1", detail={"code": "a"}),
+            dead("e2", "auth.forbidden", at=30, person_key="p1", target_key="t2", detail={"code": "a", "at": "7"}),
+            dead("e3", "auth.forbidden", at=20, target_key="t3", detail={"code": "a"}),
+            dead("e4", "auth.forbidden", at=40, target_key="t3", detail={"code": "b"}),
             refused("e5"),
         ]
     )

@@ -62,8 +62,9 @@ def _covers(policy: _Policy, permission: str) -> bool:
 
 
 def _has_permission(answer: Answer | Transient) -> bool | None:
-    is_told = isinstance(answer, Answer) and answer.is_success
-    subject = outcomes.document(answer, Subject) if is_told else None
+    if isinstance(answer, Transient) or not answer.is_success:
+        return None
+    subject = outcomes.document(answer, Subject)
     return subject.has(DELETE_TOKENS) if isinstance(subject, Subject) else None
 
 
