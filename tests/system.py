@@ -33,9 +33,19 @@ class System:
     """An installation in the folder *home* on the broker *broker_url*, its sandbox already running."""
 
     def __init__(
-        self, home: Path, broker_url: str, processes: Processes, *, latency: float = 0.0, **settings: Any
+        self,
+        home: Path,
+        broker_url: str,
+        processes: Processes,
+        *,
+        latency: float = 0.0,
+        migrates: bool = True,
+        **settings: Any,
     ) -> None:
-        """*latency* is what every answer of a provider takes, in seconds; *settings* are the installation's."""
+        """*latency* is what every answer of a provider takes, in seconds; *settings* are the installation's.
+
+        *migrates*: the ledger is brought up to date here; else the recorder does it.
+        """
         home.mkdir()
         self.home = home
         self.broker_url = broker_url
@@ -49,7 +59,8 @@ class System:
         self._journal: list[dict[str, Any]] = []
         self.env = {"REVOKER_CONFIG_FILE": str(write_settings(home, self.document))}
         self.ledger = Ledger.open(self.document["ledger_url"])
-        self.ledger.upgrade()
+        if migrates:
+            self.ledger.upgrade()
         self._start_sandbox(latency)
 
     def start(self, *names: str) -> list[Daemon]:

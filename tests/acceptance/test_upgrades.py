@@ -36,7 +36,7 @@ def system(
     is_embedded = broker_url.startswith("embedded:")
     url = f"sqlite:///{tmp_path / 'ledger.sqlite3'}" if is_embedded else request.getfixturevalue("postgres_url")
     last_release.run({"ledger_url": url, "subject_key": SUBJECT_KEY}, "ledger", "upgrade")
-    made = System(tmp_path / "system", broker_url, processes, ledger_url=url)
+    made = System(tmp_path / "system", broker_url, processes, migrates=False, ledger_url=url)
     yield made
     made.close()
 
@@ -48,6 +48,7 @@ def sessions(system: System, provider: str, name: str, count: int) -> list[dict[
 
 def test_the_ledger_of_the_last_release_becomes_ours(system: System) -> None:
     """A column added to the code without a revision of its own would be there in new ledgers alone."""
+    system.ledger.upgrade()
     with system.ledger.database.reading() as connection:
         options = {"version_table": VERSION_TABLE, "compare_server_default": True}
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
@@ -110,7 +111,7 @@ def test_one_release_replaces_the_other_under_load(system: System, last_release:
     """Process by process, in the order of the documents; meanwhile both read what the other one has written."""
     old = dict(zip(PROCESSES, last_release.start(system.document, *PROCESSES), strict=True))
     with streaming(system) as ids:
-        wait_until(lambda: len(system.revoked()) >= 10, 30, "the last release to work")
+        wait_until(lambda: ids and system.ledger.calls_of_event(ids[0]), 30, "the last release to work")
         for name in ORDER:
             system.start_shown(name)
             settled = len(system.revoked()) + 30
