@@ -9,7 +9,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 # Else every pytest worker rewrites the assertions of every test anew, 5 s of CPU each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test suite quick bench cost chaos alerts fuzz languages container lint types imports check audit sbom docs servers lock format clean
+.PHONY: help run test suite quick bench scale cost chaos alerts fuzz languages container lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -29,6 +29,9 @@ quick: lint ## lint, unit tests and providers' tests, in less than a minute: whi
 
 bench: servers .venv/.dev benchmarks/.venv/.made ## measure the worker beside its peers, < 30 min (QUICK=1: < 5 min)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
+
+scale: servers .venv/.dev ## fill a ledger on each database with ROWS=1000000 calls, and time what people ask of it
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.scale --rows $(or $(ROWS),1000000) $(SCALE_ARGS)
 
 cost: .venv/.dev ## count anew what a message costs, in function calls, for the test that compares with it
 	PYTHONPATH=tests:. $(BIN)/python -m call_cost --record

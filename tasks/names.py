@@ -10,6 +10,9 @@ _NO_SIGN: Final = frozenset({"Cc", "Cf", "Cs"})  # control, format and surrogate
 _UNSEEN: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2060-\u206f\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
+_URI: Final = re.compile(r"(acct|mailto|tel):", re.IGNORECASE | re.ASCII)
+_BETWEEN_DIGITS: Final = re.compile(r"[\s()./-]")
+_TELEPHONE: Final = re.compile(r"\+[0-9]{5,15}", re.ASCII)
 _LABEL: Final = re.compile(r"(?!-)[^\W_]([\w-]{0,61}[^\W_])?(?<!-)")  # of a host's name, once it is normalised
 _LONGEST_HOST: Final = 253  # characters (RFC 1035, section 2.3.4, without the root's dot)
 
@@ -26,6 +29,22 @@ def normalised(name: str) -> str:
         return _folded(seen)
     host = _host(domain)
     return f"{_folded(local)}@{host}" if _is_host(host) else _folded(seen)
+
+
+def forms(name: str) -> tuple[str, ...]:
+    """Return *name* and what else an event may have called the same person.
+
+    That is an address as the URI of an account or of a mailbox, a telephone number without what divides its digits,
+    each with the scheme of its URI and without.
+    """
+    bare = _URI.sub("", name.strip(), count=1) if _URI.match(name.strip()) else name
+    number = _BETWEEN_DIGITS.sub("", bare)
+    found = [name, bare]
+    if "@" in bare:
+        found += [f"acct:{bare}", f"mailto:{bare}"]
+    if _TELEPHONE.fullmatch(number):
+        found += [number, f"tel:{number}"]
+    return tuple(dict.fromkeys(found))
 
 
 def address(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from tasks.call import Target
 from tasks.events import Event, UserData
 from tasks.events.subjects import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, SimpleSubject, Uri
-from tasks.names import address, composed, mask, normalised
+from tasks.names import address, composed, forms, mask, normalised
 
 # Of the members of a complex subject this one names the person (Shared Signals Framework 1.0, section 3.2); `device`,
 # `session`, `application`, `tenant`, `org_unit`, `group` and members of one's own name something else.
@@ -38,13 +38,17 @@ class SubjectIndex:
         """The hash by which *name* finds the people it names, however it is spelt."""
         return self._hash("person", normalised(name))
 
+    def lookups(self, name: str) -> tuple[str, ...]:
+        """Every hash by which *name* finds people: whichever form of it an event gave."""
+        return tuple(dict.fromkeys(map(self.lookup, forms(name))))
+
     def label(self, name: str) -> str:
         """The hash by which *name* finds events that give it to a tenant, a device or any other than a person."""
         return self._hash("label", normalised(name))
 
     def everywhere(self, name: str) -> tuple[str, ...]:
         """Every hash by which something may be found by *name*."""
-        return self.lookup(name), self.label(name)
+        return *self.lookups(name), self.label(name)
 
     def naming(self, event: Event) -> dict[str, Any]:
         """The fields by which every call and record of *event* names its person."""

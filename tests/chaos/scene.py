@@ -22,7 +22,7 @@ from worker.broker import connect, messages, topology
 from worker.broker.publication import BROKER_ERRORS, Message, Unconfirmed
 from worker.broker.publisher import Publisher
 from worker.ledger import CallRow, DeadLetterFilter, DeadLetterState
-from worker.operations.explain import Verdict, standings_of, verdict_on
+from worker.operations.standings import Verdict, standings_of, verdict_on
 
 AT_ONCE: Final = 20  # events in a batch of confirms: with a fault under way, so many share one fate
 PAUSE: Final = 0.1  # seconds between two looks, or two tries

@@ -10,7 +10,7 @@ from replay_desk import dead_call, dead_unit, told
 from tasks.doubt import PEOPLE
 from tasks.outcome import State
 from tasks.providers import genesys
-from worker.operations.explain import Verdict, verdict_on
+from worker.operations.standings import Verdict, verdict_on
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.names import address, mask, normalised
+from tasks.names import address, forms, mask, normalised
 
 INVISIBLE: Final = (
     "\u200b",
@@ -119,3 +119,25 @@ def test_plain_names_take_a_shorter_way_to_the_same(name: str) -> None:
     assert (normalised(name), mask(name)) == (normalised(unseen), mask(unseen))
     local, at, domain = name.rpartition("@")
     assert address(name) == address(local + at + domain.replace(".", "\u3002"))
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("ada@example.com", "acct:ada@example.com"),
+        ("acct:Ada@Example.com", "ada@example.com"),
+        ("mailto:ada@example.com", "ada@example.com"),
+        ("+44 (20) 7946-0958", "+442079460958"),
+        ("tel:+44.20.7946.0958", "+442079460958"),
+        ("did:example:ada", "did:example:ada"),
+    ],
+)
+def test_a_name_is_looked_for_in_every_form_that_an_event_may_give(typed: str, found: str) -> None:
+    """As it was typed, too."""
+    assert {normalised(each) for each in forms(typed)} >= {normalised(found), normalised(typed)}
+
+
+@given(NAMES)
+def test_no_name_has_many_forms(name: str) -> None:
+    """Each is another look-up."""
+    assert 1 <= len(forms(name)) <= 6

@@ -18,6 +18,7 @@ from worker.ledger.job_rows import Pace as Pace
 from worker.ledger.jobs import JobAmbiguous as JobAmbiguous
 from worker.ledger.jobs import JobNotFound as JobNotFound
 from worker.ledger.ledger import Ledger as Ledger
+from worker.ledger.rows import AttemptRow as AttemptRow
 from worker.ledger.rows import CallRow as CallRow
 from worker.ledger.rows import DeadLetterFilter as DeadLetterFilter
 from worker.ledger.rows import DeadLetterHead as DeadLetterHead

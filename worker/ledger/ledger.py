@@ -8,8 +8,8 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 from sqlalchemy import Connection
 
 from worker.database.engine import Database, open_database
+from worker.ledger import answers, causes, job_steps, keys, queries, recording
 from worker.ledger import audit as auditing
-from worker.ledger import causes, job_steps, keys, queries, recording
 from worker.ledger import dead_letters as letters
 from worker.ledger import job_news as news_of_jobs
 from worker.ledger import jobs as jobbing
@@ -69,8 +69,13 @@ class Ledger:
 
     calls_of_event = _reads(queries.of_event)
     calls_of_subject = _reads(queries.of_subject)
+    calls_of_id = _reads(queries.of_call)
     calls_alike = _reads(queries.alike)
-    answers_around = _reads(queries.answers_around)
+    calls_of_targets = _reads(queries.of_targets)
+    kills_of_persons = _reads(queries.kills_of_persons)
+    answers_around = _reads(answers.answers_around)
+    among_dead_already = _reads(answers.among_dead_already)
+    failed_attempts = _reads(queries.failed_attempts)
     settled_or_dead = _reads(queries.closed)
     changes_since = _reads(queries.changes)
     key_needs = _reads(keys.needs)

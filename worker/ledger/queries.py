@@ -2,32 +2,38 @@
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from tasks.doubt import DIED, KNOWS_LIVING, WINDOW, TokenAnswer
-from tasks.outcome import OPEN, State
-from worker.database.tables import calls, dead_letters, events, subjects
-from worker.ledger.rows import CallRow, DeadLetterState, EventRow
+from tasks.doubt import KNOWS_LIVING
+from tasks.outcome import OPEN, SETTLED, State
+from worker.database.tables import attempts, calls, dead_letters, events, subjects
+from worker.ledger.rows import AttemptRow, CallRow, DeadLetterState, EventRow
 
 UNREPLAYED: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
 _IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, PostgreSQL's 65 535
-_MAX_ANSWERS: Final = 1000  # far more than prove or disprove anything
 
+# Settled beyond doubt, whatever the instance answers to others.
+SURE: Final = SETTLED - {State.ALREADY_REVOKED}
 Condition = Callable[[sa.Table], sa.ColumnElement[bool]]
 
 
-def of_event(connection: sa.Connection, event_id: str, source: str | None = None) -> list[CallRow]:
-    """Where every part of an event stands, refused ones included; *source* None: of any source."""
+def of_event(
+    connection: sa.Connection, event_id: str, source: str | None = None, limit: int | None = None
+) -> list[CallRow]:
+    """Where every part of an event stands, refused ones included; *source* None: of any source. *limit* as below."""
     names = {"event_id": event_id} | ({} if source is None else {"source": source})
-    return _by_age(connection, lambda table: sa.and_(*(table.c[name] == value for name, value in names.items())))
+    return _by_age(connection, lambda table: sa.and_(*(table.c[name] == value for name, value in names.items())), limit)
 
 
-def of_subject(connection: sa.Connection, *lookup_hashes: str) -> list[CallRow]:
-    """Where everything stands that one of *lookup_hashes* finds, oldest event first."""
-    return _by_age(connection, lambda table: about(lookup_hashes, table))
+def of_subject(connection: sa.Connection, *lookup_hashes: str, limit: int | None = None) -> list[CallRow]:
+    """Where everything stands that one of *lookup_hashes* finds, oldest event first.
+
+    At most *limit* calls and as many dead letters of no call: first what is not settled or may not be proved, then the
+    last that changed.
+    """
+    return _by_age(connection, lambda table: about(lookup_hashes, table), limit)
 
 
 def about(lookup_hashes: Collection[str], table: sa.Table) -> sa.ColumnElement[bool]:
@@ -36,10 +42,40 @@ def about(lookup_hashes: Collection[str], table: sa.Table) -> sa.ColumnElement[b
     return sa.tuple_(table.c.event_id, table.c.source).in_(theirs)
 
 
+def of_call(connection: sa.Connection, call_id: str) -> list[CallRow]:
+    """Where the call with this id stands; nothing where there is none."""
+    return _rows(connection, _calls_where(calls.c.call_id == call_id))
+
+
 def alike(connection: sa.Connection, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
     """The calls that hit *target*, or whose events give *person* exactly these names (keyed hashes)."""
     wanted = [calls.c[name] == key for name, key in (("target", target), ("person", person)) if key]
     return _rows(connection, _calls_where(sa.or_(sa.false(), *wanted)))
+
+
+def of_targets(connection: sa.Connection, targets: Collection[str]) -> list[CallRow]:
+    """The calls that hit one of *targets*."""
+    return [row for some in batches([*targets]) for row in _rows(connection, _calls_where(calls.c.target.in_(some)))]
+
+
+def kills_of_persons(connection: sa.Connection, persons: Collection[str], operations: Collection[str]) -> list[CallRow]:
+    """The calls that did one of *operations*, and killed something, for events that name one of *persons* so."""
+    kills = sa.and_(calls.c.operation.in_(operations), calls.c.state.in_(KNOWS_LIVING))
+    found = (sa.and_(calls.c.person.in_(some), kills) for some in batches([*persons]))
+    return [row for each in found for row in _rows(connection, _calls_where(each))]
+
+
+def failed_attempts(connection: sa.Connection, call_ids: Collection[str]) -> list[AttemptRow]:
+    """The attempts that failed at these calls, each call's in their order."""
+    order = (attempts.c.call_id, attempts.c.replays, attempts.c.number)
+    found = (
+        sa.select(attempts).where(attempts.c.call_id.in_(batch)).order_by(*order) for batch in batches([*call_ids])
+    )
+    return [
+        AttemptRow(**{**row, "detail": json.loads(row["detail"])})
+        for each in found
+        for row in connection.execute(each).mappings()
+    ]
 
 
 def closed(connection: sa.Connection, source: str, event_ids: Collection[str]) -> set[str]:
@@ -60,32 +96,11 @@ def changes(connection: sa.Connection, cursor: int = 0, limit: int = 500) -> tup
     """At most *limit* events and calls new or changed since *cursor*, in order, and the cursor for the next time."""
     new_events = sa.select(events).where(events.c.change > cursor).order_by(events.c.change).limit(limit)
     found: list[CallRow | EventRow] = [EventRow(**row) for row in connection.execute(new_events).mappings()]
-    found += _calls_and_letters(connection, lambda table: table.c.change > cursor, limit)
+    new_calls = _calls_where(calls.c.change > cursor).order_by(calls.c.change).limit(limit)
+    letters = _letters_where(dead_letters.c.change > cursor).order_by(dead_letters.c.change).limit(limit)
+    found += [*_rows(connection, new_calls), *_rows(connection, letters)]
     rows = sorted(found, key=lambda row: row.change)[:limit]
     return rows, rows[-1].change if rows else cursor
-
-
-def answers_around(connection: sa.Connection, provider: str, at: datetime) -> list[TokenAnswer]:
-    """The last proof of a living token before *at*, the first one after, and who was dead already between them."""
-    near = sa.and_(calls.c.provider == provider, calls.c.at.between(at - WINDOW, at + WINDOW))
-    is_proof = sa.and_(near, calls.c.state.in_(KNOWS_LIVING))
-    before = connection.execute(sa.select(sa.func.max(calls.c.at)).where(is_proof, calls.c.at <= at)).scalar()
-    after = connection.execute(sa.select(sa.func.min(calls.c.at)).where(is_proof, calls.c.at > at)).scalar()
-    proofs = [TokenAnswer(proof, "", State.ACCEPTED) for proof in (before, after) if proof is not None]
-    return [*proofs, *_dead_already(connection, near, before, after)]
-
-
-def _dead_already(
-    connection: sa.Connection, near: sa.ColumnElement[bool], before: datetime | None, after: datetime | None
-) -> list[TokenAnswer]:
-    bounds = [calls.c.at >= before] if before else []
-    bounds += [calls.c.at <= after] if after else []
-    columns = (calls.c[name] for name in ("at", "person", "target", "call_id", "detail"))
-    found = sa.select(*columns).where(near, calls.c.state == State.ALREADY_REVOKED, *bounds).limit(_MAX_ANSWERS)
-    return [
-        TokenAnswer(it.at, it.person or it.target or it.call_id, State.ALREADY_REVOKED, DIED in json.loads(it.detail))
-        for it in connection.execute(found)
-    ]
 
 
 def _planned_and_done(source: str, ids: Sequence[str]) -> sa.Select[Any]:
@@ -101,19 +116,15 @@ def _refused(source: str, ids: Sequence[str]) -> sa.Select[Any]:
     return sa.select(letter.event_id).where(theirs, is_known)
 
 
-def _by_age(connection: sa.Connection, condition: Condition) -> list[CallRow]:
-    return sorted(_calls_and_letters(connection, condition), key=_age)
+def _by_age(connection: sa.Connection, condition: Condition, limit: int | None) -> list[CallRow]:
+    certainty = sa.case((calls.c.state.in_(SURE), 2), (calls.c.state == State.ALREADY_REVOKED, 1), else_=0)
+    found = _calls_where(condition(calls)).order_by(certainty, calls.c.change.desc()).limit(limit)
+    letters = _letters_where(condition(dead_letters)).order_by(dead_letters.c.change.desc()).limit(limit)
+    return sorted([*_rows(connection, found), *_rows(connection, letters)], key=_age)
 
 
 def _age(row: CallRow) -> tuple[object, ...]:
     return (row.occurred_at is None, row.occurred_at, row.event_id or "", row.provider or "", row.call_id or "")
-
-
-def _calls_and_letters(connection: sa.Connection, condition: Condition, limit: int | None = None) -> list[CallRow]:
-    """The calls, and the dead letters of no call, for which *condition* holds; *limit* of each, first changed first."""
-    found = _calls_where(condition(calls)).order_by(calls.c.change).limit(limit)
-    letters = _letters_where(condition(dead_letters)).order_by(dead_letters.c.change).limit(limit)
-    return [*_rows(connection, found), *_rows(connection, letters)]
 
 
 # The columns that calls and dead letters share, and those of a call alone.

@@ -47,6 +47,7 @@ def record(connection: Connection, records: Sequence[Record]) -> None:
         dead_letters=[_letter_row(each) for each in letters],
     )
     _execute(connection, upserts.body, list({row["digest"]: row for each in letters for row in _bodies(each)}.values()))
+    _execute(connection, upserts.attempt, [*_attempt_rows(records, letters)])
     found_by = {tuple(row.values()): row for each in records for row in _subjects(each)}
     _execute(connection, upserts.subject, list(found_by.values()))
 
@@ -128,6 +129,18 @@ def _row_of_call(event: EventPlanned | CallOutcome | ProviderCall, **members: An
     values = [value for name, value in members.items() if name not in ("call_id", "target")]
     rank = _rank(row["replays"], _WEIGHT[row["state"]], row["attempt"], row["at"], values)
     return row | {"person": event.person_key, "rank": rank}
+
+
+def _attempt_rows(records: Sequence[Record], letters: Sequence[DeadLetter]) -> Iterable[Row]:
+    """The attempts that failed: at calls that are tried again, and those that a dead letter of a call lists."""
+    retried = [each for each in records if isinstance(each, CallOutcome) and each.state is State.RETRYING]
+    for each in retried:
+        members = _members(each, "call_id", "replays", "at", "reason", "duration_ms")
+        yield members | {"number": each.attempt, "detail": _json(each.detail)}
+    for letter, call in ((letter, letter.call) for letter in letters if letter.call):
+        for number, tried in enumerate(letter.attempts, 1):
+            told = _members(tried, "at", "reason") | {"detail": _json(tried.detail), "duration_ms": None}
+            yield {"call_id": call.call_id, "replays": letter.replays, "number": number, **told}
 
 
 def _letter_row(letter: DeadLetter) -> Row:

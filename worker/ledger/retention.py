@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, o
 
 from tasks.outcome import SETTLED, State
 from worker.database.engine import Database
-from worker.database.tables import audits, bodies, calls, dead_letters, events, subjects
+from worker.database.tables import attempts, audits, bodies, calls, dead_letters, events, subjects
 from worker.database.writing import take_changes
 from worker.ledger import jobs
 from worker.ledger.rows import CLOSED
@@ -96,6 +96,9 @@ def _events(connection: Connection, horizon: datetime) -> list[Pair]:
         select(by_call.where(~_is_kept(calls, horizon)).limit(BATCH_SIZE).subquery()),
     )
     pairs: list[Pair] = [(source, event) for source, event in connection.execute(found)]
+    for theirs in _of(calls, pairs):
+        tried = select(calls.c.call_id).where(theirs)
+        connection.execute(delete(attempts).where(attempts.c.call_id.in_(tried)))
     for table in (calls, events):
         _delete(connection, table, pairs)
     return pairs
@@ -123,8 +126,12 @@ def _subjects(connection: Connection, pairs: Sequence[Pair]) -> None:
 
 
 def _delete(connection: Connection, table: Table, pairs: Sequence[Pair], *conditions: ColumnElement[bool]) -> None:
-    named = tuple_(table.c.event_id, table.c.source)
+    for theirs in _of(table, pairs):
+        connection.execute(delete(table).where(theirs, *conditions))
+
+
+def _of(table: Table, pairs: Sequence[Pair]) -> Iterator[ColumnElement[bool]]:
+    """Whether a row of *table* is of one of these events: of as many at a time as one statement takes."""
     wanted = [(event, source) for source, event in pairs if source is not None and event is not None]
     for start in range(0, len(wanted), BATCH_SIZE):
-        some = wanted[start : start + BATCH_SIZE]
-        connection.execute(delete(table).where(named.in_(some), *conditions))
+        yield tuple_(table.c.event_id, table.c.source).in_(wanted[start : start + BATCH_SIZE])

@@ -74,6 +74,19 @@ class CallRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """An attempt at a call that failed."""
+
+    call_id: str
+    replays: int  # the generation
+    number: int  # within it, from 1
+    at: datetime
+    reason: str | None
+    detail: Mapping[str, str]
+    duration_ms: float | None  # None: not told
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetterHead:
     """A dead letter without what a replay needs."""
 

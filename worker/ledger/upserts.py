@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Table, and_, bindparam, case, func, not_, or_
 
 from worker.database.columns import UtcTime, Words
-from worker.database.tables import bodies, calls, dead_letters, events, subjects
+from worker.database.tables import attempts, bodies, calls, dead_letters, events, subjects
 from worker.database.writing import Insert, insert_into
 from worker.ledger.rows import CLOSED, DeadLetterState
 
@@ -59,6 +59,22 @@ def call(dialect: str) -> Insert:
             "change": new.change,
         },
         where=or_(newer, sooner, completes),
+    )
+
+
+@cache
+def attempt(dialect: str) -> Insert:
+    """A failed attempt has one row: of several records the earliest tells it, and the first that has a duration."""
+    insert = insert_into(attempts, dialect)
+    new, old = insert.excluded, attempts.c
+    earlier, completes = new.at < old.at, and_(old.duration_ms.is_(None), new.duration_ms.is_not(None))
+    return insert.on_conflict_do_update(
+        index_elements=[old.call_id, old.replays, old.number],
+        set_={
+            **_where(earlier, insert, attempts, {"at", "reason", "detail"}),
+            "duration_ms": func.coalesce(old.duration_ms, new.duration_ms),
+        },
+        where=or_(earlier, completes),
     )
 
 

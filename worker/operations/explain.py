@@ -1,46 +1,19 @@
 """Whether a person is out, everywhere: where each part of their events stands, and what that comes to."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from enum import IntEnum
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from tasks.doubt import PEOPLE
+from tasks.doubt import KNOWS_LIVING
 from tasks.names import mask
 from tasks.outcome import State
-from worker.ledger import CallRow, Ledger
-from worker.operations.superseding import superseding, unproved
-from worker.operations.text import short_duration
+from worker.ledger import AttemptRow, CallRow, Ledger
+from worker.ledger.queries import SURE
+from worker.operations.standings import Standing, Verdict, standings_of, verdict_on
 from worker.settings import Settings
 
-
-class Verdict(IntEnum):
-    """From the best to the worst: of several the worst counts."""
-
-    OUT = 0
-    UNKNOWN = 1
-    UNPROVED = 2  # settled on the word of an instance that is in doubt
-    NOT_YET_OUT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one part of one event stands, and what that says of the token it is about."""
-
-    row: CallRow
-    verdict: Verdict
-
-    @property
-    def is_out(self) -> bool:
-        """Whether the token is known to be dead, or known to need no call."""
-        return self.verdict is Verdict.OUT
-
-    @property
-    def next_attempt(self) -> str:
-        """How soon the next attempt is; empty where none is to come."""
-        if self.is_out or self.row.next_attempt_at is None:
-            return ""
-        return f"in {short_duration(self.row.next_attempt_at - datetime.now(UTC))}"
+PARTS: Final = 300  # of one name that are looked at, and as many refused ones: first what is not settled beyond doubt
+_ANSWERED: Final = KNOWS_LIVING | {State.ALREADY_REVOKED}  # by an attempt that settled the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +25,7 @@ class Conclusion:
     standings: Sequence[Standing]
     verdict: Verdict
     text: str
+    is_cut: bool = False  # not every part of it is among the standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +33,7 @@ class Explanation:
     """Every answer there is; the worst verdict counts."""
 
     answers: Sequence[Conclusion]
+    failed_attempts: Mapping[str, Sequence[AttemptRow]] = field(default_factory=dict)  # by call id
 
     @property
     def worst(self) -> Conclusion:
@@ -72,6 +47,19 @@ class Explanation:
         return list({(each.row.call_id, each.row.dead_letter_id): each for each in every}.values())
 
     @property
+    def is_cut(self) -> bool:
+        """Whether there is more than PARTS of something: then the rest is settled beyond doubt, or not looked at."""
+        return any(answer.is_cut for answer in self.answers)
+
+    def attempts_at(self, standing: Standing) -> list[AttemptRow]:
+        """Return the attempts at a call in their order; the one that settled it has no reason."""
+        row = standing.row
+        failed = list(self.failed_attempts.get(row.call_id or "", ()))
+        if row.state not in _ANSWERED or row.call_id is None or row.at is None:
+            return failed
+        return [*failed, AttemptRow(row.call_id, row.replays, row.attempt, row.at, None, row.detail, row.duration_ms)]
+
+    @property
     def open_providers(self) -> set[str]:
         """The providers where somebody is not out."""
         return {str(each.row.provider) for each in self.standings if not each.is_out}
@@ -80,57 +68,37 @@ class Explanation:
 def explain(
     settings: Settings, ledger: Ledger, whom: str, source: str | None = None, *, is_event: bool = False
 ) -> Explanation:
-    """Return what is known of *whom*: a person's name, or (*is_event*) an event's id, of *source* or of any."""
-    found = _of_event(ledger, whom, source) if is_event else list(_of_anything(settings, ledger, whom))
-    return Explanation(found)
+    """Return what is known of *whom*: a person's name, an event's id or a call's id.
 
-
-def standings_of(ledger: Ledger, rows: Sequence[CallRow]) -> list[Standing]:
-    """Return where each of *rows* stands, judged by itself. Of a replayed part that became calls those are taken."""
-    is_superseded, is_unproved = superseding(ledger), unproved(ledger)
-
-    def verdict(row: CallRow) -> Verdict:
-        doubtful = is_unproved(row)
-        if (row.state.is_settled and not doubtful) or is_superseded(row):
-            return Verdict.OUT
-        return Verdict.UNPROVED if doubtful else Verdict.NOT_YET_OUT
-
-    calls = [row for row in rows if row.kind == "call"]
-    replayed = (row for row in rows if row.kind != "call" and row.state is State.REPLAYED)
-    became_calls = [row for row in replayed if any(_came_of(call, row) for call in calls)]
-    return [Standing(row, verdict(row)) for row in rows if row not in became_calls]
-
-
-def verdict_on(standings: Sequence[Standing], unknown: str = "no event names such a person") -> tuple[Verdict, str]:
-    """What *standings*, all of one subject or event, come to: the worst of them, and a line that says where and why.
-
-    *unknown* is why nothing is known where there are none.
+    *is_event*: of the event with this id alone, of *source* or of any.
     """
-    verdict = max((each.verdict for each in standings), default=Verdict.UNKNOWN)
-    match verdict:
-        case Verdict.OUT:
-            return verdict, f"OUT everywhere{_without_session(standings)}"
-        case Verdict.UNPROVED:
-            return verdict, f"UNPROVED: {_whom_to_doubt(standings)}"
-        case Verdict.NOT_YET_OUT:
-            left = [each for each in standings if each.verdict is verdict]
-            several = len({each.row.subject for each in standings}) > 1
-            return verdict, f"NOT YET OUT: {', '.join(dict.fromkeys(_line(each, named=several) for each in left))}"
-        case _:
-            return verdict, f"UNKNOWN: {unknown}"
+    found = _of_event(ledger, whom, source) if is_event else list(_of_anything(settings, ledger, whom))
+    explanation = Explanation(found)
+    return replace(explanation, failed_attempts=_failed_attempts(ledger, explanation.standings))
 
 
 def _of_anything(settings: Settings, ledger: Ledger, whom: str) -> Iterator[Conclusion]:
     """*whom* as the name of a person first; then as whatever else it is known for.
 
-    What is no person's name can make the verdict worse, and never OUT: anybody chooses an event's id.
+    What is no person's name can make the verdict worse, and never OUT: anybody chooses an event's id. A call's id is
+    ours: nobody can choose one. So it answers alone where nobody has that name.
     """
     index, masked = settings.subjects(), mask(whom)
-    people = ledger.calls_of_subject(index.lookup(whom))
-    yield _answer(ledger, {"subject": masked}, "a person", people)
-    if labelled := ledger.calls_of_subject(index.label(whom)):
+    people = ledger.calls_of_subject(*index.lookups(whom), limit=PARTS)
+    calls = ledger.calls_of_id(whom.strip().lower())
+    if people or not calls:
+        yield _answer(ledger, {"subject": masked}, "a person", people)
+    if labelled := ledger.calls_of_subject(index.label(whom), limit=PARTS):
         yield _never_out(_answer(ledger, {"label": masked}, "a tenant, device, group or `subject`", labelled))
     yield from map(_never_out, _of_events(ledger, whom))
+    yield from (_of_call(ledger, each) for each in calls)
+
+
+def _of_call(ledger: Ledger, row: CallRow) -> Conclusion:
+    """One call, which says nothing of other providers."""
+    answer = _answer(ledger, {"call_id": row.call_id}, f"a call at {row.provider}", [row])
+    text = f"OUT at {row.provider}, as far as this call goes"
+    return replace(answer, text=text) if answer.verdict is Verdict.OUT else answer
 
 
 def _of_event(ledger: Ledger, event_id: str, source: str | None) -> list[Conclusion]:
@@ -141,47 +109,45 @@ def _of_event(ledger: Ledger, event_id: str, source: str | None) -> list[Conclus
 
 def _of_events(ledger: Ledger, event_id: str, source: str | None = None) -> Iterator[Conclusion]:
     """One for each source: an id is its source's own."""
-    rows = ledger.calls_of_event(event_id, source)
+    rows = ledger.calls_of_event(event_id, source, PARTS)
     for each in dict.fromkeys(row.source for row in rows):
         about, taken_for = {"event_id": event_id, "source": each}, f"an event of {each or 'an unknown source'}"
-        yield _answer(ledger, about, taken_for, [row for row in rows if row.source == each])
+        answer = _answer(ledger, about, taken_for, [row for row in rows if row.source == each])
+        yield answer if _is_decided(rows) else _undecided(answer)
 
 
 def _answer(ledger: Ledger, about: Mapping[str, str | None], taken_for: str, rows: Sequence[CallRow]) -> Conclusion:
     standings = standings_of(ledger, rows)
-    return Conclusion(about, taken_for, standings, *verdict_on(standings))
+    answer = Conclusion(about, taken_for, standings, *verdict_on(standings), is_cut=len(rows) >= PARTS)
+    return answer if _is_decided(rows) else _undecided(answer)
+
+
+def _is_decided(rows: Sequence[CallRow]) -> bool:
+    """Whether everything that may not be out is among *rows*: first comes what is not settled beyond doubt."""
+    calls = [row for row in rows if row.kind == "call"]
+    return len(rows) - len(calls) < PARTS and (len(calls) < PARTS or any(row.state in SURE for row in calls))
+
+
+def _undecided(answer: Conclusion) -> Conclusion:
+    """*answer* where there is more that may not be out: OUT is not proved."""
+    if answer.verdict is not Verdict.OUT:
+        return answer
+    text = f"UNPROVED: of more than {PARTS} parts that may not be out only these were looked at: ask for one event"
+    return replace(answer, verdict=Verdict.UNPROVED, text=text)
+
+
+def _failed_attempts(ledger: Ledger, standings: Sequence[Standing]) -> dict[str, list[AttemptRow]]:
+    """The attempts that failed, by call id; a call that was settled at once has none."""
+    rows = (each.row for each in standings)
+    tried = [
+        row.call_id for row in rows if row.call_id and (row.attempt > 1 or row.replays or not row.state.is_settled)
+    ]
+    found: dict[str, list[AttemptRow]] = {}
+    for attempt in ledger.failed_attempts(tried) if tried else ():
+        found.setdefault(attempt.call_id, []).append(attempt)
+    return found
 
 
 def _never_out(answer: Conclusion) -> Conclusion:
     """*answer* where a person was asked for: it does not say that somebody is out."""
     return replace(answer, text="every part is settled") if answer.verdict is Verdict.OUT else answer
-
-
-def _came_of(call: CallRow, letter: CallRow) -> bool:
-    """Whether *call* is of the same part of the event as *letter*, its provider's or the whole, and came later.
-
-    A call made before proves nothing about the replay, which may die again.
-    """
-    is_part = letter.provider in {call.provider, None}
-    return is_part and (call.source, call.event_id) == (letter.source, letter.event_id) and call.is_since(letter)
-
-
-def _without_session(standings: Sequence[Standing]) -> str:
-    unknown = sorted({str(each.row.provider) for each in standings if each.row.state is State.NO_SESSION_KNOWN})
-    return f" (no session was known at {', '.join(unknown)})" if unknown else ""
-
-
-def _whom_to_doubt(standings: Sequence[Standing]) -> str:
-    names = sorted({str(each.row.provider) for each in standings if each.verdict is Verdict.UNPROVED})
-    return (
-        f"{', '.join(names)} called this token dead already, and those of at least {PEOPLE} people around that time, "
-        "and accepted none: is it the right organization and region, and does anything in between change tokens?"
-    )
-
-
-def _line(standing: Standing, *, named: bool) -> str:
-    row = standing.row
-    whom = f"{row.subject} at " if named else ""
-    reason = f" ({row.reason})" if row.reason else ""
-    soon = f", next attempt {standing.next_attempt}" if standing.next_attempt else ""
-    return f"{whom}{row.provider or 'the whole event'} {row.state.value}{reason}{soon}"

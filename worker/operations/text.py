@@ -31,6 +31,11 @@ def age(at: datetime | None) -> str:
     return short_duration(datetime.now(UTC) - at) if at else ""
 
 
+def soon(at: datetime | None) -> str:
+    """How soon *at* is, for people; empty for no time."""
+    return f"in {short_duration(at - datetime.now(UTC))}" if at else ""
+
+
 def counted(number: int) -> str:
     """*number* with its thousands apart, e.g. `1 214`."""
     return f"{number:,}".replace(",", " ")

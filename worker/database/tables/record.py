@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, MetaData, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, text
 
 from worker.database.columns import UtcTime, Words
-
-metadata: Final = MetaData()
+from worker.database.tables.base import metadata
 
 # One row: the number of the last change. Taken first in every writing transaction, it also makes writers take turns,
 # so numbers become visible in their order (a reader that has seen n never misses one below) and no two deadlock.
@@ -71,6 +70,24 @@ calls: Final = Table(
     Index("calls_by_person", "person"),
     Index("calls_by_state", "state", "at"),
     Index("calls_by_change", "change"),
+)
+# What a provider said of tokens, by time. Written out: a partial index serves a query that repeats its condition.
+IS_ANSWER: Final = text("state IN ('accepted', 'confirmed', 'already_revoked')")
+Index(
+    "calls_by_answer", calls.c.provider, calls.c.state, calls.c.at, sqlite_where=IS_ANSWER, postgresql_where=IS_ANSWER
+)
+
+# The attempts at a call that failed. The one that settled it stands in `calls`.
+attempts: Final = Table(
+    "attempts",
+    metadata,
+    Column("call_id", Words, primary_key=True),
+    Column("replays", BigInteger, primary_key=True),  # the generation
+    Column("number", BigInteger, primary_key=True),  # from 1
+    Column("at", UtcTime, nullable=False),
+    Column("reason", Words),
+    Column("detail", Words, nullable=False),  # JSON object
+    Column("duration_ms", Float),  # None: not told
 )
 
 # The messages that dead letters were made of, each once, however many letters keep it.
@@ -200,48 +217,4 @@ key_uses: Final = Table(
     metadata,
     Column("kid", Words, primary_key=True),
     Column("last_used", UtcTime, nullable=False),  # when a worker opened something with it, to the minute
-)
-
-# A replay as somebody planned and read it. Whoever runs it may end at any moment: what is here is enough to go on.
-jobs: Final = Table(
-    "jobs",
-    metadata,
-    Column("job_id", Words, primary_key=True),
-    Column("hash", Words, nullable=False),  # of the plan, in hex digits; empty while it is made
-    Column("state", Words, nullable=False),
-    Column("why", Words, nullable=False),  # it stands still; empty where it does not
-    Column("runner", Words),  # the process that has it; None: nobody is at it
-    Column("planned_at", UtcTime, nullable=False),
-    Column("at", UtcTime, nullable=False),  # the last sign of life of its runner, or the last change by an operator
-    Column("actor", Words, nullable=False),
-    Column("action", Words, nullable=False),
-    Column("scope", Words, nullable=False),
-    Column("reason", Words, nullable=False),
-    Column("audit_id", Words, nullable=False),
-    Column("rate", Float, nullable=False),  # dead letters per second
-    Column("canary", BigInteger, nullable=False),
-    Column("stop_after_failures", BigInteger),
-    Column("wait", Float, nullable=False),  # seconds
-    Column("is_judged", Boolean, nullable=False),  # whether each is judged again before it goes
-    Column("claims", Boolean, nullable=False),  # whether what nobody vouches for goes as a claim
-    Column("ends", Words, nullable=False),  # JSON: source and type of each flood that ends when it begins
-    Column("audited", BigInteger, nullable=False),  # how many replayed ones the audit tells of
-    Index("jobs_by_time", "planned_at"),
-    Index("jobs_by_age", "at"),
-)
-
-job_letters: Final = Table(
-    "job_letters",
-    metadata,
-    Column("job_id", Words, primary_key=True),
-    Column("dead_letter_id", Words, primary_key=True),
-    Column("position", BigInteger, nullable=False),  # from 0, in the order of the plan
-    Column("provider", Words),
-    Column("reason", Words, nullable=False),  # of its death
-    Column("replays", BigInteger, nullable=False),  # the generation that was planned
-    Column("state", Words, nullable=False),  # of the dead letter, when it was planned
-    Column("fingerprint", Words, nullable=False),  # of the dead letter as it was planned
-    Column("fate", Words, nullable=False),
-    Column("why", Words, nullable=False),  # it was refused, left out or not published
-    Index("job_letters_by_fate", "job_id", "fate", "position"),
 )

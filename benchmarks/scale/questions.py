@@ -1,0 +1,102 @@
+"""What people ask of a large ledger, and how long they wait for the answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Final
+
+from benchmarks.results import percentile
+from benchmarks.scale.plans import Plan, plans_of
+from benchmarks.scale.world import CALLS_PER_EVENT, PROVIDERS, TENANT, World, uuid_of
+from worker.ledger import DeadLetterFilter, Ledger
+from worker.ledger.waiting import waiting
+from worker.operations import dead_letters
+from worker.operations.dead_letters import OPEN, Selection
+from worker.operations.explain import explain
+from worker.settings import Settings
+
+SUBJECT_KEY: Final = "subject-key-of-a-ledger-that-is-only-measured"
+SETTINGS: Final = Settings.of({"subject_key": SUBJECT_KEY})
+TIMES: Final = 50  # each question is asked, of another person where there are several
+_LONGEST: Final = 10.0  # seconds for all of them
+
+Ask = Callable[[Ledger], int]  # returns how many rows were found
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long one question took on one database."""
+
+    question: str
+    database: str
+    seconds: Sequence[float]
+    rows: int  # the most that were found
+    plans: Sequence[Plan]
+
+    @property
+    def p50_ms(self) -> float:
+        """The median in milliseconds."""
+        return median(self.seconds) * 1000
+
+    @property
+    def p95_ms(self) -> float:
+        """The 95th percentile in milliseconds."""
+        return percentile(self.seconds, 0.95) * 1000
+
+
+def questions(world: World) -> dict[str, list[Ask]]:
+    """By what it is called, each question in the variants that are asked in turn."""
+    some = [world.event((world.size * number // TIMES + 1) % world.size) for number in range(TIMES)]
+    people = [world.person(event.person) for event in some if event.person]
+    recent = [world.event(world.size - 1 - number) for number in range(min(TIMES, world.size))]
+    doubted = [world.person(event.person) for event in recent if event.person]
+    return {
+        "explain: an address": [partial(_explained, person.email) for person in people],
+        "explain: a user id": [partial(_explained, person.user_id.upper()) for person in people],
+        "explain: an event's id": [partial(_explained, event.event_id) for event in some],
+        "explain: a call's id": [
+            partial(_explained, uuid_of("call", event.number * CALLS_PER_EVENT)) for event in some
+        ],
+        "explain --event": [partial(_explained, event.event_id, is_event=True) for event in some],
+        "explain: nobody": [partial(_explained, "nobody@example.com")],
+        "explain: somebody of today": [partial(_explained, person.email) for person in doubted],
+        "explain: with thousands of calls": [partial(_explained, world.person(0).email)],
+        "explain: a tenant": [partial(_explained, TENANT)],
+        "dlq list": [partial(_listed, DeadLetterFilter(), None)],
+        "dlq list --provider": [partial(_listed, DeadLetterFilter(provider=each), None) for each in PROVIDERS],
+        "dlq list --subject": [partial(_listed, DeadLetterFilter(), person.email) for person in people],
+        "the recorder's figures": [lambda ledger: len(waiting(ledger.database).letters)],
+        "the last 500 changes": [lambda ledger: len(ledger.changes_since(world.calls)[0])],
+    }
+
+
+def timed(ledger: Ledger, world: World, *, with_plans: bool = False) -> Iterator[Timing]:
+    """Ask every question of *ledger*."""
+    for name, variants in questions(world).items():
+        variants[0](ledger)
+        seconds, rows = _asked(ledger, variants)
+        plans = plans_of(ledger.database, partial(variants[0], ledger)) if with_plans else []
+        yield Timing(name, ledger.database.engine.name, seconds, rows, plans)
+
+
+def _asked(ledger: Ledger, variants: Sequence[Ask]) -> tuple[list[float], int]:
+    seconds, rows, begun = list[float](), 0, time.perf_counter()
+    for number in range(TIMES):
+        started = time.perf_counter()
+        rows = max(rows, variants[number % len(variants)](ledger))
+        seconds.append(time.perf_counter() - started)
+        if time.perf_counter() - begun > _LONGEST:
+            break
+    return seconds, rows
+
+
+def _explained(whom: str, ledger: Ledger, *, is_event: bool = False) -> int:
+    return len(explain(SETTINGS, ledger, whom, is_event=is_event).standings)
+
+
+def _listed(where: DeadLetterFilter, subject: str | None, ledger: Ledger) -> int:
+    return len(list(dead_letters.find(SETTINGS, ledger, Selection(where, subject), OPEN).heads))

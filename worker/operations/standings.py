@@ -1,0 +1,105 @@
+"""Where each part of an event stands, judged by itself, and what the parts come to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tasks.doubt import PEOPLE
+from tasks.outcome import State
+from worker.ledger import CallRow, Ledger
+from worker.operations.asked_at_once import AskedAtOnce
+from worker.operations.superseding import superseding, unproved
+from worker.operations.text import soon
+
+
+class Verdict(IntEnum):
+    """From the best to the worst: of several the worst counts."""
+
+    OUT = 0
+    UNKNOWN = 1
+    UNPROVED = 2  # settled on the word of an instance that is in doubt
+    NOT_YET_OUT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one part of one event stands, and what that says of the token it is about."""
+
+    row: CallRow
+    verdict: Verdict
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the token is known to be dead, or known to need no call."""
+        return self.verdict is Verdict.OUT
+
+    @property
+    def next_attempt(self) -> str:
+        """How soon the next attempt is; empty where none is to come."""
+        return "" if self.is_out else soon(self.row.next_attempt_at)
+
+
+def standings_of(ledger: Ledger, rows: Sequence[CallRow]) -> list[Standing]:
+    """Return where each of *rows* stands, judged by itself. Of a replayed part that became calls those are taken."""
+    known = AskedAtOnce(ledger, rows)
+    is_superseded, is_unproved = superseding(known), unproved(known)
+
+    def verdict(row: CallRow) -> Verdict:
+        doubtful = is_unproved(row)
+        if (row.state.is_settled and not doubtful) or is_superseded(row):
+            return Verdict.OUT
+        return Verdict.UNPROVED if doubtful else Verdict.NOT_YET_OUT
+
+    calls = [row for row in rows if row.kind == "call"]
+    replayed = (row for row in rows if row.kind != "call" and row.state is State.REPLAYED)
+    became_calls = [row for row in replayed if any(_came_of(call, row) for call in calls)]
+    return [Standing(row, verdict(row)) for row in rows if row not in became_calls]
+
+
+def verdict_on(standings: Sequence[Standing], unknown: str = "no event names such a person") -> tuple[Verdict, str]:
+    """What *standings*, all of one subject or event, come to: the worst of them, and a line that says where and why.
+
+    *unknown* is why nothing is known where there are none.
+    """
+    verdict = max((each.verdict for each in standings), default=Verdict.UNKNOWN)
+    match verdict:
+        case Verdict.OUT:
+            return verdict, f"OUT everywhere{_without_session(standings)}"
+        case Verdict.UNPROVED:
+            return verdict, f"UNPROVED: {_whom_to_doubt(standings)}"
+        case Verdict.NOT_YET_OUT:
+            left = [each for each in standings if each.verdict is verdict]
+            several = len({each.row.subject for each in standings}) > 1
+            return verdict, f"NOT YET OUT: {', '.join(dict.fromkeys(_line(each, named=several) for each in left))}"
+        case _:
+            return verdict, f"UNKNOWN: {unknown}"
+
+
+def _came_of(call: CallRow, letter: CallRow) -> bool:
+    """Whether *call* is of the same part of the event as *letter*, its provider's or the whole, and came later.
+
+    A call made before proves nothing about the replay, which may die again.
+    """
+    is_part = letter.provider in {call.provider, None}
+    return is_part and (call.source, call.event_id) == (letter.source, letter.event_id) and call.is_since(letter)
+
+
+def _without_session(standings: Sequence[Standing]) -> str:
+    unknown = sorted({str(each.row.provider) for each in standings if each.row.state is State.NO_SESSION_KNOWN})
+    return f" (no session was known at {', '.join(unknown)})" if unknown else ""
+
+
+def _whom_to_doubt(standings: Sequence[Standing]) -> str:
+    names = sorted({str(each.row.provider) for each in standings if each.verdict is Verdict.UNPROVED})
+    return (
+        f"{', '.join(names)} called this token dead already, and those of at least {PEOPLE} people around that time, "
+        "and accepted none: is it the right organization and region, and does anything in between change tokens?"
+    )
+
+
+def _line(standing: Standing, *, named: bool) -> str:
+    row = standing.row
+    whom = f"{row.subject} at " if named else ""
+    reason = f" ({row.reason})" if row.reason else ""
+    soon = f", next attempt {standing.next_attempt}" if standing.next_attempt else ""
+    return f"{whom}{row.provider or 'the whole event'} {row.state.value}{reason}{soon}"
