@@ -31,7 +31,7 @@ def upgrade() -> None:
         Column("duration_ms", Float),
         PrimaryKeyConstraint("call_id", "replays", "number"),
     )
-    is_answer = sa.text("state IN ('accepted', 'confirmed', 'already_revoked')")
+    is_answer = sa.text("(state = 'accepted' OR state = 'confirmed' OR state = 'already_revoked')")
     columns = ["provider", "state", "at"]
     op.create_index("calls_by_answer", "calls", columns, sqlite_where=is_answer, postgresql_where=is_answer)
     _take_over(op.get_bind(), attempts)
