@@ -46,7 +46,7 @@ def test_each_metric_is_named_and_explained_once() -> None:
         assert each.help.endswith(".")
         assert set(each.labels) <= metrics.CLOSED.keys()
         assert each.processes
-        assert set(each.processes) <= set(metrics.PROCESSES)
+        assert set(each.processes) <= set(metrics.EVERY_PROCESS)
 
 
 def test_no_label_names_a_person_or_a_thing_without_end() -> None:

@@ -14,6 +14,23 @@ from worker.observability.snapshot import Snapshot
 QUEUES_AT_ONCE: Final = 20  # some milliseconds, in which the recorder does nothing else
 
 
+def queue_depths(connection: Connection, queues: Sequence[Queue]) -> dict[str, int]:
+    """Return how many messages wait in each of *queues*, by name; one that is missing is left out."""
+    found: dict[str, int] = {}
+    channel: Any = connection.channel()
+    for queue in queues:
+        try:
+            found[queue.name] = _depth(channel, queue.name)
+        except ChannelError:
+            channel = connection.channel()  # the broker closed the one before
+    return found
+
+
+def _depth(channel: Any, name: str) -> int:
+    """It needs no permission (https://www.rabbitmq.com/docs/access-control#authorisation)."""
+    return int(channel.queue_declare(queue=name, passive=True).message_count)
+
+
 class QueueDepths:
     """Looks at *queues* every *interval* seconds, QUEUES_AT_ONCE at a time. One that is missing has no depth."""
 
@@ -45,7 +62,6 @@ class QueueDepths:
         if connection is not self._connection:
             self._connection, self._channel = connection, connection.channel()
         try:
-            # It needs no permission (https://www.rabbitmq.com/docs/access-control#authorisation).
-            self._found[name,] = float(self._channel.queue_declare(queue=name, passive=True).message_count)
+            self._found[name,] = float(_depth(self._channel, name))
         except ChannelError:
             self._connection = None

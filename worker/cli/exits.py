@@ -61,6 +61,7 @@ def _codes() -> Mapping[type[Exception], Exit]:
     """Which errors are no bugs but states of the world."""
     from tasks.sealing import SealError
     from worker.broker.publication import PublishError
+    from worker.console.main import CannotListen
     from worker.demo.run import Interrupted, Unreachable
     from worker.demo.state_dir import StateError
     from worker.demo.supervisor import ProcessFailed
@@ -79,11 +80,11 @@ def _codes() -> Mapping[type[Exception], Exit]:
     from worker.settings import SettingsError
 
     not_found = (DeadLetterNotFound, JobNotFound)
-    failed = (SealError, SigningKeyError, LedgerRefused, *not_found, NoAnswer, ProcessFailed, SandboxError)
+    failed = (CannotListen, SealError, SigningKeyError, LedgerRefused, *not_found, NoAnswer, ProcessFailed)
     return {
         CredentialRefused: Exit.NOT_PERMITTED,  # before NoAnswer, whose kind it is
         Interrupted: Exit.INTERRUPTED,
         **dict.fromkeys((SettingsError, RefusedRequest, DeadLetterAmbiguous, JobAmbiguous, StateError), Exit.REFUSED),
         **dict.fromkeys((LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
-        **dict.fromkeys(failed, Exit.FAILED),
+        **dict.fromkeys((*failed, SandboxError), Exit.FAILED),
     }

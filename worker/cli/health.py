@@ -6,7 +6,7 @@ import click
 
 from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Form, Listing, members, output_option
-from worker.observability.metrics import PROCESSES
+from worker.observability.metrics import EVERY_PROCESS
 from worker.operations.health import Asked, Question, ask
 from worker.settings import Settings
 
@@ -24,7 +24,7 @@ _LISTING: Listing[Asked] = Listing(
 
 @click.command()
 @click.argument("question", type=click.Choice(Question, case_sensitive=False))
-@click.option("--process", "processes", multiple=True, type=click.Choice(PROCESSES), help="Ask this one alone.")
+@click.option("--process", "processes", multiple=True, type=click.Choice(EVERY_PROCESS), help="Ask this one alone.")
 @click.option("--any", "some", is_flag=True, help="Who does not answer is not of this machine: one answer is enough.")
 @output_option
 def health(*, question: Question, processes: Sequence[str], some: bool, form: Form) -> None:

@@ -1,48 +1,32 @@
 """What options give a command: spans, moments, rates, and several options as one value."""
 
 import functools
-import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 
-from tasks.instants import parse_instant
+from worker.operations import parsing
 
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_CENTURY: Final = 36_525 * 86_400  # seconds; what is longer could leave the calendar
-_SPAN: Final = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
-_RATE: Final = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)/([smh])", re.ASCII)
+T = TypeVar("T")
 
 
-def span(value: str) -> timedelta:
-    """A span of time: `90s`, `15m`, `6h`, `2d`. Raises click.BadParameter, as the others do."""
-    match = _SPAN.fullmatch(value)
-    if match is None:
-        raise click.BadParameter("a span looks like 90s, 15m, 6h or 2d")
-    seconds = int(match[1]) * _UNITS[match[2]]
-    if seconds > _CENTURY:
-        raise click.BadParameter("that is longer than a hundred years")
-    return timedelta(seconds=seconds)
+def _of_option(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """*parse* for an option: what it refuses ends the command."""
+
+    @functools.wraps(parse)
+    def checked(value: str) -> T:
+        try:
+            return parse(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+
+    return checked
 
 
-def moment(value: str) -> datetime:
-    """A moment, aware and in UTC: RFC 3339, or how long ago as a span."""
-    try:
-        return datetime.now(UTC) - span(value) if _SPAN.fullmatch(value) else parse_instant(value)
-    except ValueError:
-        text = "a moment looks like 2026-11-21T01:15:30Z, or like 6h for six hours ago"
-        raise click.BadParameter(text) from None
-
-
-def rate(value: str) -> float:
-    """A rate per second, above 0: `5/s`, `30/m`, `100/h`."""
-    match = _RATE.fullmatch(value)
-    if match is None or float(match[1]) == 0:
-        raise click.BadParameter("a rate looks like 5/s, 30/m or 100/h")
-    return float(match[1]) / _UNITS[match[2]]
-
+span: Final = _of_option(parsing.span)
+moment: Final = _of_option(parsing.moment)
+rate: Final = _of_option(parsing.rate)
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 

@@ -1,6 +1,7 @@
 """The run itself: prepare, start, publish, watch, sum up, and stop cleanly."""
 
 import os
+import re
 import shlex
 import sys
 import threading
@@ -72,7 +73,7 @@ def run(options: RunOptions) -> bool:
         ledger = wait_for_services(settings, view.note, stop)
         opened.callback(ledger.close)
         supervisor = opened.enter_context(Supervisor(_processes(sandbox), logs, lock, view.note))
-        view.note(f"starting sandbox, recorder, worker and intake; their logs: {logs}")
+        view.note(f"starting sandbox, recorder, worker, intake and console; their logs: {logs}")
         supervisor.start(stop)
         return _Demo(options, settings, sandbox, ledger, supervisor, view, stop).play()
 
@@ -137,6 +138,7 @@ class _Demo:
         if not self.stop.is_set():
             self._sum_up()
             self.view.note(_next_steps(self.options.folder))
+            self.view.note(f"The console, with all of it as pages: {_console_url(self.options.folder / 'log')}")
         self._watch(lambda: False)
         return True
 
@@ -144,7 +146,7 @@ class _Demo:
         self.sandbox.seed(self.fixtures.live)
         self.sandbox.script(self.fixtures.faults)
         samples = self.progress.samples
-        self.view.begin({each.event_id: each.sample.title for each in samples})
+        self.view.begin({each.event_id: each.sample.title for each in samples}, self.settings.providers)
         with Publisher(broker.connector(self.settings)) as publisher:
             publisher.publish_all([messages.event(body, each.event_type) for each in samples for body in each.bodies])
 
@@ -191,7 +193,14 @@ def _processes(sandbox: SandboxClient) -> list[ProcessSpec]:
         ProcessSpec("recorder", ("recorder",), lambda log: "consumer.ready" in log),
         ProcessSpec("worker", ("worker",), lambda log: " ready." in log),
         ProcessSpec("intake", ("intake",), lambda log: "consumer.ready" in log),
+        ProcessSpec("console", ("console",), lambda log: "console.listening" in log),
     ]
+
+
+def _console_url(logs: Path) -> str:
+    """Where the console listens, as its log tells."""
+    told = re.findall(r"console\.listening.*?(https?://[^\s\"]+)", (logs / "console.log").read_text())
+    return str(told[-1]) if told else "(its log says where)"
 
 
 def _next_steps(folder: Path) -> str:

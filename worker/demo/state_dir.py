@@ -16,6 +16,7 @@ from tasks.private_files import create_private
 from tasks.sealing import generate_key, save_key
 from tasks.sealing.keys import SUFFIX
 from worker.sandbox import sandbox_providers
+from worker.sandbox.client import free_port
 from worker.settings import Settings
 from worker.settings.files import CONFIG_FILE
 from worker.settings.names import PREFIX
@@ -142,8 +143,8 @@ def _configuration(folder: Path, subject_key: str, sandbox_url: str) -> str:
         "subject_key": subject_key,
         "environment": "showcase",
     }
-    providers = toml_lines({"providers": sandbox_providers(sandbox_url)})
-    return "\n".join([HEAD, *toml_lines(places), SETTINGS, *providers, ""])
+    more = toml_lines({"providers": sandbox_providers(sandbox_url), "console": {"port": free_port()}})
+    return "\n".join([HEAD, *toml_lines(places), SETTINGS, *more, ""])
 
 
 def _write_private(path: Path, text: str) -> None:

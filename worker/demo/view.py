@@ -1,8 +1,8 @@
-"""What the person at the terminal sees: a line for each event and each step of a call, then the figures."""
+"""What the person who runs it sees: on a terminal one table of the samples, elsewhere a line for each step."""
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final, Self
 
@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.outcome import State
+from worker.demo.live_table import LiveTable
 from worker.demo.progress import Change, Progress, Summary
 from worker.ledger import CallRow, EventRow
 from worker.operations.text import plain
@@ -31,7 +32,10 @@ _AT_REST: Final = frozenset({State.PLANNED, State.NO_SESSION_KNOWN})
 
 
 class View:
-    """Lines on stderr, a status line below them on a terminal; use it as a context manager."""
+    """On stderr: a table while the samples are under way, where that is a terminal; lines before, after and elsewhere.
+
+    Use it as a context manager. No line on a terminal is longer than that is wide.
+    """
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -39,11 +43,10 @@ class View:
             self._console.width = NARROW
         self._titles: dict[str, str] = {}
         self._began = time.monotonic()
-        self._live = Live(console=self._console, transient=True, refresh_per_second=4)
+        self._table = LiveTable(_STYLES)
+        self._live = Live(console=self._console, refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            self._live.start()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -54,13 +57,23 @@ class View:
         for line in text.splitlines():
             self._console.print(Text(plain(line)), soft_wrap=True)
 
-    def begin(self, titles: Mapping[str, str]) -> None:
-        """Start the clock; *titles*: event id → title of its sample."""
+    def begin(self, titles: Mapping[str, str], providers: Iterable[str]) -> None:
+        """Start the clock; *titles*: event id → title of its sample; *providers* are configured."""
         self._titles = dict(titles)
         self._began = time.monotonic()
+        self._table.begin(titles, providers)
+        if self._console.is_terminal:
+            self._live.start()
 
     def show(self, changes: Sequence[Change], progress: Progress) -> None:
         """Show what is new, and how far things are."""
+        if self._live.is_started:
+            self._table.learn(changes)
+            self._live.update(self._table.drawn(self._console.height, _how_far(progress)))
+        else:
+            self._show_lines(changes)
+
+    def _show_lines(self, changes: Sequence[Change]) -> None:
         calls = [row for row in changes if isinstance(row, CallRow)]
         events = {row.event_id: row for row in changes if isinstance(row, EventRow)}
         for event in events.values():
@@ -70,12 +83,9 @@ class View:
             is_as_planned = row.kind == "call" and row.state in _AT_REST  # nothing has happened to it yet, or ever will
             if row.event_id not in events or not is_as_planned:
                 self._print(self._call(row))
-        done, all_ = len(progress.samples) - len(progress.open), len(progress.samples)
-        waiting = sum(row.state in (State.RETRYING, State.HELD) for row in progress.rows)
-        self._live.update(Text(f"{done} of {all_} events settled or dead, {waiting} calls waiting", style="bold"))
 
     def sum_up(self, summary: Summary, *, as_json: bool) -> None:
-        """Print the figures on stdout, as a table or as one JSON document. The status line has done its work."""
+        """Print the figures on stdout, as a table or as one JSON document. The live table stays as it is."""
         self._live.stop()
         if as_json:
             click.echo(json.dumps(asdict(summary)))
@@ -86,7 +96,11 @@ class View:
         Console(highlight=False, markup=False, emoji=False).print(table)
 
     def _print(self, line: Text) -> None:
-        self._console.print(line, soft_wrap=True)
+        """On a terminal the end of a long line is left out; a file has room."""
+        if self._console.is_terminal:
+            self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+        else:
+            self._console.print(line, soft_wrap=True)
 
     def _event(self, row: EventRow) -> Text:
         title = self._titles.get(row.event_id, "")
@@ -106,6 +120,12 @@ class View:
 
     def _clock(self) -> tuple[str, str]:
         return f"{time.monotonic() - self._began:6.1f} s  ", "dim"
+
+
+def _how_far(progress: Progress) -> str:
+    done, samples = len(progress.samples) - len(progress.open), len(progress.samples)
+    waiting = sum(row.state in (State.RETRYING, State.HELD) for row in progress.rows)
+    return f"{done} of {samples} events settled or dead, {waiting} calls waiting"
 
 
 def _figures(summary: Summary) -> Sequence[tuple[str, str]]:

@@ -78,6 +78,7 @@ class Ledger:
     failed_attempts = _reads(queries.failed_attempts)
     settled_or_dead = _reads(queries.closed)
     changes_since = _reads(queries.changes)
+    newest_change = _reads(queries.newest_change)
     key_needs = _reads(keys.needs)
 
     dead_letters = _reads(letters.find)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from tasks.doubt import KNOWS_LIVING
 from tasks.outcome import OPEN, SETTLED, State
-from worker.database.tables import attempts, calls, dead_letters, events, subjects
+from worker.database.tables import attempts, calls, clock, dead_letters, events, subjects
 from worker.ledger.rows import AttemptRow, CallRow, DeadLetterState, EventRow
 
 UNREPLAYED: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
@@ -101,6 +101,11 @@ def changes(connection: sa.Connection, cursor: int = 0, limit: int = 500) -> tup
     found += [*_rows(connection, new_calls), *_rows(connection, letters)]
     rows = sorted(found, key=lambda row: row.change)[:limit]
     return rows, rows[-1].change if rows else cursor
+
+
+def newest_change(connection: sa.Connection) -> int:
+    """The number of the last change of events, calls and dead letters: it rises with each."""
+    return int(connection.execute(sa.select(clock.c.value)).scalar_one())
 
 
 def _planned_and_done(source: str, ids: Sequence[str]) -> sa.Select[Any]:

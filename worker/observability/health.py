@@ -37,6 +37,7 @@ class Health:
         self._sign_at = self._next_sign_by = clock()
         self._missing: str | None = "the broker was not reached yet"
         self._has_topology = False
+        self._working, self._begun = "connected and consuming", "exchanges and queues are there"
 
     def begin(self, stalled_after: float) -> None:
         """Watch the loop from now on: it is to give a sign every *stalled_after* seconds."""
@@ -51,6 +52,11 @@ class Health:
     def topology_seen(self) -> None:
         """Note that every exchange and queue is there."""
         self._has_topology = True
+
+    def works(self, how: str) -> None:
+        """Note that a process without queues of its own has started and is ready: *how* says in a word."""
+        self._working = self._begun = how
+        self._missing, self._has_topology = None, True
 
     def consuming(self) -> None:
         """Note that every queue is consumed that is not held."""
@@ -75,7 +81,7 @@ class Health:
     @property
     def started(self) -> Answer:
         """Whether exchanges and queues were there once."""
-        why = "exchanges and queues are there" if self._has_topology else "exchanges and queues were not seen yet"
+        why = self._begun if self._has_topology else "exchanges and queues were not seen yet"
         return Answer(is_yes=self._has_topology, why=why)
 
     @property
@@ -83,7 +89,7 @@ class Health:
         """Whether it is connected and consumes its queues, and lives."""
         if not self.live.is_yes:
             return self.live
-        return Answer(is_yes=self._missing is None, why=self._missing or "connected and consuming")
+        return Answer(is_yes=self._missing is None, why=self._missing or self._working)
 
 
 OF_PROCESS: Final = Health()

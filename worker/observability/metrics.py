@@ -19,8 +19,9 @@ from tasks.providers import operations
 UNKNOWN: Final = "unknown"  # stands for a name that no setting knows
 OTHER: Final = "other"  # stands for what is in no closed set of ours
 NO_ANSWER: Final = "none"  # the class of the status of a call that got no answer, or was not sent
-INTAKE, WORKER, RECORDER = "intake", "worker", "recorder"
-PROCESSES: Final = (INTAKE, WORKER, RECORDER)
+INTAKE, WORKER, RECORDER, CONSOLE = "intake", "worker", "recorder", "console"
+PROCESSES: Final = (INTAKE, WORKER, RECORDER)  # those that an installation cannot do without
+EVERY_PROCESS: Final = (*PROCESSES, CONSOLE)
 
 Labels = tuple[str, ...]  # the values, in the order of the metric's names
 Figures = Mapping[tuple[str | None, ...], float]
@@ -43,7 +44,7 @@ CLOSED: Final[dict[str, frozenset[str]]] = {
     "provider": frozenset(),
     "source": frozenset(),
     "queue": frozenset(),
-    "process": frozenset(PROCESSES),
+    "process": frozenset(EVERY_PROCESS),
     "version": frozenset({version("revoker")}),
     "event_type": frozenset(EVENT_TYPES),
     "operation": frozenset(operations()),
@@ -151,9 +152,11 @@ EXPOSURE_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 
 DURATION_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
 BUILD_INFO: Final = Gauge(
-    "revoker_build_info", "1, with the version and the process as labels.", "version", "process", of=PROCESSES
+    "revoker_build_info", "1, with the version and the process as labels.", "version", "process", of=EVERY_PROCESS
 )
-READY: Final = Gauge("revoker_ready", "1 while the process is connected and consumes its queues, else 0.", of=PROCESSES)
+READY: Final = Gauge(
+    "revoker_ready", "1 while the process is connected and consumes its queues, or listens, else 0.", of=EVERY_PROCESS
+)
 LAST_ACTIVITY: Final = Gauge(
     "revoker_consumer_last_activity_timestamp_seconds",
     "When the consumer last took messages, or was connected and had room for more, in seconds since 1970.",

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import chain
 from typing import Final
 
@@ -88,11 +89,20 @@ class PlannedDiscard:
     scope: str
 
 
-def find(settings: Settings, ledger: Ledger, selection: Selection, states: tuple[DeadLetterState, ...]) -> Found:
-    """Find what is selected in one of *states*, the last to die first. Raises as `Selection.where` does."""
+def find(
+    settings: Settings,
+    ledger: Ledger,
+    selection: Selection,
+    states: tuple[DeadLetterState, ...],
+    behind: tuple[datetime, str] | None = None,
+) -> Found:
+    """Find what is selected in one of *states*, the last to die first; *behind* the last one of a page.
+
+    Raises as `Selection.where` does.
+    """
     limit = selection.given.limit or LISTED
     where = replace(selection.where(settings, ledger, states), limit=limit)
-    heads = chain.from_iterable(in_pages(ledger.dead_letter_heads, where))
+    heads = chain.from_iterable(in_pages(ledger.dead_letter_heads, replace(where, behind=behind)))
     return Found(ledger.dead_letter_summary(where), heads, limit)
 
 

@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice
+from typing import Final
 
 from tasks.outcome import Reason
 from worker.broker.provenance import ProvenanceMac
@@ -16,6 +17,8 @@ from worker.operations import RefusedRequest
 from worker.operations.replay_plan import PAGE, ReplayPages
 from worker.operations.replay_rules import ReplayPlan, only_vouched
 from worker.settings import Settings
+
+REASON: Final = Reason.GUARD_FLOOD.value  # of the dead letters that a flood holds back
 
 
 def standing(ledger: Ledger) -> list[FloodRow]:

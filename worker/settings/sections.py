@@ -109,8 +109,8 @@ class StorageSettings(StrictModel):
         return self
 
 
-def _address(host: str) -> str:
-    """A name might take a resolver's time, and lead to another machine."""
+def address(host: str) -> str:
+    """Return *host* in the form of an IP address. A name might take a resolver's time, and lead to another machine."""
     try:
         return str(ip_address(host))
     except ValueError:
@@ -120,12 +120,12 @@ def _address(host: str) -> str:
 class MonitoringSettings(StrictModel):
     """Where each process shows its metrics and its health."""
 
-    host: Annotated[str, AfterValidator(_address)] = Field(
+    host: Annotated[str, AfterValidator(address)] = Field(
         "127.0.0.1",
         description="Address to listen on; `0.0.0.0` or `::`: for whoever reaches this machine",
     )
     port: int | None = Field(
-        None, ge=0, le=65_535, description="Port; 0: none; unset: intake 9461, worker 9462, recorder 9463"
+        None, ge=0, le=65_535, description="Port; 0: none; unset: intake 9461, worker 9462, recorder 9463, console 9464"
     )
     snapshot_interval: float = Field(
         5.0, ge=0.5, le=60, description="Seconds between two looks of the recorder at what waits in queues and ledger"

@@ -22,6 +22,7 @@ from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
 from tasks.subject_index import SubjectIndex
 from tasks.tls import SYSTEM_TRUST, TlsSettings
+from worker.settings.console import ConsoleSettings
 from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_values
 from worker.settings.files import SecretFiles, SecretFilesSource, TextSource, config_file, secrets_folder
 from worker.settings.names import BETWEEN, PREFIX
@@ -97,6 +98,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     storage: StorageSettings = StorageSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
+    console: ConsoleSettings = ConsoleSettings()
     tracing: TracingSettings = TracingSettings()
     sentry_dsn: SentryDsn | None = Field(None, description="Where errors are reported; unset: nowhere")
     sentry_traces_sample_rate: float = Field(

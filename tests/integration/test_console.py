@@ -1,0 +1,350 @@
+"""The web console, asked by a browser without script, on a real ledger and a real broker."""
+
+import asyncio
+import re
+import shlex
+import socket
+from html import unescape
+from urllib.request import urlopen
+
+import pytest
+from aiohttp import ClientSession
+from cli_installation import SECRETS, Installation
+from console_browser import Answer, Browser, Fields, Start
+from exposed import page
+from replay_desk import EVERY, call_in, dead_call, dead_unit
+from servers import Processes, free_port, wait_until
+from test_cli_flood import held, opened
+from test_cli_processes import environment
+
+from worker.console.sign_in.roles import Role
+from worker.ledger import DeadLetterState, Ledger
+from worker.operations import holds
+from worker.settings import Settings
+
+pytest_plugins = ["console_fixtures"]
+
+HOSTILE = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "\u202egro.live\u2066\u200b", "x" * 2000)
+PLANS = (
+    "/plan/replay",
+    "/plan/job",
+    "/plan/discard",
+    "/plan/hold",
+    "/plan/release",
+    "/plan/flood-release",
+    "/plan/flood-discard",
+)
+LISTS = {
+    "/jobs": "job",
+    "/causes": "cause",
+    "/letters?reason=http": "dead_letter",
+    "/providers": "provider",
+    "/floods": "flood",
+    "/settings": "setting",
+}
+
+
+def states(installation: Installation) -> list[DeadLetterState]:
+    """How each dead letter stands."""
+    return [row.state for row in installation.desk.ledger.dead_letters(EVERY)]
+
+
+async def confirmed(browser: Browser, plan: Answer, **fields: str) -> Answer:
+    """The result of a plan that somebody confirms."""
+    form = plan.page.one("form", class_="panel")
+    await browser.post(plan.path, [*form.fields()[:1], ("reason", "provider is back"), *fields.items()])
+    for _ in range(100):
+        answer = await browser.get(plan.path)
+        if "3. result" in answer.page.one("li", **{"aria-current": "step"}).text:
+            return answer
+        await asyncio.sleep(0.05)
+    raise AssertionError(answer.text)
+
+
+async def test_every_page_is_sound_whatever_the_texts_hold(installation: Installation, console: Start) -> None:
+    """Well-formed, each field named, each table with caption and scopes; texts of others stay text."""
+    letters = [dead_call(subject=each, source=each[:60], event_id=each[:60]) for each in HOSTILE]
+    installation.desk.fill(*letters, dead_unit(subject=HOSTILE[1]), held(1, HOSTILE[0]))
+    browser = await console(name=HOSTILE[1])
+    find = await browser.post("/find", [("q", HOSTILE[2])])
+    event = next(each for each in (await browser.get("/letters")).page.all("a") if "/event?" in each.attributes["href"])
+    paths = [
+        "/",
+        "/letters",
+        f"/letters/{letters[0].dead_letter_id}",
+        "/providers",
+        "/providers/genesys",
+        "/floods",
+        "/jobs",
+        "/causes",
+    ]
+    answers = [await browser.get(path) for path in (*paths, "/settings", event.attributes["href"])]
+    answers.append(await browser.post("/plan/replay", [("scope", "all")]))
+    for answer in (*answers, find):
+        scripts = [each.attributes.get("nonce") for each in answer.page.all("script")]
+        policy = answer.headers["Content-Security-Policy"]
+        assert scripts == [re.findall(r"'nonce-([^']+)'", policy)[0]] * 3
+        assert "unsafe" not in policy
+        assert not answer.page.all("img")
+        assert not set("\u202e\u2066\u200b") & set(answer.text)
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert not [secret for secret in SECRETS if secret in answer.text]
+
+
+async def test_a_viewer_sees_everything_and_changes_nothing(installation: Installation, console: Start) -> None:
+    """No page offers a change, and whoever asks for one all the same is refused."""
+    [row, *_] = installation.desk.fill(dead_call(), held(1))
+    opened(installation)
+    browser = await console(Role.VIEWER)
+    for path in ("/letters", f"/letters/{row.dead_letter_id}", "/providers/genesys", "/floods"):
+        page = (await browser.get(path)).page
+        buttons = [each.text for form in page.all("form") for each in form.all("button") if "lan" in each.text]
+        assert not buttons
+    for path in (*PLANS, "/providers/genesys/check", "/plans/none", "/plans/none/stop"):
+        refused = await browser.post(path, [("scope", "all"), ("provider", "genesys"), ("span", "1h")], 403)
+        assert "change nothing" in refused.page.one("p", class_="fault").text
+    await browser.post("/causes/check", [], 403)
+    assert DeadLetterState.CLAIMED not in states(installation)
+
+
+async def test_what_is_filtered_stays_in_the_address_and_names_nobody(
+    installation: Installation, console: Start
+) -> None:
+    """The filter survives plan and result; whom it names stands in the address sealed, and the same each time."""
+    installation.desk.fill(dead_call(subject_keys=tuple(Settings.load().subjects().everywhere("ada@example.com"))))
+    installation.desk.fill(dead_call())
+    browser = await console()
+    fields = [("reason", "http.5xx"), ("subject", "ada@example.com"), ("state", ""), ("provider", "")]
+    shown = await browser.post("/letters", fields)
+    assert re.fullmatch(r"/letters\?reason=http\.5xx&person=[\w-]+", shown.path)
+    assert shown.path == (await browser.post("/letters", fields)).path
+    assert "1 match" in shown.page.one("div", class_="actions").text
+    form = shown.page.one("form", id="chosen")
+    plan = await browser.post("/plan/replay", [*form.fields(), ("scope", "all")])
+    assert plan.page.one("h1").text == "Replay 1 dead letter"
+    result = await _ended(browser, plan)
+    assert result.page.one("a", class_="button first").attributes["href"] == shown.path
+    assert "ada" not in unescape(shown.path)
+
+
+async def test_a_replay_is_planned_confirmed_and_told(installation: Installation, console: Start) -> None:
+    """What runs is what was read: what died since the plan stays, and a plan runs once."""
+    letters = [dead_call() for _ in range(3)]
+    installation.desk.fill(*letters)
+    browser = await console()
+    plan = await browser.post("/plan/replay", [("scope", "all"), ("rate", "1000/s"), ("canary", ""), ("failures", "")])
+    late = dead_call()
+    installation.desk.fill(late)
+    refused = await browser.post(plan.path, [("hash", "another"), ("reason", "x")], 422)
+    assert "not the plan that you read" in refused.page.one("p", class_="fault").text
+    await browser.post(plan.path, [*plan.page.one("form", class_="panel").fields()[:1], ("reason", " ")], 422)
+    assert states(installation) == [DeadLetterState.DEAD] * 4
+    result = await _ended(browser, plan)
+    assert "replayed" in result.page.one("dl", class_="sum").text
+    calls = sorted(call_in(each)["call_id"] for each in installation.desk.replayed())
+    assert calls == sorted(each.call.call_id for each in letters if each.call)
+    assert installation.desk.row(late).state is DeadLetterState.DEAD
+
+
+async def test_a_replay_outlives_the_console_that_ran_it(installation: Installation, console: Start) -> None:
+    """It is a job: another console finds it where it stands, and runs the rest, no row twice."""
+    letters = [dead_call() for _ in range(3)]
+    installation.desk.fill(*letters)
+    browser = await console()
+    plan = await browser.post("/plan/replay", [("scope", "all"), ("rate", "1000/s"), ("canary", "1"), ("failures", "")])
+    await _ended(browser, plan)
+    other = await console()
+    listed = (await other.get("/jobs")).page.one("tbody").one("a")
+    job = await other.get(listed.attributes["href"])
+    assert "interrupted" in job.page.one("p", class_="notice").text
+    form = job.page.one("form", class_="actions").fields()
+    rest = await other.post("/plan/job", [*form, ("verb", "stop")])
+    assert (await confirmed(other, rest)).path == rest.path
+    assert states(installation).count(DeadLetterState.REPLAYED) == 1
+    refused = await other.post("/plan/job", [*form, ("verb", "resume")])
+    await other.post(refused.path, [*refused.page.one("form", class_="panel").fields()[:1], ("reason", "again")])
+    await asyncio.sleep(0.5)
+    assert "what remains needs another plan" in (await other.get(refused.path)).page.one("p", class_="fault").text
+
+
+async def _ended(browser: Browser, plan: Answer) -> Answer:
+    """Confirm twice: the second time changes nothing. Nobody says what became of the calls: it is stopped."""
+    form = plan.page.one("form", class_="panel")
+    for _ in range(2):
+        await browser.post(plan.path, [*form.fields()[:1], ("reason", "provider is back")])
+    await asyncio.sleep(0.3)
+    await browser.post(f"{plan.path}/stop", [])
+    for _ in range(100):
+        answer = await browser.get(plan.path)
+        if answer.page.all("dl", class_="sum"):
+            return answer
+        await asyncio.sleep(0.05)
+    raise AssertionError(answer.text)
+
+
+async def test_what_cannot_be_undone_needs_a_word(installation: Installation, console: Start) -> None:
+    """The number is typed; of the marked rows only those go, and a tombstone tells who and why."""
+    rows = installation.desk.fill(*[dead_call() for _ in range(3)])
+    browser = await console()
+    marked: Fields = [("id", row.dead_letter_id) for row in rows[:2]]
+    plan = await browser.post("/plan/discard", [*marked, ("scope", "marked"), ("back", "/letters?reason=http")])
+    form = plan.page.one("form", class_="panel").fields()[:1]
+    refused = await browser.post(plan.path, [*form, ("reason", "gone"), ("word", "3")], 422)
+    assert "type 2" in refused.page.one("p", class_="fault").text
+    result = await confirmed(browser, plan, word="2")
+    assert result.page.one("a", class_="button first").attributes["href"] == "/letters?reason=http"
+    assert sorted(states(installation)) == sorted([*[DeadLetterState.DISCARDED] * 2, DeadLetterState.DEAD])
+    assert str(installation.desk.ledger.dead_letter(rows[0].dead_letter_id).audit_id) in result.text
+
+
+async def test_a_cause_is_checked_and_planned_for(installation: Installation, console: Start) -> None:
+    """What mends it, whether that holds now, and the plan for all that died of it and of nothing else."""
+    installation.desk.fill(*[dead_call() for _ in range(2)], dead_unit())
+    browser = await console()
+    page = (await browser.post("/causes/check", [])).page
+    assert "not yet" in page.one("table").text  # nobody listens where the providers are said to be
+    row = next(each for each in page.one("tbody").all("tr") if "http.5xx" in each.text)
+    plan = await browser.post("/plan/replay", row.one("form").fields())
+    assert plan.page.one("h1").text == "Replay 2 dead letters"
+
+
+async def test_a_provider_is_held_and_released(installation: Installation, console: Start) -> None:
+    """With the operator's name and reason, as on the command line."""
+    browser = await console()
+    plan = await browser.post("/plan/hold", [("provider", "genesys"), ("span", "15m"), ("scope", "all")])
+    assert "revoker provider hold genesys --for 15m --scope all" in plan.page.one("pre").text
+    await confirmed(browser, plan)
+    [hold] = holds.in_force(installation.desk.ledger)
+    assert (hold.provider, hold.owner, hold.reason) == ("genesys", "olga", "provider is back")
+    assert "held" in (await browser.get("/providers")).page.one("table").text
+    await confirmed(browser, await browser.post("/plan/release", [("provider", "genesys")]))
+    assert not holds.in_force(installation.desk.ledger)
+
+
+async def test_a_flood_is_released_and_discarded(installation: Installation, console: Start) -> None:
+    """It ends; a part may be let go first, and the rest is given up by its number."""
+    installation.desk.fill(*[held(number) for number in range(4)])
+    opened(installation)
+    browser = await console()
+    flood = (await browser.get("/floods")).page.one("input", name="flood").attributes["value"]
+    first = await browser.post("/plan/flood-release", [("flood", flood), ("limit", "1"), ("rate", "1000/s")])
+    await confirmed(browser, first)
+    assert states(installation).count(DeadLetterState.REPLAYED) == 1
+    await confirmed(browser, await browser.post("/plan/flood-discard", [("flood", flood)]), word="3")
+    assert states(installation).count(DeadLetterState.DISCARDED) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/letters/none", 404, "no dead letter"),
+        ("/letters?since=yesterday", 400, "since: a moment looks like"),
+        ("/letters?state=alive", 400, "state: must be one of"),
+        ("/letters?person=forged", 400, "look the person up again"),
+        ("/letters?after=then", 400, "begin at the first"),
+        ("/person/forged", 404, "look the person up again"),
+        ("/event?id=", 400, "give the id"),
+        ("/plans/gone", 410, "Plan it again"),
+        ("/providers/none", 422, "no provider named none"),
+        ("/nowhere", 404, ""),
+        ("/letters?reason=nothing.at.all", 200, "Fewer conditions match more"),
+        ("/event?id=none", 200, "no event has this id"),
+    ],
+)
+async def test_what_is_not_there_says_what_to_do(console: Start, path: str, status: int, says: str) -> None:
+    """An id that is none, a filter that matches nothing, a field that cannot be read, a plan that is over."""
+    answer = await (await console()).get(path, status)
+    assert says in answer.page.one("main").text
+
+
+async def test_a_ledger_that_is_away_is_said(installation: Installation, console: Start) -> None:
+    """With the status that leaves an open page as it is; the stream of news says it, too."""
+    browser = await console()
+    installation.desk.ledger.close()
+    (installation.home / "ledger.sqlite3").unlink()
+    answer = await browser.get("/letters", 503)
+    assert "Nothing is lost" in answer.page.one("main").text
+    assert await _first_news(browser) == "event: away"
+    assert (await browser.get("/settings")).status == 200
+
+
+async def test_the_stream_of_news_can_be_resumed(installation: Installation, console: Start) -> None:
+    """Its ids are the ledger's changes: who missed none hears hello alone, who missed some hears at once."""
+    browser = await console()
+    installation.desk.fill(dead_call())
+    newest = installation.desk.ledger.newest_change()
+    assert await _first_news(browser) == f"id: {newest}"
+    assert await _first_news(browser, "1") == f"id: {newest}"
+
+
+async def _first_news(browser: Browser, seen: str | None = None) -> str:
+    headers = {"Last-Event-ID": seen} if seen else {}
+    async with ClientSession() as session, session.get(f"{browser.url}/live", headers=headers) as stream:
+        assert stream.content_type == "text/event-stream"
+        return (await asyncio.wait_for(stream.content.readline(), 5)).decode().strip()
+
+
+async def test_the_printed_command_answers_what_the_page_shows(installation: Installation, console: Start) -> None:
+    """Whoever types it finds as many rows."""
+    installation.desk.fill(*[dead_call() for _ in range(3)], dead_unit(), held(1))
+    opened(installation)
+    browser = await console()
+    await browser.post("/plan/replay", [("scope", "all")])
+    for path, schema in LISTS.items():
+        page = (await browser.get(path)).page
+        printed = page.one("aside").one("code").text
+        answer = await asyncio.to_thread(installation.json, *shlex.split(printed)[1:])
+        assert answer["schema"].startswith(f"revoker.{schema}")
+        rows = page.one("tbody").all("tr")
+        assert len(answer["items"]) == len(rows), path
+
+
+async def test_another_name_and_another_file_are_refused(console: Start) -> None:
+    """A foreign page whose name leads here is not of the console's origin; files are kept under their hash."""
+    browser = await console()
+    await browser.get("/", 421, Host="evil.example")
+    await browser.get("/", 421, Host="127.0.0.1.evil.example:80")
+    await browser.get("/static/0000000000000000/console.js", 404)
+    script = (await browser.get("/")).page.all("script")[0].attributes["src"]
+    assert "immutable" in (await browser.get(script)).headers["Cache-Control"]
+
+
+async def test_pages_read_the_ledger_on_postgresql(
+    installation: Installation, console: Start, postgres_url: str
+) -> None:
+    """The same pages, the same plan."""
+    installation.set("ledger_url", postgres_url)
+    ledger = Ledger.open(postgres_url)
+    ledger.upgrade()
+    ledger.record([dead_call(subject="pe…r@example.com")])
+    ledger.close()
+    browser = await console()
+    for path in ("/", "/letters?reason=http.5xx&since=1h", "/providers", "/floods", "/event?id=e1"):
+        await browser.get(path)
+    plan = await browser.post("/plan/discard", [("scope", "all")])
+    assert "1 dead letter" in plan.page.one("h1").text
+
+
+def test_the_process_says_where_it_listens_and_stops_in_order(installation: Installation, processes: Processes) -> None:
+    """Its health is asked at a port of its own; a stream of news that is open keeps it from nothing."""
+    monitoring = free_port()
+    more = {"REVOKER_CONSOLE__PORT": "0", "REVOKER_MONITORING__PORT": str(monitoring)}
+    process = processes.start("revoker", "console", env=environment(installation) | more, name="console")
+    [url] = wait_until(lambda: re.findall(r"http://127\.0\.0\.1:\d+", process.output), 30, "the console's address")
+    assert page(monitoring, "/readyz") == (200, "listening\n")
+    assert 'process="console"' in page(monitoring, "/metrics")[1]
+    with urlopen(f"{url}/live", timeout=10) as stream:
+        assert stream.readline().startswith(b"id: ")
+        assert process.stop(timeout=10) == 0, process.tail
+
+
+def test_a_port_that_is_taken_ends_it_with_one_line(installation: Installation, processes: Processes) -> None:
+    """Which names the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        more = {"REVOKER_CONSOLE__PORT": str(taken.getsockname()[1]), "REVOKER_MONITORING__PORT": "0"}
+        done = processes.run("revoker", "console", env=environment(installation) | more)
+    assert done.returncode == 1
+    assert "console.port" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,1 @@
+"""`revoker console`: what operators see and do, as pages of a web server. Every page works without script."""

@@ -1,0 +1,61 @@
+"""The console as one aiohttp application."""
+
+import asyncio
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from worker.console import (
+    causes,
+    flood_pages,
+    job_pages,
+    letters,
+    live,
+    now,
+    people,
+    plan_pages,
+    provider_pages,
+    settings_page,
+)
+from worker.console.desk import DESK, Desk
+from worker.console.doors import guarding
+from worker.console.errors import errors_as_pages
+from worker.console.headers import adding_headers
+from worker.console.live import NEWS, News
+from worker.console.now import STANDING, Standing
+from worker.console.pages import ENVIRONMENT, STATIC
+from worker.console.plans import PLANS, Plans
+from worker.console.sign_in.nobody import everybody_looks
+from worker.console.static_files import StaticFiles
+
+MAX_BODY: Final = 64 * 1024  # bytes of a form
+ROUTES: Final = tuple(
+    each.ROUTES
+    for each in (now, causes, letters, job_pages, people, flood_pages, provider_pages, plan_pages, settings_page, live)
+)
+
+
+def make_app(desk: Desk, sign_in: Middleware = everybody_looks) -> web.Application:
+    """Return the application; *sign_in* says who makes each request, or answers it itself."""
+    guard = guarding(desk.settings.console)
+    app = web.Application(client_max_size=MAX_BODY, middlewares=[errors_as_pages, guard, sign_in])
+    app[DESK], app[STATIC], app[ENVIRONMENT] = desk, StaticFiles(), desk.settings.environment
+    app[STANDING], app[PLANS] = Standing.of(desk), Plans()
+    app.on_startup.append(_begin)
+    app.on_shutdown.append(_end)
+    app.on_response_prepare.append(adding_headers(desk.settings.console))
+    app.router.add_get("/static/{hash}/{name}", app[STATIC].serve)
+    for routes in ROUTES:
+        app.add_routes(routes)
+    return app
+
+
+async def _begin(app: web.Application) -> None:
+    app[NEWS] = News(app[DESK])
+
+
+async def _end(app: web.Application) -> None:
+    """Streams end by themselves, and what runs after the step that it is in."""
+    app[NEWS].stopping.set()
+    await asyncio.to_thread(app[PLANS].close)

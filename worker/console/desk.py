@@ -1,0 +1,53 @@
+"""What every page works with: the settings in force, the ledger, and threads in which both are asked."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, ParamSpec, TypeVar
+
+from aiohttp import web
+
+from worker.console.names import Names
+from worker.ledger import Ledger
+from worker.settings import Settings
+
+THREADS: Final = 4  # that ask the ledger for pages; a page more waits its turn, and the recorder does not
+LOCK_TIMEOUT: Final = 5.0  # seconds for a lock in the ledger
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The settings and the ledger of the console."""
+
+    settings: Settings
+    ledger: Ledger
+    names: Names
+    threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "page"))
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Desk":
+        """Return that of *settings*. The ledger is reached at the first question."""
+        ledger = Ledger.open(settings.ledger_url.get_secret_value(), LOCK_TIMEOUT)
+        return cls(settings, ledger, Names.of(settings))
+
+    def close(self) -> None:
+        """Let the ledger go, once what is asked is answered."""
+        self.threads.shutdown(cancel_futures=True)
+        self.ledger.close()
+
+    async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the answer to *question*, which is asked in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.threads, partial(question, *args, **kwargs))
+
+
+DESK: Final = web.AppKey("desk", Desk)
+
+
+def desk_of(request: web.Request) -> Desk:
+    """Return the desk at which *request* is answered."""
+    return request.app[DESK]
