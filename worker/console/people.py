@@ -13,10 +13,14 @@ from worker.console.desk import Desk, desk_of
 from worker.console.pages import render
 from worker.ledger import DeadLetterAmbiguous, DeadLetterNotFound
 from worker.operations import dead_letters, holds
-from worker.operations.explain import Explanation, Standing, Verdict, explain
+from worker.operations.advice import Advice, advice_on
+from worker.operations.explain import Explanation, explain
+from worker.operations.provider_standings import by_provider
+from worker.operations.standings import Verdict
 
 ROUTES: Final = web.RouteTableDef()
 TONES: Final = {Verdict.OUT: "good", Verdict.UNKNOWN: "wait", Verdict.UNPROVED: "wait", Verdict.NOT_YET_OUT: "bad"}
+MAX_ADVICE: Final = 10  # lines
 MAX_NAME: Final = 8192  # characters
 _LETTER_ID: Final = re.compile(r"[0-9a-f][0-9a-f-]{7,63}")
 
@@ -74,21 +78,31 @@ def _shown(
         found=found,
         tone=TONES[found.worst.verdict],
         holds=lines,
-        steps=steps(found.standings),
+        providers=by_provider(found.standings),
+        advice=_advice(found),
+        steps=steps(found),
         commands=commands,
     )
 
 
-def steps(standings: Sequence[Standing]) -> list[Step]:
-    """Return what happened, and what is to come, in order."""
+def _advice(found: Explanation) -> list[Advice]:
+    """What to do about the parts that are not out, each once."""
+    return list(dict.fromkeys(advice for each in found.standings if (advice := advice_on(each))))[:MAX_ADVICE]
+
+
+def steps(explanation: Explanation) -> list[Step]:
+    """Return what happened, every attempt, and what is to come, in order."""
     found: dict[Step, None] = {}
-    for row in (each.row for each in standings):
+    for each in explanation.standings:
+        row = each.row
+        for attempt in explanation.attempts_at(each):
+            what = f"{row.provider}: attempt {attempt.number}{f', {attempt.reason}' if attempt.reason else ''}"
+            found[Step(attempt.at, what, "failed" if attempt.reason else row.state.value)] = None
         if row.occurred_at:
             found[Step(row.occurred_at, f"{row.event_type or 'event'} {row.event_id}, as {row.source} tells")] = None
         what = f"{row.provider or 'the whole event'}: {row.operation or 'no call'}"
-        if row.at:
-            tries = f", attempt {row.attempt}" if row.attempt else ""
-            found[Step(row.at, f"{what}{tries}{f', {row.reason}' if row.reason else ''}", row.state.value)] = None
+        if row.at and not row.state.is_settled:
+            found[Step(row.at, f"{what}{f', {row.reason}' if row.reason else ''}", row.state.value)] = None
         if row.next_attempt_at and row.state.is_open:
             found[Step(row.next_attempt_at, f"{what}: next attempt", "planned")] = None
     return sorted(found, key=lambda each: each.at)
