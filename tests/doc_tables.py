@@ -24,6 +24,7 @@ from tasks.providers.provider import CommonSettings
 from worker.operations.doctor import CHECKS
 from worker.operations.remedies import REMEDIES
 from worker.settings import Settings
+from worker.settings.console_sign_in import OidcSettings
 from worker.settings.sections import SourceSettings
 
 ROOT: Final = Path(__file__).parents[1]
@@ -91,7 +92,8 @@ def settings_tables() -> dict[str, list[Row]]:
     """Every table of settings: the first column's name, and its rows in the order of the model."""
     kinds = [kind.settings for kind in KINDS.values()]
     return {
-        "every process": _settings(Settings, {"providers", "sources"}),
+        "every process": _settings(Settings, {"providers", "sources", "oidc"}),
+        "`console.oidc.`": _settings(OidcSettings),
         "`sources.<name>.`": _settings(SourceSettings),
         "`providers.<name>.` of every kind": _settings(CommonSettings, {"kind"}),
         **{f"`providers.<name>.` of kind {_kind(model)}": _settings(model, EVERY_KIND) for model in kinds},

@@ -39,6 +39,7 @@ RUN_BY = {
     ("README.md", "Point it at a real RabbitMQ and a real provider"): FIRST_STEPS,
     ("backup.md", "Back up"): RESTORED,
     ("backup.md", "Restore"): RESTORED,
+    ("console.md", "Signing in"): "test_a_disabled_operator_is_out_of_the_console_within_five_seconds",
     ("contributing.md", "One test"): "test_every_path_that_a_page_quotes_exists",
     ("doctor.md", "The doctor"): STORY,
     **{("how-to-providers.md", heading): SET_UP for heading in PROVIDERS},

@@ -52,7 +52,7 @@ def find(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that *words* name, and its path."""
     command: click.Command = main
     path: list[str] = []
-    while isinstance(command, click.Group):
+    while isinstance(command, click.Group) and (words or not command.invoke_without_command):
         assert words, "a group is no command"
         found = command.get_command(click.Context(command), words[0])
         assert found is not None, f"there is no command {words[0]}"
@@ -176,7 +176,7 @@ def test_every_setting_of_an_example_exists() -> None:
     The names of instances and sources are free, those of loggers are checked where they are read.
     """
     known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows} | {"kind", *PASSWORDS}
-    free = r"^(providers|sources)\.[^.]+\.|(?<=^log_levels)\..+"
+    free = r"^(providers|sources)\.[^.]+\.|^console\.oidc\.|(?<=^log_levels)\..+|(?<=\.oidc\.roles)\..+"
     found = {re.sub(free, "", name) for text in blocks("toml") for name in leaves(text)}
     typed = {name.removesuffix(".file") for name in found}
     assert typed

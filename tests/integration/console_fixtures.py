@@ -33,7 +33,9 @@ async def console(installation: Installation, monkeypatch: pytest.MonkeyPatch) -
             desk = Desk.open(Settings.load())
             opened.callback(desk.close)
             url = await opened.enter_async_context(main.serving(desk))
-            session = await opened.enter_async_context(ClientSession(cookie_jar=DummyCookieJar()))
+            session = await opened.enter_async_context(
+                ClientSession(cookie_jar=DummyCookieJar(), headers={"Sec-Fetch-Site": "same-origin"})
+            )
             return Browser(session, url)
 
         yield start

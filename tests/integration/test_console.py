@@ -5,7 +5,7 @@ import re
 import shlex
 import socket
 from html import unescape
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 from aiohttp import ClientSession
@@ -17,7 +17,9 @@ from servers import Processes, free_port, wait_until
 from test_cli_flood import held, opened
 from test_cli_processes import environment
 
+from worker.console.sign_in.person import Person
 from worker.console.sign_in.roles import Role
+from worker.console.sign_in.sessions import Sessions
 from worker.ledger import DeadLetterState, Ledger
 from worker.operations import holds
 from worker.settings import Settings
@@ -333,7 +335,9 @@ def test_the_process_says_where_it_listens_and_stops_in_order(installation: Inst
     [url] = wait_until(lambda: re.findall(r"http://127\.0\.0\.1:\d+", process.output), 30, "the console's address")
     assert page(monitoring, "/readyz") == (200, "listening\n")
     assert 'process="console"' in page(monitoring, "/metrics")[1]
-    with urlopen(f"{url}/live", timeout=10) as stream:
+    person = Person("olga", Role.OPERATOR, "oidc", ("olga",))
+    secret = Sessions(Settings.load(), installation.desk.ledger).begin(person, "127.0.0.1").secret
+    with urlopen(Request(f"{url}/live", headers={"Cookie": f"revoker-session={secret}"}), timeout=10) as stream:
         assert stream.readline().startswith(b"id: ")
         assert process.stop(timeout=10) == 0, process.tail
 

@@ -18,9 +18,11 @@ from worker.cli import main
 
 CLI = Path(cli.__file__).parent
 OPERATIONS = Path(operations.__file__).parent
-PROCESSES = {"console", "intake", "recorder", "worker", "sandbox", "run"}  # each is a program of its own, and no change
+PROCESSES = {"intake", "recorder", "worker", "sandbox", "run"}  # each is a program of its own, and no change
 READING = {
     "config show",
+    "console sessions list",
+    "console users list",
     "dead-letter causes",
     "dead-letter jobs list",
     "dead-letter jobs show",

@@ -12,7 +12,10 @@ main = Commands(
         "intake": ("worker.cli.processes:intake", "Process: take in events, publish provider calls"),
         "worker": ("worker.cli.processes:worker", "Process: make the provider calls"),
         "recorder": ("worker.cli.processes:recorder", "Process: write outcomes and dead letters into the ledger"),
-        "console": ("worker.cli.processes:console", "Process: what operators see and do, as web pages"),
+        "console": (
+            "worker.cli.console:console",
+            "Process: what operators see and do, as web pages; its users, sessions",
+        ),
         "sandbox": ("worker.cli.processes:sandbox", "Process: providers that are not real, faults on demand"),
         "health": ("worker.cli.health:health", "Do the processes live, are they ready, have they started?"),
         "publish": ("worker.cli.publish:publish", "Build, seal and publish events"),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from worker import process
 from worker.cli.exits import CommandError, Exit
-from worker.observability.metrics import CONSOLE, INTAKE, RECORDER
+from worker.observability.metrics import INTAKE, RECORDER
 from worker.settings import Settings
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -33,14 +33,6 @@ def recorder() -> None:
     from worker import recorder as entry  # noqa: PLC0415 - each process imports its own parts only
 
     process.run(entry.run, RECORDER)
-
-
-@click.command()
-def console() -> None:
-    """Serve the web console, at the address that the settings `console` name: http://127.0.0.1:9460 by default."""
-    from worker.console import main as entry  # noqa: PLC0415 - each process imports its own parts only
-
-    process.run(entry.run, CONSOLE)
 
 
 @click.command()

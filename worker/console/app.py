@@ -26,7 +26,8 @@ from worker.console.live import NEWS, News
 from worker.console.now import STANDING, Standing
 from worker.console.pages import ENVIRONMENT, STATIC
 from worker.console.plans import PLANS, Plans
-from worker.console.sign_in.nobody import everybody_looks
+from worker.console.sign_in.foreign_pages import refusing_foreign_pages
+from worker.console.sign_in_pages import SignIn
 from worker.console.static_files import StaticFiles
 
 MAX_BODY: Final = 64 * 1024  # bytes of a form
@@ -36,15 +37,19 @@ ROUTES: Final = tuple(
 )
 
 
-def make_app(desk: Desk, sign_in: Middleware = everybody_looks) -> web.Application:
-    """Return the application; *sign_in* says who makes each request, or answers it itself."""
-    guard = guarding(desk.settings.console)
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[errors_as_pages, guard, sign_in])
+def make_app(desk: Desk, sign_in: Middleware | None = None) -> web.Application:
+    """Return the application; *sign_in* says who makes each request instead of its own pages for that."""
+    door, settings = SignIn(desk), desk.settings.console
+    who = sign_in or door.admit
+    inwards = [errors_as_pages, guarding(settings), refusing_foreign_pages(settings), who]
+    app = web.Application(client_max_size=MAX_BODY, middlewares=inwards)
+    if sign_in is None:
+        door.install(app)
     app[DESK], app[STATIC], app[ENVIRONMENT] = desk, StaticFiles(), desk.settings.environment
     app[STANDING], app[PLANS] = Standing.of(desk), Plans()
     app.on_startup.append(_begin)
     app.on_shutdown.append(_end)
-    app.on_response_prepare.append(adding_headers(desk.settings.console))
+    app.on_response_prepare.append(adding_headers(settings))
     app.router.add_get("/static/{hash}/{name}", app[STATIC].serve)
     for routes in ROUTES:
         app.add_routes(routes)

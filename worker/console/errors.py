@@ -21,6 +21,7 @@ _STATUSES: Final[dict[type[Exception], int]] = {
 }
 _TITLES: Final = {
     400: "That cannot be read",
+    401: "Not signed in",
     403: "Not allowed",
     404: "Nothing is there",
     405: "Not like this",
@@ -29,10 +30,12 @@ _TITLES: Final = {
     413: "That is too much",
     421: "Another name",
     422: "That cannot be done",
+    429: "Too many attempts",
     500: "A fault of the console",
     AWAY: "The ledger or the broker is away",
 }
 _ADVICE: Final = {
+    401: "Open this address anew, sign in, and do it again: nothing was changed.",
     AWAY: "Nothing is lost: what happens meanwhile waits in the broker. Try again in a moment; `revoker doctor` finds "
     "out why.",
     500: "The console's log shows what it was. The command line does the same work.",

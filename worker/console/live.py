@@ -12,7 +12,7 @@ from aiohttp import web
 
 from worker.console.desk import Desk
 from worker.console.shared import Shared
-from worker.console.sign_in.nobody import still_signed_in
+from worker.console.sign_in_pages import still_signed_in
 from worker.ledger import LedgerUnavailable
 
 ROUTES: Final = web.RouteTableDef()

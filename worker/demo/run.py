@@ -20,7 +20,7 @@ from worker.broker.publication import PublishError
 from worker.broker.publisher import Publisher
 from worker.demo.progress import Change, Progress, journal_keys, summarise, unproved_claims
 from worker.demo.samples import SOURCE, Fixtures, load_samples
-from worker.demo.state_dir import CONFIG, locked, prepare
+from worker.demo.state_dir import CONFIG, OPERATOR, locked, prepare, prepare_operator
 from worker.demo.supervisor import ProcessSpec, Supervisor
 from worker.demo.view import View
 from worker.ledger import Ledger, LedgerUnavailable
@@ -138,9 +138,15 @@ class _Demo:
         if not self.stop.is_set():
             self._sum_up()
             self.view.note(_next_steps(self.options.folder))
-            self.view.note(f"The console, with all of it as pages: {_console_url(self.options.folder / 'log')}")
+            self.view.note(self._console())
         self._watch(lambda: False)
         return True
+
+    def _console(self) -> str:
+        password = prepare_operator(self.options.folder, self.settings.console.users_file, self.ledger)
+        url = _console_url(self.options.folder / "log")
+        return f"""The console, with all of it as pages: {url}
+  sign in as {OPERATOR}; the password is in {_near(password)}"""
 
     def _publish(self) -> None:
         self.sandbox.seed(self.fixtures.live)

@@ -15,14 +15,18 @@ from typing import Final
 from tasks.private_files import create_private
 from tasks.sealing import generate_key, save_key
 from tasks.sealing.keys import SUFFIX
+from worker.ledger import Ledger, Operator
+from worker.operations.console_users import NewUser, change_user, plan_user, read_users
 from worker.sandbox import sandbox_providers
 from worker.sandbox.client import free_port
 from worker.settings import Settings
+from worker.settings.console_sign_in import Role
 from worker.settings.files import CONFIG_FILE
 from worker.settings.names import PREFIX
 from worker.settings.toml import toml_lines
 
 CONFIG: Final = "revoker.toml"
+OPERATOR: Final = "operator"  # who signs in at the console
 LOG_LEVEL: Final = f"{PREFIX}LOG_LEVEL"
 LOCK_TIMEOUT: Final = 10.0  # a killed run's processes are gone by then
 MARK: Final = "# Written by `revoker run` at every start; REVOKER_... environment variables win over it."
@@ -99,6 +103,22 @@ def prepare(folder: Path, sandbox_url: str) -> Settings:
     return settings
 
 
+def prepare_operator(folder: Path, users_file: Path, ledger: Ledger) -> Path:
+    """Let OPERATOR sign in at the console, by a password that stays what it was; return the file that holds it.
+
+    Raises RefusedRequest, LedgerUnavailable, OSError.
+    """
+    path = folder / "console-password"
+    is_known = OPERATOR in read_users(users_file)
+    if path.exists() and is_known:
+        return path
+    password = secrets.token_urlsafe(18)
+    new = plan_user(users_file, OPERATOR, NewUser(Role.OPERATOR, password), replaces=is_known)
+    change_user(ledger, new, Operator("revoker run", "so that somebody can sign in at the console"))
+    _write_private(path, f"{password}\n")
+    return path
+
+
 def _opened(path: Path, held: ExitStack) -> int:
     lock = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     held.callback(os.close, lock)
@@ -143,7 +163,8 @@ def _configuration(folder: Path, subject_key: str, sandbox_url: str) -> str:
         "subject_key": subject_key,
         "environment": "showcase",
     }
-    more = toml_lines({"providers": sandbox_providers(sandbox_url), "console": {"port": free_port()}})
+    console = {"port": free_port(), "users_file": str(folder / "console-users.json")}
+    more = toml_lines({"providers": sandbox_providers(sandbox_url), "console": console})
     return "\n".join([HEAD, *toml_lines(places), SETTINGS, *more, ""])
 
 

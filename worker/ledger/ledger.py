@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from worker.database.engine import Database, open_database
 from worker.ledger import answers, causes, job_steps, keys, queries, recording
 from worker.ledger import audit as auditing
+from worker.ledger import console_sessions as sessions
 from worker.ledger import dead_letters as letters
 from worker.ledger import job_news as news_of_jobs
 from worker.ledger import jobs as jobbing
@@ -109,6 +110,15 @@ class Ledger:
     claim_step = _writes(job_steps.claim_step)
     mark_step = _writes(job_steps.mark_step)
     settle_step = _writes(job_steps.settle)
+
+    add_console_session = _writes(sessions.add)
+    console_session = _reads(sessions.find)
+    console_sessions = _reads(sessions.every)
+    touch_console_session = _writes(sessions.touch)
+    end_console_sessions = _writes(sessions.end)
+    end_console_sessions_at_idp = _writes(sessions.end_at_idp)
+    forget_console_sessions = _writes(sessions.forget)
+    is_disabled = _reads(sessions.is_disabled)
 
 
 def in_pages(

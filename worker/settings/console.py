@@ -11,6 +11,7 @@ from tasks.hosts import is_host, is_loopback
 from tasks.private_files import WANTED, is_open_to_others
 from tasks.strict_model import StrictModel
 from tasks.tls import OLDEST
+from worker.settings.console_sign_in import OidcSettings
 from worker.settings.sections import address
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -47,6 +48,18 @@ class ConsoleSettings(StrictModel):
         "is believed",
     )
 
+    users_file: Path = Field(
+        Path("var/console-users.json"),
+        description="Who may sign in by a password, mode 0600; `revoker console users` writes it",
+    )
+    oidc: OidcSettings | None = Field(None, description="An OpenID provider to sign in at; unset: by password alone")
+    session_idle: float = Field(
+        1800.0, ge=60, le=86_400, description="Seconds without a page being opened, after which a session is over"
+    )
+    session_length: float = Field(
+        43_200.0, ge=300, le=604_800, description="Seconds after which a session is over in any case"
+    )
+
     @field_validator("key_file")
     @classmethod
     def _private(cls, file: Path | None) -> Path | None:
@@ -65,6 +78,10 @@ class ConsoleSettings(StrictModel):
             raise ValueError("host: another address than loopback needs certificate_file and key_file, or behind_proxy")
         if (is_far or self.behind_proxy) and not (self.public_url or "").startswith("https://"):
             raise ValueError("public_url: must say how browsers reach it, with https://")
+        if self.oidc and not self.public_url:
+            raise ValueError(
+                "public_url: must say how browsers reach it, since the OpenID provider sends them back there"
+            )
         if self.certificate_file:
             self.tls()
         return self

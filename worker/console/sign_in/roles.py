@@ -1,17 +1,13 @@
 """Who is signed in, and what their role lets them do."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
 from aiohttp import web
 
+from worker.settings.console_sign_in import Role
 
-class Role(StrEnum):
-    """What somebody may do."""
-
-    VIEWER = "viewer"  # sees everything, changes nothing
-    OPERATOR = "operator"  # changes, too
+__all__ = ["OPERATOR", "Role", "SignedIn", "require_operator", "signed_in"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,3 +18,4 @@ from worker.database.tables.record import seen_events as seen_events
 from worker.database.tables.record import subjects as subjects
 from worker.database.tables.replays import job_letters as job_letters
 from worker.database.tables.replays import jobs as jobs
+from worker.database.tables.sign_in import console_sessions as console_sessions
