@@ -4,6 +4,7 @@ import asyncio
 import re
 import shlex
 import socket
+from contextlib import AsyncExitStack
 from html import unescape
 from urllib.request import Request, urlopen
 
@@ -14,6 +15,7 @@ from console_browser import Answer, Browser, Fields, Start
 from exposed import page
 from replay_desk import EVERY, call_in, dead_call, dead_unit
 from servers import Processes, free_port, wait_until
+from sign_in_door import Door
 from test_cli_flood import held, opened
 from test_cli_processes import environment
 
@@ -331,11 +333,12 @@ def test_the_process_says_where_it_listens_and_stops_in_order(installation: Inst
     """Its health is asked at a port of its own; a stream of news that is open keeps it from nothing."""
     monitoring = free_port()
     more = {"REVOKER_CONSOLE__PORT": "0", "REVOKER_MONITORING__PORT": str(monitoring)}
+    more["REVOKER_CONSOLE__USERS_FILE"] = str(Door(installation, AsyncExitStack()).file)
     process = processes.start("revoker", "console", env=environment(installation) | more, name="console")
     [url] = wait_until(lambda: re.findall(r"http://127\.0\.0\.1:\d+", process.output), 30, "the console's address")
     assert page(monitoring, "/readyz") == (200, "listening\n")
     assert 'process="console"' in page(monitoring, "/metrics")[1]
-    person = Person("olga", Role.OPERATOR, "oidc", ("olga",))
+    person = Person("olga", Role.OPERATOR, "password", ("olga",))
     secret = Sessions(Settings.load(), installation.desk.ledger).begin(person, "127.0.0.1").secret
     with urlopen(Request(f"{url}/live", headers={"Cookie": f"revoker-session={secret}"}), timeout=10) as stream:
         assert stream.readline().startswith(b"id: ")

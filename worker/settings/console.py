@@ -50,7 +50,7 @@ class ConsoleSettings(StrictModel):
 
     users_file: Path = Field(
         Path("var/console-users.json"),
-        description="Who may sign in by a password, mode 0600; `revoker console users` writes it",
+        description="Who may sign in by a password, mode 0600; `revoker console users add` writes it",
     )
     oidc: OidcSettings | None = Field(None, description="An OpenID provider to sign in at; unset: by password alone")
     session_idle: float = Field(
