@@ -232,4 +232,7 @@ def test_a_number_out_of_bounds_refuses_the_start(monkeypatch: pytest.MonkeyPatc
     if name.startswith("PROVIDERS"):
         monkeypatch.setenv("REVOKER_PROVIDERS__X__KIND", "finbourne")
         monkeypatch.setenv("REVOKER_PROVIDERS__X__DOMAIN", "acme")
+    if name.startswith("CONSOLE__OIDC"):
+        needed = {"issuer": "https://id.example.com", "client_id": "console", "roles": {"staff": "viewer"}}
+        monkeypatch.setenv("REVOKER_CONSOLE__OIDC", json.dumps(needed))
     assert [line.split(":")[0] for line in faults()] == [name.lower().replace("__", ".")]
