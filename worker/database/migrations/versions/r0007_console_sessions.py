@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, LargeBinary, PrimaryKeyConstraint
 from worker.database.columns import UtcTime, Words
 
 revision = "0007"
-down_revision = "0003"
+down_revision = "0008"
 
 
 def upgrade() -> None:
