@@ -1,5 +1,6 @@
 """Settings: three sources, one reader; a typo refuses to start and names itself, never a value."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
