@@ -1,6 +1,5 @@
 """Settings: three sources, one reader; a typo refuses to start and names itself, never a value."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -234,6 +233,7 @@ def test_a_number_out_of_bounds_refuses_the_start(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("REVOKER_PROVIDERS__X__KIND", "finbourne")
         monkeypatch.setenv("REVOKER_PROVIDERS__X__DOMAIN", "acme")
     if name.startswith("CONSOLE__OIDC"):
-        needed = {"issuer": "https://id.example.com", "client_id": "console", "roles": {"staff": "viewer"}}
-        monkeypatch.setenv("REVOKER_CONSOLE__OIDC", json.dumps(needed))
+        needed = {"ISSUER": "https://id.example.com", "CLIENT_ID": "console", "ROLES": '{"staff": "viewer"}'}
+        for member, given in needed.items():
+            monkeypatch.setenv(f"REVOKER_CONSOLE__OIDC__{member}", given)
     assert [line.split(":")[0] for line in faults()] == [name.lower().replace("__", ".")]
