@@ -24,6 +24,7 @@ READING = {
     "console sessions list",
     "console users list",
     "dead-letter causes",
+    "dead-letter export",
     "dead-letter jobs list",
     "dead-letter jobs show",
     "dead-letter list",

@@ -18,6 +18,7 @@ from worker.broker.publication import Message
 from worker.observability.tracing.names import TRACEPARENT, TRACES
 
 CELERY_DOOR: Final = "celery"  # the tasks that are named like types of events
+DESK_DOOR: Final = "desk"  # an operator corrected the event
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
 REPLAY_PROVIDER: Final = "x-revocation-provider"  # a replayed event is planned for this provider alone
 REPLAYS: Final = "x-revocation-replays"  # how often an event, or one provider's part of it, was replayed

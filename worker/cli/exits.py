@@ -60,31 +60,25 @@ def as_command_error(error: Exception) -> CommandError | None:
 def _codes() -> Mapping[type[Exception], Exit]:
     """Which errors are no bugs but states of the world."""
     from tasks.sealing import SealError
+    from worker import ledger
     from worker.broker.publication import PublishError
     from worker.console.main import CannotListen
     from worker.demo.run import Interrupted, Unreachable
     from worker.demo.state_dir import StateError
     from worker.demo.supervisor import ProcessFailed
     from worker.intake.signing import SigningKeyError
-    from worker.ledger import (
-        DeadLetterAmbiguous,
-        DeadLetterNotFound,
-        JobAmbiguous,
-        JobNotFound,
-        LedgerRefused,
-        LedgerUnavailable,
-    )
     from worker.operations import RefusedRequest
     from worker.operations.genesys import CredentialRefused, NoAnswer
     from worker.sandbox.client import SandboxError
     from worker.settings import SettingsError
 
-    not_found = (DeadLetterNotFound, JobNotFound)
-    failed = (CannotListen, SealError, SigningKeyError, LedgerRefused, *not_found, NoAnswer, ProcessFailed)
+    not_found = (ledger.DeadLetterNotFound, ledger.JobNotFound)
+    ambiguous = (ledger.DeadLetterAmbiguous, ledger.JobAmbiguous)
+    failed = (CannotListen, SealError, SigningKeyError, ledger.LedgerRefused, *not_found, NoAnswer, ProcessFailed)
     return {
         CredentialRefused: Exit.NOT_PERMITTED,  # before NoAnswer, whose kind it is
         Interrupted: Exit.INTERRUPTED,
-        **dict.fromkeys((SettingsError, RefusedRequest, DeadLetterAmbiguous, JobAmbiguous, StateError), Exit.REFUSED),
-        **dict.fromkeys((LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
+        **dict.fromkeys((SettingsError, RefusedRequest, *ambiguous, StateError), Exit.REFUSED),
+        **dict.fromkeys((ledger.LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
         **dict.fromkeys((*failed, SandboxError), Exit.FAILED),
     }

@@ -25,7 +25,7 @@ Violation = tuple["Rule", str]  # and the place in the event, as an RFC 6901 poi
 ALERT_INTERVAL: Final = 60.0  # seconds after an alert until the next one of the same source and rule
 # Users of these doors can write provider calls as well, so the door is proof enough. An event that came in by another
 # door needs the proofs of its source.
-PROVING_DOORS: Final = frozenset({messages.CELERY_DOOR})
+PROVING_DOORS: Final = frozenset({messages.CELERY_DOOR, messages.DESK_DOOR})
 
 
 class Rule(StrEnum):

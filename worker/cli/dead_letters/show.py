@@ -1,5 +1,6 @@
 """`dead-letter list` and `dead-letter show`."""
 
+import json
 from dataclasses import fields
 
 import click
@@ -10,7 +11,7 @@ from worker.cli.dead_letters.selection import nothing_found, selecting, states_o
 from worker.cli.exits import finish
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option, show_one
 from worker.ledger import DeadLetterHead, DeadLetterRow, DeadLetterState
-from worker.operations import dead_letters
+from worker.operations import dead_letters, editing
 from worker.operations.dead_letters import OPEN, Found, Selection
 from worker.operations.opening import open_ledger
 from worker.operations.remedies import remedy_for
@@ -81,16 +82,20 @@ def _in_words(found: Found, states: tuple[DeadLetterState, ...]) -> str:
 @click.argument("id_", metavar="[ID]", required=False)
 @click.option("--cause", help="Instead of one: what is known of a cause, six hex digits, as `causes` shows them.")
 @check_option
+@click.option("--event", "with_event", is_flag=True, help="The event that arrived instead, as JSON for `edit`.")
 @output_option
-def show(id_: str | None, cause: str | None, form: Form, *, check: bool) -> None:
+def show(id_: str | None, cause: str | None, form: Form, *, check: bool, with_event: bool) -> None:
     """Show one dead letter, found by its id or a unique beginning of it, or (--cause) one cause."""
-    if (id_ is None) == (cause is None) or (check and cause is None):
-        raise click.UsageError("give the ID of a dead letter, or --cause; --check goes with the latter")
+    if (id_ is None) == (cause is None) or (check and cause is None) or (with_event and id_ is None):
+        raise click.UsageError("give the ID of a dead letter (with --event), or --cause (with --check)")
     if cause is not None:
         show_cause(cause, form, check=check)
         return
     with open_ledger(Settings.load()) as ledger:
         row = dead_letters.one(ledger, str(id_))
+    if with_event:
+        click.echo(json.dumps(editing.original(row), indent=2))
+        return
     show_one(form, "dead_letter", _whole(row, form))
 
 
