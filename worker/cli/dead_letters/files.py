@@ -12,7 +12,7 @@ import click
 
 from tasks.private_files import create_private
 from worker.cli.consent import Change, changes
-from worker.cli.dead_letters.selection import nothing_found, selecting
+from worker.cli.dead_letters.selection import nothing_found, selecting, states_option
 from worker.cli.exits import Exit, finish
 from worker.cli.output import note
 from worker.ledger import DeadLetterState
@@ -27,13 +27,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 
 @click.command()
 @selecting
-@click.option(
-    "--state",
-    "states",
-    multiple=True,
-    type=click.Choice(DeadLetterState, case_sensitive=False),
-    help="Default: dead and claimed.",
-)
+@states_option
 @click.option("--to", type=_FILE, metavar="FILE", help="A new file that you alone can read; default: stdout.")
 def export(selection: Selection, states: tuple[DeadLetterState, ...], to: Path | None) -> None:
     """Print dead letters whole, a JSON object a line, oldest death first: all that match, or --limit of them.
