@@ -60,7 +60,7 @@ def as_command_error(error: Exception) -> CommandError | None:
 def _codes() -> Mapping[type[Exception], Exit]:
     """Which errors are no bugs but states of the world."""
     from tasks.sealing import SealError
-    from worker import ledger
+    from worker import ledger as ledgers
     from worker.broker.publication import PublishError
     from worker.console.main import CannotListen
     from worker.demo.run import Interrupted, Unreachable
@@ -72,13 +72,13 @@ def _codes() -> Mapping[type[Exception], Exit]:
     from worker.sandbox.client import SandboxError
     from worker.settings import SettingsError
 
-    not_found = (ledger.DeadLetterNotFound, ledger.JobNotFound)
-    ambiguous = (ledger.DeadLetterAmbiguous, ledger.JobAmbiguous)
-    failed = (CannotListen, SealError, SigningKeyError, ledger.LedgerRefused, *not_found, NoAnswer, ProcessFailed)
+    not_found = (ledgers.DeadLetterNotFound, ledgers.JobNotFound)
+    ambiguous = (ledgers.DeadLetterAmbiguous, ledgers.JobAmbiguous)
+    failed = (CannotListen, SealError, SigningKeyError, ledgers.LedgerRefused, *not_found, NoAnswer, ProcessFailed)
     return {
         CredentialRefused: Exit.NOT_PERMITTED,  # before NoAnswer, whose kind it is
         Interrupted: Exit.INTERRUPTED,
         **dict.fromkeys((SettingsError, RefusedRequest, *ambiguous, StateError), Exit.REFUSED),
-        **dict.fromkeys((ledger.LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
+        **dict.fromkeys((ledgers.LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
         **dict.fromkeys((*failed, SandboxError), Exit.FAILED),
     }
