@@ -10,7 +10,7 @@ from system import PROCESSES
 from chaos.proxy import Fault, Way
 from chaos.rows import row
 from chaos.rows_worker import BATCH, DEAD_TOKEN, IN_FLIGHT, ON_RABBITMQ
-from chaos.scene import Scene, wait_said
+from chaos.scene import AFTER_THAW, Scene, wait_said
 from tasks.call import Lane
 from worker.broker import connect, topology
 
@@ -155,6 +155,7 @@ def worker_frozen(scene: Scene) -> None:
     scene.remark = f"its calls had moved on after {time.monotonic() - began:.0f} s"
     frozen.thaw()
     wait_said(frozen, "broker.unreachable")
+    scene.stand_still(AFTER_THAW)
 
 
 def _calls(scene: Scene) -> int:

@@ -17,7 +17,7 @@ from chaos.disk import DISK, SmallDisk
 from chaos.rows import EMBEDDED, row
 from chaos.rows_broker import AGAIN
 from chaos.rows_worker import DEAD_TOKEN, IN_FLIGHT
-from chaos.scene import Scene, wait_said
+from chaos.scene import AFTER_THAW, Scene, wait_said
 
 ON_EMBEDDED: Final = (EMBEDDED,)
 UNREACHABLE: Final = "broker.unreachable"
@@ -78,12 +78,13 @@ def leases_lapse(scene: Scene) -> None:
     So each call may be made by the other, and once more by itself: it finds that the first has timed out meanwhile.
     """
     scene.start("worker", "worker", "intake", "recorder")
-    with scene.publishing(over=3):
-        scene.wait_revoked(0.2)
-        scene["worker"].freeze()
-        scene.stand_still(20)
-        scene["worker"].thaw()
-        scene.healed()
+    scene.publish(len(scene.load.events) * 9 // 10)  # the rest comes after the heal
+    scene.wait_revoked(0.2)
+    scene["worker"].freeze()
+    scene.stand_still(20)
+    scene["worker"].thaw()
+    scene.healed()
+    scene.stand_still(AFTER_THAW)
 
 
 def _make_log_short(path: Path) -> None:

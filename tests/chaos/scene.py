@@ -26,6 +26,7 @@ from worker.operations.standings import Verdict, standings_of, verdict_on
 
 AT_ONCE: Final = 20  # events in a batch of confirms: with a fault under way, so many share one fate
 PAUSE: Final = 0.1  # seconds between two looks, or two tries
+AFTER_THAW: Final = 3.0  # seconds: to a process that stood still its calls timed out, and it asks for them again
 
 
 class Scene:
