@@ -1,8 +1,9 @@
 """The cookies of the console: what they are called, and what they ask of the browser.
 
-Over TLS: `__Host-`, Secure, HttpOnly, SameSite=Lax. On http://localhost neither the prefix nor Secure: Safari before
-macOS 26 keeps no Secure cookie there (bugs.webkit.org/281149), Chromium none with the prefix, so that nobody could
-sign in; and there is no network for them to be read on. The names differ, so neither passes for the other.
+Over TLS: `__Host-`, Secure, HttpOnly, SameSite=Lax. On http://localhost neither the prefix nor Secure: Chromium would
+keep such a cookie (seen with 156), but Safari before macOS 26 keeps no Secure one there (bugs.webkit.org/281149), so
+that nobody could sign in; and there is no network for it to be read on. The names differ, so neither passes for the
+other.
 """
 
 from typing import Final, Literal
