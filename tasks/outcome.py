@@ -20,6 +20,7 @@ class State(StrEnum):
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
     NO_SESSION_KNOWN = "no_session_known"
+    ENABLED = "enabled"
     RETRYING = "retrying"
     HELD = "held"
     DEAD = "dead"
@@ -47,8 +48,11 @@ SETTLED: Final = frozenset(
         State.EXPIRED,
         State.SUPERSEDED,
         State.NO_SESSION_KNOWN,
+        State.ENABLED,
     }
 )
+# Settled without a call, because the user is enabled again: what they had, and what they got since, may live.
+SPARED: Final = frozenset({State.SUPERSEDED, State.ENABLED})
 
 
 # A user-wide call that came to this killed every token of the user, so the listed sessions are `covered`. Not

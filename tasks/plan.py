@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
-from tasks.events import EVENT_TYPES, Event, UserData
+from tasks.events import EVENT_TYPES, EnabledData, Event, PersonData, UserData
 from tasks.events.model import ReferenceCredential, Session
 from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
@@ -50,7 +50,7 @@ class Plan:
     """All that becomes of an event. Nothing in it has happened yet."""
 
     calls: tuple[ProviderCall, ...]
-    units: tuple[PlannedUnit, ...]  # no_session_known
+    units: tuple[PlannedUnit, ...]  # no_session_known, enabled
     refused: tuple[RefusedUnit, ...]
     naming: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)  # `SubjectIndex.naming`
 
@@ -71,10 +71,19 @@ def plan_revocations(event: Event, catalogue: Catalogue, planned_at: datetime | 
     a call for a user. An event about a user becomes one call where the kind has one and the user's id is known; that
     call covers the listed sessions. Elsewhere the listed sessions become calls. Where there is nothing to go by, a
     provider that the event names is refused as `route.unresolvable`, any other gets a `no_session_known` unit.
+
+    An event that enables a user becomes an `enabled` unit at each provider, and no call. Where the kind ends every
+    session of a user and the user's id is known, the unit tells whose older calls need not be made.
     """
     planner = _Planner(event, catalogue, planned_at)
     data = event.data
-    steps = planner.user(data) if isinstance(data, UserData) else planner.sessions(data.sessions)
+    match data:
+        case UserData():
+            steps = planner.user(data)
+        case EnabledData():
+            steps = planner.enabled(data)
+        case _:
+            steps = planner.sessions(data.sessions)
     unique = {step if isinstance(step, RefusedUnit) else step.call_id: step for step in steps}.values()
     return Plan(
         tuple(step for step in unique if isinstance(step, ProviderCall)),
@@ -130,11 +139,28 @@ class _Planner:
         if (plan and user_id) or (named and not sessions):
             yield RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
         elif not sessions:
-            identity = call_id(self.event.source, self.event.id, instance.name, "", "")
-            state = State.NO_SESSION_KNOWN
-            yield PlannedUnit(call_id=identity, provider=instance.name, operation=None, state=state)
+            yield self._unit(instance, State.NO_SESSION_KNOWN)
 
-    def _user_id(self, instance: Instance, data: UserData) -> str | None:
+    def enabled(self, data: EnabledData) -> Iterator[Step]:
+        """By the user's id alone, as the calls that need not be made: names could be somebody else's."""
+        for name in sorted({*self.catalogue.instances, *data.accounts}):
+            instance = self.catalogue.instances.get(name)
+            yield self._enabled_at(instance, data) if instance else RefusedUnit(name, Reason.ROUTE_UNKNOWN_PROVIDER)
+
+    def _enabled_at(self, instance: Instance, data: EnabledData) -> Step:
+        plan, user_id = instance.kind.user, self._user_id(instance, data)
+        if plan is None or not user_id:
+            return self._unit(instance, State.ENABLED)
+        if not plan.is_user_id(user_id):
+            return RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
+        call = self._call(instance, plan.operation, user_id, user_id=user_id)
+        return self._unit(instance, State.ENABLED, call.target_key)
+
+    def _unit(self, instance: Instance, state: State, target_key: str | None = None) -> PlannedUnit:
+        identity = call_id(self.event.source, self.event.id, instance.name, "", "")
+        return PlannedUnit(call_id=identity, provider=instance.name, operation=None, state=state, target_key=target_key)
+
+    def _user_id(self, instance: Instance, data: PersonData) -> str | None:
         """The account's id where the event gives it, else the `sub` of the instance's own issuer; never a guess."""
         account = data.accounts.get(instance.name)
         if account is not None:

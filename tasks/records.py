@@ -13,7 +13,7 @@ from tasks.bounds import Count, Detail, Integer64, Measure, Moment, Name, Source
 from tasks.call import Attempt, Operation, ProviderCall
 from tasks.events.content_mode import MAX_BODY, is_text
 from tasks.events.plaintext import is_plaintext
-from tasks.outcome import State
+from tasks.outcome import SETTLED, SPARED, State
 from tasks.strict_model import StrictModel
 
 DEAD_LETTER_NAMESPACE: Final = uuid.UUID("d1f0a1b6-9a7e-5c53-8c0e-0b9f5a1c7e42")
@@ -31,7 +31,7 @@ class PlannedUnit(StrictModel):
     state: State
     reason: Name | None = None
     kid: Name | None = None  # of the sealing key that its call needs
-    target_key: SubjectKey | None = None  # of its call
+    target_key: SubjectKey | None = None  # of its call; of a user who is enabled: of the calls that need not be made
 
 
 class EventPlanned(StrictModel):
@@ -75,8 +75,8 @@ class CallOutcome(StrictModel):
 
     @property
     def exposure_seconds(self) -> float | None:
-        """Seconds from the event's time to the settled state; None while the token may still live."""
-        return (self.at - self.occurred_at).total_seconds() if self.state.is_settled else None
+        """Seconds from the event's time to the settled state; None while, or where, the token may still live."""
+        return (self.at - self.occurred_at).total_seconds() if self.state in SETTLED - SPARED else None
 
 
 def _storable_content_type(content_type: object) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tasks.call import Target
-from tasks.events import Event, UserData
+from tasks.events import Event, PersonData
 from tasks.events.subjects import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, SimpleSubject, Uri
 from tasks.names import address, composed, forms, mask, normalised
 
@@ -92,7 +92,7 @@ def masked_subject(event: Event) -> str:
 
 def identifiers(event: Event) -> tuple[Identifier, ...]:
     """Every name in the event by which an operator may look for it: those in `sub_id` first, as they stand there."""
-    accounts = event.data.accounts if isinstance(event.data, UserData) else {}
+    accounts = event.data.accounts if isinstance(event.data, PersonData) else {}
     own = [Identifier(account.user_id, ("account", provider)) for provider, account in accounts.items()]
     label = [Identifier(event.subject, ("subject",), names_person=False)] if event.subject else []
     return tuple(dict.fromkeys([*_names_in_sub_id(event), *own, *label]))

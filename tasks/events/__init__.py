@@ -4,8 +4,18 @@
 that names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
-from tasks.events.model import EVENT_TYPES, Event, UserData
+from tasks.events.model import EVENT_TYPES, USER_DISABLED, EnabledData, Event, PersonData, UserData
 from tasks.events.parsing import parse_event
 from tasks.events.rejection import InvalidEvent, RejectionCode
 
-__all__ = ["EVENT_TYPES", "Event", "InvalidEvent", "RejectionCode", "UserData", "parse_event"]
+__all__ = [
+    "EVENT_TYPES",
+    "USER_DISABLED",
+    "EnabledData",
+    "Event",
+    "InvalidEvent",
+    "PersonData",
+    "RejectionCode",
+    "UserData",
+    "parse_event",
+]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal, get_args
+from typing import Annotated, ClassVar, Final, Literal, get_args
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
@@ -94,15 +94,28 @@ class SessionsData(Open):
     initiating_entity: Maybe[InitiatingEntity] = None
 
 
-class UserData(Open):
-    """Whose tokens must all die, and where their accounts and sessions are as far as the producer knows."""
+class PersonData(Open):
+    """Whom an event is about, and where their accounts are as far as the producer knows."""
 
     sub_id: SubId
     accounts: Annotated[Mapping[ProviderName, Account], Field(max_length=16)] = Field(default_factory=dict)
+
+
+class UserData(PersonData):
+    """Whose tokens must all die, and where their accounts and sessions are as far as the producer knows."""
+
     sessions: Annotated[tuple[Session, ...], Field(strict=False, max_length=16)] = ()
     providers: Annotated[
         tuple[ProviderName, ...], Field(strict=False, min_length=1, max_length=16), AfterValidator(_all_different)
     ] = ()
+    reason: Maybe[Reason] = None
+    initiating_entity: Maybe[InitiatingEntity] = None
+
+
+class EnabledData(PersonData):
+    """Who may be logged in again. It names no session: none that was ended begins anew."""
+
+    sessions: ClassVar[tuple[Session, ...]] = ()
     reason: Maybe[Reason] = None
     initiating_entity: Maybe[InitiatingEntity] = None
 
@@ -128,9 +141,9 @@ class CloudEvent(Open):
 
 
 class Event(CloudEvent):
-    """An event of one of our types: whose tokens must die."""
+    """An event of one of our types: whose tokens must die, or need to no more."""
 
-    data: SessionsData | UserData
+    data: SessionsData | UserData | EnabledData
 
 
 class SessionEnded(Event):
@@ -147,6 +160,13 @@ class UserDisabled(Event):
     data: UserData
 
 
+class UserEnabled(Event):
+    """A user was enabled again; what is still to be done of an older `user.disabled` of its source is not done."""
+
+    type: Literal["user.enabled"]
+    data: EnabledData
+
+
 @dataclass(frozen=True, slots=True)
 class EventType:
     """One type of event."""
@@ -161,14 +181,28 @@ class EventType:
 
     @property
     def hits_user(self) -> bool:
-        """Whether it asks for every token of a user; else for those of listed sessions."""
-        return self.model.model_fields["data"].annotation is UserData
+        """Whether it is about a user and every token of theirs; else about those of listed sessions."""
+        return issubclass(self._data, PersonData)
 
+    @property
+    def revokes(self) -> bool:
+        """Whether it asks for calls. One that takes others back is let in only where a source's `types` name it."""
+        return not issubclass(self._data, EnabledData)
+
+    @property
+    def _data(self) -> type:
+        annotation = self.model.model_fields["data"].annotation
+        return annotation if isinstance(annotation, type) else object
+
+
+USER_DISABLED: Final = "user.disabled"
+"""The type that a `user.enabled` takes back; no other."""
 
 EVENT_TYPES: Final[dict[str, EventType]] = {
     each.name: each
     for each in (
         EventType(SessionEnded, Lane.ROUTINE),
         EventType(UserDisabled, Lane.URGENT),
+        EventType(UserEnabled, Lane.ROUTINE),  # a flood of them delays no user.disabled
     )
 }

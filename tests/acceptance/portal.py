@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SCHEMA = EXAMPLES / "session_timeout_job/schema.sql"
 SOURCE = "urn:example:session-timeout-job"
+SIGNING_KEY = "sessions.jwk"
 IDLE = 7_200  # seconds, where the organization allows 1800
 HOUR = 3_600  # seconds
 
@@ -25,7 +26,7 @@ HOUR = 3_600  # seconds
 def signing_source(folder: Path) -> dict[str, Any]:
     """Make the job's signing key in *folder*; return its source for the worker's settings."""
     key = generate_signing_key("sessions")
-    save_signing_key(folder / "sessions.jwk", key)
+    save_signing_key(folder / SIGNING_KEY, key)
     (folder / "sessions.jwks.json").write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     return {"source": SOURCE, "keys": str(folder / "sessions.jwks.json"), "providers": ["genesys"]}
 
@@ -52,7 +53,7 @@ class Portal:
             "broker_url": self._system.broker_url,
             "source": SOURCE,
             "jwks_file": "jwks.json",
-            "signing_key_file": "sessions.jwk",
+            "signing_key_file": SIGNING_KEY,
             "genesys_api_url": f"{self._system.base_url}/genesys",
             "genesys_login_url": f"{self._system.base_url}/genesys",
             "genesys_client_id": sandbox.client_id,

@@ -17,6 +17,7 @@ from worker.calls.rate_limits import Limit, Limiter
 from worker.calls.rate_limits.wait_queue import HELD_FOR_SOURCE
 from worker.calls.rate_limits.window import Ask, Grant
 from worker.calls.runtime import WorkerRuntime
+from worker.ledger.enabled import EnabledRow
 from worker.settings import Settings
 
 pytest_plugins = ["cli_fixtures"]
@@ -145,3 +146,31 @@ async def test_a_source_beyond_its_share_of_the_line_is_put_back(
     limiter._fallback.end()
     for each in feed:
         each.cancel()
+
+
+async def test_what_is_superseded_while_it_waits_for_its_permit_is_not_made(
+    runtime: WorkerRuntime, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That may take minutes; another call has the permit then."""
+    permits: list[int] = []
+
+    async def as_told(_: Ask) -> Grant:
+        return Grant(permits.pop() if permits else 0, 1, 0.0)
+
+    limiter = Limiter("genesys", Limit(300), "w", as_told, 0)
+    monkeypatch.setattr(runtime._limits, "of", lambda _: limiter)
+    spared = disabled("spared", event_type="user.disabled", target_key="ada")
+    waiting = asyncio.ensure_future(runtime.execute(spared))
+    async with asyncio.timeout(10):
+        while not limiter._queue:  # noqa: ASYNC110 - polled, with a deadline
+            await asyncio.sleep(0)
+    now = datetime.now(UTC)
+    runtime._enabled.learn([EnabledRow(spared.source, "ada", "enabled", now, now, 1)])
+    permits.append(1)
+    async with asyncio.timeout(10):
+        verdict = await waiting
+    assert isinstance(verdict, Settled)
+    assert (verdict.state, provider.asked) == (State.SUPERSEDED, [])
+    assert await runtime.execute(spared) == verdict
+    async with asyncio.timeout(1):
+        assert await runtime.execute(disabled("other", user_id="u-2")) == DONE

@@ -86,6 +86,19 @@ def test_a_superseded_call_is_not_replayed(
     assert refusal_of(local_desk, local_desk.row(letter), force=True) is None
 
 
+@pytest.mark.parametrize(("dead", "expected"), [(WIDE, Refusal.SUPERSEDED), (SESSION, None)])
+def test_a_call_for_a_user_who_was_enabled_since_is_not_replayed(
+    local_desk: Desk, dead: dict[str, Any], expected: Refusal | None
+) -> None:
+    """By the same source; the session that the event listed is ended all the same."""
+    letter = dead_call(**dead)
+    enabled = {"event_type": "user.enabled", "occurred_at": MOMENT + timedelta(minutes=1)}
+    local_desk.fill(letter)
+    local_desk.ledger.record([told(dead_call(**WIDE | enabled), State.ENABLED, at=datetime.now(UTC))])
+    assert refusal_of(local_desk, local_desk.row(letter)) is expected
+    assert refusal_of(local_desk, local_desk.row(letter), force=True) is None
+
+
 @pytest.mark.parametrize(
     ("reason", "expected"), [("event.stale", Refusal.TOO_OLD), ("event.id_conflict", Refusal.CONFLICT)]
 )

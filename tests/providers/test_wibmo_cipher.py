@@ -17,7 +17,7 @@ from tasks.providers.http import Edge, Purpose
 from tasks.providers.wibmo import Wibmo, WibmoSettings
 from tasks.providers.wibmo.ciphers.config import CipherConfig
 from tasks.providers.wibmo.ciphers.schemes import make_cipher
-from worker.calls import runtime
+from worker.calls import attempts
 from worker.observability.lines import JsonLines
 
 INVALIDATE = call("wibmo.invalidate_token", "wibmo", token_reference_id=REFERENCE)
@@ -81,7 +81,7 @@ async def seen(session: aiohttp.ClientSession, provider: Wibmo, replies: Iterato
     """Return what the worker makes of each of *replies*."""
     given = list(replies)
     provider._edge = Wire(session, iter(given))
-    return [await runtime._timed(provider, INVALIDATE) for _ in given]
+    return [await attempts.make(provider, INVALIDATE) for _ in given]
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> set[str]:

@@ -177,6 +177,33 @@ def test_a_source_says_only_what_it_may(limit: Mapping[str, Any], told: Mapping[
     assert judged(said(body(**told)), SourceSettings(source=SOURCE, trusted=True)) == Granted()
 
 
+NAMED: Final = {"types": {"user.enabled", "user.disabled"}}
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [({}, Rule.TYPE), ({"types": {"user.disabled"}}, Rule.TYPE), (NAMED, Granted())],
+    ids=["no limit", "not named", "named"],
+)
+@pytest.mark.parametrize("proves_users", [True, False])
+def test_who_is_enabled_only_a_source_says_whose_types_name_it(
+    limit: Mapping[str, Any], expected: object, *, proves_users: bool
+) -> None:
+    """It may keep an intruder logged in, so nobody has that right by a limit that was left out."""
+    published = said(body("user.enabled"))
+    source = SourceSettings(source=SOURCE, trusted=True, **limit)
+    assert judged(published, source, proves_users=proves_users) == expected
+    assert judged(published, proves_users=proves_users) is Rule.NOT_LISTED
+
+
+def test_who_is_enabled_is_not_believed_for_the_door_alone() -> None:
+    """Who may write provider calls can log people out; to keep them in is another right."""
+    through = MAC.sign(said(body("user.enabled"), **{messages.DOOR: messages.CELERY_DOOR}))
+    assert judged(through) is Rule.NOT_LISTED
+    assert judged(through, SourceSettings(source=SOURCE, users=frozenset({"idp"}))) is Rule.TYPE
+    assert judged(through, SourceSettings(source=SOURCE, users=frozenset({"idp"}), **NAMED)) == Granted()
+
+
 def test_what_is_within_the_limits_is_let_in() -> None:
     """All of them at once; the plan reaches no other provider."""
     limits: dict[str, Any] = {"types": {"user.disabled"}, "providers": {"genesys"}, "tenants": {"acme"}}

@@ -22,7 +22,8 @@ from tasks.events import InvalidEvent, RejectionCode, parse_event
 Json = Any  # what json.loads returns
 NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)
 CONTRACTS = resources.files("tasks") / "contracts"
-EXAMPLES = [json.loads((CONTRACTS / f"{name}.json").read_bytes()) for name in ("session.ended", "user.disabled")]
+KINDS = ("session.ended", "user.disabled", "user.enabled")
+EXAMPLES = [json.loads((CONTRACTS / f"{name}.json").read_bytes()) for name in KINDS]
 THOROUGH = settings(max_examples=400, deadline=None, database=None)
 
 
@@ -125,16 +126,18 @@ WHY = {
     "initiating_entity": st.sampled_from(["admin", "user", "policy", "system"]),
 }
 USER_ID = st.from_regex(r"[A-Za-z0-9._@|:-]{1,128}", fullmatch=True)
+ACCOUNTS = st.dictionaries(NAME, record({"user_id": USER_ID}), max_size=16)
 ENDED = record({"sessions": st.lists(SESSION, min_size=1, max_size=16)}, optional={"sub_id": SUB_ID, **WHY, "x": JSON})
 DISABLED = record(
     {"sub_id": SUB_ID},
     optional={
-        "accounts": st.dictionaries(NAME, record({"user_id": USER_ID}), max_size=16),
+        "accounts": ACCOUNTS,
         "sessions": st.lists(SESSION, max_size=4),
         "providers": st.lists(NAME, min_size=1, max_size=16, unique=True),
         **WHY,
     },
 )
+ENABLED = record({"sub_id": SUB_ID}, optional={"accounts": ACCOUNTS, **WHY, "sessions": JSON})
 OPTIONAL = {
     "subject": st.none() | text(0, 256),
     "datacontenttype": st.sampled_from(["application/json", "application/json; charset=utf-8", None]),
@@ -155,7 +158,7 @@ def events_of(kind: str, data: st.SearchStrategy[Json]) -> st.SearchStrategy[Jso
     return record({**required, "data": data}, optional=OPTIONAL)
 
 
-EVENTS = events_of("session.ended", ENDED) | events_of("user.disabled", DISABLED)
+EVENTS = st.one_of(*map(events_of, KINDS, (ENDED, DISABLED, ENABLED)))
 
 
 @given(EVENTS)

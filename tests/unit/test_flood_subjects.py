@@ -17,6 +17,7 @@ from tasks.providers import KINDS
 from tasks.sealing import generate_key, seal
 from tasks.subject_index import SubjectIndex
 from worker.intake.flood.window import UNCOUNTED_DEAD_LETTERS, Limits, Subject, Window, subjects_of
+from worker.settings.sections import FloodSettings
 
 ISSUER = "https://idp.example.com/"
 INSTANCES = {
@@ -25,7 +26,7 @@ INSTANCES = {
 }
 CATALOGUE = Catalogue(INSTANCES, dict.fromkeys(Lane, timedelta(hours=1)), SubjectIndex(b"k" * 32))
 SEALED = seal("a-token", "finbourne", generate_key("k1"))
-FEW = {"session.ended": 20, "user.disabled": 20}
+FEW = {"session.ended": 20, "user.disabled": 20, "user.enabled": 20}
 LIMITS = Limits(600, FEW, FEW, {})
 
 
@@ -132,6 +133,16 @@ def test_two_plans_that_hit_others_never_count_as_one(several: Sequence[Mapping[
     hit = {victim for _, plan in read_all for victim in victims(plan)}
     assert len(counted) >= len(hit)
     assert all(subjects for subjects, _ in read_all)
+
+
+def test_whom_an_event_enables_counts_at_each_instance() -> None:
+    """One name for all of them does not help, and a flood of such events has no reserve."""
+    subjects = [read("user.enabled", {"sub_id": opaque("x"), "accounts": account(n)}, f"e-{n}")[0] for n in range(3)]
+    both = account(7) | account(8, "genesys-eu")
+    subjects.append(read("user.enabled", {"sub_id": opaque("x"), "accounts": both}, "e-both")[0])
+    assert [len(each) for each in subjects] == [1, 1, 1, 2]
+    assert len({each for several in subjects for each in several}) == 5
+    assert Limits.set_by(FloodSettings()).reserve.keys() == {"user.disabled"}
 
 
 def test_the_same_victim_counts_once() -> None:

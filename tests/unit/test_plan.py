@@ -66,6 +66,11 @@ def disabled(**data: Any) -> Plan:
     return plan_revocations(event("user.disabled", {"sub_id": ALICE, **data}), CATALOGUE)
 
 
+def enabled(**data: Any) -> Plan:
+    """The plan of an enabled user's event."""
+    return plan_revocations(event("user.enabled", {"sub_id": ALICE, **data}), CATALOGUE)
+
+
 def ended(*sessions: dict[str, Any], **attributes: Any) -> Plan:
     """The plan of an event that ends these sessions."""
     return plan_revocations(event("session.ended", {"sessions": list(sessions)}, **attributes), CATALOGUE)
@@ -288,3 +293,41 @@ def test_a_call_carries_the_hashes_by_which_it_is_compared() -> None:
     [call] = disabled(accounts={"genesys": {"user_id": USER}}).calls
     assert (call.target, call.target_key) == (("genesys", "user", USER), index.target(call.target))
     assert call.person_key == index.person(event("user.disabled", {"sub_id": ALICE})) is not None
+
+
+def test_an_enabled_user_becomes_no_call_and_tells_whose_calls_need_not_be_made() -> None:
+    """By the very target that the call of a user.disabled has; a session that it lists is nothing to it.
+
+    The user is enabled at every provider: nowhere does the event say that somebody is out.
+    """
+    account = {"genesys": {"user_id": USER}}
+    plan = enabled(accounts=account, sessions=[session("finbourne", jwe=JWE)])
+    [call] = disabled(accounts=account).calls
+    assert (plan.calls, plan.refused) == ((), ())
+    assert {(each.state, each.operation) for each in plan.units} == {(State.ENABLED, None)}
+    targets = {each.provider: each.target_key for each in plan.units}
+    assert targets == {"genesys": call.target_key, "genesys-eu": None, "finbourne": None, "wibmo": None}
+
+
+def test_an_enabled_user_is_found_by_the_sub_of_the_instances_own_issuer_and_by_no_other_name() -> None:
+    """As a user who is disabled."""
+    plan = enabled(sub_id={"format": "iss_sub", "iss": ISSUER, "sub": USER})
+    assert [each.provider for each in plan.units if each.target_key] == ["genesys"]
+    plan = enabled(sub_id={"format": "iss_sub", "iss": "https://other", "sub": USER})
+    assert not [each for each in plan.units if each.target_key]
+
+
+def test_what_cannot_be_told_of_an_enabled_user_is_a_dead_letter() -> None:
+    """A provider that nobody configured, and a user id that is none there."""
+    plan = enabled(accounts={"initech": {"user_id": USER}, "genesys": {"user_id": "ada"}})
+    assert set(plan.refused) == {
+        RefusedUnit("initech", Reason.ROUTE_UNKNOWN_PROVIDER),
+        RefusedUnit("genesys", Reason.ROUTE_UNRESOLVABLE),
+    }
+
+
+def test_a_source_that_reaches_some_providers_enables_nobody_at_the_others() -> None:
+    """Its events reach no other."""
+    account = {name: {"user_id": USER} for name in ("genesys", "genesys-eu")}
+    plan = enabled(accounts=account).only("genesys-eu")
+    assert [each.provider for each in plan.units] == ["genesys-eu"]

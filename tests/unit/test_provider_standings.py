@@ -49,6 +49,8 @@ def test_a_provider_with_one_part_stands_as_this(state: State) -> None:
         ((part(State.CONFIRMED), part(State.RETRYING)), PARTIAL),
         ((part(State.ALREADY_REVOKED, Verdict.UNPROVED),), UNPROVED),
         ((part(State.ALREADY_REVOKED, Verdict.UNPROVED), part(State.ACCEPTED)), PARTIAL),
+        ((part(State.SUPERSEDED, Verdict.ENABLED), part(State.ACCEPTED)), State.ENABLED),
+        ((part(State.ENABLED, Verdict.ENABLED), part(State.RETRYING), part(State.ACCEPTED)), PARTIAL),
     ],
 )
 def test_of_several_parts_the_weakest_proof_counts_or_what_needs_somebody_most(
@@ -93,6 +95,7 @@ def test_there_is_something_to_do_about_every_part_that_is_not_out(state: State)
         (part(State.RETRYING, reason="net.tls"), "by itself; if it keeps failing: mend", ""),
         (part(State.PLANNED), "do worker and recorder run?", "doctor"),
         (part(State.ALREADY_REVOKED, Verdict.UNPROVED), "right organization", "provider check"),
+        (part(State.ENABLED, Verdict.ENABLED), "disables them once more", ""),
     ],
 )
 def test_the_advice_is_that_of_its_state_and_reason(told: Standing, do: str, command: str) -> None:

@@ -21,7 +21,7 @@ from pydantic import BaseModel, SecretStr
 from tasks.call import ProviderCall
 from tasks.events.plaintext import SECRET_NAMES as REFUSED_NAMES
 from tasks.outcome import Permanent, Settled, State, Transient
-from worker.calls import runtime
+from worker.calls import attempts
 from worker.observability import redaction
 from worker.observability.lines import JsonLines, _members
 from worker.observability.redaction import REDACTED, is_harmless, is_secret_name, redacted, text
@@ -184,8 +184,8 @@ def test_no_secret_in_any_member_of_an_attempt_is_told(
 ) -> None:
     """The line of an attempt is written for each call, so it takes a short way, which looks as closely."""
     caplog.clear()
-    with caplog.at_level(logging.INFO, "worker.calls.runtime"):
-        runtime._log(call, outcome)
+    with caplog.at_level(logging.INFO, "worker.calls.attempts"):
+        attempts.log(call, outcome)
     [record] = caplog.records
     written = JsonLines().format(record)
     for secret in (MARKER, JWS, JWE):

@@ -157,6 +157,26 @@ def test_a_source_without_a_proof_or_a_limit_that_means_nothing_refuses_the_star
     assert [line.split(":")[0] for line in faults()] == [fault]
 
 
+MAY_ENABLE = '[sources.a]\nsource = "urn:a"\ntypes = ["user.enabled"]\n'
+
+
+@pytest.mark.parametrize(("proof", "is_fit"), [("trusted = true", False), ('users = ["hr"]', True)])
+def test_who_may_enable_users_proves_it_on_rabbitmq(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, proof: str, *, is_fit: bool
+) -> None:
+    """Else whoever may publish keeps an intruder in. Whoever may write the embedded broker can do that anyway."""
+    (tmp_path / "r.toml").write_text(f"{MAY_ENABLE}{proof}\n")
+    monkeypatch.setenv("REVOKER_CONFIG_FILE", "r.toml")
+    assert Settings.load().sources["a"].types == {"user.enabled"}
+    monkeypatch.setenv("REVOKER_BROKER_URL", "amqp://127.0.0.1/")
+    if is_fit:
+        assert Settings.load().sources["a"].users
+    else:
+        [fault] = faults()
+        assert fault.startswith("sources.a.types: ")
+        assert "give the source `users` or `keys`" in fault
+
+
 @pytest.mark.parametrize(
     ("variable", "named"),
     [

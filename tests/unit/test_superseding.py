@@ -12,7 +12,8 @@ from tasks.doubt import PEOPLE, TokenAnswer
 from tasks.outcome import State
 from tasks.providers import KINDS, genesys
 from worker.ledger import CallRow
-from worker.operations.superseding import supersedes, superseding
+from worker.operations.standings import Verdict, standings_of, verdict_on
+from worker.operations.superseding import supersedes, superseding, taken_back, takes_back
 
 NOON: Final = datetime(2026, 5, 4, 12, tzinfo=UTC)
 WIDE: Final = genesys.DELETE_TOKEN
@@ -25,7 +26,7 @@ ADA, BOB = "all-names-of-ada", "all-names-of-bob"
 def row(**told: Any) -> CallRow:
     """A user-wide call at noon that is dead, but for what is told."""
     nothing: dict[str, Any] = dict.fromkeys(CallRow.__dataclass_fields__)
-    known = {"kind": "call", "provider": "genesys", "operation": WIDE, "state": State.DEAD, "detail": {}}
+    known = {"kind": "call", "provider": "genesys", "operation": WIDE, "state": State.DEAD, "detail": {}, "change": 0}
     return CallRow(**nothing | known | {"occurred_at": NOON, "at": NOON, "target": USER, "person": ADA} | told)
 
 
@@ -129,6 +130,18 @@ class Calls:
         return list(self.answers)
 
 
+class Record(Calls):
+    """A ledger that is asked of many rows at once, too."""
+
+    def calls_of_targets(self, targets: set[str]) -> list[CallRow]:
+        """As the ledger's."""
+        return [each for each in self.rows if each.target in targets]
+
+    def kills_of_persons(self, persons: set[str], *, operations: frozenset[str]) -> list[CallRow]:
+        """As the ledger's."""
+        return [each for each in self.rows if each.person in persons and each.operation in operations]
+
+
 def test_the_ledger_is_asked_once_for_each_target_and_person() -> None:
     """A hundred dead letters of one person cost as much as one."""
     calls = Calls(row(**LATER))
@@ -147,3 +160,97 @@ def test_the_word_of_an_instance_in_doubt_supersedes_nothing(state: State, peopl
     dead = [TokenAnswer(later.at, f"p{number}", State.ALREADY_REVOKED) for number in range(people)]
     is_superseded = superseding(Calls(later, answers=dead))
     assert is_superseded(row()) is (expected or state is State.ACCEPTED)
+
+
+DISABLED: Final[dict[str, Any]] = {"event_type": "user.disabled", "source": "urn:hr"}
+ENABLED: Final[dict[str, Any]] = {
+    "event_type": "user.enabled",
+    "source": "urn:hr",
+    "operation": None,
+    "state": State.ENABLED,
+}
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({}, True),
+        ({"source": "urn:other"}, False),
+        ({"provider": "genesys-eu"}, False),
+        ({"target": OTHER_USER}, False),
+        ({"state": State.NO_SESSION_KNOWN}, False),
+        ({"occurred_at": NOON}, False),
+        ({"occurred_at": after(-1)}, False),
+        ({"occurred_at": None}, False),
+        ({"at": NOON}, False),
+        ({"at": None}, False),
+    ],
+)
+def test_the_same_source_takes_an_older_call_for_the_same_user_back(
+    other: Mapping[str, Any], *, expected: bool
+) -> None:
+    """Exactly that user at that instance; at the same moment, or where it came no later, the user is disabled."""
+    enabled = row(**{**ENABLED, "occurred_at": after(1), "at": after(2), **other})
+    assert takes_back(enabled, row(**DISABLED)) is expected
+    assert taken_back(Calls(enabled))(row(**DISABLED)) is expected
+
+
+@pytest.mark.parametrize(
+    "other", [{"operation": SESSION, "target": TOKEN}, {"event_type": "user.compromised"}, {"target": None}]
+)
+def test_nothing_but_a_call_of_a_disabled_user_is_taken_back(other: Mapping[str, Any]) -> None:
+    """A session that the event lists is ended: its token is older than that the user is enabled."""
+    enabled = row(**ENABLED, occurred_at=after(1), at=after(2), target=other.get("target", USER))
+    assert not taken_back(Calls(enabled))(row(**{**DISABLED, **other}))
+
+
+SPARED: Final = {**DISABLED, "state": State.SUPERSEDED}
+
+
+@pytest.mark.parametrize("left", [{**ENABLED, "occurred_at": after(1)}, SPARED], ids=["enabled", "superseded"])
+def test_who_is_enabled_again_is_not_out(left: Mapping[str, Any]) -> None:
+    """Until the user is disabled once more, and that call is known to have killed what there was."""
+    rows = [row(**left)]
+    standings = standings_of(Record(*rows), rows)  # type: ignore[arg-type]
+    assert verdict_on(standings)[0] is Verdict.ENABLED
+    again = row(**DISABLED, **LATER | {"occurred_at": after(2), "at": after(3)})
+    standings = standings_of(Record(*rows, again), [*rows, again])  # type: ignore[arg-type]
+    assert verdict_on(standings)[0] is Verdict.OUT
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        ({}, Verdict.OUT),
+        ({"state": State.ACCEPTED, "operation": SESSION}, Verdict.OUT),
+        ({"occurred_at": after(1)}, Verdict.ENABLED),
+        ({"source": "urn:other"}, Verdict.ENABLED),
+        ({"person": BOB}, Verdict.ENABLED),
+        ({"person": None}, Verdict.ENABLED),
+        ({"provider": "wibmo"}, Verdict.ENABLED),
+        ({"event_type": "session.ended"}, Verdict.ENABLED),
+        ({"state": State.SUPERSEDED}, Verdict.ENABLED),
+        ({"state": State.DEAD}, Verdict.NOT_YET_OUT),
+    ],
+)
+def test_where_nothing_can_be_compared_the_latest_event_of_the_source_counts(
+    other: Mapping[str, Any], expected: Verdict
+) -> None:
+    """A provider that ends no user's sessions, or whose user id is not known: as far as OUT goes there at all."""
+    at_finbourne = {"provider": "finbourne", "target": None}
+    enabled = row(**ENABLED | at_finbourne | {"occurred_at": after(1)})
+    usual: dict[str, Any] = {
+        **DISABLED,
+        **at_finbourne,
+        "operation": None,
+        "state": State.NO_SESSION_KNOWN,
+        "occurred_at": after(2),
+    }
+    rows = [enabled, row(**{**usual, **other})]
+    assert verdict_on(standings_of(Record(), rows))[0] is expected  # type: ignore[arg-type]
+
+
+def test_whom_nobody_logged_out_yet_outweighs_who_is_enabled() -> None:
+    """The worst counts."""
+    rows = [row(**SPARED), row(**DISABLED, occurred_at=after(2))]
+    assert verdict_on(standings_of(Record(), rows))[0] is Verdict.NOT_YET_OUT  # type: ignore[arg-type]

@@ -47,6 +47,7 @@ def permissions_of(user: str, permissions: Permissions, vhost: str) -> dict[str,
 
 
 def topic_permissions_of(producer: str, types: Iterable[str], vhost: str) -> dict[str, Any]:
-    """Likewise, of the routing keys of *producer*: *types* of events, of none all."""
-    keys = "|".join(each.replace(".", r"\.") for each in sorted(types) or EVENT_TYPES)
+    """Likewise, of the routing keys of *producer*: *types* of events, of none all that revoke."""
+    revoking = [name for name, each in EVENT_TYPES.items() if each.revokes]
+    keys = "|".join(each.replace(".", r"\.") for each in sorted(types) or revoking)
     return {"user": producer, "vhost": vhost, "exchange": EVENTS.name, "write": f"^({keys})$", "read": _NOTHING}

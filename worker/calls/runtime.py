@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
-from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -25,8 +24,10 @@ from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import Message, PublishError, Refused, Unroutable
 from worker.broker.publisher import Publisher
+from worker.calls import attempts
 from worker.calls.coverage import Coverage
 from worker.calls.doubt import Doubts
+from worker.calls.enabled import EnabledUsers
 from worker.calls.holds.hold import HoldLimits
 from worker.calls.holds.policy import CircuitBreakers
 from worker.calls.key_uses import KeyUses
@@ -43,7 +44,6 @@ from worker.settings import Settings, SettingsError
 logger = logging.getLogger(__name__)
 
 RECORD_DELAY: Final = 20  # seconds until a record that no queue took is published again
-_took: ContextVar[float | None] = ContextVar("took", default=None)  # milliseconds of this task's provider call
 
 
 class WorkerRuntime:
@@ -57,6 +57,7 @@ class WorkerRuntime:
         self.holds = CircuitBreakers(HoldLimits.of(settings), self._thread)
         self._limits, self._prefetch = RateLimits(settings, self._thread), Prefetch(settings.worker, settings.providers)
         self._coverage = Coverage(time.monotonic)
+        self._enabled = EnabledUsers(self._thread)
         self._ring = _open_keys(settings)
         self._providers = Instances(settings, self._ring, self.holds.credential_changed)
         self._doubts = Doubts()
@@ -70,8 +71,9 @@ class WorkerRuntime:
         self._resources.push_async_callback(self._providers.close)
         self._publisher = open_retrying(self._open_publisher(), self._prefetch.of_queue)
         self._resources.push_async_callback(self._publisher.close)
-        await self.holds.start()
+        await asyncio.gather(self.holds.start(), self._enabled.start())
         self._resources.push_async_callback(self.holds.stop)
+        self._in_background(self._enabled.keep())
         self._limits.open()
         self._resources.push_async_callback(self._limits.close)
         uses = KeyUses(self._ring, self._thread)
@@ -103,14 +105,14 @@ class WorkerRuntime:
         return datetime.now(UTC)
 
     async def execute(self, call: ProviderCall) -> Settled | Transient | Permanent | Held:
-        """Make *call* at its provider once, unless it is held or another call stands for it.
+        """Make *call* at its provider once, unless it is held, superseded or another call stands for it.
 
         Raises GivenBack where the worker stops while the call waits for its permit.
         """
         provider = self._providers.get(call.provider)
         if provider is None:
             return Permanent(Reason.ROUTE_UNKNOWN_PROVIDER)
-        if known := self._coverage.known_of(call):
+        if known := self._enabled.known_of(call) or self._coverage.known_of(call):
             return known
         with self._coverage.asking(call):
             return await self._make_permitted(call, provider)
@@ -124,6 +126,9 @@ class WorkerRuntime:
         if limiter and (wait := limiter.put_back(call.lane, call.source, places)):
             return Held(HELD_FOR_SOURCE, wait)
         permit = await limiter.permit(call.lane, call.source) if limiter else None
+        if limiter and (superseded := self._enabled.known_of(call)):  # since it waits for its permit
+            limiter.release(permit)
+            return superseded
         verdict = await self.holds.attempt(call, partial(self._make, provider, call), own_credential=own_credential)
         if limiter and isinstance(verdict, Held) and not verdict.tried:
             limiter.release(permit)
@@ -131,7 +136,7 @@ class WorkerRuntime:
 
     async def _make(self, provider: Provider, call: ProviderCall) -> Outcome:
         sent = self._coverage.sending(self.now())
-        outcome = await _timed(provider, call)
+        outcome = await attempts.make(provider, call)
         self._coverage.learn(call, outcome, sent)
         return outcome
 
@@ -141,7 +146,8 @@ class WorkerRuntime:
         self._trace(outcome.state)
         detail = {"evidence": outcome.evidence, **outcome.detail}
         at = call.known.at if call.known else self.now()
-        record = records.outcome_of_call(call, outcome.state, at, call.attempt, duration_ms=_took.get(), detail=detail)
+        fields: dict[str, Any] = {"duration_ms": attempts.took(), "detail": detail}
+        record = records.outcome_of_call(call, outcome.state, at, call.attempt, **fields)
         if outcome.state not in COVERING:
             await self._publisher.publish(*_alone(call), of=call)
             call = call.alone()
@@ -150,7 +156,8 @@ class WorkerRuntime:
         except (Refused, Unroutable):  # enough others ask again: the record comes later, and no second call
             await self._publisher.publish(messages.call(call.knowing(outcome, record.at), delay=RECORD_DELAY))
             return
-        metrics.EXPOSURE.observe(max(0.0, record.exposure_seconds or 0.0), call.provider, call.event_type)
+        if record.exposure_seconds is not None:
+            metrics.EXPOSURE.observe(max(0.0, record.exposure_seconds), call.provider, call.event_type)
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""
@@ -166,7 +173,7 @@ class WorkerRuntime:
         """Without a record, if need be: with the call on its way a failure here would only double it."""
         now = self.now()
         self._trace(state, fields["reason"])
-        fields |= {"duration_ms": _took.get(), "next_attempt_at": now + timedelta(seconds=delay) if delay else None}
+        fields |= {"duration_ms": attempts.took(), "next_attempt_at": now + timedelta(seconds=delay) if delay else None}
         record = records.outcome_of_call(call, state, now, len(call.attempts), **fields)
         await self._publisher.publish(messages.call(call, delay=delay), of=call)
         with suppress(PublishError):  # the publisher has logged it, and the next record of the call makes up for it
@@ -199,50 +206,8 @@ def _alone(call: ProviderCall) -> list[Message]:
     return [messages.call(each) for each in call.covers]
 
 
-async def _timed(provider: Provider, call: ProviderCall) -> Outcome:
-    started = time.perf_counter()
-    outcome = await provider.execute(call)
-    took = time.perf_counter() - started
-    _took.set(round(took * 1000, 1))
-    metrics.CALLS.add(call.provider, call.operation, _name(outcome), _code_class(outcome))
-    metrics.CALL_DURATION.observe(took, call.provider, call.operation)
-    _log(call, outcome)
-    return outcome
-
-
-def _name(outcome: Outcome) -> str:
-    """The word for *outcome* in the log and in the metrics."""
-    return outcome.state if isinstance(outcome, Settled) else type(outcome).__name__.lower()
-
-
-def _code_class(outcome: Outcome) -> str:
-    """The class of the status that was answered, e.g. `2xx` (RFC 9110 section 15)."""
-    status = outcome.detail.get("status")
-    return f"{status[0]}xx" if status else metrics.NO_ANSWER
-
-
 def _open_keys(settings: Settings) -> KeyRing:
     try:
         return load_keys(settings.keys_dir)
     except (SealError, OSError) as error:
         raise SettingsError(f"keys_dir: {error}; `revoker keys generate` makes a key") from None
-
-
-def _log(call: ProviderCall, outcome: Outcome) -> None:
-    """One wide line per attempt."""
-    if not logger.isEnabledFor(logging.INFO):
-        return
-    logger.info(
-        "revocation.attempted",
-        extra={
-            "call_id": call.call_id,
-            "event_id": call.event_id,
-            "provider": call.provider,
-            "operation": call.operation,
-            "attempt": call.attempt,
-            "outcome": str(_name(outcome)),
-            "reason": None if isinstance(outcome, Settled) else str(outcome.reason),
-            "duration_ms": _took.get(),
-            "exposure_seconds": round((datetime.now(UTC) - call.occurred_at).total_seconds(), 3),
-        },
-    )

@@ -31,7 +31,7 @@ class EventOptions:
 
     @property
     def hits_user(self) -> bool:
-        """Whether the event is to ask for every token of a user."""
+        """Whether the event is about a user, and not about listed sessions."""
         return self.event_type in EVENT_TYPES and EVENT_TYPES[self.event_type].hits_user
 
 
@@ -59,6 +59,8 @@ def draft_of(event: EventOptions, settings: Settings) -> dict[str, Any]:
         data |= {"accounts": _accounts(event), "providers": list(event.providers)}
         if not data["sub_id"]:
             raise click.UsageError(f"{event.event_type} needs --iss and --sub, or --email")
+        if event.providers and not EVENT_TYPES[str(event.event_type)].revokes:
+            raise click.UsageError(f"{event.event_type} ends no session: give --account, and no --provider")
     elif not data["sessions"]:
         raise click.UsageError(f"{event.event_type} needs --provider for each provider where the session was")
     identity = {"id": event.id_} if event.id_ else {}

@@ -17,6 +17,7 @@ from worker.settings import Settings
 
 _EXITS: Final = {
     Verdict.OUT: Exit.DONE,
+    Verdict.ENABLED: Exit.FAILED,
     Verdict.UNKNOWN: Exit.EMPTY,
     Verdict.UNPROVED: Exit.FAILED,
     Verdict.NOT_YET_OUT: Exit.FAILED,
@@ -31,9 +32,9 @@ _EXITS: Final = {
 def explain(whom: str, source: str | None, form: Form, *, is_event: bool) -> None:
     """Is this person out, everywhere? SUBJECT is any name of theirs that events give; or an event's id, or a call's.
 
-    Ends with 0 where they are out everywhere, 1 where they are not or where it is not proved, 4 where nothing is known
-    of them. Where a name is also the id of an event, or the name of a tenant or device, both are told and the worse
-    verdict counts.
+    Ends with 0 where they are out everywhere, 1 where they are not, where it is not proved or where they are enabled
+    again, 4 where nothing is known of them. Where a name is also the id of an event, or the name of a tenant or device,
+    both are told and the worse verdict counts.
     """
     if source is not None and not is_event:
         raise CommandError("--source tells whose event is meant: give --event as well", Exit.REFUSED)

@@ -19,7 +19,13 @@ from worker.operations.provider_standings import by_provider
 from worker.operations.standings import Verdict
 
 ROUTES: Final = web.RouteTableDef()
-TONES: Final = {Verdict.OUT: "good", Verdict.UNKNOWN: "wait", Verdict.UNPROVED: "wait", Verdict.NOT_YET_OUT: "bad"}
+TONES: Final = {
+    Verdict.OUT: "good",
+    Verdict.ENABLED: "wait",
+    Verdict.UNKNOWN: "wait",
+    Verdict.UNPROVED: "wait",
+    Verdict.NOT_YET_OUT: "bad",
+}
 MAX_ADVICE: Final = 10  # lines
 MAX_NAME: Final = 8192  # characters
 _LETTER_ID: Final = re.compile(r"[0-9a-f][0-9a-f-]{7,63}")

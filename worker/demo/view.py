@@ -27,6 +27,8 @@ _STYLES: Final[Mapping[State, str]] = {
     State.COVERED: "cyan",
     State.EXPIRED: "cyan",
     State.NO_SESSION_KNOWN: "cyan",
+    State.SUPERSEDED: "cyan",
+    State.ENABLED: "cyan",
 }
 _AT_REST: Final = frozenset({State.PLANNED, State.NO_SESSION_KNOWN})
 

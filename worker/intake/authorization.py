@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final, Self
 
-from tasks.events import Event, UserData
+from tasks.events import EVENT_TYPES, Event, PersonData, UserData
 from tasks.subject_index import issuers, tenants
 from worker import broker
 from worker.broker import messages
@@ -79,7 +79,8 @@ class Authorizer:
     """Authorises events by the source map. It has no memory: the same event has the same answer, replayed or not.
 
     Where the broker does not compare `user_id` with who is connected (embedded), no user is believed, and a source
-    that is not listed is let in: whoever may write the broker's file could as well write a provider call.
+    that is not listed is let in: whoever may write the broker's file could as well write a provider call. What takes
+    revocations back is let in of a listed source alone, whose `types` name it.
     """
 
     def __init__(self, sources: Mapping[str, SourceSettings], *, proves_users: bool) -> None:
@@ -99,7 +100,7 @@ class Authorizer:
         if provenance.voucher_expired:
             return Denied(Rule.VOUCHER, "", name, event)
         if source is None:
-            is_let_in = provenance.door in PROVING_DOORS or not self._proves_users
+            is_let_in = revokes(event) and (provenance.door in PROVING_DOORS or not self._proves_users)
             return Granted() if is_let_in else Denied(Rule.NOT_LISTED, "/source", None, event)
         proofs = () if source.trusted or provenance.door in PROVING_DOORS else self._unproved(source, provenance)
         violation = next(chain(proofs, _beyond(source, event, provenance)), None)
@@ -126,8 +127,16 @@ class Authorizer:
             yield Rule.SIGNATURE, ""
 
 
+def revokes(event: Event) -> bool:
+    """Whether *event* asks for calls. One that takes them back is let in by its type's name only, through every door.
+
+    Whoever says it wrongly keeps an intruder logged in: a grant that nobody may have by leaving a limit out.
+    """
+    return EVENT_TYPES[event.type].revokes
+
+
 def _beyond(source: SourceSettings, event: Event, provenance: Provenance) -> Iterator[Violation]:
-    if source.types and event.type not in source.types:
+    if (source.types or not revokes(event)) and event.type not in source.types:
         yield Rule.TYPE, "/type"
     for provider, pointer in (*_named(event), (provenance.only_provider, "")):
         if source.providers and provider and provider not in source.providers:
@@ -142,8 +151,9 @@ def _named(event: Event) -> Iterator[tuple[str, str]]:
     """The provider instances that *event* names, each with its place."""
     for i, session in enumerate(event.data.sessions):
         yield session.provider, f"/data/sessions/{i}/provider"
-    if isinstance(event.data, UserData):
+    if isinstance(event.data, PersonData):
         yield from ((name, f"/data/accounts/{name}") for name in event.data.accounts)
+    if isinstance(event.data, UserData):
         yield from ((name, f"/data/providers/{i}") for i, name in enumerate(event.data.providers))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from tasks.doubt import KNOWS_LIVING
-from tasks.outcome import OPEN, SETTLED, State
+from tasks.outcome import OPEN, SETTLED, SPARED, State
 from worker.database.tables import attempts, calls, clock, dead_letters, events, subjects
 from worker.ledger.rows import AttemptRow, CallRow, DeadLetterState, EventRow
 
@@ -15,7 +15,7 @@ UNREPLAYED: Final = (DeadLetterState.DEAD, DeadLetterState.CLAIMED)
 _IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, PostgreSQL's 65 535
 
 # Settled beyond doubt, whatever the instance answers to others.
-SURE: Final = SETTLED - {State.ALREADY_REVOKED}
+SURE: Final = SETTLED - SPARED - {State.ALREADY_REVOKED}
 Condition = Callable[[sa.Table], sa.ColumnElement[bool]]
 
 

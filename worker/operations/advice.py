@@ -29,6 +29,8 @@ def advice_on(part: Standing) -> Advice | None:
     if part.verdict is Verdict.UNPROVED:
         do = "is it the right organization and region, and does anything in between change tokens?"
         return Advice(do, "revoker provider check", "docs/operators.md#doubt")
+    if part.verdict is Verdict.ENABLED:
+        return Advice("nothing; if this person must go all the same, their source disables them once more")
     return _on_state(part)
 
 

@@ -9,6 +9,7 @@ from tasks.doubt import TokenAnswer
 from tasks.outcome import State
 from tasks.providers import KINDS
 from worker.ledger import CallRow, Ledger
+from worker.ledger.queries import SURE
 
 _USER_WIDE: Final = frozenset(kind.user.operation for kind in KINDS.values() if kind.user)
 
@@ -18,7 +19,7 @@ class AskedAtOnce:
 
     def __init__(self, ledger: Ledger, rows: Sequence[CallRow]) -> None:
         self._ledger = ledger
-        left = [row for row in rows if not row.state.is_settled or row.state is State.ALREADY_REVOKED]
+        left = [row for row in rows if row.state not in SURE]
         targets, persons = ({getattr(row, name) for row in left} - {None} for name in ("target", "person"))
         self._of_target = _grouped("target", targets, ledger.calls_of_targets)
         kills = partial(ledger.kills_of_persons, operations=_USER_WIDE)

@@ -14,9 +14,12 @@ UNPROVED: Final = "unproved"  # settled on the word of an instance that is in do
 # Of parts that are out the weakest proof counts, of others what needs somebody most: the first here.
 _WEAKEST: Final = (
     *(State.NO_SESSION_KNOWN, State.EXPIRED, State.COVERED, State.ALREADY_REVOKED, State.ACCEPTED, State.CONFIRMED),
-    State.SUPERSEDED,
+    *(State.SUPERSEDED, State.ENABLED),
 )
-_WORST: Final = (State.DEAD, State.DISCARDED, State.HELD, State.RETRYING, State.PLANNED, State.REPLAYED)
+_WORST: Final = (
+    *(State.DEAD, State.DISCARDED, State.HELD, State.RETRYING, State.PLANNED, State.REPLAYED),
+    State.ENABLED,
+)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -49,7 +52,7 @@ def _together(provider: str | None, parts: Sequence[Standing]) -> ProviderStandi
     left = [each for each in parts if not each.is_out]
     told_by = min(left or parts, key=_order)
     out = len(parts) - len(left)
-    state = PARTIAL if left and out else state_of(told_by)
+    state = PARTIAL if left and out and told_by.verdict is not Verdict.ENABLED else state_of(told_by)
     times = [each.row.next_attempt_at for each in left if each.row.next_attempt_at]
     return ProviderStanding(provider, state, len(parts), out, told_by, min(times, default=None))
 
@@ -58,6 +61,8 @@ def state_of(part: Standing) -> str:
     """The state of one part; of what failed, and needs no call any more because a later one killed the same, too."""
     if part.verdict is Verdict.UNPROVED:
         return UNPROVED
+    if part.verdict is Verdict.ENABLED:  # whatever its call came to: nothing was killed for it
+        return State.ENABLED
     return State.SUPERSEDED if part.is_out and not part.row.state.is_settled else part.row.state
 
 

@@ -14,7 +14,7 @@ from tasks.records import DeadLetter
 from worker.broker.provenance import LetterMac
 from worker.ledger import DeadLetterRow, DeadLetterState
 from worker.operations.republishing import may_be_a_claim
-from worker.operations.superseding import Calls, superseding
+from worker.operations.superseding import Calls, superseding, taken_back
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class Refusal(StrEnum):
     CONFLICT = "conflict"  # its id stands for something else that was done
     NOT_VOUCHED = "not_vouched"  # without the MAC of the process that made it: of an older version, or of a stranger
     ALTERED = "altered"  # with a MAC that is not of this letter: somebody wrote into the ledger
-    SUPERSEDED = "superseded"  # a later event's call killed the same
+    SUPERSEDED = "superseded"  # a later event's call killed the same, or its source enabled the user again
 
 
 _FINAL: Final = frozenset({Refusal.NOT_OURS, Refusal.NOT_STORED, Refusal.WITHHELD})  # no force helps
@@ -64,7 +64,12 @@ def plan_replay(
     *max_age*, by event type, is twice and more of what calls are tried for by themselves (by default 24 h and 72 h),
     and short enough that a captured event is soon worth nothing.
     """
-    is_superseded, since = superseding(calls), {kind: before(now, age) for kind, age in max_age.items()}
+    is_killed, is_taken_back = superseding(calls), taken_back(calls)
+    since = {kind: before(now, age) for kind, age in max_age.items()}
+
+    def is_superseded(row: DeadLetterRow) -> bool:
+        return is_killed(row) or is_taken_back(row)
+
     judged = [(row, _refusal(row, is_superseded, since, force=force)) for row in rows]
     return ReplayPlan(
         tuple(row for row, refusal in judged if refusal is None),

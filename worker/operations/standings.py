@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from tasks.doubt import PEOPLE
-from tasks.outcome import State
+from tasks.events import USER_DISABLED
+from tasks.outcome import SPARED, State
 from worker.ledger import CallRow, Ledger
 from worker.operations.asked_at_once import AskedAtOnce
 from worker.operations.superseding import superseding, unproved
@@ -16,9 +17,10 @@ class Verdict(IntEnum):
     """From the best to the worst: of several the worst counts."""
 
     OUT = 0
-    UNKNOWN = 1
-    UNPROVED = 2  # settled on the word of an instance that is in doubt
-    NOT_YET_OUT = 3
+    ENABLED = 1  # no call was made, because the source enabled the user again
+    UNKNOWN = 2
+    UNPROVED = 3  # settled on the word of an instance that is in doubt
+    NOT_YET_OUT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ def standings_of(ledger: Ledger, rows: Sequence[CallRow]) -> list[Standing]:
     is_superseded, is_unproved = superseding(known), unproved(known)
 
     def verdict(row: CallRow) -> Verdict:
+        if row.state in SPARED:  # until the user is disabled once more, and that call is proved
+            return Verdict.OUT if is_superseded(row) or _is_disabled_again(row, rows) else Verdict.ENABLED
         doubtful = is_unproved(row)
         if (row.state.is_settled and not doubtful) or is_superseded(row):
             return Verdict.OUT
@@ -65,6 +69,9 @@ def verdict_on(standings: Sequence[Standing], unknown: str = "no event names suc
     match verdict:
         case Verdict.OUT:
             return verdict, f"OUT everywhere{_without_session(standings)}"
+        case Verdict.ENABLED:
+            where = _providers_of(standings, verdict)
+            return verdict, f"ENABLED AGAIN at {where}: by a later user.enabled this person may be logged in"
         case Verdict.UNPROVED:
             return verdict, f"UNPROVED: {_whom_to_doubt(standings)}"
         case Verdict.NOT_YET_OUT:
@@ -84,17 +91,34 @@ def _came_of(call: CallRow, letter: CallRow) -> bool:
     return is_part and (call.source, call.event_id) == (letter.source, letter.event_id) and call.is_since(letter)
 
 
+def _is_disabled_again(enabled: CallRow, rows: Sequence[CallRow]) -> bool:
+    """Whether a later event of the same source disabled the same person, and *rows* tell what came of that there.
+
+    Where nothing is known by which calls could be compared; else it takes a call that is proved.
+    """
+    if enabled.state is not State.ENABLED or enabled.target is not None or enabled.occurred_at is None:
+        return False
+    whose = enabled.source, enabled.provider, enabled.person
+    later = (row for row in rows if row.occurred_at is not None and row.occurred_at > enabled.occurred_at)
+    told = (row for row in later if row.event_type == USER_DISABLED and row.state not in SPARED)
+    return enabled.person is not None and any((row.source, row.provider, row.person) == whose for row in told)
+
+
 def _without_session(standings: Sequence[Standing]) -> str:
     unknown = sorted({str(each.row.provider) for each in standings if each.row.state is State.NO_SESSION_KNOWN})
     return f" (no session was known at {', '.join(unknown)})" if unknown else ""
 
 
 def _whom_to_doubt(standings: Sequence[Standing]) -> str:
-    names = sorted({str(each.row.provider) for each in standings if each.verdict is Verdict.UNPROVED})
     return (
-        f"{', '.join(names)} called this token dead already, and those of at least {PEOPLE} people around that time, "
-        "and accepted none: is it the right organization and region, and does anything in between change tokens?"
+        f"{_providers_of(standings, Verdict.UNPROVED)} called this token dead already, and those of at least {PEOPLE} "
+        "people around that time, and accepted none: is it the right organization and region, and does anything in "
+        "between change tokens?"
     )
+
+
+def _providers_of(standings: Sequence[Standing], verdict: Verdict) -> str:
+    return ", ".join(sorted({str(each.row.provider) for each in standings if each.verdict is verdict}))
 
 
 def _line(standing: Standing, *, named: bool) -> str:

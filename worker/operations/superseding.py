@@ -1,4 +1,4 @@
-"""Which calls are not proved, and what a later call made needless because it is known to have killed the same."""
+"""Which calls are not proved, and which are needless: a later call killed the same, or the user is enabled again."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from tasks.doubt import DIED, EARLIER_ATTEMPT, TokenAnswer, are_doubtful, between_proofs
+from tasks.events import USER_DISABLED
 from tasks.outcome import State
 from tasks.providers import KINDS
 from worker.ledger import CallRow, DeadLetterRow
@@ -59,6 +60,33 @@ def superseding(calls: Calls) -> Callable[[CallRow | DeadLetterRow], bool]:
         return any(supersedes(call, row) and not is_unproved(call) for call in later)
 
     return is_superseded
+
+
+def taken_back(calls: Calls) -> Callable[[CallRow | DeadLetterRow], bool]:
+    """Return a test for rows whose source has enabled the user again; it asks *calls* once for each user.
+
+    That a call is needless does not say that anything is dead: whom it was to log out may be logged in.
+    """
+    of_target = functools.cache(lambda key: _of_state(calls.calls_alike(target=key), frozenset({State.ENABLED})))
+
+    def is_taken_back(row: CallRow | DeadLetterRow) -> bool:
+        if row.target is None or row.event_type != USER_DISABLED or not _is_user_wide(row):
+            return False
+        return any(takes_back(enabled, row) for enabled in of_target(row.target))
+
+    return is_taken_back
+
+
+def takes_back(enabled: CallRow, row: CallRow | DeadLetterRow) -> bool:
+    """Whether *enabled* says that the user whom *row* was to log out was enabled later, by the same source.
+
+    By the user's id at the same instance; at the same moment, or where a time is not known, the user is disabled.
+    The workers go by the same (`EnabledRow.enabled_at`).
+    """
+    if enabled.occurred_at is None or enabled.at is None or row.occurred_at is None:
+        return False
+    same = (enabled.source, enabled.provider, enabled.target) == (row.source, row.provider, row.target)
+    return same and enabled.state is State.ENABLED and min(enabled.occurred_at, enabled.at) > row.occurred_at
 
 
 def supersedes(call: CallRow, row: CallRow | DeadLetterRow) -> bool:

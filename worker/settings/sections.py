@@ -29,7 +29,7 @@ class MaxAgeSettings(StrictModel):
     session_ended: Span = Field(
         172_800.0, ge=3600, description="Seconds a session.ended may be older than events that arrived before it"
     )
-    user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, for a user.disabled")
+    user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, for a user.disabled or user.enabled")
     outage: Span = Field(
         2_592_000.0, ge=0, description="Seconds of waiting for us that are allowed on top, by our own clock"
     )
@@ -167,7 +167,9 @@ class SourceSettings(StrictModel):
     )
     trusted: bool = Field(default=False, description="No proof is asked for: whoever may publish may use its name")
     types: Limit[Annotated[str, AfterValidator(_event_type)]] = Field(
-        frozenset(), description=f"Types of its events, of {', '.join(map('`{}`'.format, EVENT_TYPES))}; unset: all"
+        frozenset(),
+        description=f"Types of its events, of {', '.join(map('`{}`'.format, EVENT_TYPES))}; unset: all but "
+        f"{', '.join(f'`{name}`' for name, each in EVENT_TYPES.items() if not each.revokes)}, which must be named",
     )
     providers: Limit[Name] = Field(
         frozenset(), description="Provider instances it may name, and that its events reach; unset: all"

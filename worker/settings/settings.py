@@ -40,6 +40,10 @@ from worker.settings.telemetry import LogFormat, LogLevels, TracingSettings
 from worker.settings.urls import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
 
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
+_NEEDS_PROOF: Final = (
+    "a `trusted` source may not say user.enabled on RabbitMQ, since whoever may publish could keep an intruder logged "
+    "in: give the source `users` or `keys` instead of `trusted`, or take user.enabled off its types"
+)
 
 
 class SettingsError(Exception):
@@ -124,7 +128,13 @@ class Settings(BaseSettings):
         for name, each in self.sources.items():
             if not each.providers <= self.providers.keys():
                 raise ValueError(f"sources.{name}.providers: names a provider that is not configured")
+            if each.trusted and not all(EVENT_TYPES[one].revokes for one in each.types) and not self._is_embedded():
+                raise ValueError(f"sources.{name}.types: {_NEEDS_PROOF}")
         return self
+
+    def _is_embedded(self) -> bool:
+        """Whether the broker is a file: whoever may write that could as well write an outcome."""
+        return self.broker_url.get_secret_value().startswith("embedded:")
 
     @classmethod
     def settings_customise_sources(

@@ -55,11 +55,12 @@ class Limits:
     def set_by(cls, settings: FloodSettings) -> Self:
         """The limits that the operator set."""
         of_users, types = {name for name, each in EVENT_TYPES.items() if each.hits_user}, EVENT_TYPES
+        revoking = [name for name in of_users if types[name].revokes]
         return cls(
             span=settings.window,
             of_source={each: settings.disabled if each in of_users else settings.ended for each in types},
             of_all={each: settings.disabled_of_all if each in of_users else settings.ended_of_all for each in types},
-            reserve=dict.fromkeys(of_users, settings.reserve),
+            reserve=dict.fromkeys(revoking, settings.reserve),
         )
 
     def of(self, key: FloodKey) -> int:
@@ -190,7 +191,7 @@ def _keys(subject: Subject) -> Iterator[FloodKey]:
 
 
 def subjects_of(event: Event, plan: Plan, index: SubjectIndex) -> tuple[Subject, ...]:
-    """Whom *event* hits by its *plan*: never fewer people than it could log out.
+    """Whom *event* hits by its *plan*: never fewer people than it could log out, or keep logged in.
 
     Each user id at each provider instance counts, and each reference to a token, which anybody could write; the names
     in the event do not. A sealed token does not count: whoever has it could log its owner out anyway, and sealed again
@@ -198,6 +199,7 @@ def subjects_of(event: Event, plan: Plan, index: SubjectIndex) -> tuple[Subject,
     the event. What cannot be resolved hits no one, but becomes a dead letter: beyond a few, these count as well.
     """
     targets = [call.target_key for call in plan.calls if call.jwe is None]
+    targets += [unit.target_key for unit in plan.units if unit.target_key]  # whose calls it takes back
     person = None if targets else plan.naming["person_key"] or index.target(("", "event", event.id))
     beyond = [index.target((unit.provider, "unit", event.id)) for unit in plan.refused[UNCOUNTED_DEAD_LETTERS:]]
     counted = dict.fromkeys(each for each in (*(targets or [person]), *beyond) if each)

@@ -52,7 +52,7 @@ def definitions_of_processes(place: str, passwords: Mapping[str, str]) -> bytes:
 
 
 def definitions_of_producer(place: str, name: str, password: str, types: Iterable[str]) -> bytes:
-    """The user of a producer, whose routing keys are those of *types* of events; of none: all."""
+    """The user of a producer, whose routing keys are those of *types* of events; of none: all that revoke."""
     vhost, user = str(broker.vhost(place)), user_of(place, name)
     return _definitions(
         users=[_user(user, password)],
