@@ -96,6 +96,7 @@ class _RuntimeHost:
         """Show metrics and health, give signs of the loop, and open the runtime."""
         self._shown.enter_context(monitoring.shown(self._settings.monitoring, metrics.WORKER))
         metrics.BREAKER_STATE.follow(lambda: {(name,): self.runtime.holds.state(name) for name in self.provider_names})
+        metrics.EXPOSURE_OBJECTIVE.follow(lambda: {(): self._settings.exposure.objective})
         self.loop.spawn(health.keep_beating())
         self.loop.run(self.runtime.open())
 

@@ -39,7 +39,7 @@ KNOWN = {**dict(exposed()), **RECORDED, "ALERTS": {"provider", "process", *OF_AL
 VALUES = {
     **metrics.CLOSED,
     "queue": {queue.name for queue in topology.all_queues([])},
-    "le": {str(float(bound)) for bound in (*metrics.EXPOSURE_BUCKETS, *metrics.DURATION_BUCKETS)},
+    "le": {str(float(bound)) for bound in (*metrics.EXPOSURE.buckets, *metrics.DURATION_BUCKETS)},
     "alertname": {alert.name for alert in alerts()},
     "alertstate": {"firing", "pending"},
 }

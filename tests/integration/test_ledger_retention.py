@@ -10,16 +10,17 @@ from sqlalchemy import func, select
 
 from tasks.outcome import State
 from tasks.records import DeadLetter, EventPlanned
-from worker.database.tables import metadata
+from worker.database.tables import exposures, metadata
 from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger, retention
 from worker.ledger.dead_letters import unproved as kept_unproved
+from worker.ledger.exposure_counts import SLOT
 from worker.ledger.retention import BATCH_SIZE, Horizons
 
 pytest_plugins = ["ledger_fixtures"]
 
 SOON, LATER = after(3600), after(86_400 * 40_000)
-ALL = Horizons(LATER, LATER, LATER)
-NOTHING = Horizons(after(-1), after(-1), after(-1))
+ALL = Horizons(LATER, LATER, LATER, LATER)
+NOTHING = Horizons(after(-1), after(-1), after(-1), after(-1))
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState))
 TOLD = ("events", "calls", "attempts", "subjects", "dead_letters", "bodies", "audits")
 
@@ -137,6 +138,17 @@ def test_nothing_that_is_young_is_forgotten(ledger: Ledger) -> None:
     before = counts(ledger)
     assert retention.forget(ledger.database, NOTHING) == 0
     assert counts(ledger) == before
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(0, 1), (2 * SLOT, 0)])
+def test_the_counts_of_exposures_are_forgotten_by_the_time_of_their_slot(
+    ledger: Ledger, seconds: int, left: int
+) -> None:
+    """Not before all of what a slot counts is old."""
+    ledger.record([outcome(State.ACCEPTED, at=1)])
+    forget(ledger, replace(NOTHING, exposures=after(1 + seconds)))
+    with ledger.database.reading() as connection:
+        assert len(connection.execute(select(exposures)).all()) == left
 
 
 @pytest.mark.parametrize(("microseconds", "left"), [(0, 1), (1, 0)])

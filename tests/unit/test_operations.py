@@ -31,6 +31,7 @@ READING = {
     "dead-letter show",
     "doctor",
     "explain",
+    "exposure",
     "flood list",
     "genesys idle-timeout get",
     "genesys token-info",

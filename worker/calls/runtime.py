@@ -24,7 +24,7 @@ from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import Message, PublishError, Refused, Unroutable
 from worker.broker.publisher import Publisher
-from worker.calls import attempts
+from worker.calls import attempts, exposure
 from worker.calls.coverage import Coverage
 from worker.calls.doubt import Doubts
 from worker.calls.enabled import EnabledUsers
@@ -156,8 +156,7 @@ class WorkerRuntime:
         except (Refused, Unroutable):  # enough others ask again: the record comes later, and no second call
             await self._publisher.publish(messages.call(call.knowing(outcome, record.at), delay=RECORD_DELAY))
             return
-        if record.exposure_seconds is not None:
-            metrics.EXPOSURE.observe(max(0.0, record.exposure_seconds), call.provider, call.event_type)
+        exposure.observe(record, self._settings.exposure.within)
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""

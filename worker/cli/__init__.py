@@ -21,6 +21,10 @@ main = Commands(
         "publish": ("worker.cli.publish:publish", "Build, seal and publish events"),
         "plan": ("worker.cli.plan:plan", "An event → the exact HTTP calls, redacted; nothing is sent"),
         "explain": ("worker.cli.explain:explain", "Is this person out, everywhere?"),
+        "exposure": (
+            "worker.cli.exposure:exposure",
+            "How long tokens live after their event, and the objective for it",
+        ),
         "dead-letter": ("worker.cli.dead_letters:dead_letter", "What was given up: list, show, replay, discard"),
         "dlq": ("worker.cli.dead_letters:dead_letter", "Short for dead-letter"),
         "flood": ("worker.cli.flood:flood", "Floods of events that wait for you: list, release, discard"),

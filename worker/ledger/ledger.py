@@ -12,6 +12,7 @@ from worker.ledger import answers, causes, job_steps, keys, queries, recording
 from worker.ledger import audit as auditing
 from worker.ledger import console_sessions as sessions
 from worker.ledger import dead_letters as letters
+from worker.ledger import exposure as exposures
 from worker.ledger import job_news as news_of_jobs
 from worker.ledger import jobs as jobbing
 from worker.ledger.rows import DeadLetterFilter, DeadLetterHead
@@ -81,6 +82,9 @@ class Ledger:
     changes_since = _reads(queries.changes)
     newest_change = _reads(queries.newest_change)
     key_needs = _reads(keys.needs)
+
+    exposure = _reads(exposures.figures)
+    exposure_course = _reads(exposures.course)
 
     dead_letters = _reads(letters.find)
     dead_letter_heads = _reads(letters.heads)

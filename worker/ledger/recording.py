@@ -13,7 +13,7 @@ from tasks.outcome import Reason, State
 from tasks.records import CallOutcome, DeadLetter, EventPlanned, PlannedUnit
 from tasks.sealing import kid_of
 from worker.database.writing import Insert, insert_all, take_changes
-from worker.ledger import upserts
+from worker.ledger import exposure_counts, upserts
 from worker.ledger.fingerprints import fingerprint
 from worker.ledger.rows import DeadLetterState
 
@@ -57,6 +57,7 @@ def write_rows(
 ) -> None:
     """Write rows under fresh change numbers; each stays only where it outranks what is there."""
     number = take_changes(connection, len(events) + len(calls) + len(dead_letters))
+    exposure_counts.count(connection, calls)
     for statement, rows in ((upserts.event, events), (upserts.call, calls), (upserts.dead_letter, dead_letters)):
         _execute(connection, statement, [row | {"change": number + index} for index, row in enumerate(rows)])
         number += len(rows)

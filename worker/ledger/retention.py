@@ -13,7 +13,7 @@ from tasks.outcome import SETTLED, State
 from worker.database.engine import Database
 from worker.database.tables import attempts, audits, bodies, calls, dead_letters, events, subjects
 from worker.database.writing import take_changes
-from worker.ledger import jobs
+from worker.ledger import exposure_counts, jobs
 from worker.ledger.rows import CLOSED
 from worker.settings.sections import StorageSettings
 
@@ -33,11 +33,12 @@ class Horizons:
     events: datetime  # with their calls, since the last of them was settled or discarded
     letters: datetime  # replayed or discarded; and jobs, whatever became of them
     audits: datetime
+    exposures: datetime  # of the slots in which they are counted
 
     @classmethod
     def of(cls, storage: StorageSettings, now: datetime) -> Self:
         """What is old at *now*."""
-        days = storage.events_days, storage.letters_days, storage.audit_days
+        days = storage.events_days, storage.letters_days, storage.audit_days, exposure_counts.KEPT_DAYS
         return cls(*(now - timedelta(days=each) for each in days))
 
 
@@ -71,6 +72,7 @@ def forget(database: Database, horizons: Horizons) -> int:
         _subjects(connection, [*letters, *over])
         old = select(audits.c.audit_id).where(audits.c.at < horizons.audits).order_by(audits.c.at).limit(BATCH_SIZE)
         gone = connection.execute(delete(audits).where(audits.c.audit_id.in_(old))).rowcount
+        gone += exposure_counts.forget(connection, horizons.exposures, BATCH_SIZE)
         return len(letters) + len(over) + gone + jobs.forget(connection, horizons.letters, BATCH_SIZE)
 
 

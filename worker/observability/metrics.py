@@ -15,6 +15,7 @@ from typing import ClassVar, Final
 from tasks.events import EVENT_TYPES, RejectionCode
 from tasks.outcome import SETTLED, Reason, event_reason, http_reason
 from tasks.providers import operations
+from worker.settings.exposure import WITHIN
 
 UNKNOWN: Final = "unknown"  # stands for a name that no setting knows
 OTHER: Final = "other"  # stands for what is in no closed set of ours
@@ -89,9 +90,9 @@ class Counter(Metric):
         super().__init__(name, says, *labels, of=of)
         self._values: defaultdict[Labels, int] = defaultdict(int)
 
-    def add(self, *values: str) -> None:
-        """Count one more."""
-        self._values[values if values in self._values else self.closed(values)] += 1
+    def add(self, *values: str, count: int = 1) -> None:
+        """Count *count* more; with 0 it is shown from now on, so that the first one is a change."""
+        self._values[values if values in self._values else self.closed(values)] += count
 
     def values(self) -> Mapping[Labels, float]:
         """The counts, by label values."""
@@ -146,8 +147,6 @@ class Gauge(Metric):
         return found
 
 
-# From a tenth of a second to three days, the longest that a call is tried.
-EXPOSURE_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 259_200)
 # Up to the longest timeout that a provider may have.
 DURATION_BUCKETS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
@@ -186,7 +185,16 @@ EXPOSURE: Final = Histogram(
     "Seconds from an event's time until its call was settled, that is until the token was known to be dead.",
     *("provider", "event_type"),
     of=[WORKER],
-    buckets=EXPOSURE_BUCKETS,
+    buckets=WITHIN,
+)
+EXPOSURE_LATE: Final = Counter(
+    "revoker_exposure_late_total",
+    "Calls of them that were settled later than `exposure.within` after their event.",
+    *("provider", "event_type"),
+    of=[WORKER],
+)
+EXPOSURE_OBJECTIVE: Final = Gauge(
+    "revoker_exposure_objective_ratio", "The setting `exposure.objective`, by which alerts judge them.", of=[WORKER]
 )
 RETRIES: Final = Counter(
     "revoker_retries_total", "Calls that will be tried again, by why.", "provider", "reason", of=[WORKER]
@@ -234,7 +242,7 @@ QUEUE_DEPTH: Final = Gauge(
 )
 
 TABLE: Final[tuple[Counter | Gauge | Histogram, ...]] = (
-    *(BUILD_INFO, READY, LAST_ACTIVITY, EVENTS_RECEIVED, CALLS, CALL_DURATION, EXPOSURE, RETRIES, BREAKER_STATE),
-    *(DEAD_LETTERED, REPLAYS, DEAD_LETTERS, OLDEST_DEAD_LETTER, UNSETTLED_CALLS, OLDEST_UNSETTLED, HELD_EVENTS),
-    *(QUEUE_DEPTH,),
+    *(BUILD_INFO, READY, LAST_ACTIVITY, EVENTS_RECEIVED, CALLS, CALL_DURATION, EXPOSURE, EXPOSURE_LATE),
+    *(EXPOSURE_OBJECTIVE, RETRIES, BREAKER_STATE, DEAD_LETTERED, REPLAYS, DEAD_LETTERS, OLDEST_DEAD_LETTER),
+    *(UNSETTLED_CALLS, OLDEST_UNSETTLED, HELD_EVENTS, QUEUE_DEPTH),
 )

@@ -26,6 +26,18 @@ def short_duration(span: timedelta) -> str:
     return f"{minutes}m" if minutes else f"{seconds}s"
 
 
+def seconds_in_words(seconds: float | None) -> str:
+    """*seconds* for people, as exact as they are: `250ms`, `1.25s`, `2m30s`, `6h00m`; empty for none."""
+    if seconds is None:
+        return ""
+    if seconds < 1:
+        return f"{seconds * 1000:g}ms"
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:g}s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else short_duration(timedelta(seconds=seconds))  # noqa: PLR2004
+
+
 def age(at: datetime | None) -> str:
     """How long ago *at* is, for people; empty for no time."""
     return short_duration(datetime.now(UTC) - at) if at else ""

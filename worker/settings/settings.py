@@ -23,6 +23,7 @@ from tasks.providers import KINDS, ProviderSettings
 from tasks.subject_index import SubjectIndex
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 from worker.settings.console import ConsoleSettings
+from worker.settings.exposure import ExposureSettings
 from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_values
 from worker.settings.files import SecretFiles, SecretFilesSource, TextSource, config_file, secrets_folder
 from worker.settings.names import BETWEEN, PREFIX
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     hold: HoldSettings = HoldSettings()
     flood: FloodSettings = FloodSettings()
     worker: WorkerSettings = WorkerSettings()
+    exposure: ExposureSettings = ExposureSettings()
     storage: StorageSettings = StorageSettings()
     monitoring: MonitoringSettings = MonitoringSettings()
     console: ConsoleSettings = ConsoleSettings()

@@ -6,7 +6,7 @@ the rules on it.
 
 Rules wait for minutes and look back for hours; a row lasts a minute and a half. So the clock of a recording runs 60
 times as fast: promtool is told that a second took a minute, and everything that is a time is a minute for each second,
-too: when samples were taken, ages, timestamps, and the bounds of the buckets of a duration. Counts stay what they were.
+too: when samples were taken, ages, and timestamps. Counts stay what they were; `exposure.within` is a second for that.
 
 | module | what it is |
 |---|---|

@@ -1,7 +1,6 @@
 """What the processes told while a row ran: a small file, and the same with its clock stretched, for promtool."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
@@ -16,8 +15,6 @@ STEP: Final = round(INTERVAL * FASTER)  # seconds of the rules' clock between tw
 MISSING: Final = "_"  # the scraper was late
 GONE: Final = "stale"  # the process did not answer, or told of this series no more
 DIGITS: Final = 2  # of a second, or of what else is no whole number
-
-_BOUND: Final = re.compile(r'le="([\d.]+)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class Recording:
     def stretched(self) -> list[Mapping[str, str]]:
         """The series as promtool takes them, with everything that is a time in the rules' clock."""
         return [
-            {"series": _BOUND.sub(_stretched_bound, name), "values": " ".join(_notation(values, _factor(name)))}
+            {"series": name, "values": " ".join(_notation(values, _factor(name)))}
             for name, values in self.series.items()
         ]
 
@@ -107,7 +104,3 @@ def _factor(name: str) -> float:
     """What is measured in seconds is in those of the rules' clock."""
     metric = name.partition("{")[0].removesuffix("_sum")
     return FASTER if metric.endswith("_seconds") else 1
-
-
-def _stretched_bound(match: re.Match[str]) -> str:
-    return f'le="{float(match[1]) * FASTER}"'

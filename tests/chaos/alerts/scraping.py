@@ -13,7 +13,6 @@ from prometheus_client.parser import text_string_to_metric_families
 INTERVAL: Final = 1.0  # seconds between two rounds: a process shows nothing newer
 TIMEOUT: Final = 0.5  # seconds for one answer: a frozen process must not delay the round
 LOOK: Final = 0.2  # seconds between two looks whether all are there
-LE: Final = "1.0"  # seconds: the bucket that rules look at, which counts what took a minute at most
 
 Sample = Mapping[str, float]  # series → value
 
@@ -62,12 +61,12 @@ class Scraper(AbstractContextManager["Scraper"]):
 
 
 def series_of(text: str, instance: str, metrics: Collection[str]) -> Sample:
-    """The series of *metrics* in an answer, as Prometheus names them; of a histogram's buckets the one of `LE`."""
+    """The series of *metrics* in an answer, as Prometheus names them."""
     return {
         _name(sample.name, {**sample.labels, "instance": instance, "job": "revoker"}): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name in metrics and sample.labels.get("le", LE) == LE
+        if sample.name in metrics
     }
 
 

@@ -1,6 +1,7 @@
 """The ledger's tables, all of them in one `metadata`. Times are UTC; no column is for a token."""
 
 from worker.database.tables.base import metadata as metadata
+from worker.database.tables.exposures import exposures as exposures
 from worker.database.tables.record import ENABLED_ONLY as ENABLED_ONLY
 from worker.database.tables.record import IS_ANSWER as IS_ANSWER
 from worker.database.tables.record import attempts as attempts
