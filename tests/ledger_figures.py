@@ -10,9 +10,8 @@ from typing import Any
 from sqlalchemy import func, select
 
 from tasks.outcome import OPEN, State
-from worker.database.tables import audits as audit_table
 from worker.database.tables import calls, dead_letters, events
-from worker.ledger import AuditEntry, CallRow, Ledger, queries
+from worker.ledger import AuditEntry, AuditFilter, CallRow, Ledger, queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,8 @@ def unsettled(ledger: Ledger) -> list[CallRow]:
 
 
 def audits(ledger: Ledger) -> list[AuditEntry]:
-    """The audit entries, newest first."""
-    query = select(audit_table).order_by(audit_table.c.at.desc(), audit_table.c.audit_id)
-    with ledger.database.reading() as connection:
-        return [AuditEntry(**row) for row in connection.execute(query).mappings()]
+    """The changes that the audit tells of, newest first, each with what came of it."""
+    return [
+        AuditEntry(**{name: getattr(each, name) for name in AuditEntry.__slots__})
+        for each in ledger.audited(AuditFilter(limit=1_000_000))
+    ]

@@ -58,7 +58,7 @@ class System:
         self.document = self._settings(settings)
         self._journal: list[dict[str, Any]] = []
         self.env = {"REVOKER_CONFIG_FILE": str(write_settings(home, self.document))}
-        self.ledger = Ledger.open(self.document["ledger_url"])
+        self.ledger = Ledger.open(self.document["ledger_url"], audit_secret=SUBJECT_KEY.encode())
         if migrates:
             self.ledger.upgrade()
         self._start_sandbox(latency)

@@ -58,7 +58,7 @@ Record = records.EventPlanned | records.CallOutcome | DeadLetter
 
 def run(settings: Settings, stop: Stop) -> None:
     """Record until *stop* is set. A ledger that is away is logged once, and waited for."""
-    ledger = Ledger.open(settings.ledger_url.get_secret_value())
+    ledger = Ledger.open(settings.ledger_url.get_secret_value(), audit_secret=settings.audit_secret())
     recorder = Recorder(ledger, ProvenanceMac.of(settings))
     tidying = Tidying(partial(forget, ledger.database), settings.storage)
     unproved = UnprovedQueue(ledger, recorder.handle, settings.storage)

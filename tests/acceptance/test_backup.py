@@ -91,7 +91,7 @@ def test_what_was_backed_up_and_restored_explains_as_before_and_nothing_is_lost(
         process.kill9()
     lose(system, state)
     shell(system, "Restore", state)
-    for command in ("ledger upgrade", "config show", "keys list", "dlq list"):
+    for command in ("ledger upgrade", "config show", "keys list", "dlq list", "audit verify"):
         assert f"revoker {command}" in section("Restore")
         system.revoker(*command.split())
     assert told(system, out["person"], 0) == ["confirmed"]

@@ -46,6 +46,8 @@ RUN_BY = {
     ("how-to-providers.md", "The first revocation"): STORY,
     ("operators.md", "At three in the morning"): STORY,
     ("operators.md", "Floods"): STORY,
+    ("operators.md", "The audit"): STORY,
+    ("operators.md", "What is kept"): STORY,
     ("performance.md", "Beside others"): "test_two_runs_are_compared_by_their_ratios",
     ("producers.md", "In Java and Go"): "test_a_producer_in_another_language_kills_a_token",
     ("running.md", "Docker"): "test_what_is_typed_names_what_the_files_have",
@@ -111,6 +113,8 @@ def test_what_operators_type_answers(system: System, tmp_path: Path) -> None:
     for line in lines_of(blocks("sh", section("Floods"))[0], flood):
         if "discard" in line:
             disable(system, 4)
+        typed(line, tmp_path)
+    for line in lines_of("".join(blocks("sh", section(each))[0] for each in ("The audit", "What is kept")), {}):
         typed(line, tmp_path)
 
 

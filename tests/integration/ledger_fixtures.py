@@ -7,6 +7,8 @@ import pytest
 
 from worker.ledger import Ledger
 
+SECRET = b"subject-key-of-a-test-installation"
+
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
@@ -20,7 +22,7 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
     """An empty ledger of the newest schema."""
-    opened = Ledger.open(ledger_url)
+    opened = Ledger.open(ledger_url, audit_secret=SECRET)
     opened.upgrade()
     yield opened
     opened.close()

@@ -119,7 +119,7 @@ class Desk:
         self.broker_url = broker_url
         self.authorizer = TRUSTING
         self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
-        self.ledger = Ledger.open(self.ledger_url)
+        self.ledger = Ledger.open(self.ledger_url, audit_secret=SECRET)
         self.ledger.upgrade()
         self.asked = LedgerDesk(self.ledger_url)
         with broker.connect(broker_url) as connection:
@@ -168,7 +168,7 @@ class Desk:
 
     def run(self, job: Job, publisher: Publisher | None = None, **how: Any) -> ReplayResult:
         """Run *job*, with connections of its own."""
-        ledger = Ledger.open(self.ledger_url)
+        ledger = Ledger.open(self.ledger_url, audit_secret=SECRET)
         start = JobStart(job.job_id, job.hash, OLGA)
         with Publisher(lambda: broker.connect(self.broker_url)) as own:
             try:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cli_installation import Installation
 from ledger_figures import audits
+from tamperings import without_audit
 
 from tasks.records import DeadLetter
 from worker.broker import messages
@@ -116,6 +117,17 @@ def test_a_discard_leaves_tombstones(installation: Installation) -> None:
     assert waiting(installation) == []
     assert store.standing(installation.desk.ledger.database) == []
     assert [audit.action for audit in audits(installation.desk.ledger)] == ["guard.discard"]
+
+
+@pytest.mark.parametrize("command", ["release", "discard"])
+def test_a_flood_does_not_end_without_a_line_in_the_audit(installation: Installation, command: str) -> None:
+    """Nor does anything of it go."""
+    installation.desk.fill(held(1))
+    opened(installation)
+    with without_audit(installation.desk.ledger):
+        installation.run("flood", command, "--all", *WHY, code=69)
+    assert [flood.opened_at is None for flood in store.standing(installation.desk.ledger.database)] == [False]
+    assert states(installation) == ["withheld"]
 
 
 @pytest.mark.parametrize("command", ["release", "discard"])

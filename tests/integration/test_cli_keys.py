@@ -13,6 +13,7 @@ from tasks.providers import finbourne
 from tasks.records import EventPlanned, PlannedUnit
 from tasks.sealing import load_keys, seal
 from worker.calls.key_uses import note_uses
+from worker.ledger import AuditEntry
 
 pytest_plugins = ["cli_fixtures"]
 
@@ -40,6 +41,11 @@ def sealed(keys: Installation) -> str:
     return seal("a-token", "finbourne", old)
 
 
+def changes(keys: Installation) -> list[AuditEntry]:
+    """What the audit tells of these keys, newest first, but for that they were made."""
+    return [each for each in audits(keys.desk.ledger) if each.action != "keys.generate"]
+
+
 def plan(keys: Installation) -> None:
     """Have a call under way that needs the key `old`."""
     now = datetime.now(UTC)
@@ -61,7 +67,7 @@ def test_a_key_that_nothing_needs_is_moved_aside_and_comes_back(keys: Installati
     assert (keys.home / "keys/retired/old.jwk.json").stat().st_mode & 0o777 == 0o600
     keys.run("keys", "restore", "old", *WHY, "--yes")
     assert serving(keys) == ("new", "old")
-    restored, retired = audits(keys.desk.ledger)
+    restored, retired = changes(keys)
     assert (retired.audit_id, retired.action, retired.scope) == (done["audit_id"], "keys.retire", "old")
     assert (restored.action, restored.reason, restored.result, restored.count) == ("keys.restore", WHY[1], "done", 1)
 
@@ -72,7 +78,7 @@ def test_a_key_that_a_dead_letter_needs_is_not_retired(keys: Installation) -> No
     said = keys.run("keys", "retire", "old", *WHY, "--yes", code=2).stderr
     assert "1 dead letter." in said
     assert serving(keys) == ("new", "old")
-    assert not audits(keys.desk.ledger)
+    assert not changes(keys)
 
 
 def test_a_key_that_a_queued_call_needs_is_not_retired(keys: Installation) -> None:
@@ -115,7 +121,7 @@ def test_only_a_retired_key_is_destroyed_and_none_that_was_missed(keys: Installa
     keys.run("dlq", "discard", "--all", *WHY, "--yes")
     keys.run("keys", "retire", "old", *WHY, "--destroy", "--yes")
     assert not list((keys.home / "keys/retired").iterdir())
-    assert audits(keys.desk.ledger)[0].action == "keys.destroy"
+    assert changes(keys)[0].action == "keys.destroy"
 
 
 def test_the_list_tells_age_last_use_and_needs_in_80_columns(keys: Installation) -> None:

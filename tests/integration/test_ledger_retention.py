@@ -22,7 +22,7 @@ SOON, LATER = after(3600), after(86_400 * 40_000)
 ALL = Horizons(LATER, LATER, LATER, LATER)
 NOTHING = Horizons(after(-1), after(-1), after(-1), after(-1))
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState))
-TOLD = ("events", "calls", "attempts", "subjects", "dead_letters", "bodies", "audits")
+TOLD = ("events", "calls", "attempts", "subjects", "dead_letters", "bodies", "audit_entries")
 
 
 def counts(ledger: Ledger) -> dict[str, int]:

@@ -20,6 +20,8 @@ CLI = Path(cli.__file__).parent
 OPERATIONS = Path(operations.__file__).parent
 PROCESSES = {"intake", "recorder", "worker", "sandbox", "run"}  # each is a program of its own, and no change
 READING = {
+    "audit list",
+    "audit verify",
     "config show",
     "console sessions list",
     "console users list",
@@ -67,6 +69,8 @@ def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[s
 
 
 COMMANDS = dict(commands(main))
+# They ask for no reason. Those that a ledger knows of are in its audit all the same, with who did it.
+WITHOUT_REASON = {"init", "keys generate", "keys generate-signing", "ledger upgrade", "publish", "topology declare"}
 CHANGING = sorted(COMMANDS.keys() - READING - PROCESSES)
 SOURCES = {path: path.read_text() for path in sorted(CLI.rglob("*.py"))}
 
@@ -119,6 +123,12 @@ def test_every_command_reads_or_is_a_process_or_declares_its_operation() -> None
     assert COMMANDS.keys() >= READING | PROCESSES
     assert [name for name in CHANGING if operation_of(name) is None] == []
     assert [name for name in READING | PROCESSES if operation_of(name) is not None] == []
+
+
+def test_a_change_asks_for_a_reason() -> None:
+    """It is kept in the audit."""
+    asked = {name for name in CHANGING if {"reason", "yes"} <= {option.name for option in COMMANDS[name].params}}
+    assert asked == set(CHANGING) - WITHOUT_REASON
 
 
 @pytest.mark.parametrize("name", CHANGING)

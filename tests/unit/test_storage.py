@@ -17,7 +17,8 @@ NOW = datetime(2026, 11, 26, tzinfo=UTC)
 def test_each_time_goes_where_it_says() -> None:
     """Three days that differ, three horizons; counts are kept for longer than anybody is told of them."""
     kept = StorageSettings(events_days=2, letters_days=3, audit_days=5)
-    assert Horizons.of(kept, NOW) == Horizons(*(NOW - timedelta(days=days) for days in (2, 3, 5, 8)))
+    events, letters, audits, exposures = (NOW - timedelta(days=days) for days in (2, 3, 5, 8))
+    assert Horizons.of(kept, NOW) == Horizons(events, letters, audits, exposures)
 
 
 @in_one_test

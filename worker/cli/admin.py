@@ -1,19 +1,26 @@
 """`revoker config`, `topology` and `ledger`: settings in force; queues and schema, which not every user may make."""
 
 import json
+from dataclasses import asdict
+from datetime import timedelta
 
 import click
 
-from worker.cli.consent import calls
-from worker.cli.output import Column, Form, Listing, note, output_option
+from worker.cli import params
+from worker.cli.consent import Change, calls, changes, operator
+from worker.cli.dead_letters.changes import followed
+from worker.cli.exits import Exit, finish
+from worker.cli.output import Column, Form, Listing, note, output_option, print_json
 from worker.cli.tree import Commands
-from worker.operations import opening
+from worker.operations import opening, preparation, pruning
 from worker.operations.config import Setting, in_force
+from worker.operations.opening import open_ledger
+from worker.operations.text import counted
 from worker.settings import Settings
 
 config = Commands("config", help="The settings in force.")
 topology = Commands("topology", help="The broker's exchanges and queues.")
-ledger_schema = Commands("ledger", help="The ledger's schema.")
+of_ledger = Commands("ledger", help="The ledger: bring its schema up to date, prune it.")
 
 
 _LISTING: Listing[Setting] = Listing(
@@ -35,11 +42,11 @@ def show(form: Form) -> None:
 
 
 @topology.command()
-@calls(opening.declare_topology)
+@calls(preparation.declare_topology)
 def declare() -> None:
     """Declare them, for processes whose broker users may not. Again after each new provider and each upgrade."""
-    opening.declare_topology(Settings.load())
-    note("exchanges and queues are as they should be")
+    recorded = preparation.declare_topology(Settings.load(), operator())
+    note(f"exchanges and queues are as they should be, {recorded.in_words()}")
 
 
 @topology.command()
@@ -51,9 +58,47 @@ def permissions() -> None:
     click.echo(json.dumps(opening.permissions(Settings.load()), indent=2))
 
 
-@ledger_schema.command()
-@calls(opening.upgrade_ledger)
+@of_ledger.command()
+@calls(preparation.upgrade_ledger)
 def upgrade() -> None:
     """Bring the schema to its newest revision. The recorder does the same at its start."""
-    opening.upgrade_ledger(Settings.load())
-    note("the ledger's schema is up to date")
+    audit = preparation.upgrade_ledger(Settings.load(), operator())
+    note(f"the ledger's schema is up to date, audit {audit.audit_id}")
+
+
+@of_ledger.command()
+@click.option(
+    "--older-than",
+    type=params.span,
+    metavar="SPAN",
+    help="Over for longer than: 6h, 30d. Default: storage.events_days, storage.letters_days.",
+)
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(pruning.STATES),
+    help="Events whose calls are settled, letters that were replayed, or discarded. Default: all three.",
+)
+@changes(pruning.prune)
+def prune(older_than: timedelta | None, states: tuple[str, ...], change: Change) -> None:
+    """Forget what is over now, and not when the recorder comes to it. Nothing that waits for an operator goes.
+
+    It goes in small steps, between which the recorder writes on; Ctrl-C ends it after the step it is in. The audit is
+    not pruned: it is forgotten by its own age, storage.audit_days.
+    """
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
+        planned = pruning.plan(settings, ledger, older_than, states)
+        if change.form.is_json and change.dry_run:
+            print_json("pruning_plan", {**asdict(planned.old), "scope": planned.scope})
+        note(f"would be forgotten: {planned.in_words()} ({planned.scope})")
+        if not planned.total:
+            note("nothing was changed: nothing is so old")
+            return
+        if change.is_agreed(f"Forget {planned.in_words()} for good?"):
+            with followed(planned.total, "forgetting") as controls:
+                done = pruning.prune(ledger, planned, change.operator, controls)
+            document = {"audit_id": done.audit_id, "removed": done.removed, "stopped": done.stopped}
+            change.show("pruning", document, f"{counted(done.removed)} forgotten")
+            finish(Exit.INTERRUPTED if done.stopped else Exit.DONE)

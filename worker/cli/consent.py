@@ -32,12 +32,8 @@ class Change:
 
     @property
     def operator(self) -> Operator:
-        """The person at the keyboard, as `user@host`, and the reason they give."""
-        try:
-            user = getpass.getuser()
-        except (KeyError, OSError):  # an id without a name, as in a container
-            user = "unknown"
-        return Operator(f"{user}@{socket.gethostname()}", self.reason)
+        """The person at the keyboard, and the reason they give."""
+        return operator(self.reason)
 
     def is_agreed(self, question: str) -> bool:
         """Whether to go on, which a dry run does not. Ends the command where the operator does not agree."""
@@ -50,6 +46,15 @@ class Change:
         if self.form.is_json:
             print_json(name, document)
         note(f"{message}, audit {document['audit_id']}")
+
+
+def operator(reason: str = "") -> Operator:
+    """Return the person at the keyboard, as `user@host`, and the *reason* they give."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # an id without a name, as in a container
+        user = "unknown"
+    return Operator(f"{user}@{socket.gethostname()}", reason)
 
 
 def calls(operation: Callable[..., object]) -> Decorator:

@@ -6,16 +6,16 @@ from pathlib import Path
 import click
 
 from tasks.sealing import ALGORITHMS, CURVES
-from worker.cli.consent import Change, calls, changes
+from worker.cli.consent import Change, calls, changes, operator
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option, show_one
 from worker.cli.tree import Commands
 from worker.intake.signing import ALGORITHMS as SIGNING_ALGORITHMS
 from worker.ledger import LedgerUnavailable
 from worker.operations import publishing, sealing_keys
 from worker.operations.opening import open_ledger
-from worker.operations.sealing_keys import RETIRED, KeyChange, KeyState, StoredKey
+from worker.operations.sealing_keys import RETIRED, KeyChange, KeyState, NewKey, StoredKey
 from worker.operations.text import age
-from worker.settings import Settings
+from worker.settings import Settings, SettingsError
 
 keys = Commands(
     "keys", help="Sealing keys: generate, list, export, retire, restore. Producers' signing keys: generate-signing."
@@ -71,9 +71,18 @@ def generate(  # noqa: PLR0913 - an option each
     if if_none and keys_dir.is_dir() and sealing_keys.stored_keys(keys_dir):
         note("there is a key already")
         return
-    made = sealing_keys.generate(keys_dir, algorithm, curve, kid)
+    new = NewKey(algorithm, curve, kid) if kid else NewKey(algorithm, curve)
+    made, recorded = sealing_keys.generate(_settings_if_any(), keys_dir, new, operator())
     show_one(form, "sealing_key", _document(made))
-    note(f"written to {made.path}; give producers its public half: revoker keys export")
+    note(f"written to {made.path}, {recorded.in_words()}; give producers its public half: revoker keys export")
+
+
+def _settings_if_any() -> Settings | None:
+    """Return the settings in force; a key can be made before there are any."""
+    try:
+        return Settings.load()
+    except SettingsError:
+        return None
 
 
 @keys.command("list")

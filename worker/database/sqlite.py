@@ -4,6 +4,7 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,23 @@ def open_sqlite(url: URL, path: Path, lock_timeout: float, *, durable: bool) -> 
 
     event.listen(engine, "begin", _begin)
     return engine, file
+
+
+@contextmanager
+def any_text(connection: Connection) -> Iterator[None]:
+    """Within, SQLite gives back text that is no UTF-8, too: each byte that is none as half of a character.
+
+    It checks no text that is written. PostgreSQL does.
+    """
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, sqlite3.Connection):
+        yield
+        return
+    before, raw.text_factory = raw.text_factory, partial(str, encoding="utf-8", errors="surrogateescape")
+    try:
+        yield
+    finally:
+        raw.text_factory = before
 
 
 def _begin(connection: Connection) -> None:

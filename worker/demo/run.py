@@ -85,7 +85,7 @@ def wait_for_services(settings: Settings, note: Callable[[str], None], stop: thr
     """
     _wait_for(partial(opening.declare_topology, settings), note, stop)
     _wait_for(partial(opening.upgrade_ledger, settings), note, stop)
-    return Ledger.open(settings.ledger_url.get_secret_value())
+    return Ledger.open(settings.ledger_url.get_secret_value(), audit_secret=settings.audit_secret())
 
 
 def _wait_for(attempt: Callable[[], None], note: Callable[[str], None], stop: threading.Event) -> None:

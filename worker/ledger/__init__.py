@@ -2,8 +2,13 @@
 
 from worker.database.errors import LedgerRefused as LedgerRefused
 from worker.database.errors import LedgerUnavailable as LedgerUnavailable
+from worker.ledger.audit import BEGUN as BEGUN
 from worker.ledger.audit import AuditEntry as AuditEntry
 from worker.ledger.audit import Operator as Operator
+from worker.ledger.audit_check import Head as Head
+from worker.ledger.audit_check import Verified as Verified
+from worker.ledger.audit_list import AuditedChange as AuditedChange
+from worker.ledger.audit_list import AuditFilter as AuditFilter
 from worker.ledger.causes import CauseRow as CauseRow
 from worker.ledger.dead_letters import DeadLetterAmbiguous as DeadLetterAmbiguous
 from worker.ledger.dead_letters import DeadLetterNotFound as DeadLetterNotFound

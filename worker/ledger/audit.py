@@ -1,13 +1,14 @@
-"""Who changes what, and why: every change of an operator's leaves a line in the audit."""
+"""Who changes what, and why: every change of an operator's leaves an entry in the audit."""
 
-import secrets
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import Final
 
-from sqlalchemy import Connection, func
+from sqlalchemy import Connection
 
-from worker.database.tables import audits
-from worker.database.writing import insert_into
+from worker.ledger.audit_chain import Chain, micros, new_id, next_step
+
+BEGUN: Final = "begun"  # the result of a change whose end is not on record: it runs, or whoever made it died
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class AuditEntry:
     count: int = 0
     result: str = ""
     at: datetime | None = None  # None: when it is written
-    audit_id: str = field(default_factory=lambda: secrets.token_hex(5))
+    audit_id: str = field(default_factory=new_id)
+    plan: str = ""  # what the operator agreed to, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +33,18 @@ class Operator:
     name: str
     reason: str
 
-    def entry(self, action: str, scope: str, count: int = 0) -> AuditEntry:
-        """Return a line of the audit, not yet written: this operator did *action* to *count* things of *scope*."""
-        return AuditEntry(self.name, action, scope, self.reason, count)
+    def entry(self, action: str, scope: str, count: int = 0, plan: str = "") -> AuditEntry:
+        """Return an entry, not yet written: this operator did *action* to *count* things of *scope*, by *plan*."""
+        return AuditEntry(self.name, action, scope, self.reason, count, plan=plan)
 
 
 def write(connection: Connection, entry: AuditEntry) -> None:
-    """Write *entry*. Written again it takes the new result, and its count is added."""
-    insert = insert_into(audits, connection.dialect.name)
-    count = audits.c.count + insert.excluded.count
-    result = func.coalesce(func.nullif(insert.excluded.result, ""), audits.c.result)
-    again = insert.on_conflict_do_update(index_elements=[audits.c.audit_id], set_={"count": count, "result": result})
-    connection.execute(again, asdict(entry) | {"at": entry.at or datetime.now(UTC)})
+    """Add *entry* to the chain. A change may be written several times: its counts add up, and its last result holds.
+
+    What was wanted stands in its first entry: scope, reason and plan are not written again.
+    """
+    chain = Chain.open(connection)
+    step = next_step(connection, entry.audit_id)
+    wanted = dict.fromkeys(("scope", "reason", "plan"), "") if step else {}
+    chain.add({**asdict(entry), **wanted, "at": micros(entry.at or datetime.now(UTC))}, step=step)
+    chain.save()

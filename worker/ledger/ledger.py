@@ -8,13 +8,14 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 from sqlalchemy import Connection
 
 from worker.database.engine import Database, open_database
-from worker.ledger import answers, causes, job_steps, keys, queries, recording
+from worker.ledger import answers, audit_check, audit_list, causes, job_steps, keys, queries, recording, retention
 from worker.ledger import audit as auditing
 from worker.ledger import console_sessions as sessions
 from worker.ledger import dead_letters as letters
 from worker.ledger import exposure as exposures
 from worker.ledger import job_news as news_of_jobs
 from worker.ledger import jobs as jobbing
+from worker.ledger.audit_mac import AuditMac, signing
 from worker.ledger.rows import DeadLetterFilter, DeadLetterHead
 
 PAGE: Final = 500  # dead letters in memory; of the largest, 45 MB whole
@@ -54,13 +55,16 @@ class Ledger:
         self.upgrade = database.upgrade
 
     @classmethod
-    def open(cls, url: str, lock_timeout: float | None = None, *, durable: bool = True) -> Self:
+    def open(
+        cls, url: str, lock_timeout: float | None = None, *, durable: bool = True, audit_secret: bytes = b""
+    ) -> Self:
         """The ledger at `sqlite:////path/file` (mode 0600; `upgrade` makes it) or `postgresql+psycopg://…`.
 
         It is reached at the first use; a lock is waited for *lock_timeout* seconds, 10 by default. A power cut
-        may take back the last moments of what is not *durable*. Raises LedgerUnavailable for other URLs.
+        may take back the last moments of what is not *durable*. The audit is signed with a key made of *audit_secret*:
+        whoever writes it must give the same. Raises LedgerUnavailable for other URLs.
         """
-        return cls(open_database(url, lock_timeout, durable=durable))
+        return cls(signing(open_database(url, lock_timeout, durable=durable), AuditMac(audit_secret)))
 
     def close(self) -> None:
         """Give the connections back."""
@@ -68,6 +72,10 @@ class Ledger:
 
     record = _writes(recording.record)
     audit = _writes(auditing.write)
+    audited = _reads(audit_list.find)
+    audit_length = _reads(audit_check.length)
+    verify_audit = _reads(audit_check.verify)
+    count_old = _reads(retention.count_old)
 
     calls_of_event = _reads(queries.of_event)
     calls_of_subject = _reads(queries.of_subject)

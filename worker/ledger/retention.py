@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, exists, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, func, or_, select, tuple_, union
 
 from tasks.outcome import SETTLED, State
 from worker.database.engine import Database
-from worker.database.tables import attempts, audits, bodies, calls, dead_letters, events, subjects
+from worker.database.tables import attempts, audit_entries, audits, bodies, calls, dead_letters, events, subjects
 from worker.database.writing import take_changes
 from worker.ledger import exposure_counts, jobs
-from worker.ledger.rows import CLOSED
+from worker.ledger.audit_chain import forget_older, micros
+from worker.ledger.rows import CLOSED, DeadLetterState
 from worker.settings.sections import StorageSettings
 
 logger = logging.getLogger(__name__)
@@ -31,15 +32,26 @@ class Horizons:
     """What is over since before these times is forgotten."""
 
     events: datetime  # with their calls, since the last of them was settled or discarded
-    letters: datetime  # replayed or discarded; and jobs, whatever became of them
+    letters: datetime  # replayed or discarded
     audits: datetime
     exposures: datetime  # of the slots in which they are counted
+    closed: tuple[DeadLetterState, ...] = CLOSED  # which letters
+    jobs: datetime | None = None  # whatever became of them; None: as letters
 
     @classmethod
     def of(cls, storage: StorageSettings, now: datetime) -> Self:
         """What is old at *now*."""
-        days = storage.events_days, storage.letters_days, storage.audit_days, exposure_counts.KEPT_DAYS
-        return cls(*(now - timedelta(days=each) for each in days))
+        days = (storage.events_days, storage.letters_days, storage.audit_days, exposure_counts.KEPT_DAYS)
+        events, letters, audits, exposures = (now - timedelta(days=each) for each in days)
+        return cls(events, letters, audits, exposures)
+
+
+@dataclass(frozen=True, slots=True)
+class Old:
+    """How much there is to be forgotten."""
+
+    events: int
+    letters: int
 
 
 class Tidying:
@@ -67,22 +79,40 @@ def forget(database: Database, horizons: Horizons) -> int:
     """Remove some of what is old, in one transaction; returns how many rows. 0: nothing is left to be removed."""
     with database.writing() as connection:
         take_changes(connection, 0)
-        letters = _letters(connection, horizons.letters)
+        letters = _letters(connection, horizons)
         over = _events(connection, horizons.events)
         _subjects(connection, [*letters, *over])
         old = select(audits.c.audit_id).where(audits.c.at < horizons.audits).order_by(audits.c.at).limit(BATCH_SIZE)
         gone = connection.execute(delete(audits).where(audits.c.audit_id.in_(old))).rowcount
+        gone += forget_older(connection, horizons.audits, BATCH_SIZE)
         gone += exposure_counts.forget(connection, horizons.exposures, BATCH_SIZE)
-        return len(letters) + len(over) + gone + jobs.forget(connection, horizons.letters, BATCH_SIZE)
+        gone += jobs.forget(connection, horizons.jobs or horizons.letters, BATCH_SIZE)
+        return len(letters) + len(over) + gone
 
 
-def _letters(connection: Connection, horizon: datetime) -> list[Pair]:
-    """Those that died, and were closed by an operator, before *horizon*, with what no other keeps; their events."""
+def count_old(connection: Connection, horizons: Horizons) -> Old:
+    """Return how many events and letters `forget` would remove in all its steps. It reads whatever is old."""
+    over = union(*_over(horizons.events)).subquery()
+    counted = (over, select(dead_letters.c.dead_letter_id).where(_is_old(horizons)).subquery())
+    return Old(*(connection.execute(select(func.count()).select_from(each)).scalar_one() for each in counted))
+
+
+def _is_old(horizons: Horizons) -> ColumnElement[bool]:
+    """Whether a letter died, and was closed by an operator, before the horizon."""
+    letter, horizon = dead_letters.c, horizons.letters
+    acted = or_(
+        exists().where(audit_entries.c.audit_id == letter.audit_id, audit_entries.c.at >= micros(horizon)),
+        exists().where(audits.c.audit_id == letter.audit_id, audits.c.at >= horizon),
+    )
+    is_unclaimed = or_(letter.claimed_at.is_(None), letter.claimed_at < horizon)
+    return and_(letter.state.in_(horizons.closed), letter.at < horizon, ~acted, is_unclaimed)
+
+
+def _letters(connection: Connection, horizons: Horizons) -> list[Pair]:
+    """Remove some that are old, with what no other keeps; return their events."""
     letter = dead_letters.c
-    acted = exists().where(audits.c.audit_id == letter.audit_id, audits.c.at >= horizon)
-    old = and_(letter.state.in_(CLOSED), letter.at < horizon, ~acted)
-    some = select(letter.dead_letter_id).where(old, or_(letter.claimed_at.is_(None), letter.claimed_at < horizon))
-    gone = delete(dead_letters).where(letter.dead_letter_id.in_(some.order_by(letter.at).limit(BATCH_SIZE)))
+    some = select(letter.dead_letter_id).where(_is_old(horizons)).order_by(letter.at).limit(BATCH_SIZE)
+    gone = delete(dead_letters).where(letter.dead_letter_id.in_(some))
     rows = connection.execute(gone.returning(letter.source, letter.event_id, letter.body)).all()
     kept = exists().where(letter.body == bodies.c.digest)
     connection.execute(delete(bodies).where(bodies.c.digest.in_([row.body for row in rows if row.body]), ~kept))
@@ -91,11 +121,10 @@ def _letters(connection: Connection, horizon: datetime) -> list[Pair]:
 
 def _events(connection: Connection, horizon: datetime) -> list[Pair]:
     """Those without anything open, waiting for an operator, or younger than *horizon*: gone with all their calls."""
-    by_age = select(events.c.source, events.c.event_id).where(events.c.received_at < horizon)
-    by_call = select(calls.c.source, calls.c.event_id).where(calls.c.state.in_(_OVER), calls.c.at < horizon)
+    by_age, by_call = _over(horizon)
     found = union(
-        select(by_age.where(~_is_kept(events, horizon)).order_by(events.c.received_at).limit(BATCH_SIZE).subquery()),
-        select(by_call.where(~_is_kept(calls, horizon)).limit(BATCH_SIZE).subquery()),
+        select(by_age.order_by(events.c.received_at).limit(BATCH_SIZE).subquery()),
+        select(by_call.limit(BATCH_SIZE).subquery()),
     )
     pairs: list[Pair] = [(source, event) for source, event in connection.execute(found)]
     for theirs in _of(calls, pairs):
@@ -104,6 +133,13 @@ def _events(connection: Connection, horizon: datetime) -> list[Pair]:
     for table in (calls, events):
         _delete(connection, table, pairs)
     return pairs
+
+
+def _over(horizon: datetime) -> tuple[Select[Any], Select[Any]]:
+    """Events that are over since before *horizon*: those that the ledger has, and those of its calls."""
+    by_age = select(events.c.source, events.c.event_id).where(events.c.received_at < horizon)
+    by_call = select(calls.c.source, calls.c.event_id).where(calls.c.state.in_(_OVER), calls.c.at < horizon)
+    return by_age.where(~_is_kept(events, horizon)), by_call.where(~_is_kept(calls, horizon))
 
 
 def _is_kept(table: Table, horizon: datetime) -> ColumnElement[bool]:

@@ -88,6 +88,11 @@ class PlannedDiscard:
     groups: Groups
     scope: str
 
+    def in_words(self) -> str:
+        """How many of each provider and reason."""
+        groups = self.groups.most_common()
+        return ", ".join(f"{count} {provider or '-'} {reason}" for (provider, reason), count in groups)
+
 
 def find(
     settings: Settings,
@@ -122,4 +127,5 @@ def plan_discard(settings: Settings, ledger: Ledger, selection: Selection) -> Pl
 
 def discard(ledger: Ledger, planned: PlannedDiscard, operator: Operator) -> AuditEntry:
     """Give up what was planned for good; a tombstone stays. Return the line of the audit, with how many."""
-    return ledger.discard(planned.ids, audit=operator.entry("dead-letter.discard", planned.scope))
+    audit = operator.entry("dead-letter.discard", planned.scope, plan=planned.in_words())
+    return ledger.discard(planned.ids, audit=audit)

@@ -11,7 +11,8 @@ from worker.broker.provenance import ProvenanceMac
 from worker.intake.flood import store
 from worker.intake.flood.store import HELD_BACK, FloodRow
 from worker.intake.flood.window import flood_id
-from worker.ledger import AuditEntry, DeadLetterFilter, DeadLetterState, Ledger, Operator
+from worker.ledger import BEGUN, AuditEntry, DeadLetterFilter, DeadLetterState, Ledger, Operator
+from worker.ledger import audit as auditing
 from worker.ledger.ledger import Letter, in_pages
 from worker.operations import RefusedRequest
 from worker.operations.replay_plan import PAGE, ReplayPages
@@ -63,9 +64,10 @@ def held(ledger: Ledger, floods: Sequence[FloodRow]) -> list[str]:
 
 def discard(ledger: Ledger, floods: Sequence[FloodRow], ids: Sequence[str], operator: Operator) -> AuditEntry:
     """End *floods* and give *ids*, which they hold back, up for good; a tombstone of each stays."""
+    audit = operator.entry("guard.discard", _scope(floods), plan=f"{len(ids)} held back")
     with ledger.database.writing() as connection:
+        auditing.write(connection, replace(audit, result=BEGUN))
         store.end(connection, _keys(floods))
-    audit = operator.entry("guard.discard", _scope(floods))
     return ledger.discard(ids, audit=audit, also=[DeadLetterState.WITHHELD])
 
 

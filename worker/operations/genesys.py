@@ -8,7 +8,7 @@ from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transien
 from tasks.providers import Provider
 from tasks.providers.genesys import Genesys, GenesysSettings
 from tasks.providers.genesys.outcomes import IdleTimeout
-from worker.ledger import AuditEntry, Ledger, Operator
+from worker.ledger import BEGUN, AuditEntry, Ledger, Operator
 from worker.operations import RefusedRequest, providers
 from worker.operations.providers import outcome_in_words
 from worker.settings import Settings
@@ -81,15 +81,15 @@ def change_idle_timeout(
 ) -> tuple[AuditEntry, IdleTimeout]:
     """Make *change*, between two writings of the audit. Raises LedgerUnavailable, and as `ask` does."""
     scope = f"{change.instance} {change.seconds}" if change.seconds else change.instance
-    audit = operator.entry(f"genesys.idle-timeout.{change.verb}", scope, 1)
-    ledger.audit(audit)  # first: what cannot be accounted for is not done
+    audit = operator.entry(f"genesys.idle-timeout.{change.verb}", scope, plan=change.wanted)
+    ledger.audit(replace(audit, result=BEGUN))  # first: what cannot be accounted for is not done
 
     try:
         changed = ask(settings, change.instance, lambda it: it.set_idle_timeout(change.seconds, enabled=change.enabled))
     except NoAnswer as failure:
-        ledger.audit(replace(audit, count=0, result=str(failure)))
+        ledger.audit(replace(audit, result=str(failure)))
         raise
-    ledger.audit(replace(audit, count=0, result=f"was {in_words(change.was)}"))
+    ledger.audit(replace(audit, count=1, result=f"was {in_words(change.was)}"))
     return audit, changed
 
 

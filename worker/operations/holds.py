@@ -24,7 +24,7 @@ def planned(provider: str, scope: Scope, span: timedelta, operator: Operator, ow
 def place(ledger: Ledger, hold: Hold, operator: Operator) -> tuple[AuditEntry, Hold]:
     """Have *hold* stand in place of the one before; return it as it stands. Raises LedgerUnavailable."""
     scope = f"{hold.provider} {hold.scope} until {hold.until:%Y-%m-%dT%H:%MZ}"
-    audit = operator.entry("provider.hold", scope, 1)
+    audit = operator.entry("provider.hold", scope, 1, f"owner {hold.owner}")
     return audit, store.place(ledger.database, hold, audit)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from worker.broker.publisher import Publisher
 from worker.intake.flood import store
-from worker.ledger import AuditEntry, DeadLetterRow, Fate, Job, JobLetter, JobState, Ledger, Operator, Pace
+from worker.ledger import BEGUN, AuditEntry, DeadLetterRow, Fate, Job, JobLetter, JobState, Ledger, Operator, Pace
 from worker.ledger.job_rows import plan_hash, planned_letter
 from worker.operations import RefusedRequest
 from worker.operations.job_report import JobReport, ReplayResult, report
@@ -144,7 +144,8 @@ def _begun(job: Job, operator: Operator) -> AuditEntry:
     if job.state is not JobState.PLANNED:
         return replace(operator.entry("job.resume", f"job {job.job_id}"), result="resumed")
     reason = operator.reason or job.audit.reason
-    return replace(job.audit, actor=operator.name, reason=reason, result=f"job {job.job_id}, plan {job.hash}")
+    plan = f"job {job.job_id}, plan {job.hash}"
+    return replace(job.audit, actor=operator.name, reason=reason, plan=plan, result=BEGUN)
 
 
 def _free(ledger: Ledger, job: Job, controls: ReplayControls) -> Job:

@@ -17,7 +17,7 @@ from worker.settings.urls import masked_url
 
 def open_ledger(settings: Settings) -> AbstractContextManager[Ledger]:
     """Open the ledger in force. Raises LedgerUnavailable."""
-    return closing(Ledger.open(settings.ledger_url.get_secret_value()))
+    return closing(Ledger.open(settings.ledger_url.get_secret_value(), audit_secret=settings.audit_secret()))
 
 
 @contextmanager

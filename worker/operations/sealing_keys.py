@@ -8,16 +8,17 @@ the longest budget is not needed by anything that is not on record.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Self
 
 from tasks.sealing import SealError, SealingKey, generate_key, public_jwks, save_key
 from tasks.sealing.keys import SUFFIX, algorithm_of, imported_keys, read_keys
-from worker.ledger import AuditEntry, Ledger, Operator
+from worker.ledger import BEGUN, AuditEntry, Ledger, Operator
 from worker.ledger.keys import KeyNeed
 from worker.operations import RefusedRequest
+from worker.operations.on_record import OnRecord, on_record
 from worker.operations.text import counted, short_duration
 from worker.settings import Settings
 
@@ -44,6 +45,19 @@ class StoredKey:
         names = (str(key.kid), algorithm_of(key), str(key.thumbprint()))
         state = "retired" if path.parent.name == RETIRED else "serving"
         return cls(key, path, *names, modified, max(modified, changed), state)
+
+
+def _name() -> str:
+    return f"revocation-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A private key as it is to be made, by default named after the time."""
+
+    algorithm: str
+    curve: str | None = None
+    kid: str = field(default_factory=_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +101,13 @@ def states_of(settings: Settings, keys: Sequence[StoredKey], ledger: Ledger | No
     return [KeyState(key, None if needs is None else needs.get(key.kid, KeyNeed()), quiet) for key in keys]
 
 
-def generate(folder: Path, algorithm: str, curve: str | None = None, kid: str | None = None) -> StoredKey:
-    """Make a private key in *folder*, by default named after the time. Raises SealError where one has its name."""
-    name = kid or f"revocation-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    save_key(folder, generate_key(name, algorithm, curve))
-    return next(each for each in stored_keys(folder) if each.kid == name)
+def generate(settings: Settings | None, folder: Path, new: NewKey, operator: Operator) -> tuple[StoredKey, OnRecord]:
+    """Make the *new* key in *folder*. Raises SealError where one has its name, and as `on_record` does."""
+    audit = operator.entry("keys.generate", new.kid, plan=f"{new.algorithm} in {folder}")
+    with on_record(settings, audit) as recorded:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        save_key(folder, generate_key(new.kid, new.algorithm, new.curve))
+    return next(each for each in stored_keys(folder) if each.kid == new.kid), recorded
 
 
 def plan_retirement(settings: Settings, ledger: Ledger, folder: Path, kid: str, *, destroy: bool = False) -> KeyChange:
@@ -119,8 +134,9 @@ def change_key(ledger: Ledger, change: KeyChange, operator: Operator) -> AuditEn
 
     Raises LedgerUnavailable, OSError, and SealError where a key of its name is in the way.
     """
-    audit = operator.entry(change.action, change.key.kid)
-    ledger.audit(replace(audit, result="begun"))
+    plan = f"{change.key.path}: {f'moved to {change.folder}' if change.folder else 'deleted for good'}"
+    audit = operator.entry(change.action, change.key.kid, plan=plan)
+    ledger.audit(replace(audit, result=BEGUN))
     if change.folder is None:
         change.key.path.unlink()
     else:

@@ -90,7 +90,8 @@ class Settings(BaseSettings):
     )
     keys_dir: Path = Field(Path("var/keys"), description="Folder of private sealing keys, a JWK file each, mode 0600")
     subject_key: SecretStr = Field(
-        description="Key of the subject index, 32 characters or more: keep it, look-ups need it", min_length=32
+        description="Key of the subject index, 32 characters or more: keep it, look-ups and the audit need it",
+        min_length=32,
     )
     providers: dict[Annotated[str, AfterValidator(_provider_name)], ProviderSettings] = Field(
         default_factory=dict, description="Provider instances by name"
@@ -185,6 +186,10 @@ class Settings(BaseSettings):
     def subjects(self) -> SubjectIndex:
         """The index under which the ledger knows people."""
         return SubjectIndex(self.subject_key.get_secret_value().encode())
+
+    def audit_secret(self) -> bytes:
+        """What the key of the audit is made of: the key of the subject index, which all processes have."""
+        return self.subject_key.get_secret_value().encode()
 
     @classmethod
     def load(cls) -> Self:

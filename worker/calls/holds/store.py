@@ -54,7 +54,7 @@ def place(database: Database, hold: Hold, audit: AuditEntry) -> Hold:
         placed = replace(hold, version=0 if known is None else known + 1)
         connection.execute(delete(holds).where(_is(hold)))
         connection.execute(insert(holds).values(_row(placed)))
-        auditing.write(connection, audit)
+        auditing.write(connection, replace(audit, result="held"))
         return placed
 
 
@@ -65,7 +65,7 @@ def release(database: Database, provider: str, audit: AuditEntry) -> list[Hold]:
         found = [hold for hold in _standing(connection) if hold.provider == provider]
         for hold in found:
             _end(connection, hold)
-        auditing.write(connection, replace(audit, count=len(found)))
+        auditing.write(connection, replace(audit, count=len(found), result=f"{len(found)} released or to be probed"))
         return found
 
 

@@ -1,11 +1,13 @@
 """The ledger's tables, all of them in one `metadata`. Times are UTC; no column is for a token."""
 
+from worker.database.tables.audit import audit_ends as audit_ends
+from worker.database.tables.audit import audit_entries as audit_entries
+from worker.database.tables.audit import audits as audits
 from worker.database.tables.base import metadata as metadata
 from worker.database.tables.exposures import exposures as exposures
 from worker.database.tables.record import ENABLED_ONLY as ENABLED_ONLY
 from worker.database.tables.record import IS_ANSWER as IS_ANSWER
 from worker.database.tables.record import attempts as attempts
-from worker.database.tables.record import audits as audits
 from worker.database.tables.record import bodies as bodies
 from worker.database.tables.record import calls as calls
 from worker.database.tables.record import clock as clock

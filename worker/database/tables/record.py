@@ -148,20 +148,6 @@ dead_letters: Final = Table(
     Index("dead_letters_by_change", "change"),
 )
 
-audits: Final = Table(
-    "audits",
-    metadata,
-    Column("audit_id", Words, primary_key=True),
-    Column("at", UtcTime, nullable=False),
-    Column("actor", Words, nullable=False),
-    Column("action", Words, nullable=False),
-    Column("scope", Words, nullable=False),  # the filter or the ids, as the operator gave them
-    Column("reason", Words, nullable=False),
-    Column("count", BigInteger, nullable=False),
-    Column("result", Words, nullable=False),
-    Index("audits_by_time", "at"),
-)
-
 holds: Final = Table(
     "holds",
     metadata,

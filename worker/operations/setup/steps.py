@@ -22,8 +22,8 @@ def next_steps(plan: SetupPlan) -> Iterator[str]:
         yield from _of_broker(plan)
     yield f"export {CONFIG_FILE}={_quoted(layout.config)}"
     yield f"export {SECRETS_DIR}={_quoted(layout.secrets_of(OPERATOR))}"
+    yield "revoker ledger upgrade"  # first: what follows is in its audit
     yield "revoker topology declare"
-    yield "revoker ledger upgrade"
     yield "revoker doctor"
     yield from _of_processes(plan)
     for source in plan.sources:
