@@ -8,7 +8,7 @@ import click
 
 from worker.cli import params
 from worker.cli.consent import Change, calls, changes, operator
-from worker.cli.dead_letters.changes import followed
+from worker.cli.dead_letters.replaying import followed
 from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Form, Listing, note, output_option, print_json
 from worker.cli.tree import Commands
