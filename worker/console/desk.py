@@ -32,7 +32,8 @@ class Desk:
     @classmethod
     def open(cls, settings: Settings) -> "Desk":
         """Return that of *settings*. The ledger is reached at the first question."""
-        ledger = Ledger.open(settings.ledger_url.get_secret_value(), LOCK_TIMEOUT)
+        url, secret = settings.ledger_url.get_secret_value(), settings.audit_secret()
+        ledger = Ledger.open(url, LOCK_TIMEOUT, audit_secret=secret)
         return cls(settings, ledger, Names.of(settings))
 
     def close(self) -> None:
