@@ -74,6 +74,7 @@ async def test_every_page_is_sound_whatever_the_texts_hold(installation: Install
     event = next(each for each in (await browser.get("/letters")).page.all("a") if "/event?" in each.attributes["href"])
     paths = [
         "/",
+        "/?over=week",
         "/letters",
         f"/letters/{letters[0].dead_letter_id}",
         "/providers",
@@ -241,6 +242,7 @@ async def test_a_flood_is_released_and_discarded(installation: Installation, con
 @pytest.mark.parametrize(
     ("path", "status", "says"),
     [
+        ("/?over=year", 400, "over: "),
         ("/letters/none", 404, "no dead letter"),
         ("/letters?since=yesterday", 400, "since: a moment looks like"),
         ("/letters?state=alive", 400, "state: must be one of"),
