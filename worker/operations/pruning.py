@@ -51,10 +51,11 @@ def plan(
 ) -> PlannedPruning:
     """Return what is over, in one of *states* (all by default), for longer than *older_than*, else than the settings.
 
-    Neither the audit nor a job is part of it: these are forgotten by their own age alone. Raises LedgerUnavailable.
+    Neither the audit, a job nor a count of exposures is part of it: these are forgotten by their own age alone. Raises
+    LedgerUnavailable.
     """
     chosen, now = [*(each for each in STATES if each in states)] or [*STATES], datetime.now(UTC)
-    horizons = replace(Horizons.of(settings.storage, now), audits=_NEVER, jobs=_NEVER)
+    horizons = replace(Horizons.of(settings.storage, now), audits=_NEVER, exposures=_NEVER, jobs=_NEVER)
     if older_than is not None:
         horizons = replace(horizons, events=now - older_than, letters=now - older_than)
     closed = tuple(state for state in CLOSED if state.value in chosen)
