@@ -97,7 +97,7 @@ BINARY_FAULTS: list[tuple[dict[str, object], str, str]] = [
     ({"ce-id": NOW}, "not_cloudevents", "/id"),
     ({"ce-subject": f"{MARKER}\ud800"}, "not_cloudevents", "/subject"),
     ({"ce-data": "{}"}, "not_cloudevents", "/data"),
-    ({"ce-type": "user.enabled"}, "unsupported_type", "/type"),
+    ({"ce-type": "user.promoted"}, "unsupported_type", "/type"),
     ({"ce-time": "2026-11-21T01:15:30"}, "invalid_time", "/time"),
     ({"ce-note": f"Bearer {MARKER}"}, "plaintext_token", "/note"),
     ({"ce-note": "é" * (MAX_BODY // 2)}, "too_large", ""),

@@ -27,7 +27,8 @@ def test_a_missing_secret_says_what_it_is_for_and_each_way_to_set_it(monkeypatch
     monkeypatch.delenv("REVOKER_SUBJECT_KEY")
     assert faults() == [
         (
-            "subject_key: is missing (Key of the subject index, 32 characters or more: keep it, look-ups need it). "
+            "subject_key: is missing (Key of the subject index, 32 characters or more: keep it, look-ups and the audit "
+            "need it). "
             'Set the secret file subject_key, the variable REVOKER_SUBJECT_KEY or subject_key = "…" in the TOML file; '
             "`revoker init` writes it"
         )

@@ -36,11 +36,11 @@ class Delays:
     def wait(self, account: str, address: str) -> float:
         """Return the seconds that an attempt at *account* from *address* waits. Raises TooManyAttempts."""
         now, network = self._clock(), _network(address)
-        place = max(now, self._lines.get(network, now)) + min(self._addresses.delay(network), ADDRESS_CAP)
+        place = max(now, self._lines.get(network, now)) + min(self._addresses.pause(network), ADDRESS_CAP)
         if place - now > LONGEST:
             raise TooManyAttempts
         _keep(self._lines, network, place)
-        return max(place - now, min(self._accounts.delay(account), ACCOUNT_CAP))
+        return max(place - now, min(self._accounts.pause(account), ACCOUNT_CAP))
 
     def failed(self, account: str, address: str) -> None:
         """The password was wrong, or there is no such account: strangers are not told which."""
@@ -59,14 +59,14 @@ class _Failures:
         self._clock = clock
         self._counts: OrderedDict[str, tuple[int, float]] = OrderedDict()  # and when the last one was
 
-    def delay(self, key: str) -> float:
+    def pause(self, key: str) -> float:
         count, at = self._counts.get(key, (0, 0.0))
         if not count or self._clock() - at > MEMORY:
             return 0.0
         return FIRST * 2.0 ** min(count - 1, 16)
 
     def add(self, key: str) -> None:
-        count = self._counts.get(key, (0, 0.0))[0] if self.delay(key) else 0
+        count = self._counts.get(key, (0, 0.0))[0] if self.pause(key) else 0
         _keep(self._counts, key, (count + 1, self._clock()))
 
     def forget(self, key: str) -> None:
