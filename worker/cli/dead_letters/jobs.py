@@ -114,12 +114,7 @@ def _group(each: JobGroup) -> Document:
 @changes(operations.halt)
 def pause(id_: str, change: Change) -> None:
     """Have the replay JOB wait. Who runs it ends the step that it is in, within two seconds; `resume` goes on."""
-    with open_ledger(Settings.load()) as ledger:
-        report = operations.one(ledger, id_)
-        if change.is_agreed(f"Pause job {report.job.job_id}, of which {counted(report.result.remaining)} remain?"):
-            done = operations.halt(ledger, report.job, JobState.PAUSED, change.operator)
-            document = {"audit_id": done.audit_id, "job_id": report.job.job_id}
-            change.show("job_pause", document, f"job {report.job.job_id} is paused")
+    _halt(id_, change, "pause", JobState.PAUSED)
 
 
 @jobs.command()
@@ -127,12 +122,17 @@ def pause(id_: str, change: Change) -> None:
 @changes(operations.halt)
 def stop(id_: str, change: Change) -> None:
     """End the replay JOB for good. What remains of it is as it was: another replay can have it."""
+    _halt(id_, change, "stop", JobState.STOPPED)
+
+
+def _halt(id_: str, change: Change, action: str, state: JobState) -> None:
     with open_ledger(Settings.load()) as ledger:
         report = operations.one(ledger, id_)
-        if change.is_agreed(f"Stop job {report.job.job_id}, of which {counted(report.result.remaining)} remain?"):
-            done = operations.halt(ledger, report.job, JobState.STOPPED, change.operator)
-            document = {"audit_id": done.audit_id, "job_id": report.job.job_id}
-            change.show("job_stop", document, f"job {report.job.job_id} is stopped")
+        job = report.job
+        if change.is_agreed(f"{action.title()} job {job.job_id}, of which {counted(report.result.remaining)} remain?"):
+            done = operations.halt(ledger, job, state, change.operator)
+            document = {"audit_id": done.audit_id, "job_id": job.job_id}
+            change.show(f"job_{action}", document, f"job {job.job_id} is {state}")
 
 
 @jobs.command()
