@@ -11,7 +11,7 @@ from joserfc.jwk import RSAKey
 from openid_provider import CLIENT, SECRET, OpenIdProvider
 from servers import free_port
 from sign_in_door import Door, Reply, Visitor
-from test_sign_in import recorded
+from test_console_sessions import recorded
 
 from worker.ledger.console_sessions import ConsoleSession
 from worker.settings import Settings, SettingsError
