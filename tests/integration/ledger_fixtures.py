@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from replay_desk import SECRET
 
 from worker.ledger import Ledger
-
-SECRET = b"subject-key-of-a-test-installation"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

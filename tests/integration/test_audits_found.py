@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from in_one_test import in_one_test
-from ledger_fixtures import SECRET
 from ledger_records import START, after, entry
+from replay_desk import SECRET
 from sqlalchemy import insert, select, update
 from tamperings import ENTRY, WHOLE, committed, forget, kinds, write
 

@@ -3,11 +3,11 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import ledger_fixtures
 import pytest
 from ledger_figures import audits
 from ledger_jobs import EVERY, SECRET, claimed, fates, job_of, step_of, taken
 from ledger_records import START, after, dead, entry, outcome, refused
+from replay_desk import SECRET
 from sqlalchemy import update
 
 from tasks.outcome import State
@@ -65,7 +65,7 @@ def test_of_two_who_take_a_job_one_gets_it(ledger: Ledger, ledger_url: str) -> N
     seen = job_of(ledger)
 
     def take(runner: str) -> bool:
-        own = Ledger.open(ledger_url, audit_secret=ledger_fixtures.SECRET)
+        own = Ledger.open(ledger_url, audit_secret=SECRET)
         try:
             return own.take_job(seen, runner, entry(), lambda _: None)
         finally:
