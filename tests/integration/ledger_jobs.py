@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from ledger_records import START, entry
+from replay_desk import SECRET
 
 from worker.ledger import DeadLetterFilter, DeadLetterState, Job, JobLetter, JobState, Ledger, Pace
 from worker.ledger.job_rows import JobStep, plan_hash, planned_letter
 
-SECRET = b"of a test"
 EVERY = DeadLetterFilter(states=tuple(DeadLetterState), newest_first=False)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 from ledger_figures import audits
-from ledger_jobs import EVERY, SECRET, claimed, fates, job_of, step_of, taken
+from ledger_jobs import EVERY, claimed, fates, job_of, step_of, taken
 from ledger_records import START, after, dead, entry, outcome, refused
 from replay_desk import SECRET
 from sqlalchemy import update
