@@ -18,7 +18,7 @@ help: ## list the commands
 run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samples are settled)
 	@exec $(BIN)/revoker run $(if $(ONCE),--once)
 
-test: servers check audit ## lint, types, import contract, known vulnerabilities and all tests
+test: servers check audit tests/node/node_modules/.made ## lint, types, import contract, known vulnerabilities and all tests
 	$(BIN)/pytest -n 5 --maxschedchunk 1 $(PYTEST_ARGS)
 
 suite: ## `test`, as root, in a bare root of another system (ON=trixie; RUN='make quick': that instead)
@@ -93,7 +93,7 @@ lock: ## resolve the dependencies anew
 	$(LOCK) --upgrade benchmarks/requirements.in -o benchmarks/requirements.lock
 
 clean: ## forget the virtualenv and all caches
-	rm -rf revoker.cdx.json .venv .venv-lock benchmarks/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
+	rm -rf revoker.cdx.json .venv .venv-lock benchmarks/.venv tests/node/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: a second call finds them newer than what they were made from, and touches no network.
@@ -110,6 +110,10 @@ clean: ## forget the virtualenv and all caches
 
 .venv/.dev: .venv/.runtime requirements-dev.lock
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+tests/node/node_modules/.made: .venv/.dev tests/node/package-lock.json
+	cd tests/node && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 # The peers live apart from us: their dependencies are none of ours.
