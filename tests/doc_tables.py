@@ -19,6 +19,8 @@ from doc_reference import Row, command_rows, exit_codes, metric_rows, option_row
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from tasks.doors import KINDS as DOORS
+from tasks.doors.door import CommonDoorSettings
 from tasks.providers import KINDS
 from tasks.providers.provider import CommonSettings
 from worker.operations.doctor import CHECKS
@@ -29,6 +31,7 @@ from worker.settings.sections import SourceSettings
 
 ROOT: Final = Path(__file__).parents[1]
 EVERY_KIND: Final = frozenset(CommonSettings.model_fields)  # these have a table and a sentence of their own
+OF_DOORS: Final = frozenset(CommonDoorSettings.model_fields)
 FIGURES: Final = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}  # digits
 
 RATES: Final = (10, 100, 1000, 10_000)  # events a second of docs/capacity.md
@@ -91,12 +94,15 @@ def rows_of(text: str) -> list[list[str]]:
 def settings_tables() -> dict[str, list[Row]]:
     """Every table of settings: the first column's name, and its rows in the order of the model."""
     kinds = [kind.settings for kind in KINDS.values()]
+    doors = {f"`doors.<name>.` of kind `{each.name}`": _settings(each.settings, OF_DOORS) for each in DOORS.values()}
     return {
-        "every process": _settings(Settings, {"providers", "sources", "oidc"}),
+        "every process": _settings(Settings, {"providers", "sources", "doors", "oidc"}),
         "`console.oidc.`": _settings(OidcSettings),
         "`sources.<name>.`": _settings(SourceSettings),
         "`providers.<name>.` of every kind": _settings(CommonSettings, {"kind"}),
         **{f"`providers.<name>.` of kind {_kind(model)}": _settings(model, EVERY_KIND) for model in kinds},
+        "`doors.<name>.` of every kind": _settings(CommonDoorSettings, {"kind"}),
+        **doors,
     }
 
 

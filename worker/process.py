@@ -54,6 +54,7 @@ def start(
     sentry.configure(settings)
     metrics.allow("provider", settings.providers)
     metrics.allow("source", settings.sources)
+    metrics.allow("door", settings.doors)
     if name:
         tracing.configure(settings, name)
     return settings

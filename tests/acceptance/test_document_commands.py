@@ -42,6 +42,7 @@ RUN_BY = {
     ("console.md", "Signing in"): "test_a_disabled_operator_is_out_of_the_console_within_five_seconds",
     ("contributing.md", "One test"): "test_every_path_that_a_page_quotes_exists",
     ("doctor.md", "The doctor"): STORY,
+    ("doors.md", "A first door"): "test_a_command_goes_its_whole_way_through_outage_and_kill",
     **{("how-to-providers.md", heading): SET_UP for heading in PROVIDERS},
     ("how-to-providers.md", "The first revocation"): STORY,
     ("operators.md", "At three in the morning"): STORY,

@@ -262,3 +262,29 @@ def test_a_thousand_refused_events_are_one_alert(caplog: pytest.LogCaptureFixtur
         ("event.access_denied", "ERROR", "signature"),
         ("event.access_denied", "ERROR", "not_listed"),
     ]
+
+
+def by_door(name: str, *, is_ours: bool = True) -> Message:
+    """An event that came in by a door of the settings; or one whose producer only says so."""
+    message = said(body(), **{messages.DOOR: name})
+    return MAC.sign(message) if is_ours else message
+
+
+def test_a_door_proves_its_own_source_and_no_other() -> None:
+    """Under a voucher of ours alone; a door called like one that needs no list is none of those."""
+    source = SourceSettings(source=SOURCE, doors=frozenset({"idp", "celery"}))
+    assert judged(by_door(messages.door("idp")), source) == Granted()
+    assert judged(by_door(messages.door("other")), source) is Rule.DOOR
+    assert judged(by_door(messages.door("idp"), is_ours=False), source) is Rule.DOOR
+    assert judged(said(body()), source) is Rule.DOOR
+    assert judged(by_door(messages.door("celery"))) is Rule.NOT_LISTED
+    limited = SourceSettings(source=SOURCE, doors=frozenset({"idp"}), types=frozenset({"session.ended"}))
+    assert judged(by_door(messages.door("idp")), limited) is Rule.TYPE
+
+
+def test_a_source_with_a_door_proves_itself_otherwise_as_before(keys: Path) -> None:
+    """The door stands beside the other proofs, and weakens none."""
+    source = SourceSettings(source=SOURCE, doors=frozenset({"idp"}), keys=keys)
+    assert judged(said(body()), source) is Rule.SIGNATURE
+    assert judged(signed(body()), source) == Granted()
+    assert judged(by_door(messages.door("idp")), source) == Granted()

@@ -252,6 +252,10 @@ def test_a_number_out_of_bounds_refuses_the_start(monkeypatch: pytest.MonkeyPatc
     if name.startswith("PROVIDERS"):
         monkeypatch.setenv("REVOKER_PROVIDERS__X__KIND", "finbourne")
         monkeypatch.setenv("REVOKER_PROVIDERS__X__DOMAIN", "acme")
+    if name.startswith("DOORS"):
+        needed = {"KIND": "global-token-revocation", "ISSUER": "urn:i", "AUDIENCE": "urn:a", "JWKS_FILE": "keys"}
+        for member, given in needed.items():
+            monkeypatch.setenv(f"REVOKER_DOORS__X__{member}", given)
     if name.startswith("CONSOLE__OIDC"):
         needed = {"ISSUER": "https://id.example.com", "CLIENT_ID": "console", "ROLES": '{"staff": "viewer"}'}
         for member, given in needed.items():

@@ -19,6 +19,7 @@ from worker.observability.tracing.names import TRACEPARENT, TRACES
 
 CELERY_DOOR: Final = "celery"  # the tasks that are named like types of events
 DESK_DOOR: Final = "desk"  # an operator corrected the event
+_CONFIGURED: Final = "doors."  # before the name of a door of the settings: none is called like those above
 CLOUDEVENTS_JSON: Final = "application/cloudevents+json"
 REPLAY_PROVIDER: Final = "x-revocation-provider"  # a replayed event is planned for this provider alone
 REPLAYS: Final = "x-revocation-replays"  # how often an event, or one provider's part of it, was replayed
@@ -125,6 +126,11 @@ def event(
     return Message(
         topology.EVENTS.name, event_type, body, content_type=content_type, headers={**(headers or {}), **extra}
     )
+
+
+def door(name: str) -> str:
+    """How the door *name* of the settings is called in the header DOOR."""
+    return f"{_CONFIGURED}{name}"
 
 
 def _task_headers(name: str, task_id: str, *, retries: int) -> dict[str, object]:

@@ -12,6 +12,7 @@ main = Commands(
         "intake": ("worker.cli.processes:intake", "Process: take in events, publish provider calls"),
         "worker": ("worker.cli.processes:worker", "Process: make the provider calls"),
         "recorder": ("worker.cli.processes:recorder", "Process: write outcomes and dead letters into the ledger"),
+        "door": ("worker.cli.processes:door", "Process: what directories and identity providers send comes in here"),
         "console": (
             "worker.cli.console:console",
             "Process: what operators see and do, as web pages; its users, sessions",

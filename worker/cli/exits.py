@@ -62,7 +62,6 @@ def _codes() -> Mapping[type[Exception], Exit]:
     from tasks.sealing import SealError
     from worker import ledger as ledgers
     from worker.broker.publication import PublishError
-    from worker.console.main import CannotListen
     from worker.demo.run import Interrupted, Unreachable
     from worker.demo.state_dir import StateError
     from worker.demo.supervisor import ProcessFailed
@@ -70,6 +69,7 @@ def _codes() -> Mapping[type[Exception], Exit]:
     from worker.operations import RefusedRequest
     from worker.operations.genesys import CredentialRefused, NoAnswer
     from worker.sandbox.client import SandboxError
+    from worker.serving import CannotListen
     from worker.settings import SettingsError
 
     not_found = (ledgers.DeadLetterNotFound, ledgers.JobNotFound)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from worker import process
 from worker.cli.exits import CommandError, Exit
-from worker.observability.metrics import INTAKE, RECORDER
+from worker.observability.metrics import DOOR, INTAKE, RECORDER
 from worker.settings import Settings
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -33,6 +33,17 @@ def recorder() -> None:
     from worker import recorder as entry  # noqa: PLC0415 - each process imports its own parts only
 
     process.run(entry.run, RECORDER)
+
+
+@click.command()
+def door() -> None:
+    """Take in what directories and identity providers send, at the doors of the settings.
+
+    An event is in the broker, or in the outbox, before its sender is told that it was taken.
+    """
+    from worker.doors import main as entry  # noqa: PLC0415 - each process imports its own parts only
+
+    process.run(entry.run, DOOR)
 
 
 @click.command()

@@ -18,12 +18,14 @@ LOCK_TIMEOUT: Final = 2.0  # seconds for a lock in the database: no caller waits
 class DatabaseThread:
     """Runs jobs on the database at *url*, one after the other. Opened at the first: a database may be away for now.
 
-    What is written here belongs to no record: permits, holds, floods, known ids. Where a power cut takes the last
-    moments of it, a call is made once more; a sync for each would cost every event some milliseconds.
+    What is written here belongs to no record, unless it is made durable: permits, holds, floods, known ids. Where a
+    power cut takes the last moments of it, a call is made once more; a sync for each would cost every event some
+    milliseconds.
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, url: str, *, durable: bool = False) -> None:
+        """*durable*: what is written is on the disk when the job is answered."""
+        self._url, self._durable = url, durable
         self._database: Database | None = None
         self._jobs: queue.SimpleQueue[tuple[Callable[[Database], Any], Future[Any]] | None] = queue.SimpleQueue()
         threading.Thread(target=self._serve, name="ledger", daemon=True).start()  # the process ends without it
@@ -61,7 +63,7 @@ class DatabaseThread:
         if not answer.set_running_or_notify_cancel():
             return  # the caller gave up: whatever the job takes would be lost
         try:
-            self._database = self._database or open_database(self._url, LOCK_TIMEOUT, durable=False)
+            self._database = self._database or open_database(self._url, LOCK_TIMEOUT, durable=self._durable)
             result = job(self._database)
         except (LedgerUnavailable, LedgerRefused) as error:
             answer.set_exception(LedgerUnavailable(str(error)))

@@ -33,6 +33,7 @@ class Rule(StrEnum):
 
     VOUCHER = "voucher"
     NOT_LISTED = "not_listed"
+    DOOR = "door"
     USER = "user"
     BINARY_MODE = "binary_mode"
     SIGNATURE = "signature"
@@ -119,6 +120,11 @@ class Authorizer:
         return known is not None and next(self._unproved(known, provenance), None) is None
 
     def _unproved(self, source: SourceSettings, provenance: Provenance) -> Iterator[Violation]:
+        """A door of the source proved who sent the event; one that came in otherwise needs the source's own proofs."""
+        if provenance.door in {messages.door(name) for name in source.doors}:
+            return
+        if not (source.users or source.keys):
+            yield Rule.DOOR, "/source"
         if source.users and not (self._proves_users and provenance.user in source.users):
             yield Rule.USER, "/source"
         if source.keys and provenance.is_binary:

@@ -11,7 +11,13 @@ from worker.observability.endpoint import Endpoint, Reply
 from worker.observability.health import OF_PROCESS, Answer
 from worker.settings.sections import MonitoringSettings
 
-PORTS: Final = {metrics.INTAKE: 9461, metrics.WORKER: 9462, metrics.RECORDER: 9463, metrics.CONSOLE: 9464}
+PORTS: Final = {
+    metrics.INTAKE: 9461,
+    metrics.WORKER: 9462,
+    metrics.RECORDER: 9463,
+    metrics.CONSOLE: 9464,
+    metrics.DOOR: 9465,
+}
 LIVE, READY, STARTED, METRICS = "/livez", "/readyz", "/startupz", "/metrics"
 RENDER_INTERVAL: Final = 1.0  # seconds for which the metrics are shown as they were: scrapes may come in any number
 

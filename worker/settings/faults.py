@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings.exceptions import SettingsError
 
-from tasks.providers import KINDS
+from tasks import doors, providers
 from worker.settings.files import (
     CONFIG_FILE,
     SECRETS_DIR,
@@ -77,7 +77,7 @@ def _missing(names: SettingNames, path: Sequence[str]) -> str:
 
 def _purpose(names: SettingNames, path: Sequence[str]) -> str:
     if path[-1] == "kind":
-        return f"one of {', '.join(KINDS)}"
+        return f"one of {', '.join(doors.KINDS if path[0] == 'doors' else providers.KINDS)}"
     return next((each.description or "" for each in names.fields_of(path) if each.is_required()), "")
 
 

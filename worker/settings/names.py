@@ -2,18 +2,24 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from tasks.providers import KINDS
+from tasks import doors, providers
+from tasks.doors.door import CommonDoorSettings
 from tasks.providers.provider import CommonSettings
 
 PREFIX: Final = "REVOKER_"
 BETWEEN: Final = "__"  # levels, in a variable and in a secret file's name
-_ANY: Final = "*"  # a name that the operator gives: of a provider instance, of a source
+_ANY: Final = "*"  # a name that the operator gives: of a provider instance, of a source, of a door
+# What is read by the kind that it names: the settings of every kind.
+_OF_KINDS: Final[Mapping[type[BaseModel], Callable[[], Iterable[type[BaseModel]]]]] = {
+    CommonSettings: lambda: (each.settings for each in providers.KINDS.values()),
+    CommonDoorSettings: lambda: (each.settings for each in doors.KINDS.values()),
+}
 _PREFIX: Final = re.compile(r"revoker[_.-]")
 _GAPS: Final = re.compile(r"[_.\s-]+")
 _EXTENSION: Final = re.compile(r"\.\w+$")
@@ -99,7 +105,7 @@ def _types(annotation: Any) -> Iterator[Any]:  # noqa: ANN401 - whatever a field
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - whatever a field is annotated with
     for each in _types(annotation):
         if isinstance(each, type) and issubclass(each, BaseModel):
-            yield from (kind.settings for kind in KINDS.values()) if each is CommonSettings else (each,)
+            yield from _OF_KINDS[each]() if each in _OF_KINDS else (each,)
 
 
 def _fits(path: Sequence[str], known: Path) -> bool:

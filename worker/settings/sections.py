@@ -125,7 +125,10 @@ class MonitoringSettings(StrictModel):
         description="Address to listen on; `0.0.0.0` or `::`: for whoever reaches this machine",
     )
     port: int | None = Field(
-        None, ge=0, le=65_535, description="Port; 0: none; unset: intake 9461, worker 9462, recorder 9463, console 9464"
+        None,
+        ge=0,
+        le=65_535,
+        description="Port; 0: none; unset: intake 9461, worker 9462, recorder 9463, console 9464, door 9465",
     )
     snapshot_interval: float = Field(
         5.0, ge=0.5, le=60, description="Seconds between two looks of the recorder at what waits in queues and ledger"
@@ -165,6 +168,9 @@ class SourceSettings(StrictModel):
     keys: Path | None = Field(
         None, description="JWK Set of its signing keys, read again when it changes; with HS256 mode 0600"
     )
+    doors: Limit[Name] = Field(
+        frozenset(), description="Doors by name: an event that came in by one of them needs none of the proofs above"
+    )
     trusted: bool = Field(default=False, description="No proof is asked for: whoever may publish may use its name")
     types: Limit[Annotated[str, AfterValidator(_event_type)]] = Field(
         frozenset(),
@@ -183,6 +189,6 @@ class SourceSettings(StrictModel):
 
     @model_validator(mode="after")
     def _is_proved(self) -> Self:
-        if self.trusted == bool(self.users or self.keys):
-            raise ValueError("needs a proof (users, keys or both), or trusted = true, and not both")
+        if self.trusted == bool(self.users or self.keys or self.doors):
+            raise ValueError("needs a proof (users, keys, doors), or trusted = true, and not both")
         return self

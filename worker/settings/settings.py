@@ -17,12 +17,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from pydantic_settings.exceptions import SettingsError as UnreadableValueError
 
 from tasks.call import Lane
+from tasks.doors import DoorSettings
 from tasks.events import EVENT_TYPES
 from tasks.plan import Catalogue, Instance
 from tasks.providers import KINDS, ProviderSettings
 from tasks.subject_index import SubjectIndex
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 from worker.settings.console import ConsoleSettings
+from worker.settings.door import DoorProcessSettings
+from worker.settings.door_sources import DoorName, fault_of_doors
 from worker.settings.exposure import ExposureSettings
 from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_values
 from worker.settings.files import SecretFiles, SecretFilesSource, TextSource, config_file, secrets_folder
@@ -97,6 +100,10 @@ class Settings(BaseSettings):
         default_factory=dict, description="Provider instances by name"
     )
     sources: dict[str, SourceSettings] = Field(default_factory=dict, description="Who may say what, by any name")
+    doors: dict[DoorName, DoorSettings] = Field(
+        default_factory=dict, description="Doors by name, by which directories and identity providers come in"
+    )
+    door: DoorProcessSettings = DoorProcessSettings()
     retry: RetrySettings = RetrySettings()
     max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
@@ -133,6 +140,8 @@ class Settings(BaseSettings):
                 raise ValueError(f"sources.{name}.providers: names a provider that is not configured")
             if each.trusted and not all(EVENT_TYPES[one].revokes for one in each.types) and not self._is_embedded():
                 raise ValueError(f"sources.{name}.types: {_NEEDS_PROOF}")
+        if fault := fault_of_doors(self.doors, self.door, self.sources):
+            raise ValueError(fault)
         return self
 
     def _is_embedded(self) -> bool:

@@ -4,6 +4,8 @@ from worker.database.tables.audit import audit_ends as audit_ends
 from worker.database.tables.audit import audit_entries as audit_entries
 from worker.database.tables.audit import audits as audits
 from worker.database.tables.base import metadata as metadata
+from worker.database.tables.doors import door_news as door_news
+from worker.database.tables.doors import outbox as outbox
 from worker.database.tables.exposures import exposures as exposures
 from worker.database.tables.record import ENABLED_ONLY as ENABLED_ONLY
 from worker.database.tables.record import IS_ANSWER as IS_ANSWER

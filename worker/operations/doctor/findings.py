@@ -105,6 +105,26 @@ CHECKS: Final[dict[str, Check]] = {
         "events of somebody can be let in, and by a proof that this broker can give",
         "name the source and its proof in `sources`; see docs/producers.md, Who may say what",
     ),
+    "door.secrets": Check(
+        "the secrets that a door's senders are proved by can be read, and by nobody else",
+        "write one secret a line, of 16 characters or more, into the file that is named, and set its mode to 0600",
+    ),
+    "door.keys": Check(
+        "the public keys of a door's issuer were read lately",
+        "mend `jwks_uri` or `jwks_file` of the door, or the way there; until then its senders are told to come again",
+    ),
+    "door.leniencies": Check(
+        "a door lets in nothing that the standard refuses",
+        "turn the settings off that are named, unless the sender cannot do otherwise",
+    ),
+    "door.events": Check(
+        "when an event came in by a door last",
+        "where one should have come: does the sender reach the door, and what does it say to it?",
+    ),
+    "door.outbox": Check(
+        "events that came in by a door are with the broker, and wait in no outbox",
+        "is `revoker door` running, and can it reach the broker? Nothing is lost meanwhile",
+    ),
     "files.modes": Check("nobody else reads our secrets, nor writes what we read", _PRIVATE),
     "files.certificates": Check(
         "our own client certificates are valid for some time to come", "renew them under the same path"

@@ -74,7 +74,8 @@ def _sources(settings: Settings) -> Finding:
 
 def _proof(source: SourceSettings) -> str:
     proofs = [word for word, is_asked in (("user", source.users), ("signature", source.keys)) if is_asked]
-    return " and ".join(proofs) or "trust"
+    doors = ["a door"] if source.doors else []
+    return " or ".join([*([" and ".join(proofs)] if proofs else []), *doors]) or "trust"
 
 
 def _told(error: Exception) -> str:

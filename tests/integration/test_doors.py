@@ -1,0 +1,192 @@
+"""The law of the doors: nothing is answered with 2xx before it is safe, whatever is away and whenever it is killed."""
+
+import asyncio
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import pytest
+from door_peer import AUDIENCE, ISSUER, Idp
+from servers import Daemon, Processes, wait_until
+from system import System
+
+from worker import broker
+from worker.broker import topology
+from worker.broker.async_publisher import ThreadPublisher
+from worker.broker.provenance import ProvenanceMac
+from worker.broker.publisher import Publisher
+from worker.database.errors import LedgerUnavailable
+from worker.database.thread import DatabaseThread
+from worker.doors.cipher import RowCipher
+from worker.doors.delivery import Delivery, NotSafe
+from worker.doors.outbox import Outbox, OutgoingEvent
+from worker.ledger import Ledger
+
+SECRET: Final = b"subject-key-of-a-test-installation"
+
+
+class Installed:
+    """A whole installation with a door of an identity provider; its broker may be away."""
+
+    def __init__(self, home: Path, processes: Processes, idp: Idp) -> None:
+        kind = {"kind": "global-token-revocation", "issuer": ISSUER, "audience": AUDIENCE}
+        doors = {"idp": {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}}
+        sources = {"idp": {"source": "https://idp.example.com", "doors": ["idp"]}}
+        url = f"embedded:///{home / 'system' / 'broker.sqlite3'}"
+        more = {"sources": sources, "doors": doors, "door": {"port": 0}}
+        self.system = System(home / "system", url, processes, **more)
+        self.processes, self.idp = processes, idp
+        self.url = ""
+
+    def open(self, **variables: str) -> Daemon:
+        """Start the process; returns once it listens."""
+        env = self.system.shown("door", **variables)
+        process = self.processes.start("revoker", "door", env=env, name="door")
+        [url] = wait_until(lambda: re.findall(r"http://127\.0\.0\.1:\d+", process.output), 30, "the doors' address")
+        self.url = f"{url}/idp"
+        return process
+
+    async def command(self, user: str, bearer: str) -> int:
+        """Command that a user of ISSUER be logged out; returns the status."""
+        async with aiohttp.ClientSession() as session:
+            headers = {"Authorization": f"Bearer {bearer}"}
+            body = {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": user}}
+            async with session.post(self.url, json=body, headers=headers) as response:
+                return response.status
+
+
+@pytest.fixture
+def installed(tmp_path: Path, processes: Processes) -> Iterator[Installed]:
+    """An installation whose processes are not started."""
+    found = Installed(tmp_path, processes, Idp(tmp_path))
+    yield found
+    found.system.close()
+
+
+AWAY: Final = {"REVOKER_BROKER_URL": "amqp://guest:guest@127.0.0.1:1"}  # where nobody listens
+
+
+async def test_a_command_goes_its_whole_way_through_outage_and_kill(installed: Installed) -> None:
+    """Taken while the broker is away, killed, started again: each user is out once, a redelivery is answered alike."""
+    system, bearer, users = installed.system, installed.idp.token(), [str(uuid.UUID(int=n)) for n in (1, 2, 3)]
+    system.env["REVOKER_PROVIDERS__GENESYS__SUBJECT_ISSUER"] = ISSUER
+    door = installed.open(**AWAY)
+    assert [await installed.command(users[n], bearer) for n in (0, 1, 1, 2)] == [204] * 4
+    shown = system.page("door")[1]
+    assert 'revoker_outbox_events{door="idp"} 3.0' in shown
+    assert 'revoker_door_requests_total{door="idp",word="accepted"} 4.0' in shown
+    assert users[0].encode() not in b"".join(each.read_bytes() for each in system.home.glob("ledger*"))
+    door.kill9()
+    system.start()
+    installed.open()
+    assert await installed.command(users[1], bearer) == 204
+    wait_until(lambda: set(users) <= set(system.dead()["genesys"]), 30, "every user to be out")
+    assert {user: system.revoked()[user] for user in users} == dict.fromkeys(users, 1)
+    wait_until(lambda: "revoker_outbox_events{" not in system.page("door")[1], 30, "an empty outbox")
+    wait_until(lambda: "the last came" in system.revoker("doctor").stdout, 10, "the doctor to know")
+
+
+class Switch:
+    """The way to a broker, and to the ledger, each of which may be away."""
+
+    def __init__(self, home: Path) -> None:
+        self.url = f"embedded:///{home / 'broker.sqlite3'}"
+        self.is_away = False
+        with broker.connect(self.url) as connection:
+            topology.declare(connection, [])
+
+    def connect(self) -> Any:
+        """A connection, or the error of a broker that is away."""
+        if self.is_away:
+            raise ConnectionRefusedError
+        return broker.connect(self.url)
+
+    def waiting(self) -> list[str]:
+        """The ids of the events in the intake's queue, in order."""
+        with broker.connect(self.url) as connection:
+            channel = connection.channel()
+            gotten = iter(lambda: channel.basic_get(topology.INTAKE_URGENT.name, no_ack=True), None)
+            return [json.loads(each.body)["id"] for each in gotten]
+
+
+def event(number: int) -> OutgoingEvent:
+    """An event of a door."""
+    return OutgoingEvent("idp", "user.disabled", json.dumps({"id": f"e{number}"}).encode())
+
+
+@asynccontextmanager
+async def delivery(home: Path, switch: Switch, limit: int = 10, ledger: str | None = None) -> AsyncIterator[Delivery]:
+    """The delivery of a process with a ledger of its own, or at the URL *ledger*."""
+    thread = DatabaseThread(ledger or f"sqlite:///{home / 'ledger.sqlite3'}", durable=True)
+    publisher = ThreadPublisher(Publisher(switch.connect))
+    outbox = Outbox(thread, RowCipher(SECRET), limit)
+    made = Delivery(publisher, outbox, ProvenanceMac(SECRET))
+    yield made
+    await publisher.close()
+    thread.close()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """A folder with a ledger."""
+    opened = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}", audit_secret=SECRET)
+    opened.upgrade()
+    opened.close()
+    return tmp_path
+
+
+async def test_what_waits_in_the_outbox_leaves_in_its_order(ledger: Path) -> None:
+    """What comes when the broker is back goes behind it; the same event waits once."""
+    switch = Switch(ledger)
+    async with delivery(ledger, switch) as made:
+        await made.secure([event(1)])
+        switch.is_away = True
+        await made._publisher.close()
+        made._publisher = ThreadPublisher(Publisher(switch.connect))
+        for number in (2, 3, 3, 4):
+            await made.secure([event(number)])
+        switch.is_away = False
+        await made.secure([event(5)])
+        assert await made._drained() > 0
+        await made.secure([event(6)])
+    assert switch.waiting() == ["e1", "e2", "e3", "e4", "e5", "e6"]
+
+
+async def test_where_neither_takes_it_the_sender_is_told_so(ledger: Path) -> None:
+    """A full outbox and a ledger that is away are one answer; with the broker there the ledger is not needed."""
+    switch = Switch(ledger)
+    switch.is_away = True
+    async with delivery(ledger, switch, limit=1) as made:
+        await made.secure([event(1)])
+        with pytest.raises(NotSafe):
+            await made.secure([event(2)])
+    switch.is_away = False
+    async with delivery(ledger, switch, ledger="sqlite:////nowhere/ledger.sqlite3") as made:
+        with pytest.raises(LedgerUnavailable):
+            await made._outbox.look()
+        await made.secure([event(3)])
+    assert switch.waiting() == ["e3"]
+
+
+async def test_slow_large_and_many_requests_are_refused_one_by_one(installed: Installed) -> None:
+    """Each by its own status; the door goes on serving."""
+    limits = {"RATE": "3", "MAX_BODY": "256", "TIMEOUT": "0.2"}
+    installed.open(**{f"REVOKER_DOORS__IDP__{name}": value for name, value in limits.items()})
+    headers = {"Authorization": f"Bearer {installed.idp.token()}"}
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(0.5)
+        yield b"}"
+
+    async with aiohttp.ClientSession() as session:
+        found = []
+        for body in (b"x" * 257, slowly(), b"{}", b"{}"):
+            async with session.post(installed.url, data=body, headers=headers) as response:
+                found.append((response.status, "Retry-After" in response.headers))
+    assert found == [(413, False), (408, False), (400, False), (429, True)]

@@ -1,0 +1,32 @@
+"""The tables of the doors."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table
+
+from worker.database.columns import UtcTime, Words
+from worker.database.tables.base import metadata
+
+# Events that came in by a door while the broker was away, or together with a change of what the door keeps. A row goes
+# once the broker has confirmed its event.
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("door", Words, nullable=False),
+    Column("digest", LargeBinary, nullable=False),  # keyed, of door and event: the same event waits once
+    Column("event_type", Words, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the event, encrypted
+    Column("at", UtcTime, nullable=False),  # when it came
+    Index("outbox_by_digest", "digest", unique=True),
+    sqlite_autoincrement=True,
+)
+
+# What a door process tells of its doors, for whoever asks from elsewhere.
+door_news: Final = Table(
+    "door_news",
+    metadata,
+    Column("door", Words, primary_key=True),
+    Column("event_at", UtcTime),  # when the last event came in
+    Column("keys_at", UtcTime),  # when the issuer's keys were last read
+)

@@ -1,0 +1,1 @@
+"""The doors: HTTP inlets of directories and identity providers, behind one law."""

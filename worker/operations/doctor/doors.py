@@ -1,0 +1,77 @@
+"""The doors: who is proved by what, what is let in beyond the standard, and what came in."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, select
+
+from tasks.doors.door import CommonDoorSettings
+from worker.database.engine import open_database
+from worker.database.errors import LedgerUnavailable
+from worker.database.tables import door_news, outbox
+from worker.operations.doctor.findings import Finding
+from worker.operations.text import age, counted
+from worker.settings import Settings
+from worker.settings.files import UnfitFileError, read_secret
+
+KEYS_AGE: Final = timedelta(hours=3)  # the process reads them every hour
+OUTBOX_AGE: Final = timedelta(minutes=1)
+LOCK_TIMEOUT: Final = 5.0  # seconds
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """The findings about every door."""
+    for name, door in settings.doors.items():
+        yield from _secrets(name, door)
+        if door.leniencies:
+            yield Finding("door.leniencies", "warning", f"on: {', '.join(door.leniencies)}", about=name)
+    if settings.doors:
+        yield from _news(settings)
+
+
+def _secrets(name: str, door: CommonDoorSettings) -> Iterator[Finding]:
+    for path in filter(None, (door.bearer_file, door.hmac_file)):
+        try:
+            read_secret(path)
+        except UnfitFileError as fault:
+            yield Finding("door.secrets", "failed", f"{path.name} {fault}", about=name)
+        else:
+            written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            yield Finding("door.secrets", "ok", f"{path.name}: written {age(written)} ago", about=name)
+
+
+def _news(settings: Settings) -> Iterator[Finding]:
+    database = open_database(settings.ledger_url.get_secret_value(), LOCK_TIMEOUT)
+    try:
+        with database.reading() as connection:
+            told = {row.door: row for row in connection.execute(select(door_news))}
+            count, since = connection.execute(select(func.count(), func.min(outbox.c.at))).one()
+    except LedgerUnavailable as error:
+        yield Finding("door.events", "unknown", str(error))
+        return
+    finally:
+        database.engine.dispose()
+    for name, door in settings.doors.items():
+        row = told.get(name)
+        if door.key_source:
+            yield _keys(name, row.keys_at if row else None, from_url=bool(door.key_source.jwks_uri))
+        at = row.event_at if row else None
+        yield Finding("door.events", "ok", f"the last came {age(at)} ago" if at else "none came yet", about=name)
+    yield _outbox(count, since)
+
+
+def _keys(name: str, at: datetime | None, *, from_url: bool) -> Finding:
+    """A file is read again when it changes, a URL every hour."""
+    if at is None:
+        return Finding("door.keys", "warning", "never read", about=name)
+    is_old = from_url and datetime.now(UTC) - at > KEYS_AGE
+    return Finding("door.keys", "warning" if is_old else "ok", f"read {age(at)} ago", about=name)
+
+
+def _outbox(count: int, since: datetime | None) -> Finding:
+    if not count or since is None:
+        return Finding("door.outbox", "ok", "empty")
+    is_stuck = datetime.now(UTC) - since > OUTBOX_AGE
+    told = f"{counted(count)} events wait, the oldest for {age(since)}"
+    return Finding("door.outbox", "failed" if is_stuck else "ok", told)
