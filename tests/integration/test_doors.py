@@ -38,7 +38,7 @@ class Installed:
         doors = {"idp": {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}}
         sources = {"idp": {"source": "https://idp.example.com", "doors": ["idp"]}}
         url = f"embedded:///{home / 'system' / 'broker.sqlite3'}"
-        more = {"sources": sources, "doors": doors, "door": {"port": 0}}
+        more: dict[str, Any] = {"sources": sources, "doors": doors, "door": {"port": 0}}
         self.system = System(home / "system", url, processes, **more)
         self.processes, self.idp = processes, idp
         self.url = ""
