@@ -88,8 +88,8 @@ lock: ## resolve the dependencies anew
 	$(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet uv==$(UV_VERSION)
 	echo 'setuptools >= 77' | $(LOCK) --upgrade pyproject.toml - -o requirements.lock
-	$(LOCK) --upgrade --extra otel --constraint requirements.lock pyproject.toml requirements.lock -o requirements-otel.lock
-	$(LOCK) --upgrade --extra otel --extra dev --constraint requirements.lock pyproject.toml requirements.lock -o requirements-dev.lock
+	$(LOCK) --upgrade --extra otel --extra scim --constraint requirements.lock pyproject.toml requirements.lock -o requirements-otel.lock
+	$(LOCK) --upgrade --extra otel --extra scim --extra dev --constraint requirements.lock pyproject.toml requirements.lock -o requirements-dev.lock
 	$(LOCK) --upgrade benchmarks/requirements.in -o benchmarks/requirements.lock
 
 clean: ## forget the virtualenv and all caches

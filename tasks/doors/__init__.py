@@ -5,12 +5,33 @@ from typing import Annotated, Final
 from pydantic import PlainValidator
 from pydantic_core import PydanticKnownError
 
-from tasks.doors import global_token_revocation
-from tasks.doors.door import Adapter, Answer, Arrival, CommonDoorSettings, ForeignEvent, Kind, Verdict, Word
+from tasks.doors import global_token_revocation, scim
+from tasks.doors.door import (
+    AccountAdapter,
+    Adapter,
+    Answer,
+    Arrival,
+    CommonDoorSettings,
+    ForeignEvent,
+    Kind,
+    Verdict,
+    Word,
+)
 
-__all__ = ["KINDS", "Adapter", "Answer", "Arrival", "DoorSettings", "ForeignEvent", "Kind", "Verdict", "Word"]
+__all__ = [
+    "KINDS",
+    "AccountAdapter",
+    "Adapter",
+    "Answer",
+    "Arrival",
+    "DoorSettings",
+    "ForeignEvent",
+    "Kind",
+    "Verdict",
+    "Word",
+]
 
-KINDS: Final[dict[str, Kind]] = {each.name: each for each in (global_token_revocation.KIND,)}
+KINDS: Final[dict[str, Kind]] = {each.name: each for each in (global_token_revocation.KIND, scim.KIND)}
 
 
 def _settings_of_kind(value: object) -> CommonDoorSettings:

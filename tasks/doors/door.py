@@ -11,13 +11,14 @@ from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
 from joserfc.jwk import KeySet
 from pydantic import Field, JsonValue, model_validator
 from pydantic.fields import FieldInfo
 
+from tasks.doors.accounts import Accounts
 from tasks.events import EVENT_TYPES, Event, InvalidEvent, parse_event
 from tasks.hosts import is_loopback
 from tasks.strict_model import StrictModel
@@ -117,14 +118,32 @@ class Verdict:
     wants_keys: bool = False  # it names a key that is not known: a look at the issuer's keys may change the verdict
 
 
-class Adapter(Protocol):
+class Refusing(Protocol):
+    """What every adapter can do."""
+
+    def refuse(self, why: Word) -> Answer:
+        """Return the answer in which the protocol says that a request is refused, and why."""
+
+
+class Adapter(Refusing, Protocol):
     """One door of a kind."""
 
     def judge(self, arrival: Arrival) -> Verdict:
         """Return what *arrival* comes to. Does no I/O and never raises on input."""
 
-    def refuse(self, why: Word) -> Answer:
-        """Return the answer in which the protocol says that a request is refused, and why."""
+
+@runtime_checkable
+class AccountAdapter(Refusing, Protocol):
+    """One door of a kind that keeps accounts: what it changes and its events are committed together, or not at all."""
+
+    def changes(self, arrival: Arrival) -> bool:
+        """Whether *arrival* may change an account."""
+
+    def judge(self, arrival: Arrival, accounts: Accounts) -> Verdict:
+        """Return what *arrival* comes to, with *accounts* changed as it asks. Never raises on input.
+
+        Its events may have the time at which the request came: each is made once, when the account changes.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +238,7 @@ class Kind:
 
     name: str
     settings: type[CommonDoorSettings]
-    make: Callable[[Any], Adapter]  # of the kind's own settings
+    make: Callable[[Any], Adapter] | Callable[[Any], AccountAdapter]  # of the kind's own settings
     types: tuple[str, ...]  # of the events that it tells
     proves_itself: bool = False  # its adapter checks who sent a request: no other proof is asked for
 

@@ -4,13 +4,14 @@
 that names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
-from tasks.events.model import EVENT_TYPES, USER_DISABLED, EnabledData, Event, PersonData, UserData
+from tasks.events.model import EVENT_TYPES, USER_DISABLED, USER_ENABLED, EnabledData, Event, PersonData, UserData
 from tasks.events.parsing import parse_event
 from tasks.events.rejection import InvalidEvent, RejectionCode
 
 __all__ = [
     "EVENT_TYPES",
     "USER_DISABLED",
+    "USER_ENABLED",
     "EnabledData",
     "Event",
     "InvalidEvent",

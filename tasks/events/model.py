@@ -198,6 +198,8 @@ class EventType:
 USER_DISABLED: Final = "user.disabled"
 """The type that a `user.enabled` takes back; no other."""
 
+USER_ENABLED: Final = "user.enabled"
+
 EVENT_TYPES: Final[dict[str, EventType]] = {
     each.name: each
     for each in (

@@ -74,6 +74,10 @@ class Delivery:
         self._note(kept)
         return result
 
+    async def read(self, job: Callable[[Connection], T]) -> T:
+        """Return what *job* returns, which only reads. Raises NotSafe where the database is away."""
+        return await self._kept(self._outbox.read(job))
+
     async def drain(self) -> None:
         """Empty the outbox for ever, in order."""
         while True:

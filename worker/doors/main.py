@@ -9,6 +9,7 @@ from typing import Final
 
 import aiohttp
 
+from tasks.doors import KINDS
 from tasks.providers import open_session
 from worker import broker, process, serving
 from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
@@ -20,8 +21,10 @@ from worker.doors.app import make_app
 from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery
 from worker.doors.issuer_keys import IssuerKeys
+from worker.doors.limits import Limits
 from worker.doors.open_door import OpenDoor
 from worker.doors.outbox import Outbox
+from worker.doors.proofs import Proofs
 from worker.observability import metrics
 from worker.settings import Settings
 from worker.settings.door_sources import source_of
@@ -74,7 +77,9 @@ def _open(settings: Settings, name: str, session: aiohttp.ClientSession, deliver
     keys = IssuerKeys(door.key_source, session) if door.key_source else None
     if door.leniencies:
         logger.warning("door.lenient", extra={"door": name, "settings": list(door.leniencies)})
-    return OpenDoor.of(name, source_of(name, settings.sources).source, door, keys, delivery)
+    adapter, limits = KINDS[door.kind].make(door), Limits(door.rate, door.in_flight)
+    source = source_of(name, settings.sources).source
+    return OpenDoor(name, source, door, adapter, Proofs(door), limits, keys, delivery, RowCipher.of(settings))
 
 
 def _publisher(settings: Settings) -> AsyncPublisher | ThreadPublisher:

@@ -9,10 +9,13 @@ from typing import Final
 
 from aiohttp import web
 from joserfc.jwk import KeySet
+from sqlalchemy import Connection
 
-from tasks.doors import KINDS, Adapter, Answer, Arrival, ForeignEvent, Verdict, Word
+from tasks.doors import AccountAdapter, Adapter, Answer, Arrival, ForeignEvent, Verdict, Word
 from tasks.doors.door import CommonDoorSettings
 from tasks.events import InvalidEvent
+from worker.doors.accounts import DoorAccounts
+from worker.doors.cipher import RowCipher
 from worker.doors.delivery import RETRY_AFTER, Delivery, NotSafe
 from worker.doors.issuer_keys import IssuerKeys
 from worker.doors.limits import Limits, Refused, read_body
@@ -33,20 +36,12 @@ class OpenDoor:
     name: str
     source: str
     settings: CommonDoorSettings
-    adapter: Adapter
+    adapter: Adapter | AccountAdapter
     proofs: Proofs
     limits: Limits
     keys: IssuerKeys | None
     delivery: Delivery
-
-    @classmethod
-    def of(
-        cls, name: str, source: str, settings: CommonDoorSettings, keys: IssuerKeys | None, delivery: Delivery
-    ) -> "OpenDoor":
-        """Return that of *settings*."""
-        limits = Limits(settings.rate, settings.in_flight)
-        adapter = KINDS[settings.kind].make(settings)
-        return cls(name, source, settings, adapter, Proofs(settings), limits, keys, delivery)
+    cipher: RowCipher
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer *request*: with 2xx only once every event of it is safe."""
@@ -84,16 +79,38 @@ class OpenDoor:
 
     async def _settled(self, arrival: Arrival) -> Verdict:
         """Return the verdict on *arrival*, once its events are safe. Raises Refused where they are not."""
-        verdict = self.adapter.judge(arrival)
-        if verdict.wants_keys:
-            verdict = self.adapter.judge(replace(arrival, keys=await self._keys(anew=True)))
-        if any(self._is_invalid(each, arrival.at) for each in verdict.events):
-            return self._refusal(Word.MALFORMED)
         try:
-            await self.delivery.secure([self._outgoing(each) for each in verdict.events])
+            match self.adapter:
+                case AccountAdapter() as adapter:
+                    return await self._transacted(adapter, arrival)
+                case adapter:
+                    return await self._secured(adapter, arrival)
         except NotSafe:
             raise Refused(Word.UNAVAILABLE) from None
+
+    async def _secured(self, adapter: Adapter, arrival: Arrival) -> Verdict:
+        verdict = adapter.judge(arrival)
+        if verdict.wants_keys:
+            verdict = adapter.judge(replace(arrival, keys=await self._keys(anew=True)))
+        await self.delivery.secure(self._outgoing(verdict, arrival))
         return verdict
+
+    async def _transacted(self, adapter: AccountAdapter, arrival: Arrival) -> Verdict:
+        """Judge in the transaction that keeps both the accounts as they are then and the events."""
+
+        def judged(connection: Connection) -> tuple[Verdict, list[OutgoingEvent]]:
+            verdict = adapter.judge(arrival, DoorAccounts(connection, self.cipher, self.name))
+            return verdict, self._outgoing(verdict, arrival)
+
+        if adapter.changes(arrival):
+            return await self.delivery.transact(judged)
+        return await self.delivery.read(lambda connection: judged(connection)[0])
+
+    def _outgoing(self, verdict: Verdict, arrival: Arrival) -> list[OutgoingEvent]:
+        """Return the events of *verdict*. Raises Refused where the intake would take one for none."""
+        if any(self._is_invalid(each, arrival.at) for each in verdict.events):
+            raise Refused(Word.MALFORMED)
+        return [OutgoingEvent(self.name, each.type, each.body(self.source)) for each in verdict.events]
 
     def _is_invalid(self, event: ForeignEvent, now: datetime) -> bool:
         """Whether the intake would take *event* for none: its sender hears it now, and an operator need not."""
@@ -101,9 +118,6 @@ class OpenDoor:
         if isinstance(parsed, InvalidEvent):
             logger.warning("door.no_event", extra={"door": self.name, "code": parsed.code.value, "at": parsed.pointer})
         return isinstance(parsed, InvalidEvent)
-
-    def _outgoing(self, event: ForeignEvent) -> OutgoingEvent:
-        return OutgoingEvent(self.name, event.type, event.body(self.source))
 
     def _refusal(self, word: Word) -> Verdict:
         answer = self.adapter.refuse(word)

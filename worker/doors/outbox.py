@@ -64,14 +64,18 @@ class Outbox:
         result, self.waiting = await self._thread.run(work)
         return result
 
+    async def read(self, job: Callable[[Connection], T]) -> T:
+        """Return what *job* returns, which only reads. Raises LedgerUnavailable."""
+
+        def work(database: Database) -> T:
+            with database.reading() as connection:
+                return job(connection)
+
+        return await self._thread.run(work)
+
     async def look(self) -> None:
         """Find out what waits. Raises LedgerUnavailable."""
-
-        def work(database: Database) -> Mapping[str, Waiting]:
-            with database.reading() as connection:
-                return _waiting(connection)
-
-        self.waiting = await self._thread.run(work)
+        self.waiting = await self.read(_waiting)
 
     async def first(self, count: int) -> list[tuple[int, OutgoingEvent]]:
         """Return the *count* that came first, each with its number. Raises LedgerUnavailable, UnreadableRow."""

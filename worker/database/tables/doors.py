@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, Table
 
 from worker.database.columns import UtcTime, Words
 from worker.database.tables.base import metadata
@@ -29,4 +29,22 @@ door_news: Final = Table(
     Column("door", Words, primary_key=True),
     Column("event_at", UtcTime),  # when the last event came in
     Column("keys_at", UtcTime),  # when the issuer's keys were last read
+)
+
+# People as a directory calls them, of a door that keeps accounts: names encrypted, and found by keyed digests.
+door_accounts: Final = Table(
+    "door_accounts",
+    metadata,
+    Column("door", Words, primary_key=True),
+    Column("account_id", Words, primary_key=True),
+    Column("name", LargeBinary, nullable=False),  # digest of the user name, in small letters
+    Column("known_as", LargeBinary),  # digest of the directory's own id
+    Column("sealed", LargeBinary, nullable=False),  # both of them
+    Column("active", Boolean, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("changed", UtcTime, nullable=False),
+    Index("door_accounts_by_name", "door", "name", unique=True),
+    Index("door_accounts_by_known_as", "door", "known_as"),
+    Index("door_accounts_by_age", "door", "created", "account_id"),
 )

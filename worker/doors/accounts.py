@@ -1,0 +1,100 @@
+"""The accounts of a door in the ledger's database: names encrypted, and found by keyed digests."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+from unicodedata import normalize
+
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, select
+from sqlalchemy.exc import IntegrityError
+
+from tasks.doors.accounts import Account, NameTaken
+from worker.database.tables import door_accounts
+from worker.database.writing import insert_into
+from worker.doors.cipher import RowCipher
+
+_ROW: Final = door_accounts.c
+_CHANGING: Final = ("name", "known_as", "sealed", "active", "version", "changed")
+_IN_MEMORY: Final = 500  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class DoorAccounts:
+    """Those of *door*, in the transaction of *connection*."""
+
+    connection: Connection
+    cipher: RowCipher
+    door: str
+
+    def get(self, account_id: str) -> Account | None:
+        """Return the account of this id."""
+        return next(self._found(_ROW.account_id == account_id), None)
+
+    def named(self, user_name: str) -> Account | None:
+        """Return the account of this user name, in whatever capitals."""
+        return next(self._found(_ROW.name == self._digest("name", _folded(user_name))), None)
+
+    def known_as(self, external_id: str) -> list[Account]:
+        """Return the accounts that the directory knows by this id."""
+        return [*self._found(_ROW.known_as == self._digest("known_as", external_id))]
+
+    def count(self) -> int:
+        """Return how many there are."""
+        return int(self.connection.execute(select(func.count()).where(_ROW.door == self.door)).scalar_one())
+
+    def all(self) -> Iterator[Account]:
+        """Return every account, by its age."""
+        return self._found()
+
+    def put(self, account: Account) -> None:
+        """Keep *account*, in place of what has its id. Raises NameTaken."""
+        insert = insert_into(door_accounts, self.connection.dialect.name)
+        new = {name: insert.excluded[name] for name in _CHANGING}
+        statement = insert.on_conflict_do_update(index_elements=["door", "account_id"], set_=new)
+        try:
+            with self.connection.begin_nested():
+                self.connection.execute(statement, [self._row(account)])
+        except IntegrityError:
+            raise NameTaken from None
+
+    def remove(self, account_id: str) -> None:
+        """Forget the account of this id."""
+        self.connection.execute(delete(door_accounts).where(_ROW.door == self.door, _ROW.account_id == account_id))
+
+    def _found(self, *which: ColumnElement[bool]) -> Iterator[Account]:
+        wanted = select(door_accounts).where(_ROW.door == self.door, *which).order_by(_ROW.created, _ROW.account_id)
+        for row in self.connection.execute(wanted, execution_options={"yield_per": _IN_MEMORY}):
+            yield self._account(row)
+
+    def _account(self, row: Row[Any]) -> Account:
+        user_name, external_id = json.loads(self.cipher.open(row.sealed, self._place(row.account_id)))
+        return Account(
+            row.account_id, user_name, external_id, row.active, row.version, created=row.created, changed=row.changed
+        )
+
+    def _row(self, account: Account) -> dict[str, Any]:
+        names = json.dumps([account.user_name, account.external_id]).encode()
+        known_as = account.external_id
+        return {
+            "door": self.door,
+            "account_id": account.account_id,
+            "name": self._digest("name", _folded(account.user_name)),
+            "known_as": None if known_as is None else self._digest("known_as", known_as),
+            "sealed": self.cipher.seal(names, self._place(account.account_id)),
+            "active": account.is_active,
+            "version": account.version,
+            "created": account.created,
+            "changed": account.changed,
+        }
+
+    def _digest(self, what: str, value: str) -> bytes:
+        return self.cipher.digest(normalize("NFC", value).encode(), f"accounts {self.door} {what}")
+
+    def _place(self, account_id: str) -> str:
+        return f"account {self.door} {account_id}"
+
+
+def _folded(user_name: str) -> str:
+    """In the one spelling of all its capitals: a user name is not case-exact (RFC 7643 section 4.1.1)."""
+    return normalize("NFC", normalize("NFC", user_name).lower())
