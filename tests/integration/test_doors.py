@@ -12,7 +12,7 @@ from typing import Any, Final
 import aiohttp
 import pytest
 from door_peer import AUDIENCE, ISSUER, Idp
-from servers import Daemon, Processes, wait_until
+from servers import Daemon, Processes, free_port, wait_until
 from system import System
 
 from worker import broker
@@ -27,6 +27,7 @@ from worker.doors.delivery import Delivery, NotSafe
 from worker.doors.outbox import Outbox, OutgoingEvent
 from worker.ledger import Ledger
 
+SCIM_SECRET: Final = "a-secret-of-the-directory-0123456789"
 SECRET: Final = b"subject-key-of-a-test-installation"
 
 
@@ -35,10 +36,19 @@ class Installed:
 
     def __init__(self, home: Path, processes: Processes, idp: Idp) -> None:
         kind = {"kind": "global-token-revocation", "issuer": ISSUER, "audience": AUDIENCE}
-        doors = {"idp": {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}}
-        sources = {"idp": {"source": "https://idp.example.com", "doors": ["idp"]}}
+        (home / "scim-secret").write_text(f"{SCIM_SECRET}\nthe-one-before-that-0123456789\n")
+        (home / "scim-secret").chmod(0o600)
+        port = free_port()
+        self.scim = f"http://127.0.0.1:{port}/scim"
+        scim = {"kind": "scim", "url": self.scim, "bearer_file": str(home / "scim-secret"), "subject_issuer": ISSUER}
+        doors = {"idp": {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}, "scim": scim}
+        both = ["user.disabled", "user.enabled"]
+        sources = {
+            "idp": {"source": "https://idp.example.com", "doors": ["idp"]},
+            "directory": {"source": "https://directory.example.com", "doors": ["scim"], "types": both},
+        }
         url = f"embedded:///{home / 'system' / 'broker.sqlite3'}"
-        more: dict[str, Any] = {"sources": sources, "doors": doors, "door": {"port": 0}}
+        more: dict[str, Any] = {"sources": sources, "doors": doors, "door": {"port": port}}
         self.system = System(home / "system", url, processes, **more)
         self.processes, self.idp = processes, idp
         self.url = ""
@@ -59,6 +69,21 @@ class Installed:
             async with session.post(self.url, json=body, headers=headers) as response:
                 return response.status
 
+    async def scims(self, method: str, path: str, body: Any = None, secret: str = SCIM_SECRET) -> tuple[int, Any]:
+        """Say something as a directory does; returns status and document."""
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, self.scim + path, json=body, headers=headers) as response,
+        ):
+            return response.status, await response.json(content_type=None)
+
+    async def provisions(self, user: str) -> str:
+        """Provision *user*; returns the path of the account."""
+        status, document = await self.scims("POST", "/Users", {"userName": user, "externalId": user, "schemas": [USER]})
+        assert status == 201, document
+        return f"/Users/{document['id']}"
+
 
 @pytest.fixture
 def installed(tmp_path: Path, processes: Processes) -> Iterator[Installed]:
@@ -68,6 +93,11 @@ def installed(tmp_path: Path, processes: Processes) -> Iterator[Installed]:
     found.system.close()
 
 
+USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
+OFF: Final = {
+    "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+    "Operations": [{"op": "Replace", "path": "active", "value": "False"}],
+}
 AWAY: Final = {"REVOKER_BROKER_URL": "amqp://guest:guest@127.0.0.1:1"}  # where nobody listens
 
 
@@ -89,6 +119,24 @@ async def test_a_command_goes_its_whole_way_through_outage_and_kill(installed: I
     assert {user: system.revoked()[user] for user in users} == dict.fromkeys(users, 1)
     wait_until(lambda: "revoker_outbox_events{" not in system.page("door")[1], 30, "an empty outbox")
     wait_until(lambda: "the last came" in system.revoker("doctor").stdout, 10, "the doctor to know")
+
+
+async def test_whom_a_directory_deactivates_is_out_or_stays_as_they_were(installed: Installed) -> None:
+    """Account and event are one commit: an outbox that is full leaves the account active, and the sender asks again."""
+    system, users = installed.system, [str(uuid.UUID(int=n)) for n in (11, 12)]
+    system.env["REVOKER_PROVIDERS__GENESYS__SUBJECT_ISSUER"] = ISSUER
+    door = installed.open(**AWAY, REVOKER_DOOR__OUTBOX_LIMIT="1")
+    ada, bob = [await installed.provisions(user) for user in users]
+    assert (await installed.scims("PATCH", ada, OFF, secret="wrong-wrong-wrong-wrong"))[0] == 401
+    assert (await installed.scims("PATCH", ada, OFF))[1]["active"] is False
+    assert (await installed.scims("PATCH", bob, OFF))[0] == 503
+    assert (await installed.scims("GET", bob))[1]["active"] is True
+    door.kill9()
+    system.start()
+    installed.open()
+    assert (await installed.scims("PATCH", bob, OFF))[1]["active"] is False
+    wait_until(lambda: set(users) <= set(system.dead()["genesys"]), 30, "both to be out")
+    assert {user: system.revoked()[user] for user in users} == dict.fromkeys(users, 1)
 
 
 class Switch:

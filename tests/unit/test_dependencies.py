@@ -41,10 +41,15 @@ _PROJECT = tomllib.loads(PYPROJECT)["project"]
 NEEDED: list[str] = _PROJECT["dependencies"]
 DECLARED = {
     normal(match[1]): line
-    for line in [*NEEDED, *_PROJECT["optional-dependencies"]["otel"]]
+    for line in [*NEEDED, *_PROJECT["optional-dependencies"]["otel"], *_PROJECT["optional-dependencies"]["scim"]]
     if (match := re.match(r"([\w.-]+)", line))
 }
-EXTRA = {"opentelemetry": "tracing", "requests": "tracing"}  # modules of an extra → the folder that imports them
+EXTRA = {
+    "opentelemetry": "tracing",
+    "requests": "tracing",
+    "scim2_models": "scim",
+    "scim2_server": "scim",
+}  # modules of an extra → the folder that imports them
 
 
 @pytest.mark.parametrize(("name", "file"), sorted(imported().items()))

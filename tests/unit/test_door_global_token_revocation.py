@@ -13,7 +13,7 @@ from in_one_test import in_one_test
 from joserfc.jwk import ECKey, KeySet, OctKey
 
 from tasks.doors import Verdict, Word
-from tasks.doors.global_token_revocation import KIND, TYPE
+from tasks.doors.global_token_revocation import KIND, TYPE, GlobalTokenRevocation, Settings
 from tasks.events import Event
 
 SETTINGS: Final = {"kind": KIND.name, "issuer": ISSUER, "audience": AUDIENCE, "jwks_file": Path("/keys")}
@@ -27,7 +27,7 @@ def judged(
     """What a command about Ada comes to, or one of another *body*."""
     content = body if isinstance(body, bytes) else json.dumps({"sub_id": ADA} if body is None else body).encode()
     headers = {"Authorization": f"Bearer {bearer or token(typ=TYPE)}"}
-    door = KIND.make(KIND.settings.model_validate(SETTINGS | settings))
+    door = GlobalTokenRevocation(Settings.model_validate(SETTINGS | settings))
     return door.judge(arrival(content, method=method, headers=headers, keys=keys))
 
 

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from scim2_models import SCIMException
+from scim2_models import Context, Resource, ResponseParameters, SCIMException
 from scim2_server.errors import MethodNotAllowedException
 from scim2_server.handler import ScimHandler
 from scim2_server.requests import ScimRequest
@@ -42,12 +42,23 @@ _LONGEST_MAIL: Final = 254  # characters, as in the event contract
 _ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
+class _Service(ScimService):
+    """Answers a PATCH with the whole account: whoever sent it sees what became of it."""
+
+    def patch_response(
+        self, base_url: str, resource: Resource[Any], response_parameters: ResponseParameters[Any]
+    ) -> ScimResponse:
+        """Return 200, as RFC 7644 section 3.5.2 allows."""
+        published = self.publish(base_url, resource)
+        return self.resource_response(published, Context.RESOURCE_REPLACEMENT_RESPONSE, response_parameters)
+
+
 class Scim:
     """One such door."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._service = ScimService(PROVIDER)
+        self._service = _Service(PROVIDER)
 
     def changes(self, arrival: Arrival) -> bool:
         """Whether *arrival* may change an account."""
