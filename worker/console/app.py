@@ -7,6 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from worker.console import (
+    audit_pages,
     causes,
     flood_pages,
     job_pages,
@@ -18,6 +19,7 @@ from worker.console import (
     provider_pages,
     settings_page,
 )
+from worker.console.audit_pages import VERIFICATION, Verification
 from worker.console.desk import DESK, Desk
 from worker.console.doors import guarding
 from worker.console.errors import errors_as_pages
@@ -33,7 +35,19 @@ from worker.console.static_files import StaticFiles
 MAX_BODY: Final = 64 * 1024  # bytes of a form
 ROUTES: Final = tuple(
     each.ROUTES
-    for each in (now, causes, letters, job_pages, people, flood_pages, provider_pages, plan_pages, settings_page, live)
+    for each in (
+        now,
+        causes,
+        letters,
+        job_pages,
+        people,
+        flood_pages,
+        provider_pages,
+        plan_pages,
+        audit_pages,
+        settings_page,
+        live,
+    )
 )
 
 
@@ -47,6 +61,7 @@ def make_app(desk: Desk, sign_in: Middleware | None = None) -> web.Application:
         door.install(app)
     app[DESK], app[STATIC], app[ENVIRONMENT] = desk, StaticFiles(), desk.settings.environment
     app[STANDING], app[PLANS] = Standing.of(desk), Plans()
+    app[VERIFICATION] = Verification()
     app.on_startup.append(_begin)
     app.on_shutdown.append(_end)
     app.on_response_prepare.append(adding_headers(settings))

@@ -1,8 +1,10 @@
 """The changes that the audit tells of, each once, however many entries it has."""
 
+import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, Select, and_, or_, select
@@ -28,6 +30,8 @@ class AuditFilter:
     since: datetime | None = None
     until: datetime | None = None
     limit: int = LISTED
+    below: int | None = None  # of the chain those alone whose entry has a lower number
+    outside_before: datetime | None = None  # outside the chain those alone that are older
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,18 @@ class AuditedChange:
 def find(connection: Connection, where: AuditFilter) -> list[AuditedChange]:
     """Return the changes that *where* describes, the newest first. It does not verify them."""
     first = select(audit_entries).where(ENTRY.step == 0, *_conditions(ENTRY, where, micros))
+    first = first.where(*[] if where.below is None else [ENTRY.number < where.below])
     first = first.order_by(ENTRY.number.desc()).limit(where.limit)
     earlier = EARLIER.where(outside(), *_conditions(audits.c, where, lambda at: at))
+    earlier = earlier.where(*[] if where.outside_before is None else [audits.c.at < where.outside_before])
     with any_text(connection):
         rows = connection.execute(first).mappings().all()
         sums = _sums(connection, first)
         beside = connection.execute(earlier.order_by(EARLIER_AT.desc()).limit(where.limit)).mappings().all()
-    found = [*(_chained(row, sums) for row in rows), *map(_beside, beside)]
-    return sorted(found, key=lambda each: (each.at or _LONG_AGO, each.number or 0), reverse=True)[: where.limit]
+    # Each of the two in its own order, whatever the clocks of those who wrote: where a page ends the next one begins.
+    both = ((_chained(row, sums) for row in rows), map(_beside, beside))
+    merged = heapq.merge(*both, key=lambda each: each.at or _LONG_AGO, reverse=True)
+    return list(islice(merged, where.limit))
 
 
 def _chained(row: RowMapping, sums: _Sums) -> AuditedChange:
