@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -46,7 +46,7 @@ async def audit(request: web.Request) -> web.Response:
     """List changes, the newest first."""
     desk, given = desk_of(request), _given(request.query)
     found = await desk.ask(operations.find, desk.ledger, _filter(request.query, given))
-    values = {
+    values: dict[str, Any] = {
         "found": found[:PAGE],
         "given": given,
         "next": _address(request.query, _end(request.query, found[:PAGE])) if len(found) > PAGE else None,
