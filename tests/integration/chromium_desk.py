@@ -2,14 +2,17 @@
 
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response, expect
 from sign_in_door import PASSWORD
 from system import System
 
-AXE = Path(__file__).parents[1] / "node/node_modules/axe-core/axe.min.js"
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WIDE = {"width": 1280, "height": 900}
+SEEN = """(() => {
+  const has = document.activeElement, style = getComputedStyle(has);
+  return has === document.body || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
+})()"""
 SETTLED = 20_000  # milliseconds until a change has its result: a canary is waited for
 
 
@@ -24,12 +27,20 @@ class Tab:
 
     def open(self, path: str, status: int = 200) -> Page:
         """Open the page at *path*, which has this status."""
+        self._went(path, status)
+        return self.page
+
+    def answer(self, path: str, status: int = 200) -> str:
+        """Open it; return its HTML as it came."""
+        return self._went(path, status).text()
+
+    def _went(self, path: str, status: int) -> Response:
         if status != 200:
             self.refused.add(f"{self.url}{path}")
         answer = self.page.goto(f"{self.url}{path}")
         assert answer is not None
         assert answer.status == status, f"{path}: {answer.status}"
-        return self.page
+        return answer
 
     def sign_in(self, name: str, password: str = PASSWORD) -> None:
         """Sign in by password, as whoever types it does."""
@@ -50,7 +61,30 @@ class Tab:
             form.get_by_label(re.compile("^Type")).fill(word[1])
         form.get_by_label("Why").fill(why)
         form.get_by_role("button").click()
+        self.wait_for_result()
+
+    def wait_for_result(self) -> None:
+        """Wait until a change has its result."""
         expect(self.page.locator("[aria-current=step]")).to_contain_text("result", timeout=SETTLED)
+
+    def press(self, *keys: str) -> None:
+        """Press one key after the other."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def tab_to(self, element: Locator) -> None:
+        """Go to *element* by the Tab key; wherever the focus comes, it is seen."""
+        for _ in range(80):
+            if element.evaluate("each => each === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+            assert self.page.evaluate(SEEN), f"the focus is not seen: {self.focused()}"
+        pytest.fail(f"the Tab key does not lead to {element}")
+
+    def focused(self) -> str:
+        """The element that has the focus."""
+        found: str = self.page.evaluate("document.activeElement.outerHTML")
+        return found
 
     def result(self) -> dict[str, str]:
         """What a change came to."""
@@ -60,11 +94,6 @@ class Tab:
     def commands(self) -> list[str]:
         """What the page says to type for the same."""
         return self.page.locator("aside.command pre code").all_inner_texts()
-
-    def is_wider_than_the_window(self) -> bool:
-        """Whether somebody has to scroll sideways."""
-        wider: bool = self.page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-        return wider
 
     def heard(self, told: ConsoleMessage) -> None:
         """Keep what the browser complains about, but for an answer that was meant to be no."""
@@ -92,6 +121,14 @@ class DeskAtWork:
         if name:
             tab.sign_in(name)
         return tab
+
+    def close_tabs(self) -> None:
+        """Close every tab; none may have complained."""
+        tabs, self.tabs[:] = list(self.tabs), []
+        for tab in tabs:
+            tab.page.context.close()
+        complaints = [each for tab in tabs for each in tab.complaints]
+        assert not complaints, complaints
 
     def die(self, count: int) -> str:
         """Have *count* calls at Finbourne be refused for good, until the sandbox heals; return their event's id."""

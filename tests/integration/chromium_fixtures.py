@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from chromium_desk import DeskAtWork, Tab
+from chromium_desk import DeskAtWork
 from playwright.sync_api import Browser, sync_playwright
 from servers import Processes, ServerMissingError, free_port, wait_until
 from sign_in_door import HASH
@@ -15,7 +15,7 @@ from system import System
 
 from worker.console.sign_in.roles import Role
 
-PEOPLE = {"olga": Role.OPERATOR, "victor": Role.VIEWER}
+PEOPLE = {"olga": Role.OPERATOR, "victor": Role.VIEWER, "oscar": Role.OPERATOR}
 ALONE = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost")
 
 
@@ -35,27 +35,29 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def desk_at_work(tmp_path: Path, processes: Processes, chromium: Browser) -> Iterator[DeskAtWork]:
-    """A whole installation with its console. In the end no tab may have complained."""
+def idle_desk(tmp_path: Path, processes: Processes, chromium: Browser) -> Iterator[DeskAtWork]:
+    """An installation of which the console runs alone. It knows olga, an operator, victor, a viewer, and oscar."""
     users, port = tmp_path / "users.json", free_port()
     write_users(users)
     console = {"port": port, "users_file": str(users)}
     system = System(tmp_path / "system", f"embedded:///{tmp_path / 'broker.sqlite3'}", processes, console=console)
-    system.start("intake", "worker", "recorder")
     process = processes.start("revoker", "console", env=system.env, name="console")
     wait_until(lambda: "console.listening" in process.output, 30, "the console")
-    tabs: list[Tab] = []
-    yield DeskAtWork(system, f"http://127.0.0.1:{port}", chromium, tabs)
-    complaints = [each for tab in tabs for each in tab.complaints]
-    for tab in tabs:
-        tab.page.context.close()
+    yield DeskAtWork(system, f"http://127.0.0.1:{port}", chromium, [])
     system.close()
-    assert not complaints
+
+
+@pytest.fixture
+def desk_at_work(idle_desk: DeskAtWork) -> DeskAtWork:
+    """A whole installation with its console."""
+    idle_desk.system.start("intake", "worker", "recorder")
+    return idle_desk
 
 
 def write_users(file: Path) -> None:
     """Write the file of those who sign in by the password of the tests."""
     since = datetime.now(UTC).isoformat()
-    users = {name: {"role": role, "password": HASH, "known_as": [], "since": since} for name, role in PEOPLE.items()}
+    common = {"password": HASH, "since": since}
+    users = {name: {"role": role, "known_as": [f"{name}@example.com"], **common} for name, role in PEOPLE.items()}
     file.write_text(json.dumps({"users": users}))
     file.chmod(0o600)

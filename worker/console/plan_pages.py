@@ -4,6 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
+from worker.console.now import STANDING
 from worker.console.pages import render
 from worker.console.plans import PLANS, Change
 from worker.console.sign_in.roles import require_operator
@@ -56,4 +57,6 @@ def _fault(change: Change, name: str, told: str, reason: str, word: str) -> str 
 
 def _shown(request: web.Request, change: Change, fault: str | None = None, reason: str = "") -> web.Response:
     status = 422 if fault else 200
+    if change.done:  # whoever goes on from here sees what it changed
+        request.app[STANDING].overview.forget()
     return render(request, "plan.html", status, change=change, plan=change.plan, fault=fault, reason=reason)

@@ -21,3 +21,7 @@ class Shared(Generic[T]):
         if self._answer is None or (self._answer.done() and time.monotonic() - self._asked_at > self._seconds):
             self._answer, self._asked_at = asyncio.ensure_future(self._ask()), time.monotonic()
         return await asyncio.shield(self._answer)
+
+    def forget(self) -> None:
+        """Have the next one who asks get a new answer: something was changed just now."""
+        self._answer = None

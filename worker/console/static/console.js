@@ -44,6 +44,7 @@
   listen();
   document.body.addEventListener("htmx:after:request", (event) => {
     const status = event.detail.ctx?.response?.raw?.status ?? 0;
+    if (status === 401) location.reload();  // the session is over: the server asks to sign in
     say(status === 200 ? "The page is up to date" : "This page could not be renewed: it shows what it had");
   });
 
@@ -74,13 +75,20 @@
     const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : Math.max(0, Math.min(all.length - 1, at + by))];
     next?.querySelector("a, input, button")?.focus();
   };
+  const replay = () => {  // of the row, of the marked, or of all that match
+    const row = current(), own = row?.querySelector("[data-key=r]"), marked = one("[data-key=marked]");
+    const box = row?.querySelector("input[type=checkbox]");
+    if (own) { own.click(); return; }
+    if (marked && box && !one("#live input:checked")) box.checked = true;
+    (marked && one("#live input:checked") ? marked : one("[data-key=r]"))?.click();
+  };
   const act = {
     "/": () => (one("#filter") ?? one("#find")).focus(),
     j: () => step(1),
     k: () => step(-1),
     x: () => current()?.querySelector("input[type=checkbox]")?.click(),
     e: () => (current() ?? document).querySelector("a[data-key=e]")?.click(),
-    r: () => (one("[data-key=r]") ?? current()?.querySelector("a[data-key=r]"))?.click(),
+    r: replay,
     g: () => { going = true; setTimeout(() => { going = false; }, 1500); },
     "?": () => shortcuts.showModal(),
   };
