@@ -11,7 +11,7 @@ from tasks.events import EVENT_TYPES, EnabledData, Event, PersonData, UserData
 from tasks.events.model import ReferenceCredential, Session
 from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
-from tasks.providers.provider import Kind
+from tasks.providers.kind import Kind
 from tasks.records import PlannedUnit
 from tasks.subject_index import SubjectIndex, issued_subjects
 

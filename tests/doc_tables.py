@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from tasks.doors import KINDS as DOORS
 from tasks.doors.door import CommonDoorSettings
 from tasks.providers import KINDS
-from tasks.providers.provider import CommonSettings
+from tasks.providers.kind import CommonSettings
 from worker.operations.doctor import CHECKS
 from worker.operations.remedies import REMEDIES
 from worker.settings import Settings

@@ -1,17 +1,25 @@
-"""The providers: the one list of their kinds, and what is done with settings by the kind that they name."""
+"""The providers: the one list of their kinds, and what is done with settings by the kind that they name.
 
-from typing import Annotated, Final
+What makes the calls is imported with the first client: who reads settings or plans calls needs no HTTP.
+"""
 
-import aiohttp
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
 from pydantic import PlainValidator
 from pydantic_core import PydanticKnownError
 
 from tasks.providers import finbourne, genesys, wibmo
-from tasks.providers.http import open_session
-from tasks.providers.provider import CommonSettings, Kind, Provider, Request
-from tasks.sealing import Unsealer
+from tasks.providers.kind import CommonSettings, Kind
 
-__all__ = ["KINDS", "Kind", "Provider", "ProviderSettings", "Request", "make_provider", "open_session", "operations"]
+if TYPE_CHECKING:
+    import aiohttp
+
+    from tasks.providers.provider import Provider
+    from tasks.sealing import Unsealer
+
+__all__ = ["KINDS", "Kind", "ProviderSettings", "make_provider", "operations"]
 
 KINDS: Final[dict[str, Kind]] = {
     each.name: each

@@ -12,7 +12,8 @@ from yarl import URL
 from tasks.outcome import CredentialFault, Reason, Transient
 from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.http import Edge
-from tasks.providers.provider import Request, is_sendable
+from tasks.providers.kind import is_sendable
+from tasks.providers.provider import Request
 
 # RFC 6749 section 5.2: invalid_client and its siblings come as 400 or 401. Whatever else refuses a login for good is
 # ours to mend too, and no call's fault: all calls are kept until it is.

@@ -13,15 +13,18 @@ from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError
 from yarl import URL
 
 from tasks.outcome import Reason
-from tasks.providers import ProviderSettings, Request, finbourne, oauth, open_session
+from tasks.providers import ProviderSettings, oauth
 from tasks.providers.answers import Answer
+from tasks.providers.finbourne import provider as finbourne
 from tasks.providers.genesys import outcomes as meanings
 from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.headers import wait_asked
-from tasks.providers.http import BODY_CAP, Edge
-from tasks.providers.wibmo import Wibmo, WibmoSettings
+from tasks.providers.http import BODY_CAP, Edge, open_session
+from tasks.providers.provider import Request
+from tasks.providers.wibmo import WibmoSettings
 from tasks.providers.wibmo.ciphers.config import CipherConfig
 from tasks.providers.wibmo.ciphers.schemes import make_cipher
+from tasks.providers.wibmo.provider import Wibmo
 from tasks.retry import RetryPolicy
 
 _KEY = {"key": "0123456789abcdef0123456789abcdef", "key_encoding": "raw"}

@@ -96,7 +96,7 @@ def test_a_kind_without_single_sessions_is_asked_for_none(installation: Installa
     assert "acme ends no single session" in refused.output
 
 
-@pytest.mark.parametrize("module", ["acme.py", "acme_stand_in.py", "user_compromised.py"])
+@pytest.mark.parametrize("module", ["acme.py", "acme_client.py", "acme_stand_in.py", "user_compromised.py"])
 def test_the_page_shows_the_code_that_runs_here(module: str) -> None:
     """Each module stands on the page as it is."""
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)

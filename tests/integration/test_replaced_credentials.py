@@ -17,7 +17,7 @@ from certificates import Authority
 from provider_calls import session_call
 
 from tasks.outcome import Outcome, Settled
-from tasks.providers import Provider
+from tasks.providers.provider import Provider
 from tasks.sealing import KeyRing, generate_key, load_keys, save_key, seal
 from worker.calls.key_uses import KeyUses
 from worker.calls.providers import Instances

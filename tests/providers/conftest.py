@@ -7,7 +7,7 @@ import pytest
 from calls import PLANTED
 from fake_provider import FakeProvider, granting, silent
 
-from tasks.providers import open_session
+from tasks.providers.http import open_session
 
 pytest.register_assert_rewrite("contract", "network_contract", "trial")
 

@@ -9,7 +9,7 @@ from fake_provider import Answering, FakeProvider
 
 from tasks.call import ProviderCall
 from tasks.outcome import Outcome
-from tasks.providers import Provider
+from tasks.providers.provider import Provider
 
 INVALIDATE = sealed_call("finbourne.invalidate_token", "finbourne")
 DELETE_TOKENS_ME = sealed_call("genesys.delete_tokens_me", "genesys-eu")

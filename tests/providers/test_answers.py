@@ -14,11 +14,11 @@ from pydantic import SecretStr
 
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, Transient
 from tasks.providers.answers import Answer, StatusMeaning, status_table
-from tasks.providers.finbourne import TOKENS
+from tasks.providers.finbourne.provider import TOKENS
 from tasks.providers.genesys.outcomes import OWN_TOKEN, WORKER_TOKEN
 from tasks.providers.headers import wait_asked
 from tasks.providers.http import failure_reason
-from tasks.providers.wibmo import INVALIDATE
+from tasks.providers.wibmo.provider import INVALIDATE
 
 TABLES = {"usual": status_table(), "own": OWN_TOKEN, "worker": WORKER_TOKEN, "finbourne": TOKENS, "wibmo": INVALIDATE}
 SUCCESSES = {"usual": range(200, 300), "own": {200, 204}, "worker": {200, 204}, "finbourne": {204}, "wibmo": {200}}

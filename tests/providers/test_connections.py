@@ -17,9 +17,9 @@ from pydantic import SecretStr
 from yarl import URL
 
 from tasks.outcome import Transient
-from tasks.providers import Request, open_session
 from tasks.providers.answers import Answer
-from tasks.providers.http import CleanConnector, Edge, _OneAnswer
+from tasks.providers.http import CleanConnector, Edge, _OneAnswer, open_session
+from tasks.providers.provider import Request
 from tasks.tls import TlsSettings
 
 OK = b"HTTP/1.1 204 No Content\r\n\r\n"

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 from yarl import URL
 
 from tasks.outcome import Reason, Transient
-from tasks.providers import Request, open_session
 from tasks.providers.answers import Answer
-from tasks.providers.http import BODY_CAP, Edge
+from tasks.providers.http import BODY_CAP, Edge, open_session
+from tasks.providers.provider import Request
 from tasks.tls import TlsSettings
 
 

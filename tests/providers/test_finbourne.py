@@ -10,7 +10,8 @@ from trial import TIMEOUT
 
 from tasks.outcome import Permanent, Reason, Settled, State, Transient
 from tasks.providers import KINDS
-from tasks.providers.finbourne import Finbourne, FinbourneSettings
+from tasks.providers.finbourne import FinbourneSettings
+from tasks.providers.finbourne.provider import Finbourne
 
 INVALIDATE = sealed_call("finbourne.invalidate_token", "finbourne")
 

@@ -14,8 +14,9 @@ from pydantic import SecretStr
 from trial import SHORT, TIMEOUT
 
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
-from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.genesys import GenesysSettings
 from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
+from tasks.providers.genesys.provider import Genesys
 
 DELETE_TOKENS_ME = sealed_call("genesys.delete_tokens_me", "genesys-eu")
 DELETE_TOKEN = call("genesys.delete_token", "genesys-eu", user_id=USER_ID)

@@ -15,7 +15,8 @@ from trial import TIMEOUT
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer, StatusMeaning
-from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.genesys import GenesysSettings
+from tasks.providers.genesys.provider import Genesys
 from tasks.providers.http import Edge
 from tasks.providers.oauth import LOGIN, Login, _refused, client_credentials
 from tasks.providers.provider import endpoint

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from trial import TIMEOUT
 
 from tasks.outcome import CredentialFault, Outcome, Reason, Settled, State, Transient
-from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.genesys import GenesysSettings
+from tasks.providers.genesys.provider import Genesys
 from tasks.sealing import KeyRing
 
 GRANTED = Settled(State.ACCEPTED, "logged in", {"granted": "oauth:token:delete"})

@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from tasks.outcome import Permanent, Reason
 from tasks.providers import KINDS, genesys
-from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.genesys import GenesysSettings
+from tasks.providers.genesys.provider import Genesys
 from tasks.providers.provider import endpoint
 
 PROBES = [

@@ -11,9 +11,9 @@ from tls_door import HERE, WRONG, Door, good
 from yarl import URL
 
 from tasks.outcome import Reason, Transient
-from tasks.providers import Request, open_session
 from tasks.providers.answers import Answer
-from tasks.providers.http import Edge
+from tasks.providers.http import Edge, open_session
+from tasks.providers.provider import Request
 from tasks.tls import TlsSettings
 
 

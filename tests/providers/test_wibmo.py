@@ -14,9 +14,10 @@ from pydantic import SecretStr
 from trial import TIMEOUT
 
 from tasks.outcome import CredentialFault, Permanent, Reason, Settled, State, Transient
-from tasks.providers.wibmo import Wibmo, WibmoSettings
+from tasks.providers.wibmo import WibmoSettings
 from tasks.providers.wibmo.ciphers.config import CipherConfig
 from tasks.providers.wibmo.ciphers.schemes import make_cipher
+from tasks.providers.wibmo.provider import Wibmo
 
 INVALIDATE = call("wibmo.invalidate_token", "wibmo", token_reference_id=REFERENCE)
 CIPHER = CipherConfig(scheme="aes-gcm", key=SecretStr(base64.b64encode(bytes(range(32))).decode()))

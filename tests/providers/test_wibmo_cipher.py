@@ -11,12 +11,13 @@ from calls import API_KEY, REFERENCE, call
 from fake_provider import FakeProvider
 
 from tasks.outcome import Outcome, Reason, Settled, Transient
-from tasks.providers import Request
 from tasks.providers.answers import Answer
 from tasks.providers.http import Edge, Purpose
-from tasks.providers.wibmo import Wibmo, WibmoSettings
+from tasks.providers.provider import Request
+from tasks.providers.wibmo import WibmoSettings
 from tasks.providers.wibmo.ciphers.config import CipherConfig
 from tasks.providers.wibmo.ciphers.schemes import make_cipher
+from tasks.providers.wibmo.provider import Wibmo
 from worker.calls import attempts
 from worker.observability.lines import JsonLines
 

@@ -9,7 +9,7 @@ from calls import PLANTED
 
 from tasks.call import ProviderCall
 from tasks.outcome import Outcome
-from tasks.providers import Provider
+from tasks.providers.provider import Provider
 
 TIMEOUT = 5.0  # seconds for one whole call
 SHORT = 0.8  # seconds, where nothing but the time budget ends the call

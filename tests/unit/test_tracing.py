@@ -30,8 +30,7 @@ from yarl import URL
 
 from tasks.call import Attempt, ProviderCall
 from tasks.outcome import Reason, State
-from tasks.providers import open_session
-from tasks.providers.http import Edge
+from tasks.providers.http import Edge, open_session
 from tasks.providers.provider import Request
 from worker.broker import messages
 from worker.broker.publication import Message

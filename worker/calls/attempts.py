@@ -8,7 +8,7 @@ from typing import Final
 
 from tasks.call import ProviderCall
 from tasks.outcome import Outcome, Settled
-from tasks.providers import Provider
+from tasks.providers.provider import Provider
 from worker.observability import metrics
 
 logger = logging.getLogger(__name__)

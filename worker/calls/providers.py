@@ -6,7 +6,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from tasks.providers import Provider, ProviderSettings, make_provider, open_session
+from tasks.providers import ProviderSettings, make_provider
+from tasks.providers.http import open_session
+from tasks.providers.provider import Provider
 from tasks.sealing import Unsealer
 from worker.observability import logs, tracing
 from worker.settings import Settings

@@ -13,7 +13,8 @@ from typing import Any, Final
 from tasks import records
 from tasks.call import ProviderCall
 from tasks.outcome import COVERING, Outcome, Permanent, Reason, Settled, State, Transient
-from tasks.providers import KINDS, Provider
+from tasks.providers import KINDS
+from tasks.providers.provider import Provider
 from tasks.records import DeadLetter
 from tasks.retry import RetryPolicy
 from tasks.runtime import Held

@@ -9,7 +9,7 @@ from tasks.call import Operation, ProviderCall
 from tasks.events import Event, InvalidEvent
 from tasks.outcome import State
 from tasks.plan import Plan
-from tasks.providers import Request
+from tasks.providers.provider import Request
 from tasks.subject_index import masked_subject
 from worker.cli.exits import CommandError
 from worker.cli.output import Document, Form, members, note, output_option, print_json

@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 
 from tasks.doors import KINDS
-from tasks.providers import open_session
+from tasks.providers.http import open_session
 from worker import broker, process, serving
 from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
 from worker.broker.provenance import ProvenanceMac

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar, cast
 
 from tasks.outcome import CredentialFault, Outcome, Permanent, Settled, Transient
-from tasks.providers import Provider
-from tasks.providers.genesys import Genesys, GenesysSettings
+from tasks.providers.genesys import GenesysSettings
 from tasks.providers.genesys.outcomes import IdleTimeout
+from tasks.providers.genesys.provider import Genesys
+from tasks.providers.provider import Provider
 from worker.ledger import BEGUN, AuditEntry, Ledger, Operator
 from worker.operations import RefusedRequest, providers
 from worker.operations.providers import outcome_in_words

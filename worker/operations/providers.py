@@ -13,7 +13,9 @@ from tasks.call import ProviderCall
 from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import Outcome, Settled
 from tasks.plan import Plan, plan_revocations
-from tasks.providers import KINDS, Provider, ProviderSettings, Request, make_provider, open_session
+from tasks.providers import KINDS, ProviderSettings, make_provider
+from tasks.providers.http import open_session
+from tasks.providers.provider import Provider, Request
 from tasks.sealing import SealError
 from worker.calls.holds.hold import Hold, Scope
 from worker.calls.rate_limits import per_minute

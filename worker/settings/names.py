@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from tasks import doors, providers
 from tasks.doors.door import CommonDoorSettings
-from tasks.providers.provider import CommonSettings
+from tasks.providers.kind import CommonSettings
 
 PREFIX: Final = "REVOKER_"
 BETWEEN: Final = "__"  # levels, in a variable and in a secret file's name

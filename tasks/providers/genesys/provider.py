@@ -4,34 +4,27 @@ Requests as the Platform API has them (developer.genesys.cloud, resource Tokens)
 """
 
 import json
-from typing import Final, TypeGuard
+from typing import Final
 
 import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
-from tasks.call import UUID_FORM, ProviderCall
+from tasks.call import ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers.answers import Answer
 from tasks.providers.genesys import outcomes, permissions
+from tasks.providers.genesys.kind import DELETE_TOKEN, DELETE_TOKENS_ME, is_user_id
 from tasks.providers.genesys.outcomes import IdleTimeout, TokenInfo
 from tasks.providers.genesys.settings import GenesysSettings
 from tasks.providers.http import Edge
 from tasks.providers.oauth import Login, client_credentials
-from tasks.providers.provider import MASK, Kind, Request, SessionPlan, UserPlan, endpoint, open_sealed
+from tasks.providers.provider import MASK, Request, endpoint, open_sealed
 from tasks.sealing import Unsealer
 
 IDLE_SECONDS: Final = range(300, 28801)
 
-DELETE_TOKENS_ME: Final = "genesys.delete_tokens_me"
-DELETE_TOKEN: Final = "genesys.delete_token"  # noqa: S105 - an operation's name
-
 _KEEP_IDLE_TIMER: Final = "preserveIdleTTL=true"  # a plain GET /tokens/me would prolong the session it asks about
-
-
-def is_user_id(value: str | None) -> TypeGuard[str]:
-    """Whether *value* may stand in `/tokens/{userId}`: a UUID, so none of its siblings `me` and `timeout`."""
-    return value is not None and UUID_FORM.fullmatch(value) is not None
 
 
 class Genesys:
@@ -163,13 +156,3 @@ def _user_id(call: ProviderCall) -> str:
     if not is_user_id(call.user_id):
         raise ValueError("user_id must be a UUID")
     return call.user_id
-
-
-KIND: Final = Kind(
-    "genesys",
-    GenesysSettings,
-    Genesys,
-    session=SessionPlan(DELETE_TOKENS_ME, "jwe"),
-    user=UserPlan(DELETE_TOKEN, is_user_id),
-    documented_limit=300,  # Genesys Cloud developer center, "Limits": client.credentials.token.rate.per.minute
-)

@@ -5,7 +5,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.providers.provider import BaseUrl, CommonSettings, HeaderSecret
+from tasks.providers.kind import BaseUrl, CommonSettings, HeaderSecret
 from tasks.strict_model import ASKED
 
 # Genesys Cloud Resource Center, "AWS regions for Genesys Cloud deployment": region → domain of its `api.` and `login.`.

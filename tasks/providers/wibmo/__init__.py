@@ -1,5 +1,5 @@
-"""Wibmo (Enstage BankEzy): its settings, its kind, and the client of its encrypted token service."""
+"""Wibmo: its settings and its kind; the client of its token service is imported with the first instance."""
 
-from tasks.providers.wibmo.provider import INVALIDATE, INVALIDATE_TOKEN, KIND, Wibmo, WibmoSettings
+from tasks.providers.wibmo.kind import INVALIDATE_TOKEN, KIND, WibmoSettings
 
-__all__ = ["INVALIDATE", "INVALIDATE_TOKEN", "KIND", "Wibmo", "WibmoSettings"]
+__all__ = ["INVALIDATE_TOKEN", "KIND", "WibmoSettings"]

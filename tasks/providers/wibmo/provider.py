@@ -4,19 +4,20 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import aiohttp
-from pydantic import Field, SecretStr, StrictInt, StrictStr
+from pydantic import SecretStr
 
 from tasks.call import ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Transient
 from tasks.providers import contradictions
 from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.providers.http import Edge
-from tasks.providers.provider import MASK, BaseUrl, CommonSettings, HeaderSecret, Kind, Request, SessionPlan, endpoint
-from tasks.providers.wibmo.ciphers.config import CipherConfig
+from tasks.providers.provider import MASK, Request, endpoint
 from tasks.providers.wibmo.ciphers.schemes import Cipher, CipherError, decrypt_json, make_cipher
+from tasks.providers.wibmo.kind import INVALIDATE_TOKEN, WibmoSettings
+from tasks.sealing import Unsealer
 
 # A 401 ("Invalid Token Passed") by itself may as well be a refused API key: other calls decide which of them it is.
 # Of the 2xx the vendor publishes 200 alone.
@@ -27,35 +28,18 @@ _CODE: Final = "resCode"
 _DATA: Final = "data"
 _DESCRIPTION: Final = "resdesc"  # as _folded
 _SUCCESS: Final = re.compile(r"(?<![a-z])(success(ful(ly)?)?|ok)(?![a-z])", re.IGNORECASE)
-INVALIDATE_TOKEN: Final = "wibmo.invalidate_token"  # noqa: S105 - an operation's name
-
-
-class WibmoSettings(CommonSettings):
-    """One token service, the key it knows us by, and the cipher agreed with the vendor (it is not published)."""
-
-    kind: Literal["wibmo"] = "wibmo"
-    base_url: BaseUrl = Field(description="Everything before /token-service")
-    api_key: HeaderSecret = Field(description="Sent as X-API-KEY")
-    cipher: CipherConfig = Field(description="How request and answer are encrypted")
-    success_codes: frozenset[StrictInt | StrictStr] = Field(
-        frozenset({100, 200, "100", "200", "TOK200"}), min_length=1, description="The resCode values that mean success"
-    )
-
-    @property
-    def api(self) -> str:
-        """The base URL of the token service."""
-        return self.base_url
-
-    @property
-    def account(self) -> tuple[str, ...]:
-        """The API key."""
-        return (self.base_url, self.api_key.get_secret_value())
 
 
 class Wibmo:
     """One Wibmo token service."""
 
-    def __init__(self, name: str, settings: WibmoSettings, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: WibmoSettings,
+        session: aiohttp.ClientSession,
+        _: Unsealer | None = None,  # its events bring no sealed token
+    ) -> None:
         self.name = name
         self._settings = settings
         self._cipher: Cipher = make_cipher(settings.cipher)
@@ -163,11 +147,3 @@ def _contradicts(name: str, value: object, success: Collection[object]) -> bool:
     if isinstance(value, str):
         return contradictions.speaks_of_failure(value) or (folded == _DESCRIPTION and not _SUCCESS.search(value))
     return folded == _DESCRIPTION and value is not None
-
-
-KIND: Final = Kind(
-    "wibmo",
-    WibmoSettings,
-    lambda name, settings, session, _: Wibmo(name, settings, session),  # its events bring no sealed token
-    session=SessionPlan(INVALIDATE_TOKEN, "token_reference_id", own_credential=True),
-)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 from yarl import URL
 
-from tasks.providers.provider import is_sendable
+from tasks.providers.kind import is_sendable
 from worker.console.sign_in.id_token import logged_out, refused, require_subject, signed_claims
 from worker.console.sign_in.idp import IdentityProvider
 from worker.console.sign_in.person import NotSignedIn, Person

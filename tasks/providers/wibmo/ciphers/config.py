@@ -1,13 +1,11 @@
 """How a provider's bodies are encrypted: the settings, checked at load."""
 
 from collections.abc import Iterator
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
 
-from joserfc.jwk import RSAKey
 from pydantic import Field, SecretStr, model_validator
 
 from tasks.providers.wibmo.ciphers.coding import Encoding, decoded
-from tasks.sealing.keys import MIN_RSA_BITS
 from tasks.strict_model import ASKED, StrictModel
 
 BLOCK: Final = 16  # bytes of an AES block, and of a CBC IV
@@ -94,15 +92,6 @@ class CipherConfig(StrictModel):
         return text if self.key_encoding == "raw" else decoded(text.strip(), self.key_encoding) or b""
 
 
-def rsa_key(secret: SecretStr) -> RSAKey | None:
-    """Return the RSA key of at least 2048 bits in a PEM, None for anything else."""
-    try:
-        key: Any = RSAKey.import_key(secret.get_secret_value())
-    except Exception:  # noqa: BLE001 - whatever a broken PEM provokes in the library is one answer outside
-        return None
-    return key if key.public_key.key_size >= MIN_RSA_BITS else None
-
-
 def _objections(config: CipherConfig) -> Iterator[str]:
     """Every reason why the settings do not fit together."""
     if config.scheme in {"aes-ecb", "none"} and config.accept_risk != config.scheme:
@@ -133,6 +122,8 @@ def _key_objections(config: CipherConfig) -> Iterator[str]:
 
 
 def _rsa_objections(config: CipherConfig) -> Iterator[str]:
+    from tasks.providers.wibmo.ciphers.rsa import rsa_key  # noqa: PLC0415 - 50 ms that no other cipher needs at a start
+
     key = rsa_key(config.key)
     if key is None or not key.is_private:
         yield "key must be an RSA private key of at least 2048 bits in PEM form"

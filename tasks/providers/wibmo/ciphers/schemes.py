@@ -15,7 +15,8 @@ from joserfc import jwe
 from joserfc.jwk import OctKey, RSAKey
 
 from tasks.providers.wibmo.ciphers.coding import Encoding, decoded, encoded, unwrapped
-from tasks.providers.wibmo.ciphers.config import BLOCK, CipherConfig, rsa_key
+from tasks.providers.wibmo.ciphers.config import BLOCK, CipherConfig
+from tasks.providers.wibmo.ciphers.rsa import rsa_key
 from tasks.sealing import is_canonical_compact
 from tasks.strict_json import MalformedJsonError, decode
 

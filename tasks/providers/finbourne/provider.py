@@ -1,69 +1,23 @@
 """Finbourne (LUSID) identity: revoke one session with its own token. A user cannot be revoked by id."""
 
-import re
 from collections.abc import Mapping
-from typing import Final, Literal, Self
+from typing import Final
 
 import aiohttp
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import SecretStr
 
 from tasks.call import ProviderCall
 from tasks.outcome import Outcome, Transient
 from tasks.providers import contradictions, headers
 from tasks.providers.answers import Answer, StatusMeaning, status_table
+from tasks.providers.finbourne.kind import INVALIDATE_TOKEN, FinbourneSettings
 from tasks.providers.http import Edge
-from tasks.providers.provider import MASK, BaseUrl, CommonSettings, Kind, Request, SessionPlan, endpoint, open_sealed
+from tasks.providers.provider import MASK, Request, endpoint, open_sealed
 from tasks.sealing import Unsealer
-from tasks.strict_model import ASKED
 
 # The vendor documents 204 and "error" (www.lusid.com/identity/swagger, InvalidateToken). A 401 is looked into first.
 _UNAUTHORIZED: Final = 401
 TOKENS: Final = status_table({_UNAUTHORIZED: StatusMeaning.DOUBTED, 409: StatusMeaning.RETRY}, success={204})
-
-INVALIDATE_TOKEN: Final = "finbourne.invalidate_token"  # noqa: S105 - an operation's name
-_DOMAIN: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
-_APPLICATION: Final = re.compile(r"[!-~]{1,128}")
-
-
-class FinbourneSettings(CommonSettings):
-    """One LUSID domain."""
-
-    kind: Literal["finbourne"] = "finbourne"
-    domain: str | None = Field(
-        None, description="The <domain> of https://<domain>.lusid.com/identity", json_schema_extra=ASKED
-    )
-    base_url: BaseUrl | None = Field(None, description="Instead of the domain's https://<domain>.lusid.com/identity")
-    application: str | None = Field(None, description="Sent as X-LUSID-Application, to be found in the vendor's logs")
-
-    @field_validator("domain")
-    @classmethod
-    def _domain_label(cls, domain: str | None) -> str | None:
-        if domain is not None and not _DOMAIN.fullmatch(domain):
-            raise ValueError("must be one DNS label in lower case")
-        return domain
-
-    @field_validator("application")
-    @classmethod
-    def _header_value(cls, application: str | None) -> str | None:
-        if application is not None and not _APPLICATION.fullmatch(application):
-            raise ValueError("must be at most 128 visible ASCII characters without spaces")
-        return application
-
-    @model_validator(mode="after")
-    def _somewhere(self) -> Self:
-        if self.domain is None and self.base_url is None:
-            raise ValueError("set domain or base_url")
-        return self
-
-    @property
-    def api(self) -> str:
-        """The base URL of the identity API."""
-        return self.base_url or f"https://{self.domain}.lusid.com/identity"
-
-    @property
-    def account(self) -> tuple[str, ...]:
-        """The domain: calls carry their users' tokens alone."""
-        return (self.api,)
 
 
 class Finbourne:
@@ -139,6 +93,3 @@ def _is_problem(members: Mapping[str, object]) -> bool:
 def _require(call: ProviderCall) -> None:
     if call.operation != INVALIDATE_TOKEN:
         raise ValueError(f"{call.operation} is no operation of Finbourne")
-
-
-KIND: Final = Kind("finbourne", FinbourneSettings, Finbourne, session=SessionPlan(INVALIDATE_TOKEN, "jwe"))
