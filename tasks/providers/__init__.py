@@ -5,6 +5,7 @@ What makes the calls is imported with the first client: who reads settings or pl
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import PlainValidator
@@ -58,4 +59,6 @@ def make_provider(
     name: str, settings: ProviderSettings, session: aiohttp.ClientSession, unsealer: Unsealer
 ) -> Provider:
     """Return instance *name*: it opens tokens sealed for *name* with *unsealer*, and leaves *session* open."""
-    return KINDS[settings.kind].make(name, settings, session, unsealer)
+    module, _, named = KINDS[settings.kind].client.partition(":")
+    made: Provider = getattr(import_module(module), named)(name, settings, session, unsealer)
+    return made

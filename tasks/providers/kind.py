@@ -1,13 +1,10 @@
 """What is known of a provider without calling it: its kind, what that does for whom, the base of its settings."""
 
-from __future__ import annotations
-
 import re
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -16,12 +13,6 @@ from tasks.call import Operation
 from tasks.hosts import is_host, is_loopback
 from tasks.strict_model import StrictModel
 from tasks.tls import SYSTEM_TRUST, TlsSettings
-
-if TYPE_CHECKING:
-    import aiohttp
-
-    from tasks.providers.provider import Provider
-    from tasks.sealing import Unsealer
 
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]{1,16384}")
 _PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*")
@@ -89,12 +80,6 @@ class Kind:
     session: SessionPlan | None = None
     user: UserPlan | None = None
     documented_limit: int | None = None  # requests in 60 s with one credential, as the vendor says
-
-    def make(self, name: str, settings: CommonSettings, session: aiohttp.ClientSession, unsealer: Unsealer) -> Provider:
-        """Return the client of instance *name*."""
-        module, _, named = self.client.partition(":")
-        client: Provider = getattr(import_module(module), named)(name, settings, session, unsealer)
-        return client
 
     @property
     def plans(self) -> tuple[SessionPlan | UserPlan, ...]:
