@@ -112,6 +112,8 @@ async def test_users_are_added_replaced_and_removed_and_their_sessions_follow(do
     assert "terminal" in revoker.run("console", "users", "add", "boris", "--role", "viewer", *why, code=2).stderr
     as_address = ("--known-as", "boris@example.com")
     revoker.run("console", "users", "add", "boris", "--role", "viewer", *as_address, *given, *why)
+    again = revoker.run("console", "users", "add", "olga", "--role", "viewer", *given, *why, "--if-none")
+    assert again.stderr == "there are users already\n"
     listed = {each["name"]: each for each in revoker.json("console", "users", "list")["items"]}
     assert (listed["boris"]["role"], listed["boris"]["known_as"]) == ("viewer", ["boris@example.com"])
     text, mode = door.content()

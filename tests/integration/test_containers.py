@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import urllib.request
 from collections.abc import Iterator
 from functools import partial
@@ -10,19 +11,21 @@ from typing import Any
 
 import pytest
 import yaml
+from certificates import self_signed
 from containers import Identity, handles, process_one, read_image, start
 from servers import Daemon, Processes, free_port, wait_until
 from system import PROCESSES, System
 
 MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base"
 SECRETS = ("broker_url", "ledger_url", "subject_key")
+OURS = (*PROCESSES, "console")
 OF_THE_IMAGE = Identity(10001, 10001, 10001)
 OF_OPENSHIFT = Identity(1_000_660_000, 0, 1_000_660_000)
 # In a bare Debian each process as each of them; else, because a start costs a second of CPU, some as one of them.
 WHO = (
-    [dict.fromkeys(PROCESSES, each) for each in (OF_THE_IMAGE, OF_OPENSHIFT)]
+    [dict.fromkeys(OURS, each) for each in (OF_THE_IMAGE, OF_OPENSHIFT)]
     if "CONTAINER_ROOT" in os.environ
-    else [{"intake": OF_THE_IMAGE, "worker": OF_OPENSHIFT, "recorder": OF_THE_IMAGE}]
+    else [{"intake": OF_THE_IMAGE, "worker": OF_OPENSHIFT, "recorder": OF_THE_IMAGE, "console": OF_OPENSHIFT}]
 )
 
 pytestmark = pytest.mark.executed
@@ -35,15 +38,18 @@ class Pods:
         self._system = system
         self._settings = (system.home / "revoker.toml").read_text().splitlines(keepends=True)
         self.ports: dict[str, int] = {}
+        self.console_port = free_port()
         self.started: list[Daemon] = []
 
     def start(self, name: str, identity: Identity, *arguments: str) -> Daemon:
         """Start the process of the manifest *name*.yaml, or another command in a container like its own."""
-        pod = yaml.safe_load((MANIFESTS / f"{name}.yaml").read_text())["spec"]["template"]["spec"]
+        manifest = next(yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text()))
+        pod = manifest["spec"]["template"]["spec"]
         [container] = pod["containers"]
         port = self.ports.setdefault(name, free_port())
         # The machine that runs the tests shall listen on loopback alone.
         here = {"REVOKER_MONITORING__HOST": "127.0.0.1", "REVOKER_MONITORING__PORT": str(port)}
+        here |= {"REVOKER_CONSOLE__HOST": "127.0.0.1", "REVOKER_CONSOLE__PORT": str(self.console_port)}
         told = {each["name"]: each["value"] for each in container["env"]} | here
         process = Daemon(self._system.home, f"pod-{len(self.started)}")
         self.started.append(process)
@@ -65,6 +71,11 @@ class Pods:
             return {each.name: each.read_text() for each in (self._system.home / "keys").iterdir()}
         if volume == "secrets":
             return {each: str(self._system.document[each]) for each in SECRETS}
+        if volume == "tls":
+            pair = self_signed(self._system.home).read_text()
+            return {"tls.crt": pair, "tls.key": pair}
+        if volume == "users":
+            return {"users.json": '{"users": {}}'}
         others = [each for each in self._settings if not each.startswith((*SECRETS, "keys_dir"))]
         return {"revoker.toml": "".join(['keys_dir = "/run/keys"\n', *others])}
 
@@ -126,13 +137,14 @@ def test_every_process_does_its_job_in_its_container(system: System, pods: Pods,
     Each answers its probes. Process 1 takes the signal to stop, ends with 0, and has left nobody behind.
     """
     assert pods.start("declare", OF_THE_IMAGE).wait(20) == 0
-    running = {name: pods.start(name, who[name]) for name in PROCESSES}
+    running = {name: pods.start(name, who[name]) for name in OURS}
     for name in running:
         pods.wait_ready(name)
     events = [system.ended(system.session("finbourne", "sbx-one")), system.disabled()]
     system.wait_closed(system.publish(events), 30)
     assert system.states(events[0]["id"]) == {"finbourne": "accepted"}
     assert pods.start("worker", OF_THE_IMAGE, *read_image().health_check[1:]).wait(20) == 0
+    assert "Sign in" in signing_in(pods.console_port)
     for name, process in running.items():
         inside = Path(f"/proc/{process_one(process)}/root")
         assert pods.asks(name, "/livez") == 200
@@ -142,7 +154,15 @@ def test_every_process_does_its_job_in_its_container(system: System, pods: Pods,
         with pytest.raises(OSError, match="Read-only"):
             (inside / "opt/file").write_text("")
         os.kill(process_one(process), signal.SIGTERM)
-    assert [process.wait(40) for process in running.values()] == [0, 0, 0]
+    assert [process.wait(40) for process in running.values()] == [0] * len(OURS)
+
+
+def signing_in(port: int) -> str:
+    """What the console shows whoever comes."""
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    with urllib.request.urlopen(f"https://127.0.0.1:{port}/sign-in", timeout=5, context=trusting) as answer:
+        return str(answer.read(), "utf-8")
 
 
 def states(root: Path) -> dict[str, int]:

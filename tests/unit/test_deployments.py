@@ -22,13 +22,14 @@ from tasks.sealing import generate_key, seal
 from worker.observability.monitoring import LIVE, PORTS, READY
 from worker.operations.doctor.workload_checks import stop_seconds
 from worker.settings import Settings
+from worker.settings.console import ConsoleSettings
 from worker.settings.sections import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-PROCESSES = ("intake", "worker", "recorder")
+PROCESSES = ("intake", "worker", "recorder", "console")
 VERSIONS = ("1.27", "1.31", "1.37")  # of Kubernetes: the oldest that will do, the last that the validator knows
 # What of KEDA's ScaledObject is used (keda.sh, "ScaledObject specification", "Prometheus").
 SCALED = {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "fallback", "advanced", "triggers"}
@@ -98,7 +99,7 @@ def test_a_probe_asks_what_the_process_answers(name: str) -> None:
     """Where it listens, and nothing about the broker but whether it is ready."""
     [container] = PODS[name]["containers"]
     assert container["args"] == [name]
-    assert container["ports"] == [{"name": "monitoring", "containerPort": PORTS[name]}]
+    assert container["ports"][0] == {"name": "monitoring", "containerPort": PORTS[name]}
     asked = {kind: each["httpGet"] for kind, each in container.items() if kind.endswith("Probe")}
     ask = {"port": "monitoring"}
     wanted = {"startupProbe": LIVE, "livenessProbe": LIVE, "readinessProbe": READY}
@@ -125,10 +126,24 @@ def test_what_belongs_together_is_found_by_its_labels() -> None:
     for name, own in labels.items():
         deployment, budget = BASE[f"Deployment {name}"]["spec"], BASE[f"PodDisruptionBudget {name}"]["spec"]
         assert deployment["selector"]["matchLabels"] == budget["selector"]["matchLabels"] == own
-        assert deployment["replicas"] > budget["maxUnavailable"] == 1
+        assert budget["maxUnavailable"] == 1
+        assert deployment["replicas"] == (1 if name == "console" else 2)  # the console is for people, who can wait
     policies = [each["spec"]["podSelector"]["matchLabels"] for key, each in BASE.items() if "NetworkPolicy" in key]
     assert policies[0].items() <= labels["intake"].items()
-    assert policies[1] == labels["worker"]
+    assert policies[1:] == [labels["worker"], labels["console"]]
+
+
+def test_browsers_reach_the_console_and_nothing_else() -> None:
+    """Its service and its policy name the port on which it serves; in the compose file this machine alone does."""
+    port = ConsoleSettings().port
+    [container], service = PODS["console"]["containers"], BASE["Service console"]["spec"]
+    assert container["ports"][1] == {"name": "console", "containerPort": port}
+    assert service["selector"] == BASE["Deployment console"]["spec"]["selector"]["matchLabels"]
+    assert [each["targetPort"] for each in service["ports"]] == ["console"]
+    assert BASE["NetworkPolicy console"]["spec"]["ingress"] == [{"ports": [{"port": "console"}]}]
+    published = {name: each["ports"] for name, each in COMPOSE["services"].items() if "ports" in each}
+    assert published["console"] == [f"127.0.0.1:{port}:{port}"]
+    assert not published.keys() & {*PROCESSES} - {"console"}
 
 
 # -- kustomize ----------------------------------------------------------------------------------------
@@ -200,7 +215,9 @@ def typed() -> list[list[str]]:
     text = (ROOT / "docs" / "running.md").read_text()
     lines = [line.strip() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     commands = [line for line in lines if line.startswith(("kubectl ", "docker"))]
-    each = [line.replace("$process", name) for line in commands for name in (*PROCESSES, "operator")]
+    each = [
+        line.replace("$process", name) for line in commands for name in ("intake", "worker", "recorder", "operator")
+    ]
     return [shlex.split(line) for line in dict.fromkeys(each)]
 
 
@@ -227,7 +244,7 @@ def test_what_is_typed_names_what_the_files_have() -> None:
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder docker/ after `docker/prepare sandbox cluster`."""
     folder = tmp_path_factory.mktemp("prepared") / "docker"
-    shutil.copytree(DOCKER, folder, ignore=shutil.ignore_patterns("secrets", "keys", ".env"))
+    shutil.copytree(DOCKER, folder, ignore=shutil.ignore_patterns("secrets", "keys", "console", ".env"))
     subprocess.run([folder / "prepare", "sandbox", "cluster"], check=True, capture_output=True)
     return folder
 
@@ -241,14 +258,19 @@ def test_every_service_of_ours_finds_the_settings_that_it_needs(
         if service["image"] == "revoker" and name != "sandbox":
             folder = prepared / "of" / name
             folder.mkdir(parents=True)
+            files = {"/run/secrets": str(folder), "/etc/revoker/revoker.toml": str(prepared / "sandbox.toml")}
             for secret in service["secrets"]:
                 source, target = (secret["source"], secret["target"]) if isinstance(secret, dict) else (secret, secret)
-                shutil.copy(prepared / COMPOSE["secrets"][source]["file"], folder / target)
+                file = prepared / COMPOSE["secrets"][source]["file"]
+                if target.startswith("/"):
+                    files[target] = str(file)
+                else:
+                    shutil.copy(file, folder / target)
             with monkeypatch.context() as patch:
-                patch.setenv("REVOKER_SECRETS_DIR", str(folder))
-                patch.setenv("REVOKER_CONFIG_FILE", str(prepared / "sandbox.toml"))
+                for variable, value in service["environment"].items():
+                    patch.setenv(variable, files.get(value, value))
                 users[name] = Settings.load().broker_url.get_secret_value().partition("://")[2].partition(":")[0]
-    assert {name: users[name] for name in PROCESSES} == {name: name for name in PROCESSES}
+    assert {name: users[name] for name in PROCESSES} == {name: name for name in PROCESSES} | {"console": "operator"}
     assert (users["declare"], users["samples"]) == ("operator", "producer")
 
 
@@ -265,7 +287,7 @@ def test_nothing_prepared_is_overwritten(prepared: Path) -> None:
     before = (prepared / "secrets/subject_key").read_bytes()
     again = subprocess.run([prepared / "prepare"], check=False, capture_output=True, text=True)
     assert again.returncode == 1
-    assert "remove both to start anew" in again.stderr
+    assert "remove them to start anew" in again.stderr
     assert (prepared / "secrets/subject_key").read_bytes() == before
 
 
@@ -293,9 +315,10 @@ def test_what_is_mounted_is_there() -> None:
     """Of the repository, but for what `docker/prepare` makes; and Prometheus asks what the services answer."""
     volumes = [volume for service in COMPOSE["services"].values() for volume in service.get("volumes", [])]
     named = {volume.replace("${REVOKER_TOML:-./revoker.toml}", "./revoker.toml").split(":")[0] for volume in volumes}
-    files = {each for each in named if each.startswith(".")} - {"./keys"}
+    made = {"./keys", "./console"}
+    files = {each for each in named if each.startswith(".")} - made
     assert [each for each in files if not (DOCKER / each).exists()] == []
-    assert named - files - {"./keys"} == COMPOSE["volumes"].keys()
+    assert named - files - made == COMPOSE["volumes"].keys()
     asked = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text())["scrape_configs"]
     [targets] = [each["static_configs"][0]["targets"] for each in asked if each["job_name"] == "revoker"]
     assert targets == [f"{name}:{PORTS[name]}" for name in PROCESSES]

@@ -88,12 +88,23 @@ def list_users(form: Form) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the password, mode 0600; without it you are asked.",
 )
+@click.option("--if-none", is_flag=True, help="Leave it at the users that are there, whoever they are.")
 @click.option("--replace", is_flag=True, help="Replace the user of that name; their sessions are over.")
 @changes(console_users.change_user)
 def add_user(  # noqa: PLR0913 - an option each
-    *, name: str, role: Role, known_as: tuple[str, ...], password_file: Path | None, replace: bool, change: Change
+    *,
+    name: str,
+    role: Role,
+    known_as: tuple[str, ...],
+    password_file: Path | None,
+    if_none: bool,
+    replace: bool,
+    change: Change,
 ) -> None:
     """Let NAME sign in by a password of 15 characters or more. The file keeps what Argon2id makes of it."""
+    if if_none and console_users.read_users(Settings.load().console.users_file):
+        note("there are users already")
+        return
     new = NewUser(role, _password(password_file), known_as)
     planned = console_users.plan_user(Settings.load().console.users_file, name, new, replaces=replace)
     _make(planned, change, f"{'Replace' if replace else 'Add'} {name} as {role.value}?")

@@ -32,7 +32,7 @@ def health(*, question: Question, processes: Sequence[str], some: bool, form: Fo
 
     Ends with 1 where one says no, and with 69 where one does not answer.
     """
-    asked = list(ask(Settings.load().monitoring, question, processes))
+    asked = list(ask(Settings.load().monitoring, question, processes, some=some))
     _LISTING.show(form, asked)
     answers = {each.word for each in asked}
     if "no" in answers:

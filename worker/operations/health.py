@@ -10,7 +10,7 @@ from typing import Final
 
 from worker.observability import monitoring
 from worker.observability.health import Answer
-from worker.observability.metrics import PROCESSES
+from worker.observability.metrics import EVERY_PROCESS, PROCESSES
 from worker.operations import RefusedRequest
 from worker.settings.sections import MonitoringSettings
 
@@ -61,15 +61,21 @@ class Asked:
         return self.answer.why if self.answer else "nobody answers there"
 
 
-def ask(settings: MonitoringSettings, question: Question, processes: Sequence[str] = ()) -> Iterator[Asked]:
+def ask(
+    settings: MonitoringSettings, question: Question, processes: Sequence[str] = (), *, some: bool = False
+) -> Iterator[Asked]:
     """Ask *processes*, or where none is named all that the settings give a port, each in turn.
+
+    With *some* those as well that an installation can do without.
 
     Raises RefusedRequest where they give none.
     """
     if settings.port == 0:
         raise RefusedRequest("monitoring.port is 0: no process can be asked")
     host = _ANYWHERE.get(settings.host, settings.host)
-    every: Sequence[str | None] = PROCESSES if settings.port is None else [None]
+    every: Sequence[str | None] = [None]
+    if settings.port is None:
+        every = EVERY_PROCESS if some else PROCESSES
     for process in processes or every:
         port = settings.port or monitoring.PORTS[process or ""]
         yield Asked(process, host, port, _answer(host, port, _PATHS[question]))

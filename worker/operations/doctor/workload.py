@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-PROCESSES: Final = ("intake", "worker", "recorder")
+PROCESSES: Final = ("intake", "worker", "recorder", "console")
 PREFIX: Final = "REVOKER_"
 
 Node = Mapping[str, object]
@@ -67,7 +67,8 @@ def process_of(words: Sequence[str], variables: Mapping[str, str], image: str) -
     if program == "celery":
         process = "worker" if "worker" in words else ""
     else:
-        process = next(iter(words[1:] if program == "revoker" else words), "")
+        process, more = (*(words[1:] if program == "revoker" else words), "", "")[:2]
+        process = process if more.startswith("-") or not more else ""  # `console users add` is no process
     is_ours = program == "revoker" or "revoker" in image or any(each.startswith(PREFIX) for each in variables)
     return process if is_ours and process in PROCESSES else None
 
