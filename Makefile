@@ -9,7 +9,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 # Else every pytest worker rewrites the assertions of every test anew, 5 s of CPU each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test suite quick bench scale cost chaos alerts fuzz languages container lint types imports check audit sbom docs servers lock format clean
+.PHONY: help run test suite quick bench scale cost chaos alerts fuzz languages conformance container lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -44,6 +44,9 @@ alerts: servers .venv/.dev ## each alert on the fault it is for, recorded anew f
 
 fuzz: .venv/.dev ## what strangers send, for 10 minutes (MINUTES=n: another time), and how many cases that was
 	$(BIN)/pytest tests/fuzz --timeout=0 --minutes $(or $(MINUTES),10) $(FUZZ_ARGS)
+
+conformance: .venv/.dev ## ask what others wrote whether the doors keep their standards
+	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
 languages: servers .venv/.dev ## the producers in Java and Go, compiled and run (installs their compilers, 0.7 GB)
 	.ci/install-servers languages

@@ -2,18 +2,19 @@
 
 import asyncio
 import json
-import re
+import subprocess
+import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import pytest
-from door_peer import AUDIENCE, ISSUER, Idp
-from servers import Daemon, Processes, free_port, wait_until
-from system import System
+from door_installation import AWAY, OFF, SCIM_SECRET, Installed
+from door_peer import ISSUER
+from servers import wait_until
 
 from worker import broker
 from worker.broker import topology
@@ -27,78 +28,9 @@ from worker.doors.delivery import Delivery, NotSafe
 from worker.doors.outbox import Outbox, OutgoingEvent
 from worker.ledger import Ledger
 
-SCIM_SECRET: Final = "a-secret-of-the-directory-0123456789"
+pytest_plugins = ["door_fixtures"]
+
 SECRET: Final = b"subject-key-of-a-test-installation"
-
-
-class Installed:
-    """A whole installation with a door of an identity provider; its broker may be away."""
-
-    def __init__(self, home: Path, processes: Processes, idp: Idp) -> None:
-        kind = {"kind": "global-token-revocation", "issuer": ISSUER, "audience": AUDIENCE}
-        (home / "scim-secret").write_text(f"{SCIM_SECRET}\nthe-one-before-that-0123456789\n")
-        (home / "scim-secret").chmod(0o600)
-        port = free_port()
-        self.scim = f"http://127.0.0.1:{port}/scim"
-        scim = {"kind": "scim", "url": self.scim, "bearer_file": str(home / "scim-secret"), "subject_issuer": ISSUER}
-        doors = {"idp": {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}, "scim": scim}
-        both = ["user.disabled", "user.enabled"]
-        sources = {
-            "idp": {"source": "https://idp.example.com", "doors": ["idp"]},
-            "directory": {"source": "https://directory.example.com", "doors": ["scim"], "types": both},
-        }
-        url = f"embedded:///{home / 'system' / 'broker.sqlite3'}"
-        more: dict[str, Any] = {"sources": sources, "doors": doors, "door": {"port": port}}
-        self.system = System(home / "system", url, processes, **more)
-        self.processes, self.idp = processes, idp
-        self.url = ""
-
-    def open(self, **variables: str) -> Daemon:
-        """Start the process; returns once it listens."""
-        env = self.system.shown("door", **variables)
-        process = self.processes.start("revoker", "door", env=env, name="door")
-        [url] = wait_until(lambda: re.findall(r"http://127\.0\.0\.1:\d+", process.output), 30, "the doors' address")
-        self.url = f"{url}/idp"
-        return process
-
-    async def command(self, user: str, bearer: str) -> int:
-        """Command that a user of ISSUER be logged out; returns the status."""
-        async with aiohttp.ClientSession() as session:
-            headers = {"Authorization": f"Bearer {bearer}"}
-            body = {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": user}}
-            async with session.post(self.url, json=body, headers=headers) as response:
-                return response.status
-
-    async def scims(self, method: str, path: str, body: Any = None, secret: str = SCIM_SECRET) -> tuple[int, Any]:
-        """Say something as a directory does; returns status and document."""
-        headers = {"Authorization": f"Bearer {secret}"}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.request(method, self.scim + path, json=body, headers=headers) as response,
-        ):
-            return response.status, await response.json(content_type=None)
-
-    async def provisions(self, user: str) -> str:
-        """Provision *user*; returns the path of the account."""
-        status, document = await self.scims("POST", "/Users", {"userName": user, "externalId": user, "schemas": [USER]})
-        assert status == 201, document
-        return f"/Users/{document['id']}"
-
-
-@pytest.fixture
-def installed(tmp_path: Path, processes: Processes) -> Iterator[Installed]:
-    """An installation whose processes are not started."""
-    found = Installed(tmp_path, processes, Idp(tmp_path))
-    yield found
-    found.system.close()
-
-
-USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
-OFF: Final = {
-    "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
-    "Operations": [{"op": "Replace", "path": "active", "value": "False"}],
-}
-AWAY: Final = {"REVOKER_BROKER_URL": "amqp://guest:guest@127.0.0.1:1"}  # where nobody listens
 
 
 async def test_a_command_goes_its_whole_way_through_outage_and_kill(installed: Installed) -> None:
@@ -137,6 +69,18 @@ async def test_whom_a_directory_deactivates_is_out_or_stays_as_they_were(install
     assert (await installed.scims("PATCH", bob, OFF))[1]["active"] is False
     wait_until(lambda: set(users) <= set(system.dead()["genesys"]), 30, "both to be out")
     assert {user: system.revoked()[user] for user in users} == dict.fromkeys(users, 1)
+
+
+def test_a_conformance_client_finds_nothing_but_what_we_mean(installed: Installed) -> None:
+    """A display name is not kept: docs/doors.md says so. `make conformance` asks another client as well."""
+    installed.open()
+    arguments = (installed.scim, "--token", SCIM_SECRET, "--i-accept-side-effects", "--json-output")
+    done = subprocess.run(
+        [sys.executable, "-m", "scim_sanity", "probe", *arguments], capture_output=True, text=True, check=False
+    )
+    found = [(each["status"], each["name"]) for each in json.loads(done.stdout)["results"]]
+    assert [name for status, name in found if status == "fail"] == ["GET /Users/{id} after PUT"]
+    assert sum(status == "pass" for status, _ in found) > 15
 
 
 class Switch:
@@ -233,6 +177,9 @@ async def test_slow_large_and_many_requests_are_refused_one_by_one(installed: In
         yield b"}"
 
     async with aiohttp.ClientSession() as session:
+        for _ in range(5):  # strangers use up nothing
+            async with session.post(installed.url, data=b"{}", headers={"Authorization": "Bearer x"}) as response:
+                assert response.status == 401
         found = []
         for body in (b"x" * 257, slowly(), b"{}", b"{}"):
             async with session.post(installed.url, data=body, headers=headers) as response:

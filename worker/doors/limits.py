@@ -42,6 +42,10 @@ class Limits:
         finally:
             self._free += 1
 
+    def give_back(self) -> None:
+        """Count the last request for nothing: what strangers send must not keep the sender out."""
+        self._tokens = min(float(self._rate), self._tokens + 1)
+
 
 async def read_body(request: web.BaseRequest, most: int) -> bytes:
     """Return the body of *request*. Raises Refused where it has more than *most* bytes."""

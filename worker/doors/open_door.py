@@ -51,6 +51,8 @@ class OpenDoor:
                 verdict = await self._settled(await self._arrival(request))
         except Refused as refused:
             verdict = self._refusal(refused.word)
+        if verdict.word is Word.UNPROVED:
+            self.limits.give_back()
         metrics.DOOR_REQUESTS.add(self.name, verdict.word)
         about = {"door": self.name, "word": verdict.word.value, "events": [each.event_id for each in verdict.events]}
         logger.info("door.answered", extra={**about, "duration_ms": round(1000 * (time.monotonic() - started))})
@@ -58,11 +60,13 @@ class OpenDoor:
 
     async def _arrival(self, request: web.Request) -> Arrival:
         """Return *request*, whole and proved. Raises Refused."""
+        if not self.proofs.hold_of_head(request):
+            raise Refused(Word.UNPROVED)
         try:
             body = await asyncio.wait_for(read_body(request, self.settings.max_body), self.settings.timeout)
         except TimeoutError:
             raise Refused(Word.TOO_SLOW) from None
-        if not self.proofs.hold(request, body):
+        if not self.proofs.hold_of_body(request, body):
             raise Refused(Word.UNPROVED)
         below = request.match_info.get(BELOW)
         path, query = "" if below is None else f"/{below}", request.rel_url.raw_query_string

@@ -24,14 +24,17 @@ class Proofs:
         self._bearer = SecretLines(settings.bearer_file) if settings.bearer_file else None
         self._hmac = SecretLines(settings.hmac_file) if settings.hmac_file else None
 
-    def hold(self, request: web.BaseRequest, body: bytes) -> bool:
-        """Whether all of them hold for *request* and its *body*."""
+    def hold_of_head(self, request: web.BaseRequest) -> bool:
+        """Whether those hold that need no body: asked before a stranger may send one."""
         if self._bearer and not _shows(request, self._bearer.now()):
-            return False
-        if self._hmac and not _is_signed(request.headers.get(self._settings.hmac_header, ""), body, self._hmac.now()):
             return False
         names = self._settings.client_names
         return not names or not names.isdisjoint(_names_of(request))
+
+    def hold_of_body(self, request: web.BaseRequest, body: bytes) -> bool:
+        """Whether the others hold, for *body*."""
+        written = request.headers.get(self._settings.hmac_header, "")
+        return self._hmac is None or _is_signed(written, body, self._hmac.now())
 
 
 def _shows(request: web.BaseRequest, secrets: Iterable[bytes]) -> bool:
