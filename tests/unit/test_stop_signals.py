@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from celery import platforms
 from celery.exceptions import WorkerTerminate
 from servers import wait_until
 
@@ -15,13 +16,17 @@ from worker.engine.stop_signals import StopSignals
 @pytest.fixture
 def heard() -> Iterator[list[int]]:
     """The signals that were handled, by handlers such as Celery sets up."""
-    before = {number: signal.getsignal(number) for number in (*stop_signals.STOPS, signal.SIGALRM)}
+    before, setting_up = (
+        {number: signal.getsignal(number) for number in (*stop_signals.STOPS, signal.SIGALRM)},
+        platforms.signals,
+    )
     numbers: list[int] = []
     for number in stop_signals.STOPS:
         signal.signal(number, lambda number, _: numbers.append(number))
     yield numbers
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.set_wakeup_fd(-1)
+    platforms.signals = setting_up
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -88,21 +93,36 @@ def test_a_signal_that_breaks_off_the_stop_leaves_nothing_running(heard: list[in
 
 
 @pytest.mark.parametrize("listening", [True, False])
-def test_a_handler_that_is_replaced_is_kept_back_as_well(listening: bool, heard: list[int]) -> None:  # noqa: FBT001
-    """Celery's for a cold stop sets up the next one, which is harsher."""
+def test_no_handler_runs_amid_another(listening: bool, heard: list[int]) -> None:  # noqa: FBT001
+    """Celery's for a cold stop sets up the next one, which is harsher; a signal meanwhile is for that, afterwards."""
     signals = StopSignals(lambda: listening, nothing)
 
-    def harsher(number: int, _: object) -> None:
-        heard.append(-number)
-
     def first(number: int, _: object) -> None:
+        platforms.signals["SIGQUIT"] = lambda number, _: heard.append(-number)
+        signal.raise_signal(number)
         heard.append(number)
-        signal.signal(number, harsher)
 
     signal.signal(signal.SIGQUIT, first)
     signals.adopt()
-    for handled in ([signal.SIGQUIT], [signal.SIGQUIT, -signal.SIGQUIT]):
-        signal.raise_signal(signal.SIGQUIT)
-        assert heard == (handled[:-1] if listening else handled)
+    signal.raise_signal(signal.SIGQUIT)
+    if listening:
         signals.run()
-        assert heard == handled
+    assert heard == [signal.SIGQUIT, -signal.SIGQUIT]
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+
+
+def test_a_handler_that_does_not_end_gives_way_to_the_next_signal(
+    heard: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever sends it wants an end of that."""
+    monkeypatch.setattr(stop_signals, "HANDLER_TIMEOUT", 0.1)
+
+    def stuck(_number: int, _frame: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        assert heard == []
+        wait_until(lambda: heard == [signal.SIGTERM], 5)
+
+    signal.signal(signal.SIGQUIT, stuck)
+    StopSignals(lambda: True, nothing).adopt()
+    signal.raise_signal(signal.SIGQUIT)
+    wait_until(lambda: heard == [signal.SIGTERM], 5)

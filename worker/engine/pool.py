@@ -45,6 +45,7 @@ class AsyncioPool(BasePool):
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._ids = itertools.count(1)
         self._signals = 0
+        self._drained: asyncio.Task[object] | None = None
 
     def on_start(self) -> None:
         """Get ready; the loop itself was made with the application."""
@@ -74,8 +75,8 @@ class AsyncioPool(BasePool):
             self._loop.run_until_complete(self._drain())
 
     def on_terminate(self) -> None:
-        """Give everything back at once."""
-        self._cancel_all()
+        """Give everything back at once, whether or not the calls let themselves be cancelled."""
+        self._end_grace()
         self.on_stop()
 
     async def _perform(self, job_id: int, job: _Job, name: str, task_id: str, request: dict[str, Any]) -> None:
@@ -98,7 +99,8 @@ class AsyncioPool(BasePool):
 
     async def _drain(self) -> None:
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=self._grace)
+            self._drained = self._loop.create_task(asyncio.wait([*self._tasks.values()]))
+            await asyncio.wait([self._drained], timeout=self._grace)
         if self._tasks:
             logger.warning("worker.gives_back", extra={"calls": len(self._tasks)})
             self._cancel_all()
@@ -108,7 +110,14 @@ class AsyncioPool(BasePool):
         """The second signal to stop ends the grace."""
         self._signals += 1
         if self._signals > 1:
-            self._loop.call_soon_threadsafe(self._cancel_all)
+            self._loop.call_soon_threadsafe(self._end_grace)
+
+    def _end_grace(self) -> None:
+        """Cancel the calls, and wait no longer for those that do not end then."""
+        self._cancel_all()
+        self._grace = min(self._grace, CANCEL_TIMEOUT)
+        if self._drained:
+            self._loop.call_later(CANCEL_TIMEOUT, self._drained.cancel)
 
     def _cancel_all(self) -> None:
         for task in tuple(self._tasks.values()):
