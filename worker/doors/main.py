@@ -26,7 +26,7 @@ from worker.doors.open_door import OpenDoor
 from worker.doors.outbox import Outbox
 from worker.doors.proofs import Proofs
 from worker.observability import metrics
-from worker.settings import Settings
+from worker.settings import Settings, SettingsError
 from worker.settings.door_sources import source_of
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,12 @@ def _open(settings: Settings, name: str, session: aiohttp.ClientSession, deliver
     keys = IssuerKeys(door.key_source, session) if door.key_source else None
     if door.leniencies:
         logger.warning("door.lenient", extra={"door": name, "settings": list(door.leniencies)})
-    adapter, limits = KINDS[door.kind].make(door), Limits(door.rate, door.in_flight)
+    limits = Limits(door.rate, door.in_flight)
+    try:
+        adapter = KINDS[door.kind].make(door)
+    except ModuleNotFoundError:
+        extra = f"pip install 'revoker[{door.kind}]'"
+        raise SettingsError(f"doors.{name}.kind: needs a package that is not installed: {extra}") from None
     source = source_of(name, settings.sources).source
     return OpenDoor(name, source, door, adapter, Proofs(door), limits, keys, delivery, RowCipher.of(settings))
 
