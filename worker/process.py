@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
-from worker.observability import logs, metrics, monitoring, sentry, tracing
+from worker.observability import logs, metrics, monitoring, tracing
 from worker.observability.levels import LevelsWatch
 from worker.settings import Settings
 
@@ -51,7 +51,10 @@ def start(
     _forbid_core_files()
     settings = load() if load else Settings.load()
     logs.configure(log_level or settings.log_level, {} if log_level else settings.log_levels, settings.log_format)
-    sentry.configure(settings)
+    if settings.sentry_dsn is not None:
+        from worker.observability import sentry  # noqa: PLC0415 - 100 ms, and Celery with it, that no other start needs
+
+        sentry.configure(settings)
     metrics.allow("provider", settings.providers)
     metrics.allow("source", settings.sources)
     metrics.allow("door", settings.doors)

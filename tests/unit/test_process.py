@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from pydantic import SecretStr
 
 from worker import process, recorder
 from worker.cli import main
@@ -41,7 +42,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def load() -> Settings:
         done.append("settings")
-        return Settings.model_construct(log_level="ERROR")
+        return Settings.model_construct(log_level="ERROR", sentry_dsn=SecretStr("https://key@sentry.test/1"))
 
     monkeypatch.setattr(process, "_forbid_core_files", lambda: done.append("no core files"))
     monkeypatch.setattr(Settings, "load", load)

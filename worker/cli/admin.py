@@ -12,7 +12,7 @@ from worker.cli.dead_letters.replaying import followed
 from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Form, Listing, note, output_option, print_json
 from worker.cli.tree import Commands
-from worker.operations import opening, preparation, pruning
+from worker.operations import opening_broker, preparation, pruning
 from worker.operations.config import Setting, in_force
 from worker.operations.opening import open_ledger
 from worker.operations.text import counted
@@ -55,7 +55,7 @@ def permissions() -> None:
 
     They are for the virtual host and the operator of `broker_url`; no password changes. Import them after each upgrade.
     """
-    click.echo(json.dumps(opening.permissions(Settings.load()), indent=2))
+    click.echo(json.dumps(opening_broker.permissions(Settings.load()), indent=2))
 
 
 @of_ledger.command()

@@ -15,7 +15,8 @@ from worker.intake.flood.store import FloodRow
 from worker.ledger import Pace
 from worker.operations import floods, jobs
 from worker.operations.jobs import JobStart
-from worker.operations.opening import open_ledger, open_publisher
+from worker.operations.opening import open_ledger
+from worker.operations.opening_broker import open_publisher
 from worker.operations.replay import ReplaySettings
 from worker.operations.text import age, counted
 from worker.settings import Settings

@@ -15,7 +15,7 @@ from worker.cli.exits import Exit, finish
 from worker.cli.output import Form, note, output_option, print_json, progress
 from worker.cli.params import gathered
 from worker.operations import publishing
-from worker.operations.opening import open_publisher
+from worker.operations.opening_broker import open_publisher
 from worker.operations.publishing import Published
 from worker.operations.text import counted
 from worker.settings import Settings

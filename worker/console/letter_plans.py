@@ -13,7 +13,7 @@ from worker.console.plans import CarryOut, Done, Fact, Plan
 from worker.ledger import Operator, Pace
 from worker.operations import RefusedRequest, dead_letters, holds, jobs, parsing, replay_plan
 from worker.operations.jobs import JobStart, PlannedJob, Replayed
-from worker.operations.opening import open_publisher
+from worker.operations.opening_broker import open_publisher
 from worker.operations.replay import ReplayControls, ReplaySettings
 from worker.operations.replay_plan import PlanFigures, ReplayPages
 from worker.operations.text import counted, short_duration

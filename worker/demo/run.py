@@ -24,7 +24,7 @@ from worker.demo.state_dir import CONFIG, OPERATOR, locked, prepare, prepare_ope
 from worker.demo.supervisor import ProcessSpec, Supervisor
 from worker.demo.view import View
 from worker.ledger import Ledger, LedgerUnavailable
-from worker.operations import opening
+from worker.operations import opening, opening_broker
 from worker.operations.sealing_keys import sealing_key
 from worker.sandbox.client import SandboxClient, free_port
 from worker.settings import Settings
@@ -83,7 +83,7 @@ def wait_for_services(settings: Settings, note: Callable[[str], None], stop: thr
 
     Asks for REACH_TIMEOUT, or until *stop*; *note* gets one line about it. Raises Unreachable.
     """
-    _wait_for(partial(opening.declare_topology, settings), note, stop)
+    _wait_for(partial(opening_broker.declare_topology, settings), note, stop)
     _wait_for(partial(opening.upgrade_ledger, settings), note, stop)
     return Ledger.open(settings.ledger_url.get_secret_value(), audit_secret=settings.audit_secret())
 

@@ -8,8 +8,7 @@ from worker.ledger import CauseRow, DeadLetterFilter, DeadLetterState, DeadLette
 from worker.ledger.fingerprints import CODES
 from worker.operations import RefusedRequest
 from worker.operations.dead_letters import OPEN, Selection
-from worker.operations.remedies import Remedy, remedy_for
-from worker.operations.remedy_checks import Standing, standings
+from worker.operations.remedies import Remedy, Standing, remedy_for
 from worker.settings import Settings
 
 LISTED: Final = 20  # causes, where nothing is said of a limit
@@ -69,5 +68,7 @@ def one(settings: Settings, ledger: Ledger, cause: str, *, check: bool = False) 
 
 def checked(settings: Settings, causes: Sequence[Cause]) -> list[Cause]:
     """Return *causes*, each with whether its remedy is in force now."""
+    from worker.operations.remedy_checks import standings  # noqa: PLC0415 - what the doctor asks providers with
+
     told = standings(settings, [(each.row, each.remedy) for each in causes])
     return [replace(each, now=now) for each, now in zip(causes, told, strict=True)]

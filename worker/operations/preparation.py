@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from worker.database.schema import known_revisions, schema_at
 from worker.ledger import AuditEntry, LedgerUnavailable, Operator
-from worker.operations import opening
+from worker.operations import opening, opening_broker
 from worker.operations.on_record import OnRecord, on_record
 from worker.settings import Settings
 from worker.settings.urls import masked_url
@@ -14,7 +14,7 @@ def declare_topology(settings: Settings, operator: Operator) -> OnRecord:
     """Declare the broker's exchanges and queues. Raises PublishError, and LedgerUnavailable as `on_record` does."""
     audit = operator.entry("topology.declare", masked_url(settings.broker_url.get_secret_value()))
     with on_record(settings, audit) as recorded:
-        opening.declare_topology(settings)
+        opening_broker.declare_topology(settings)
     return recorded
 
 

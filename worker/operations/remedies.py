@@ -40,6 +40,14 @@ class Proof(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether a remedy is in force now; *holds* is None where nobody can tell without a revocation. *told* is why."""
+
+    holds: bool | None
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
 class Remedy:
     """What to do about some reasons."""
 

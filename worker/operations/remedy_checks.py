@@ -1,7 +1,6 @@
 """Whether a remedy is in force now: its provider is examined, or keys and settings looked at; nothing is revoked."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -12,21 +11,13 @@ from worker.ledger import CauseRow
 from worker.operations.doctor.examination import run
 from worker.operations.doctor.findings import Finding
 from worker.operations.doctor.providers import examine
-from worker.operations.remedies import Proof, Remedy
+from worker.operations.remedies import Proof, Remedy, Standing
 from worker.operations.sealing_keys import stored_keys
 from worker.settings import Settings
 
 CANARY_TELLS: Final = "only a canary tells the rest"
 _OF_PROVIDERS: Final = frozenset({Proof.NETWORK, Proof.ANSWER, Proof.CREDENTIAL, Proof.PERMISSION, Proof.REPLY})
 _WAY: Final = ("provider.dns", "provider.connection", "provider.tls")  # to its hosts
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Whether a remedy is in force now; *holds* is None where nobody can tell without a revocation. *told* is why."""
-
-    holds: bool | None
-    told: str
 
 
 def standings(settings: Settings, asked: Sequence[tuple[CauseRow, Remedy]]) -> list[Standing]:

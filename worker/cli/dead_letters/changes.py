@@ -15,7 +15,8 @@ from worker.ledger import Pace
 from worker.operations import dead_letters, holds, jobs, replay_plan
 from worker.operations.dead_letters import Selection
 from worker.operations.jobs import JobStart, PlannedJob
-from worker.operations.opening import open_ledger, open_publisher
+from worker.operations.opening import open_ledger
+from worker.operations.opening_broker import open_publisher
 from worker.operations.replay import ReplaySettings
 from worker.operations.replay_plan import ReplayPages
 from worker.operations.text import counted

@@ -18,7 +18,8 @@ from worker.cli.output import note
 from worker.ledger import DeadLetterState
 from worker.operations import editing, transfer
 from worker.operations.dead_letters import OPEN, Selection
-from worker.operations.opening import open_ledger, open_publisher
+from worker.operations.opening import open_ledger
+from worker.operations.opening_broker import open_publisher
 from worker.operations.text import counted
 from worker.settings import Settings
 

@@ -14,7 +14,8 @@ from worker.operations import holds
 from worker.operations import jobs as operations
 from worker.operations.job_report import JobReport
 from worker.operations.jobs import JobStart, ListedJob
-from worker.operations.opening import open_ledger, open_publisher
+from worker.operations.opening import open_ledger
+from worker.operations.opening_broker import open_publisher
 from worker.operations.replay import ReplaySettings
 from worker.operations.text import age, counted
 from worker.settings import Settings

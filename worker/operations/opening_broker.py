@@ -1,0 +1,50 @@
+"""The publisher in force, opened; exchanges, queues and permissions, made ready before any process runs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from worker import broker
+from worker.broker import topology
+from worker.broker.permissions import OPERATOR, USERS, permissions_of
+from worker.broker.publication import BROKER_ERRORS, PublishError
+from worker.broker.publisher import Publisher
+from worker.operations import RefusedRequest
+from worker.settings import Settings
+from worker.settings.urls import masked_url
+
+
+@contextmanager
+def open_publisher(settings: Settings) -> Iterator[Publisher]:
+    """Open a publisher and declare the queues: what is published before any process runs is kept.
+
+    Raises PublishError where the broker cannot be reached or has other queues of these names.
+    """
+    connect = broker.connector(settings)
+    try:
+        with connect() as connection:
+            topology.declare(connection, settings.providers)
+    except BROKER_ERRORS as error:
+        place = masked_url(settings.broker_url.get_secret_value())
+        raise PublishError(f"broker {place}: not available ({type(error).__name__})") from None
+    with Publisher(connect) as publisher:
+        yield publisher
+
+
+def declare_topology(settings: Settings) -> None:
+    """Declare the broker's exchanges and queues. Raises PublishError."""
+    with open_publisher(settings):
+        pass
+
+
+def permissions(settings: Settings) -> dict[str, Any]:
+    """What a definitions file of RabbitMQ says of the processes' users, whose names begin like that of the operator.
+
+    Raises RefusedRequest where `broker_url` is no operator's.
+    """
+    url = settings.broker_url.get_secret_value()
+    vhost, user = broker.vhost(url), broker.user(url)
+    if vhost is None or user is None or not user.endswith(OPERATOR):
+        raise RefusedRequest(f"broker_url: names no RabbitMQ user whose name ends in {OPERATOR}")
+    prefix = user.removesuffix(OPERATOR)
+    return {"permissions": [permissions_of(f"{prefix}{name}", each, vhost) for name, each in USERS.items()]}
