@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from unicodedata import normalize
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from tasks.doors.accounts import Account, NameTaken
@@ -29,15 +29,16 @@ class DoorAccounts:
 
     def get(self, account_id: str) -> Account | None:
         """Return the account of this id."""
-        return next(self._found(_ROW.account_id == account_id), None)
+        return self._one(_ROW.account_id == account_id)
 
     def named(self, user_name: str) -> Account | None:
         """Return the account of this user name, in whatever capitals."""
-        return next(self._found(_ROW.name == self._digest("name", _folded(user_name))), None)
+        return self._one(_ROW.name == self._digest("name", _folded(user_name)))
 
     def known_as(self, external_id: str) -> list[Account]:
         """Return the accounts that the directory knows by this id."""
-        return [*self._found(_ROW.known_as == self._digest("known_as", external_id))]
+        rows = self.connection.execute(self._wanted(_ROW.known_as == self._digest("known_as", external_id)))
+        return [*map(self._account, rows)]
 
     def count(self) -> int:
         """Return how many there are."""
@@ -45,7 +46,8 @@ class DoorAccounts:
 
     def all(self) -> Iterator[Account]:
         """Return every account, by its age."""
-        return self._found()
+        for row in self.connection.execute(self._wanted(), execution_options={"yield_per": _IN_MEMORY}):
+            yield self._account(row)
 
     def put(self, account: Account) -> None:
         """Keep *account*, in place of what has its id. Raises NameTaken."""
@@ -62,10 +64,12 @@ class DoorAccounts:
         """Forget the account of this id."""
         self.connection.execute(delete(door_accounts).where(_ROW.door == self.door, _ROW.account_id == account_id))
 
-    def _found(self, *which: ColumnElement[bool]) -> Iterator[Account]:
-        wanted = select(door_accounts).where(_ROW.door == self.door, *which).order_by(_ROW.created, _ROW.account_id)
-        for row in self.connection.execute(wanted, execution_options={"yield_per": _IN_MEMORY}):
-            yield self._account(row)
+    def _one(self, which: ColumnElement[bool]) -> Account | None:
+        row = self.connection.execute(self._wanted(which)).one_or_none()
+        return None if row is None else self._account(row)
+
+    def _wanted(self, *which: ColumnElement[bool]) -> Select[Any]:
+        return select(door_accounts).where(_ROW.door == self.door, *which).order_by(_ROW.created, _ROW.account_id)
 
     def _account(self, row: Row[Any]) -> Account:
         user_name, external_id = json.loads(self.cipher.open(row.sealed, self._place(row.account_id)))
