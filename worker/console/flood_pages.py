@@ -9,7 +9,7 @@ from aiohttp import web
 from worker.console.commands import command
 from worker.console.desk import Desk, desk_of
 from worker.console.forms import count, read
-from worker.console.letter_plans import WHY, grouped, named, planned_job, running
+from worker.console.letter_plans import WHY, grouped, named, planned_job, running, second
 from worker.console.pages import render
 from worker.console.plans import PLANS, Done, Fact, Plan
 from worker.console.sign_in.roles import require_operator
@@ -59,6 +59,7 @@ def _to_release(desk: Desk, flood: str, rate: str, limit: int | None, planner: s
         facts=[
             *_facts(found),
             ("Rate", f"{rate}, so about {short_duration(timedelta(seconds=ready / pace.rate))}"),
+            *second(desk, planned),
             ("The flood", "stays open" if limit else "ends: what comes from now on passes"),
         ],
         commands=[command("flood", "release", flood, "--rate", rate, *limited, *WHY)],

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from worker.console.commands import command
 from worker.console.desk import Desk, desk_of
-from worker.console.letter_plans import WHY, pace_facts, running
+from worker.console.letter_plans import WHY, pace_facts, running, second
 from worker.console.pages import render
 from worker.console.plans import PLANS, Done, Plan
 from worker.console.sign_in.roles import require_operator
@@ -57,13 +57,19 @@ async def plan(request: web.Request) -> web.Response:
 def to_run(desk: Desk, report: JobReport) -> Plan:
     """Return the plan to run what remains of a replay."""
     job, remaining = report.job, report.result.remaining
+    planned = PlannedJob(report.figures, job)
     return Plan(
         title=f"Run what remains of job {job.job_id}: {counted(remaining)}",
         label=f"Run {counted(remaining)}",
-        facts=[("State", job.state.value), *([("Why", job.why)] if job.why else []), *pace_facts(job.pace, remaining)],
+        facts=[
+            ("State", job.state.value),
+            *([("Why", job.why)] if job.why else []),
+            *pace_facts(job.pace, remaining),
+            *second(desk, planned),
+        ],
         commands=[command("dlq", "jobs", "resume", job.job_id, *WHY)],
         back=f"/jobs/{job.job_id}",
-        carry_out=running(desk, PlannedJob(report.figures, job)),
+        carry_out=running(desk, planned),
         total=remaining,
         job=(job.job_id, job.hash),
     )

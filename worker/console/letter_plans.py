@@ -12,6 +12,7 @@ from worker.console.forms import Fields, count, read
 from worker.console.plans import CarryOut, Done, Fact, Plan
 from worker.ledger import Operator, Pace
 from worker.operations import RefusedRequest, dead_letters, holds, jobs, parsing, replay_plan
+from worker.operations.four_eyes import FourEyes
 from worker.operations.jobs import JobStart, PlannedJob, Replayed
 from worker.operations.opening_broker import open_publisher
 from worker.operations.replay import ReplayControls, ReplaySettings
@@ -67,7 +68,12 @@ def to_replay(desk: Desk, where: LetterFilter, chosen: ChosenPace, planner: str,
     return Plan(
         title=f"Replay {what}" if figures.ready else "Nothing can be replayed",
         label=f"Replay {what}",
-        facts=[*_facts(where, pages.scope), *pace_facts(chosen.pace, figures.ready), *_held(desk, figures)],
+        facts=[
+            *_facts(where, pages.scope),
+            *pace_facts(chosen.pace, figures.ready),
+            *second(desk, planned),
+            *_held(desk, figures),
+        ],
         commands=[command("dlq", "replay", *where.words(changing=True), *chosen.words, *WHY)],
         back=back,
         carry_out=running(desk, planned),
@@ -161,6 +167,14 @@ def pace_facts(pace: Pace, number: int) -> list[Fact]:
         ("Canary", f"{pace.canary} first; the rest when all of these have settled" if pace.canary else "none"),
         ("Stops itself", f"when {failures} have died again" if failures else "never"),
     ]
+
+
+def second(desk: Desk, planned: PlannedJob) -> list[Fact]:
+    """Return who may run a planned job, where not everybody may."""
+    job, count = planned.job, planned.figures.ready
+    if job is None or not FourEyes.of(desk.settings.four_eyes).are_needed(job, count):
+        return []
+    return [("Second operator", f"anybody but {job.audit.actor} may run it, within a day of the plan")]
 
 
 def _held(desk: Desk, figures: PlanFigures) -> list[Fact]:

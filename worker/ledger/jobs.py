@@ -169,6 +169,14 @@ def halt(
     return is_halted
 
 
+def ask(connection: sa.Connection, job_id: str, why: str, audit: AuditEntry) -> None:
+    """Have a job that nobody has begun say *why* it waits; once, and *audit* goes on record with that."""
+    take_changes(connection, 0)
+    silent = sa.and_(_JOB.job_id == job_id, _JOB.hash != "", _JOB.state == JobState.PLANNED, _JOB.why == "")
+    if connection.execute(sa.update(jobs_table).where(silent).values(why=why)).rowcount:
+        auditing.write(connection, audit)
+
+
 def forget(connection: sa.Connection, horizon: datetime, limit: int) -> int:
     """Remove at most *limit* rows of jobs that nobody touched since *horizon*; return how many."""
     old = sa.select(_JOB.job_id).where(_JOB.at < horizon)

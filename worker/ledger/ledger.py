@@ -119,6 +119,7 @@ class Ledger:
     renew_job = _writes(jobbing.renew)
     leave_job = _writes(jobbing.leave)
     halt_job = _writes(jobbing.halt)
+    ask_job = _writes(jobbing.ask)
     claim_step = _writes(job_steps.claim_step)
     mark_step = _writes(job_steps.mark_step)
     settle_step = _writes(job_steps.settle)

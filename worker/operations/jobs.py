@@ -122,14 +122,15 @@ def run(
 ) -> Replayed:
     """Run a job from where it stands: planned, paused, or left by a process that was killed. Returns when that is over.
 
-    Raises LedgerUnavailable, and RefusedRequest where it is over, is run by somebody who lives, or has another plan
-    than the operator read.
+    Raises LedgerUnavailable, and RefusedRequest where it is over, is run by somebody who lives, has another plan than
+    the operator read, or needs a second operator.
     """
     job = _free(ledger, ledger.job(start.job_id), controls)
     if job.state not in _RUNS:
         raise RefusedRequest(f"job {job.job_id} is {job.state}: what remains needs another plan")
     if not job.hash or start.hash != job.hash or _hash(settings, ledger, job) != job.hash:
         raise RefusedRequest(f"job {job.job_id}: its plan is another one than you read: plan the replay anew")
+    settings.four_eyes.require(ledger, job, report(ledger, job).figures.ready, start.operator)
     runner = f"{socket.gethostname()} process {os.getpid()} {secrets.token_hex(4)}"
     ends = job.ends if job.state is JobState.PLANNED else ()
     if not ledger.take_job(job, runner, _begun(job, start.operator), partial(store.end, keys=ends)):
@@ -144,7 +145,8 @@ def _begun(job: Job, operator: Operator) -> AuditEntry:
     if job.state is not JobState.PLANNED:
         return replace(operator.entry("job.resume", f"job {job.job_id}"), result="resumed")
     reason = operator.reason or job.audit.reason
-    plan = f"job {job.job_id}, plan {job.hash}"
+    planner = f", planned by {job.audit.actor}" if job.audit.actor != operator.name else ""
+    plan = f"job {job.job_id}, plan {job.hash}{planner}"
     return replace(job.audit, actor=operator.name, reason=reason, plan=plan, result=BEGUN)
 
 

@@ -10,9 +10,9 @@ from worker.broker import topology
 from worker.broker.depths import queue_depths
 from worker.broker.publication import BROKER_ERRORS
 from worker.intake.flood.store import FloodRow
-from worker.ledger import Ledger
+from worker.ledger import Job, Ledger
 from worker.ledger.waiting import Several, waiting
-from worker.operations import floods, holds, providers
+from worker.operations import floods, four_eyes, holds, providers
 from worker.operations.providers import Configured
 from worker.settings import Settings
 
@@ -40,6 +40,7 @@ class Overview:
     letters: int  # dead letters of all providers and of none, floods left aside
     oldest_letter_at: datetime | None
     is_broker_away: bool
+    asked: Sequence[Job]  # plans that wait for a second operator
 
 
 def overview(settings: Settings, ledger: Ledger, queued: Depths | None) -> Overview:
@@ -63,6 +64,7 @@ def overview(settings: Settings, ledger: Ledger, queued: Depths | None) -> Overv
         sum(each.count for each in letters.values()),
         min((each.oldest_at for each in letters.values()), default=None),
         queued is None,
+        four_eyes.waiting(ledger),
     )
 
 

@@ -12,6 +12,7 @@ from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import PublishError
 from worker.broker.publisher import Publisher
 from worker.ledger import DeadLetterRow, Fate, Job, JobLetter, Ledger
+from worker.operations.four_eyes import FourEyes
 from worker.operations.job_report import in_words, report
 from worker.operations.replay_rules import doubt_about, plan_replay
 from worker.operations.replay_watch import Watch
@@ -42,12 +43,14 @@ class ReplaySettings:
     max_ages: Mapping[str, timedelta]  # by event type
     mac: ProvenanceMac
     secret: bytes = field(repr=False)  # of the hashes of plans
+    four_eyes: FourEyes = field(default_factory=FourEyes)
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Those in force."""
         secret = settings.subject_key.get_secret_value().encode()
-        return cls(settings.budgets(), settings.max_ages(), ProvenanceMac.of(settings), secret)
+        eyes = FourEyes.of(settings.four_eyes)
+        return cls(settings.budgets(), settings.max_ages(), ProvenanceMac.of(settings), secret, eyes)
 
 
 @dataclass(slots=True)

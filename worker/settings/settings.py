@@ -29,6 +29,7 @@ from worker.settings.door_sources import DoorName, fault_of_doors
 from worker.settings.exposure import ExposureSettings
 from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_values
 from worker.settings.files import SecretFiles, SecretFilesSource, TextSource, config_file, secrets_folder
+from worker.settings.four_eyes import FourEyesSettings
 from worker.settings.names import BETWEEN, PREFIX
 from worker.settings.sections import (
     FloodSettings,
@@ -108,6 +109,7 @@ class Settings(BaseSettings):
     max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
     flood: FloodSettings = FloodSettings()
+    four_eyes: FourEyesSettings = FourEyesSettings()
     worker: WorkerSettings = WorkerSettings()
     exposure: ExposureSettings = ExposureSettings()
     storage: StorageSettings = StorageSettings()
