@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from prepared_ledgers import prepare
 from provider_calls import session_call
 from servers import Daemon, wait_until
 from system import System
 
 from tasks.call import Lane
 from worker.broker import messages
-from worker.ledger import Ledger
 
 HERE = Path(__file__).parent
 QUEUE = {lane: f"revocation.calls.wibmo.{lane}" for lane in Lane}
@@ -25,9 +25,8 @@ class Limited:
     def __init__(self, system: System, calls: int, window: float = 60, ledger_url: str | None = None) -> None:
         self.system, self.calls, self.window = system, calls, window
         self.ledger_url = ledger_url or system.document["ledger_url"]
-        ledger = Ledger.open(self.ledger_url)
-        ledger.upgrade()
-        ledger.close()
+        if ledger_url:
+            prepare(ledger_url)
 
     def start(self, count: int) -> list[Daemon]:
         """Start workers; wait until they consume."""

@@ -13,6 +13,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from exposed import page
+from prepared_ledgers import prepare
 from servers import Daemon, Processes, free_port, queued_at, wait_until
 from servers.embedded import queue_counts
 
@@ -58,9 +59,9 @@ class System:
         self.document = self._settings(settings)
         self._journal: list[dict[str, Any]] = []
         self.env = {"REVOKER_CONFIG_FILE": str(write_settings(home, self.document))}
-        self.ledger = Ledger.open(self.document["ledger_url"], audit_secret=SUBJECT_KEY.encode())
         if migrates:
-            self.ledger.upgrade()
+            prepare(self.document["ledger_url"])
+        self.ledger = Ledger.open(self.document["ledger_url"], audit_secret=SUBJECT_KEY.encode())
         self._start_sandbox(latency)
 
     def start(self, *names: str) -> list[Daemon]:

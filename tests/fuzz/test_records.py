@@ -11,6 +11,7 @@ from hostile import TEXT, VALUES, spoilt, written
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kombu.message import Message
+from prepared_ledgers import prepare
 from provider_calls import session_call
 from sqlalchemy import ColumnElement, literal, select
 
@@ -72,8 +73,9 @@ HOSTILE: Final = VALUES | LONG | EDGES | st.lists(LONG | TEXT, max_size=3) | st.
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
     """An empty ledger on each database."""
     is_file = request.param == "sqlite"
-    opened = Ledger.open(f"sqlite:///{tmp_path / 'l.sqlite3'}" if is_file else request.getfixturevalue("postgres_url"))
-    opened.upgrade()
+    url = f"sqlite:///{tmp_path / 'l.sqlite3'}" if is_file else request.getfixturevalue("postgres_url")
+    prepare(url)
+    opened = Ledger.open(url)
     yield opened
     opened.close()
 

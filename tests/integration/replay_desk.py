@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kombu.message import Message as Delivered
+from prepared_ledgers import make_file
 from servers import wait_until
 
 from tasks import records
@@ -118,9 +119,8 @@ class Desk:
     def __init__(self, home: Path, broker_url: str) -> None:
         self.broker_url = broker_url
         self.authorizer = TRUSTING
-        self.ledger_url = f"sqlite:///{home / 'ledger.sqlite3'}"
+        self.ledger_url = make_file(f"sqlite:///{home / 'ledger.sqlite3'}")
         self.ledger = Ledger.open(self.ledger_url, audit_secret=SECRET)
-        self.ledger.upgrade()
         self.asked = LedgerDesk(self.ledger_url)
         with broker.connect(broker_url) as connection:
             topology.declare(connection, PROVIDERS)

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from prepared_ledgers import make_file
 from servers import RabbitNode, wait_until
 
 from tasks.call import Lane
@@ -27,7 +28,6 @@ from worker.intake.dedup import Deduplicator
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
-from worker.ledger import Ledger
 from worker.process import Stop
 from worker.settings.sections import SourceSettings
 
@@ -60,10 +60,7 @@ def declared(rabbitmq_url: str) -> str:
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[DatabaseThread]:
     """A ledger of the test's own."""
-    url = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
-    with closing(Ledger.open(url)) as ledger:
-        ledger.upgrade()
-    with closing(DatabaseThread(url)) as opened:
+    with closing(DatabaseThread(make_file(f"sqlite:///{tmp_path / 'ledger.sqlite3'}"))) as opened:
         yield opened
 
 

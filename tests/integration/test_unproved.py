@@ -13,6 +13,7 @@ from kombu.message import Message as Delivered
 from ledger_figures import totals
 from ledger_records import dead, entry, outcome, planned, refused
 from malformed import Envelope, put
+from prepared_ledgers import make_file
 from servers import wait_until
 
 from tasks.outcome import State
@@ -36,8 +37,7 @@ BODY = "QUJD" * 15_000
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """An empty ledger."""
-    opened = Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
-    opened.upgrade()
+    opened = Ledger.open(make_file(f"sqlite:///{tmp_path / 'ledger.sqlite3'}"))
     yield opened
     opened.close()
 

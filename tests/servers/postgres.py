@@ -98,11 +98,21 @@ class PostgresCluster:
         """Return the SQLAlchemy URL of *database*."""
         return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
 
-    def new_database(self) -> str:
-        """Make an empty database and return its name."""
+    def new_database(self, template: str = "template1") -> str:
+        """Make a database, empty or as *template*, and return its name."""
         database = f"test_{uuid4().hex[:12]}"
-        self._run(f"CREATE DATABASE {database}")
+        self._run(f"CREATE DATABASE {database} TEMPLATE {template}")
         return database
+
+    def has_database(self, database: str) -> bool:
+        """Whether there is one of that name."""
+        with self._connect() as connection:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database])
+            return found.fetchone() is not None
+
+    def rename_database(self, database: str, name: str) -> None:
+        """Call *database*, to which nobody is connected, *name* from now on."""
+        self._run(f"ALTER DATABASE {database} RENAME TO {name}")
 
     def drop_database(self, database: str) -> None:
         """Drop *database*, its connections with it."""

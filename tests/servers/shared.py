@@ -57,7 +57,7 @@ def own_folder(name: str) -> Path:
 
 def shared(kind: Callable[[Path], S], name: str) -> S:
     """Return the server *name* of this test run, started when it does not run yet."""
-    with _locked(root() / f"{name}.lock"):
+    with locked(root() / f"{name}.lock"):
         server = kind(root() / name)
         if not server.running:
             server.start()
@@ -65,7 +65,8 @@ def shared(kind: Callable[[Path], S], name: str) -> S:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Let one pytest worker at a time in."""
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

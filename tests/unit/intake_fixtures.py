@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from intakes import FEW, SUBJECTS, Broker, Start
+from prepared_ledgers import make_file
 
 from tasks.call import Lane
 from tasks.plan import Catalogue, Instance
@@ -32,8 +33,7 @@ def broker() -> Broker:
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """The ledger that every process in this test shares."""
-    with closing(Ledger.open(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")) as opened:
-        opened.upgrade()
+    with closing(Ledger.open(make_file(f"sqlite:///{tmp_path / 'ledger.sqlite3'}"))) as opened:
         yield opened
 
 
