@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from html import escape, unescape
 from pathlib import Path
-from typing import Any, Final, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 from chaos.alerts.table import alert_rows
 from doc_reference import Row, command_rows, exit_codes, metric_rows, option_rows
@@ -124,8 +125,17 @@ def _fields(model: type[BaseModel], without: set[str], path: str = "") -> Iterat
             continue
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from _fields(field.annotation, set(), f"{path}{name}.")
+        elif issubclass(model, CommonSettings) and (choices := _choices(field)):
+            each_once = {at: its for each in choices for at, its in _fields(each, {"scheme"}, f"{path}{name}.")}
+            yield from {f"{path}{name}": field, **each_once}.items()
         else:
-            yield f"{path}{name}", field
+            yield f"{path}{field.alias or name}", field
+
+
+def _choices(field: FieldInfo) -> list[type[BaseModel]]:
+    """The sections that *field* may be, where there is a choice."""
+    parts = get_args(field.annotation) if get_origin(field.annotation) in {Union, UnionType} else ()
+    return [each for each in parts if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
 def default_of(field: FieldInfo) -> str:

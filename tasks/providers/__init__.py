@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import PlainValidator
 from pydantic_core import PydanticKnownError
 
-from tasks.providers import finbourne, genesys, wibmo
+from tasks.providers import declared, finbourne, genesys, wibmo
 from tasks.providers.kind import CommonSettings, Kind
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.providers.provider import Provider
     from tasks.sealing import Unsealer
 
-__all__ = ["KINDS", "Kind", "ProviderSettings", "make_provider", "operations"]
+__all__ = ["KINDS", "Kind", "ProviderSettings", "kind_of", "make_provider", "operations"]
 
 KINDS: Final[dict[str, Kind]] = {
     each.name: each
@@ -28,6 +28,7 @@ KINDS: Final[dict[str, Kind]] = {
         genesys.KIND,
         finbourne.KIND,
         wibmo.KIND,
+        declared.KIND,
     )
 }
 
@@ -53,6 +54,11 @@ def _settings_of_kind(value: object) -> CommonSettings:
 
 
 ProviderSettings = Annotated[CommonSettings, PlainValidator(_settings_of_kind)]
+
+
+def kind_of(settings: ProviderSettings) -> Kind:
+    """Return what the instance of *settings* can do, and with whose credential."""
+    return KINDS[settings.kind].of(settings)
 
 
 def make_provider(

@@ -72,6 +72,7 @@ class Answer:
     body: bytes = field(repr=False)
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False)
     unread: str | None = field(default=None, repr=False)
+    wait: float | None = None  # seconds, as a header that only this vendor has asks for them
 
     @property
     def is_success(self) -> bool:
@@ -86,7 +87,8 @@ class Answer:
     @property
     def retry_after(self) -> float | None:
         """Seconds the provider asks us to wait, or None."""
-        return wait_asked(self.status, self.headers)
+        asked = (wait_asked(self.status, self.headers), self.wait)
+        return max((each for each in asked if each is not None), default=None)
 
     @property
     def is_blank(self) -> bool:

@@ -4,7 +4,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -80,6 +80,11 @@ class Kind:
     session: SessionPlan | None = None
     user: UserPlan | None = None
     documented_limit: int | None = None  # requests in 60 s with one credential, as the vendor says
+    narrowed: Callable[[Any], "Kind"] | None = None  # by an instance's settings, where these decide what it can do
+
+    def of(self, settings: CommonSettings) -> "Kind":
+        """The kind as the instance of *settings* is: what that one can do, and with whose credential."""
+        return self.narrowed(settings) if self.narrowed else self
 
     @property
     def plans(self) -> tuple[SessionPlan | UserPlan, ...]:

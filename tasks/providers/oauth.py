@@ -47,7 +47,7 @@ def client_credentials(url: URL, client_id: str, secret: SecretStr) -> Request:
 class Login:
     """Gives out the worker's bearer token. One login at a time; calls that waited for it share its result."""
 
-    def __init__(self, edge: Edge, request: Request) -> None:
+    def __init__(self, edge: Edge, request: Callable[[], Request]) -> None:
         self._edge = edge
         self._request = request
         self._lock = asyncio.Lock()
@@ -89,7 +89,7 @@ class Login:
             return Transient(Reason.NET_TIMEOUT)
 
     async def _log_in(self, deadline: float) -> _Token | Transient | CredentialFault:
-        answer = await self._edge.send(self._request, deadline, "login")
+        answer = await self._edge.send(self._request(), deadline, "login")
         if isinstance(answer, Transient):
             return answer
         if answer.is_success:

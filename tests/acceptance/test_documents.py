@@ -178,8 +178,13 @@ def test_every_setting_of_an_example_exists() -> None:
 
     The names of instances and sources are free, those of loggers are checked where they are read.
     """
-    known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows} | {"kind", *PASSWORDS}
+    known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows} | {
+        "kind",
+        "auth.scheme",
+        *PASSWORDS,
+    }
     free = r"^(providers|sources|doors)\.[^.]+\.|^console\.oidc\.|(?<=^log_levels)\..+|(?<=\.oidc\.roles)\..+"
+    free += r"|(?<=\.user\.json)\..+"
     found = {re.sub(free, "", name) for text in blocks("toml") for name in leaves(text)}
     typed = {name.removesuffix(".file") for name in found}
     assert typed

@@ -149,7 +149,8 @@ async def test_waiting_for_anothers_login_ends_with_ones_own_time(
     """A call whose time is nearly up does not wait for the login of one that has just begun."""
     server.login = silent
     edge = Edge(session, 60)
-    login = Login(edge, client_credentials(endpoint(server.url, "oauth", "token"), "c", SecretStr(CLIENT_SECRET)))
+    request = client_credentials(endpoint(server.url, "oauth", "token"), "c", SecretStr(CLIENT_SECRET))
+    login = Login(edge, lambda: request)
     beginner = asyncio.create_task(login.bearer(edge.deadline()))
     await asyncio.sleep(0)  # it holds the lock now
     async with asyncio.timeout(TIMEOUT):

@@ -9,7 +9,7 @@ from in_one_test import in_one_test
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from yarl import URL
 
-from tasks.providers import KINDS, ProviderSettings, genesys, make_provider, operations, wibmo
+from tasks.providers import KINDS, ProviderSettings, declared, genesys, make_provider, operations, wibmo
 from tasks.providers.genesys import GenesysSettings
 from tasks.providers.genesys.settings import REGIONS
 from tasks.providers.provider import Request
@@ -33,7 +33,7 @@ def test_every_operation_belongs_to_one_kind() -> None:
     assert len(set(operations())) == len(operations())
     assert {each.partition(".")[0] for each in operations()} == KINDS.keys()
     own = {each for kind in KINDS.values() for each in operations() if kind.uses_own_credential(each)}
-    assert own == {genesys.DELETE_TOKEN, wibmo.INVALIDATE_TOKEN}
+    assert own == {genesys.DELETE_TOKEN, wibmo.INVALIDATE_TOKEN, declared.REVOKE_SESSION, declared.REVOKE_USER}
 
 
 @pytest.mark.parametrize("region", REGIONS)

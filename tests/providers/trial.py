@@ -30,7 +30,7 @@ class ProviderTrial(ABC):
     def make(self, url: str, session: aiohttp.ClientSession, timeout: float = TIMEOUT) -> Provider:
         """Return the provider under test, configured for a server at *url*."""
 
-    def success(self) -> bytes | None:
+    def success(self) -> object:
         """Return the body of a success."""
         return None
 

@@ -44,6 +44,7 @@ READING = {
     "plan",
     "provider check",
     "provider list",
+    "provider test",
     "topology permissions",
 }
 HANDLES = {"ledger", "publisher"}  # opened for a command, and handed on as they are

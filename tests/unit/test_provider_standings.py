@@ -10,7 +10,7 @@ from tasks.outcome import Reason, State
 from worker.calls.coverage import HELD_FOR_USER
 from worker.ledger import CallRow
 from worker.operations.advice import advice_on
-from worker.operations.provider_standings import PARTIAL, UNPROVED, by_provider
+from worker.operations.provider_standings import IN_PART, PARTIAL, UNPROVED, by_provider
 from worker.operations.standings import Standing, Verdict
 
 NOON: Final = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -50,6 +50,7 @@ def test_a_provider_with_one_part_stands_as_this(state: State) -> None:
         ((part(State.ALREADY_REVOKED, Verdict.UNPROVED),), UNPROVED),
         ((part(State.ALREADY_REVOKED, Verdict.UNPROVED), part(State.ACCEPTED)), PARTIAL),
         ((part(State.SUPERSEDED, Verdict.ENABLED), part(State.ACCEPTED)), State.ENABLED),
+        ((part(State.ACCEPTED, Verdict.IN_PART),), IN_PART),
         ((part(State.ENABLED, Verdict.ENABLED), part(State.RETRYING), part(State.ACCEPTED)), PARTIAL),
     ],
 )
@@ -96,6 +97,7 @@ def test_there_is_something_to_do_about_every_part_that_is_not_out(state: State)
         (part(State.PLANNED), "do worker and recorder run?", "doctor"),
         (part(State.ALREADY_REVOKED, Verdict.UNPROVED), "right organization", "provider check"),
         (part(State.ENABLED, Verdict.ENABLED), "disables them once more", ""),
+        (part(State.ACCEPTED, Verdict.IN_PART, detail={"partial": "web"}), "ended there by hand: web", ""),
     ],
 )
 def test_the_advice_is_that_of_its_state_and_reason(told: Standing, do: str, command: str) -> None:

@@ -13,7 +13,7 @@ from starting import MARKER, secret, without_settings
 from tasks.providers import KINDS
 from worker.operations import RefusedRequest
 from worker.operations.setup.answers import add_answer, add_secret, read_answers
-from worker.operations.setup.questions import questions_of
+from worker.operations.setup.questions import ASKED_KINDS, questions_of
 from worker.settings import SettingsError
 from worker.settings.toml import toml_lines
 
@@ -111,7 +111,7 @@ def test_a_file_of_answers_that_holds_a_secret_is_for_its_owner_alone(tmp_path: 
     assert read_answers(public)["providers"]["genesys"]["client_secret"] == {"file": "x"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ASKED_KINDS)
 def test_a_provider_is_asked_for_all_that_it_needs(kind: str) -> None:
     """Secrets unseen."""
     of_kinds: dict[str, dict[str, Any]] = {

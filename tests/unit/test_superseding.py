@@ -207,6 +207,14 @@ def test_nothing_but_a_call_of_a_disabled_user_is_taken_back(other: Mapping[str,
 SPARED: Final = {**DISABLED, "state": State.SUPERSEDED}
 
 
+def test_what_lives_on_after_a_success_is_not_out() -> None:
+    """A provider that ends refresh tokens only did what it can: whoever reads OUT must be able to rely on it."""
+    rows = [row(**DISABLED, state=State.ACCEPTED, detail={"partial": "access tokens, for an hour"})]
+    verdict, text = verdict_on(standings_of(Record(*rows), rows))  # type: ignore[arg-type]
+    assert verdict is Verdict.IN_PART
+    assert text == "OUT IN PART: genesys leaves alive: access tokens, for an hour"
+
+
 @pytest.mark.parametrize("left", [{**ENABLED, "occurred_at": after(1)}, SPARED], ids=["enabled", "superseded"])
 def test_who_is_enabled_again_is_not_out(left: Mapping[str, Any]) -> None:
     """Until the user is disabled once more, and that call is known to have killed what there was."""

@@ -55,7 +55,9 @@ def log(call: ProviderCall, outcome: Outcome) -> None:
 
 def _name(outcome: Outcome) -> str:
     """The word for *outcome* in the log and in the metrics."""
-    return outcome.state if isinstance(outcome, Settled) else type(outcome).__name__.lower()
+    if not isinstance(outcome, Settled):
+        return type(outcome).__name__.lower()
+    return "in_part" if outcome.detail.get("partial") else outcome.state
 
 
 def _code_class(outcome: Outcome) -> str:

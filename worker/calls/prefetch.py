@@ -6,7 +6,7 @@ A limit for each queue is a bulkhead: a provider that hangs fills its own, and n
 from collections.abc import Iterator, Mapping
 
 from tasks.call import Lane
-from tasks.providers import KINDS, ProviderSettings
+from tasks.providers import ProviderSettings, kind_of
 from worker.broker import topology
 from worker.calls.rate_limits import Limit, per_minute
 from worker.settings.sections import WorkerSettings
@@ -31,7 +31,7 @@ def _limited(providers: Mapping[str, ProviderSettings]) -> Iterator[tuple[str, i
     Half of them wait for a permit; the other places are for calls under way, and for those that are put back.
     """
     for name, provider in providers.items():
-        calls, kind = per_minute(provider), KINDS[provider.kind]
+        calls, kind = per_minute(provider), kind_of(provider)
         for lane, is_limited in ((Lane.ROUTINE, kind.limits_sessions), (Lane.URGENT, True)):
             if calls and is_limited:
                 yield topology.calls_queue_name(name, lane), 2 * Limit(calls).places

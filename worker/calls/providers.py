@@ -17,7 +17,8 @@ from worker.settings.files import Mark, marks
 logger = logging.getLogger(__name__)
 
 _TAKEN_UP: Final = {"providers", "log_level", "log_levels"}  # while the process runs
-_AT_START: Final = ("kind", "rate_limit", "subject_issuer")  # of a provider: what others than its instance go by
+# Of a provider: what others than its instance go by.
+_AT_START: Final = ("kind", "rate_limit", "subject_issuer", "session", "user")
 
 
 class Instances:
@@ -87,6 +88,6 @@ def _needs_restart(old: Settings, new: Settings) -> list[str]:
             f"providers.{name}.{each}"
             for name in both
             for each in _AT_START
-            if getattr(old.providers[name], each) != getattr(new.providers[name], each)
+            if getattr(old.providers[name], each, None) != getattr(new.providers[name], each, None)
         ),
     ]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from tasks import records
 from tasks.call import ProviderCall
 from tasks.outcome import COVERING, Outcome, Permanent, Reason, Settled, State, Transient
-from tasks.providers import KINDS
+from tasks.providers import kind_of
 from tasks.providers.provider import Provider
 from tasks.records import DeadLetter
 from tasks.retry import RetryPolicy
@@ -119,7 +119,7 @@ class WorkerRuntime:
             return await self._make_permitted(call, provider)
 
     async def _make_permitted(self, call: ProviderCall, provider: Provider) -> Settled | Transient | Permanent | Held:
-        own_credential = KINDS[self._settings.providers[call.provider].kind].uses_own_credential(call.operation)
+        own_credential = kind_of(self._settings.providers[call.provider]).uses_own_credential(call.operation)
         if held := self.holds.waits(call, own_credential=own_credential):
             return held
         limiter = self._limits.of(call)

@@ -7,7 +7,7 @@ from typing import IO, Any, Final
 import click
 
 from tasks.events import EVENT_TYPES
-from tasks.providers import KINDS
+from tasks.providers import kind_of
 from worker.cli.params import gathered
 from worker.settings import Settings
 
@@ -89,7 +89,7 @@ def _sessions(event: EventOptions, settings: Settings) -> list[dict[str, Any]]:
     """A session at each provider named, by what its kind takes. An event about a user needs no session there."""
     if unknown := [provider for provider in event.providers if provider not in settings.providers]:
         raise click.UsageError(f"no provider named {unknown[0]} is configured")
-    plans = {provider: KINDS[settings.providers[provider].kind].session for provider in event.providers}
+    plans = {provider: kind_of(settings.providers[provider]).session for provider in event.providers}
     if without := [provider for provider, plan in plans.items() if plan is None and not event.hits_user]:
         raise click.UsageError(f"{without[0]} ends no single session, only all of a user")
     needs = {provider: plan.credential for provider, plan in plans.items() if plan}

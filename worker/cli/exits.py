@@ -14,7 +14,7 @@ class Exit(IntEnum):
     """The exit codes, each with its meaning; those from 64 are of sysexits.h, 130 is a shell's code for Ctrl-C."""
 
     DONE = 0, "done (`explain`: out everywhere)"
-    FAILED = 1, "failed (`explain`: not out yet, not proved, or enabled again)"
+    FAILED = 1, "failed (`explain`: not out yet, not proved, out in part, or enabled again)"
     REFUSED = 2, "usage error, or refused: nothing was changed"
     PARTIAL = 3, "done in part"
     EMPTY = 4, "nothing matched, with `--fail-if-empty` (`explain`: nothing known)"

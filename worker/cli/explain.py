@@ -17,6 +17,7 @@ from worker.settings import Settings
 
 _EXITS: Final = {
     Verdict.OUT: Exit.DONE,
+    Verdict.IN_PART: Exit.FAILED,
     Verdict.ENABLED: Exit.FAILED,
     Verdict.UNKNOWN: Exit.EMPTY,
     Verdict.UNPROVED: Exit.FAILED,

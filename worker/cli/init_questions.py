@@ -6,10 +6,9 @@ from typing import Any, Final
 
 import click
 
-from tasks.providers import KINDS
 from worker.cli.output import note
 from worker.operations.setup.answers import Document, faults_of, holds_secret, place
-from worker.operations.setup.questions import Question, questions_of
+from worker.operations.setup.questions import ASKED_KINDS, Question, questions_of
 from worker.settings.sections import SourceSettings
 
 _PLACES: Final = {
@@ -65,7 +64,7 @@ def _server(name: str) -> Document:
 
 
 def _provider() -> Document:
-    kind = _prompt("kind", f"One of {', '.join(KINDS)}", choices=tuple(KINDS), required=True)
+    kind = _prompt("kind", f"One of {', '.join(ASKED_KINDS)}", choices=ASKED_KINDS, required=True)
     table: Document = {"kind": kind}
     for question in questions_of(kind):
         if answer := _answer(question):

@@ -12,13 +12,14 @@ from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option
 from worker.cli.tree import Commands
 from worker.ledger import LedgerUnavailable
-from worker.operations import holds, providers
+from worker.operations import holds, provider_trial, providers
 from worker.operations.opening import open_ledger
+from worker.operations.provider_trial import Tried
 from worker.operations.providers import Checked, Configured, outcome_in_words
 from worker.operations.text import age, short_duration
 from worker.settings import Settings
 
-provider = Commands("provider", help="The configured providers: list, check, hold, release.")
+provider = Commands("provider", help="The configured providers: list, check, test, hold, release.")
 
 
 def _hold_document(each: Hold) -> Document:
@@ -67,6 +68,18 @@ _CHECKS: Listing[Checked] = Listing(
 )
 
 
+_TRIED: Listing[Tried] = Listing(
+    "provider_test",
+    (
+        Column("CALL", lambda each: each.call),
+        Column("CASE", lambda each: each.case),
+        Column("OK", lambda each: each.is_ok),
+        Column("TOLD", lambda each: each.told, cut=1),
+    ),
+    lambda each: {"call": each.call, "case": each.case, "ok": each.is_ok, "told": each.told},
+)
+
+
 @provider.command("list")
 @output_option
 def list_(form: Form) -> None:
@@ -95,6 +108,18 @@ def check(names: Sequence[str], form: Form) -> None:
     _CHECKS.show(form, checked)
     failed = [each for each in checked if not each.is_ok]
     note(f"{len(checked) - len(failed)} of {len(checked)} can be called")
+    finish(Exit.FAILED if failed else Exit.DONE)
+
+
+@provider.command("test")
+@click.argument("name")
+@output_option
+def test_(name: str, form: Form) -> None:
+    """Try the table of provider NAME, of kind http, on a twin made of its examples. Ends with 1 where one fails."""
+    found = provider_trial.tried(provider_trial.declared_of(Settings.load(), name))
+    _TRIED.show(form, found)
+    failed = sum(not each.is_ok for each in found)
+    note(f"{len(found) - failed} of {len(found)} cases are as they must be")
     finish(Exit.FAILED if failed else Exit.DONE)
 
 

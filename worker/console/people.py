@@ -21,6 +21,7 @@ from worker.operations.standings import Verdict
 ROUTES: Final = web.RouteTableDef()
 TONES: Final = {
     Verdict.OUT: "good",
+    Verdict.IN_PART: "wait",
     Verdict.ENABLED: "wait",
     Verdict.UNKNOWN: "wait",
     Verdict.UNPROVED: "wait",

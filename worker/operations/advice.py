@@ -8,7 +8,7 @@ from worker.calls.coverage import HELD_FOR_USER
 from worker.calls.rate_limits.wait_queue import HELD_FOR_SOURCE
 from worker.ledger import CallRow
 from worker.operations.remedies import Remedy, Replay, remedy_for
-from worker.operations.standings import Standing, Verdict
+from worker.operations.standings import Standing, Verdict, lives_on
 
 _BY_ITSELF: Final = "it goes on by itself"
 
@@ -29,6 +29,8 @@ def advice_on(part: Standing) -> Advice | None:
     if part.verdict is Verdict.UNPROVED:
         do = "is it the right organization and region, and does anything in between change tokens?"
         return Advice(do, "revoker provider check", "docs/operators.md#doubt")
+    if part.verdict is Verdict.IN_PART:
+        return Advice(f"this must end by itself, or be ended there by hand: {lives_on(part.row)}")
     if part.verdict is Verdict.ENABLED:
         return Advice("nothing; if this person must go all the same, their source disables them once more")
     return _on_state(part)

@@ -13,7 +13,7 @@ from tasks.call import ProviderCall
 from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import Outcome, Settled
 from tasks.plan import Plan, plan_revocations
-from tasks.providers import KINDS, ProviderSettings, make_provider
+from tasks.providers import ProviderSettings, kind_of, make_provider
 from tasks.providers.http import open_session
 from tasks.providers.provider import Provider, Request
 from tasks.sealing import SealError
@@ -55,12 +55,14 @@ class Configured:
     @property
     def operations(self) -> list[str]:
         """What it can be asked to do."""
-        return [plan.operation for plan in KINDS[self.settings.kind].plans]
+        return [plan.operation for plan in kind_of(self.settings).plans]
 
     @property
     def credential(self) -> str:
         """Whether the worker's own credential is there; `not needed` where calls carry the user's token alone."""
-        secrets = [value for value in dict[str, Any](self.settings).values() if isinstance(value, SecretStr)]
+        parts = dict[str, Any](self.settings)
+        parts |= dict(parts.get("auth") or {})
+        secrets = [value for value in parts.values() if isinstance(value, SecretStr)]
         if not secrets:
             return "not needed"
         return "present" if all(secret.get_secret_value() for secret in secrets) else "missing"

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Final
 
-from tasks.providers import KINDS
+from tasks.providers import kind_of
 from tasks.providers.oauth import LOGGED_IN
 from tasks.sealing import SealError
 from worker.ledger import CauseRow
@@ -52,7 +52,7 @@ def _of_provider(settings: Settings, row: CauseRow, proof: Proof, found: Sequenc
         return Standing(None if bad.state == "unknown" else False, bad.detail)
     name, told = row.provider or "", {each.check: each.detail for each in found}
     answer = told.get("provider.credential", "")
-    is_own = KINDS[settings.providers[name].kind].uses_own_credential(row.operation or "")
+    is_own = kind_of(settings.providers[name]).uses_own_credential(row.operation or "")
     match proof:
         case Proof.NETWORK:
             return Standing(holds=True, told=f"{told.get('provider.dns', name)} can be reached")

@@ -17,10 +17,11 @@ class Verdict(IntEnum):
     """From the best to the worst: of several the worst counts."""
 
     OUT = 0
-    ENABLED = 1  # no call was made, because the source enabled the user again
-    UNKNOWN = 2
-    UNPROVED = 3  # settled on the word of an instance that is in doubt
-    NOT_YET_OUT = 4
+    IN_PART = 1  # the provider did what it can do, and something lives on
+    ENABLED = 2  # no call was made, because the source enabled the user again
+    UNKNOWN = 3
+    UNPROVED = 4  # settled on the word of an instance that is in doubt
+    NOT_YET_OUT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ def standings_of(ledger: Ledger, rows: Sequence[CallRow]) -> list[Standing]:
     def verdict(row: CallRow) -> Verdict:
         if row.state in SPARED:  # until the user is disabled once more, and that call is proved
             return Verdict.OUT if is_superseded(row) or _is_disabled_again(row, rows) else Verdict.ENABLED
+        if lives_on(row):
+            return Verdict.IN_PART
         doubtful = is_unproved(row)
         if (row.state.is_settled and not doubtful) or is_superseded(row):
             return Verdict.OUT
@@ -69,6 +72,10 @@ def verdict_on(standings: Sequence[Standing], unknown: str = "no event names suc
     match verdict:
         case Verdict.OUT:
             return verdict, f"OUT everywhere{_without_session(standings)}"
+        case Verdict.IN_PART:
+            parts = (each.row for each in standings if each.verdict is verdict)
+            told = sorted({f"{row.provider} leaves alive: {lives_on(row)}" for row in parts})
+            return verdict, f"OUT IN PART: {'; '.join(told)}"
         case Verdict.ENABLED:
             where = _providers_of(standings, verdict)
             return verdict, f"ENABLED AGAIN at {where}: by a later user.enabled this person may be logged in"
@@ -80,6 +87,11 @@ def verdict_on(standings: Sequence[Standing], unknown: str = "no event names suc
             return verdict, f"NOT YET OUT: {', '.join(dict.fromkeys(_line(each, named=several) for each in left))}"
         case _:
             return verdict, f"UNKNOWN: {unknown}"
+
+
+def lives_on(row: CallRow) -> str | None:
+    """Return what lives on although the provider did what *row* asked for; None where nothing is known to."""
+    return row.detail.get("partial") if row.state in {State.ACCEPTED, State.CONFIRMED} else None
 
 
 def _came_of(call: CallRow, letter: CallRow) -> bool:

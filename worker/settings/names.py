@@ -86,7 +86,7 @@ class SettingNames:
 
 def _fields(model: type[BaseModel], above: Path) -> Iterator[tuple[Path, FieldInfo]]:
     for name, field in model.model_fields.items():
-        path = (*above, name)
+        path = (*above, field.alias or name)
         yield path, field
         if get_origin(field.annotation) is dict:
             path = (*path, _ANY)

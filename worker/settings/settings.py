@@ -20,7 +20,7 @@ from tasks.call import Lane
 from tasks.doors import DoorSettings
 from tasks.events import EVENT_TYPES
 from tasks.plan import Catalogue, Instance
-from tasks.providers import KINDS, ProviderSettings
+from tasks.providers import ProviderSettings, kind_of
 from tasks.subject_index import SubjectIndex
 from tasks.tls import SYSTEM_TRUST, TlsSettings
 from worker.settings.console import ConsoleSettings
@@ -189,7 +189,7 @@ class Settings(BaseSettings):
     def catalogue(self) -> Catalogue:
         """What planning must know."""
         instances = {
-            name: Instance(name, KINDS[provider.kind], provider.subject_issuer)
+            name: Instance(name, kind_of(provider), provider.subject_issuer)
             for name, provider in self.providers.items()
         }
         return Catalogue(instances, self.budgets(), self.subjects())

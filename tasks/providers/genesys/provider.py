@@ -38,7 +38,8 @@ class Genesys:
         self._unsealer = unsealer
         self._edge = Edge(session, settings.timeout)
         token_url = endpoint(settings.login, "oauth", "token")
-        self._login = Login(self._edge, client_credentials(token_url, settings.client_id, settings.client_secret))
+        login = client_credentials(token_url, settings.client_id, settings.client_secret)
+        self._login = Login(self._edge, lambda: login)
 
     async def execute(self, call: ProviderCall) -> Outcome:
         """Make *call* once. Raises ValueError for an operation of another kind."""

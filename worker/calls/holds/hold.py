@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Self
 
-from tasks.providers import KINDS
+from tasks.providers import kind_of
 from worker.settings import Settings
 
 PROBE_MARGIN: Final = 5.0  # seconds a probe gets on top of the provider's timeout
@@ -80,7 +80,7 @@ class HoldLimits:
             longest_pause=settings.retry.retry_after_cap,
             leases={name: each.timeout + PROBE_MARGIN for name, each in providers.items()},
             worker_only=frozenset(
-                name for name, each in providers.items() if all(plan.own_credential for plan in KINDS[each.kind].plans)
+                name for name, each in providers.items() if all(plan.own_credential for plan in kind_of(each).plans)
             ),
         )
 

@@ -13,7 +13,7 @@ import uuid
 from collections import defaultdict
 
 from tasks.call import Operation, ProviderCall
-from tasks.providers import KINDS, ProviderSettings
+from tasks.providers import ProviderSettings, kind_of
 from worker.calls.rate_limits.limiter import Limiter
 from worker.calls.rate_limits.store import PermitLease
 from worker.calls.rate_limits.window import Limit
@@ -23,7 +23,7 @@ from worker.settings import Settings
 
 def per_minute(provider: ProviderSettings) -> int | None:
     """How many calls this instance may make in 60 s with its credential; None where nothing limits them."""
-    documented = KINDS[provider.kind].documented_limit
+    documented = kind_of(provider).documented_limit
     return (documented if provider.rate_limit is None else provider.rate_limit) or None
 
 
@@ -51,12 +51,12 @@ class RateLimits:
             spare = max([self._spare(limit, name) for name in names])
             self._limiters[fingerprint_] = limiter = Limiter(names[0], limit, worker, lease, spare)
             for name in names:
-                operations = KINDS[self._settings.providers[name].kind].limited_operations
+                operations = kind_of(self._settings.providers[name]).limited_operations
                 self._of.update({(name, operation): limiter for operation in operations})
 
     def _spare(self, limit: Limit, name: str) -> int:
         """A tenth where no routine call counts, else the part of the limit that routine calls leave to urgent ones."""
-        has_routine = KINDS[self._settings.providers[name].kind].limits_sessions
+        has_routine = kind_of(self._settings.providers[name]).limits_sessions
         return limit.reserve if has_routine else max(limit.reserve, limit.calls // 10)
 
     def of(self, call: ProviderCall) -> Limiter | None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args, get_origin
+from typing import Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from tasks.providers import KINDS
 from tasks.strict_model import ASKED
+
+ASKED_KINDS: Final = tuple(name for name, kind in KINDS.items() if kind.narrowed is None)
+"""The kinds that a few answers configure. Any other is a table, which people write."""
 
 
 @dataclass(frozen=True, slots=True)

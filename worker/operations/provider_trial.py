@@ -1,0 +1,255 @@
+"""A declared provider on trial: a twin, made of its own examples, answers it as vendors, gateways and networks do.
+
+Nothing leaves this machine: the twin listens on loopback, and planted secrets stand for the real ones.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from tasks.call import Lane, ProviderCall
+from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.providers import make_provider
+from tasks.providers.declared import REVOKE_SESSION, REVOKE_USER, HttpSettings
+from tasks.providers.declared.kind import Example, SessionCall, UserCall
+from tasks.providers.declared.outcomes import Meaning
+from tasks.providers.declared.user_ids import SIBLINGS, sample
+from tasks.providers.http import open_session
+from worker.operations import RefusedRequest
+from worker.settings import Settings
+
+TIMEOUT: Final = 0.5  # seconds for one whole call, so that silence is soon over
+PLANTED: Final = "planted-0815-secret-of-the-trial"
+PLANTED_TOKEN: Final = "planted-4711-token-of-the-trial"  # noqa: S105 - of nobody
+_SECRETS: Final = ("value", "password", "client_secret")
+_OUTCOMES: Final[dict[Meaning, Callable[[Outcome], bool]]] = {
+    Meaning.ACCEPTED: lambda it: isinstance(it, Settled) and it.state in {State.ACCEPTED, State.CONFIRMED},
+    Meaning.ALREADY_REVOKED: lambda it: isinstance(it, Settled) and it.state is State.ALREADY_REVOKED,
+    Meaning.NOT_FOUND: lambda it: isinstance(it, Permanent) and it.reason == Reason.PROVIDER_NOT_FOUND,
+    Meaning.CREDENTIAL: lambda it: isinstance(it, CredentialFault),
+    Meaning.RETRY: lambda it: isinstance(it, Transient),
+    Meaning.DEAD: lambda it: isinstance(it, Permanent),
+    Meaning.BAD_REPLY: lambda it: isinstance(it, Transient) and it.reason == Reason.PROVIDER_BAD_REPLY,
+}
+Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Expected = Callable[[Outcome], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One case, and what the provider made of it."""
+
+    call: str
+    case: str
+    is_ok: bool
+    told: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    name: str
+    answering: Answering
+    is_expected: Expected
+    requests: int = 1
+
+
+class _NoSeal:
+    """Opens every sealed credential as the planted token."""
+
+    def open(self, jwe: str, audience: str) -> SecretStr:
+        del jwe, audience
+        return SecretStr(PLANTED_TOKEN)
+
+
+@dataclass
+class _Twin:
+    """The provider's twin: it grants every login, and answers the rest as the case says."""
+
+    login_path: str
+    answering: Answering
+    heard: list[str] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer *request*, and write it down."""
+        if request.path == self.login_path:
+            return web.json_response({"access_token": PLANTED, "token_type": "bearer", "expires_in": 3600})
+        self.heard.append(f"{request.method} {request.path_qs}")
+        return await self.answering(request)
+
+
+def declared_of(settings: Settings, name: str) -> HttpSettings:
+    """Return the table *name*. Raises RefusedRequest where there is none."""
+    found = settings.providers.get(name)
+    if not isinstance(found, HttpSettings):
+        raise RefusedRequest(f"{name} is no configured provider of kind http: only these are tables that can be tried")
+    return found
+
+
+def tried(settings: HttpSettings) -> list[Tried]:
+    """Try every call of the table *settings*, in every case."""
+    return asyncio.run(_tried(settings))
+
+
+async def _tried(settings: HttpSettings) -> list[Tried]:
+    async with _twin(settings) as (twin, here):
+        told = [
+            await _one(here, twin, place, case) for place, call in here.calls.items() for case in _cases(call, here)
+        ]
+        return [*told, *[await _sibling(here, twin, each) for each in sorted(SIBLINGS) if here.user]]
+
+
+@asynccontextmanager
+async def _twin(settings: HttpSettings) -> AsyncIterator[tuple[_Twin, HttpSettings]]:
+    """Yield the twin, and *settings* that lead to it."""
+    login = getattr(settings.auth, "token_url", "")
+    twin = _Twin(urlsplit(login).path or "/", _silent)
+    app = web.Application()
+    app.router.add_route("*", "/{anything:.*}", twin.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        auth: dict[str, Any] = {each: SecretStr(PLANTED) for each in _SECRETS if hasattr(settings.auth, each)}
+        auth |= {"token_url": url + twin.login_path} if login else {}
+        led = {"base_url": url + urlsplit(settings.base_url).path, "auth": settings.auth.model_copy(update=auth)}
+        yield twin, settings.model_copy(update={**led, "timeout": TIMEOUT})
+    finally:
+        await runner.cleanup()
+
+
+async def _one(settings: HttpSettings, twin: _Twin, place: str, case: _Case) -> Tried:
+    twin.answering, described = case.answering, settings.calls[place]
+    twin.heard.clear()
+    made = _call(described)
+    async with open_session() as session:
+        provider = make_provider("trial", settings, session, _NoSeal())
+        outcome, preview = await provider.execute(made), provider.preview(made)
+    line = f"{preview.method} {preview.url.raw_path_qs}"
+    asked = [each for each in twin.heard if each == line]
+    faults = [
+        *([] if case.is_expected(outcome) else [f"came to {_in_words(outcome)}"]),
+        *([] if len(asked) == case.requests else [f"{len(asked)} requests"]),
+        *(
+            ["gives away a secret"]
+            if any(each in f"{outcome!r}{preview!r}" for each in (PLANTED, PLANTED_TOKEN))
+            else []
+        ),
+    ]
+    return Tried(place, case.name, not faults, "; ".join(faults) or _in_words(outcome))
+
+
+async def _sibling(settings: HttpSettings, twin: _Twin, user_id: str) -> Tried:
+    twin.heard.clear()
+    made = _call(settings.calls["user"]).model_copy(update={"user_id": user_id})
+    async with open_session() as session:
+        outcome = await make_provider("trial", settings, session, _NoSeal()).execute(made)
+    is_ok = isinstance(outcome, Permanent) and not twin.heard
+    return Tried("user", f"the user id {user_id or '(none)'!r}", is_ok, "no request" if is_ok else _in_words(outcome))
+
+
+def _call(described: SessionCall | UserCall) -> ProviderCall:
+    now, is_user = datetime.now(UTC), isinstance(described, UserCall)
+    rule = described.user_id if isinstance(described, UserCall) else described.reference
+    whose = {"user_id" if is_user else "token_reference_id": sample(rule)} if rule else {"jwe": "sealed"}
+    return ProviderCall(
+        call_id="trial",
+        source="urn:revoker:trial",
+        event_id="trial",
+        event_type="user.disabled" if is_user else "session.ended",
+        occurred_at=now,
+        deadline=now + timedelta(hours=1),
+        provider="trial",
+        operation=REVOKE_USER if is_user else REVOKE_SESSION,
+        lane=Lane.URGENT,
+        subject="trial",
+        **whose,
+    )
+
+
+def _cases(described: SessionCall | UserCall, settings: HttpSettings) -> Iterator[_Case]:
+    """What vendors document, as the examples tell; then what networks and gateways do."""
+    buys = hasattr(settings.auth, "token_url")
+    for number, each in enumerate(described.examples, start=1):
+        is_renewed = buys and each.means is Meaning.CREDENTIAL and each.status == 401  # noqa: PLR2004 - once more
+        yield _Case(
+            f"example {number}: {each.status} {each.means}", _example(each), _OUTCOMES[each.means], 1 + is_renewed
+        )
+    named = {status for row in described.outcomes for status in row.statuses}
+    success = next(each for each in described.examples if each.means is Meaning.ACCEPTED)
+    yield _Case("silence", _silent, _fails(Reason.NET_TIMEOUT))
+    yield _Case("a reset", _reset, _fails(Reason.NET_CONNECT))
+    yield _Case("half a success", _half(success.status), lambda it: isinstance(it, Transient))
+    yield _Case("a redirect", _status(302, Location="/elsewhere"), lambda it: isinstance(it, Permanent))
+    yield _Case("a page", _page, lambda it: not isinstance(it, Settled))
+    yield _Case("an echo", _echo, lambda it: not isinstance(it, Settled))
+    if 503 not in named:  # noqa: PLR2004 - the number is the name
+        yield _Case("503", _status(503), _fails(Reason.HTTP_5XX))
+    if 429 not in named:  # noqa: PLR2004 - likewise
+        waits = _status(429, **{"Retry-After": "7"})
+        yield _Case("429 with Retry-After", waits, lambda it: isinstance(it, Transient) and it.retry_after == 7.0)  # noqa: PLR2004 - as sent
+
+
+def _fails(reason: Reason) -> Expected:
+    return lambda outcome: isinstance(outcome, Transient) and outcome.reason == reason
+
+
+def _example(example: Example) -> Answering:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        del request
+        if example.json_ is None:
+            return web.Response(status=example.status, headers=example.headers)
+        return web.json_response(example.json_, status=example.status, headers=example.headers)
+
+    return answer
+
+
+def _status(status: int, **headers: str) -> Answering:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        del request
+        return web.Response(status=status, headers=headers)
+
+    return answer
+
+
+def _half(status: int) -> Answering:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=200 if status == 204 else status, headers={"Content-Length": "1000"})  # noqa: PLR2004 - a 204 has no body
+        await response.prepare(request)
+        await response.write(b"0123456789")
+        return await _reset(request)
+
+    return answer
+
+
+async def _silent(request: web.Request) -> web.StreamResponse:
+    del request
+    await asyncio.sleep(TIMEOUT * 4)
+    return web.Response()
+
+
+async def _reset(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    del request
+    return web.Response(text="<!doctype html><title>Sign in</title>", content_type="text/html")
+
+
+async def _echo(request: web.Request) -> web.StreamResponse:
+    told = f"{dict(request.headers)} {await request.text()}"
+    return web.json_response(dict.fromkeys(("code", "error", "message", "errorCode", "name"), told), status=422)
+
+
+def _in_words(outcome: Outcome) -> str:
+    return outcome.evidence if isinstance(outcome, Settled) else str(outcome.reason)
