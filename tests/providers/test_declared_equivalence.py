@@ -17,12 +17,12 @@ from test_genesys import genesys
 
 from tasks.call import ProviderCall
 from tasks.outcome import Outcome
-from tasks.providers import Provider
 from tasks.providers.answers import Answer
 from tasks.providers.declared.outcomes import Reader
 from tasks.providers.declared.provider import fields_of
 from tasks.providers.finbourne import provider as finbourne_code
 from tasks.providers.genesys import outcomes
+from tasks.providers.provider import Provider
 
 BODIES = {
     **FOREIGN,
