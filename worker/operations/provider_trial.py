@@ -4,7 +4,7 @@ Nothing leaves this machine: the twin listens on loopback, and planted secrets s
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,14 +18,14 @@ from tasks.call import Lane, ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import make_provider
 from tasks.providers.declared import REVOKE_SESSION, REVOKE_USER, HttpSettings
-from tasks.providers.declared.kind import Example, SessionCall, UserCall
+from tasks.providers.declared.calls import SessionCall, UserCall
 from tasks.providers.declared.outcomes import Meaning
 from tasks.providers.declared.user_ids import SIBLINGS, sample
 from tasks.providers.http import open_session
-from worker.operations import RefusedRequest
+from worker.operations import RefusedRequest, twin_answers
+from worker.operations.twin_answers import TIMEOUT
 from worker.settings import Settings
 
-TIMEOUT: Final = 0.5  # seconds for one whole call, so that silence is soon over
 PLANTED: Final = "planted-0815-secret-of-the-trial"
 PLANTED_TOKEN: Final = "planted-4711-token-of-the-trial"  # noqa: S105 - of nobody
 _SECRETS: Final = ("value", "password", "client_secret")
@@ -38,7 +38,6 @@ _OUTCOMES: Final[dict[Meaning, Callable[[Outcome], bool]]] = {
     Meaning.DEAD: lambda it: isinstance(it, Permanent),
     Meaning.BAD_REPLY: lambda it: isinstance(it, Transient) and it.reason == Reason.PROVIDER_BAD_REPLY,
 }
-Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Expected = Callable[[Outcome], bool]
 
 
@@ -55,7 +54,7 @@ class Tried:
 @dataclass(frozen=True, slots=True)
 class _Case:
     name: str
-    answering: Answering
+    answering: twin_answers.Answering
     is_expected: Expected
     requests: int = 1
 
@@ -73,7 +72,7 @@ class _Twin:
     """The provider's twin: it grants every login, and answers the rest as the case says."""
 
     login_path: str
-    answering: Answering
+    answering: twin_answers.Answering
     heard: list[str] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -109,7 +108,7 @@ async def _tried(settings: HttpSettings) -> list[Tried]:
 async def _twin(settings: HttpSettings) -> AsyncIterator[tuple[_Twin, HttpSettings]]:
     """Yield the twin, and *settings* that lead to it."""
     login = getattr(settings.auth, "token_url", "")
-    twin = _Twin(urlsplit(login).path or "/", _silent)
+    twin = _Twin(urlsplit(login).path or "/", twin_answers.silent)
     app = web.Application()
     app.router.add_route("*", "/{anything:.*}", twin.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
@@ -180,75 +179,28 @@ def _cases(described: SessionCall | UserCall, settings: HttpSettings) -> Iterato
     for number, each in enumerate(described.examples, start=1):
         is_renewed = buys and each.means is Meaning.CREDENTIAL and each.status == 401  # noqa: PLR2004 - once more
         yield _Case(
-            f"example {number}: {each.status} {each.means}", _example(each), _OUTCOMES[each.means], 1 + is_renewed
+            f"example {number}: {each.status} {each.means}",
+            twin_answers.example(each),
+            _OUTCOMES[each.means],
+            1 + is_renewed,
         )
     named = {status for row in described.outcomes for status in row.statuses}
     success = next(each for each in described.examples if each.means is Meaning.ACCEPTED)
-    yield _Case("silence", _silent, _fails(Reason.NET_TIMEOUT))
-    yield _Case("a reset", _reset, _fails(Reason.NET_CONNECT))
-    yield _Case("half a success", _half(success.status), lambda it: isinstance(it, Transient))
-    yield _Case("a redirect", _status(302, Location="/elsewhere"), lambda it: isinstance(it, Permanent))
-    yield _Case("a page", _page, lambda it: not isinstance(it, Settled))
-    yield _Case("an echo", _echo, lambda it: not isinstance(it, Settled))
+    yield _Case("silence", twin_answers.silent, _fails(Reason.NET_TIMEOUT))
+    yield _Case("a reset", twin_answers.reset, _fails(Reason.NET_CONNECT))
+    yield _Case("half a success", twin_answers.half(success.status), lambda it: isinstance(it, Transient))
+    yield _Case("a redirect", twin_answers.status(302, Location="/elsewhere"), lambda it: isinstance(it, Permanent))
+    yield _Case("a page", twin_answers.page, lambda it: not isinstance(it, Settled))
+    yield _Case("an echo", twin_answers.echo, lambda it: not isinstance(it, Settled))
     if 503 not in named:  # noqa: PLR2004 - the number is the name
-        yield _Case("503", _status(503), _fails(Reason.HTTP_5XX))
+        yield _Case("503", twin_answers.status(503), _fails(Reason.HTTP_5XX))
     if 429 not in named:  # noqa: PLR2004 - likewise
-        waits = _status(429, **{"Retry-After": "7"})
+        waits = twin_answers.status(429, **{"Retry-After": "7"})
         yield _Case("429 with Retry-After", waits, lambda it: isinstance(it, Transient) and it.retry_after == 7.0)  # noqa: PLR2004 - as sent
 
 
 def _fails(reason: Reason) -> Expected:
     return lambda outcome: isinstance(outcome, Transient) and outcome.reason == reason
-
-
-def _example(example: Example) -> Answering:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        del request
-        if example.json_ is None:
-            return web.Response(status=example.status, headers=example.headers)
-        return web.json_response(example.json_, status=example.status, headers=example.headers)
-
-    return answer
-
-
-def _status(status: int, **headers: str) -> Answering:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        del request
-        return web.Response(status=status, headers=headers)
-
-    return answer
-
-
-def _half(status: int) -> Answering:
-    async def answer(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(status=200 if status == 204 else status, headers={"Content-Length": "1000"})  # noqa: PLR2004 - a 204 has no body
-        await response.prepare(request)
-        await response.write(b"0123456789")
-        return await _reset(request)
-
-    return answer
-
-
-async def _silent(request: web.Request) -> web.StreamResponse:
-    del request
-    await asyncio.sleep(TIMEOUT * 4)
-    return web.Response()
-
-
-async def _reset(request: web.Request) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _page(request: web.Request) -> web.StreamResponse:
-    del request
-    return web.Response(text="<!doctype html><title>Sign in</title>", content_type="text/html")
-
-
-async def _echo(request: web.Request) -> web.StreamResponse:
-    told = f"{dict(request.headers)} {await request.text()}"
-    return web.json_response(dict.fromkeys(("code", "error", "message", "errorCode", "name"), told), status=422)
 
 
 def _in_words(outcome: Outcome) -> str:

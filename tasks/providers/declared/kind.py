@@ -3,79 +3,19 @@
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, JsonValue, SecretStr, StrictInt, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-from tasks.providers.declared.auth import Auth, HeaderName, NoAuth
+from tasks.providers.declared.auth import Auth, NoAuth
+from tasks.providers.declared.calls import WORDS, SessionCall, UserCall
 from tasks.providers.declared.mistakes import mistakes
-from tasks.providers.declared.outcomes import Conditions, Meaning, Row
-from tasks.providers.declared.templates import JsonBody, RequestLine
-from tasks.providers.declared.user_ids import UserIdRule, is_user_id
+from tasks.providers.declared.user_ids import is_user_id
 from tasks.providers.kind import BaseUrl, CommonSettings, Kind, SessionPlan, UserPlan
-from tasks.strict_model import StrictModel
 
 REVOKE_SESSION: Final = "http.revoke_session"
 REVOKE_USER: Final = "http.revoke_user"
 _SECRET_HEADERS: Final = re.compile(r"authorization|cookie|proxy-authorization|.*(token|secret|api-?key|password).*")
-_WORDS: Final = r"^[ -~]{1,200}$"
-
-
-class Example(StrictModel):
-    """An answer of the provider, and what it means: the definition is held to it, and its twin answers it."""
-
-    status: StrictInt = Field(ge=200, le=599, description="Of the answer")
-    json_: dict[str, JsonValue] | None = Field(None, alias="json", description="Its body")
-    headers: dict[HeaderName, str] = Field({}, description="Its headers")
-    means: Meaning = Field(description="What it comes to")
-
-
-class Probe(StrictModel):
-    """A question after a success: an answer that a row fits proves that the token, or the user's last one, is dead."""
-
-    request: RequestLine = Field(description="E.g. `GET /me`; it bears what the call bore")
-    dead: tuple[Conditions, ...] = Field(min_length=1, description="Rows without `means`: any of them is the proof")
-
-
-class _Call(StrictModel):
-    request: RequestLine = Field(description="Method and path, e.g. `DELETE /users/{user_id}/sessions`")
-    json_: JsonBody | None = Field(None, alias="json", description="Body as JSON; a leaf may be a placeholder")
-    form: dict[str, str] = Field({}, max_length=16, description="Body as a form")
-    headers: dict[HeaderName, Annotated[str, Field(pattern=_WORDS)]] = Field({}, description="Plain headers")
-    outcomes: tuple[Row, ...] = Field(min_length=1, max_length=64, description="Rows; the first that fits decides")
-    default: Literal["dead", "retry"] = Field(description="What a 4xx or 501 comes to that no row names")
-    details: dict[str, str] = Field(
-        {}, max_length=8, description="What is kept of an answer: a member, `header:NAME` or `challenge`, by its name"
-    )
-    retry_after: str | None = Field(
-        None,
-        pattern=r"^[A-Za-z0-9-]{1,64}:(seconds|milliseconds|epoch)$",
-        description="The vendor's header beside Retry-After, e.g. `X-Rate-Limit-Reset:epoch`",
-    )
-    partial: str | None = Field(None, pattern=_WORDS, description="What lives on after a success, in a few words")
-    probe: Probe | None = Field(None, description="The question that proves a success")
-    examples: tuple[Example, ...] = Field(min_length=1, max_length=64, description="One for each row, at least")
-
-
-class UserCall(_Call):
-    """How every token of a user is revoked."""
-
-    user_id: UserIdRule = Field(description="uuid, number, email, or a pattern of classes with counts")
-
-
-class SessionCall(_Call):
-    """How one session is revoked: by its token, or by a reference that an event brings."""
-
-    credential: str = Field(
-        pattern=r"^(bearer|reference|(form|json):[A-Za-z0-9_]{1,64})$",
-        description="Where the token goes: `bearer`, `form:token`, `json:access_token`; or `reference`: no token",
-    )
-    reference: UserIdRule | None = Field(None, description="Which references there are, as `user_id`")
-
-    @property
-    def member(self) -> str | None:
-        """The member of the body that holds the token."""
-        return self.credential.partition(":")[2] or None
 
 
 class HttpSettings(CommonSettings):
@@ -89,7 +29,7 @@ class HttpSettings(CommonSettings):
     )
     session: SessionCall | None = Field(None, description="How one session is revoked")
     user: UserCall | None = Field(None, description="How every token of a user is revoked")
-    source: str | None = Field(None, pattern=_WORDS, description="Where the vendor documents it")
+    source: str | None = Field(None, pattern=WORDS, description="Where the vendor documents it")
     checked: str | None = Field(None, pattern=r"^20\d\d-\d\d-\d\d$", description="When somebody last compared it")
 
     @model_validator(mode="after")

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tasks.providers.answers import Answer
+from tasks.providers.declared.calls import Example, SessionCall, UserCall
 from tasks.providers.declared.outcomes import Meaning, Reader, pairs, unreachable
 from tasks.providers.declared.templates import leaves, parsed
-
-if TYPE_CHECKING:
-    from tasks.providers.declared.kind import Example, SessionCall, UserCall
 
 _REDIRECTS: Final = range(300, 400)
 _SUCCESSES: Final = range(200, 300)
@@ -17,7 +15,7 @@ _OWN_REFUSALS: Final = frozenset({401, 403, 407})
 _PASSING: Final = frozenset({408, 425, 429, *range(500, 600)})
 
 
-def mistakes(call: "UserCall | SessionCall", *, own_credential: bool) -> Iterator[str]:
+def mistakes(call: UserCall | SessionCall, *, own_credential: bool) -> Iterator[str]:
     """Yield what is wrong with *call*, each fault with its setting and its name."""
     yield from _of_placeholders(call)
     yield from _of_rows(call, own_credential=own_credential)
@@ -25,7 +23,7 @@ def mistakes(call: "UserCall | SessionCall", *, own_credential: bool) -> Iterato
     yield from _of_examples(call, own_credential=own_credential)
 
 
-def _of_placeholders(call: "UserCall | SessionCall") -> Iterator[str]:
+def _of_placeholders(call: UserCall | SessionCall) -> Iterator[str]:
     used = {each for each in (*parsed(call.request).segments, *leaves(call.json_)) if str(each).startswith("{")}
     wanted = {"{user_id}"} if hasattr(call, "user_id") else {"{reference}"} if call.credential == "reference" else set()
     if used != wanted:
@@ -37,7 +35,7 @@ def _of_placeholders(call: "UserCall | SessionCall") -> Iterator[str]:
     yield from _of_member(call)
 
 
-def _of_member(call: "UserCall | SessionCall") -> Iterator[str]:
+def _of_member(call: UserCall | SessionCall) -> Iterator[str]:
     where, _, member = getattr(call, "credential", "").partition(":")
     if member and ((where == "form" and call.json_ is not None) or (where == "json" and call.form)):
         yield "credential: two_bodies: the token goes into the body that there is"
@@ -45,7 +43,7 @@ def _of_member(call: "UserCall | SessionCall") -> Iterator[str]:
         yield "credential: member_taken: the body has that member already"
 
 
-def _of_rows(call: "UserCall | SessionCall", *, own_credential: bool) -> Iterator[str]:
+def _of_rows(call: UserCall | SessionCall, *, own_credential: bool) -> Iterator[str]:
     for number, row, status in pairs(call.outcomes):
         place, means = f"outcomes.{number}", row.means
         if status not in range(200, 600):
@@ -64,7 +62,7 @@ def _of_rows(call: "UserCall | SessionCall", *, own_credential: bool) -> Iterato
             yield f"{place}: no_own_credential: the call bears none of ours that could be refused"
 
 
-def _of_reach(call: "UserCall | SessionCall") -> Iterator[str]:
+def _of_reach(call: UserCall | SessionCall) -> Iterator[str]:
     for number, earlier in unreachable(call.outcomes):
         yield f"outcomes.{number}: unreachable_row: row {earlier} takes all its answers"
     successes = {status for row in call.outcomes if row.means.is_success for status in row.statuses}
@@ -75,7 +73,7 @@ def _of_reach(call: "UserCall | SessionCall") -> Iterator[str]:
         yield f"outcomes: success_without_meaning: say what a {status} means that fits no row: a last row without json"
 
 
-def _of_examples(call: "UserCall | SessionCall", *, own_credential: bool) -> Iterator[str]:
+def _of_examples(call: UserCall | SessionCall, *, own_credential: bool) -> Iterator[str]:
     reader = Reader(call.outcomes, call.default, own_credential=own_credential)
     answers = [(each, answer_of(each)) for each in call.examples]
     for number, (example, answer) in enumerate(answers, start=1):
@@ -86,7 +84,7 @@ def _of_examples(call: "UserCall | SessionCall", *, own_credential: bool) -> Ite
         yield f"outcomes.{number + 1}: no_example: an example must show the row at work"
 
 
-def answer_of(example: "Example") -> Answer:
+def answer_of(example: Example) -> Answer:
     """Return *example* as an answer."""
     body = b"" if example.json_ is None else json.dumps(example.json_).encode()
     usual = {"Content-Type": "application/json"} if body else {}

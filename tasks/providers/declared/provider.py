@@ -13,8 +13,9 @@ from tasks.call import ProviderCall
 from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import headers
 from tasks.providers.answers import Answer
+from tasks.providers.declared.calls import SessionCall, UserCall
 from tasks.providers.declared.credentials import Borne, bearing, bearing_of
-from tasks.providers.declared.kind import REVOKE_SESSION, REVOKE_USER, HttpSettings, SessionCall, UserCall
+from tasks.providers.declared.kind import REVOKE_SESSION, REVOKE_USER, HttpSettings
 from tasks.providers.declared.outcomes import Conditions, Reader, at, knows_dead
 from tasks.providers.declared.templates import encoded, filled, parsed
 from tasks.providers.declared.user_ids import is_user_id
