@@ -24,6 +24,11 @@ class Settings(CommonDoorSettings):
         description="The `iss` by which events name its people, with their externalId as `sub`; equal to a provider's "
         "`subject_issuer` where externalId is the user id there",
     )
+    whole_schema: bool = Field(
+        default=False,
+        description="Announces every attribute of a User at `/Schemas`, though few are kept: for a directory that "
+        "cannot do without them (Canaille)",
+    )
     accounts: int = Field(100_000, ge=1, le=10_000_000, description="Accounts at most; one more is refused (413)")
 
 

@@ -21,7 +21,7 @@ from scim2_server.service import ScimService
 from tasks.doors.accounts import Accounts
 from tasks.doors.door import Answer, Arrival, ForeignEvent, Verdict, Word
 from tasks.doors.scim import Settings
-from tasks.doors.scim.model import PROVIDER
+from tasks.doors.scim.model import ANNOUNCING_ALL, PROVIDER
 from tasks.doors.scim.storage import AccountStorage, Transition
 from tasks.events import USER_DISABLED, USER_ENABLED
 
@@ -58,7 +58,7 @@ class Scim:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._service = _Service(PROVIDER)
+        self._service = _Service(ANNOUNCING_ALL if settings.whole_schema else PROVIDER)
 
     def changes(self, arrival: Arrival) -> bool:
         """Whether *arrival* may change an account."""

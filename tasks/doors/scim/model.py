@@ -16,12 +16,14 @@ from scim2_models import (
     Required,
     Resource,
     ResourceType,
+    Schema,
     ScimPolicy,
     ScimProvider,
     ServiceProviderConfig,
     Sort,
     Uniqueness,
 )
+from scim2_models import User as WholeUser
 
 from tasks.doors.accounts import Account
 
@@ -74,9 +76,19 @@ CONFIG: Final = ServiceProviderConfig(
     ],
 )
 
-PROVIDER: Final = ScimProvider(
-    models=[User], resource_types=[ResourceType.from_resource(User)], config=CONFIG, policy=POLICY
-)
+PROVIDER: Final = ScimProvider([User], [ResourceType.from_resource(User)], CONFIG, POLICY)
+
+
+class _WholeSchema(ScimProvider):
+    """Announces the whole User of RFC 7643, for directories that build on each attribute of it."""
+
+    @property
+    def schemas(self) -> tuple[Schema, ...]:
+        """Return that schema."""
+        return (WholeUser.to_schema(),)
+
+
+ANNOUNCING_ALL: Final = _WholeSchema([User], [ResourceType.from_resource(User)], CONFIG, POLICY)
 
 
 def etag(version: int) -> str:
