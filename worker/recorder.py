@@ -37,8 +37,9 @@ from worker.broker.unproved_queue import UnprovedQueue
 from worker.intake import dead_letters
 from worker.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from worker.ledger.retention import Tidying, forget
+from worker.ledger.schema import Schema
 from worker.observability import metrics
-from worker.observability.health import MIGRATION_TIME, OF_PROCESS
+from worker.observability.health import OF_PROCESS
 from worker.process import Stop
 from worker.settings import Settings
 
@@ -88,7 +89,7 @@ class Recorder:
     def __init__(self, ledger: Ledger, mac: ProvenanceMac) -> None:
         self._ledger = ledger
         self._mac = mac
-        self._ready = False
+        self._schema = Schema(ledger)
         self.is_behind = False  # whether a batch was full, so that more messages wait
         # Found again once all is written: on a full disk a small batch may fit, which heals nothing.
         self.availability = Availability(logger, "ledger.unavailable", "ledger.back")
@@ -97,17 +98,14 @@ class Recorder:
         """Write *batch*; returns all of it where the ledger could not be written."""
         self.is_behind |= len(batch) >= BATCH_SIZE
         try:
-            if not self._ready:
-                OF_PROCESS.beat(MIGRATION_TIME)
-                self._ledger.upgrade()
-                self._ready = True
+            self._schema.ensure()
             found = [record for message in batch for record in read(message, self._mac)]
             for start in range(0, len(found), COMMIT_RECORDS):
                 OF_PROCESS.beat()
                 self._write(found[start : start + COMMIT_RECORDS])
         except LedgerUnavailable as error:
             self.availability.lost(error)
-            self._ready = False  # whatever comes back may be another database, or an older state of this one
+            self._schema.is_ready = False  # whatever comes back may be another database, or an older state of this one
             return batch
         _count(found)
         return []

@@ -15,7 +15,7 @@ from servers import Processes, wait_until
 from system import PROCESSES, SUBJECT_KEY, System, digest
 
 from tasks.outcome import State
-from worker.database.schema import VERSION_TABLE
+from worker.database.revisions import VERSION_TABLE
 from worker.database.tables import metadata
 
 ORDER = ("recorder", "worker", "intake")  # of an upgrade, as docs/running.md has it

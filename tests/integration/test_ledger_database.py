@@ -19,8 +19,8 @@ from servers import free_port
 from sqlalchemy import inspect, select
 
 from tasks.outcome import State
-from worker.database.engine import MIGRATIONS, Database, open_database
-from worker.database.schema import VERSION_TABLE
+from worker.database.engine import Database, open_database
+from worker.database.revisions import MIGRATIONS, VERSION_TABLE
 from worker.database.tables import clock, metadata
 from worker.ledger import CallRow, DeadLetterRow, Ledger, LedgerUnavailable
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.sealing import generate_key, save_key
-from worker.database.schema import known_revisions
+from worker.database.revisions import known_revisions
 from worker.database.sqlite_file import connect_read_only
 from worker.intake.signing import generate_signing_key, save_signing_key
 from worker.ledger import Ledger

@@ -78,7 +78,7 @@ def _codes() -> Mapping[type[Exception], Exit]:
     return {
         CredentialRefused: Exit.NOT_PERMITTED,  # before NoAnswer, whose kind it is
         Interrupted: Exit.INTERRUPTED,
-        **dict.fromkeys((SettingsError, RefusedRequest, *ambiguous, StateError), Exit.REFUSED),
+        **dict.fromkeys((SettingsError, RefusedRequest, ledgers.LedgerIsNewer, *ambiguous, StateError), Exit.REFUSED),
         **dict.fromkeys((ledgers.LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
         **dict.fromkeys((*failed, SandboxError), Exit.FAILED),
     }

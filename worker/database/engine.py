@@ -13,10 +13,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from worker.database.errors import LedgerRefused, LedgerUnavailable
 from worker.database.postgresql import open_postgresql
+from worker.database.revisions import alembic_config, require_known
 from worker.database.sqlite import LedgerFile, open_sqlite
 from worker.settings.urls import HIDDEN, fault_of_ledger_url, without_userinfo
 
-MIGRATIONS: Final = "worker.database:migrations"  # a package resource: found wherever the package is installed
 LOCK_TIMEOUT: Final = 10  # seconds a writer waits for another one
 _MIGRATION_LOCK: Final = 0x7265766F6B6572  # "revoker", the key of PostgreSQL's advisory lock
 # SQLite's transactions read a snapshot by themselves (https://www.sqlite.org/isolation.html).
@@ -34,17 +34,17 @@ class Database:
         """Make the file where it has one and that is missing, and apply the migrations that are missing.
 
         All in one transaction; processes take turns: on SQLite by the write lock, which it holds from the start.
+        Raises LedgerIsNewer, with nothing done, where a newer release has migrated it.
         """
         from alembic import command  # noqa: PLC0415 - 10 MB that a worker, which never migrates, does without
-        from alembic.config import Config  # noqa: PLC0415 - likewise
 
         if self.file:
             self.file.create()
-        config = Config()
-        config.set_main_option("script_location", MIGRATIONS)
+        config = alembic_config()
         with self.writing() as connection:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+            require_known(connection)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 

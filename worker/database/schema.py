@@ -9,12 +9,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.database.engine import MIGRATIONS, open_database
+from worker.database.engine import open_database
 from worker.database.errors import LedgerUnavailable
+from worker.database.revisions import VERSION_TABLE
 from worker.database.sqlite_file import connect_read_only
 
 LOCK_TIMEOUT: Final = 5.0  # seconds
-VERSION_TABLE: Final = "ledger_version"
 _REVISION: Final = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a constant
 
 
@@ -24,16 +24,6 @@ class Schema:
 
     revision: str | None
     now: datetime | None = None
-
-
-def known_revisions() -> list[str]:
-    """The revisions of the schema that this release knows, oldest first."""
-    from alembic.config import Config  # noqa: PLC0415 - 10 MB that only this question needs
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - likewise
-
-    config = Config()
-    config.set_main_option("script_location", MIGRATIONS)
-    return [each.revision for each in ScriptDirectory.from_config(config).walk_revisions()][::-1]
 
 
 def schema_at(url: str) -> Schema:

@@ -1,5 +1,6 @@
 """The ledger: what became of every event and call, in SQL (SQLite or PostgreSQL), for people to ask."""
 
+from worker.database.errors import LedgerIsNewer as LedgerIsNewer
 from worker.database.errors import LedgerRefused as LedgerRefused
 from worker.database.errors import LedgerUnavailable as LedgerUnavailable
 from worker.ledger.audit import BEGUN as BEGUN

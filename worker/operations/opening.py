@@ -12,6 +12,6 @@ def open_ledger(settings: Settings) -> AbstractContextManager[Ledger]:
 
 
 def upgrade_ledger(settings: Settings) -> None:
-    """Bring the ledger's schema to its newest revision. Raises LedgerUnavailable."""
+    """Bring the ledger's schema to its newest revision. Raises LedgerUnavailable, LedgerIsNewer."""
     with open_ledger(settings) as ledger:
         ledger.upgrade()

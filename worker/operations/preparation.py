@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from worker.database.schema import known_revisions, schema_at
+from worker.database.revisions import known_revisions
+from worker.database.schema import schema_at
 from worker.ledger import AuditEntry, LedgerUnavailable, Operator
 from worker.operations import opening, opening_broker
 from worker.operations.on_record import OnRecord, on_record
@@ -19,9 +20,9 @@ def declare_topology(settings: Settings, operator: Operator) -> OnRecord:
 
 
 def upgrade_ledger(settings: Settings, operator: Operator) -> AuditEntry:
-    """Bring the ledger's schema to its newest revision, and then put it on record. Raises LedgerUnavailable.
+    """Bring the ledger's schema to its newest revision, and then put it on record.
 
-    Not before, because the audit stands in the ledger.
+    Not before, because the audit stands in the ledger. Raises LedgerUnavailable, and LedgerIsNewer with nothing done.
     """
     before = _revision(settings)
     opening.upgrade_ledger(settings)

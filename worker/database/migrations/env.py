@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from worker.database.schema import VERSION_TABLE
+from worker.database.revisions import VERSION_TABLE
 from worker.database.tables import metadata
 
 # SQLite's DDL is transactional too (https://www.sqlite.org/lang_transaction.html); alembic has to be told.

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from worker.database.schema import Schema, known_revisions, schema_at
+from worker.database.revisions import known_revisions
+from worker.database.schema import Schema, schema_at
 from worker.ledger import LedgerUnavailable
 from worker.operations.doctor.clocks import skew_finding
 from worker.operations.doctor.findings import Finding
