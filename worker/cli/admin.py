@@ -51,7 +51,7 @@ def declare() -> None:
 
 @topology.command()
 def permissions() -> None:
-    """Print the permissions of the processes' users, as `rabbitmqctl import_definitions` takes them on stdin.
+    """Print the permissions of the processes' users, as `rabbitmqctl import_definitions` takes them.
 
     They are for the virtual host and the operator of `broker_url`; no password changes. Import them after each upgrade.
     """
