@@ -9,10 +9,13 @@ from worker.broker.permissions import OPERATOR
 from worker.operations.setup.plan import SetupPlan
 from worker.settings.files import CONFIG_FILE, SECRETS_DIR
 
-# Without a file's name rabbitmqctl waits for ever in RabbitMQ 4.0.5, which is Debian 13's, because its script keeps it
-# from the standard input (https://github.com/rabbitmq/rabbitmq-server/issues/13157). It may run as a user who may not read the file by its
-# name, nor, without the chmod, this pipe: that is open to nobody else who has no right to look into the processes.
-IMPORT_DEFINITIONS = "cat {file} | (chmod o+r /dev/stdin && rabbitmqctl import_definitions /dev/stdin)"
+# In RabbitMQ 4.0.5, which is Debian 13's, rabbitmqctl waits for ever for what it is given without a file's name
+# (https://github.com/rabbitmq/rabbitmq-server/issues/13157). By its name it may not read the file: on Debian it becomes
+# another user. So it gets a copy without a name, which that user may read, and nobody who does not have it open.
+IMPORT_FILE = (
+    'import_file() (copy=$(mktemp) && cat "$1" >"$copy" && exec <"$copy" && rm "$copy" && chmod o+r /dev/stdin &&'
+    " rabbitmqctl import_definitions /dev/stdin)"
+)
 PROCESSES = ("recorder", "worker", "intake")  # as upgrades start them: nothing comes in before somebody records it
 
 
@@ -36,9 +39,10 @@ def next_steps(plan: SetupPlan) -> Iterator[str]:
 
 def _of_broker(plan: SetupPlan) -> Iterator[str]:
     yield "# On the machine of the broker, as its administrator; the files hold hashes of passwords:"
+    yield IMPORT_FILE
     for file in plan.files:
         if file.path.parent == plan.layout.definitions_of(OPERATOR).parent:
-            yield IMPORT_DEFINITIONS.format(file=_quoted(file.path))
+            yield f"import_file {_quoted(file.path)}"
     yield "# Here:"
 
 
