@@ -1,11 +1,9 @@
 """Intakes that remember together on one ledger: `pytest_plugins = ["deduplication_fixtures"]`."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 from deduplicators import MAX_AGES, OUTAGE, Start
-from servers import wait_until
 
 from worker.database.thread import DatabaseThread
 from worker.intake import dedup_store
@@ -17,7 +15,7 @@ from worker.ledger import Ledger
 def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
     """Make the deduplicator of a process which was just started."""
     assert dedup_store.youngest(ledger.database) == {}
-    desks, before = list[DatabaseThread](), set(threading.enumerate())
+    desks = list[DatabaseThread]()
 
     def started() -> Deduplicator:
         desks.append(DatabaseThread(ledger_url))
@@ -26,4 +24,3 @@ def start(ledger: Ledger, ledger_url: str) -> Iterator[Start]:
     yield started
     for desk in desks:
         desk.close()
-    wait_until(lambda: set(threading.enumerate()) <= before, what="the desks to be closed")

@@ -50,3 +50,18 @@ async def test_what_the_ledger_refuses_is_raised_where_it_was_asked(desk: Databa
         await desk.run(failing(ZeroDivisionError()))
     assert isinstance(await desk.run(lambda database: database), Database)
     desk.close()
+
+
+def test_what_is_closed_has_let_go_of_the_database(desk: DatabaseThread, tmp_path: Path) -> None:
+    """What was asked before is done first; then SQLite has put away the files that it keeps beside its own."""
+
+    def question(database: Database) -> list[str]:
+        with database.writing() as connection:
+            connection.exec_driver_sql("CREATE TABLE asked (at)")
+        return [each.name for each in tmp_path.iterdir()]
+
+    (tmp_path / "ledger.sqlite3").touch()
+    answer = desk.ask(question)
+    desk.close()
+    assert len(answer.result(0)) > 1
+    assert [each.name for each in tmp_path.iterdir()] == ["ledger.sqlite3"]

@@ -13,6 +13,7 @@ from worker.database.errors import LedgerRefused, LedgerUnavailable
 T = TypeVar("T")
 
 LOCK_TIMEOUT: Final = 2.0  # seconds for a lock in the database: no caller waits longer for the result
+CLOSE_TIMEOUT: Final = 2.5  # seconds for what was still asked; a database that hangs holds up no stop for longer
 
 
 class DatabaseThread:
@@ -28,7 +29,8 @@ class DatabaseThread:
         self._url, self._durable = url, durable
         self._database: Database | None = None
         self._jobs: queue.SimpleQueue[tuple[Callable[[Database], Any], Future[Any]] | None] = queue.SimpleQueue()
-        threading.Thread(target=self._serve, name="ledger", daemon=True).start()  # the process ends without it
+        self._thread = threading.Thread(target=self._serve, name="ledger", daemon=True)  # the process ends without it
+        self._thread.start()
 
     async def run(self, job: Callable[[Database], T]) -> T:
         """Return what the job returns. Raises LedgerUnavailable."""
@@ -44,8 +46,9 @@ class DatabaseThread:
             raise LedgerUnavailable("the ledger does not answer") from None
 
     def close(self) -> None:
-        """Ask no more."""
+        """Ask no more, and wait until the connections are closed: SQLite tidies up its files with the last one."""
         self._jobs.put(None)
+        self._thread.join(CLOSE_TIMEOUT)
 
     def ask(self, job: Callable[[Database], T]) -> Future[T]:
         """Return at once what will hold what the job returns, or LedgerUnavailable."""
