@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response, expect
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response, ViewportSize, expect
 from sign_in_door import PASSWORD
 from system import System
 
-WIDE = {"width": 1280, "height": 900}
+WIDE = ViewportSize(width=1280, height=900)
 SEEN = """(() => {
   const has = document.activeElement, style = getComputedStyle(has);
   return has === document.body || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);

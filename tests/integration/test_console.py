@@ -152,7 +152,7 @@ async def test_a_replay_outlives_the_console_that_ran_it(installation: Installat
     other = await console()
     listed = (await other.get("/jobs")).page.one("tbody").one("a")
     job = await other.get(listed.attributes["href"])
-    assert "interrupted" in job.page.one("p", class_="notice").text
+    assert "interrupted" in job.page.one("div", class_="notice").text
     form = job.page.one("form", class_="actions").fields()
     rest = await other.post("/plan/job", [*form, ("verb", "stop")])
     assert (await confirmed(other, rest)).path == rest.path

@@ -6,11 +6,14 @@
 
   // -- news: the server says that something changed; htmx fetches the page anew and keeps the focus
   const news = one("#news"), pause = one("#pause"), live = document.body.dataset.live;
-  const told = { at: 0 };
-  const say = (text) => {
-    if (Date.now() - told.at < 5000 || news.textContent === text) return;  // a screen reader is not chattered to
-    told.at = Date.now();
-    news.textContent = text;
+  const told = { at: 0, next: "" };
+  const say = (text) => {  // a screen reader is not chattered to: one sentence in five seconds, the newest
+    told.next = text;
+    setTimeout(() => {
+      if (told.next !== text || news.textContent === text) return;
+      told.at = Date.now();
+      news.textContent = text;
+    }, Math.max(0, told.at + 5000 - Date.now()));
   };
   let paused = kept("paused", "no") === "yes";
   const busy = () => one("#live input:checked, #live :is(input:not([type=checkbox]), select, textarea):focus, #live details[open]");
@@ -37,7 +40,10 @@
     stream.addEventListener("news", refresh);
     stream.addEventListener("away", () => say("The ledger is away: this page shows what it had"));
     stream.addEventListener("ended", () => location.reload());
-    stream.addEventListener("error", () => say("No connection to the console: this page shows what it had"));
+    stream.addEventListener("error", () => {
+      say("No news: the console or its ledger does not answer. This page shows what it had");
+      if (stream?.readyState === EventSource.CLOSED) { stream = null; setTimeout(listen, 5000); }  // it was refused: the browser asks no more
+    });
   };
   document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden) refresh(); });
   addEventListener("pagehide", () => stream?.close());
