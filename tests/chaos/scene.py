@@ -42,6 +42,7 @@ class Scene:
         self.refused: set[str] = set()  # ever, likewise: by a full queue, or as unroutable
         self.longest_try = 0.0  # seconds that one batch took to be confirmed or to fail
         self.strangers = 0
+        self.aside: set[str] = set()  # ids of events of the row's own, which it judges itself
         self.broken_at: float | None = None
         self.healed_at: float | None = None
         self.remark = ""  # figures of this run, for the table
@@ -234,7 +235,7 @@ class Scene:
             news, cursor = self.system.ledger.changes_since(cursor)
             if not news:
                 return rows
-            rows += [row for row in news if isinstance(row, CallRow)]
+            rows += [row for row in news if isinstance(row, CallRow) and row.event_id not in self.aside]
 
     @property
     def unknown_units(self) -> int:
