@@ -3,6 +3,7 @@
 import json
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from celery import Celery
 from otlp_collector import OtlpCollector
 from sentry_inbox import SentryInbox
 from servers import Daemon, Processes, RabbitNode, wait_until
-from system import System
+from system import SOURCE, System
 
 from tasks.sealing import generate_key, seal
 from worker.broker import messages, topology
@@ -35,6 +36,9 @@ REASONS = {
     *("auth.forbidden", "http.5xx", "http.429", "http.3xx", "net.timeout", "net.connect", "provider.bad_reply"),
     *("crypto.seal", "event.plaintext_token", "event.malformed_json", "route.unknown_provider"),
 }
+
+
+DIRECTORY = "urn:canary:directory"
 
 
 class CanaryStory:
@@ -60,6 +64,7 @@ class CanaryStory:
             tracing={"endpoint": self.collector.endpoint},
             log_level="DEBUG",
             retry={"base": 1, "cap": 1, "max_attempts": 2},
+            sources={"tests": {"source": SOURCE, "trusted": True}, "directory": self._directory(broker_url)},
             **settings,
         )
         self.system.env |= {"REVOKER_PROVIDERS__FINBOURNE__TIMEOUT": "1", "REVOKER_SECRETS_DIR": str(self._secrets())}
@@ -85,6 +90,7 @@ class CanaryStory:
         calls = [*self._good(), *self._faulty(), *self._unsealable(), self._unknown()]
         ids = system.publish(calls)
         system.publish_all([*self._spilled(), self._through_the_door()])
+        self._enable_again()
         held = system.publish([self._held() for _ in range(4)])
         wait_until(lambda: any(entry["fault"] == "slow" for entry in system.journal()), 30, "a call in flight")
         worker.kill9()
@@ -198,6 +204,21 @@ class CanaryStory:
         ]
         self.strangers = {message.message_id for message in spilled}
         return spilled
+
+    def _directory(self, broker_url: str) -> dict[str, Any]:
+        """The source that may enable people again: on RabbitMQ by its broker user, who is whoever publishes here."""
+        self.user = urlsplit(broker_url).username
+        proof = {"users": [self.user]} if self.user else {"trusted": True}
+        return {"source": DIRECTORY, "types": ["user.disabled", "user.enabled"], **proof}
+
+    def _enable_again(self) -> None:
+        """Somebody is enabled again, with a name and an account that are seen nowhere else."""
+        who = {"format": "email", "email": f"{self.plant('an address enabled again', Kind.NAME)}@example.com"}
+        told = self.system.disabled(sub_id=who, accounts={"genesys": {"user_id": self._account()}})
+        told |= {"type": "user.enabled", "source": DIRECTORY}
+        event = messages.event(json.dumps(told).encode(), "user.enabled")
+        self.system.publish_all([replace(event, user_id=self.user)])
+        wait_until(lambda: self.system.states(told["id"]).get("genesys") == "enabled", 30, "the record of it")
 
     def _through_the_door(self) -> Message:
         self.door = self.system.ended(self._session("genesys", "through the door"))
