@@ -43,6 +43,7 @@ READING = {
     "keys list",
     "plan",
     "provider check",
+    "provider add",
     "provider list",
     "provider test",
     "topology permissions",

@@ -12,7 +12,7 @@ from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option
 from worker.cli.tree import Commands
 from worker.ledger import LedgerUnavailable
-from worker.operations import holds, provider_trial, providers
+from worker.operations import catalogue, holds, provider_trial, providers
 from worker.operations.opening import open_ledger
 from worker.operations.provider_trial import Tried
 from worker.operations.providers import Checked, Configured, outcome_in_words
@@ -109,6 +109,15 @@ def check(names: Sequence[str], form: Form) -> None:
     failed = [each for each in checked if not each.is_ok]
     note(f"{len(checked) - len(failed)} of {len(checked)} can be called")
     finish(Exit.FAILED if failed else Exit.DONE)
+
+
+@provider.command()
+@click.argument("name")
+@click.option("--from", "from_", metavar="TABLE", required=True, help=f"One of: {', '.join(catalogue.names())}.")
+def add(name: str, from_: str) -> None:
+    """Print a table of the catalogue as provider NAME. Fill in what stands in <angle brackets>, and try it."""
+    click.echo(catalogue.table(from_, name), nl=False)
+    note(f"next: append it to the configuration, fill it in, write its secret file; then revoker provider test {name}")
 
 
 @provider.command("test")

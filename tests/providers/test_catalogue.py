@@ -1,0 +1,48 @@
+"""The catalogue: each table loads once it is filled in, and passes its trial; none loads before."""
+
+import re
+import tomllib
+from datetime import date
+from typing import Any
+
+import pytest
+from calls import API_KEY
+from pydantic import ValidationError
+
+from tasks.providers.declared import HttpSettings
+from worker.operations import RefusedRequest, catalogue
+from worker.operations.provider_trial import tried
+
+LONGEST = 34  # lines, comments apart: 25, and a row and an example for each way in which a vendor fails
+
+
+def filled_in(name: str) -> dict[str, Any]:
+    """Return the table *name* with a word for each blank, and a secret."""
+    text = re.sub(r"<[a-z ]+>", "example", catalogue.table(name, "mine"))
+    table: dict[str, Any] = tomllib.loads(text)["providers"]["mine"]
+    secret = {"header": "value", "basic": "password", "client_credentials": "client_secret"}[table["auth"]["scheme"]]
+    return {**table, "auth": {**table["auth"], secret: API_KEY}}
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_a_table_of_the_catalogue_passes_its_trial(name: str) -> None:
+    """With its source, and the day on which somebody last compared it."""
+    settings = HttpSettings.model_validate(filled_in(name))
+    assert [each for each in tried(settings) if not each.is_ok] == []
+    assert settings.source
+    assert date.fromisoformat(settings.checked or "") >= date(2026, 11, 27)
+    lines = [line for line in catalogue.table(name, "mine").splitlines() if line and not line.startswith("#")]
+    assert len(lines) <= LONGEST
+
+
+def test_what_is_not_filled_in_is_refused() -> None:
+    """By the setting's name."""
+    table = filled_in("okta") | {"base_url": "https://<domain>.okta.com"}
+    with pytest.raises(ValidationError, match="base_url"):
+        HttpSettings.model_validate(table)
+
+
+def test_an_unknown_table_is_told_those_that_there_are() -> None:
+    """A typo is no table."""
+    with pytest.raises(RefusedRequest, match="okta, "):
+        catalogue.table("okto", "mine")
