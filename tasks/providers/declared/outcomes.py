@@ -67,7 +67,9 @@ class Conditions(StrictModel):
     challenge: Literal["invalid_token"] | None = Field(
         None, description="`invalid_token`: WWW-Authenticate says that the token is dead (RFC 6750 section 3.1)"
     )
-    body: Literal["none"] | None = Field(None, description="`none`: the body is empty")
+    body: Literal["none", "empty_object"] | None = Field(
+        None, description="`none`: there is no body; `empty_object`: it is `{}`, which else is no success"
+    )
 
     @property
     def statuses(self) -> tuple[int, ...]:
@@ -86,13 +88,17 @@ class Conditions(StrictModel):
 
     def fits(self, answer: Answer) -> bool:
         """Whether *answer* is what the row is about."""
-        if answer.status not in self.statuses or (self.body and not answer.is_blank):
+        if answer.status not in self.statuses or not self._has_body(answer):
             return False
         if self.challenge and not headers.names_dead_token(answer.headers):
             return False
         members = answer.document() if self.json_ or self.has else {}
         has_values = all(_equals(at(members, path), wanted) for path, wanted in self.json_.items())
         return has_values and all(_is_a(form, at(members, path)) for path, form in self.has.items())
+
+    def _has_body(self, answer: Answer) -> bool:
+        is_empty_object = answer.body.strip() == b"{}" and not answer.unread
+        return self.body is None or (answer.is_blank if self.body == "none" else is_empty_object)
 
     def covers(self, other: "Conditions", status: int) -> bool:
         """Whether every answer of *status* that *other* fits is one that this fits."""
@@ -199,7 +205,8 @@ def holds_no_failure(row: Conditions, answer: Answer) -> bool:
     members = answer.document()
     asked = {path.partition(".")[0] for path in row.json_}
     named = (value for name, value in members.items() if contradictions.folded(name) in _OF_FAILURE - asked)
-    return answer.is_blank or (bool(members) and not any(named) and not contradictions.denies_success(members))
+    is_empty = answer.is_blank or row.body == "empty_object"
+    return is_empty or (bool(members) and not any(named) and not contradictions.denies_success(members))
 
 
 def knows_dead(row: Conditions, answer: Answer) -> bool:
