@@ -35,7 +35,7 @@ SET_UP = "test_a_provider_is_set_up_as_its_page_says"
 # Page and heading of each block, and the test that runs it, or that compares what it names with what there is.
 RUN_BY = {
     ("README.md", "The two commands"): "test_a_run_settles_every_sample_and_loses_none",
-    ("README.md", "A first event"): "test_the_first_event_of_the_readme_is_revoked",
+    ("README.md", "A first event"): "test_beside_one_run_that_stays",
     ("README.md", "Point it at a real RabbitMQ and a real provider"): FIRST_STEPS,
     ("backup.md", "Back up"): RESTORED,
     ("backup.md", "Restore"): RESTORED,

@@ -8,14 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from documents import blocks, section
+from in_one_test import in_one_test
 from servers import Daemon, Processes, free_port, wait_until
+from servers.shared import locked, root
 
 from tasks.outcome import State
 from worker.demo.progress import Progress, unproved_claims
@@ -95,12 +97,15 @@ def staying(processes: Processes, tmp_path: Path) -> Daemon:
     return processes.start("revoker", "run", "--state-dir", str(tmp_path / "var"))
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder where a first run has ended."""
-    folder = tmp_path_factory.mktemp("home")
-    (folder / "first.json").write_text(json.dumps(figures(run_once(folder))))
-    return folder
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Lend a folder where a first run has ended: one for all pytest workers, by turns."""
+    folder = root() / "first-run"
+    with locked(root() / "first-run.lock"):
+        if not (folder / "first.json").exists():
+            folder.mkdir()
+            (folder / "first.json").write_text(json.dumps(figures(run_once(folder))))
+        yield folder
 
 
 def is_complete(told: dict[str, Any]) -> None:
@@ -152,7 +157,7 @@ def test_a_staying_run_stops_within_ten_seconds(
     assert "is killed" not in staying.output
 
 
-def test_the_next_steps_work_in_another_terminal(staying: Daemon, tmp_path: Path) -> None:
+def next_steps_work_in_another_terminal(staying: Daemon, tmp_path: Path) -> None:
     """Each command that a staying run names can be typed as it stands, and has something to tell."""
     says(staying, "dlq replay --dry-run")
     lines = [line.strip() for line in staying.output.splitlines() if f"={tmp_path / 'var/revoker.toml'} " in line]
@@ -164,7 +169,7 @@ def test_the_next_steps_work_in_another_terminal(staying: Daemon, tmp_path: Path
         assert typed.stdout
 
 
-def test_the_first_event_of_the_readme_is_revoked(staying: Daemon, tmp_path: Path) -> None:
+def first_event_of_the_readme_is_revoked(staying: Daemon, tmp_path: Path) -> None:
     """Its lines, typed as they stand beside a staying run, end with the person out everywhere."""
     says(staying, STAYS)
     (tmp_path / ".venv").symlink_to(sys.prefix)
@@ -183,15 +188,14 @@ def typed(lines: str, folder: Path) -> str:
     ).stdout
 
 
-def test_a_killed_run_leaves_nothing_behind_that_confuses_the_next(staying: Daemon, tmp_path: Path) -> None:
-    """Its processes go with it, and what waits in the broker is done by the next run."""
-    says(staying, "retrying")
-    os.kill(staying.pid, signal.SIGKILL)
-    wait_until(lambda: is_left_alone(tmp_path / "var"), 15, "the processes of the killed run to end")
-    assert figures(run_once(tmp_path))["calls"] == ALL_OUTCOMES
+def second_run_beside_the_first_is_refused(staying: Daemon, tmp_path: Path) -> None:
+    """Two runs would work on each other's events and sandboxes."""
+    assert staying.running
+    assert (done := run_once(tmp_path)).returncode == 2
+    assert "another `revoker run` works there" in done.stderr
 
 
-def test_a_process_that_dies_is_started_again(staying: Daemon) -> None:
+def process_that_dies_is_started_again(staying: Daemon, _tmp_path: Path) -> None:
     """The run says so, with the end of its log, and goes on."""
     says(staying, STAYS)
     recorder = next(pid for pid, line in children(staying.pid).items() if "recorder" in line)
@@ -201,11 +205,29 @@ def test_a_process_that_dies_is_started_again(staying: Daemon) -> None:
     assert staying.stop(signal.SIGTERM, timeout=10) == 0, staying.tail
 
 
-def test_a_second_run_beside_the_first_is_refused(staying: Daemon, tmp_path: Path) -> None:
-    """Two runs would work on each other's events and sandboxes."""
-    says(staying, "starting sandbox")
-    assert (done := run_once(tmp_path)).returncode == 2
-    assert "another `revoker run` works there" in done.stderr
+@in_one_test
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        next_steps_work_in_another_terminal,
+        first_event_of_the_readme_is_revoked,
+        second_run_beside_the_first_is_refused,
+        process_that_dies_is_started_again,
+    ],
+    ids=lambda rule: str(rule.__name__),
+)
+def test_beside_one_run_that_stays(staying: Daemon, tmp_path: Path, rule: Callable[[Daemon, Path], None]) -> None:
+    """Each of these holds, of the same run."""
+    rule(staying, tmp_path)
+
+
+def test_a_killed_run_leaves_nothing_behind_that_confuses_the_next(staying: Daemon, tmp_path: Path) -> None:
+    """Its processes go with it, and what waits in the broker is done by the next run."""
+    says(staying, "retrying")
+    os.kill(staying.pid, signal.SIGKILL)
+    wait_until(lambda: is_left_alone(tmp_path / "var"), 15, "the processes of the killed run to end")
+    assert figures(run_once(tmp_path))["calls"] == ALL_OUTCOMES
 
 
 @pytest.mark.parametrize(

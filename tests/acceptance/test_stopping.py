@@ -18,10 +18,6 @@ from tasks.sealing import seal
 from worker.broker import messages
 from worker.ledger import CallRow
 
-# Each stop once of processes that were started, as an operator starts them.
-pytestmark = pytest.mark.parametrize(
-    "broker_url", ["embedded", pytest.param("rabbitmq", marks=pytest.mark.executed)], indirect=True
-)
 CALLS = 40
 GRACE = 5.0  # seconds
 TERM, QUIT, INT = signal.SIGTERM, signal.SIGQUIT, signal.SIGINT
@@ -75,7 +71,10 @@ def impatient(broker_url: str, tmp_path: Path, processes: Processes) -> System:
     return System(tmp_path / "system", broker_url, processes, worker={"shutdown_grace": GRACE})
 
 
-@pytest.mark.parametrize("number", [TERM, INT], ids=lambda number: str(number.name))
+# The commonest stop also of processes that were started, as an operator starts them.
+@pytest.mark.parametrize(
+    "number", [pytest.param(TERM, marks=pytest.mark.executed), INT], ids=lambda number: str(number.name)
+)
 def test_a_stop_finishes_what_is_in_flight(impatient: System, number: signal.Signals) -> None:
     """Within the grace: no call is made twice."""
     stopped(in_the_middle(impatient, 1.0), number)
