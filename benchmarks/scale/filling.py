@@ -5,18 +5,21 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from itertools import product
 from typing import Any, Final
 
 from sqlalchemy import Engine, Table, update
 
 from benchmarks.say import say
-from benchmarks.scale.letters import record_letters
+from benchmarks.scale.desk import stand_still
 from benchmarks.scale.rows import COLUMNS, Rows, batches
-from benchmarks.scale.world import Call, World
+from benchmarks.scale.world import World
 from worker.database.tables import clock
 from worker.ledger import Ledger
 
 Load = Callable[[Table, Rows], None]
+# As autovacuum does within minutes.
+_TIDY: Final = {"sqlite": "PRAGMA optimize", "postgresql": "VACUUM ANALYZE"}
 _QUICKLY: Final = ("journal_mode=OFF", "synchronous=OFF", "cache_size=-200000")  # a file that nobody needs if it breaks
 
 
@@ -27,30 +30,25 @@ def fill(world: World, ledgers: Sequence[Ledger]) -> None:
         for engine in engines:
             stack.enter_context(_without_indexes(engine))
             _set_clock(engine, world)
-        dead = _load_everything(world, [stack.enter_context(_loading(engine)) for engine in engines])
-    record_letters(world, dead, ledgers)
-    for engine in engines:
-        if engine.name == "postgresql":  # as autovacuum does within minutes
-            with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-                connection.exec_driver_sql("VACUUM ANALYZE")
-    say("the dead letters are recorded")
-
-
-def _load_everything(world: World, loaders: Sequence[Load]) -> list[Call]:
-    """Load all rows but those of calls that died, which are returned."""
-    dead: list[Call] = []
-    for rows in batches(world, dead):
-        for load in loaders:
-            for table, some in rows.items():
-                load(table, some)
-    say("calls, events, names and attempts are loaded")
-    return dead
+        loaders = [stack.enter_context(_loading(engine)) for engine in engines]
+        for rows in batches(world):
+            for load, (table, some) in product(loaders, rows.items()):
+                if some:
+                    load(table, some)
+        say("everything is loaded")
+    for ledger in ledgers:
+        stand_still(world, ledger)
+        with ledger.database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            # As autovacuum does within minutes.
+            connection.exec_driver_sql(
+                "VACUUM ANALYZE" if ledger.database.engine.name == "postgresql" else "PRAGMA optimize"
+            )
 
 
 def _set_clock(engine: Engine, world: World) -> None:
     """Set the number of the last change to that of all rows that are loaded."""
     with engine.begin() as connection:
-        connection.execute(update(clock).values(value=world.size + world.calls))
+        connection.execute(update(clock).values(value=world.changes))
     engine.dispose()
 
 
@@ -105,8 +103,8 @@ def _of_postgresql(engine: Engine) -> Iterator[Load]:
 
 
 def _text(value: object) -> str:
-    """*value* in the text format of COPY: no value here has a tabulator, a line's end or a backslash."""
-    return "\\N" if value is None else str(value)
+    """*value* in the text format of COPY: no value here has a tabulator or a line's end."""
+    return "\\N" if value is None else str(value).replace("\\", "\\\\")
 
 
 def _names(table: Table) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Table
 
-from benchmarks.scale.world import TENANT, Call, Event, Person, World, digest
+from benchmarks.scale.letters import Letters
+from benchmarks.scale.world import AFTER, BETWEEN, TENANT, Call, Event, Person, World, digest, masked, settled_at
 from tasks.outcome import State
-from worker.database.tables import attempts, calls, events, subjects
+from worker.database.tables import attempts, calls, dead_letters, events, exposures, subjects
+from worker.ledger.exposure_counts import BOUNDS, KEPT_DAYS, SLOT
 
 Rows = list[tuple[object, ...]]
 BATCH_SIZE: Final = 20_000  # events
@@ -25,6 +29,8 @@ COLUMNS: Final = {
         *("rank", "change", "kid", "target", "person"),
     ),
     attempts: ("call_id", "replays", "number", "at", "reason", "detail", "duration_ms"),
+    dead_letters: tuple(dead_letters.c.keys()),
+    exposures: tuple(exposures.c.keys()),
 }
 _EVIDENCE: Final = {
     State.CONFIRMED: '{"evidence": "200; probe 401", "status": "200"}',
@@ -34,14 +40,33 @@ _EVIDENCE: Final = {
 }
 _DEAD_ALREADY: Final = ('{"evidence": "401 invalid_token"}', '{"died": "expired", "evidence": "401 invalid_token"}')
 _FAILED: Final = '{"correlation_id": "3f0b7a3e-3a0f-4a9e-8b1e-0d9f6a3c1b77", "status": "503"}'
-_AFTER: Final = timedelta(seconds=0.2)  # the event happened
-_BETWEEN: Final = timedelta(seconds=4)  # two attempts
 
 
-def batches(world: World, dead: list[Call]) -> Iterator[dict[Table, Rows]]:
-    """The rows of every table, some thousands of events at a time; calls that died are added to *dead* instead."""
+class Exposures:
+    """Counts of what was settled in the last days, as the recorder keeps them."""
+
+    def __init__(self, world: World) -> None:
+        self._since = world.now - timedelta(days=KEPT_DAYS)
+        self._counts = Counter[tuple[int, str, str, int]]()
+
+    def add(self, call: Call) -> None:
+        """Count *call*, if it was exposed and is settled."""
+        settled = settled_at(call)
+        if settled < self._since or call.state.is_open or call.state is State.NO_SESSION_KNOWN:
+            return
+        seconds = (settled - call.event.occurred_at).total_seconds()
+        slot = int(settled.timestamp() // SLOT) * SLOT
+        self._counts[slot, call.provider, call.event.event_type, BOUNDS[bisect_left(BOUNDS, seconds * 1000)]] += 1
+
+    def rows(self) -> Rows:
+        """The rows of all counts."""
+        return [(*place, number) for place, number in self._counts.items()]
+
+
+def batches(world: World) -> Iterator[dict[Table, Rows]]:
+    """The rows of every table, some thousands of events at a time; the newest change is below `world.changes`."""
     person_of, change = lru_cache(maxsize=200_000)(world.person), 0
-    everything = world.events()
+    everything, letters, settled = world.events(), Letters(world), Exposures(world)
     while some := list(islice(everything, BATCH_SIZE)):
         found: dict[Table, Rows] = {table: [] for table in COLUMNS}
         for event in some:
@@ -50,23 +75,28 @@ def batches(world: World, dead: list[Call]) -> Iterator[dict[Table, Rows]]:
             found[events].append(_event_row(event, person, change))
             found[subjects] += _subject_rows(world, event, person)
             for call in world.calls_of(event):
-                if call.state is State.DEAD:
-                    dead.append(call)
-                    continue
-                change += 1
-                found[calls].append(_call_row(call, person, change))
-                found[attempts] += _attempt_rows(call)
+                change += 2
+                _add_call(found, call, person, change, letters)
+                settled.add(call)
         yield found
+    held = [_values(dead_letters, row | {"change": world.changes}) for row in letters.held_back()]
+    yield {exposures: settled.rows(), dead_letters: held}
 
 
-def masked(person: Person) -> str:
-    """How people see who it is."""
-    return f"pe…@{person.email.partition('@')[2]}"
+def _add_call(found: dict[Table, Rows], call: Call, person: Person, change: int, letters: Letters) -> None:
+    if call.state is not State.DEAD:
+        found[calls].append(_call_row(call, person, change))
+        found[attempts] += _attempt_rows(call)
+        return
+    letter, row, tried = letters.of_call(call, person)
+    found[dead_letters].append(_values(dead_letters, letter | {"change": change}))
+    found[calls].append(_values(calls, row | {"change": change - 1}))
+    found[attempts] += [_values(attempts, each) for each in tried]
 
 
-def settled_at(call: Call) -> datetime:
-    """When the last attempt at *call* ended."""
-    return call.event.occurred_at + _AFTER + _BETWEEN * max(0, call.attempt - 1)
+def _values(table: Table, row: Mapping[str, Any]) -> tuple[object, ...]:
+    values = (row.get(name) for name in COLUMNS[table])
+    return tuple(_time(each) if isinstance(each, datetime) else each for each in values)
 
 
 def _event_row(event: Event, person: Person, change: int) -> tuple[object, ...]:
@@ -108,9 +138,9 @@ def _target(call: Call, number: int) -> str | None:
 
 def _attempt_rows(call: Call) -> Rows:
     failed = call.attempt if call.state is State.RETRYING else call.attempt - 1
-    first = call.event.occurred_at + _AFTER
+    first = call.event.occurred_at + AFTER
     return [
-        (call.call_id, 0, number + 1, _time(first + _BETWEEN * number), "http.5xx", _FAILED, 48.1)
+        (call.call_id, 0, number + 1, _time(first + BETWEEN * number), "http.5xx", _FAILED, 48.1)
         for number in range(failed)
     ]
 

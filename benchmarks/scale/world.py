@@ -6,7 +6,7 @@ Everything follows from the number of calls, so that two runs fill two databases
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -16,12 +16,14 @@ from tasks.providers import finbourne, genesys, wibmo
 from tasks.subject_index import SubjectIndex
 
 SPAN: Final = timedelta(days=90)
+AFTER: Final = timedelta(seconds=0.2)  # the event happened
+BETWEEN: Final = timedelta(seconds=4)  # two attempts
 BURST: Final = timedelta(minutes=10)
 _BURST_FROM, _BURST_TO = 0.45, 0.5  # of all events, which come within BURST
 _DOUBTED_FROM: Final = 0.99  # of all events: genesys-eu calls every token dead already from then on
 _OPEN_FROM: Final = 0.997  # of all events: what has not come to an end yet
 CALLS_PER_EVENT: Final = 2
-_EVENTS_PER_PERSON: Final = 5
+_EVENTS_PER_PERSON: Final = 25
 SOURCES: Final = ("urn:scale:sessions", "urn:scale:directory", "urn:scale:portal")
 PROVIDERS: Final = ("genesys", "finbourne", "wibmo", "genesys-eu")
 _SESSION: Final = (
@@ -76,6 +78,12 @@ class World:
     calls: int
     index: SubjectIndex
     now: datetime
+    secret: bytes = field(default=b"", repr=False)  # by which dead letters are signed
+
+    @property
+    def changes(self) -> int:
+        """The number of the last change: an event is one, a call two."""
+        return self.size * (1 + 2 * CALLS_PER_EVENT) + 1
 
     @property
     def size(self) -> int:
@@ -134,12 +142,12 @@ class World:
 
 
 def _state(provider: str, event_type: str, dice: int, *, is_doubted: bool) -> State:
-    """Of a thousand sessions 20 are given up, 200 were dead already, 60 covered and 40 expired."""
+    """Of a thousand sessions 140 are given up, 200 were dead already, 60 covered and 40 expired."""
     if event_type == "user.disabled" and "genesys" not in provider:
         return State.NO_SESSION_KNOWN
     if is_doubted and provider == "genesys-eu":
         return State.ALREADY_REVOKED
-    bounds = ((20, State.DEAD), (220, State.ALREADY_REVOKED), (280, State.COVERED), (320, State.EXPIRED))
+    bounds = ((140, State.DEAD), (340, State.ALREADY_REVOKED), (400, State.COVERED), (440, State.EXPIRED))
     succeeded = State.CONFIRMED if provider == "genesys" and event_type == "session.ended" else State.ACCEPTED
     return next((state for bound, state in bounds if dice < bound), succeeded)
 
@@ -153,3 +161,13 @@ def uuid_of(kind: str, number: int) -> str:
     """An id in the form of a UUID."""
     text = digest(kind, number)
     return f"{text[:8]}-{text[8:12]}-5{text[13:16]}-8{text[17:20]}-{text[20:]}"
+
+
+def masked(person: Person) -> str:
+    """How people see who it is."""
+    return f"pe…@{person.email.partition('@')[2]}"
+
+
+def settled_at(call: Call) -> datetime:
+    """When the last attempt at *call* ended."""
+    return call.event.occurred_at + AFTER + BETWEEN * max(0, call.attempt - 1)

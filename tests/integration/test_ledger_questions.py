@@ -9,7 +9,7 @@ from ledger_records import START, after, dead, entry, identity, outcome, planned
 
 from tasks.outcome import State
 from tasks.records import CallOutcome, EventPlanned, PlannedUnit
-from worker.ledger import CallRow, EventRow, Ledger
+from worker.ledger import CallRow, EventRow, Ledger, subject_calls
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -34,6 +34,29 @@ def test_a_subject_is_found_before_its_plan_was_recorded(ledger: Ledger) -> None
         ("e1", State.RETRYING),
         ("e2", State.DEAD),
     ]
+
+
+@pytest.mark.parametrize("many", [0, 10_000])
+def test_of_a_name_the_doubtful_calls_come_first(ledger: Ledger, monkeypatch: pytest.MonkeyPatch, many: int) -> None:
+    """Whether its calls are found from the name or, where they are too many, from their states; refused ones, too."""
+    monkeypatch.setattr(subject_calls, "MANY", many)
+    states = (State.ACCEPTED, State.ALREADY_REVOKED, State.RETRYING, State.CONFIRMED)
+    ledger.record([outcome(state, f"e-{state.value}") for state in states])
+    ledger.record([outcome(State.HELD, "e-other", subject_keys=("key-9",)), refused("e-refused")])
+    rows = ledger.calls_of_subject("key-1", limit=2)
+    assert [row.event_id for row in rows] == ["e-already_revoked", "e-refused", "e-retrying"]
+    counts = {("genesys", state): 1 for state in states}
+    assert ledger.counts_of_subject("key-1") == (counts if many else None)
+
+
+def test_of_many_kills_the_one_is_asked_that_killed_what_all_did(ledger: Ledger) -> None:
+    """An earlier one killed less, and what was told later of an earlier event killed no more than that."""
+    wide: dict[str, Any] = {"operation": "genesys.delete_token", "person_key": "person-1"}
+    for event_id, happened, at in (("e1", 1, 10), ("e3", 3, 12), ("e2", 2, 40)):
+        ledger.record([outcome(State.ACCEPTED, event_id, at=at, occurred_at=after(happened), **wide)])
+    ledger.record([outcome(State.DEAD, "e4", at=50, **wide)])
+    found = ledger.kills_of_persons({"person-1"}, operations={"genesys.delete_token"})
+    assert [row.event_id for row in found] == ["e3"]
 
 
 def test_a_call_tells_all_that_explain_shows(ledger: Ledger) -> None:

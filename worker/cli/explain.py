@@ -9,10 +9,10 @@ from worker.cli.exits import CommandError, Exit, finish
 from worker.cli.output import Document, Form, note, output_option, print_json
 from worker.operations import explain as operation
 from worker.operations import holds
-from worker.operations.explain import PARTS, Explanation
+from worker.operations.explain import Conclusion, Explanation
 from worker.operations.opening import open_ledger
 from worker.operations.standings import Verdict
-from worker.operations.text import counted, plain
+from worker.operations.text import plain
 from worker.settings import Settings
 
 _EXITS: Final = {
@@ -53,8 +53,7 @@ def _show(explanation: Explanation, form: Form) -> None:
         print_json("explanation", {**_summary(explanation), **presenting.document(explanation)})
     elif explanation.standings:
         presenting.show(form, explanation)
-    if explanation.is_cut:
-        note(f"of more than {counted(PARTS)} parts these are what is not settled beyond doubt, then the newest")
+    note(*explanation.cuts)
     lines = [f"as {answer.taken_for}: {answer.text}" for answer in answers] if len(answers) > 1 else []
     for line in (*lines, explanation.worst.text):  # data: on stdout with the table, beside JSON only for people
         note(line) if form.is_json else click.echo(plain(line))
@@ -62,7 +61,10 @@ def _show(explanation: Explanation, form: Form) -> None:
 
 def _summary(explanation: Explanation) -> Document:
     about = {name: value for answer in explanation.answers for name, value in answer.about.items()}
-    each = [{**it.about, "out": it.verdict is Verdict.OUT, "verdict": it.text} for it in explanation.answers]
+    each = [
+        {**it.about, "out": it.verdict is Verdict.OUT, "verdict": it.text, "calls": _calls(it)}
+        for it in explanation.answers
+    ]
     worst = explanation.worst
     return {
         "about": about,
@@ -71,3 +73,12 @@ def _summary(explanation: Explanation) -> Document:
         "complete": not explanation.is_cut,
         "answers": each,
     }
+
+
+def _calls(answer: Conclusion) -> list[Document] | None:
+    """How many calls there are of what is not shown whole; None: it is, or they are too many to be counted."""
+    if answer.counts is None:
+        return None
+    return [
+        {"provider": name, "state": state, "count": count} for (name, state), count in sorted(answer.counts.items())
+    ]

@@ -7,12 +7,11 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from tasks.outcome import OPEN, Reason, State
-from worker.database.tables import calls, dead_letters, exposures
+from tasks.outcome import OPEN, Reason
+from worker.database.tables import IS_DEAD, calls, dead_letters, exposures
 from worker.ledger.exposure_counts import BOUNDS, SLOT
 from worker.ledger.rows import CLOSED
 
-_UNSETTLED: Final = (*sorted(OPEN), State.DEAD)
 _SECOND: Final = 1000  # milliseconds
 
 
@@ -90,7 +89,7 @@ def _slots(since: datetime, now: datetime) -> tuple[int, int]:
 
 
 def _exposed(connection: sa.Connection, now: datetime, within: float, periods: Sequence[timedelta]) -> list[Exposed]:
-    since = sa.union_all(_unsettled_calls(), _unplanned()).subquery().c
+    since = sa.union_all(_open_calls(), _dead_calls(), _unplanned()).subquery().c
     late_at = now - timedelta(seconds=within)
     ages = [(since.occurred_at >= now - timedelta(milliseconds=each), each) for each in BOUNDS]
     key = (since.provider, since.event_type, sa.case(*ages, else_=BOUNDS[-1]).label("at_most_ms"))
@@ -105,8 +104,12 @@ def _exposed(connection: sa.Connection, now: datetime, within: float, periods: S
     ]
 
 
-def _unsettled_calls() -> sa.Select[Any]:
-    return sa.select(*_columns(calls)).where(calls.c.state.in_(_UNSETTLED))
+def _open_calls() -> sa.Select[Any]:
+    return sa.select(*_columns(calls)).where(calls.c.state.in_(sorted(OPEN)))
+
+
+def _dead_calls() -> sa.Select[Any]:
+    return sa.select(*_columns(calls)).where(IS_DEAD)
 
 
 def _unplanned() -> sa.Select[Any]:

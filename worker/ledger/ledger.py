@@ -8,7 +8,18 @@ from typing import Concatenate, Final, ParamSpec, Self, TypeVar
 from sqlalchemy import Connection
 
 from worker.database.engine import Database, open_database
-from worker.ledger import answers, audit_check, audit_list, causes, job_steps, keys, queries, recording, retention
+from worker.ledger import (
+    answers,
+    audit_check,
+    audit_list,
+    causes,
+    job_steps,
+    keys,
+    queries,
+    recording,
+    retention,
+    subject_calls,
+)
 from worker.ledger import audit as auditing
 from worker.ledger import console_sessions as sessions
 from worker.ledger import dead_letters as letters
@@ -78,11 +89,12 @@ class Ledger:
     count_old = _reads(retention.count_old)
 
     calls_of_event = _reads(queries.of_event)
-    calls_of_subject = _reads(queries.of_subject)
+    calls_of_subject = _reads(subject_calls.of_subject)
+    counts_of_subject = _reads(subject_calls.counts_of_subject)
     calls_of_id = _reads(queries.of_call)
     calls_alike = _reads(queries.alike)
     calls_of_targets = _reads(queries.of_targets)
-    kills_of_persons = _reads(queries.kills_of_persons)
+    kills_of_persons = _reads(subject_calls.kills_of_persons)
     answers_around = _reads(answers.answers_around)
     among_dead_already = _reads(answers.among_dead_already)
     failed_attempts = _reads(queries.failed_attempts)

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from tasks.doubt import KNOWS_LIVING
 from tasks.outcome import OPEN, SETTLED, SPARED, State
 from worker.database.tables import attempts, calls, clock, dead_letters, events, subjects
 from worker.ledger.rows import AttemptRow, CallRow, DeadLetterState, EventRow
@@ -16,6 +15,7 @@ _IDS_PER_STATEMENT: Final = 1000  # SQLite's limit is 32 766 parameters, Postgre
 
 # Settled beyond doubt, whatever the instance answers to others.
 SURE: Final = SETTLED - SPARED - {State.ALREADY_REVOKED}
+CERTAINTY: Final = sa.case((calls.c.state.in_(SURE), 2), (calls.c.state == State.ALREADY_REVOKED, 1), else_=0)
 Condition = Callable[[sa.Table], sa.ColumnElement[bool]]
 
 
@@ -25,15 +25,6 @@ def of_event(
     """Where every part of an event stands, refused ones included; *source* None: of any source. *limit* as below."""
     names = {"event_id": event_id} | ({} if source is None else {"source": source})
     return _by_age(connection, lambda table: sa.and_(*(table.c[name] == value for name, value in names.items())), limit)
-
-
-def of_subject(connection: sa.Connection, *lookup_hashes: str, limit: int | None = None) -> list[CallRow]:
-    """Where everything stands that one of *lookup_hashes* finds, oldest event first.
-
-    At most *limit* calls and as many dead letters of no call: first what is not settled or may not be proved, then the
-    last that changed.
-    """
-    return _by_age(connection, lambda table: about(lookup_hashes, table), limit)
 
 
 def about(lookup_hashes: Collection[str], table: sa.Table) -> sa.ColumnElement[bool]:
@@ -56,13 +47,6 @@ def alike(connection: sa.Connection, *, target: str | None = None, person: str |
 def of_targets(connection: sa.Connection, targets: Collection[str]) -> list[CallRow]:
     """The calls that hit one of *targets*."""
     return [row for some in batches([*targets]) for row in _rows(connection, _calls_where(calls.c.target.in_(some)))]
-
-
-def kills_of_persons(connection: sa.Connection, persons: Collection[str], operations: Collection[str]) -> list[CallRow]:
-    """The calls that did one of *operations*, and killed something, for events that name one of *persons* so."""
-    kills = sa.and_(calls.c.operation.in_(operations), calls.c.state.in_(KNOWS_LIVING))
-    found = (sa.and_(calls.c.person.in_(some), kills) for some in batches([*persons]))
-    return [row for each in found for row in _rows(connection, _calls_where(each))]
 
 
 def failed_attempts(connection: sa.Connection, call_ids: Collection[str]) -> list[AttemptRow]:
@@ -122,10 +106,24 @@ def _refused(source: str, ids: Sequence[str]) -> sa.Select[Any]:
 
 
 def _by_age(connection: sa.Connection, condition: Condition, limit: int | None) -> list[CallRow]:
-    certainty = sa.case((calls.c.state.in_(SURE), 2), (calls.c.state == State.ALREADY_REVOKED, 1), else_=0)
-    found = _calls_where(condition(calls)).order_by(certainty, calls.c.change.desc()).limit(limit)
-    letters = _letters_where(condition(dead_letters)).order_by(dead_letters.c.change.desc()).limit(limit)
-    return sorted([*_rows(connection, found), *_rows(connection, letters)], key=_age)
+    found = _calls_where(condition(calls)).order_by(CERTAINTY, calls.c.change.desc()).limit(limit)
+    return in_order([*_rows(connection, found), *letter_rows(connection, condition(dead_letters), limit)])
+
+
+def call_rows(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> list[CallRow]:
+    """The calls for which *condition* holds."""
+    return _rows(connection, _calls_where(condition))
+
+
+def letter_rows(connection: sa.Connection, condition: sa.ColumnElement[bool], limit: int | None) -> list[CallRow]:
+    """The dead letters of no call for which *condition* holds: at most *limit*, which changed last."""
+    found = _letters_where(condition).order_by(dead_letters.c.change.desc()).limit(limit)
+    return _rows(connection, found)
+
+
+def in_order(rows: Sequence[CallRow]) -> list[CallRow]:
+    """*rows*, the oldest event first."""
+    return sorted(rows, key=_age)
 
 
 def _age(row: CallRow) -> tuple[object, ...]:

@@ -44,7 +44,7 @@ def record(connection: Connection, records: Sequence[Record]) -> None:
         connection,
         events=[_members(each, *_OF_EVENT, "received_at") for each in records if isinstance(each, EventPlanned)],
         calls=[row for each in records for row in _call_rows(each)],
-        dead_letters=[_letter_row(each) for each in letters],
+        dead_letters=[letter_row(each) for each in letters],
     )
     _execute(connection, upserts.body, list({row["digest"]: row for each in letters for row in _bodies(each)}.values()))
     _execute(connection, upserts.attempt, [*_attempt_rows(records, letters)])
@@ -144,7 +144,8 @@ def _attempt_rows(records: Sequence[Record], letters: Sequence[DeadLetter]) -> I
             yield {"call_id": call.call_id, "replays": letter.replays, "number": number, **told}
 
 
-def _letter_row(letter: DeadLetter) -> Row:
+def letter_row(letter: DeadLetter) -> Row:
+    """The row of *letter* as it is written first, and when it opens what was closed."""
     names = ("dead_letter_id", "kind", "source", "event_id", "event_type", "provider", "operation", "subject")
     row = _members(letter, *names, "occurred_at", "reason", "replays", "at") | {
         "call_id": letter.call.call_id if letter.call else None,

@@ -8,7 +8,7 @@ from typing import Final
 from tasks.doubt import TokenAnswer
 from tasks.outcome import State
 from tasks.providers import KINDS
-from worker.ledger import CallRow, Ledger
+from worker.ledger import CallRow, DeadLetterRow, Ledger
 from worker.ledger.queries import SURE
 
 _USER_WIDE: Final = frozenset(kind.user.operation for kind in KINDS.values() if kind.user)
@@ -17,7 +17,7 @@ _USER_WIDE: Final = frozenset(kind.user.operation for kind in KINDS.values() if 
 class AskedAtOnce:
     """Answers about *rows* as *ledger* does, which is asked again for what is not about them."""
 
-    def __init__(self, ledger: Ledger, rows: Sequence[CallRow]) -> None:
+    def __init__(self, ledger: Ledger, rows: Sequence[CallRow | DeadLetterRow]) -> None:
         self._ledger = ledger
         left = [row for row in rows if row.state not in SURE]
         targets, persons = ({getattr(row, name) for row in left} - {None} for name in ("target", "person"))

@@ -1,6 +1,6 @@
 """Whether a person is out, everywhere: where each part of their events stands, and what that comes to."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -9,7 +9,9 @@ from tasks.names import mask
 from tasks.outcome import State
 from worker.ledger import AttemptRow, CallRow, Ledger
 from worker.ledger.queries import SURE
+from worker.ledger.subject_calls import Counts
 from worker.operations.standings import Standing, Verdict, standings_of, verdict_on
+from worker.operations.text import counted
 from worker.settings import Settings
 
 PARTS: Final = 300  # of one name that are looked at, and as many refused ones: first what is not settled beyond doubt
@@ -26,6 +28,7 @@ class Conclusion:
     verdict: Verdict
     text: str
     is_cut: bool = False  # not every part of it is among the standings
+    counts: Counts | None = None  # where it is cut: of all its calls, by provider and state; None: nobody counted them
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ class Explanation:
         """Where every part stands, each once."""
         every = (each for answer in self.answers for each in answer.standings)
         return list({(each.row.call_id, each.row.dead_letter_id): each for each in every}.values())
+
+    @property
+    def cuts(self) -> list[str]:
+        """Of each answer that is cut: how much of it is shown, and how many calls there are in which state."""
+        return [_how_much(answer) for answer in self.answers if answer.is_cut]
 
     @property
     def is_cut(self) -> bool:
@@ -84,12 +92,14 @@ def _of_anything(settings: Settings, ledger: Ledger, whom: str) -> Iterator[Conc
     ours: nobody can choose one. So it answers alone where nobody has that name.
     """
     index, masked = settings.subjects(), mask(whom)
-    people = ledger.calls_of_subject(*index.lookups(whom), limit=PARTS)
+    lookups, label = index.lookups(whom), index.label(whom)
+    people = ledger.calls_of_subject(*lookups, limit=PARTS)
     calls = ledger.calls_of_id(whom.strip().lower())
     if people or not calls:
-        yield _answer(ledger, {"subject": masked}, "a person", people)
-    if labelled := ledger.calls_of_subject(index.label(whom), limit=PARTS):
-        yield _never_out(_answer(ledger, {"label": masked}, "a tenant, device, group or `subject`", labelled))
+        yield _counted(ledger, _answer(ledger, {"subject": masked}, "a person", people), lookups)
+    if labelled := ledger.calls_of_subject(label, limit=PARTS):
+        answer = _answer(ledger, {"label": masked}, "a tenant, device, group or `subject`", labelled)
+        yield _never_out(_counted(ledger, answer, (label,)))
     yield from map(_never_out, _of_events(ledger, whom))
     yield from (_of_call(ledger, each) for each in calls)
 
@@ -122,6 +132,11 @@ def _answer(ledger: Ledger, about: Mapping[str, str | None], taken_for: str, row
     return answer if _is_decided(rows) else _undecided(answer)
 
 
+def _counted(ledger: Ledger, answer: Conclusion, lookups: Collection[str]) -> Conclusion:
+    """*answer*, with how many calls the name has that finds *lookups* where not all of them are shown."""
+    return replace(answer, counts=ledger.counts_of_subject(*lookups)) if answer.is_cut else answer
+
+
 def _is_decided(rows: Sequence[CallRow]) -> bool:
     """Whether everything that may not be out is among *rows*: first comes what is not settled beyond doubt."""
     calls = [row for row in rows if row.kind == "call"]
@@ -151,3 +166,13 @@ def _failed_attempts(ledger: Ledger, standings: Sequence[Standing]) -> dict[str,
 def _never_out(answer: Conclusion) -> Conclusion:
     """*answer* where a person was asked for: it does not say that somebody is out."""
     return replace(answer, text="every part is settled") if answer.verdict is Verdict.OUT else answer
+
+
+def _how_much(answer: Conclusion) -> str:
+    """How much of *answer* is shown, and what all of it has come to."""
+    shown = f"as {answer.taken_for}: shown are {counted(len(answer.standings))}"
+    order = "what is not settled beyond doubt comes first, then the newest"
+    if answer.counts is None:
+        return f"{shown} parts of many more, which were not counted: {order}"
+    calls = ", ".join(f"{name} {counted(count)} {state}" for (name, state), count in sorted(answer.counts.items()))
+    return f"{shown} parts of {counted(sum(answer.counts.values()))} calls ({calls}): {order}"

@@ -12,6 +12,7 @@ from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import PublishError
 from worker.broker.publisher import Publisher
 from worker.ledger import DeadLetterRow, Fate, Job, JobLetter, Ledger
+from worker.operations.asked_at_once import AskedAtOnce
 from worker.operations.four_eyes import FourEyes
 from worker.operations.job_report import in_words, report
 from worker.operations.replay_rules import doubt_about, plan_replay
@@ -159,7 +160,7 @@ class ReplayRun:
         if not self.job.is_judged:
             return {}
         rows = self.ledger.whole_dead_letters([letter.dead_letter_id for letter in step])
-        plan = plan_replay(rows, self.ledger, datetime.now(UTC), self.settings.max_ages)
+        plan = plan_replay(rows, AskedAtOnce(self.ledger, rows), datetime.now(UTC), self.settings.max_ages)
         return {row.dead_letter_id: refusal.value for row, refusal in plan.refused}
 
     def _doubt(self, row: DeadLetterRow) -> str | None:

@@ -9,6 +9,7 @@ from typing import Final
 from worker.broker.provenance import ProvenanceMac
 from worker.ledger import DeadLetterState, Ledger
 from worker.ledger.ledger import in_pages
+from worker.operations.asked_at_once import AskedAtOnce
 from worker.operations.dead_letters import OPEN, Groups, Selection
 from worker.operations.replay_rules import Refusal, ReplayPlan, only_vouched, plan_replay
 from worker.settings import Settings
@@ -69,7 +70,7 @@ def of_selected(
 
     def pages() -> Iterator[ReplayPlan]:
         for rows in in_pages(ledger.dead_letters, where, PAGE):
-            plan = plan_replay(rows, ledger, now, settings.max_ages(), force=force)
+            plan = plan_replay(rows, AskedAtOnce(ledger, rows), now, settings.max_ages(), force=force)
             yield only_vouched(plan, letters, claims=claims)
 
     return ReplayPages(pages, selection.in_words(), is_judged=not force, claims=claims)

@@ -10,6 +10,8 @@ from worker.database.tables.doors import outbox as outbox
 from worker.database.tables.exposures import exposures as exposures
 from worker.database.tables.record import ENABLED_ONLY as ENABLED_ONLY
 from worker.database.tables.record import IS_ANSWER as IS_ANSWER
+from worker.database.tables.record import IS_DEAD as IS_DEAD
+from worker.database.tables.record import NO_CALL as NO_CALL
 from worker.database.tables.record import attempts as attempts
 from worker.database.tables.record import bodies as bodies
 from worker.database.tables.record import calls as calls

@@ -79,6 +79,10 @@ calls: Final = Table(
 # What a provider said of tokens, by time. A partial index serves a query that repeats its condition as it is written;
 # SQLite makes a table of each IN that it evaluates, twice a row that is recorded.
 IS_ANSWER: Final = text("(state = 'accepted' OR state = 'confirmed' OR state = 'already_revoked')")
+# What was given up is still exposed, and may be much for long: written out here and in the question, as above.
+IS_DEAD: Final = text("state = 'dead'")
+_EXPOSED: Final = (calls.c.provider, calls.c.event_type, calls.c.occurred_at)
+Index("calls_dead", *_EXPOSED, sqlite_where=IS_DEAD, postgresql_where=IS_DEAD)
 Index(
     "calls_by_answer", calls.c.provider, calls.c.state, calls.c.at, sqlite_where=IS_ANSWER, postgresql_where=IS_ANSWER
 )
@@ -146,7 +150,12 @@ dead_letters: Final = Table(
     # Everything that is asked of causes, so that no document is read; and what one cause has, in the order of death.
     Index("dead_letters_by_cause", "state", "cause", "at", "dead_letter_id", "first_at", "person", "target"),
     Index("dead_letters_by_change", "change"),
+    # Everything that is counted of them, so that no document is read.
+    Index("dead_letters_by_provider", "state", "provider", "reason", "at", "cause"),
 )
+# Few beside those of calls.
+NO_CALL: Final = text("kind != 'call'")
+Index("dead_letters_of_no_call", dead_letters.c.change, sqlite_where=NO_CALL, postgresql_where=NO_CALL)
 
 holds: Final = Table(
     "holds",

@@ -1,0 +1,84 @@
+"""Where the databases of a measurement live: in a folder that goes afterwards, or in one that is kept for the next."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from servers import PostgresCluster
+
+from benchmarks.scale.filling import fill
+from benchmarks.scale.settings import SECRET, SETTINGS
+from benchmarks.scale.world import World
+from worker.ledger import Ledger
+
+DATABASES: Final = ("sqlite", "postgresql")
+_DATABASE: Final = "scale"
+
+
+@contextmanager
+def filled(rows: int, databases: Sequence[str], kept: Path | None) -> Iterator[tuple[World, dict[str, str]]]:
+    """A world of *rows* calls, and by database the URL of a ledger that is filled with it.
+
+    In the folder *kept*, which is made where it is missing, what was filled before is used again, and upgraded.
+    """
+    with ExitStack() as stack:
+        home = kept or Path(stack.enter_context(_passing()))
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o711)  # the user postgres passes through
+        urls = {each: stack.enter_context(_running(each, home)) for each in databases}
+        world = _world(home, rows)
+        ledgers = [
+            stack.enter_context(closing(Ledger.open(url, audit_secret=SETTINGS.audit_secret())))
+            for url in urls.values()
+        ]
+        for ledger in ledgers:
+            ledger.upgrade()
+        if empty := [ledger for ledger in ledgers if not ledger.newest_change()]:
+            fill(world, empty)
+        yield world, urls
+
+
+def opened(url: str) -> Ledger:
+    """Return the ledger at *url*, as a process of ours opens it."""
+    return Ledger.open(url, audit_secret=SETTINGS.audit_secret())
+
+
+def _world(home: Path, rows: int) -> World:
+    """That of *home*: of the time, and as large, as it was made."""
+    told = home / "world.json"
+    if not told.exists():
+        now = datetime.now(UTC).replace(microsecond=0)
+        told.write_text(json.dumps({"calls": rows, "now": now.isoformat()}))
+    known = json.loads(told.read_text())
+    return World(known["calls"], SETTINGS.subjects(), datetime.fromisoformat(known["now"]), SECRET)
+
+
+@contextmanager
+def _running(database: str, home: Path) -> Iterator[str]:
+    if database == "sqlite":
+        yield f"sqlite:///{home / 'ledger.sqlite3'}"
+        return
+    cluster = PostgresCluster(home / "postgres")
+    cluster.start()
+    try:
+        if not cluster.has_database(_DATABASE):
+            cluster.rename_database(cluster.new_database(), _DATABASE)
+        yield cluster.url(_DATABASE)
+    finally:
+        cluster.stop()
+
+
+@contextmanager
+def _passing() -> Iterator[str]:
+    home = tempfile.mkdtemp(prefix="revoker-scale-")
+    try:
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
