@@ -49,7 +49,7 @@ def desk(tmp_path: Path, rabbitmq_url: str, users: dict[str, str]) -> Iterator[D
     source = SourceSettings(source=SOURCE, users=frozenset([next(iter(users))]))
     made.authorizer = Authorizer({"idp": source}, proves_users=True)
     yield made
-    made.ledger.close()
+    made.close()
 
 
 def disabled(user: str | None) -> Message:
