@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import PlainValidator
 from pydantic_core import PydanticKnownError
 
-from tasks.doors import global_token_revocation, scim
+from tasks.doors import global_token_revocation, scim, security_event_tokens
 from tasks.doors.door import (
     AccountAdapter,
     Adapter,
@@ -31,7 +31,9 @@ __all__ = [
     "Word",
 ]
 
-KINDS: Final[dict[str, Kind]] = {each.name: each for each in (global_token_revocation.KIND, scim.KIND)}
+KINDS: Final[dict[str, Kind]] = {
+    each.name: each for each in (global_token_revocation.KIND, scim.KIND, security_event_tokens.KIND)
+}
 
 
 def _settings_of_kind(value: object) -> CommonDoorSettings:

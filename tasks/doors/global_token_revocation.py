@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from tasks.doors.door import LENIENT, Answer, Arrival, ForeignEvent, IssuedDoorSettings, Kind, Verdict, Word
+from tasks.doors.statuses import STATUSES
 from tasks.doors.subjects import subject_of
 from tasks.doors.tokens import Claims, Expected, Fault, verified
 from tasks.events import USER_DISABLED
@@ -21,18 +22,6 @@ from tasks.strict_json import MalformedJsonError, decode
 TYPE: Final = "global-token-revocation+jwt"
 REASON: Final = "global-token-revocation"
 _SCHEME: Final = "bearer "
-# The draft's own status codes, section 5; what is not in it is a server's ordinary word.
-_STATUS: Final[Mapping[Word, int]] = {
-    Word.UNPROVED: 401,
-    Word.NOT_ALLOWED: 403,
-    Word.MALFORMED: 400,
-    Word.UNSUPPORTED: 405,
-    Word.UNKNOWN: 404,
-    Word.TOO_SLOW: 408,
-    Word.TOO_LARGE: 413,
-    Word.TOO_MANY: 429,
-    Word.UNAVAILABLE: 503,
-}
 
 
 class Settings(IssuedDoorSettings):
@@ -72,9 +61,9 @@ class GlobalTokenRevocation:
         return Verdict(Answer(204), Word.ACCEPTED, (_event(claims, subject),))
 
     def refuse(self, why: Word) -> Answer:
-        """Return the draft's status for *why*; its bodies say nothing."""
+        """Return the status for *why*, as in section 5 of the draft; its bodies say nothing."""
         headers = {"WWW-Authenticate": "Bearer"} if why is Word.UNPROVED else {}
-        return Answer(_STATUS.get(why, 400), headers=headers)
+        return Answer(STATUSES.get(why, 400), headers=headers)
 
     def _refused(self, why: Word) -> Verdict:
         return Verdict(self.refuse(why), why)

@@ -10,18 +10,32 @@ from tasks.events.subjects import SubId
 _SUB_ID: Final[TypeAdapter[Any]] = TypeAdapter(SubId)
 
 
+_PARTS: Final = frozenset({"user", "device", "session", "application", "tenant", "org_unit", "group"})
+
+
 def subject_of(value: object, *, old_names: bool = False) -> Mapping[str, Any] | None:
     """Return *value* as a subject identifier (RFC 9493); None where it is none.
 
-    With *old_names* the format may be called `subject_type`, as in the drafts before the RFC.
+    With *old_names* it may be written as in the drafts before the RFC.
     """
-    if not isinstance(value, dict):
-        return None
-    found = dict(value)
-    if old_names and "format" not in found and "subject_type" in found:
-        found["format"] = str(found.pop("subject_type")).replace("-", "_")
+    found = of_draft(value) if old_names else value
     try:
         _SUB_ID.validate_python(found)
     except ValidationError:
         return None
+    return dict(found) if isinstance(found, dict) else None
+
+
+def of_draft(value: object) -> object:
+    """Return the subject *value* of a draft as it is written today.
+
+    The drafts called the format `subject_type`, wrote it with hyphens, and had complex subjects without one.
+    """
+    if not isinstance(value, dict):
+        return value
+    found = {name: of_draft(each) for name, each in value.items()}
+    if "format" not in found and "subject_type" in found:
+        found["format"] = str(found.pop("subject_type")).replace("-", "_")
+    elif "format" not in found and found.keys() & _PARTS:
+        found["format"] = "complex"
     return found

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from joserfc import jws
-from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.errors import DecodeError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
@@ -61,6 +61,8 @@ def verified(token: str, keys: KeySet | None, expected: Expected, now: datetime)
         members = decode(signed.payload)
     except InvalidKeyIdError:
         return Fault("key")
+    except DecodeError:
+        return Fault("form")
     except (JoseError, MalformedJsonError, ValueError, TypeError, KeyError, RecursionError) as error:
         return Fault("signature" if isinstance(error, JoseError) else "form")
     if not isinstance(members, dict):
