@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
@@ -278,3 +279,14 @@ def test_recorders_write_at_once_without_losing_a_row(ledger: Ledger) -> None:
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(ledger.record, [batch, batch[::-1]] * 4))
     assert totals(ledger).calls == {State.ACCEPTED: 200}
+
+
+def test_a_connection_that_is_in_use_when_its_database_is_closed_is_closed_afterwards(ledger: Ledger) -> None:
+    """Another thread may still read; its connection must not stay open until somebody collects what nobody needs."""
+    database = ledger.database
+    with database.reading() as connection:
+        driver = connection.connection.driver_connection
+        database.engine.dispose()
+    assert driver is not None
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError), match="closed"):
+        driver.execute("SELECT 1")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from worker.database.errors import LedgerRefused, LedgerUnavailable
 from worker.database.postgresql import open_postgresql
@@ -89,8 +90,28 @@ def open_database(url: str, lock_timeout: float | None = None, *, durable: bool 
         raise LedgerUnavailable(f"the ledger's URL must be sqlite:////path/file or postgresql+psycopg://…; {fault}")
     parsed, lock_timeout = make_url(url), lock_timeout or LOCK_TIMEOUT
     if parsed.get_backend_name() == "sqlite":
-        return Database(*open_sqlite(parsed, Path(str(parsed.database)), lock_timeout, durable=durable))
-    return Database(open_postgresql(parsed, lock_timeout, durable=durable))
+        database = Database(*open_sqlite(parsed, Path(str(parsed.database)), lock_timeout, durable=durable))
+    else:
+        database = Database(open_postgresql(parsed, lock_timeout, durable=durable))
+    _close_what_comes_back_late(database.engine)
+    return database
+
+
+def _close_what_comes_back_late(engine: Engine) -> None:
+    """Close a connection that another thread gives back after *engine* was disposed of.
+
+    SQLAlchemy lays it into a pool that nobody asks any more, where it stays open until the collector finds it
+    (https://docs.sqlalchemy.org/en/20/core/connections.html#engine-disposal).
+    """
+
+    @event.listens_for(engine, "connect")
+    def _note_pool(_connection: object, entry: ConnectionPoolEntry) -> None:
+        entry.info["pool"] = engine.pool
+
+    @event.listens_for(engine, "checkin")
+    def _close(_connection: object, entry: ConnectionPoolEntry) -> None:
+        if entry.info.get("pool") is not engine.pool:
+            entry.invalidate()
 
 
 def _place(url: URL) -> str:
