@@ -5,7 +5,7 @@ from typing import Annotated, Final
 from pydantic import PlainValidator
 from pydantic_core import PydanticKnownError
 
-from tasks.doors import global_token_revocation, scim, security_event_tokens
+from tasks.doors import back_channel_logout, global_token_revocation, scim, security_event_tokens
 from tasks.doors.door import (
     AccountAdapter,
     Adapter,
@@ -32,7 +32,8 @@ __all__ = [
 ]
 
 KINDS: Final[dict[str, Kind]] = {
-    each.name: each for each in (global_token_revocation.KIND, scim.KIND, security_event_tokens.KIND)
+    each.name: each
+    for each in (global_token_revocation.KIND, scim.KIND, security_event_tokens.KIND, back_channel_logout.KIND)
 }
 
 
