@@ -46,6 +46,7 @@ OURS = {
 FOREIGN = {"", "amq.default", "amq.topic", "celery", "celeryev", "another.revocation.events", "revocation"}
 RIGHTS: dict[tuple[str, str], set[str]] = {
     ("producer", "write"): EVENTS,
+    ("door", "write"): EVENTS,
     ("intake", "write"): SETTLING | UNPROVED | {topology.ROUTINE_EVENTS.name},
     ("intake", "read"): INTAKES,
     ("worker", "write"): SETTLING | EVENTS | {topology.DELAY_ENTRY},

@@ -4,6 +4,7 @@ import os
 import signal
 import ssl
 import urllib.request
+import uuid
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -14,18 +15,25 @@ import yaml
 from certificates import self_signed
 from containers import Identity, handles, process_one, read_image, start
 from servers import Daemon, Processes, free_port, wait_until
-from system import PROCESSES, System
+from system import PROCESSES, SOURCE, System
 
-MANIFESTS = Path(__file__).parents[2] / "deploy" / "kubernetes" / "base"
+KUBERNETES = Path(__file__).parents[2] / "deploy" / "kubernetes"
 SECRETS = ("broker_url", "ledger_url", "subject_key")
-OURS = (*PROCESSES, "console")
+OURS = (*PROCESSES, "console", "door")
+DIRECTORY = {
+    "kind": "scim",
+    "url": "https://revoker.example.com/directory",
+    "bearer_file": "/run/door-secrets/directory",
+    "subject_issuer": "https://login.example.com",
+}
+DIRECTORY_SECRET = uuid.uuid4().hex
 OF_THE_IMAGE = Identity(10001, 10001, 10001)
 OF_OPENSHIFT = Identity(1_000_660_000, 0, 1_000_660_000)
 # In a bare Debian each process as each of them; else, because a start costs a second of CPU, some as one of them.
 WHO = (
     [dict.fromkeys(OURS, each) for each in (OF_THE_IMAGE, OF_OPENSHIFT)]
     if "CONTAINER_ROOT" in os.environ
-    else [{"intake": OF_THE_IMAGE, "worker": OF_OPENSHIFT, "recorder": OF_THE_IMAGE, "console": OF_OPENSHIFT}]
+    else [dict.fromkeys(OURS, OF_OPENSHIFT) | {"intake": OF_THE_IMAGE, "recorder": OF_THE_IMAGE}]
 )
 
 pytestmark = pytest.mark.executed
@@ -38,18 +46,20 @@ class Pods:
         self._system = system
         self._settings = (system.home / "revoker.toml").read_text().splitlines(keepends=True)
         self.ports: dict[str, int] = {}
-        self.console_port = free_port()
+        self.console_port, self.door_port = free_port(), free_port()
         self.started: list[Daemon] = []
 
     def start(self, name: str, identity: Identity, *arguments: str) -> Daemon:
         """Start the process of the manifest *name*.yaml, or another command in a container like its own."""
-        manifest = next(yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text()))
+        folder = "doors" if name == "door" else "base"
+        manifest = next(yaml.safe_load_all((KUBERNETES / folder / f"{name}.yaml").read_text()))
         pod = manifest["spec"]["template"]["spec"]
         [container] = pod["containers"]
         port = self.ports.setdefault(name, free_port())
         # The machine that runs the tests shall listen on loopback alone.
         here = {"REVOKER_MONITORING__HOST": "127.0.0.1", "REVOKER_MONITORING__PORT": str(port)}
         here |= {"REVOKER_CONSOLE__HOST": "127.0.0.1", "REVOKER_CONSOLE__PORT": str(self.console_port)}
+        here |= {"REVOKER_DOOR__HOST": "127.0.0.1", "REVOKER_DOOR__PORT": str(self.door_port)}
         told = {each["name"]: each["value"] for each in container["env"]} | here
         process = Daemon(self._system.home, f"pod-{len(self.started)}")
         self.started.append(process)
@@ -74,8 +84,8 @@ class Pods:
         if volume == "tls":
             pair = self_signed(self._system.home).read_text()
             return {"tls.crt": pair, "tls.key": pair}
-        if volume == "users":
-            return {"users.json": '{"users": {}}'}
+        if volume in {"users", "proofs"}:
+            return {"users.json": '{"users": {}}', "directory": f"{DIRECTORY_SECRET}\n"}
         others = [each for each in self._settings if not each.startswith((*SECRETS, "keys_dir"))]
         return {"revoker.toml": "".join(['keys_dir = "/run/keys"\n', *others])}
 
@@ -115,7 +125,12 @@ def system(tmp_path: Path, rabbitmq_url: str, postgres_url: str, processes: Proc
     """An installation whose processes are in pods; the servers and the providers are not."""
     if os.geteuid() != 0:
         pytest.fail("run this test as root: it makes namespaces and mounts", pytrace=False)
-    made = System(tmp_path / "system", rabbitmq_url, processes, ledger_url=postgres_url)
+    sources = {
+        "tests": {"source": SOURCE, "trusted": True},
+        "directory": {"source": "urn:test:directory", "doors": ["directory"]},
+    }
+    doors = {"directory": DIRECTORY}
+    made = System(tmp_path / "system", rabbitmq_url, processes, ledger_url=postgres_url, sources=sources, doors=doors)
     (made.home / "revoker.toml").chmod(0o600)
     yield made
     made.close()
@@ -144,7 +159,9 @@ def test_every_process_does_its_job_in_its_container(system: System, pods: Pods,
     system.wait_closed(system.publish(events), 30)
     assert system.states(events[0]["id"]) == {"finbourne": "accepted"}
     assert pods.start("worker", OF_THE_IMAGE, *read_image().health_check[1:]).wait(20) == 0
-    assert "Sign in" in signing_in(pods.console_port)
+    assert "Sign in" in shown(f"https://127.0.0.1:{pods.console_port}/sign-in")
+    directory = f"https://127.0.0.1:{pods.door_port}/directory/Users"
+    assert '"totalResults":0' in shown(directory, Authorization=f"Bearer {DIRECTORY_SECRET}").replace(" ", "")
     for name, process in running.items():
         inside = Path(f"/proc/{process_one(process)}/root")
         assert pods.asks(name, "/livez") == 200
@@ -157,11 +174,12 @@ def test_every_process_does_its_job_in_its_container(system: System, pods: Pods,
     assert [process.wait(40) for process in running.values()] == [0] * len(OURS)
 
 
-def signing_in(port: int) -> str:
-    """What the console shows whoever comes."""
+def shown(url: str, **headers: str) -> str:
+    """What the console, or a door, answers whoever comes with *headers*."""
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
-    with urllib.request.urlopen(f"https://127.0.0.1:{port}/sign-in", timeout=5, context=trusting) as answer:
+    asked = urllib.request.Request(url, headers=headers)
+    with urllib.request.urlopen(asked, timeout=5, context=trusting) as answer:
         return str(answer.read(), "utf-8")
 
 

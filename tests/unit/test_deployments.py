@@ -23,13 +23,15 @@ from worker.observability.monitoring import LIVE, PORTS, READY
 from worker.operations.doctor.workload_checks import stop_seconds
 from worker.settings import Settings
 from worker.settings.console import ConsoleSettings
+from worker.settings.door import DoorProcessSettings
 from worker.settings.sections import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-PROCESSES = ("intake", "worker", "recorder", "console")
+PROCESSES = ("intake", "worker", "recorder", "console", "door")
+SINGLE = {"console": ConsoleSettings().port, "door": DoorProcessSettings().port}  # one of each, which serves others
 VERSIONS = ("1.27", "1.31", "1.37")  # of Kubernetes: the oldest that will do, the last that the validator knows
 # What of KEDA's ScaledObject is used (keda.sh, "ScaledObject specification", "Prometheus").
 SCALED = {"scaleTargetRef", "minReplicaCount", "maxReplicaCount", "pollingInterval", "fallback", "advanced", "triggers"}
@@ -50,7 +52,7 @@ def manifests(folder: Path) -> dict[str, Any]:
     return {f"{each['kind']} {each['metadata']['name']}": each for each in documents}
 
 
-BASE = manifests(KUBERNETES / "base")
+BASE = manifests(KUBERNETES / "base") | manifests(KUBERNETES / "doors")
 SCALERS = manifests(KUBERNETES / "autoscaling")
 PODS = {name: BASE[f"Deployment {name}"]["spec"]["template"]["spec"] for name in PROCESSES}
 
@@ -127,23 +129,29 @@ def test_what_belongs_together_is_found_by_its_labels() -> None:
         deployment, budget = BASE[f"Deployment {name}"]["spec"], BASE[f"PodDisruptionBudget {name}"]["spec"]
         assert deployment["selector"]["matchLabels"] == budget["selector"]["matchLabels"] == own
         assert budget["maxUnavailable"] == 1
-        assert deployment["replicas"] == (1 if name == "console" else 2)  # the console is for people, who can wait
+        assert deployment["replicas"] == (1 if name in SINGLE else 2)
     policies = [each["spec"]["podSelector"]["matchLabels"] for key, each in BASE.items() if "NetworkPolicy" in key]
     assert policies[0].items() <= labels["intake"].items()
-    assert policies[1:] == [labels["worker"], labels["console"]]
+    assert policies[1:] == [labels["worker"], labels["console"], labels["door"]]
 
 
-def test_browsers_reach_the_console_and_nothing_else() -> None:
+@pytest.mark.parametrize(("name", "port"), SINGLE.items())
+def test_strangers_reach_the_console_and_the_doors_and_nothing_else(name: str, port: int) -> None:
     """Its service and its policy name the port on which it serves; in the compose file this machine alone does."""
-    port = ConsoleSettings().port
-    [container], service = PODS["console"]["containers"], BASE["Service console"]["spec"]
-    assert container["ports"][1] == {"name": "console", "containerPort": port}
-    assert service["selector"] == BASE["Deployment console"]["spec"]["selector"]["matchLabels"]
-    assert [each["targetPort"] for each in service["ports"]] == ["console"]
-    assert BASE["NetworkPolicy console"]["spec"]["ingress"] == [{"ports": [{"port": "console"}]}]
+    [container], service = PODS[name]["containers"], BASE[f"Service {name}"]["spec"]
+    assert container["ports"][1] == {"name": name, "containerPort": port}
+    assert service["selector"] == BASE[f"Deployment {name}"]["spec"]["selector"]["matchLabels"]
+    assert [each["targetPort"] for each in service["ports"]] == [name]
+    assert BASE[f"NetworkPolicy {name}"]["spec"]["ingress"] == [{"ports": [{"port": name}]}]
     published = {name: each["ports"] for name, each in COMPOSE["services"].items() if "ports" in each}
-    assert published["console"] == [f"127.0.0.1:{port}:{port}"]
-    assert not published.keys() & {*PROCESSES} - {"console"}
+    assert published[name] == [f"127.0.0.1:{port}:{port}"]
+    assert published.keys() & {*PROCESSES} == SINGLE.keys()
+
+
+def test_nobody_who_has_no_doors_gets_their_process() -> None:
+    """It is a component of its own, and a profile."""
+    assert "Deployment door" not in manifests(KUBERNETES / "base")
+    assert COMPOSE["services"]["door"]["profiles"] == ["doors"]
 
 
 # -- kustomize ----------------------------------------------------------------------------------------
@@ -216,7 +224,9 @@ def typed() -> list[list[str]]:
     lines = [line.strip() for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
     commands = [line for line in lines if line.startswith(("kubectl ", "docker"))]
     each = [
-        line.replace("$process", name) for line in commands for name in ("intake", "worker", "recorder", "operator")
+        line.replace("$process", name)
+        for line in commands
+        for name in ("intake", "worker", "recorder", "door", "operator")
     ]
     return [shlex.split(line) for line in dict.fromkeys(each)]
 
@@ -242,10 +252,10 @@ def test_what_is_typed_names_what_the_files_have() -> None:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder docker/ after `docker/prepare sandbox cluster`."""
+    """The folder docker/ after `docker/prepare sandbox cluster doors`."""
     folder = tmp_path_factory.mktemp("prepared") / "docker"
     shutil.copytree(DOCKER, folder, ignore=shutil.ignore_patterns("secrets", "keys", "console", ".env"))
-    subprocess.run([folder / "prepare", "sandbox", "cluster"], check=True, capture_output=True)
+    subprocess.run([folder / "prepare", "sandbox", "cluster", "doors"], check=True, capture_output=True)
     return folder
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -22,6 +23,7 @@ from worker.intake.signing import is_signed, read_signing_key, sign
 from worker.intake.signing import read_keys as read_signing_keys
 from worker.operations import RefusedRequest
 from worker.operations.setup import plan_setup, write
+from worker.operations.setup.steps import next_steps
 
 VISIBLE = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1).filter(
     lambda it: it[0] not in "[{"
@@ -100,6 +102,25 @@ def test_each_process_finds_its_own_user_and_what_all_share(tmp_path: Path) -> N
     (tmp_path / "secrets/providers__genesys__client_secret").write_text("another")
     with loaded(tmp_path, "worker") as found:
         assert found.providers["genesys"].model_dump()["client_secret"].get_secret_value() == "another"
+
+
+def test_the_process_of_the_doors_is_started_where_there_are_doors(tmp_path: Path) -> None:
+    """Its folder is made for later. A source that has doors is proved by these: it gets no key."""
+    door = {"kind": "scim", "url": "https://revoker.example.com/door", "bearer_file": "door", "subject_issuer": "urn:i"}
+    with_doors = {"doors": {"okta": door}, "sources": {"okta": {"source": "urn:okta", "doors": ["okta"]}}}
+    for number, (more, printed) in enumerate([({}, 0), (with_doors, 1)]):
+        plan = plan_setup(tmp_path / str(number), ANSWERS | more)
+        assert sum(step.endswith("/secrets/door revoker door") for step in next_steps(plan)) == printed
+    assert plan.sources == ()
+
+
+def test_a_process_that_an_earlier_release_did_not_know_gets_no_half_of_a_folder(tmp_path: Path) -> None:
+    """It would be without a user of the broker."""
+    set_up(tmp_path, ANSWERS)
+    shutil.rmtree(tmp_path / "secrets/door")
+    set_up(tmp_path, {"providers": {"eu": {**GENESYS, "client_secret": "another"}}})
+    assert (tmp_path / "secrets/worker/providers__eu__client_secret").exists()
+    assert not (tmp_path / "secrets/door").exists()
 
 
 def test_where_no_secret_folder_of_a_process_is_named_nobody_waits_on_a_broker_of_its_own(tmp_path: Path) -> None:

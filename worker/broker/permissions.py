@@ -25,6 +25,7 @@ class Permissions:
 
 
 PRODUCER: Final = Permissions(write=r"^revocation\.events$")
+DOOR: Final = "door"  # a producer too: what strangers say becomes events, and nothing else
 OPERATOR: Final = "operator"
 USERS: Final[Mapping[str, Permissions]] = {
     "intake": Permissions(
@@ -36,6 +37,7 @@ USERS: Final[Mapping[str, Permissions]] = {
         read=r"^revocation\.(calls\..+|door)$",
     ),
     "recorder": Permissions(read=r"^revocation\.(dead(\.unproved)?|outcomes(\.urgent)?)$"),
+    DOOR: PRODUCER,
     OPERATOR: Permissions(_OURS, _OURS, _OURS),
 }
 """Those of the processes, and of whoever types `revoker`."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.broker import topology
+from worker.broker.permissions import DOOR
 
 _SETTLING: Final = (topology.CALLS, topology.DEAD, topology.OUTCOMES, topology.OUTCOMES_URGENT)
 
@@ -30,4 +31,5 @@ def needed_by(providers: Iterable[str]) -> Mapping[str, Rights]:
             [each.name for each in topology.task_queues(providers)],
         ),
         "recorder": Rights([], records),
+        DOOR: Rights([topology.EVENTS.name], []),
     }

@@ -11,7 +11,7 @@ from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Form, Listing, note, output_option, progress
 from worker.operations.doctor import CHECKS, Finding, diagnose, examine_deployment, is_healthy
 
-PROCESSES: Final = ("intake", "worker", "recorder")
+PROCESSES: Final = ("intake", "worker", "recorder", "door")
 STATES: Final = ("failed", "unknown", "warning", "ok")  # in the order in which they are shown
 ROOM: Final = 49  # columns for what was found, beside check and state
 

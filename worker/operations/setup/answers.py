@@ -34,7 +34,7 @@ _SOURCE: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _FIT_SOURCE: Final = (
     f"its name must be a lower-case letter, then up to 31 of a-z 0-9 _ -, and none of {', '.join(USERS)}"
 )
-_PROOFS: Final = {"users", "keys", "trusted"}
+_PROOFS: Final = {"users", "keys", "trusted", "doors"}
 _NEW_SUBJECT_KEY: Final = "0" * 32  # stands in a check for the one that is made
 _NEW_KEYS: Final = "made"  # likewise
 _BROKEN_USER: Final = "names no user whom the password could be of, or a password already"

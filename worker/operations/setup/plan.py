@@ -156,8 +156,14 @@ def _secrets(layout: Layout, new: Document) -> Iterator[PlannedFile]:
             if fault := _fault(str(value)):
                 raise RefusedRequest(f"{'.'.join(path)}: {fault}")
             yield PlannedFile(layout.secrets / name, f"the setting {'.'.join(path)}", str(value).encode())
-            for process in USERS if layout.has_users else ():
+            for process in _with_folders(layout):
                 yield PlannedFile(layout.secrets_of(process) / name, "the same", link=f"../{name}")
+
+
+def _with_folders(layout: Layout) -> list[str]:
+    """The processes with a folder of secrets each: where an earlier release made these, those that it knew."""
+    is_there = layout.has_users and layout.secrets_of().is_dir()
+    return [each for each in USERS if layout.has_users and (not is_there or layout.secrets_of(each).is_dir())]
 
 
 def _fault(secret: str) -> str | None:

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from worker.broker.permissions import OPERATOR
+from worker.broker.permissions import DOOR, OPERATOR
 from worker.operations.setup.plan import SetupPlan
 from worker.settings.files import CONFIG_FILE, SECRETS_DIR
 
@@ -51,7 +51,7 @@ def _of_processes(plan: SetupPlan) -> Iterator[str]:
         yield "# Then start the processes again: they know new providers and sources from their start."
         return
     yield "# The processes, each under a process manager:"
-    for name in PROCESSES:
+    for name in (*PROCESSES, DOOR) if plan.settings.doors else PROCESSES:
         own = f"{SECRETS_DIR}={_quoted(plan.layout.secrets_of(name))} " if plan.layout.has_users else ""
         yield f"{own}revoker {name}"
 
