@@ -134,8 +134,7 @@ def every_tampering() -> Iterator[tuple[str, Tampering]]:
 def forget(ledger: Ledger, until: float) -> None:
     """Forget the entries that are older."""
     young = after(-1)
-    while retention.forget(ledger.database, Horizons(young, young, after(until), young)):
-        pass
+    list(retention.forget(ledger.database, Horizons(young, young, after(until), young)))
 
 
 @contextmanager

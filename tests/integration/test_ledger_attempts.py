@@ -71,9 +71,9 @@ def test_attempts_are_forgotten_with_their_call(ledger: Ledger) -> None:
     """And with no other."""
     ledger.record([planned(), again(1, 2), outcome(State.CONFIRMED, attempt=2, at=9)])
     later = after(86_400 * 40_000)
-    retention.forget(ledger.database, Horizons(after(5), later, later, later))
+    list(retention.forget(ledger.database, Horizons(after(5), later, later, later)))
     assert len(told(ledger)) == 1
-    retention.forget(ledger.database, Horizons(later, later, later, later))
+    list(retention.forget(ledger.database, Horizons(later, later, later, later)))
     assert told(ledger) == []
 
 

@@ -1,20 +1,24 @@
 """What the ledger forgets: what is over and old, a step at a time, and never what somebody has yet to look at."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from ledger_figures import audits
 from ledger_records import after, dead, entry, outcome, planned, refused
-from sqlalchemy import func, select
+from sqlalchemy import Row, Select, func, select, update
 
 from tasks.outcome import State
 from tasks.records import DeadLetter, EventPlanned
-from worker.database.tables import exposures, metadata
+from worker.database.engine import Database
+from worker.database.tables import dead_letters, exposures, metadata
 from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger, retention
 from worker.ledger.dead_letters import unproved as kept_unproved
 from worker.ledger.exposure_counts import SLOT
-from worker.ledger.retention import BATCH_SIZE, Horizons
+from worker.ledger.old_rows import OldRows
+from worker.ledger.retention import BATCH_SIZE, PIECE_SIZE, Horizons
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -35,8 +39,7 @@ def counts(ledger: Ledger) -> dict[str, int]:
 
 def forget(ledger: Ledger, horizons: Horizons = ALL) -> None:
     """Everything that is old."""
-    while retention.forget(ledger.database, horizons):
-        pass
+    list(retention.forget(ledger.database, horizons))
 
 
 def close(ledger: Ledger, letter: DeadLetter, how: str) -> None:
@@ -118,17 +121,69 @@ def test_a_body_stays_as_long_as_a_letter_keeps_it(ledger: Ledger) -> None:
     assert row.letter == second
 
 
-def test_a_step_is_small_and_the_next_one_goes_on(ledger: Ledger) -> None:
-    """Whoever has something to write waits for one step."""
+@pytest.mark.parametrize(("seconds", "most"), [(0.0, PIECE_SIZE), (60.0, BATCH_SIZE)])
+def test_a_step_ends_soon_and_the_next_one_goes_on(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, seconds: float, most: int
+) -> None:
+    """By the time it takes: whoever has something to write waits for one step."""
+    monkeypatch.setattr(retention, "STEP_SECONDS", seconds)
     unit = planned().units[0]
     many: list[EventPlanned] = [
         planned(f"e{number}", units=(unit.model_copy(update={"call_id": f"c{number}", "state": State.COVERED}),))
         for number in range(BATCH_SIZE + 1)
     ]
     ledger.record(many)
-    assert retention.forget(ledger.database, ALL) <= 2 * BATCH_SIZE
-    forget(ledger)
+    steps = [*retention.forget(ledger.database, ALL)]
+    assert max(steps) == most
+    assert sum(steps) == len(many)
     assert counts(ledger) == {}
+
+
+def test_what_is_kept_is_looked_at_once_and_while_others_write(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of it is old: each page goes on behind the last one, also among rows of the same moment."""
+    monkeypatch.setattr(retention, "BATCH_SIZE", 2)
+    kept, gone = [f"kept-{number}" for number in range(7)], [f"z-gone-{number}" for number in range(5)]
+    plans = [planned(name, received_at=after(number // 3)) for number, name in enumerate(kept + gone)]
+    ledger.record([*plans, *map(dead, kept), *(outcome(State.ACCEPTED, name, at=9) for name in gone)])
+    looked_at: list[str] = []
+    read = OldRows._read
+
+    def reading(database: Database, page: Select[Any]) -> Sequence[Row[Any]]:
+        """Read a page, and write as the recorder does while it is held."""
+        rows = read(database, page)
+        looked_at.extend(row.event_id for row in rows)
+        ledger.audit(entry())
+        return rows
+
+    monkeypatch.setattr(OldRows, "_read", staticmethod(reading))
+    assert sum(retention.forget(ledger.database, replace(ALL, audits=after(-1), exposures=after(-1)))) == len(gone)
+    assert looked_at == kept + gone
+    assert (counts(ledger)["events"], counts(ledger)["dead_letters"]) == (len(kept), len(kept))
+
+
+@pytest.mark.parametrize("how", ["letter", "event", "call"])
+def test_what_is_wanted_again_since_it_was_looked_at_is_kept(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Between the look and the step that removes, anybody may write."""
+    read = OldRows._read
+    begin = {"letter": [dead()], "event": [planned(), outcome(State.ACCEPTED)], "call": [outcome(State.ACCEPTED)]}
+    ledger.record(begin[how])
+    if how == "letter":
+        close(ledger, dead(), "discarded")
+
+    def reading(database: Database, page: Select[Any]) -> Sequence[Row[Any]]:
+        """Read a page, and have what was found be wanted from now on."""
+        if rows := read(database, page):
+            with ledger.database.writing() as connection:
+                connection.execute(update(dead_letters).values(state=DeadLetterState.DEAD))
+            ledger.record([] if how == "letter" else [dead()])
+        return rows
+
+    monkeypatch.setattr(OldRows, "_read", staticmethod(reading))
+    assert sum(retention.forget(ledger.database, replace(ALL, audits=after(-1), exposures=after(-1)))) == 0
+    assert counts(ledger)["dead_letters"] == 1
+    assert how == "letter" or counts(ledger)["calls"] == 1
 
 
 def test_nothing_that_is_young_is_forgotten(ledger: Ledger) -> None:
@@ -136,7 +191,7 @@ def test_nothing_that_is_young_is_forgotten(ledger: Ledger) -> None:
     ledger.record([planned(), outcome(State.ACCEPTED), dead("e2")])
     close(ledger, dead("e2"), "discarded")
     before = counts(ledger)
-    assert retention.forget(ledger.database, NOTHING) == 0
+    assert [*retention.forget(ledger.database, NOTHING)] == []
     assert counts(ledger) == before
 
 

@@ -1,5 +1,6 @@
 """How long what is kept, and who sees to it."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -44,11 +45,16 @@ class Pages:
     """A ledger of which so much is old, step by step; None: it is away."""
 
     def __init__(self, *steps: int | None) -> None:
-        self.steps, self.asked = list(steps), 0
+        self.steps, self.asked, self.begun = list(steps), 0, 0
 
-    def forget(self, horizons: Horizons) -> int:
-        """Remove the next step's rows."""
+    def forget(self, horizons: Horizons) -> Iterator[int]:
+        """Remove the next step's rows, as long as there are any."""
         assert horizons.events < datetime.now(UTC)
+        self.begun += 1
+        while step := self._next():
+            yield step
+
+    def _next(self) -> int:
         self.asked += 1
         if (step := self.steps.pop(0)) is None:
             raise LedgerUnavailable("ledger: locked")
@@ -76,7 +82,7 @@ def test_tidying_goes_on_until_nothing_is_old_and_then_rests(clock: Any) -> None
     tidying = Tidying(ledger.forget, StorageSettings())
     for _ in range(10):
         tidying.step()
-    assert ledger.asked == 3
+    assert (ledger.asked, ledger.begun) == (3, 1)
     clock.now += REST_SECONDS - 1
     tidying.step()
     assert ledger.asked == 3
@@ -95,4 +101,4 @@ def test_a_ledger_that_is_away_is_asked_again_a_minute_later(clock: Any) -> None
     assert ledger.asked == 1
     clock.now += RETRY_SECONDS
     tidying.step()
-    assert ledger.asked == 2
+    assert (ledger.asked, ledger.begun) == (2, 2)

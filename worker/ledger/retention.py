@@ -2,12 +2,28 @@
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Self
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, exists, func, or_, select, tuple_, union
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    union,
+)
 
 from tasks.outcome import SETTLED, State
 from worker.database.engine import Database
@@ -15,6 +31,7 @@ from worker.database.tables import attempts, audit_entries, audits, bodies, call
 from worker.database.writing import take_changes
 from worker.ledger import exposure_counts, jobs
 from worker.ledger.audit_chain import forget_older, micros
+from worker.ledger.old_rows import OldRows, Pair
 from worker.ledger.rows import CLOSED, DeadLetterState
 from worker.settings.sections import StorageSettings
 
@@ -22,9 +39,10 @@ logger = logging.getLogger(__name__)
 
 REST_SECONDS: Final = 600.0  # seconds until it is looked again for what is old, once there is nothing left
 RETRY_SECONDS: Final = 60.0  # seconds, where the ledger is away
-BATCH_SIZE: Final = 500  # of each kind: some hundredths of a second, in which other writers wait
+BATCH_SIZE: Final = 500  # rows that are looked at together
+PIECE_SIZE: Final = 25  # rows that are removed together
+STEP_SECONDS: Final = 0.05  # after that no piece is begun in a transaction: other writers wait for its end
 _OVER: Final = (*sorted(SETTLED), State.DISCARDED)
-Pair = tuple[str | None, str | None]  # source and id of an event, where they are known
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +75,9 @@ class Old:
 class Tidying:
     """Has the ledger forget what is old, a step at a time: writers wait for one step at most."""
 
-    def __init__(self, forget: Callable[[Horizons], int], storage: StorageSettings) -> None:
+    def __init__(self, forget: Callable[[Horizons], Iterator[int]], storage: StorageSettings) -> None:
         self._forget, self._storage = forget, storage
+        self._steps: Iterator[int] | None = None
         self._removed = 0
         self._next_step = 0.0
 
@@ -67,27 +86,69 @@ class Tidying:
         if time.monotonic() < self._next_step:
             return
         self._next_step = time.monotonic() + RETRY_SECONDS
-        removed = self._forget(Horizons.of(self._storage, datetime.now(UTC)))
-        self._removed += removed
-        self._next_step = 0.0 if removed else time.monotonic() + REST_SECONDS
-        if self._removed and not removed:
+        steps = self._steps or self._forget(Horizons.of(self._storage, datetime.now(UTC)))
+        self._steps = None  # one that fails is over
+        if (removed := next(steps, None)) is not None:
+            self._steps, self._next_step = steps, 0.0
+            self._removed += removed
+            return
+        self._next_step = time.monotonic() + REST_SECONDS
+        if self._removed:
             logger.info("ledger.tidied", extra={"rows": self._removed})
             self._removed = 0
 
 
-def forget(database: Database, horizons: Horizons) -> int:
-    """Remove some of what is old, in one transaction; returns how many rows. 0: nothing is left to be removed."""
+def forget(database: Database, horizons: Horizons) -> Iterator[int]:
+    """Remove what is old, a step at a time, each at most a small transaction; yield how many rows each removed.
+
+    A step goes on from where the last one ended: what is kept, however much and old, is looked at once, and while no
+    writer waits. Raises LedgerUnavailable, and is over then.
+    """
+    for kind in _kinds(horizons):
+        for old in kind.pages(database):
+            yield from _remove(database, kind, old) if old else (0,)
+    while gone := _by_age(database, horizons):
+        yield gone
+
+
+def _remove(database: Database, kind: OldRows, old: Sequence[Row[Any]]) -> Iterator[int]:
+    """Remove those of *old* that are still old, in transactions that end soon; yield how many rows each removed."""
+    left = deque(old[start : start + PIECE_SIZE] for start in range(0, len(old), PIECE_SIZE))
+    while left:
+        removed, began = 0, time.monotonic()
+        with database.writing() as connection:
+            take_changes(connection, 0)
+            while left and (not removed or time.monotonic() - began < STEP_SECONDS):
+                pairs = kind.remove(connection, left.popleft())
+                _subjects(connection, pairs)
+                removed += len(pairs)
+        yield removed
+
+
+def _kinds(horizons: Horizons) -> Iterator[OldRows]:
+    """Letters, then events, then the calls whose event the ledger does not have; by state, as the indexes have them."""
+    letter, horizon = dead_letters.c, horizons.events
+    kept, remove = ~_is_old(horizons), partial(_letters, horizons)
+    for closed in horizons.closed:
+        where = and_(letter.state == closed, letter.at < horizons.letters)
+        yield OldRows(dead_letters, letter.at, where, kept, remove, BATCH_SIZE)
+    received = events.c.received_at
+    gone = partial(_events, events, horizon)
+    yield OldRows(events, received, received < horizon, _is_kept(events, horizon), gone, BATCH_SIZE)
+    for state in _OVER:
+        where = and_(calls.c.state == state, calls.c.at < horizon)
+        yield OldRows(calls, calls.c.at, where, _is_kept(calls, horizon), partial(_events, calls, horizon), BATCH_SIZE)
+
+
+def _by_age(database: Database, horizons: Horizons) -> int:
+    """Remove some of what its age alone makes old; return how many rows."""
     with database.writing() as connection:
         take_changes(connection, 0)
-        letters = _letters(connection, horizons)
-        over = _events(connection, horizons.events)
-        _subjects(connection, [*letters, *over])
         old = select(audits.c.audit_id).where(audits.c.at < horizons.audits).order_by(audits.c.at).limit(BATCH_SIZE)
         gone = connection.execute(delete(audits).where(audits.c.audit_id.in_(old))).rowcount
         gone += forget_older(connection, horizons.audits, BATCH_SIZE)
         gone += exposure_counts.forget(connection, horizons.exposures, BATCH_SIZE)
-        gone += jobs.forget(connection, horizons.jobs or horizons.letters, BATCH_SIZE)
-        return len(letters) + len(over) + gone
+        return gone + jobs.forget(connection, horizons.jobs or horizons.letters, BATCH_SIZE)
 
 
 def count_old(connection: Connection, horizons: Horizons) -> Old:
@@ -108,31 +169,33 @@ def _is_old(horizons: Horizons) -> ColumnElement[bool]:
     return and_(letter.state.in_(horizons.closed), letter.at < horizon, ~acted, is_unclaimed)
 
 
-def _letters(connection: Connection, horizons: Horizons) -> list[Pair]:
-    """Remove some that are old, with what no other keeps; return their events."""
+def _letters(horizons: Horizons, connection: Connection, rows: Sequence[Row[Any]]) -> list[Pair]:
+    """Remove these letters, with what no other keeps; return their events."""
     letter = dead_letters.c
-    some = select(letter.dead_letter_id).where(_is_old(horizons)).order_by(letter.at).limit(BATCH_SIZE)
-    gone = delete(dead_letters).where(letter.dead_letter_id.in_(some))
-    rows = connection.execute(gone.returning(letter.source, letter.event_id, letter.body)).all()
+    these = letter.dead_letter_id.in_([row.dead_letter_id for row in rows])
+    gone = delete(dead_letters).where(these, _is_old(horizons))
+    found = connection.execute(gone.returning(letter.source, letter.event_id, letter.body)).all()
     kept = exists().where(letter.body == bodies.c.digest)
-    connection.execute(delete(bodies).where(bodies.c.digest.in_([row.body for row in rows if row.body]), ~kept))
-    return [(row.source, row.event_id) for row in rows]
+    connection.execute(delete(bodies).where(bodies.c.digest.in_([row.body for row in found if row.body]), ~kept))
+    return [(row.source, row.event_id) for row in found]
 
 
-def _events(connection: Connection, horizon: datetime) -> list[Pair]:
-    """Those without anything open, waiting for an operator, or younger than *horizon*: gone with all their calls."""
-    by_age, by_call = _over(horizon)
-    found = union(
-        select(by_age.order_by(events.c.received_at).limit(BATCH_SIZE).subquery()),
-        select(by_call.limit(BATCH_SIZE).subquery()),
-    )
-    pairs: list[Pair] = [(source, event) for source, event in connection.execute(found)]
+def _events(table: Table, horizon: datetime, connection: Connection, rows: Sequence[Row[Any]]) -> list[Pair]:
+    """Remove the events of these rows of *table*, with all their calls; return them."""
+    found = select(table.c.source, table.c.event_id).where(~_is_kept(table, horizon)).distinct()
+    asked = [*dict.fromkeys((row.source, row.event_id) for row in rows)]
+    pairs: list[Pair] = [(row.source, row.event_id) for row in _each(connection, found, table, asked)]
     for theirs in _of(calls, pairs):
         tried = select(calls.c.call_id).where(theirs)
         connection.execute(delete(attempts).where(attempts.c.call_id.in_(tried)))
-    for table in (calls, events):
-        _delete(connection, table, pairs)
+    for each in (calls, events):
+        _delete(connection, each, pairs)
     return pairs
+
+
+def _each(connection: Connection, found: Select[Any], table: Table, pairs: Sequence[Pair]) -> Iterator[Row[Any]]:
+    for theirs in _of(table, pairs):
+        yield from connection.execute(found.where(theirs))
 
 
 def _over(horizon: datetime) -> tuple[Select[Any], Select[Any]]:

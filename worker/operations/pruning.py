@@ -1,7 +1,7 @@
 """What is over forgotten now, and not when the recorder comes to it: in small steps, between which others write."""
 
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -72,7 +72,7 @@ def prune(ledger: Ledger, planned: PlannedPruning, operator: Operator, controls:
     ledger.audit(replace(audit, result=BEGUN))  # first: what cannot be accounted for is not done
     removed, stopped = 0, "the ledger failed"
     try:
-        for step in _steps(lambda: forget(ledger.database, planned.horizons), controls):
+        for step in _steps(forget(ledger.database, planned.horizons), controls):
             removed += step
             controls.progress(step)
         stopped = INTERRUPTED if controls.is_stopping() else ""
@@ -82,14 +82,15 @@ def prune(ledger: Ledger, planned: PlannedPruning, operator: Operator, controls:
     return Pruned(audit.audit_id, removed, stopped or None)
 
 
-def _steps(step: Callable[[], int], controls: ReplayControls) -> Iterator[int]:
+def _steps(steps: Iterator[int], controls: ReplayControls) -> Iterator[int]:
     """How many rows each step removed, until there is nothing left or the operator stops it."""
     while not controls.is_stopping():
         began = time.monotonic()
-        if not (removed := step()):
+        if (removed := next(steps, None)) is None:
             return
-        yield removed
-        controls.sleep(max(MIN_PAUSE, time.monotonic() - began))
+        if removed:  # else it only read, which keeps nobody from writing
+            yield removed
+            controls.sleep(max(MIN_PAUSE, time.monotonic() - began))
 
 
 def _scope(horizons: Horizons, states: Collection[str]) -> str:
