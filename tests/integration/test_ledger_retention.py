@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ledger_figures import audits
 from ledger_records import after, dead, entry, outcome, planned, refused
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import Row, Select, event, func, select, update
 
 from tasks.outcome import State
 from tasks.records import DeadLetter, EventPlanned
@@ -184,6 +184,33 @@ def test_what_is_wanted_again_since_it_was_looked_at_is_kept(
     assert sum(retention.forget(ledger.database, replace(ALL, audits=after(-1), exposures=after(-1)))) == 0
     assert counts(ledger)["dead_letters"] == 1
     assert how == "letter" or counts(ledger)["calls"] == 1
+
+
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
+def test_to_remove_a_little_no_table_is_read_as_a_whole(ledger: Ledger) -> None:
+    """On SQLite, where every other writer waits for it meanwhile, and which finds no pair of ids in an index."""
+    ledger.record([each for name in ("e1", "e2") for each in (planned(name), outcome(State.ACCEPTED, name))])
+    for letter in (refused("e3"), refused("e4")):
+        ledger.record([letter, outcome(State.ACCEPTED, letter.event_id)])
+        close(ledger, letter, "discarded")
+    asked: dict[str, object] = {}
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
+        asked[statement] = parameters
+
+    event.listen(ledger.database.engine, "before_cursor_execute", note)
+    forget(ledger, replace(ALL, audits=after(-1)))
+    event.remove(ledger.database.engine, "before_cursor_execute", note)
+    with ledger.database.reading() as connection:
+        plans = {
+            statement: [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)]  # type: ignore[arg-type]
+            for statement, parameters in asked.items()
+            if statement.startswith(("SELECT", "DELETE"))
+        }
+    removed = {statement.split()[2] for statement in plans if statement.startswith("DELETE")}
+    assert {"calls", "events", "subjects", "attempts", "dead_letters", "bodies"} <= removed
+    whole = {f"SCAN {table}" for table in ("calls", "events", "subjects", "attempts", "dead_letters", "bodies")}
+    assert [plan for plan in plans.values() if any(line.startswith(tuple(whole)) for line in plan)] == []
 
 
 def test_nothing_that_is_young_is_forgotten(ledger: Ledger) -> None:

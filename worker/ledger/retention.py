@@ -172,9 +172,11 @@ def _is_old(horizons: Horizons) -> ColumnElement[bool]:
 def _letters(horizons: Horizons, connection: Connection, rows: Sequence[Row[Any]]) -> list[Pair]:
     """Remove these letters, with what no other keeps; return their events."""
     letter = dead_letters.c
-    these = letter.dead_letter_id.in_([row.dead_letter_id for row in rows])
-    gone = delete(dead_letters).where(these, _is_old(horizons))
-    found = connection.execute(gone.returning(letter.source, letter.event_id, letter.body)).all()
+    asked = select(letter.dead_letter_id, _is_old(horizons).label("is_old"))  # by id, not by the state all others have
+    some = connection.execute(asked.where(letter.dead_letter_id.in_([row.dead_letter_id for row in rows]))).all()
+    these = letter.dead_letter_id.in_([row.dead_letter_id for row in some if row.is_old])
+    gone = delete(dead_letters).where(these).returning(letter.source, letter.event_id, letter.body)
+    found = connection.execute(gone).all()
     kept = exists().where(letter.body == bodies.c.digest)
     connection.execute(delete(bodies).where(bodies.c.digest.in_([row.body for row in found if row.body]), ~kept))
     return [(row.source, row.event_id) for row in found]
@@ -235,4 +237,6 @@ def _of(table: Table, pairs: Sequence[Pair]) -> Iterator[ColumnElement[bool]]:
     """Whether a row of *table* is of one of these events: of as many at a time as one statement takes."""
     wanted = [(event, source) for source, event in pairs if source is not None and event is not None]
     for start in range(0, len(wanted), BATCH_SIZE):
-        yield tuple_(table.c.event_id, table.c.source).in_(wanted[start : start + BATCH_SIZE])
+        some = wanted[start : start + BATCH_SIZE]
+        ids = table.c.event_id.in_([event for event, _ in some])  # SQLite finds no pairs in an index, but reads it all
+        yield and_(ids, tuple_(table.c.event_id, table.c.source).in_(some))
