@@ -11,7 +11,7 @@ from ledger_records import after, dead, entry, outcome, planned, refused
 from sqlalchemy import Row, Select, event, func, select, update
 
 from tasks.outcome import State
-from tasks.records import DeadLetter, EventPlanned
+from tasks.records import CallOutcome, DeadLetter, EventPlanned
 from worker.database.engine import Database
 from worker.database.tables import dead_letters, exposures, metadata
 from worker.ledger import DeadLetterFilter, DeadLetterState, Ledger, retention
@@ -167,7 +167,11 @@ def test_what_is_wanted_again_since_it_was_looked_at_is_kept(
 ) -> None:
     """Between the look and the step that removes, anybody may write."""
     read = OldRows._read
-    begin = {"letter": [dead()], "event": [planned(), outcome(State.ACCEPTED)], "call": [outcome(State.ACCEPTED)]}
+    begin: dict[str, list[EventPlanned | CallOutcome | DeadLetter]] = {
+        "letter": [dead()],
+        "event": [planned(), outcome(State.ACCEPTED)],
+        "call": [outcome(State.ACCEPTED)],
+    }
     ledger.record(begin[how])
     if how == "letter":
         close(ledger, dead(), "discarded")
@@ -190,9 +194,9 @@ def test_what_is_wanted_again_since_it_was_looked_at_is_kept(
 def test_to_remove_a_little_no_table_is_read_as_a_whole(ledger: Ledger) -> None:
     """On SQLite, where every other writer waits for it meanwhile, and which finds no pair of ids in an index."""
     ledger.record([each for name in ("e1", "e2") for each in (planned(name), outcome(State.ACCEPTED, name))])
-    for letter in (refused("e3"), refused("e4")):
-        ledger.record([letter, outcome(State.ACCEPTED, letter.event_id)])
-        close(ledger, letter, "discarded")
+    for name in ("e3", "e4"):
+        ledger.record([refused(name), outcome(State.ACCEPTED, name)])
+        close(ledger, refused(name), "discarded")
     asked: dict[str, object] = {}
 
     def note(_connection: object, _cursor: object, statement: str, parameters: object, *_: object) -> None:
