@@ -22,6 +22,7 @@ from worker.broker.permissions import USERS
 from worker.intake.signing import is_signed, read_signing_key, sign
 from worker.intake.signing import read_keys as read_signing_keys
 from worker.operations import RefusedRequest
+from worker.operations.opening_broker import permissions
 from worker.operations.setup import plan_setup, write
 from worker.operations.setup.steps import next_steps
 
@@ -111,6 +112,8 @@ def test_the_process_of_the_doors_is_started_where_there_are_doors(tmp_path: Pat
     for number, (more, printed) in enumerate([({}, 0), (with_doors, 1)]):
         plan = plan_setup(tmp_path / str(number), ANSWERS | more)
         assert sum(step.endswith("/secrets/door revoker door") for step in next_steps(plan)) == printed
+        users = [each["user"] for each in permissions(plan.settings)["permissions"]]
+        assert users.count("revocation-door") == printed
     assert plan.sources == ()
 
 

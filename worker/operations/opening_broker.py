@@ -6,7 +6,7 @@ from typing import Any
 
 from worker import broker
 from worker.broker import topology
-from worker.broker.permissions import OPERATOR, USERS, permissions_of
+from worker.broker.permissions import DOOR, OPERATOR, USERS, permissions_of
 from worker.broker.publication import BROKER_ERRORS, PublishError
 from worker.broker.publisher import Publisher
 from worker.operations import RefusedRequest
@@ -40,6 +40,8 @@ def declare_topology(settings: Settings) -> None:
 def permissions(settings: Settings) -> dict[str, Any]:
     """What a definitions file of RabbitMQ says of the processes' users, whose names begin like that of the operator.
 
+    Without doors it says nothing of theirs: RabbitMQ refuses permissions of a user that it does not have.
+
     Raises RefusedRequest where `broker_url` is no operator's.
     """
     url = settings.broker_url.get_secret_value()
@@ -47,4 +49,5 @@ def permissions(settings: Settings) -> dict[str, Any]:
     if vhost is None or user is None or not user.endswith(OPERATOR):
         raise RefusedRequest(f"broker_url: names no RabbitMQ user whose name ends in {OPERATOR}")
     prefix = user.removesuffix(OPERATOR)
-    return {"permissions": [permissions_of(f"{prefix}{name}", each, vhost) for name, each in USERS.items()]}
+    users = {name: each for name, each in USERS.items() if settings.doors or name != DOOR}
+    return {"permissions": [permissions_of(f"{prefix}{name}", each, vhost) for name, each in users.items()]}
