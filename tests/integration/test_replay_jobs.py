@@ -107,11 +107,11 @@ def test_a_plan_is_figures_and_rows(local_desk: Desk) -> None:
 
 def test_another_plan_than_was_read_does_not_run(local_desk: Desk, planned: Job) -> None:
     """Neither by another hash, nor where somebody wrote into the ledger; nothing goes out."""
-    with pytest.raises(RefusedRequest, match="plan the replay anew"):
+    with pytest.raises(RefusedRequest, match="plan it anew"):
         local_desk.run(replace(planned, hash="0"))
     with local_desk.ledger.database.writing() as connection:
         connection.execute(update(jobs_table).values(is_judged=False))
-    with pytest.raises(RefusedRequest, match="plan the replay anew"):
+    with pytest.raises(RefusedRequest, match="plan it anew"):
         local_desk.run(planned)
     assert (states(local_desk), local_desk.replayed()) == ({"dead": 25}, [])
 

@@ -97,12 +97,13 @@ def release(prefixes: tuple[str, ...], change: Change, rate: float, limit: int |
 @changes(floods.discard)
 def discard(prefixes: tuple[str, ...], change: Change) -> None:
     """Give what is held back up for good, and end the flood. A tombstone of each stays."""
-    with open_ledger(Settings.load()) as ledger:
+    settings = Settings.load()
+    with open_ledger(settings) as ledger:
         found = floods.chosen(ledger, prefixes)
         held = floods.held(ledger, found)
         _show(found, change)
         if change.is_agreed(f"Discard {counted(len(held))} for good?"):
-            done = floods.discard(ledger, found, held, change.operator)
+            done = floods.discard(settings, ledger, found, held, change.operator)
             show_discarded(change, "flood_discard", done.audit_id, done.count)
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from worker.console.commands import command
 from worker.console.desk import Desk, desk_of
 from worker.console.forms import count, read
-from worker.console.letter_plans import WHY, grouped, named, planned_job, running, second
+from worker.console.letter_plans import WHY, grouped, named, planned_job, running, second, second_to_discard
 from worker.console.pages import render
 from worker.console.plans import PLANS, Done, Fact, Plan
 from worker.console.sign_in.roles import require_operator
@@ -78,13 +78,17 @@ def _to_discard(desk: Desk, flood: str) -> Plan:
     held = floods.held(desk.ledger, found)
 
     def carry_out(operator: Operator, _: ReplayControls) -> Done:
-        entry = floods.discard(desk.ledger, found, held, operator)
+        entry = floods.discard(desk.settings, desk.ledger, found, held, operator)
         return Done(entry.audit_id, [("discarded", counted(entry.count))])
 
     return Plan(
         title=f"Discard {counted(len(held))} held back for good",
         label="Discard for good",
-        facts=[*_facts(found), ("What it means", "whom they name stays logged in, for all we know; the flood ends")],
+        facts=[
+            *_facts(found),
+            ("What it means", "whom they name stays logged in, for all we know; the flood ends"),
+            *second_to_discard(desk, len(held), "guard.discard"),
+        ],
         commands=[command("flood", "discard", flood, *WHY)],
         back="/floods",
         carry_out=carry_out,

@@ -6,11 +6,11 @@ from aiohttp import web
 
 from worker.console.commands import command
 from worker.console.desk import Desk, desk_of
-from worker.console.letter_plans import WHY, pace_facts, running, second
+from worker.console.letter_plans import DISCARD_MEANS, WHY, pace_facts, running, second
 from worker.console.pages import render
 from worker.console.plans import PLANS, Done, Plan
 from worker.console.sign_in.roles import require_operator
-from worker.ledger import LEFT, OUT, JobState, Operator
+from worker.ledger import LEFT, OUT, Fate, JobState, Operator
 from worker.operations import jobs
 from worker.operations.job_report import JobReport
 from worker.operations.jobs import PlannedJob
@@ -27,7 +27,7 @@ async def every(request: web.Request) -> web.Response:
     desk = desk_of(request)
     found = await desk.ask(jobs.find, desk.ledger)
     commands = [command("dlq", "jobs", "list")]
-    return render(request, "jobs.html", found=found, out=OUT, left=LEFT, commands=commands)
+    return render(request, "jobs.html", found=found, out=(*OUT, Fate.DISCARDED), left=LEFT, commands=commands)
 
 
 @ROUTES.get("/jobs/{id}")
@@ -58,19 +58,21 @@ def to_run(desk: Desk, report: JobReport) -> Plan:
     """Return the plan to run what remains of a replay."""
     job, remaining = report.job, report.result.remaining
     planned = PlannedJob(report.figures, job)
+    what = "Discard for good" if job.is_discard else "Run"
     return Plan(
-        title=f"Run what remains of job {job.job_id}: {counted(remaining)}",
-        label=f"Run {counted(remaining)}",
+        title=f"{what} what remains of job {job.job_id}: {counted(remaining)}",
+        label=f"{what} {counted(remaining)}",
         facts=[
             ("State", job.state.value),
             *([("Why", job.why)] if job.why else []),
-            *pace_facts(job.pace, remaining),
+            *([("Which", job.audit.scope), DISCARD_MEANS] if job.is_discard else pace_facts(job.pace, remaining)),
             *second(desk, planned),
         ],
         commands=[command("dlq", "jobs", "resume", job.job_id, *WHY)],
         back=f"/jobs/{job.job_id}",
         carry_out=running(desk, planned),
         total=remaining,
+        word=str(remaining) if job.is_discard else None,
         job=(job.job_id, job.hash),
     )
 

@@ -11,7 +11,7 @@ from worker.console.filters import LetterFilter
 from worker.console.forms import Fields, count, read
 from worker.console.plans import CarryOut, Done, Fact, Plan
 from worker.ledger import Operator, Pace
-from worker.operations import RefusedRequest, dead_letters, holds, jobs, parsing, replay_plan
+from worker.operations import RefusedRequest, dead_letters, discards, holds, jobs, parsing, replay_plan
 from worker.operations.four_eyes import FourEyes
 from worker.operations.jobs import JobStart, PlannedJob, Replayed
 from worker.operations.opening_broker import open_publisher
@@ -20,6 +20,7 @@ from worker.operations.replay_plan import PlanFigures, ReplayPages
 from worker.operations.text import counted, short_duration
 
 WAIT: Final = 30.0  # seconds a canary, and what becomes of the last ones, is waited for
+DISCARD_MEANS: Final = ("What it means", "their tokens stay alive, for all we know")
 WHY: Final = ("--reason", "…")  # in a printed command, for the operator's own
 
 
@@ -88,17 +89,17 @@ def to_replay(desk: Desk, where: LetterFilter, chosen: ChosenPace, planner: str,
 
 def to_discard(desk: Desk, where: LetterFilter, back: str) -> Plan:
     """Return the plan to give up what *where* finds, for good."""
-    planned = dead_letters.plan_discard(desk.settings, desk.ledger, where.selection)
-    number = len(planned.ids)
+    planned = discards.plan(desk.settings, desk.ledger, where.selection)
+    number = len(planned.seen)
 
     def carry_out(operator: Operator, _: ReplayControls) -> Done:
-        entry = dead_letters.discard(desk.ledger, planned, operator)
+        entry = discards.discard(desk.settings, desk.ledger, planned, operator)
         return Done(entry.audit_id, [("discarded", counted(entry.count))])
 
     return Plan(
         title=f"Discard {counted(number)} dead letter{'s' * (number != 1)} for good" if number else "Nothing matches",
         label="Discard for good",
-        facts=[*_facts(where, planned.scope), ("What it means", "their tokens stay alive, for all we know")],
+        facts=[*_facts(where, planned.scope), DISCARD_MEANS, *second_to_discard(desk, number)],
         commands=[command("dlq", "discard", *where.words(changing=True), *WHY)],
         back=back,
         carry_out=carry_out,
@@ -124,11 +125,11 @@ def running(desk: Desk, planned: PlannedJob) -> CarryOut:
     def carry_out(operator: Operator, controls: ReplayControls) -> Done:
         if planned.job is None:
             raise RefusedRequest("nothing of this can be replayed")
-        start = JobStart(planned.job.job_id, planned.job.hash, operator)
+        start, of = JobStart(planned.job.job_id, planned.job.hash, operator), ReplaySettings.of(desk.settings)
+        if planned.job.is_discard:
+            return told(planned.figures, jobs.discard(of, desk.ledger, start, controls))
         with open_publisher(desk.settings) as publisher:
-            return told(
-                planned.figures, jobs.run(ReplaySettings.of(desk.settings), desk.ledger, publisher, start, controls)
-            )
+            return told(planned.figures, jobs.run(of, desk.ledger, publisher, start, controls))
 
     return carry_out
 
@@ -138,6 +139,7 @@ def told(figures: PlanFigures, done: Replayed) -> Done:
     result = done.result
     lines = {
         "replayed": result.replayed,
+        "discarded": result.discarded,
         "settled": result.settled,
         "died again": result.died,
         "no news yet": result.pending,
@@ -146,7 +148,7 @@ def told(figures: PlanFigures, done: Replayed) -> Done:
         "remain": result.remaining,
         **{f"refused: {refusal}": number for refusal, number in figures.refusals.items()},
     }
-    shown = [(what, counted(number)) for what, number in lines.items() if number or what == "replayed"]
+    shown = [(what, counted(number)) for what, number in lines.items() if number or what == done.job.deed]
     return Done(done.job.audit.audit_id, shown, result.stopped)
 
 
@@ -175,6 +177,13 @@ def second(desk: Desk, planned: PlannedJob) -> list[Fact]:
     if job is None or not FourEyes.of(desk.settings.four_eyes).are_needed(job, count):
         return []
     return [("Second operator", f"anybody but {job.audit.actor} may run it, within a day of the plan")]
+
+
+def second_to_discard(desk: Desk, number: int, action: str = discards.ACTION) -> list[Fact]:
+    """Return that whoever plans to discard *number* dead letters only asks for it, where that is so."""
+    if not FourEyes.of(desk.settings.four_eyes).are_reached(action, number):
+        return []
+    return [("Second operator", "you ask for one, who discards them or leaves it, within a day")]
 
 
 def _held(desk: Desk, figures: PlanFigures) -> list[Fact]:

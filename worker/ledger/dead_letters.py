@@ -135,20 +135,28 @@ def discard(
     connection: sa.Connection, ids: Sequence[str], *, audit: AuditEntry, lease: timedelta = LEASE, also: States = ()
 ) -> AuditEntry:
     """Give up what `claim` would take of *ids*: tombstones stay, calls are `discarded`. Return *audit* with a count."""
-    change = take_changes(connection, 1)
-    now = datetime.now(UTC)
-    discarded = sa.update(dead_letters).values(
-        state=DeadLetterState.DISCARDED, claimed_at=None, claimed_by=None, audit_id=audit.audit_id, change=change
-    )
-    count = 0
-    for batch in batches(ids):
-        given_up = discarded.where(_free(batch, now - lease, also)).returning(_LETTER.document)
-        letters = [DeadLetter.model_validate_json(each) for each in connection.execute(given_up).scalars()]
-        write_rows(connection, calls=[row for it in letters for row in call_row(it, State.DISCARDED, now)])
-        count += len(letters)
-    done = replace(audit, count=count, result=audit.result or f"{count} discarded", at=audit.at or now)
+    count = len(give_up(connection, ids, audit.audit_id, lease, also))
+    at = audit.at or datetime.now(UTC)
+    done = replace(audit, count=count, result=audit.result or f"{count} discarded", at=at)
     auditing.write(connection, done)
     return done
+
+
+def give_up(
+    connection: sa.Connection, ids: Sequence[str], audit_id: str, lease: timedelta = LEASE, also: States = ()
+) -> list[str]:
+    """Discard as `discard` does, but put nothing on record; return the ids of what was given up."""
+    change, now, gone = take_changes(connection, 1), datetime.now(UTC), list[str]()
+    discarded = sa.update(dead_letters).values(
+        state=DeadLetterState.DISCARDED, claimed_at=None, claimed_by=None, audit_id=audit_id, change=change
+    )
+    for batch in batches(ids):
+        given_up = discarded.where(_free(batch, now - lease, also)).returning(_LETTER.dead_letter_id, _LETTER.document)
+        found = connection.execute(given_up).all()
+        letters = [DeadLetter.model_validate_json(document) for _, document in found]
+        write_rows(connection, calls=[row for it in letters for row in call_row(it, State.DISCARDED, now)])
+        gone += [dead_letter_id for dead_letter_id, _ in found]
+    return gone
 
 
 def _free(ids: Sequence[str], expired: datetime, also: States) -> sa.ColumnElement[bool]:

@@ -34,10 +34,12 @@ class Fate(StrEnum):
     CHANGED = "changed"  # since it was planned, so it was left out
     NOT_PUBLISHED = "not_published"  # free again
     REFUSED = "refused"  # by the plan
+    DISCARDED = "discarded"  # by the job
 
 
 OUT: Final = (Fate.REPLAYED, Fate.SETTLED, Fate.DIED)  # fates of what was published
-LEFT: Final = (Fate.PLANNED, Fate.NOT_PUBLISHED)  # of what the next run publishes
+DISCARDS: Final = ("dead-letter.discard", "guard.discard")  # actions of jobs that give dead letters up
+LEFT: Final = (Fate.PLANNED, Fate.NOT_PUBLISHED)  # of what the next run does
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A replay that was planned. Its id is short; the operator gets it."""
+    """A replay or a discard that was planned. Its id is short; the operator gets it."""
 
     job_id: str
     hash: str  # of the plan, in hex digits; empty while it is made
@@ -66,6 +68,16 @@ class Job:
     is_judged: bool  # whether each is judged again before it goes
     claims: bool  # whether what nobody vouches for goes as a claim
     ends: tuple[tuple[str, str], ...]  # the floods, by source and type, that end before it begins
+
+    @property
+    def is_discard(self) -> bool:
+        """Whether it gives its dead letters up for good; else it replays them."""
+        return self.audit.action in DISCARDS
+
+    @property
+    def deed(self) -> str:
+        """What becomes of its dead letters, in a word."""
+        return "discarded" if self.is_discard else "replayed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +130,11 @@ def fingerprint(row: DeadLetterRow) -> str:
 def plan_hash(secret: bytes, job: Job, letters: Iterable[JobLetter]) -> str:
     """Return the hash of a plan: of *job* and *letters*, in their order, and the same however far the job got.
 
-    Nobody without *secret* can make it, so a plan that somebody changed in the ledger is found out.
+    Nobody without *secret* can make it, so a plan that somebody changed in the ledger is found out. A discard has a key
+    of its own: a release that takes every job for a replay refuses it.
     """
-    key = hmac.digest(secret, b"revoker: hash of a planned replay", "sha256")
+    kind = b"discard" if job.is_discard else b"replay"
+    key = hmac.digest(secret, b"revoker: hash of a planned " + kind, "sha256")
     made = hmac.new(key, _head(job), "sha256")
     for letter in letters:
         made.update(_line(letter))

@@ -48,6 +48,25 @@ def claim_step(
     return JobStep(tuple(claimed), decided)
 
 
+def discard_step(connection: sa.Connection, job: Job, runner: str, step: Sequence[JobLetter]) -> bool:
+    """Give *step* up for good, the job's next dead letters; return whether *runner* was still to run the job.
+
+    Left out is what a replay has, and what changed since it was planned.
+    """
+    take_changes(connection, 0)
+    if not is_renewed(connection, job.job_id, runner):
+        return False
+    rows = {row.dead_letter_id: row for row in letters.whole(connection, [each.dead_letter_id for each in step])}
+    decided = _left_out(connection, job, step, rows, {})
+    wanted = [letter for letter in step if letter.dead_letter_id not in decided]
+    decided |= {letter.dead_letter_id: (Fate.TAKEN, "") for letter in wanted}
+    for also, group in _by_state(wanted).items():
+        gone = letters.give_up(connection, group, job.audit.audit_id, also=also)
+        decided |= dict.fromkeys(gone, (Fate.DISCARDED, ""))
+    _write(connection, job.job_id, decided, Fate.PLANNED)
+    return True
+
+
 def mark_step(
     connection: sa.Connection, job: Job, runner: str, replayed: Mapping[str, int], freed: Mapping[str, Verdict]
 ) -> None:
@@ -122,11 +141,17 @@ def _claimed(connection: sa.Connection, job: Job, wanted: Sequence[JobLetter], r
     mine = {each.dead_letter_id for each in wanted if _is_claimed_by(job, rows[each.dead_letter_id])}
     _claim_again(connection, mine)
     claimed = [row for dead_letter_id, row in rows.items() if dead_letter_id in mine]
-    for state in sorted({letter.state for letter in wanted}):
-        ids = [each.dead_letter_id for each in wanted if each.state is state and each.dead_letter_id not in mine]
-        also = [state] if state in _OPENED_BY_FORCE else []
-        claimed += letters.claim(connection, ids, audit=job.audit, also=also) if ids else []
+    for also, ids in _by_state([each for each in wanted if each.dead_letter_id not in mine]).items():
+        claimed += letters.claim(connection, ids, audit=job.audit, also=also)
     return sorted(claimed, key=lambda row: (row.at, row.dead_letter_id))
+
+
+def _by_state(wanted: Sequence[JobLetter]) -> Mapping[tuple[DeadLetterState, ...], list[str]]:
+    """The ids of *wanted*, by the state that they must be opened from: none, where they were open when planned."""
+    found = defaultdict[tuple[DeadLetterState, ...], list[str]](list)
+    for letter in wanted:
+        found[(letter.state,) if letter.state in _OPENED_BY_FORCE else ()].append(letter.dead_letter_id)
+    return found
 
 
 def _is_claimed_by(job: Job, row: DeadLetterRow) -> bool:

@@ -144,7 +144,7 @@ def leave(connection: sa.Connection, job_id: str, runner: str, why: str, audit: 
     """End a run of *runner*, and say *why* it ended early, unless somebody else has the job by now.
 
     The job is paused where something is left, else done; where it was halted, it stands as it was halted. *audit* goes
-    on record with the number of those published that it does not tell of yet.
+    on record with the number of those published, or discarded, that it does not tell of yet.
     """
     take_changes(connection, 0)
     left = sa.exists().where(_LETTER.job_id == job_id, _LETTER.fate.in_(LEFT))
@@ -190,8 +190,8 @@ def forget(connection: sa.Connection, horizon: datetime, limit: int) -> int:
 
 
 def _untold(connection: sa.Connection, job_id: str) -> int:
-    """How many were published that the audit does not tell of; from now on it does."""
-    out = sa.select(sa.func.count()).where(_LETTER.job_id == job_id, _LETTER.fate.in_(OUT))
+    """How many were published, or discarded, that the audit does not tell of; from now on it does."""
+    out = sa.select(sa.func.count()).where(_LETTER.job_id == job_id, _LETTER.fate.in_((*OUT, Fate.DISCARDED)))
     told = sa.select(_JOB.audited).where(_JOB.job_id == job_id)
     total, before = connection.execute(out).scalar_one(), connection.execute(told).scalar_one()
     connection.execute(sa.update(jobs_table).where(_JOB.job_id == job_id).values(audited=total))

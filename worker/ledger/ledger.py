@@ -133,6 +133,7 @@ class Ledger:
     halt_job = _writes(jobbing.halt)
     ask_job = _writes(jobbing.ask)
     claim_step = _writes(job_steps.claim_step)
+    discard_step = _writes(job_steps.discard_step)
     mark_step = _writes(job_steps.mark_step)
     settle_step = _writes(job_steps.settle)
 

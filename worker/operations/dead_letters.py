@@ -1,4 +1,4 @@
-"""Dead letters as operators find them, and give them up."""
+"""Dead letters as operators find them."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,14 +9,12 @@ from typing import Final
 
 from tasks.names import mask
 from worker.ledger import (
-    AuditEntry,
     DeadLetterFilter,
     DeadLetterHead,
     DeadLetterRow,
     DeadLetterState,
     DeadLetterSummary,
     Ledger,
-    Operator,
 )
 from worker.ledger.ledger import in_pages
 from worker.operations.text import rfc3339, short_duration
@@ -80,20 +78,6 @@ class Found:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedDiscard:
-    """What a discard would give up. Nothing has happened yet."""
-
-    ids: list[str]
-    groups: Groups
-    scope: str
-
-    def in_words(self) -> str:
-        """How many of each provider and reason."""
-        groups = self.groups.most_common()
-        return ", ".join(f"{count} {provider or '-'} {reason}" for (provider, reason), count in groups)
-
-
 def find(
     settings: Settings,
     ledger: Ledger,
@@ -114,18 +98,3 @@ def find(
 def one(ledger: Ledger, beginning: str) -> DeadLetterRow:
     """Return the dead letter whose id begins so. Raises DeadLetterNotFound, DeadLetterAmbiguous."""
     return ledger.dead_letter(beginning)
-
-
-def plan_discard(settings: Settings, ledger: Ledger, selection: Selection) -> PlannedDiscard:
-    """Return what of the open ones is selected. Raises as `Selection.where` does."""
-    planned = PlannedDiscard([], Counter(), selection.in_words())
-    for page in in_pages(ledger.dead_letter_heads, selection.where(settings, ledger, OPEN)):
-        planned.ids.extend(head.dead_letter_id for head in page)
-        planned.groups.update((head.provider, head.reason) for head in page)
-    return planned
-
-
-def discard(ledger: Ledger, planned: PlannedDiscard, operator: Operator) -> AuditEntry:
-    """Give up what was planned for good; a tombstone stays. Return the line of the audit, with how many."""
-    audit = operator.entry("dead-letter.discard", planned.scope, plan=planned.in_words())
-    return ledger.discard(planned.ids, audit=audit)

@@ -15,6 +15,7 @@ from worker.ledger import BEGUN, AuditEntry, DeadLetterFilter, DeadLetterState, 
 from worker.ledger import audit as auditing
 from worker.ledger.ledger import Letter, in_pages
 from worker.operations import RefusedRequest
+from worker.operations.discards import Seen, require_four_eyes
 from worker.operations.replay_plan import PAGE, ReplayPages
 from worker.operations.replay_rules import ReplayPlan, only_vouched
 from worker.settings import Settings
@@ -57,18 +58,24 @@ def of_held(settings: Settings, ledger: Ledger, floods: Sequence[FloodRow], limi
     return ReplayPages(pages, _scope(floods), "guard.release", is_judged=False, ends=ends)
 
 
-def held(ledger: Ledger, floods: Sequence[FloodRow]) -> list[str]:
-    """Return the ids of what is held back of *floods*."""
-    return [head.dead_letter_id for head in _held(floods, ledger.dead_letter_heads)]
+def held(ledger: Ledger, floods: Sequence[FloodRow]) -> Seen:
+    """Return what is held back of *floods*."""
+    return {head.dead_letter_id: head.at for head in _held(floods, ledger.dead_letter_heads)}
 
 
-def discard(ledger: Ledger, floods: Sequence[FloodRow], ids: Sequence[str], operator: Operator) -> AuditEntry:
-    """End *floods* and give *ids*, which they hold back, up for good; a tombstone of each stays."""
-    audit = operator.entry("guard.discard", _scope(floods), plan=f"{len(ids)} held back")
+def discard(
+    settings: Settings, ledger: Ledger, floods: Sequence[FloodRow], seen: Seen, operator: Operator
+) -> AuditEntry:
+    """End *floods* and give *seen*, which they hold back, up for good; a tombstone of each stays.
+
+    Raises RefusedRequest where a second operator is asked for.
+    """
+    audit = operator.entry("guard.discard", _scope(floods), plan=f"{len(seen)} held back")
+    require_four_eyes(settings, ledger, seen, audit, _keys(floods))
     with ledger.database.writing() as connection:
         auditing.write(connection, replace(audit, result=BEGUN))
         store.end(connection, _keys(floods))
-    return ledger.discard(ids, audit=audit, also=[DeadLetterState.WITHHELD])
+    return ledger.discard(list(seen), audit=audit, also=[DeadLetterState.WITHHELD])
 
 
 def _held(floods: Sequence[FloodRow], look: Callable[[DeadLetterFilter], list[Letter]]) -> Iterator[Letter]:

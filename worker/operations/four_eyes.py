@@ -1,10 +1,10 @@
-"""Four eyes: a large replay or release is planned by one operator and run by another one, who read the same plan."""
+"""Four eyes: a large replay, release or discard is planned by one operator and run by another one, who reads it."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
-from worker.ledger import Job, JobState, Ledger, Operator
+from worker.ledger import DISCARDS, Job, JobState, Ledger, Operator
 from worker.operations import RefusedRequest
 from worker.operations.text import counted, short_duration
 from worker.settings.four_eyes import FourEyesSettings
@@ -21,16 +21,21 @@ class FourEyes:
 
     release: int | None = None
     replay: int | None = None
+    discard: int | None = None
 
     @classmethod
     def of(cls, settings: FourEyesSettings) -> Self:
         """Those in force."""
-        return cls(settings.release, settings.replay)
+        return cls(settings.release, settings.replay, settings.discard)
 
     def are_needed(self, job: Job, count: int) -> bool:
         """Whether *job* of *count* dead letters, which nobody has begun, needs a second operator."""
-        least = self.release if job.audit.action == RELEASE else self.replay
-        return job.state is JobState.PLANNED and least is not None and count >= least
+        return job.state is JobState.PLANNED and self.are_reached(job.audit.action, count)
+
+    def are_reached(self, action: str, count: int) -> bool:
+        """Whether *action*, as the audit calls it, on *count* dead letters is one that needs a second operator."""
+        least = self.discard if action in DISCARDS else self.release if action == RELEASE else self.replay
+        return least is not None and count >= least
 
     def require(self, ledger: Ledger, job: Job, count: int, operator: Operator) -> None:
         """Return where *operator* may begin *job* of *count* dead letters.

@@ -10,7 +10,7 @@ from worker.operations.replay_plan import PlanFigures
 
 @dataclass(frozen=True, slots=True)
 class ReplayResult:
-    """What a replay came to, in numbers of dead letters."""
+    """What a replay, or a discard, came to, in numbers of dead letters."""
 
     replayed: int  # published, confirmed by the broker
     taken: int  # left to another replay that had them first
@@ -18,8 +18,9 @@ class ReplayResult:
     not_published: int  # free again
     settled: int
     died: int
-    remaining: int  # what the next run of the job would publish
+    remaining: int  # what the next run of the job would do
     stopped: str | None = None  # why it ended early
+    discarded: int = 0  # given up for good
 
     @property
     def pending(self) -> int:
@@ -59,6 +60,7 @@ class JobReport:
         """What it came to so far."""
         return ReplayResult(
             replayed=self._count(*OUT),
+            discarded=self._count(Fate.DISCARDED),
             taken=self._count(Fate.TAKEN),
             changed=self._count(Fate.CHANGED),
             not_published=self._count(Fate.NOT_PUBLISHED),
@@ -77,13 +79,14 @@ def report(ledger: Ledger, job: Job) -> JobReport:
     return JobReport(job, tuple(ledger.job_groups(job.job_id)))
 
 
-def in_words(result: ReplayResult) -> str:
-    """*result* for the audit."""
+def in_words(result: ReplayResult, deed: str) -> str:
+    """*result* of a job that does *deed*, for the audit."""
     parts = {
         "replayed": result.replayed,
+        "discarded": result.discarded,
         "taken by another": result.taken,
         "left out": result.changed,
         "remaining": result.remaining,
     }
-    counts = ", ".join(f"{count} {what}" for what, count in parts.items() if count or what == "replayed")
+    counts = ", ".join(f"{count} {what}" for what, count in parts.items() if count or what == deed)
     return f"{counts}; stopped: {result.stopped}" if result.stopped else counts

@@ -1,4 +1,4 @@
-"""Replays as jobs: planned and stored, run by whoever takes them, paused, resumed, stopped, and looked at."""
+"""Replays and large discards as jobs: planned and stored, run by whoever takes them, paused, resumed, stopped."""
 
 import os
 import secrets
@@ -15,6 +15,7 @@ from worker.intake.flood import store
 from worker.ledger import BEGUN, AuditEntry, DeadLetterRow, Fate, Job, JobLetter, JobState, Ledger, Operator, Pace
 from worker.ledger.job_rows import plan_hash, planned_letter
 from worker.operations import RefusedRequest
+from worker.operations.discarding import discard_left
 from worker.operations.job_report import JobReport, ReplayResult, report
 from worker.operations.replay import ReplayControls, ReplayRun, ReplaySettings
 from worker.operations.replay_plan import PlanFigures, ReplayPages, figures
@@ -33,7 +34,7 @@ _RUNS: Final = (JobState.PLANNED, JobState.RUNNING, JobState.PAUSED)
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """A replay that was planned; *job* is stored, and None where there is nothing to do."""
+    """A replay or a discard that was planned; *job* is stored, and None where there is nothing to do."""
 
     figures: PlanFigures
     job: Job | None
@@ -125,17 +126,39 @@ def run(
     Raises LedgerUnavailable, and RefusedRequest where it is over, is run by somebody who lives, has another plan than
     the operator read, or needs a second operator.
     """
+    job, runner, _ = _taken(settings, ledger, start, controls, is_discard=False)
+    ReplayRun(ledger, publisher, settings, controls, job, runner).run()
+    return _over(ledger, job)
+
+
+def discard(settings: ReplaySettings, ledger: Ledger, start: JobStart, controls: ReplayControls) -> Replayed:
+    """Give up for good what is left of a job that was planned for it. Raises as `run` does."""
+    job, runner, begun = _taken(settings, ledger, start, controls, is_discard=True)
+    discard_left(ledger, controls, job, runner, begun)
+    return _over(ledger, job)
+
+
+def _taken(
+    settings: ReplaySettings, ledger: Ledger, start: JobStart, controls: ReplayControls, *, is_discard: bool
+) -> tuple[Job, str, AuditEntry]:
+    """Take a job; return it, who has it from now on, and the line of the audit that says so. Raises as `run` does."""
     job = _free(ledger, ledger.job(start.job_id), controls)
+    if job.is_discard is not is_discard:
+        raise RefusedRequest(f"job {job.job_id}: what it plans is to have its dead letters {job.deed}")
     if job.state not in _RUNS:
         raise RefusedRequest(f"job {job.job_id} is {job.state}: what remains needs another plan")
     if not job.hash or start.hash != job.hash or _hash(settings, ledger, job) != job.hash:
-        raise RefusedRequest(f"job {job.job_id}: its plan is another one than you read: plan the replay anew")
+        raise RefusedRequest(f"job {job.job_id}: its plan is another one than you read: plan it anew")
     settings.four_eyes.require(ledger, job, report(ledger, job).figures.ready, start.operator)
     runner = f"{socket.gethostname()} process {os.getpid()} {secrets.token_hex(4)}"
     ends = job.ends if job.state is JobState.PLANNED else ()
-    if not ledger.take_job(job, runner, _begun(job, start.operator), partial(store.end, keys=ends)):
+    begun = _begun(job, start.operator)
+    if not ledger.take_job(job, runner, begun, partial(store.end, keys=ends)):
         raise RefusedRequest(f"job {job.job_id}: somebody else changed it just now: look at it again")
-    ReplayRun(ledger, publisher, settings, controls, job, runner).run()
+    return job, runner, begun
+
+
+def _over(ledger: Ledger, job: Job) -> Replayed:
     over = one(ledger, job.job_id)
     return Replayed(over.job, over.result, over.left_out)
 

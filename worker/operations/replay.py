@@ -24,7 +24,7 @@ CATCH_UP: Final = 1.0  # seconds that a replay may have fallen behind its rate a
 MAX_STEP: Final = 100  # dead letters claimed together: what a kill half way has published twice
 RENEW_SECONDS: Final = 2.0  # seconds between two signs of life of who runs a job, and until it notices a pause
 INTERRUPTED: Final = "interrupted"
-_HALTED: Final = "halted"  # by an operator, or by another runner: the job itself says why
+HALTED: Final = "halted"  # by an operator, or by another runner: the job itself says why
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class ReplayRun:
             self._stopped = INTERRUPTED
         if not self._stopped and time.monotonic() - self._renewed >= RENEW_SECONDS:
             self._renewed = time.monotonic()
-            self._stopped = "" if self.ledger.renew_job(self.job.job_id, self.runner) else _HALTED
+            self._stopped = "" if self.ledger.renew_job(self.job.job_id, self.runner) else HALTED
         return bool(self._stopped)
 
     def _stop_on_failures(self) -> None:
@@ -137,7 +137,7 @@ class ReplayRun:
         """Claim, publish and mark *step*; return how many went out."""
         claimed = self.ledger.claim_step(self.job, self.runner, step, self._refused(step))
         if claimed is None:
-            self._stopped = _HALTED
+            self._stopped = HALTED
             return 0
         self._renewed = time.monotonic()
         doubts = {row.dead_letter_id: self._doubt(row) for row in claimed.claimed}
@@ -182,5 +182,7 @@ class ReplayRun:
         now = report(self.ledger, self.ledger.job(self.job.job_id)).result
         failed = f"{now.not_published} could not be published" if now.not_published else ""
         stopped = self._stopped or failed
-        told = now if stopped == _HALTED else replace(now, stopped=stopped or None)
-        self.ledger.leave_job(self.job.job_id, self.runner, stopped, replace(self.job.audit, result=in_words(told)))
+        told = now if stopped == HALTED else replace(now, stopped=stopped or None)
+        self.ledger.leave_job(
+            self.job.job_id, self.runner, stopped, replace(self.job.audit, result=in_words(told, "replayed"))
+        )

@@ -24,3 +24,9 @@ class FourEyesSettings(StrictModel):
         le=MOST,
         description="Dead letters from which on another operator than who planned their replay runs it",
     )
+    discard: int | None = Field(
+        None,
+        ge=1,
+        le=MOST,
+        description="Dead letters or held-back events from which on another operator than who planned it discards them",
+    )

@@ -12,7 +12,7 @@ from worker.cli.dead_letters.selection import nothing_found, selecting_for_chang
 from worker.cli.exits import Exit, finish
 from worker.cli.output import note
 from worker.ledger import Pace
-from worker.operations import dead_letters, holds, jobs, replay_plan
+from worker.operations import discards, holds, jobs, replay_plan
 from worker.operations.dead_letters import Selection
 from worker.operations.jobs import JobStart, PlannedJob
 from worker.operations.opening import open_ledger
@@ -74,7 +74,7 @@ def _run(settings: Settings, ledger: Ledger, planned: PlannedJob, change: Change
 
 @click.command()
 @selecting_for_change
-@changes(dead_letters.discard)
+@changes(discards.discard)
 def discard(selection: Selection, change: Change) -> None:
     """Give dead letters up for good: their tokens stay alive, for all we know.
 
@@ -82,14 +82,14 @@ def discard(selection: Selection, change: Change) -> None:
     """
     settings = Settings.load()
     with open_ledger(settings) as ledger:
-        planned = dead_letters.plan_discard(settings, ledger, selection)
-        if not planned.ids:
+        planned = discards.plan(settings, ledger, selection)
+        if not planned.seen:
             finish(nothing_found())
             return
         if not change.form.is_json or change.dry_run:
             GROUPS.show(change.form, planned.groups.most_common(), dry_run=change.dry_run)
-        if change.is_agreed(f"Discard {counted(len(planned.ids))} for good?"):
-            done = dead_letters.discard(ledger, planned, change.operator)
+        if change.is_agreed(f"Discard {counted(len(planned.seen))} for good?"):
+            done = discards.discard(settings, ledger, planned, change.operator)
             show_discarded(change, "discard", done.audit_id, done.count)
 
 

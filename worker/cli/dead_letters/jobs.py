@@ -1,6 +1,9 @@
 """`dead-letter jobs`: the replays that were planned, how far each got, and how to pause, resume and stop one."""
 
+from __future__ import annotations
+
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +16,15 @@ from worker.ledger import LEFT, OUT, Fate, JobGroup, JobLetter, JobState
 from worker.operations import holds
 from worker.operations import jobs as operations
 from worker.operations.job_report import JobReport
-from worker.operations.jobs import JobStart, ListedJob
+from worker.operations.jobs import JobStart, ListedJob, Replayed
 from worker.operations.opening import open_ledger
 from worker.operations.opening_broker import open_publisher
 from worker.operations.replay import ReplaySettings
 from worker.operations.text import age, counted
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.ledger import Ledger
 
 jobs = Commands("jobs", help="Replays as jobs: list, show, pause, resume, stop.")
 
@@ -29,9 +35,9 @@ _LISTING: Listing[ListedJob] = Listing(
         Column("STATE", lambda each: each.job.state.value),
         Column("AGE", lambda each: age(each.job.planned_at), right=True),
         Column("WHO", lambda each: each.job.audit.actor, cut=1),
-        Column("OUT", lambda each: counted(each.count(OUT)), right=True),
+        Column("OUT", lambda each: counted(each.count((*OUT, Fate.DISCARDED))), right=True),
         Column("REMAIN", lambda each: counted(each.count(LEFT)), right=True),
-        Column("RATE", lambda each: per_time(each.job.pace.rate), right=True),
+        Column("RATE", lambda each: per_time(each.job.pace.rate) if each.job.pace.rate else None, right=True),
         Column("WHY", lambda each: each.job.why, cut=2),
         Column("SCOPE", lambda each: each.job.audit.scope, wide_only=True),
         Column("REASON", lambda each: each.job.audit.reason, wide_only=True),
@@ -43,6 +49,7 @@ _LISTING: Listing[ListedJob] = Listing(
         **members(each.job, "job_id", "state", "why", "planned_at", "at", "runner", "hash"),
         **members(each.job.audit, "actor", "action", "scope", "reason", "audit_id"),
         "replayed": each.count(OUT),
+        "discarded": each.count((Fate.DISCARDED,)),
         "remaining": each.count(LEFT),
         "rate": each.job.pace.rate,
     },
@@ -69,7 +76,7 @@ _LETTERS: Listing[JobLetter] = Listing(
 @click.option("--limit", type=click.IntRange(1), default=operations.LISTED, show_default=True, help="At most so many.")
 @output_option
 def list_(states: tuple[JobState, ...], limit: int, form: Form) -> None:
-    """List replays, the last planned first. OUT: published, whatever became of it; REMAIN: what a resume publishes."""
+    """List jobs, the last planned first. OUT: published or discarded; REMAIN: what a resume does."""
     with open_ledger(Settings.load()) as ledger:
         found = operations.find(ledger, states, limit)
     if found or form.is_json:
@@ -100,7 +107,18 @@ def _document(report: JobReport) -> Document:
         **members(job, "job_id", "state", "why", "planned_at", "at", "runner", "hash"),
         **members(job.audit, "actor", "action", "scope", "reason", "audit_id"),
         **members(job.pace, "rate", "canary", "stop_after_failures", "wait"),
-        **members(result, "replayed", "settled", "died", "pending", "taken", "changed", "not_published", "remaining"),
+        **members(
+            result,
+            "replayed",
+            "discarded",
+            "settled",
+            "died",
+            "pending",
+            "taken",
+            "changed",
+            "not_published",
+            "remaining",
+        ),
         "refused": report.figures.refused.total(),
         "groups": [_group(each) for each in report.groups],
     }
@@ -140,7 +158,7 @@ def _halt(id_: str, change: Change, action: str, state: JobState) -> None:
 @click.argument("id_", metavar="JOB")
 @changes(operations.run, reason_required=False)
 def resume(id_: str, change: Change) -> None:
-    """Run what remains of the replay JOB: planned, paused, or left by a process that was killed.
+    """Run what remains of JOB: planned, paused, or left by a process that was killed.
 
     It begins with a canary again, if it has one. Where a process had it, its sign of life is waited for, 30 s at most.
     """
@@ -149,12 +167,26 @@ def resume(id_: str, change: Change) -> None:
         report = operations.one(ledger, id_)
         job, remaining = report.job, report.result.remaining
         _show_remaining(report, change.form)
-        note(*holds.in_words(ledger, report.figures.providers))
-        if change.is_agreed(f"Replay the {counted(remaining)} that remain?"):
+        if not job.is_discard:
+            note(*holds.in_words(ledger, report.figures.providers))
+        what, end = ("Discard", " for good") if job.is_discard else ("Replay", "")
+        if change.is_agreed(f"{what} the {counted(remaining)} that remain{end}?"):
             start = JobStart(job.job_id, job.hash, change.operator)
-            with open_publisher(settings) as publisher, followed(remaining) as controls:
-                done = operations.run(ReplaySettings.of(settings), ledger, publisher, start, controls)
+            if job.is_discard:
+                done = _discarded(settings, ledger, start, remaining)
+            else:
+                done = _replayed(settings, ledger, start, remaining)
             finish(show_result(change.form, "replay", report.figures, done))
+
+
+def _replayed(settings: Settings, ledger: Ledger, start: JobStart, remaining: int) -> Replayed:
+    with open_publisher(settings) as publisher, followed(remaining) as controls:
+        return operations.run(ReplaySettings.of(settings), ledger, publisher, start, controls)
+
+
+def _discarded(settings: Settings, ledger: Ledger, start: JobStart, remaining: int) -> Replayed:
+    with followed(remaining, "discarding") as controls:
+        return operations.discard(ReplaySettings.of(settings), ledger, start, controls)
 
 
 def _show_remaining(report: JobReport, form: Form) -> None:
@@ -164,6 +196,7 @@ def _show_remaining(report: JobReport, form: Form) -> None:
             remaining[group.provider, group.reason] += group.count
     if remaining and not form.is_json:
         GROUPS.show(form, remaining.most_common())
-    note(f"{counted(remaining.total())} remain{how_long(remaining.total(), job.pace)}")
+    duration = "" if job.is_discard else how_long(remaining.total(), job.pace)
+    note(f"{counted(remaining.total())} remain{duration}")
     if job.runner is not None:
         note(f"{job.runner} has it: its sign of life is waited for, {operations.LEASE:g} s at most")

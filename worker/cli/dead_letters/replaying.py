@@ -132,10 +132,11 @@ def show_result(form: Form, name: str, plan: PlanFigures, done: Replayed) -> Exi
 
 
 def _lines(plan: PlanFigures, done: Replayed) -> list[tuple[str, int]]:
-    """What a replay came to, line by line; lines of nothing are left out."""
+    """What a job came to, line by line; lines of nothing are left out."""
     result = done.result
     lines = {
         "replayed": result.replayed,
+        "discarded": result.discarded,
         "settled": result.settled,
         "died again": result.died,
         "no news yet": result.pending,
@@ -145,7 +146,7 @@ def _lines(plan: PlanFigures, done: Replayed) -> list[tuple[str, int]]:
         "remaining": result.remaining,
         **{f"refused: {refusal}": count for refusal, count in plan.refusals.items()},
     }
-    return [(what, count) for what, count in lines.items() if count or what == "replayed"]
+    return [(what, count) for what, count in lines.items() if count or what == done.job.deed]
 
 
 def _exit_code(plan: PlanFigures, result: ReplayResult) -> Exit:
