@@ -4,6 +4,8 @@ import asyncio
 import re
 import shlex
 from html import unescape
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp import ClientSession
@@ -14,7 +16,7 @@ from test_cli_flood import held, opened
 
 from worker.console.sign_in.roles import Role
 from worker.ledger import DeadLetterState, Ledger
-from worker.operations import holds
+from worker.operations import causes, holds
 from worker.settings import Settings
 
 pytest_plugins = ["console_fixtures"]
@@ -202,6 +204,33 @@ async def test_a_cause_is_checked_and_planned_for(installation: Installation, co
     row = next(each for each in page.one("tbody").all("tr") if "http.5xx" in each.text)
     plan = await browser.post("/plan/replay", row.one("form").fields())
     assert plan.page.one("h1").text == "Replay 2 dead letters"
+
+
+async def test_the_ledger_is_asked_for_all_causes_once_for_all_tabs(
+    installation: Installation, console: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever changed something gets a new answer, and whoever filters one of their own."""
+    marked: Fields = [("id", row.dead_letter_id) for row in installation.desk.fill(dead_call(), dead_call())]
+    asked: list[object] = []
+    find = causes.find
+
+    def noted(*args: Any, **options: Any) -> causes.Causes:
+        """Find them, and note that somebody asked."""
+        asked.append(options)
+        return find(*args, **options)
+
+    monkeypatch.setattr(causes, "find", noted)
+    monkeypatch.setattr("worker.console.shared.time", SimpleNamespace(monotonic=lambda: 0.0))
+    browser = await console()
+    pages = await asyncio.gather(*(browser.get("/causes") for _ in range(5)))
+    assert len({tuple(row.text for row in each.page.all("tr")) for each in pages}) == 1
+    assert len(asked) == 1
+    await browser.get("/causes?provider=genesys")
+    assert len(asked) == 2
+    plan = await browser.post("/plan/discard", [*marked, ("scope", "marked")])
+    await confirmed(browser, plan, word="2")
+    after = (await browser.get("/causes")).page
+    assert [row.text for row in after.all("tr")] != [row.text for row in pages[0].page.all("tr")]
 
 
 async def test_a_provider_is_held_and_released(installation: Installation, console: Start) -> None:

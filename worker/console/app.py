@@ -20,6 +20,7 @@ from worker.console import (
     settings_page,
 )
 from worker.console.audit_pages import VERIFICATION, Verification
+from worker.console.causes import CAUSES
 from worker.console.desk import DESK, Desk
 from worker.console.doors import guarding
 from worker.console.errors import errors_as_pages
@@ -61,7 +62,7 @@ def make_app(desk: Desk, sign_in: Middleware | None = None) -> web.Application:
         door.install(app)
     app[DESK], app[STATIC], app[ENVIRONMENT] = desk, StaticFiles(), desk.settings.environment
     app[STANDING], app[PLANS] = Standing.of(desk), Plans()
-    app[VERIFICATION] = Verification()
+    app[CAUSES], app[VERIFICATION] = causes.shared(desk), Verification()
     app.on_startup.append(_begin)
     app.on_shutdown.append(_end)
     app.on_response_prepare.append(adding_headers(settings))

@@ -4,6 +4,7 @@ from typing import Final
 
 from aiohttp import web
 
+from worker.console.causes import CAUSES
 from worker.console.now import STANDING
 from worker.console.pages import render
 from worker.console.plans import PLANS, Change
@@ -59,4 +60,5 @@ def _shown(request: web.Request, change: Change, fault: str | None = None, reaso
     status = 422 if fault else 200
     if change.done:  # whoever goes on from here sees what it changed
         request.app[STANDING].overview.forget()
+        request.app[CAUSES].forget()
     return render(request, "plan.html", status, change=change, plan=change.plan, fault=fault, reason=reason)
