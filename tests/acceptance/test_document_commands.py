@@ -14,7 +14,7 @@ import pytest
 from documents import BLOCK, PAGES, ROOT, blocks, section
 from servers import Processes, wait_until
 from system import System
-from typed import lines_of, typed
+from typed import lines_of, parsed, typed
 
 from tasks.outcome import Reason
 from tasks.sealing import generate_key, save_key
@@ -76,6 +76,15 @@ def test_every_block_of_commands_is_run_by_a_test() -> None:
     assert found == RUN_BY.keys()
     tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("*.py"))
     assert [name for name in RUN_BY.values() if f"def {name}(" not in tests] == []
+
+
+def test_every_command_of_the_incident_is_one_of_the_command_line() -> None:
+    """`make incident` writes the page, and is seldom run: a command or option with a new name is told here."""
+    block = "".join(blocks("text", PAGES[ROOT / "docs/incident.md"]))
+    commands = [line.removeprefix("$ ") for line in block.splitlines() if line.startswith("$ revoker ")]
+    assert len(commands) > len({command.split()[1] for command in commands}) > 1
+    for command in commands:
+        parsed(command)
 
 
 @pytest.fixture

@@ -42,11 +42,23 @@ def typed(line: str, folder: Path, codes: Collection[int] = TOLD) -> Result:
     return result
 
 
+def parsed(line: str) -> None:
+    """Parse a line `revoker …` and run nothing. Raises UsageError where the command does not take what is typed."""
+    words = shlex.split(line)[1:]
+    command, arguments = _named(words)
+    command.make_context(line, arguments)
+
+
 def _asks(words: list[str]) -> bool:
     """Whether the command that *words* name asks before it changes something."""
+    return any("--yes" in parameter.opts for parameter in _named(words)[0].params)
+
+
+def _named(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that *words* name, and what they give it."""
     command: click.Command | None = main
-    for word in words:
-        if isinstance(command, click.Group):
-            command = command.get_command(click.Context(command), word)
+    rest = list(words)
+    while isinstance(command, click.Group) and rest:
+        command = command.get_command(click.Context(command), rest.pop(0))
     assert command is not None, f"there is no command {' '.join(words)}"
-    return any("--yes" in parameter.opts for parameter in command.params)
+    return command, rest
