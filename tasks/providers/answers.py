@@ -72,7 +72,7 @@ class Answer:
     body: bytes = field(repr=False)
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False)
     unread: str | None = field(default=None, repr=False)
-    wait: float | None = None  # seconds, as a header that only this vendor has asks for them
+    wait: float | None = field(default=None, repr=False)  # seconds, as a header that only this vendor has asks for them
 
     @property
     def is_success(self) -> bool:

@@ -114,6 +114,7 @@ def kill_in_node(portal: Portal, system: System) -> list[str]:
     return ended
 
 
+@pytest.mark.timeout(300)
 @in_one_test
 @pytest.mark.parametrize(
     ("kill", "store"),
