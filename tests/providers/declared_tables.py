@@ -28,7 +28,7 @@ def at_server(name: str, url: str, timeout: float = 5.0) -> HttpSettings:
     if "token_url" in auth:
         auth |= {"token_url": f"{url}/oauth/token", "client_secret": CLIENT_SECRET}
     elif auth:
-        auth |= {"value": API_KEY}
+        auth |= {"api_key": API_KEY}
     return HttpSettings.model_validate(settings)
 
 

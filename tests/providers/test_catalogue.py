@@ -20,7 +20,7 @@ def filled_in(name: str) -> dict[str, Any]:
     """Return the table *name* with a word for each blank, and a secret."""
     text = re.sub(r"<[a-z ]+>", "example", catalogue.table(name, "mine"))
     table: dict[str, Any] = tomllib.loads(text)["providers"]["mine"]
-    secret = {"header": "value", "basic": "password", "client_credentials": "client_secret"}[table["auth"]["scheme"]]
+    secret = {"header": "api_key", "basic": "password", "client_credentials": "client_secret"}[table["auth"]["scheme"]]
     return {**table, "auth": {**table["auth"], secret: API_KEY}}
 
 

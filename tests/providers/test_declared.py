@@ -150,7 +150,7 @@ async def test_no_user_id_becomes_another_endpoint(
 def with_secret(settings: dict[str, object]) -> dict[str, object]:
     """Return *settings* with the key that a secret file would hold."""
     assert isinstance(settings["auth"], dict)
-    return {**settings, "auth": {**settings["auth"], "value": API_KEY}}
+    return {**settings, "auth": {**settings["auth"], "api_key": API_KEY}}
 
 
 async def test_a_reference_is_a_path_segment_by_its_rule(server: FakeProvider, session: aiohttp.ClientSession) -> None:

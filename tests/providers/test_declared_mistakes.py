@@ -23,7 +23,7 @@ def load(part: str = "user", /, **changes: Any) -> HttpSettings:
         call = {"request": "POST /revoke", "credential": "bearer", "default": "dead", "outcomes": [OK]}
     call |= changes
     call.setdefault("examples", call["outcomes"])
-    auth = {"scheme": "header", "value": API_KEY}
+    auth = {"scheme": "header", "api_key": API_KEY}
     whole = {
         "base_url": "https://api.acme.example",
         "auth": auth,

@@ -22,7 +22,7 @@ async def test_the_example_does_what_the_page_says(server: FakeProvider, session
     [block] = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert len([line for line in block.splitlines() if line]) <= LONGEST
     written = tomllib.loads(block)["providers"]["parkdeck"]
-    written |= {"base_url": f"{server.url}/v2", "auth": written["auth"] | {"value": API_KEY}}
+    written |= {"base_url": f"{server.url}/v2", "auth": written["auth"] | {"api_key": API_KEY}}
     settings = HttpSettings.model_validate(written)
     provider, made = (
         make_provider("parkdeck", settings, session, OPENER),

@@ -28,7 +28,7 @@ from worker.settings import Settings
 
 PLANTED: Final = "planted-0815-secret-of-the-trial"
 PLANTED_TOKEN: Final = "planted-4711-token-of-the-trial"  # noqa: S105 - of nobody
-_SECRETS: Final = ("value", "password", "client_secret")
+_SECRETS: Final = ("api_key", "password", "client_secret")
 _OUTCOMES: Final[dict[Meaning, Callable[[Outcome], bool]]] = {
     Meaning.ACCEPTED: lambda it: isinstance(it, Settled) and it.state in {State.ACCEPTED, State.CONFIRMED},
     Meaning.ALREADY_REVOKED: lambda it: isinstance(it, Settled) and it.state is State.ALREADY_REVOKED,

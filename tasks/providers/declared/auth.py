@@ -40,7 +40,7 @@ class HeaderAuth(StrictModel):
     prefix: str = Field(
         "", max_length=32, pattern=r"^[!-~]*$", description="Before the key, e.g. SSWS: a blank follows"
     )
-    value: HeaderSecret = Field(description="The key")
+    api_key: HeaderSecret = Field(description="The key")
 
 
 class _Login(StrictModel):

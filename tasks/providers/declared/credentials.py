@@ -100,7 +100,7 @@ def bearing_of(auth: Auth, edge: Edge) -> Bearing:
         case BasicAuth():
             return _Fixed(edge, lambda masked: _basic(auth.username, auth.password, masked=masked))
         case HeaderAuth():
-            return _Fixed(edge, lambda masked: _header(auth, MASK if masked else auth.value))
+            return _Fixed(edge, lambda masked: _header(auth, MASK if masked else auth.api_key))
         case ClientCredentials():
             return _Bought(edge, lambda: _by_secret(auth))
         case PrivateKeyJwt():

@@ -71,7 +71,7 @@ class HttpSettings(CommonSettings):
     def account(self) -> tuple[str, ...]:
         """The base URL, and whatever is told of our credential."""
         auth: dict[str, Any] = dict(self.auth)
-        parts = (auth.get("client_id"), auth.get("username"), auth.get("value"))
+        parts = (auth.get("client_id"), auth.get("username"), auth.get("api_key"))
         told = (each.get_secret_value() if isinstance(each, SecretStr) else each for each in parts)
         return (self.base_url, *(each for each in told if each))
 
