@@ -12,7 +12,37 @@ from tasks.strict_model import StrictModel
 OLDEST: Final = ssl.TLSVersion.TLSv1_2  # RFC 8996 deprecates what is older
 
 
-class TlsSettings(StrictModel):
+class KeyPair(StrictModel):
+    """A certificate and its key, both or neither, of which nobody else can read the key."""
+
+    certificate_file: FilePath | None = None
+    key_file: FilePath | None = None
+
+    @field_validator("key_file")
+    @classmethod
+    def _private(cls, file: Path | None) -> Path | None:
+        if file is not None and is_open_to_others(file, file.stat()):
+            raise ValueError(f"the key's file is open to others; {WANTED}")
+        return file
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("set certificate_file and key_file, or neither")
+        return self
+
+    def present(self, context: ssl.SSLContext) -> None:
+        """Have *context* show the certificate, where there is one. Raises ValueError where they cannot be read."""
+        if self.certificate_file is None or self.key_file is None:
+            return
+        try:
+            # An empty passphrase: for one that is needed OpenSSL would ask at the terminal.
+            context.load_cert_chain(self.certificate_file, self.key_file, password="")
+        except OSError:
+            raise ValueError("certificate_file and key_file: no pair without a passphrase can be read there") from None
+
+
+class TlsSettings(KeyPair):
     """Files in PEM form. That chain and host name of the server are checked is no setting: nothing turns it off."""
 
     ca_file: FilePath | None = Field(
@@ -23,17 +53,8 @@ class TlsSettings(StrictModel):
     )
     key_file: FilePath | None = Field(None, description="Its private key, without a passphrase, mode 0600")
 
-    @field_validator("key_file")
-    @classmethod
-    def _private(cls, file: Path | None) -> Path | None:
-        if file is not None and is_open_to_others(file, file.stat()):
-            raise ValueError(f"the key's file is open to others; {WANTED}")
-        return file
-
     @model_validator(mode="after")
     def _usable(self) -> Self:
-        if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("set certificate_file and key_file, or neither")
         if self.ca_file or self.certificate_file:  # reading the system's certificates takes every start 20 ms
             self.context()
         return self
@@ -47,8 +68,7 @@ class TlsSettings(StrictModel):
         """A client's context of these files as they are now. Raises ValueError, naming the setting that is unfit."""
         context = ssl.create_default_context(cafile=None if self.ca_file is None else _readable(self.ca_file))
         context.minimum_version = OLDEST
-        if self.certificate_file and self.key_file:
-            _present(context, self.certificate_file, self.key_file)
+        self.present(context)
         return context
 
 
@@ -61,11 +81,3 @@ def _readable(authorities: Path) -> Path:
     except OSError:  # ssl.SSLError is one
         raise ValueError("ca_file: no certificate can be read there") from None
     return authorities
-
-
-def _present(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
-    try:
-        # An empty passphrase: for one that is needed OpenSSL would ask at the terminal.
-        context.load_cert_chain(certificate, key, password="")
-    except OSError:
-        raise ValueError("certificate_file and key_file: no pair without a passphrase can be read there") from None

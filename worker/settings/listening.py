@@ -1,19 +1,16 @@
 """What every process that serves HTTP is told: where it listens, and what stands between it and a network."""
 
 import ssl
-from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, FilePath, field_validator, model_validator
+from pydantic import AfterValidator, Field, FilePath, model_validator
 
 from tasks.hosts import is_loopback
-from tasks.private_files import WANTED, is_open_to_others
-from tasks.strict_model import StrictModel
-from tasks.tls import OLDEST
+from tasks.tls import OLDEST, KeyPair
 from worker.settings.sections import address
 
 
-class ListenSettings(StrictModel):
+class ListenSettings(KeyPair):
     """An address that is served over TLS, or behind a proxy that ends it, unless it is loopback."""
 
     host: Annotated[str, AfterValidator(address)] = Field(
@@ -28,17 +25,8 @@ class ListenSettings(StrictModel):
         "is believed",
     )
 
-    @field_validator("key_file")
-    @classmethod
-    def _private(cls, file: Path | None) -> Path | None:
-        if file is not None and is_open_to_others(file, file.stat()):
-            raise ValueError(f"the key's file is open to others; {WANTED}")
-        return file
-
     @model_validator(mode="after")
     def _is_encrypted(self) -> Self:
-        if (self.certificate_file is None) != (self.key_file is None):
-            raise ValueError("set certificate_file and key_file, or neither")
         if self.certificate_file and self.behind_proxy:
             raise ValueError("set behind_proxy, or certificate_file and key_file, and not both")
         if self.is_far and not (self.certificate_file or self.behind_proxy):
@@ -58,8 +46,5 @@ class ListenSettings(StrictModel):
             return None
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.minimum_version = OLDEST
-        try:
-            context.load_cert_chain(self.certificate_file, self.key_file, password="")
-        except OSError:
-            raise ValueError("certificate_file and key_file: no pair without a passphrase can be read there") from None
+        self.present(context)
         return context
