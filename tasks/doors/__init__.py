@@ -1,9 +1,9 @@
 """The doors: the one list of their kinds, and how settings are read by the kind that they name."""
 
+from functools import partial
 from typing import Annotated, Final
 
 from pydantic import PlainValidator
-from pydantic_core import PydanticKnownError
 
 from tasks.doors import back_channel_logout, global_token_revocation, scim, security_event_tokens
 from tasks.doors.door import (
@@ -17,6 +17,7 @@ from tasks.doors.door import (
     Verdict,
     Word,
 )
+from tasks.kinds import settings_of_kind
 
 __all__ = [
     "KINDS",
@@ -37,19 +38,5 @@ KINDS: Final[dict[str, Kind]] = {
 }
 
 
-def _settings_of_kind(value: object) -> CommonDoorSettings:
-    """Read *value* as the settings of the kind that it names; the errors are those of a discriminated union."""
-    if isinstance(value, CommonDoorSettings):
-        return value
-    name = value.get("kind") if isinstance(value, dict) else None
-    if name is None:
-        raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
-    if name not in KINDS:
-        known = ", ".join(map(repr, KINDS))
-        raise PydanticKnownError(
-            "union_tag_invalid", {"discriminator": "'kind'", "tag": str(name), "expected_tags": known}
-        )
-    return KINDS[name].settings.model_validate(value)
-
-
-DoorSettings = Annotated[CommonDoorSettings, PlainValidator(_settings_of_kind)]
+_read = partial(settings_of_kind, kinds=KINDS, common=CommonDoorSettings)
+DoorSettings = Annotated[CommonDoorSettings, PlainValidator(_read)]

@@ -5,12 +5,13 @@ What makes the calls is imported with the first client: who reads settings or pl
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import PlainValidator
-from pydantic_core import PydanticKnownError
 
+from tasks.kinds import settings_of_kind
 from tasks.providers import declared, finbourne, genesys, wibmo
 from tasks.providers.kind import CommonSettings, Kind
 
@@ -38,22 +39,8 @@ def operations() -> tuple[str, ...]:
     return tuple(plan.operation for kind in KINDS.values() for plan in kind.plans)
 
 
-def _settings_of_kind(value: object) -> CommonSettings:
-    """Read *value* as the settings of the kind that it names; the errors are those of a discriminated union."""
-    if isinstance(value, CommonSettings):
-        return value
-    name = value.get("kind") if isinstance(value, dict) else None
-    if name is None:
-        raise PydanticKnownError("union_tag_not_found", {"discriminator": "'kind'"})
-    if name not in KINDS:
-        known = ", ".join(map(repr, KINDS))
-        raise PydanticKnownError(
-            "union_tag_invalid", {"discriminator": "'kind'", "tag": str(name), "expected_tags": known}
-        )
-    return KINDS[name].settings.model_validate(value)
-
-
-ProviderSettings = Annotated[CommonSettings, PlainValidator(_settings_of_kind)]
+_read = partial(settings_of_kind, kinds=KINDS, common=CommonSettings)
+ProviderSettings = Annotated[CommonSettings, PlainValidator(_read)]
 
 
 def kind_of(settings: ProviderSettings) -> Kind:
