@@ -175,11 +175,17 @@ def a_form_on_another_page_changes_nothing(desk: DeskAtWork) -> None:
 
 
 def a_session_ended_from_outside_ends_in_the_open_tab(desk: DeskAtWork) -> None:
-    """By a command, and by a user.disabled that names the operator; the tab says so without being touched."""
-    viewer, operator = desk.tab("victor"), desk.tab("oscar")
-    viewer.refused.add(f"{desk.url}/letters")  # a page may ask for itself before it hears that
-    operator.refused.add(f"{desk.url}/providers")
+    """By a command, and by a user.disabled that names the operator; the tab says so without being touched.
+
+    Also where its updates are paused, and where it heard nothing while the session ended.
+    """
+    viewer, operator, deaf = desk.tab("victor"), desk.tab("oscar"), desk.tab("oscar")
+    operator.refused.add(f"{desk.url}/providers")  # a page may ask for itself before it hears that
     viewer.open("/letters")
+    viewer.button("Pause updates").click()
+    deaf.refused.add(f"{desk.url}/live")
+    deaf.page.route("**/live", lambda route: route.fulfill(status=503))
+    deaf.open("/settings")
     desk.system.revoker("console", "sessions", "end", "--user", "victor", "--reason", "laptop lost", "--yes")
     expect(viewer.page.get_by_role("heading", level=1)).to_have_text("Sign in", timeout=AWAY)
     operator.open("/providers")
@@ -187,6 +193,8 @@ def a_session_ended_from_outside_ends_in_the_open_tab(desk: DeskAtWork) -> None:
     expect(operator.page.get_by_role("heading", level=1)).to_have_text("Sign in", timeout=AWAY)
     assert re.search(r"next=(/|%2F)providers$", operator.page.url)
     expect(operator.page.get_by_label("User name")).to_be_visible()
+    deaf.page.unroute("**/live")
+    expect(deaf.page.get_by_role("heading", level=1)).to_have_text("Sign in", timeout=AWAY)
 
 
 STORIES = (

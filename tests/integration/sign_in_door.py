@@ -114,10 +114,10 @@ class Door:
     async def again(self) -> Self:
         """Start it, or start it anew."""
         await self.close()
-        desk = Desk.open(Settings.load())
-        self._serving.callback(desk.close)
-        desk.ledger.upgrade()
-        self.url = await self._serving.enter_async_context(main.serving(desk))
+        self.desk = Desk.open(Settings.load())
+        self._serving.callback(self.desk.close)
+        self.desk.ledger.upgrade()
+        self.url = await self._serving.enter_async_context(main.serving(self.desk))
         return self
 
     async def close(self) -> None:

@@ -1,6 +1,7 @@
 """Sessions of the console: everything that ends one, and who may know of them."""
 
 import asyncio
+import threading
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from sign_in_door import PASSWORD, Door, Visitor
 from sqlalchemy import update
 
 from tasks.records import EventPlanned
+from worker.console.desk import THREADS
 from worker.database.tables import console_sessions
 from worker.operations import passwords
 from worker.operations.console_users import read_users
@@ -177,6 +179,30 @@ async def test_an_open_stream_ends_with_its_session(door: Door) -> None:
         recorded(door.installation, "user.disabled", "olga")
         await asyncio.wait_for(_until(stream.content.readline, b"event: ended"), 5)
         assert await asyncio.wait_for(stream.content.read(), 5) == b"data: \n\n"
+
+
+async def test_a_session_ends_in_time_while_every_page_takes_long(door: Door) -> None:
+    """Who is signed in is not asked behind what pages wait for: a provider, say, that does not answer a check."""
+    visitor = await (await door.open()).somebody()
+    is_over = threading.Event()
+    async with visitor.session.get(f"{door.url}/live") as stream:
+        pages = [asyncio.ensure_future(door.desk.ask(is_over.wait, 20)) for _ in range(2 * THREADS)]
+        await asyncio.wait_for(_until(stream.content.readline, b"event: hello"), 5)
+        recorded(door.installation, "user.disabled", "olga")
+        await asyncio.wait_for(_until(stream.content.readline, b"event: ended"), 5)
+        assert (await visitor.get("/letters")).status == 303
+        is_over.set()
+        await asyncio.gather(*pages)
+
+
+async def test_a_stream_that_is_opened_too_late_is_told_that_the_session_is_over(door: Door) -> None:
+    """A browser tells its page no status: what is refused would be asked for again and again by a page that stays."""
+    visitor = await (await door.open()).somebody()
+    recorded(door.installation, "user.disabled", "olga")
+    told = await visitor.get("/live", Accept="text/event-stream", Sec_Fetch_Mode="cors")
+    assert (told.status, told.text) == (200, "event: ended\ndata: \n\n")
+    for path in ("/causes/check?reason=http", "/providers/genesys/check"):
+        assert (await visitor.get(path)).place.startswith("/sign-in?next=")
 
 
 async def _until(readline: Callable[[], Any], wanted: bytes) -> None:

@@ -36,6 +36,12 @@ async def causes(request: web.Request) -> web.Response:
     return await _shown(request, check=False)
 
 
+@ROUTES.get("/causes/check")
+async def unchecked(request: web.Request) -> web.Response:
+    """Lead to the list: whoever comes back, or signs in, has not asked for a check."""
+    raise web.HTTPSeeOther(f"/causes?{request.query_string}".rstrip("?"))
+
+
 @ROUTES.post("/causes/check")
 async def check(request: web.Request) -> web.Response:
     """List them, and find out which are mended by now: asks the providers, revokes nothing."""

@@ -14,6 +14,7 @@ from worker.ledger import Ledger
 from worker.settings import Settings
 
 THREADS: Final = 4  # that ask the ledger for pages; a page more waits its turn, and the recorder does not
+GLANCE_THREADS: Final = 2  # that ask who is signed in, and for news: that waits for no page, however long one takes
 LOCK_TIMEOUT: Final = 5.0  # seconds for a lock in the ledger
 
 P = ParamSpec("P")
@@ -28,6 +29,7 @@ class Desk:
     ledger: Ledger
     names: Names
     threads: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(THREADS, "page"))
+    glances: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(GLANCE_THREADS, "glance"))
 
     @classmethod
     def open(cls, settings: Settings) -> "Desk":
@@ -38,12 +40,17 @@ class Desk:
 
     def close(self) -> None:
         """Let the ledger go, once what is asked is answered."""
-        self.threads.shutdown(cancel_futures=True)
+        for each in (self.threads, self.glances):
+            each.shutdown(cancel_futures=True)
         self.ledger.close()
 
     async def ask(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Return the answer to *question*, which is asked in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, partial(question, *args, **kwargs))
+
+    async def glance(self, question: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return the answer to *question*, which takes milliseconds, and waits neither for a lock nor for a page."""
+        return await asyncio.get_running_loop().run_in_executor(self.glances, partial(question, *args, **kwargs))
 
 
 DESK: Final = web.AppKey("desk", Desk)

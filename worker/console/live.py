@@ -12,7 +12,7 @@ from aiohttp import web
 
 from worker.console.desk import Desk
 from worker.console.shared import Shared
-from worker.console.sign_in_pages import still_signed_in
+from worker.console.sign_in_pages import ENDED, still_signed_in
 from worker.ledger import LedgerUnavailable
 
 ROUTES: Final = web.RouteTableDef()
@@ -25,7 +25,7 @@ class News:
     """The number of the ledger's last change, and how many listen."""
 
     def __init__(self, desk: Desk) -> None:
-        self.newest: Shared[int] = Shared(LOOK_INTERVAL * 0.9, lambda: desk.ask(desk.ledger.newest_change))
+        self.newest: Shared[int] = Shared(LOOK_INTERVAL * 0.9, lambda: desk.glance(desk.ledger.newest_change))
         self.stopping = asyncio.Event()
         self.streams = 0
 
@@ -52,7 +52,7 @@ async def live(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
         async for message in _messages(news, _last_seen(request)):
             if not await still_signed_in(request):
-                await response.write(b"event: ended\ndata: \n\n")
+                await response.write(ENDED)
                 break
             await response.write(message)
     except ConnectionError:

@@ -36,6 +36,12 @@ async def one(request: web.Request) -> web.Response:
     return await _shown(request, None)
 
 
+@ROUTES.get("/providers/{name}/check")
+async def unchecked(request: web.Request) -> web.Response:
+    """Lead to the provider: whoever comes back, or signs in, has not asked for a check."""
+    raise web.HTTPSeeOther(request.rel_url.raw_path.removesuffix("/check"))
+
+
 @ROUTES.post("/providers/{name}/check")
 async def check(request: web.Request) -> web.Response:
     """Find out whether calls could succeed now, and show that. Revokes nothing."""

@@ -22,7 +22,7 @@ from worker.console.sign_in.by_oidc import CALLBACK, ByOidc
 from worker.console.sign_in.by_password import ByPassword
 from worker.console.sign_in.cookies import SESSION, SIGN_IN, Purpose, cookie_of, set_cookie
 from worker.console.sign_in.delays import Delays, TooManyAttempts
-from worker.console.sign_in.foreign_pages import ENDED, SAFE
+from worker.console.sign_in.foreign_pages import LOGGED_OUT, SAFE
 from worker.console.sign_in.idp import IdentityProvider
 from worker.console.sign_in.person import NotSignedIn, Person
 from worker.console.sign_in.roles import OPERATOR
@@ -36,8 +36,10 @@ PAGE: Final = "/sign-in"
 TO_OIDC: Final = "/sign-in/oidc"
 OUT: Final = "/sign-out"
 SIGN_IN_TIME: Final = 600  # seconds that somebody may take at the OpenID provider
-STILL_INTERVAL: Final = 2.0  # seconds between two looks whether a session of open streams stands
-_OPEN: Final = frozenset({PAGE, TO_OIDC, CALLBACK, ENDED, OUT})  # to everybody
+STILL_INTERVAL: Final = 0.9  # seconds between two looks whether a session of open streams stands
+STREAM: Final = "text/event-stream"
+_OPEN: Final = frozenset({PAGE, TO_OIDC, CALLBACK, LOGGED_OUT, OUT})  # to everybody
+ENDED: Final = b"event: ended\ndata: \n\n"  # what a stream says to a page whose session is over
 LONGEST_WAY_BACK: Final = 2048  # characters: a cookie has room for it
 
 
@@ -63,7 +65,7 @@ class SignIn:
         if self._console.oidc:
             app.router.add_get(TO_OIDC, self._to_oidc)
             app.router.add_get(CALLBACK, self._from_oidc)
-            app.router.add_post(ENDED, self._ended)
+            app.router.add_post(LOGGED_OUT, self._ended)
 
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -72,10 +74,14 @@ class SignIn:
             return await handler(request)
         is_navigation = request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
         is_at_work = request.method not in SAFE or is_navigation  # not what a page fetches by itself
-        found = await self._desk.ask(self._sessions.find, self._secret(request), is_at_work=is_at_work)
-        if found is not None:
-            request[OPERATOR] = found
+        session = await self._desk.glance(self._sessions.find, self._secret(request))
+        if session is not None:
+            if is_at_work and self._sessions.is_due(session):
+                await self._desk.ask(self._sessions.touch, session)
+            request[OPERATOR] = self._sessions.whose(session)
             return await handler(request)
+        if request.headers.get("Accept") == STREAM:  # whoever opens one is told no status
+            return web.Response(body=ENDED, content_type=STREAM)
         if request.method in SAFE and is_navigation:
             raise web.HTTPSeeOther(f"{PAGE}?next={quote(request.path_qs, safe='')}")
         raise web.HTTPUnauthorized(text="you are not signed in, or not any more: sign in, and repeat it")
@@ -88,7 +94,7 @@ class SignIn:
             self._stood = {each: it for each, it in self._stood.items() if now - it[0] < STILL_INTERVAL}
             self._stood[secret] = now, stands
             with suppress(LedgerUnavailable):  # what streams tell then is that it is away
-                stands = await self._desk.ask(self._sessions.find, secret, is_at_work=False) is not None
+                stands = await self._desk.glance(self._sessions.find, secret) is not None
             self._stood[secret] = now, stands
         return stands
 

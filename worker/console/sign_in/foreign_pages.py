@@ -12,7 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from worker.settings.console import ConsoleSettings
 
-ENDED: Final = "/sign-in/ended"  # an OpenID provider's own request, which carries its proof
+LOGGED_OUT: Final = "/sign-in/ended"  # an OpenID provider's own request, which carries its proof
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})  # RFC 9110 section 9.2.1: they change nothing
 
 
@@ -35,7 +35,7 @@ def refusing_foreign_pages(settings: ConsoleSettings) -> Middleware:
     @web.middleware
     async def refuse(request: web.Request, handler: Handler) -> web.StreamResponse:
         sites, origins = request.headers.getall("Sec-Fetch-Site", []), request.headers.getall("Origin", [])
-        if request.path != ENDED and not is_own(request.method, sites, origins, _own(request, settings)):
+        if request.path != LOGGED_OUT and not is_own(request.method, sites, origins, _own(request, settings)):
             raise web.HTTPForbidden(text="this did not come from a page of the console: open the page here, and repeat")
         return await handler(request)
 

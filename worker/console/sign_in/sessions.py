@@ -64,16 +64,17 @@ class Sessions:
         self._ledger.add_console_session(session)
         return Begun(secret, SignedIn(session.name, person.role, session.session_id))
 
-    def find(self, secret: str, *, is_at_work: bool) -> SignedIn | None:
-        """Return whose session the cookie *secret* names, while it stands; it goes on where somebody *is_at_work*."""
+    def find(self, secret: str) -> ConsoleSession | None:
+        """Return the session that the cookie *secret* names, while it stands."""
         session = self._ledger.console_session(_digest(secret)) if secret else None
-        now = datetime.now(UTC)
-        if session is None or is_over(self._settings.console, session, now) or not self._may_still(session):
+        if session is None or is_over(self._settings.console, session, datetime.now(UTC)):
             return None
-        if is_at_work and now - session.seen > TOUCH_INTERVAL:
-            with suppress(LedgerUnavailable):  # who only reads needs no ledger that can be written
-                self._ledger.touch_console_session(session.digest, now)
-        return SignedIn(session.name, Role(session.role), session.session_id)
+        return session if self._may_still(session) else None
+
+    def touch(self, session: ConsoleSession) -> None:
+        """Have *session* go on: somebody is at work in it."""
+        with suppress(LedgerUnavailable):  # who only reads needs no ledger that can be written
+            self._ledger.touch_console_session(session.digest, datetime.now(UTC))
 
     def end(self, secret: str) -> None:
         """Sign out."""
@@ -83,6 +84,16 @@ class Sessions:
         """End what the OpenID provider says is over there; returns how many sessions that were."""
         hashes = (each and self._names.lookup(each) for each in (subject, session))
         return self._ledger.end_console_sessions_at_idp(*hashes)
+
+    @staticmethod
+    def whose(session: ConsoleSession) -> SignedIn:
+        """Return who is signed in by *session*."""
+        return SignedIn(session.name, Role(session.role), session.session_id)
+
+    @staticmethod
+    def is_due(session: ConsoleSession) -> bool:
+        """Whether it was noted some time ago that somebody is at work in *session*."""
+        return datetime.now(UTC) - session.seen > TOUCH_INTERVAL
 
     def _may_still(self, session: ConsoleSession) -> bool:
         """Whether the settings still let them in: the users' file may have changed since."""

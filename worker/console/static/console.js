@@ -29,28 +29,29 @@
     localStorage.setItem("paused", paused ? "yes" : "no");
     showPause();
     say(paused ? "Updates are paused" : "Updates go on");
-    listen();
-    if (!paused) refresh();
+    refresh();
   });
+  const leave = () => location.replace(location.pathname + location.search);  // to the same page, which asks to sign in; a form is not sent again
   let stream = null;
-  const listen = () => {  // a page that nobody sees holds no connection: a browser has few for all its tabs
-    if (!live || document.hidden || paused) { stream?.close(); stream = null; return; }
+  const listen = () => {  // whatever is seen hears when its session ends; what nobody sees holds no connection: a browser has few
+    if (!one(".who") || document.hidden) { stream?.close(); stream = null; return; }
     if (stream) return;
     stream = new EventSource("/live");
     stream.addEventListener("news", refresh);
     stream.addEventListener("away", () => say("The ledger is away: this page shows what it had"));
-    stream.addEventListener("ended", () => location.reload());
+    stream.addEventListener("ended", leave);
     stream.addEventListener("error", () => {
       say("No news: the console or its ledger does not answer. This page shows what it had");
       if (stream?.readyState === EventSource.CLOSED) { stream = null; setTimeout(listen, 5000); }  // it was refused: the browser asks no more
     });
   };
-  document.addEventListener("visibilitychange", () => { listen(); if (!document.hidden) refresh(); });
-  addEventListener("pagehide", () => stream?.close());
+  document.addEventListener("visibilitychange", () => { listen(); refresh(); });
+  addEventListener("pagehide", () => { stream?.close(); stream = null; });
+  addEventListener("pageshow", (event) => { if (event.persisted) { listen(); refresh(); } });  // the browser had kept it
   listen();
   document.body.addEventListener("htmx:after:request", (event) => {
     const status = event.detail.ctx?.response?.raw?.status ?? 0;
-    if (status === 401) location.reload();  // the session is over: the server asks to sign in
+    if (status === 401) leave();
     say(status === 200 ? "The page is up to date" : "This page could not be renewed: it shows what it had");
   });
 
