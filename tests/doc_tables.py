@@ -21,7 +21,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from tasks.doors import KINDS as DOORS
-from tasks.doors.door import CommonDoorSettings
+from tasks.doors.settings import CommonDoorSettings
 from tasks.providers import KINDS
 from tasks.providers.kind import CommonSettings
 from worker.operations.doctor import CHECKS
@@ -32,7 +32,6 @@ from worker.settings.sections import SourceSettings
 
 ROOT: Final = Path(__file__).parents[1]
 EVERY_KIND: Final = frozenset(CommonSettings.model_fields)  # these have a table and a sentence of their own
-OF_DOORS: Final = frozenset(CommonDoorSettings.model_fields)
 FIGURES: Final = {"calls_per_second": 0, "cpu_us_per_call": 0, "memory_mb": 0, "p50_ms": 1, "p99_ms": 1}  # digits
 
 RATES: Final = (10, 100, 1000, 10_000)  # events a second of docs/capacity.md
@@ -95,7 +94,10 @@ def rows_of(text: str) -> list[list[str]]:
 def settings_tables() -> dict[str, list[Row]]:
     """Every table of settings: the first column's name, and its rows in the order of the model."""
     kinds = [kind.settings for kind in KINDS.values()]
-    doors = {f"`doors.<name>.` of kind `{each.name}`": _settings(each.settings, OF_DOORS) for each in DOORS.values()}
+    doors = {
+        f"`doors.<name>.` of kind `{each.name}`": _settings(each.settings, _of_all(each.settings))
+        for each in DOORS.values()
+    }
     return {
         "every process": _settings(Settings, {"providers", "sources", "doors", "oidc"}),
         "`console.oidc.`": _settings(OidcSettings),
@@ -109,6 +111,14 @@ def settings_tables() -> dict[str, list[Row]]:
 
 def _kind(model: type[BaseModel]) -> str:
     return str(model.model_fields["kind"].default)
+
+
+def _of_all(model: type[CommonDoorSettings]) -> set[str]:
+    """The settings that every kind of door has, but for those that *model* has another default for."""
+    own = model.model_fields
+    return {name for name, each in CommonDoorSettings.model_fields.items() if own[name].default == each.default} | {
+        "kind"
+    }
 
 
 def _settings(model: type[BaseModel], without: Iterable[str] = ()) -> list[Row]:

@@ -5,18 +5,18 @@ from typing import Annotated, Final
 
 from pydantic import PlainValidator
 
-from tasks.doors import back_channel_logout, global_token_revocation, scim, security_event_tokens
+from tasks.doors import back_channel_logout, global_token_revocation, okta_event_hook, scim, security_event_tokens
 from tasks.doors.door import (
     AccountAdapter,
     Adapter,
     Answer,
     Arrival,
-    CommonDoorSettings,
     ForeignEvent,
     Kind,
     Verdict,
     Word,
 )
+from tasks.doors.settings import CommonDoorSettings
 from tasks.kinds import settings_of_kind
 
 __all__ = [
@@ -34,7 +34,13 @@ __all__ = [
 
 KINDS: Final[dict[str, Kind]] = {
     each.name: each
-    for each in (global_token_revocation.KIND, scim.KIND, security_event_tokens.KIND, back_channel_logout.KIND)
+    for each in (
+        global_token_revocation.KIND,
+        scim.KIND,
+        security_event_tokens.KIND,
+        back_channel_logout.KIND,
+        okta_event_hook.KIND,
+    )
 }
 
 

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs
 
 from pydantic import Field
 
-from tasks.doors.door import LENIENT, Answer, Arrival, ForeignEvent, IssuedDoorSettings, Kind, Verdict, Word
+from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
+from tasks.doors.settings import LENIENT, IssuedDoorSettings
 from tasks.doors.statuses import STATUSES
 from tasks.doors.tokens import Claims, Expected, Fault, verified
 from tasks.events import USER_DISABLED

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from tasks.doors.door import LENIENT, Answer, Arrival, ForeignEvent, IssuedDoorSettings, Kind, Verdict, Word
+from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
+from tasks.doors.settings import LENIENT, IssuedDoorSettings
 from tasks.doors.statuses import STATUSES
 from tasks.doors.subjects import subject_of
 from tasks.doors.tokens import Claims, Expected, Fault, verified

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from pydantic import Field
 
-from tasks.doors.door import LENIENT, Answer, Arrival, ForeignEvent, IssuedDoorSettings, Kind, Verdict, Word
+from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
 from tasks.doors.security_events import Meaning, Reading, meaning_of, told
+from tasks.doors.settings import LENIENT, IssuedDoorSettings
 from tasks.doors.statuses import STATUSES
 from tasks.doors.tokens import Claims, Expected, Fault, verified
 from tasks.events import USER_DISABLED, USER_ENABLED

@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 from canary_search import forms
+from door_inlets import DOORS
 from hostile import BODIES, SECRET
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +13,9 @@ from inlet import Inlet
 from message_inlets import MESSAGES
 from provider_inlets import PROVIDERS
 
-INLETS = [*MESSAGES, *PROVIDERS]
+from tasks.doors import KINDS
+
+INLETS = [*MESSAGES, *PROVIDERS, *DOORS]
 PROPERTY = settings(
     max_examples=150, deadline=None, database=None, derandomize=False, suppress_health_check=list(HealthCheck)
 )
@@ -35,6 +38,11 @@ def assert_untold(told: object) -> None:
 def test_nothing_that_comes_in_crashes_or_is_told(inlet: Inlet, data: st.DataObject) -> None:
     """Each input has a documented outcome, and a token in clear in it stands in no log, dead letter or error."""
     assert_untold(inlet.tell(data.draw(inlet.drawn)))
+
+
+def test_every_kind_of_door_is_an_inlet() -> None:
+    """A new one as well."""
+    assert {inlet.name for inlet in DOORS} == {f"door, {kind}" for kind in KINDS}
 
 
 @pytest.mark.parametrize("body", BODIES)

@@ -12,7 +12,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from yarl import URL
 
-from tasks.doors.door import KeySource
+from tasks.doors.settings import KeySource
 from tasks.outcome import Transient
 from tasks.providers.http import Edge
 from tasks.providers.provider import Request

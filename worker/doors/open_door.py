@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -12,7 +13,7 @@ from joserfc.jwk import KeySet
 from sqlalchemy import Connection
 
 from tasks.doors import AccountAdapter, Adapter, Answer, Arrival, ForeignEvent, Verdict, Word
-from tasks.doors.door import CommonDoorSettings
+from tasks.doors.settings import CommonDoorSettings
 from tasks.events import InvalidEvent
 from worker.doors.accounts import DoorAccounts
 from worker.doors.cipher import RowCipher
@@ -96,25 +97,26 @@ class OpenDoor:
         verdict = adapter.judge(arrival)
         if verdict.wants_keys:
             verdict = adapter.judge(replace(arrival, keys=await self._keys(anew=True)))
-        await self.delivery.secure(self._outgoing(verdict, arrival))
-        return verdict
+        events = self._outgoing(verdict, arrival)
+        await self.delivery.secure(events)
+        return _whole(verdict, events)
 
     async def _transacted(self, adapter: AccountAdapter, arrival: Arrival) -> Verdict:
         """Judge in the transaction that keeps both the accounts as they are then and the events."""
 
         def judged(connection: Connection) -> tuple[Verdict, list[OutgoingEvent]]:
             verdict = adapter.judge(arrival, DoorAccounts(connection, self.cipher, self.name))
-            return verdict, self._outgoing(verdict, arrival)
+            events = self._outgoing(verdict, arrival)
+            return _whole(verdict, events), events
 
         if adapter.changes(arrival):
             return await self.delivery.transact(judged)
         return await self.delivery.read(lambda connection: judged(connection)[0])
 
     def _outgoing(self, verdict: Verdict, arrival: Arrival) -> list[OutgoingEvent]:
-        """Return the events of *verdict*. Raises Refused where the intake would take one for none."""
-        if any(self._is_invalid(each, arrival.at) for each in verdict.events):
-            raise Refused(Word.MALFORMED)
-        return [OutgoingEvent(self.name, each.type, each.body(self.source)) for each in verdict.events]
+        """Return the events of *verdict*, but for those that the intake would take for none."""
+        events = (each for each in verdict.events if not self._is_invalid(each, arrival.at))
+        return [OutgoingEvent(self.name, each.type, each.body(self.source)) for each in events]
 
     def _is_invalid(self, event: ForeignEvent, now: datetime) -> bool:
         """Whether the intake would take *event* for none: its sender hears it now, and an operator need not."""
@@ -128,6 +130,13 @@ class OpenDoor:
         if word in _LATER:
             answer = replace(answer, headers={**answer.headers, "Retry-After": str(RETRY_AFTER)})
         return Verdict(answer, word)
+
+
+def _whole(verdict: Verdict, events: Sequence[OutgoingEvent]) -> Verdict:
+    """Return *verdict* where *events* are all that it tells. Raises Refused: no sender may take the others for told."""
+    if len(events) < len(verdict.events):
+        raise Refused(Word.MALFORMED)
+    return verdict
 
 
 def _response(verdict: Verdict) -> web.Response:

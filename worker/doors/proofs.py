@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from tasks.doors.door import CommonDoorSettings
+from tasks.doors.settings import CommonDoorSettings
 from worker.doors.secrets import SecretLines
 
 _SCHEME: Final = "bearer "

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from tasks.doors import KINDS
-from tasks.doors.door import CommonDoorSettings
+from tasks.doors.settings import CommonDoorSettings
 from worker.settings.door import DoorProcessSettings
 from worker.settings.sections import SourceSettings
 

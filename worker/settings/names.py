@@ -9,7 +9,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from tasks import doors, providers
-from tasks.doors.door import CommonDoorSettings
+from tasks.doors.settings import CommonDoorSettings
 from tasks.providers.kind import CommonSettings
 
 PREFIX: Final = "REVOKER_"

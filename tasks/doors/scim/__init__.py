@@ -4,7 +4,8 @@ from typing import Final
 
 from pydantic import Field
 
-from tasks.doors.door import AccountAdapter, CommonDoorSettings, Kind
+from tasks.doors.door import AccountAdapter, Kind
+from tasks.doors.settings import CommonDoorSettings
 from tasks.events import USER_DISABLED, USER_ENABLED
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from tasks.doors.door import CommonDoorSettings
+from tasks.doors.settings import CommonDoorSettings
 from worker.database.engine import open_database
 from worker.database.errors import LedgerUnavailable
 from worker.database.tables import door_news, outbox
