@@ -28,11 +28,13 @@ class Installed:
         port = free_port()
         self.scim = f"http://127.0.0.1:{port}/scim"
         scim = {"kind": "scim", "url": self.scim, "bearer_file": str(home / "scim-secret"), "subject_issuer": ISSUER}
-        doors = {"idp": {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}, "scim": scim}
+        hook = {"kind": "okta-event-hook", "bearer_file": str(home / "scim-secret"), "subject_issuer": ISSUER}
+        doors = {"idp": {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}, "scim": scim, "hook": hook}
         both = ["user.disabled", "user.enabled"]
         sources = {
             "idp": {"source": "https://idp.example.com", "doors": ["idp"]},
             "directory": {"source": "https://directory.example.com", "doors": ["scim"], "types": both},
+            "okta": {"source": "https://example.okta.com", "doors": ["hook"]},
         }
         url = f"embedded:///{home / 'system' / 'broker.sqlite3'}"
         more: dict[str, Any] = {"sources": sources, "doors": doors, "door": {"port": port}}
@@ -55,6 +57,12 @@ class Installed:
             body = {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": user}}
             async with session.post(self.url, json=body, headers=headers) as response:
                 return response.status
+
+    async def posts(self, door: str, body: bytes, **headers: str) -> int:
+        """Send *body* to a door as a webhook does; returns the status."""
+        url = self.url.removesuffix("idp") + door
+        async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as response:
+            return response.status
 
     async def scims(self, method: str, path: str, body: Any = None, secret: str = SCIM_SECRET) -> tuple[int, Any]:
         """Say something as a directory does; returns status and document."""

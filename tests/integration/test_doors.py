@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 from door_installation import AWAY, OFF, SCIM_SECRET, Installed
 from door_peer import ISSUER
+from okta_samples import DEACTIVATED
 from servers import wait_until
 
 from worker import broker
@@ -37,12 +39,13 @@ async def test_a_command_goes_its_whole_way_through_outage_and_kill(installed: I
     """Taken while the broker is away, killed, started again: each user is out once, a redelivery is answered alike.
 
     Of a directory account and event are one commit: with a full outbox the account stays active, and it asks again.
+    What the intake would refuse of a delivery takes nothing else of it along.
     """
-    system, bearer, users = installed.system, installed.idp.token(), [str(uuid.UUID(int=n)) for n in range(1, 6)]
+    system, bearer, users = installed.system, installed.idp.token(), [str(uuid.UUID(int=n)) for n in range(1, 7)]
     system.env["REVOKER_PROVIDERS__GENESYS__SUBJECT_ISSUER"] = ISSUER
     door = installed.open(**AWAY, REVOKER_DOOR__OUTBOX_LIMIT="4")
     assert [await installed.command(users[n], bearer) for n in (0, 1, 1, 2)] == [204] * 4
-    ada, bob = [await installed.provisions(user) for user in users[3:]]
+    ada, bob = [await installed.provisions(user) for user in users[3:5]]
     assert (await installed.scims("PATCH", ada, OFF, secret="wrong-wrong-wrong-wrong"))[0] == 401
     assert (await installed.scims("PATCH", ada, OFF))[1]["active"] is False
     assert (await installed.scims("PATCH", bob, OFF))[0] == 503
@@ -56,10 +59,18 @@ async def test_a_command_goes_its_whole_way_through_outage_and_kill(installed: I
     installed.open()
     assert await installed.command(users[1], bearer) == 204
     assert (await installed.scims("PATCH", bob, OFF))[1]["active"] is False
+    assert await installed.posts("hook", hooked(users[5], "x" * 257), Authorization=f"Bearer {SCIM_SECRET}") == 400
     wait_until(lambda: set(users) <= set(system.dead()["genesys"]), 30, "every user to be out")
     assert {user: system.revoked()[user] for user in users} == dict.fromkeys(users, 1)
     wait_until(lambda: "revoker_outbox_events{" not in system.page("door")[1], 30, "an empty outbox")
     wait_until(lambda: "the last came" in system.revoker("doctor").stdout, 10, "the doctor to know")
+
+
+def hooked(*users: str) -> bytes:
+    """A delivery of Okta, which deactivated *users*."""
+    one = {**json.loads(DEACTIVATED), "published": datetime.now(UTC).isoformat()}
+    events = [{**one, "uuid": f"u{n}", "target": [{"type": "User", "id": user}]} for n, user in enumerate(users)]
+    return json.dumps({"data": {"events": events}}).encode()
 
 
 def test_a_conformance_client_finds_nothing_but_what_we_mean(installed: Installed) -> None:
