@@ -18,7 +18,7 @@ from tasks.sealing import seal
 from worker.broker import messages
 from worker.ledger.rows import CallRow
 
-CALLS = 1500
+CALLS = 900
 IN_FLIGHT = 250  # of each provider
 URGENT = 10  # two seconds' worth of Genesys' rate limit, which bounds that lane
 OPERATIONS = {"finbourne": finbourne.INVALIDATE_TOKEN, "genesys": genesys.DELETE_TOKENS_ME}
