@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import shlex
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
@@ -31,14 +30,6 @@ PLANS = (
     "/plan/flood-release",
     "/plan/flood-discard",
 )
-LISTS = {
-    "/jobs": "job",
-    "/causes": "cause",
-    "/letters?reason=http": "dead_letter",
-    "/providers": "provider",
-    "/floods": "flood",
-    "/settings": "setting",
-}
 
 
 def states(installation: Installation) -> list[DeadLetterState]:
@@ -308,21 +299,6 @@ async def _first_news(browser: Browser, seen: str | None = None) -> str:
     async with ClientSession() as session, session.get(f"{browser.url}/live", headers=headers) as stream:
         assert stream.content_type == "text/event-stream"
         return (await asyncio.wait_for(stream.content.readline(), 5)).decode().strip()
-
-
-async def test_the_printed_command_answers_what_the_page_shows(installation: Installation, console: Start) -> None:
-    """Whoever types it finds as many rows."""
-    installation.desk.fill(*[dead_call() for _ in range(3)], dead_unit(), held(1))
-    opened(installation)
-    browser = await console()
-    await browser.post("/plan/replay", [("scope", "all")])
-    for path, schema in LISTS.items():
-        page = (await browser.get(path)).page
-        printed = page.one("aside").one("code").text
-        answer = await asyncio.to_thread(installation.json, *shlex.split(printed)[1:])
-        assert answer["schema"].startswith(f"revoker.{schema}")
-        rows = page.one("tbody").all("tr")
-        assert len(answer["items"]) == len(rows), path
 
 
 async def test_another_name_and_another_file_are_refused(console: Start) -> None:

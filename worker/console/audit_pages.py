@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from tasks.instants import parse_instant
-from worker.console.commands import command
+from worker.console.commands import command, operands
 from worker.console.desk import Desk, desk_of
 from worker.console.forms import Fields, read
 from worker.console.pages import render
@@ -112,4 +112,4 @@ def _address(query: Fields, end: str) -> str:
 
 def _command(query: Fields, given: dict[str, str]) -> str:
     words = [word for name, value in given.items() for word in (f"--{name}", value)]
-    return command("audit", "list", *_ids(query), *words)
+    return command("audit", "list", *words, *operands(*_ids(query)))

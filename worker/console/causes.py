@@ -75,5 +75,6 @@ async def _shown(request: web.Request, *, check: bool) -> web.Response:
         is_checked=check,
         pairs=where.pairs(desk.names),
         address=where.address(desk.names, "/causes"),
+        check_address=where.address(desk.names, "/causes/check"),
         commands=[command(*words)],
     )

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
-from worker.console.commands import command
+from worker.console.commands import command, operands
 from worker.console.desk import Desk, desk_of
 from worker.console.pages import render
 from worker.ledger import DeadLetterAmbiguous, DeadLetterNotFound
@@ -60,7 +60,7 @@ async def person(request: web.Request) -> web.Response:
     if whom is None:
         raise web.HTTPNotFound(text="this address was not made by this installation: look the person up again")
     found, lines = await desk.ask(_explained, desk, whom)
-    return _shown(request, found, lines, [command("explain", whom)], whom)
+    return _shown(request, found, lines, [command("explain", *operands(whom))], whom)
 
 
 @ROUTES.get("/event")
