@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from joserfc.jwk import ECKey
 from pydantic import SecretStr
 
 from tasks.call import Lane, ProviderCall
@@ -107,7 +108,7 @@ async def _tried(settings: HttpSettings) -> list[Tried]:
 @asynccontextmanager
 async def _twin(settings: HttpSettings) -> AsyncIterator[tuple[_Twin, HttpSettings]]:
     """Yield the twin, and *settings* that lead to it."""
-    login = getattr(settings.auth, "token_url", "")
+    login = getattr(settings.auth, "token_url", None) or ""
     twin = _Twin(urlsplit(login).path or "/", twin_answers.silent)
     app = web.Application()
     app.router.add_route("*", "/{anything:.*}", twin.handle)
@@ -116,12 +117,18 @@ async def _twin(settings: HttpSettings) -> AsyncIterator[tuple[_Twin, HttpSettin
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        auth: dict[str, Any] = {each: SecretStr(PLANTED) for each in _SECRETS if hasattr(settings.auth, each)}
+        planted = {each: SecretStr(PLANTED) for each in _SECRETS} | {"private_key": _planted_key()}
+        auth: dict[str, Any] = {name: each for name, each in planted.items() if hasattr(settings.auth, name)}
         auth |= {"token_url": url + twin.login_path} if login else {}
         led = {"base_url": url + urlsplit(settings.base_url).path, "auth": settings.auth.model_copy(update=auth)}
         yield twin, settings.model_copy(update={**led, "timeout": TIMEOUT})
     finally:
         await runner.cleanup()
+
+
+def _planted_key() -> SecretStr:
+    """Return a private key of nobody."""
+    return SecretStr(ECKey.generate_key("P-256").as_pem(private=True).decode())
 
 
 async def _one(settings: HttpSettings, twin: _Twin, place: str, case: _Case) -> Tried:
@@ -175,7 +182,7 @@ def _call(described: SessionCall | UserCall) -> ProviderCall:
 
 def _cases(described: SessionCall | UserCall, settings: HttpSettings) -> Iterator[_Case]:
     """What vendors document, as the examples tell; then what networks and gateways do."""
-    buys = hasattr(settings.auth, "token_url")
+    buys = bool(getattr(settings.auth, "token_url", None))
     for number, each in enumerate(described.examples, start=1):
         is_renewed = buys and each.means is Meaning.CREDENTIAL and each.status == 401  # noqa: PLR2004 - once more
         yield _Case(

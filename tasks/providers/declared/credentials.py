@@ -1,37 +1,40 @@
 """What a request of a declared provider bears: our credential by its scheme, bought anew where it must be."""
 
 import base64
-import secrets
-import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 from urllib.parse import quote_plus, urlencode
 
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 from pydantic import SecretStr
 from yarl import URL
 
 from tasks.outcome import CredentialFault, Transient
 from tasks.providers.answers import Answer
-from tasks.providers.declared.auth import Auth, BasicAuth, ClientCredentials, HeaderAuth, NoAuth, PrivateKeyJwt
+from tasks.providers.declared.assertions import ASSERTION_TYPE, GRANT_TYPE, Signer
+from tasks.providers.declared.auth import (
+    Auth,
+    BasicAuth,
+    ClientCredentials,
+    ClientSecret,
+    HeaderAuth,
+    JwtBearer,
+    NoAuth,
+    PrivateKeyJwt,
+    SignedJwt,
+)
 from tasks.providers.http import Edge
 from tasks.providers.oauth import Login
 from tasks.providers.provider import MASK, Request
 
-ASSERTION_LIFE: Final = 300  # seconds
-_ASSERTION: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
 
 @dataclass(frozen=True, slots=True)
 class Borne:
-    """Headers that show a credential, and the secrets in them."""
+    """What shows a credential: headers, or members of a form; and the secrets in them."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[SecretStr, ...] = field(default=(), repr=False)
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 class Bearing(Protocol):
@@ -49,8 +52,8 @@ class Bearing(Protocol):
         """Return what is borne, as it is shown."""
 
 
-class _Fixed:
-    """A credential that is the same in every request."""
+class _Direct:
+    """A credential that the request itself shows: no login goes before."""
 
     def __init__(self, edge: Edge, bear: Callable[[bool], Borne]) -> None:
         self._edge, self._bear = edge, bear
@@ -95,17 +98,38 @@ def bearing(token: SecretStr) -> Borne:
 def bearing_of(auth: Auth, edge: Edge) -> Bearing:
     """Return what sends with the credential of *auth*. Raises ValueError for a private key that is none."""
     match auth:
-        case NoAuth():
-            return _Fixed(edge, lambda _: Borne())
-        case BasicAuth():
-            return _Fixed(edge, lambda masked: _basic(auth.username, auth.password, masked=masked))
-        case HeaderAuth():
-            return _Fixed(edge, lambda masked: _header(auth, MASK if masked else auth.api_key))
         case ClientCredentials():
             return _Bought(edge, lambda: _by_secret(auth))
+        case PrivateKeyJwt(token_url=str(url)):
+            asserter = Signer(auth)
+            return _Bought(edge, lambda: _by_assertion(auth, url, asserter.assertion(auth)))
+        case JwtBearer():
+            granter = Signer(auth)
+            return _Bought(edge, lambda: _by_grant(auth, granter.grant(auth)))
+        case _:
+            return _Direct(edge, _shown_by(auth))
+
+
+def _shown_by(
+    auth: NoAuth | BasicAuth | HeaderAuth | ClientSecret | PrivateKeyJwt | SignedJwt,
+) -> Callable[[bool], Borne]:
+    """Return what makes the credential of a request, told whether to mask it."""
+    match auth:
+        case NoAuth():
+            return lambda _: Borne()
+        case BasicAuth():
+            return lambda masked: _basic(auth.username, MASK if masked else auth.password)
+        case HeaderAuth():
+            return lambda masked: _header(auth, MASK if masked else auth.api_key)
+        case ClientSecret():
+            shown = _posted if auth.scheme == "client_secret_post" else _coded
+            return lambda masked: shown(auth.client_id, MASK if masked else auth.client_secret)
         case PrivateKeyJwt():
-            key = key_of(auth.private_key)
-            return _Bought(edge, lambda: _by_assertion(auth, key))
+            asserter = Signer(auth)
+            return lambda masked: _asserted(auth.client_id, MASK if masked else asserter.assertion(auth))
+        case SignedJwt():
+            signer = Signer(auth)
+            return lambda masked: bearing(MASK if masked else signer.bearer(auth))
 
 
 def _header(auth: HeaderAuth, value: SecretStr) -> Borne:
@@ -113,41 +137,46 @@ def _header(auth: HeaderAuth, value: SecretStr) -> Borne:
     return Borne({auth.name: text}, (value,))
 
 
-def _basic(name: str, password: SecretStr, *, masked: bool = False) -> Borne:
+def _basic(name: str, password: SecretStr) -> Borne:
     plain = f"{name}:{password.get_secret_value()}".encode()
-    pair = MASK if masked else SecretStr(base64.b64encode(plain).decode())
+    pair = MASK if password is MASK else SecretStr(base64.b64encode(plain).decode())
     return Borne({"Authorization": f"Basic {pair.get_secret_value()}"}, (password, pair))
 
 
+def _coded(client_id: str, secret: SecretStr) -> Borne:
+    """Return the header of an OAuth client: id and secret are coded as in a form (RFC 6749 section 2.3.1)."""
+    coded = secret if secret is MASK else SecretStr(quote_plus(secret.get_secret_value()))
+    return _basic(quote_plus(client_id), coded)
+
+
+def _posted(client_id: str, secret: SecretStr) -> Borne:
+    return Borne(form={"client_id": client_id, "client_secret": secret.get_secret_value()}, secrets=(secret,))
+
+
+def _asserted(client_id: str, assertion: SecretStr) -> Borne:
+    """Return the members of RFC 7523 section 2.2."""
+    members = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion.get_secret_value()}
+    return Borne(form={"client_id": client_id, **members}, secrets=(assertion,))
+
+
 def _by_secret(auth: ClientCredentials) -> Request:
-    """Return the login of RFC 6749 section 4.4; id and secret as section 2.3.1 codes them."""
+    """Return the login of RFC 6749 section 4.4."""
+    shown = _posted if auth.client_auth == "post" else _coded
     form = {"grant_type": auth.grant_type, **auth.extra}
-    if auth.client_auth == "post":
-        secret = auth.client_secret.get_secret_value()
-        form |= {"client_id": auth.client_id, "client_secret": secret}
-        return _login(auth.token_url, form, Borne({}, (auth.client_secret,)))
-    coded = SecretStr(quote_plus(auth.client_secret.get_secret_value()))
-    return _login(auth.token_url, form, _basic(quote_plus(auth.client_id), coded))
+    return _login(auth.token_url, form, shown(auth.client_id, auth.client_secret))
 
 
-def _by_assertion(auth: PrivateKeyJwt, key: RSAKey | ECKey) -> Request:
-    """Return the login of RFC 7523 section 2.2: each has an assertion of its own."""
-    now = int(time.time())
-    claims = {"iss": auth.client_id, "sub": auth.client_id, "aud": auth.token_url, "jti": secrets.token_urlsafe(16)}
-    header = {"alg": "RS256" if key.key_type == "RSA" else "ES256", **({"kid": auth.key_id} if auth.key_id else {})}
-    assertion = jwt.encode(header, {**claims, "iat": now, "exp": now + ASSERTION_LIFE}, key)
-    form = {"grant_type": "client_credentials", **auth.extra, "client_assertion_type": _ASSERTION}
-    return _login(auth.token_url, form | {"client_assertion": assertion}, Borne({}, (SecretStr(assertion),)))
+def _by_assertion(auth: PrivateKeyJwt, url: str, assertion: SecretStr) -> Request:
+    """Return the same login by a client that signs: each has an assertion of its own."""
+    return _login(url, {"grant_type": "client_credentials", **auth.extra}, _asserted(auth.client_id, assertion))
 
 
-def key_of(secret: SecretStr) -> RSAKey | ECKey:
-    """Return the private key in *secret*. Raises ValueError where it is none."""
-    for kind in (RSAKey, ECKey):
-        with suppress(ValueError, TypeError, JoseError):
-            return kind.import_key(secret.get_secret_value())
-    raise ValueError("auth.private_key must be an RSA or EC private key in PEM")
+def _by_grant(auth: JwtBearer, grant: SecretStr) -> Request:
+    """Return the login of RFC 7523 section 2.1."""
+    borne = Borne(form={"assertion": grant.get_secret_value()}, secrets=(grant,))
+    return _login(auth.token_url, {"grant_type": GRANT_TYPE}, borne)
 
 
 def _login(url: str, form: Mapping[str, str], borne: Borne) -> Request:
-    usual = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded"}
-    return Request("POST", URL(url, encoded=True), {**usual, **borne.headers}, urlencode(form).encode(), borne.secrets)
+    headers = {"Accept": "application/json", "Content-Type": "application/x-www-form-urlencoded", **borne.headers}
+    return Request("POST", URL(url, encoded=True), headers, urlencode({**form, **borne.form}).encode(), borne.secrets)

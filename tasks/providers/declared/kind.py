@@ -7,9 +7,9 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from tasks.providers.declared.auth import Auth, NoAuth
+from tasks.providers.declared.auth import Auth, NoAuth, members_of
 from tasks.providers.declared.calls import WORDS, SessionCall, UserCall
-from tasks.providers.declared.mistakes import mistakes
+from tasks.providers.declared.mistakes import mistakes, mistakes_of_form
 from tasks.providers.declared.user_ids import is_user_id
 from tasks.providers.kind import BaseUrl, CommonSettings, Kind, SessionPlan, UserPlan
 
@@ -25,7 +25,7 @@ class HttpSettings(CommonSettings):
     base_url: BaseUrl = Field(description="Everything before the paths")
     auth: Auth = Field(
         NoAuth(),
-        description="How it knows the worker: `scheme` none, header, basic, client_credentials or private_key_jwt",
+        description="How it knows the worker: `scheme`, what it needs, and its secret",
     )
     session: SessionCall | None = Field(None, description="How one session is revoked")
     user: UserCall | None = Field(None, description="How every token of a user is revoked")
@@ -44,7 +44,8 @@ class HttpSettings(CommonSettings):
     def _mistakes(self, call: "UserCall | SessionCall") -> list[str]:
         secret = [name for name in call.headers if _SECRET_HEADERS.fullmatch(name.lower())]
         told = [f"headers: secret_in_definition: {name} bears a credential: use auth" for name in secret]
-        return [*told, *mistakes(call, own_credential=self.is_own(call))]
+        members = members_of(self.auth) if self.is_own(call) else frozenset()
+        return [*told, *mistakes(call, own_credential=self.is_own(call)), *mistakes_of_form(call, members)]
 
     @property
     def calls(self) -> Mapping[str, "UserCall | SessionCall"]:
@@ -71,7 +72,7 @@ class HttpSettings(CommonSettings):
     def account(self) -> tuple[str, ...]:
         """The base URL, and whatever is told of our credential."""
         auth: dict[str, Any] = dict(self.auth)
-        parts = (auth.get("client_id"), auth.get("username"), auth.get("api_key"))
+        parts = (auth.get(each) for each in ("client_id", "username", "api_key", "issuer", "subject"))
         told = (each.get_secret_value() if isinstance(each, SecretStr) else each for each in parts)
         return (self.base_url, *(each for each in told if each))
 

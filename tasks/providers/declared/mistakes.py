@@ -43,6 +43,16 @@ def _of_member(call: UserCall | SessionCall) -> Iterator[str]:
         yield "credential: member_taken: the body has that member already"
 
 
+def mistakes_of_form(call: UserCall | SessionCall, members: frozenset[str]) -> Iterator[str]:
+    """Yield what keeps *members* of a form, which show our credential, from going into *call* and its probe."""
+    requests = [call.request, *([call.probe.request] if call.probe else [])]
+    is_json = call.json_ is not None or getattr(call, "credential", "").startswith("json:")
+    if members and (is_json or any(parsed(each).method in {"GET", "HEAD"} for each in requests)):
+        yield "request: no_form: this scheme puts the credential into a form: no JSON body has one, nor has a GET"
+    if taken := sorted(members.intersection({*call.form, getattr(call, "credential", "").partition(":")[2]})):
+        yield f"form: member_taken: auth fills in {taken[0]}"
+
+
 def _of_rows(call: UserCall | SessionCall, *, own_credential: bool) -> Iterator[str]:
     for number, row, status in pairs(call.outcomes):
         place, means = f"outcomes.{number}", row.means

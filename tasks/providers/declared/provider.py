@@ -133,7 +133,7 @@ class Declared:
     def _request(self, described: SessionCall | UserCall, whom: Whom, borne: Borne) -> Request:
         line = parsed(described.request)
         body: Any = filled(described.json_, whom.values) if described.json_ is not None else None
-        form = dict(described.form)
+        form = {**described.form, **borne.form}
         if whom.token is not None and isinstance(described, SessionCall) and (member := described.member):
             if described.credential.startswith("form:"):
                 form[member] = whom.token.get_secret_value()
