@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from calls import API_KEY
+from joserfc.jwk import ECKey
 from pydantic import ValidationError
 
 from tasks.providers.declared import HttpSettings
@@ -20,8 +21,14 @@ def filled_in(name: str) -> dict[str, Any]:
     """Return the table *name* with a word for each blank, and a secret."""
     text = re.sub(r"<[a-z ]+>", "example", catalogue.table(name, "mine"))
     table: dict[str, Any] = tomllib.loads(text)["providers"]["mine"]
-    secret = {"header": "api_key", "basic": "password", "client_credentials": "client_secret"}[table["auth"]["scheme"]]
-    return {**table, "auth": {**table["auth"], secret: API_KEY}}
+    return {**table, "auth": {**table["auth"], **secret_of(table["auth"]["scheme"])}}
+
+
+def secret_of(scheme: str) -> dict[str, str]:
+    """Return what the secret file of *scheme* would hold."""
+    if scheme in {"private_key_jwt", "jwt_bearer", "signed_jwt"}:
+        return {"private_key": ECKey.generate_key("P-256").as_pem(private=True).decode()}
+    return {{"header": "api_key", "basic": "password"}.get(scheme, "client_secret"): API_KEY}
 
 
 @pytest.mark.parametrize("name", catalogue.names())

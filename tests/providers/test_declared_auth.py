@@ -117,7 +117,7 @@ async def test_a_client_signs_its_login(server: FakeProvider, session: aiohttp.C
 
 
 async def test_a_signed_jwt_is_the_grant(server: FakeProvider, session: aiohttp.ClientSession) -> None:
-    """RFC 7523 section 2.1, as Google wants it of a service account: scope among the claims, `sub` is whom it acts for."""
+    """RFC 7523 section 2.1, as Google wants it of a service account: the scope is a claim."""
     auth = {"scheme": "jwt_bearer", "token_url": "", "issuer": "sa@p.example", "subject": "boss@example.com"}
     more = {"claims": {"scope": "https://scope.example/security"}, "private_key": pem("RSA"), "key_id": "k1"}
     server.will_answer(200)
