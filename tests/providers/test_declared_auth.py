@@ -119,12 +119,13 @@ async def test_a_client_signs_its_login(server: FakeProvider, session: aiohttp.C
 async def test_a_signed_jwt_is_the_grant(server: FakeProvider, session: aiohttp.ClientSession) -> None:
     """RFC 7523 section 2.1, as Google wants it of a service account: the scope is a claim."""
     auth = {"scheme": "jwt_bearer", "token_url": "", "issuer": "sa@p.example", "subject": "boss@example.com"}
-    more = {"claims": {"scope": "https://scope.example/security"}, "private_key": pem("RSA"), "key_id": "k1"}
+    scope = {"scope": "https://scope.example/security"}
+    more: dict[str, Any] = {"claims": scope, "private_key": pem("RSA"), "key_id": "k1"}
     server.will_answer(200)
     provider = Declared("acme", settings(server.url, auth | more, "user"), session, OPENER)
     assert isinstance(await provider.execute(USER_CALL), Settled)
     form = form_of(server.logins[0].body)
-    claims = {"iss": "sa@p.example", "sub": "boss@example.com", "aud": f"{server.url}/oauth/token"} | more["claims"]
+    claims = {"iss": "sa@p.example", "sub": "boss@example.com", "aud": f"{server.url}/oauth/token"} | scope
     assert read(form.pop("assertion"), "RSA") == ({"alg": "RS256", "typ": "JWT", "kid": "k1"}, claims)
     assert form == {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer"}
 
