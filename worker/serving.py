@@ -1,4 +1,4 @@
-"""A process that serves HTTP: it listens where its settings say, until it is asked to stop."""
+"""A process of one event loop: it works until it is asked to stop; where it serves HTTP, it listens as settings say."""
 
 import asyncio
 import logging
@@ -34,11 +34,14 @@ async def serving(app: web.Application, settings: ListenSettings, section: str, 
         await runner.cleanup()
 
 
-async def until_stopped(stop: process.Stop, logger: logging.Logger, listening: str, url: str) -> None:
-    """Say that this process works, give signs of its loop, and return when it is asked to *stop*."""
-    OF_PROCESS.works("listening")
+async def until_stopped(stop: process.Stop, logger: logging.Logger, began: str, **about: object) -> None:
+    """Say that this process works, give signs of its loop, and return when it is asked to *stop*.
+
+    The log line *began* tells *about* it; the last part of its name is the answer of the health endpoint.
+    """
+    OF_PROCESS.works(began.rpartition(".")[2])
     process.mark_ready()
-    logger.info(listening, extra={"url": url})
+    logger.info(began, extra=about)
     beating = asyncio.create_task(keep_beating())
     await asyncio.to_thread(stop.wait)
     beating.cancel()

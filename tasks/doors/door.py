@@ -145,9 +145,10 @@ class Kind:
 
     name: str
     settings: type[CommonDoorSettings]
-    make: Callable[[Any], Adapter] | Callable[[Any], AccountAdapter]  # of the kind's own settings
+    make: Callable[[Any], Adapter] | Callable[[Any], AccountAdapter] | None  # of its own settings; None: no push
     types: tuple[str, ...]  # of the events that it tells
     proves_itself: bool = False  # its adapter checks who sent a request: no other proof is asked for
+    pull: str | None = None  # `module:Class` of what looks at the source, made of its own settings and a Reach
 
     def __post_init__(self) -> None:
         assert set(self.types) <= EVENT_TYPES.keys(), self.name  # noqa: S101 - of a kind, not of input

@@ -69,6 +69,16 @@ class CommonDoorSettings(StrictModel):
         """Where the public keys of its issuer are found; None for a kind that has no issuer."""
         return None
 
+    @property
+    def is_pushed(self) -> bool:
+        """Whether its source sends anything: it has a URL then."""
+        return True
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether a process of ours looks at its source."""
+        return False
+
 
 class IssuedDoorSettings(CommonDoorSettings):
     """Those of a kind whose requests carry a token that an issuer signs."""

@@ -86,9 +86,10 @@ def open_session(
 class Edge:
     """Sends requests within a time budget, each exactly once."""
 
-    def __init__(self, session: aiohttp.ClientSession, timeout: float) -> None:
+    def __init__(self, session: aiohttp.ClientSession, timeout: float, body_cap: int = BODY_CAP) -> None:
         self._session = session
         self._timeout = timeout
+        self._body_cap = body_cap
 
     def deadline(self) -> float:
         """When a call that starts now must be over, on the event loop's clock."""
@@ -121,7 +122,8 @@ class Edge:
             middlewares=(_sent_once,),
             trace_request_ctx=purpose,
         ) as response:
-            body, unread = plain_body(await _read(response.content), response.headers, BODY_CAP)
+            whole = await _read(response.content, self._body_cap)
+            body, unread = plain_body(whole, response.headers, self._body_cap)
             return Answer(response.status, response.headers, body, request.secrets, unread)
 
 
@@ -138,11 +140,11 @@ async def _sent_once(
     raise lost
 
 
-async def _read(content: aiohttp.StreamReader) -> bytes:
+async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
     body = bytearray()
     async for chunk in content.iter_chunked(_CHUNK):
         body += chunk
-        if len(body) > BODY_CAP:
+        if len(body) > most:
             raise _BodyTooLargeError
     return bytes(body)
 

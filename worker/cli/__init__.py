@@ -13,6 +13,10 @@ main = Commands(
         "worker": ("worker.cli.processes:worker", "Process: make the provider calls"),
         "recorder": ("worker.cli.processes:recorder", "Process: write outcomes and dead letters into the ledger"),
         "door": ("worker.cli.processes:door", "Process: what directories and identity providers send comes in here"),
+        "sweep": (
+            "worker.cli.processes:sweep",
+            "Process: looks at the sources of doors for what they did not push",
+        ),
         "console": (
             "worker.cli.console:console",
             "Process: what operators see and do, as web pages; its users, sessions",

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from worker import process
 from worker.cli.exits import CommandError, Exit
-from worker.observability.metrics import DOOR, INTAKE, RECORDER
+from worker.observability.metrics import DOOR, INTAKE, RECORDER, SWEEP
 from worker.settings import Settings
 
 _FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -44,6 +44,17 @@ def door() -> None:
     from worker.doors import main as entry  # noqa: PLC0415 - each process imports its own parts only
 
     process.run(entry.run, DOOR)
+
+
+@click.command()
+def sweep() -> None:
+    """Look at the sources of doors, at whatever they do not push, or failed to.
+
+    An event is in the broker, or in the outbox, before the next look begins behind it.
+    """
+    from worker.doors.sweeping import main as entry  # noqa: PLC0415 - each process imports its own parts only
+
+    process.run(entry.run, SWEEP)
 
 
 @click.command()

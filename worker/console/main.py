@@ -25,7 +25,7 @@ def run(settings: Settings, stop: process.Stop) -> None:
 
 async def _serve(desk: Desk, stop: process.Stop) -> None:
     async with serving(desk) as url:
-        await server.until_stopped(stop, logger, "console.listening", url)
+        await server.until_stopped(stop, logger, "console.listening", url=url)
 
 
 @asynccontextmanager

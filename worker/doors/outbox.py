@@ -112,6 +112,12 @@ class Outbox:
         if rows:
             await self._thread.run(work)
 
+    def waiting_of(self, connection: Connection, events: Iterable[OutgoingEvent]) -> frozenset[bytes]:
+        """Return the bodies of those of *events* that wait here."""
+        bodies = {self._digest(each): each.body for each in events}
+        rows = connection.execute(select(_ROW.digest).where(_ROW.digest.in_([*bodies]))).scalars()
+        return frozenset(bodies[digest] for digest in rows)
+
     def _insert(self, connection: Connection, events: Sequence[OutgoingEvent]) -> None:
         if not events:
             return
@@ -123,11 +129,14 @@ class Outbox:
     def _row(self, event: OutgoingEvent) -> dict[str, object]:
         return {
             "door": event.door,
-            "digest": self._cipher.digest(event.body, f"{_PLACE} {event.door}"),
+            "digest": self._digest(event),
             "event_type": event.event_type,
             "sealed": self._cipher.seal(event.body, _PLACE),
             "at": datetime.now(UTC),
         }
+
+    def _digest(self, event: OutgoingEvent) -> bytes:
+        return self._cipher.digest(event.body, f"{_PLACE} {event.door}")
 
 
 def _waiting(connection: Connection) -> Mapping[str, Waiting]:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import ClassVar, Final
 
 from tasks.doors import Word
+from tasks.doors.swept import Finding
 from tasks.events import EVENT_TYPES, RejectionCode
 from tasks.outcome import SETTLED, Reason, event_reason, http_reason
 from tasks.providers import operations
@@ -19,9 +20,10 @@ from tasks.providers import operations
 UNKNOWN: Final = "unknown"  # stands for a name that no setting knows
 OTHER: Final = "other"  # stands for what is in no closed set of ours
 NO_ANSWER: Final = "none"  # the class of the status of a call that got no answer, or was not sent
-INTAKE, WORKER, RECORDER, CONSOLE, DOOR = "intake", "worker", "recorder", "console", "door"
+INTAKE, WORKER, RECORDER, CONSOLE, DOOR, SWEEP = "intake", "worker", "recorder", "console", "door", "sweep"
 PROCESSES: Final = (INTAKE, WORKER, RECORDER)  # those that an installation cannot do without
-EVERY_PROCESS: Final = (*PROCESSES, CONSOLE, DOOR)
+EVERY_PROCESS: Final = (*PROCESSES, CONSOLE, DOOR, SWEEP)
+DOORS: Final = (DOOR, SWEEP)  # the processes by which events of doors come in
 
 Labels = tuple[str, ...]  # the values, in the order of the metric's names
 Figures = Mapping[tuple[str | None, ...], float]
@@ -47,6 +49,7 @@ CLOSED: Final[dict[str, frozenset[str]]] = {
     "door": frozenset(),
     "process": frozenset(EVERY_PROCESS),
     "word": frozenset(Word),
+    "finding": frozenset(Finding),
     "version": frozenset({version("revoker")}),
     "event_type": frozenset(EVENT_TYPES),
     "operation": frozenset(operations()),

@@ -7,12 +7,14 @@ from worker.observability.metric import (
     CLOSED,
     CONSOLE,
     DOOR,
+    DOORS,
     EVERY_PROCESS,
     INTAKE,
     NO_ANSWER,
     OTHER,
     PROCESSES,
     RECORDER,
+    SWEEP,
     UNKNOWN,
     WORKER,
     Counter,
@@ -30,12 +32,14 @@ __all__ = [
     "CLOSED",
     "CONSOLE",
     "DOOR",
+    "DOORS",
     "EVERY_PROCESS",
     "INTAKE",
     "NO_ANSWER",
     "OTHER",
     "PROCESSES",
     "RECORDER",
+    "SWEEP",
     "UNKNOWN",
     "WORKER",
     "Counter",
@@ -149,18 +153,34 @@ DOOR_REQUESTS: Final = Counter(
     of=[DOOR],
 )
 DOOR_EVENTS: Final = Counter(
-    "revoker_door_events_total", "Events that came in by a door and are safe.", "door", "event_type", of=[DOOR]
+    "revoker_door_events_total", "Events that came in by a door and are safe.", "door", "event_type", of=DOORS
 )
 OUTBOX_EVENTS: Final = Gauge(
-    "revoker_outbox_events", "Events that wait in the outbox for the broker.", "door", of=[DOOR], merge=add
+    "revoker_outbox_events", "Events that wait in the outbox for the broker.", "door", of=DOORS, merge=add
 )
 OUTBOX_OLDEST: Final = Gauge(
-    "revoker_outbox_oldest_seconds", "Seconds since the oldest of them came in.", "door", of=[DOOR]
+    "revoker_outbox_oldest_seconds", "Seconds since the oldest of them came in.", "door", of=DOORS
+)
+SWEEP_EVENTS: Final = Counter(
+    "revoker_sweep_events_total",
+    "Events that looks at a door's source found: `missed` are those that its push did not bring in time.",
+    "door",
+    "finding",
+    of=[SWEEP],
+)
+SWEEP_FAILURES: Final = Counter(
+    "revoker_sweep_failures_total", "Looks at a door's source that did not come through.", "door", of=[SWEEP]
+)
+SWEEP_LOOKED: Final = Gauge(
+    "revoker_sweep_last_look_timestamp_seconds",
+    "When the last look at a door's source came through, in seconds since 1970.",
+    "door",
+    of=[SWEEP],
 )
 
 TABLE: Final[tuple[Counter | Gauge | Histogram, ...]] = (
     *(BUILD_INFO, READY, LAST_ACTIVITY, EVENTS_RECEIVED, CALLS, CALL_DURATION, EXPOSURE, EXPOSURE_LATE),
     *(EXPOSURE_OBJECTIVE, RETRIES, BREAKER_STATE, DEAD_LETTERED, REPLAYS, DEAD_LETTERS, OLDEST_DEAD_LETTER),
     *(UNSETTLED_CALLS, OLDEST_UNSETTLED, HELD_EVENTS, QUEUE_DEPTH),
-    *(DOOR_REQUESTS, DOOR_EVENTS, OUTBOX_EVENTS, OUTBOX_OLDEST),
+    *(DOOR_REQUESTS, DOOR_EVENTS, OUTBOX_EVENTS, OUTBOX_OLDEST, SWEEP_EVENTS, SWEEP_FAILURES, SWEEP_LOOKED),
 )

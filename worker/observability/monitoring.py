@@ -17,6 +17,7 @@ PORTS: Final = {
     metrics.RECORDER: 9463,
     metrics.CONSOLE: 9464,
     metrics.DOOR: 9465,
+    metrics.SWEEP: 9466,
 }
 LIVE, READY, STARTED, METRICS = "/livez", "/readyz", "/startupz", "/metrics"
 RENDER_INTERVAL: Final = 1.0  # seconds for which the metrics are shown as they were: scrapes may come in any number

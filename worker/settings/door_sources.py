@@ -34,7 +34,7 @@ def fault_of_doors(doors: Doors, process: DoorProcessSettings, sources: Sources)
     for name, door in doors.items():
         if fault := _fault_of(name, door, process, sources):
             return f"doors.{name}{fault}"
-    paths = [path_of(name, door) for name, door in doors.items()]
+    paths = [path_of(name, door) for name, door in doors.items() if door.is_pushed]
     inner = [one for one, other in permutations(paths, 2) if f"{other}/".startswith(f"{one}/")]
     return f"doors: the path {inner[0]} of one leads into another" if inner else None
 
@@ -43,7 +43,7 @@ def _fault_of(name: str, door: CommonDoorSettings, process: DoorProcessSettings,
     speaking = [source for source, each in sources.items() if name in each.doors]
     if len(speaking) != 1:
         return f": must be listed in the `doors` of one source, and no more; it is in {len(speaking)}"
-    if not (door.is_proved or KINDS[door.kind].proves_itself):
+    if door.is_pushed and not (door.is_proved or KINDS[door.kind].proves_itself):
         return ": needs a proof of who sends: bearer_file, hmac_file or client_names"
     if door.client_names and not process.client_ca_file:
         return ".client_names: needs door.client_ca_file"

@@ -5,6 +5,7 @@ from worker.database.tables.audit import audit_entries as audit_entries
 from worker.database.tables.audit import audits as audits
 from worker.database.tables.base import metadata as metadata
 from worker.database.tables.doors import door_accounts as door_accounts
+from worker.database.tables.doors import door_cursors as door_cursors
 from worker.database.tables.doors import door_news as door_news
 from worker.database.tables.doors import outbox as outbox
 from worker.database.tables.exposures import exposures as exposures

@@ -48,3 +48,19 @@ door_accounts: Final = Table(
     Index("door_accounts_by_known_as", "door", "known_as"),
     Index("door_accounts_by_age", "door", "created", "account_id"),
 )
+
+# Where each look at a door's source begins, and whose turn it is to look. Times are of the database's clock.
+door_cursors: Final = Table(
+    "door_cursors",
+    metadata,
+    Column("door", Words, primary_key=True),
+    Column("sealed", LargeBinary),  # the cursor, encrypted; None: nobody ever looked
+    Column("holder", Words),  # of the lease: the process that looks
+    Column("held_until", UtcTime),
+    Column("due_at", UtcTime),  # when the next look is
+    Column("looked_at", UtcTime),  # when the last look came through
+    Column("fault", Words),  # why the last look did not
+    Column("failed_since", UtcTime),
+    Column("missed", BigInteger, nullable=False),  # events that looks found and the push had missed
+    Column("missed_at", UtcTime),
+)
