@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from servers import Processes
-from system import PROCESSES, System
+from system import System
 
-from worker.observability.metrics import CONSOLE, DOOR
+from worker.observability.metrics import EVERY_PROCESS
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.executed
@@ -29,5 +29,5 @@ def test_the_procfile_runs_under_honcho(tmp_path: Path, processes: Processes) ->
     finally:
         system.close()
     stopped = set(re.findall(r"(\w+)\.1 stopped \(rc=(\S+)\)", honcho.output))
-    assert {name for name, _ in stopped} == {*PROCESSES, CONSOLE, DOOR}
+    assert {name for name, _ in stopped} == set(EVERY_PROCESS)
     assert {code for _, code in stopped} <= {"0", "-9"}, honcho.tail  # after five seconds honcho kills

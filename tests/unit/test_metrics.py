@@ -57,6 +57,7 @@ def test_no_label_names_a_person_or_a_thing_without_end() -> None:
         "queue",
         "door",
         "word",
+        "finding",
         "process",
         "version",
         "event_type",
