@@ -88,7 +88,9 @@ def _told(adapter: Adapter | AccountAdapter, asked: Asked) -> object:
 
 
 def _inlet(kind: str, settings: Mapping[str, Any], drawn: st.SearchStrategy[Asked], like: Asked | None = None) -> Inlet:
-    adapter = KINDS[kind].make(KINDS[kind].settings.model_validate({"kind": kind, **settings}))
+    make = KINDS[kind].make
+    assert make, "nothing comes in by a kind without push"
+    adapter = make(KINDS[kind].settings.model_validate({"kind": kind, **settings}))
     shape = like or Asked(b"")
     return Inlet(
         f"door, {kind}",

@@ -42,7 +42,7 @@ def test_nothing_that_comes_in_crashes_or_is_told(inlet: Inlet, data: st.DataObj
 
 def test_every_kind_of_door_is_an_inlet() -> None:
     """A new one as well."""
-    assert {inlet.name for inlet in DOORS} == {f"door, {kind}" for kind in KINDS}
+    assert {inlet.name for inlet in DOORS} == {f"door, {kind}" for kind, each in KINDS.items() if each.make}
 
 
 @pytest.mark.parametrize("body", BODIES)

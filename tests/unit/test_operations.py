@@ -18,7 +18,7 @@ from worker.cli import main
 
 CLI = Path(cli.__file__).parent
 OPERATIONS = Path(operations.__file__).parent
-PROCESSES = {"intake", "recorder", "worker", "door", "sweep", "sandbox", "run"}  # each is a program of its own, and no change
+PROCESSES = {"intake", "recorder", "worker", "door", "sweep", "sandbox", "run"}  # each is a program, and no change
 READING = {
     "audit list",
     "audit verify",
