@@ -1,7 +1,7 @@
 """The law of every look at a source: what it found is safe before the next one begins behind it; one process looks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -70,7 +70,7 @@ class Listing(Pulled):
     def settle(self, news: object, accounts: Accounts, now: datetime) -> tuple[ForeignEvent, ...]:
         """Return an event for each who was active and is not."""
         assert isinstance(news, dict)
-        found = []
+        found: list[ForeignEvent] = []
         for user, is_active in news.items():
             before = accounts.get(user)
             accounts.put(Account(user, user, None, is_active, 1, now, now))
@@ -129,7 +129,7 @@ def place(tmp_path: Path) -> Place:
 
 
 @pytest.fixture
-def counted() -> Iterator[Callable[[], dict[str, float]]]:
+def counted() -> Callable[[], dict[str, float]]:
     """What the metric has counted since."""
     before = dict(metrics.SWEEP_EVENTS.values())
     return lambda: {
