@@ -29,12 +29,15 @@ class Installed:
         self.scim = f"http://127.0.0.1:{port}/scim"
         scim = {"kind": "scim", "url": self.scim, "bearer_file": str(home / "scim-secret"), "subject_issuer": ISSUER}
         hook = {"kind": "okta-event-hook", "bearer_file": str(home / "scim-secret"), "subject_issuer": ISSUER}
-        doors = {"idp": {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}, "scim": scim, "hook": hook}
+        keycloak = {"kind": "keycloak", "hmac_file": str(home / "scim-secret"), "realms": ["acme"], "issuer": ISSUER}
+        idp_door = {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}
+        doors = {"idp": idp_door, "scim": scim, "hook": hook, "keycloak": keycloak}
         both = ["user.disabled", "user.enabled"]
         sources = {
             "idp": {"source": "https://idp.example.com", "doors": ["idp"]},
             "directory": {"source": "https://directory.example.com", "doors": ["scim"], "types": both},
             "okta": {"source": "https://example.okta.com", "doors": ["hook"]},
+            "keycloak": {"source": "https://login.example.com/realms/acme", "doors": ["keycloak"]},
         }
         url = f"embedded:///{home / 'system' / 'broker.sqlite3'}"
         more: dict[str, Any] = {"sources": sources, "doors": doors, "door": {"port": port}}

@@ -5,7 +5,14 @@ from typing import Annotated, Final
 
 from pydantic import PlainValidator
 
-from tasks.doors import back_channel_logout, global_token_revocation, okta_event_hook, scim, security_event_tokens
+from tasks.doors import (
+    back_channel_logout,
+    global_token_revocation,
+    keycloak,
+    okta_event_hook,
+    scim,
+    security_event_tokens,
+)
 from tasks.doors.door import (
     AccountAdapter,
     Adapter,
@@ -40,6 +47,7 @@ KINDS: Final[dict[str, Kind]] = {
         security_event_tokens.KIND,
         back_channel_logout.KIND,
         okta_event_hook.KIND,
+        keycloak.KIND,
     )
 }
 

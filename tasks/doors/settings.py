@@ -92,18 +92,21 @@ class IssuedDoorSettings(CommonDoorSettings):
 
     @model_validator(mode="after")
     def _has_keys(self) -> Self:
-        if self.jwks_uri and not (
-            self.jwks_uri.startswith("https://") or is_loopback(urlsplit(self.jwks_uri).hostname or "")
-        ):
-            raise ValueError("jwks_uri: must be https://")
-        if (self.jwks_uri is None) == (self.jwks_file is None):
-            raise ValueError("set jwks_uri or jwks_file, and not both")
+        check_keys(self.jwks_uri, self.jwks_file)
         return self
 
     @property
     def key_source(self) -> KeySource:
         """Return where the public keys of its issuer are found."""
         return KeySource(self.jwks_uri, self.jwks_file)
+
+
+def check_keys(jwks_uri: str | None, jwks_file: Path | None) -> None:
+    """Raise ValueError unless public keys are found at one place, which nobody can change on their way."""
+    if jwks_uri and not (jwks_uri.startswith("https://") or is_loopback(urlsplit(jwks_uri).hostname or "")):
+        raise ValueError("jwks_uri: must be https://")
+    if (jwks_uri is None) == (jwks_file is None):
+        raise ValueError("set jwks_uri or jwks_file, and not both")
 
 
 def is_leniency(field: FieldInfo) -> bool:

@@ -10,6 +10,7 @@ from hostile import SECRET, TEXT, VALUES, members, spoilt, written
 from hypothesis import strategies as st
 from inlet import Inlet
 from joserfc import jws
+from keycloak_samples import LOGGED_OUT, PUBLISHED, updated
 from okta_samples import DEACTIVATED, DELIVERY
 
 from tasks.doors import KINDS, AccountAdapter, Adapter, Verdict, Word
@@ -157,6 +158,10 @@ _OKTA: dict[str, Any] = {"eventType": "user.lifecycle.suspend", "outcome": {"res
 _OKTA |= {"published": "2020-11-16T18:15:12.862Z", "target": [{"type": "User", "id": "00u1"}]}
 _OKTA_WHOLE = b'{"data":{"events":[' + DEACTIVATED + b"]}}"
 
+_KEYCLOAK = members("uid", "id", "time", "type", "representation", "resourcePath", "authDetails", "userId").map(
+    lambda more: written({**updated(), **more})
+)
+
 DOORS: list[Inlet] = [
     _inlet("global-token-revocation", _ISSUED, _COMMANDS, Asked(b"", _COMMAND)),
     _inlet("scim", {"url": "https://me.example.com/scim"}, _SCIM, Asked(b"", method="PATCH", path="/Users/a1")),
@@ -178,5 +183,10 @@ DOORS: list[Inlet] = [
         "okta-event-hook",
         {"subject_issuer": ISSUER, "ends_whole_user": True},
         st.builds(Asked, spoilt([_OKTA_WHOLE, DELIVERY]) | _HOOKS),
+    ),
+    _inlet(
+        "keycloak",
+        {"hmac_file": "/secret", "realms": ["acme"], "issuer": ISSUER, "ends_whole_user": True},
+        st.builds(Asked, spoilt([PUBLISHED.encode(), written(updated()), written(LOGGED_OUT)]) | _KEYCLOAK),
     ),
 ]

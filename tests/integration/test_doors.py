@@ -1,9 +1,11 @@
 """The law of the doors: nothing is answered with 2xx before it is safe, whatever is away and whenever it is killed."""
 
 import asyncio
+import hmac
 import json
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +17,7 @@ import aiohttp
 import pytest
 from door_installation import AWAY, OFF, SCIM_SECRET, Installed
 from door_peer import ISSUER
+from keycloak_samples import updated
 from okta_samples import DEACTIVATED
 from servers import wait_until
 
@@ -32,6 +35,7 @@ from worker.ledger import Ledger
 
 pytest_plugins = ["door_fixtures"]
 
+SIGNATURE: Final = "X-Keycloak-Signature"
 SECRET: Final = b"subject-key-of-a-test-installation"
 
 
@@ -41,7 +45,7 @@ async def test_a_command_goes_its_whole_way_through_outage_and_kill(installed: I
     Of a directory account and event are one commit: with a full outbox the account stays active, and it asks again.
     What the intake would refuse of a delivery takes nothing else of it along.
     """
-    system, bearer, users = installed.system, installed.idp.token(), [str(uuid.UUID(int=n)) for n in range(1, 7)]
+    system, bearer, users = installed.system, installed.idp.token(), [str(uuid.UUID(int=n)) for n in range(1, 8)]
     system.env["REVOKER_PROVIDERS__GENESYS__SUBJECT_ISSUER"] = ISSUER
     door = installed.open(**AWAY, REVOKER_DOOR__OUTBOX_LIMIT="4")
     assert [await installed.command(users[n], bearer) for n in (0, 1, 1, 2)] == [204] * 4
@@ -60,10 +64,24 @@ async def test_a_command_goes_its_whole_way_through_outage_and_kill(installed: I
     assert await installed.command(users[1], bearer) == 204
     assert (await installed.scims("PATCH", bob, OFF))[1]["active"] is False
     assert await installed.posts("hook", hooked(users[5], "x" * 257), Authorization=f"Bearer {SCIM_SECRET}") == 400
+    event = deleted(users[6])
+    assert await installed.posts("keycloak", event, **{SIGNATURE: signed(event + b" ")}) == 401
+    assert await installed.posts("keycloak", event, **{SIGNATURE: signed(event)}) == 204
     wait_until(lambda: set(users) <= set(system.dead()["genesys"]), 30, "every user to be out")
     assert {user: system.revoked()[user] for user in users} == dict.fromkeys(users, 1)
     wait_until(lambda: "revoker_outbox_events{" not in system.page("door")[1], 30, "an empty outbox")
     wait_until(lambda: "the last came" in system.revoker("doctor").stdout, 10, "the doctor to know")
+
+
+def deleted(user: str) -> bytes:
+    """An event of Keycloak, an administrator of which deleted *user*."""
+    now = int(time.time() * 1000)
+    return json.dumps(updated(operationType="DELETE", resourcePath=f"users/{user}", time=now)).encode()
+
+
+def signed(body: bytes) -> str:
+    """The HMAC of *body* as Keycloak's webhooks write it."""
+    return hmac.digest(SCIM_SECRET.encode(), body, "sha256").hex()
 
 
 def hooked(*users: str) -> bytes:
