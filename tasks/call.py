@@ -3,6 +3,7 @@
 import hashlib
 import re
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Final, Self
@@ -15,6 +16,7 @@ from tasks.outcome import Settled, State
 from tasks.strict_model import StrictModel
 
 MAX_COVERED: Final = 16  # as many sessions as an event may list
+MAX_LISTED: Final = 500  # calls that become of one that lists what is left
 CALL_NAMESPACE: Final = uuid.UUID("6f3f2f0e-52f4-5d2b-9a53-5a8f1f4f2a11")  # fixed for ever: ids derive from it
 UUID_FORM: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
@@ -74,12 +76,18 @@ class ProviderCall(StrictModel):
     user_id: Annotated[str, StringConstraints(max_length=128)] | None = Field(default=None, repr=False)
     jwe: str | None = Field(default=None, repr=False)
     token_reference_id: str | None = Field(default=None, repr=False)
+    item_id: Annotated[str, StringConstraints(max_length=128)] | None = Field(default=None, repr=False)
+    """Of a call for one item of a list, e.g. a session of its user: the provider's id of that, which is no secret."""
+
     expires_at: Moment | None = None  # when the token dies by itself
     traceparent: str | None = None
     attempts: tuple[Attempt, ...] = ()
     replays: Count = 0
     covers: Annotated[tuple["ProviderCall", ...], Field(max_length=MAX_COVERED), AfterValidator(_covering_nothing)] = ()
     """Of a call that kills every token of a user: the session calls it stands for until it is known what it came to."""
+
+    listed: Annotated[tuple[Name, ...], Field(max_length=MAX_LISTED)] = ()
+    """Of a call that lists what is left: the calls for items that were published already."""
 
     known: Known | None = None  # then it is not made again: its record is all that is missing
 
@@ -90,6 +98,8 @@ class ProviderCall(StrictModel):
         Two calls with one target kill the same. None where the call holds neither a user id nor a credential. A UUID
         is the same in either case (RFC 9562, section 4); other ids are compared as they are.
         """
+        if self.item_id is not None:
+            return self.provider, "token", self.item_id
         if self.user_id is not None:
             return self.provider, "user", self.user_id.lower() if UUID_FORM.fullmatch(self.user_id) else self.user_id
         credential = self.jwe or self.token_reference_id
@@ -104,6 +114,21 @@ class ProviderCall(StrictModel):
         """The same call with one more failed attempt behind it."""
         return self.model_copy(update={"attempts": (*self.attempts, attempt)})
 
+    def of_items(self, operation: Operation, items: Iterable[str]) -> list[Self]:
+        """The calls of *operation* for those *items* of its list that have none yet; as many as there is room for.
+
+        An item always has the same call: listed again it is the same row, and no second one.
+        """
+        fresh = {"operation": operation, "target_key": None, "attempts": (), "covers": (), "listed": ()}
+        ids = {call_id(self.source, self.event_id, self.provider, operation, fingerprint(each)): each for each in items}
+        new = {name: each for name, each in ids.items() if name not in self.listed}
+        made = [self.model_copy(update={**fresh, "call_id": name, "item_id": each}) for name, each in new.items()]
+        return made[: MAX_LISTED - len(self.listed)]
+
+    def having(self, calls: Iterable["ProviderCall"]) -> Self:
+        """The same call, after *calls* for items of its list were published."""
+        return self.model_copy(update={"listed": (*self.listed, *(each.call_id for each in calls))})
+
     def knowing(self, outcome: Settled, at: datetime) -> Self:
         """The same call, made: what remains is to record that its *outcome* came at that moment."""
         known = Known(at=at, state=outcome.state, evidence=outcome.evidence, detail=dict(outcome.detail))
@@ -116,7 +141,7 @@ class ProviderCall(StrictModel):
     def replayed(self, now: datetime, budget: timedelta) -> Self:
         """The same call, to be tried afresh: attempts and covered session calls stay with the dead letter."""
         fresh = {"replays": self.replays + 1, "deadline": after(now, budget), "planned_at": now}
-        return self.model_copy(update={"attempts": (), "covers": (), **fresh})
+        return self.model_copy(update={"attempts": (), "covers": (), "listed": (), **fresh})
 
 
 def call_id(source: str, event_id: str, provider: str, operation: str, unit: str) -> str:

@@ -81,6 +81,7 @@ class Reason(StrEnum):
     PROVIDER_BAD_REPLY = "provider.bad_reply"
     PROVIDER_NOT_FOUND = "provider.not_found"
     PROVIDER_NO_ENDPOINT = "provider.no_endpoint"
+    PROVIDER_IN_PROGRESS = "provider.in_progress"
     ROUTE_UNRESOLVABLE = "route.unresolvable"
     ROUTE_UNKNOWN_PROVIDER = "route.unknown_provider"
     BUDGET_EXHAUSTED = "budget.exhausted"
@@ -159,6 +160,14 @@ class Transient:
     reason: str
     retry_after: float | None = None  # seconds, as asked by the provider: a floor
     detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Transient):
+    """The provider listed what is left: each of *items*, ids that are no secrets, needs a call of *operation*."""
+
+    operation: str = ""
+    items: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

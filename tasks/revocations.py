@@ -14,7 +14,7 @@ from pydantic import AfterValidator, TypeAdapter
 from tasks.call import Attempt, Operation, ProviderCall
 from tasks.events import EVENT_TYPES
 from tasks.instants import before, expiry_of
-from tasks.outcome import Permanent, Reason, Settled, State, Transient
+from tasks.outcome import Listed, Permanent, Reason, Settled, State, Transient
 from tasks.providers import operations
 from tasks.runtime import Held, Runtime
 
@@ -36,6 +36,7 @@ async def revoke(runtime: Runtime, call: ProviderCall) -> State:
             await runtime.dead_letter(call, Reason.BUDGET_EXHAUSTED, {"last": reason})
         case Transient(reason=reason, retry_after=asked, detail=detail):
             wait = runtime.policy.next_delay(call.attempt, remaining, asked)
+            call = await _with_parts(runtime, call, outcome)
             tried = call.after(Attempt(at=runtime.now(), reason=reason, detail=dict(detail), delay=wait))
             if wait is not None:
                 await runtime.retry(tried, wait)
@@ -45,6 +46,19 @@ async def revoke(runtime: Runtime, call: ProviderCall) -> State:
             tried = call.after(Attempt(at=runtime.now(), reason=reason, detail=dict(detail)))
             await runtime.dead_letter(tried, reason, detail)
     return State.DEAD
+
+
+async def _with_parts(runtime: Runtime, call: ProviderCall, outcome: Transient) -> ProviderCall:
+    """Publish a call for each item that is new in the list; returns *call*, which knows of them.
+
+    Before *call* itself comes back, and with ids of their own for good: after a crash the same are published again.
+    """
+    if not isinstance(outcome, Listed):
+        return call
+    parts = call.of_items(outcome.operation, outcome.items)
+    if parts:
+        await runtime.begin(call, parts)
+    return call.having(parts)
 
 
 async def _attempt(runtime: Runtime, call: ProviderCall) -> Settled | Transient | Permanent | Held:

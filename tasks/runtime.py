@@ -1,6 +1,6 @@
 """The Protocol of the worker that runs a revocation task."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ class GivenBack(Exception):  # noqa: N818 - the name says what becomes of the ca
 
 
 class Runtime(Protocol):
-    """The worker's side of a task. Each of the four ways to settle returns once the broker confirmed it."""
+    """The worker's side of a task. Each way to settle returns once the broker confirmed it."""
 
     policy: RetryPolicy
 
@@ -41,6 +41,9 @@ class Runtime(Protocol):
 
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Record that *call* reached its goal."""
+
+    async def begin(self, call: ProviderCall, parts: Sequence[ProviderCall]) -> None:
+        """Publish the calls that *call* has become, *parts*, and that they are planned."""
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call* back after *delay* whole seconds."""

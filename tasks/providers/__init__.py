@@ -36,7 +36,7 @@ KINDS: Final[dict[str, Kind]] = {
 
 def operations() -> tuple[str, ...]:
     """Every operation of every kind: each has a Celery task of its own."""
-    return tuple(plan.operation for kind in KINDS.values() for plan in kind.plans)
+    return tuple(each for kind in KINDS.values() for plan in kind.plans for each in plan.operations)
 
 
 _read = partial(settings_of_kind, kinds=KINDS, common=CommonSettings)

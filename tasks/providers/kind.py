@@ -26,6 +26,11 @@ class SessionPlan:
     credential: Literal["jwe", "token_reference_id"]  # what an event must bring for it
     own_credential: bool = False  # the call is made with the worker's credential: a 401 is about that
 
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Its operation alone."""
+        return (self.operation,)
+
 
 @dataclass(frozen=True, slots=True)
 class UserPlan:
@@ -34,6 +39,12 @@ class UserPlan:
     operation: Operation
     is_user_id: Callable[[str], bool]
     own_credential: bool = True
+    listed: Operation | None = None  # the operation of each item, where what a user has is listed first
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """Its operations: for the user, and for each item of their list."""
+        return (self.operation, self.listed) if self.listed else (self.operation,)
 
 
 class CommonSettings(StrictModel):
@@ -95,7 +106,7 @@ class Kind:
     def limited_operations(self) -> frozenset[Operation]:
         """The operations that count against the limit of our credential: all, where none is made with it."""
         own = [plan for plan in self.plans if plan.own_credential]
-        return frozenset(plan.operation for plan in own or self.plans)
+        return frozenset(each for plan in own or self.plans for each in plan.operations)
 
     @property
     def limits_sessions(self) -> bool:
@@ -104,7 +115,7 @@ class Kind:
 
     def uses_own_credential(self, operation: Operation) -> bool:
         """Whether a 401 for *operation* is about our own credential rather than about the user's token."""
-        return any(plan.operation == operation and plan.own_credential for plan in self.plans)
+        return any(operation in plan.operations and plan.own_credential for plan in self.plans)
 
 
 def _base_url(value: str) -> str:

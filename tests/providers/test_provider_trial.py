@@ -7,7 +7,7 @@ from tasks.providers.declared.user_ids import is_user_id, sample
 from worker.operations.provider_trial import PLANTED, tried
 
 
-@pytest.mark.parametrize("name", ["acme", "genesys", "finbourne"])
+@pytest.mark.parametrize("name", ["acme", "genesys", "finbourne", "lister", "jobber"])
 def test_a_table_that_is_right_passes_every_case(name: str) -> None:
     """Examples, silence, resets, pages, redirects, echoes, and the ids that are nobody's."""
     cases = tried(at_server(name, "http://127.0.0.1:9"))

@@ -1,6 +1,6 @@
 """A runtime that remembers what its tasks decided, and a call to try it with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tasks.call import Lane, ProviderCall
@@ -50,6 +50,10 @@ class RecordingRuntime:
     async def settle(self, call: ProviderCall, outcome: Settled) -> None:
         """Note it."""
         self.settled.append(("settle", outcome.state))
+
+    async def begin(self, call: ProviderCall, parts: Sequence[ProviderCall]) -> None:
+        """Note them."""
+        self.settled.append(("begin", [each.item_id for each in parts]))
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Note it."""

@@ -37,6 +37,7 @@ OUTCOMES: list[tuple[Outcome, CallSignal]] = [
     (Transient(Reason.PROVIDER_BAD_REPLY), CallSignal.NOTHING),
     (Permanent(Reason.PROVIDER_NOT_FOUND), CallSignal.NOT_FOUND),
     (Permanent(Reason.PROVIDER_NO_ENDPOINT), CallSignal.NOT_FOUND),
+    (Transient(Reason.PROVIDER_IN_PROGRESS), CallSignal.SUCCESS),
     (Permanent("http.4xx.bad_request"), CallSignal.SUCCESS),
     (Permanent(Reason.AUTH_FORBIDDEN), CallSignal.SUCCESS),
     (Permanent(Reason.HTTP_3XX), CallSignal.NOTHING),

@@ -6,7 +6,7 @@ import pytest
 from recording_runtime import NOW, RecordingRuntime, call
 
 from tasks.call import Attempt
-from tasks.outcome import Permanent, Reason, Settled, State, Transient
+from tasks.outcome import Listed, Permanent, Reason, Settled, State, Transient
 from tasks.revocations import revoke
 from tasks.runtime import Held
 
@@ -28,6 +28,19 @@ async def test_a_transient_failure_is_retried_with_its_history() -> None:
     assert [(each.reason, each.delay, each.detail) for each in runtime.last.attempts] == [
         (Reason.HTTP_5XX, 1, {"code": "x"})
     ]
+
+
+async def test_what_a_list_holds_gets_calls_before_the_list_is_asked_for_again() -> None:
+    """Each item one; also where nobody asks for the list any more, because attempts or budget are spent."""
+    first, then = (
+        Listed(Reason.PROVIDER_IN_PROGRESS, None, {}, "http.revoke_listed", each) for each in (("a",), ("a", "b"))
+    )
+    runtime = RecordingRuntime(first, then)
+    await revoke(runtime, call())
+    assert runtime.last is not None
+    await revoke(runtime, runtime.last.model_copy(update={"deadline": NOW}))
+    dead = ("dead", Reason.PROVIDER_IN_PROGRESS)
+    assert runtime.settled == [("begin", ["a"]), ("retry", 1), ("begin", ["b"]), dead]
 
 
 async def test_retry_after_is_a_floor() -> None:

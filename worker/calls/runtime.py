@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -158,6 +158,12 @@ class WorkerRuntime:
             await self._publisher.publish(messages.call(call.knowing(outcome, record.at), delay=RECORD_DELAY))
             return
         exposure.observe(record, self._settings.exposure.within)
+
+    async def begin(self, call: ProviderCall, parts: Sequence[ProviderCall]) -> None:
+        """Publish *parts*, the calls for items of the list that *call* asked for, and that they are planned."""
+        now = self.now()
+        planned = (records.outcome_of_call(each, State.PLANNED, now, 0) for each in parts)
+        await self._publisher.publish(*map(messages.call, parts), *map(messages.record, planned), of=call)
 
     async def retry(self, call: ProviderCall, delay: int) -> None:
         """Have the broker bring *call*, its last attempt behind it, back after *delay* whole seconds."""

@@ -15,11 +15,14 @@ from aiohttp import web
 from joserfc.jwk import ECKey
 from pydantic import SecretStr
 
-from tasks.call import Lane, ProviderCall
-from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.call import Attempt, Lane, ProviderCall
+from tasks.outcome import CredentialFault, Listed, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import make_provider
-from tasks.providers.declared import REVOKE_SESSION, REVOKE_USER, HttpSettings
-from tasks.providers.declared.calls import SessionCall, UserCall
+from tasks.providers.declared import REVOKE_LISTED, REVOKE_SESSION, REVOKE_USER, HttpSettings
+from tasks.providers.declared.calls import Described, Example, Exchange, ListCall, StatusCall, UserCall, exchanges_of
+from tasks.providers.declared.jobs import JOB
+from tasks.providers.declared.lists import items_of
+from tasks.providers.declared.mistakes import answer_of
 from tasks.providers.declared.outcomes import Meaning
 from tasks.providers.declared.user_ids import SIBLINGS, sample
 from tasks.providers.http import open_session
@@ -32,6 +35,7 @@ PLANTED_TOKEN: Final = "planted-4711-token-of-the-trial"  # noqa: S105 - of nobo
 _SECRETS: Final = ("api_key", "password", "client_secret")
 _OUTCOMES: Final[dict[Meaning, Callable[[Outcome], bool]]] = {
     Meaning.ACCEPTED: lambda it: isinstance(it, Settled) and it.state in {State.ACCEPTED, State.CONFIRMED},
+    Meaning.BEGUN: lambda it: isinstance(it, Transient) and it.reason == Reason.PROVIDER_IN_PROGRESS,
     Meaning.ALREADY_REVOKED: lambda it: isinstance(it, Settled) and it.state is State.ALREADY_REVOKED,
     Meaning.NOT_FOUND: lambda it: isinstance(it, Permanent) and it.reason == Reason.PROVIDER_NOT_FOUND,
     Meaning.CREDENTIAL: lambda it: isinstance(it, CredentialFault),
@@ -58,6 +62,12 @@ class _Case:
     answering: twin_answers.Answering
     is_expected: Expected
     requests: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    place: str  # in the settings, e.g. "user.list"
+    call: ProviderCall
 
 
 class _NoSeal:
@@ -100,7 +110,10 @@ def tried(settings: HttpSettings) -> list[Tried]:
 async def _tried(settings: HttpSettings) -> list[Tried]:
     async with _twin(settings) as (twin, here):
         told = [
-            await _one(here, twin, place, case) for place, call in here.calls.items() for case in _cases(call, here)
+            await _one(here, twin, _Asked(f"{place}{name}", _call(call, asked)), case)
+            for place, call in here.calls.items()
+            for name, asked in exchanges_of(call).items()
+            for case in _cases(asked, here)
         ]
         return [*told, *[await _sibling(here, twin, each) for each in sorted(SIBLINGS) if here.user]]
 
@@ -131,10 +144,9 @@ def _planted_key() -> SecretStr:
     return SecretStr(ECKey.generate_key("P-256").as_pem(private=True).decode())
 
 
-async def _one(settings: HttpSettings, twin: _Twin, place: str, case: _Case) -> Tried:
-    twin.answering, described = case.answering, settings.calls[place]
+async def _one(settings: HttpSettings, twin: _Twin, about: _Asked, case: _Case) -> Tried:
+    twin.answering, made = case.answering, about.call
     twin.heard.clear()
-    made = _call(described)
     async with open_session() as session:
         provider = make_provider("trial", settings, session, _NoSeal())
         outcome, preview = await provider.execute(made), provider.preview(made)
@@ -149,22 +161,27 @@ async def _one(settings: HttpSettings, twin: _Twin, place: str, case: _Case) -> 
             else []
         ),
     ]
-    return Tried(place, case.name, not faults, "; ".join(faults) or _in_words(outcome))
+    return Tried(about.place, case.name, not faults, "; ".join(faults) or _in_words(outcome))
 
 
 async def _sibling(settings: HttpSettings, twin: _Twin, user_id: str) -> Tried:
     twin.heard.clear()
-    made = _call(settings.calls["user"]).model_copy(update={"user_id": user_id})
+    made = _call(settings.calls["user"]).model_copy(update={"user_id": user_id, "operation": REVOKE_USER})
     async with open_session() as session:
         outcome = await make_provider("trial", settings, session, _NoSeal()).execute(made)
     is_ok = isinstance(outcome, Permanent) and not twin.heard
     return Tried("user", f"the user id {user_id or '(none)'!r}", is_ok, "no request" if is_ok else _in_words(outcome))
 
 
-def _call(described: SessionCall | UserCall) -> ProviderCall:
+def _call(described: Described, asked: Exchange | None = None) -> ProviderCall:
+    """Return a call at which *asked*, a part of *described*, is what is to be asked now."""
     now, is_user = datetime.now(UTC), isinstance(described, UserCall)
     rule = described.user_id if isinstance(described, UserCall) else described.reference
     whose = {"user_id" if is_user else "token_reference_id": sample(rule)} if rule else {"jwe": "sealed"}
+    operation = REVOKE_USER if is_user else REVOKE_SESSION
+    if isinstance(described, UserCall) and described.list_ and not isinstance(asked, ListCall):
+        operation, whose = REVOKE_LISTED, {**whose, "item_id": sample(described.list_.item)}
+    job = {JOB: sample(asked.job_id)} if isinstance(asked, StatusCall) else None
     return ProviderCall(
         call_id="trial",
         source="urn:revoker:trial",
@@ -173,14 +190,15 @@ def _call(described: SessionCall | UserCall) -> ProviderCall:
         occurred_at=now,
         deadline=now + timedelta(hours=1),
         provider="trial",
-        operation=REVOKE_USER if is_user else REVOKE_SESSION,
+        operation=operation,
         lane=Lane.URGENT,
         subject="trial",
+        attempts=(Attempt(at=now, reason=Reason.PROVIDER_IN_PROGRESS, detail=job),) if job else (),
         **whose,
     )
 
 
-def _cases(described: SessionCall | UserCall, settings: HttpSettings) -> Iterator[_Case]:
+def _cases(described: Exchange, settings: HttpSettings) -> Iterator[_Case]:
     """What vendors document, as the examples tell; then what networks and gateways do."""
     buys = bool(getattr(settings.auth, "token_url", None))
     for number, each in enumerate(described.examples, start=1):
@@ -188,11 +206,11 @@ def _cases(described: SessionCall | UserCall, settings: HttpSettings) -> Iterato
         yield _Case(
             f"example {number}: {each.status} {each.means}",
             twin_answers.example(each),
-            _OUTCOMES[each.means],
+            _expected(described, each),
             1 + is_renewed,
         )
     named = {status for row in described.outcomes for status in row.statuses}
-    success = next(each for each in described.examples if each.means is Meaning.ACCEPTED)
+    success = next(each for each in described.examples if each.means in {Meaning.ACCEPTED, Meaning.BEGUN})
     yield _Case("silence", twin_answers.silent, _fails(Reason.NET_TIMEOUT))
     yield _Case("a reset", twin_answers.reset, _fails(Reason.NET_CONNECT))
     yield _Case("half a success", twin_answers.half(success.status), lambda it: isinstance(it, Transient))
@@ -204,6 +222,18 @@ def _cases(described: SessionCall | UserCall, settings: HttpSettings) -> Iterato
     if 429 not in named:  # noqa: PLR2004 - likewise
         waits = twin_answers.status(429, **{"Retry-After": "7"})
         yield _Case("429 with Retry-After", waits, lambda it: isinstance(it, Transient) and it.retry_after == 7.0)  # noqa: PLR2004 - as sent
+
+
+def _expected(asked: Exchange, example: Example) -> Expected:
+    """A list that holds something asks for calls; nothing else does."""
+    if isinstance(asked, ListCall) and example.means is Meaning.ACCEPTED:
+        items = items_of(asked, answer_of(example, asked))
+        return (lambda it: isinstance(it, Listed) and it.items == items) if items else _is_settled
+    return _OUTCOMES[example.means]
+
+
+def _is_settled(outcome: Outcome) -> bool:
+    return isinstance(outcome, Settled)
 
 
 def _fails(reason: Reason) -> Expected:

@@ -55,7 +55,7 @@ class Configured:
     @property
     def operations(self) -> list[str]:
         """What it can be asked to do."""
-        return [plan.operation for plan in kind_of(self.settings).plans]
+        return [each for plan in kind_of(self.settings).plans for each in plan.operations]
 
     @property
     def credential(self) -> str:

@@ -114,6 +114,9 @@ _SECTIONS: Final[Mapping[tuple[str, ...], Remedy]] = {
         "set the right region and organization; discard only users who are certainly deleted", proof=Proof.REPLY
     ),
     (Reason.PROVIDER_NO_ENDPOINT,): Remedy("mend the base URL, and restart the worker", proof=Proof.REPLY),
+    (Reason.PROVIDER_IN_PROGRESS,): Remedy(
+        "see what it has not ended (dlq list of its calls); ask the vendor what holds it up", proof=Proof.ANSWER
+    ),
     (Reason.ROUTE_UNRESOLVABLE,): Remedy(
         "end the sessions in the provider's console; the producer sends accounts or sessions", Replay.USELESS
     ),

@@ -8,13 +8,14 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from tasks.providers.declared.auth import Auth, NoAuth, members_of
-from tasks.providers.declared.calls import WORDS, SessionCall, UserCall
+from tasks.providers.declared.calls import WORDS, SessionCall, UserCall, exchanges_of
 from tasks.providers.declared.mistakes import mistakes, mistakes_of_form
 from tasks.providers.declared.user_ids import is_user_id
 from tasks.providers.kind import BaseUrl, CommonSettings, Kind, SessionPlan, UserPlan
 
 REVOKE_SESSION: Final = "http.revoke_session"
 REVOKE_USER: Final = "http.revoke_user"
+REVOKE_LISTED: Final = "http.revoke_listed"
 _SECRET_HEADERS: Final = re.compile(r"authorization|cookie|proxy-authorization|.*(token|secret|api-?key|password).*")
 
 
@@ -42,7 +43,8 @@ class HttpSettings(CommonSettings):
         return self
 
     def _mistakes(self, call: "UserCall | SessionCall") -> list[str]:
-        secret = [name for name in call.headers if _SECRET_HEADERS.fullmatch(name.lower())]
+        named = {name for each in exchanges_of(call).values() for name in each.headers}
+        secret = [name for name in sorted(named) if _SECRET_HEADERS.fullmatch(name.lower())]
         told = [f"headers: secret_in_definition: {name} bears a credential: use auth" for name in secret]
         members = members_of(self.auth) if self.is_own(call) else frozenset()
         return [*told, *mistakes(call, own_credential=self.is_own(call)), *mistakes_of_form(call, members)]
@@ -85,7 +87,12 @@ def _of_settings(settings: HttpSettings) -> Kind:
     return replace(
         KIND,
         session=SessionPlan(REVOKE_SESSION, brings, settings.is_own(session)) if session else None,
-        user=UserPlan(REVOKE_USER, lambda value: is_user_id(user.user_id, value), settings.is_own(user))
+        user=UserPlan(
+            REVOKE_USER,
+            lambda value: is_user_id(user.user_id, value),
+            settings.is_own(user),
+            REVOKE_LISTED if user.list_ else None,
+        )
         if user
         else None,
     )
@@ -96,6 +103,6 @@ KIND: Final = Kind(
     HttpSettings,
     "tasks.providers.declared.provider:Declared",
     session=SessionPlan(REVOKE_SESSION, "jwe", own_credential=True),
-    user=UserPlan(REVOKE_USER, lambda _: False),
+    user=UserPlan(REVOKE_USER, lambda _: False, listed=REVOKE_LISTED),
     narrowed=_of_settings,
 )

@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr
 
-from tasks.outcome import Outcome, Permanent, Reason
+from tasks.outcome import Outcome, Permanent, Reason, Transient
 from tasks.providers import contradictions, headers
 from tasks.providers.answers import Answer, StatusMeaning, status_table
 from tasks.strict_model import StrictModel
@@ -31,6 +31,7 @@ class Meaning(StrEnum):
     """What an answer says about a revocation, as a definition names it."""
 
     ACCEPTED = "accepted"
+    BEGUN = "begun"
     ALREADY_REVOKED = "already_revoked"
     NOT_FOUND = "not_found"
     CREDENTIAL = "credential"
@@ -120,7 +121,9 @@ class Conditions(StrictModel):
 class Row(Conditions):
     """One row: the first that fits an answer says what it means."""
 
-    means: Meaning = Field(description="accepted, already_revoked, not_found, credential, retry, dead or bad_reply")
+    means: Meaning = Field(
+        description="accepted, begun, already_revoked, not_found, credential, retry, dead or bad_reply"
+    )
 
 
 def at(members: object, path: str) -> object:
@@ -167,19 +170,30 @@ class Reader:
 
     def read(self, answer: Answer) -> tuple[Meaning, str]:
         """Return what *answer* means, and the evidence. A success that contradicts itself is a bad reply."""
-        row = next((each for each in self._rows if each.fits(answer)), None)
+        row = self._row(answer)
         if row is None:
             return self._usual(answer.status), str(answer.status)
-        if row.means.is_success and not self._is_believed(row, answer):
+        if not self._is_believed(row, answer):
             return Meaning.BAD_REPLY, str(answer.status)
         return row.means, row.word_of(answer)
 
     def outcome(self, answer: Answer, fields: Mapping[str, object]) -> Outcome:
         """Return the outcome of *answer*, with the harmless ones of *fields* as its detail."""
         meaning, evidence = self.read(answer)
-        if meaning is Meaning.NOT_FOUND:
-            return Permanent(Reason.PROVIDER_NOT_FOUND, answer.detail(fields))
+        match meaning:
+            case Meaning.NOT_FOUND:
+                return Permanent(Reason.PROVIDER_NOT_FOUND, answer.detail(fields))
+            case Meaning.BEGUN:
+                return Transient(Reason.PROVIDER_IN_PROGRESS, answer.retry_after, answer.detail(fields))
         return answer.outcome(_STATUS_MEANINGS[meaning], fields, evidence)
+
+    def is_failed(self, answer: Answer) -> bool:
+        """Whether a row says that what was begun has come to nothing, and is to be asked for again."""
+        row = self._row(answer)
+        return row is not None and row.means is Meaning.RETRY
+
+    def _row(self, answer: Answer) -> Row | None:
+        return next((each for each in self._rows if each.fits(answer)), None)
 
     def refuses_credential(self, answer: Answer) -> bool:
         """Whether *answer* refuses the token that we bought: another one is bought, once."""
@@ -195,9 +209,9 @@ class Reader:
                 return Meaning.DEAD if status < 400 else self._default  # noqa: PLR2004 - a redirect is never repeated
 
     def _is_believed(self, row: Row, answer: Answer) -> bool:
-        if row.means is Meaning.ACCEPTED:
+        if row.means in {Meaning.ACCEPTED, Meaning.BEGUN}:
             return holds_no_failure(row, answer)
-        return answer.status != UNAUTHORIZED or knows_dead(row, answer)
+        return row.means is not Meaning.ALREADY_REVOKED or answer.status != UNAUTHORIZED or knows_dead(row, answer)
 
 
 def holds_no_failure(row: Conditions, answer: Answer) -> bool:

@@ -2,37 +2,32 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 import aiohttp
 from pydantic import SecretStr
 from yarl import URL
 
 from tasks.call import ProviderCall
-from tasks.outcome import CredentialFault, Outcome, Permanent, Reason, Settled, State, Transient
+from tasks.outcome import CredentialFault, Listed, Outcome, Permanent, Reason, Settled, State, Transient
 from tasks.providers import headers
 from tasks.providers.answers import Answer
-from tasks.providers.declared.calls import SessionCall, UserCall
+from tasks.providers.declared.calls import ListCall, StatusCall, exchanges_of
 from tasks.providers.declared.credentials import Borne, bearing, bearing_of
-from tasks.providers.declared.kind import REVOKE_SESSION, REVOKE_USER, HttpSettings
-from tasks.providers.declared.outcomes import Conditions, Reader, at, knows_dead
-from tasks.providers.declared.templates import encoded, filled, parsed
-from tasks.providers.declared.user_ids import is_user_id
+from tasks.providers.declared.jobs import JOB, job_of
+from tasks.providers.declared.kind import REVOKE_LISTED, HttpSettings
+from tasks.providers.declared.lists import MAX_ITEMS, MAX_PAGES, BadListError, as_object, items_of, next_page
+from tasks.providers.declared.outcomes import Conditions, Meaning, Reader, at, knows_dead
+from tasks.providers.declared.requests import page_of, proof_of, request_of
+from tasks.providers.declared.steps import NotAdmittedError, Step, Whom, step_of
 from tasks.providers.http import Edge
 from tasks.providers.oauth import LOGGED_IN
-from tasks.providers.provider import MASK, Request, endpoint, open_sealed
+from tasks.providers.provider import MASK, Request, open_sealed
 from tasks.sealing import Unsealer
 
 _FACTORS: Final = {"seconds": 1.0, "milliseconds": 1e-3, "epoch": 1.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Whom:
-    """What a call is about: a user, a reference or a token."""
-
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    token: SecretStr | None = None
+_Sent = Answer | Transient | CredentialFault
 
 
 class Declared:
@@ -44,31 +39,36 @@ class Declared:
         self._edge = Edge(session, settings.timeout)
         self._own = bearing_of(settings.auth, self._edge)
         self._readers = {
-            place: Reader(call.outcomes, call.default, own_credential=settings.is_own(call))
+            f"{place}{name}": Reader(asked.outcomes, asked.default, own_credential=settings.is_own(call))
             for place, call in settings.calls.items()
+            for name, asked in exchanges_of(call).items()
         }
 
     async def execute(self, call: ProviderCall) -> Outcome:
-        """Make *call* once. Raises ValueError for an operation of another kind, or one that the table leaves out."""
-        place, described = self._described(call)
-        whom = self._whom(described, call)
+        """Do what *call* needs now. Raises ValueError for an operation that the table does not have."""
+        try:
+            step = step_of(self._settings, call)
+        except NotAdmittedError as error:
+            return Permanent(Reason.ROUTE_UNRESOLVABLE, {"invalid": str(error)})
+        whom = self._whom(step, call)
         if not isinstance(whom, Whom):
             return whom
-        deadline, reader = self._edge.deadline(), self._readers[place]
-        answer = await self._send(described, whom, deadline, reader)
+        deadline = self._edge.deadline()
+        if isinstance(step.asked, ListCall):
+            return await self._left(step, step.asked, whom, deadline, is_first=not call.listed)
+        answer = await self._send(step, whom, deadline)
         if not isinstance(answer, Answer):
-            return answer
-        outcome = reader.outcome(_with_wait(answer, described.retry_after), fields_of(described.details, answer))
+            return _keeping(step, answer)
+        outcome = self._outcome(step, answer)
         if isinstance(outcome, Settled) and outcome.state is State.ACCEPTED:
-            return await self._proved(described, whom, outcome, deadline)
+            return await self._proved(step, whom, outcome, deadline)
         return outcome
 
     def preview(self, call: ProviderCall) -> Request:
         """Return the very request `execute` would send, masked. Raises ValueError for bad input or operation."""
-        _, described = self._described(call)
-        whom = Whom(_values(described, call), MASK if _takes_token(described) else None)
-        is_bearer = isinstance(described, SessionCall) and described.credential == "bearer"
-        return self._request(described, whom, bearing(MASK) if is_bearer else self._own.masked())
+        step = step_of(self._settings, call)
+        whom = Whom(step.values, MASK if step.takes_token else None)
+        return self._request(step, whom, bearing(MASK) if step.bears_token else self._own.masked())
 
     async def check(self) -> Outcome:
         """Log in anew where a token is bought, else find out whether the API can be reached. Revokes nothing."""
@@ -81,92 +81,97 @@ class Declared:
         answer = await self._edge.send(Request("HEAD", URL(f"{self._settings.api}/", encoded=True), {}), deadline)
         return answer if isinstance(answer, Transient) else answer.reachability_outcome()
 
-    def _described(self, call: ProviderCall) -> tuple[str, SessionCall | UserCall]:
-        place = {REVOKE_SESSION: "session", REVOKE_USER: "user"}.get(call.operation, "")
-        if (described := self._settings.calls.get(place)) is None:
-            raise ValueError(f"{call.operation} is no operation of {self.name}")
-        return place, described
-
-    def _whom(self, described: SessionCall | UserCall, call: ProviderCall) -> Whom | Permanent | Transient:
-        try:
-            values = _values(described, call)
-        except ValueError:
-            what = "user_id" if isinstance(described, UserCall) else "token_reference_id"
-            return Permanent(Reason.ROUTE_UNRESOLVABLE, {"invalid": what})
-        if not _takes_token(described):
-            return Whom(values)
+    def _whom(self, step: Step, call: ProviderCall) -> Whom | Permanent | Transient:
+        if not step.takes_token:
+            return Whom(step.values)
         token = open_sealed(self._unsealer, call, self.name)
-        return Whom(values, token) if isinstance(token, SecretStr) else token
+        return Whom(step.values, token) if isinstance(token, SecretStr) else token
 
-    async def _send(
-        self, described: SessionCall | UserCall, whom: Whom, deadline: float, reader: Reader
-    ) -> Answer | Transient | CredentialFault:
-        if whom.token is not None and _is_bearer(described):
-            return await self._edge.send(self._request(described, whom, bearing(whom.token)), deadline)
-        return await self._own.send(
-            lambda borne: self._request(described, whom, borne), deadline, reader.refuses_credential
-        )
+    async def _send(self, step: Step, whom: Whom, deadline: float, page: URL | None = None) -> _Sent:
+        def build(borne: Borne) -> Request:
+            request = self._request(step, whom, borne)
+            return page_of(request, page) if page else request
 
-    async def _proved(
-        self, described: SessionCall | UserCall, whom: Whom, accepted: Settled, deadline: float
-    ) -> Settled:
+        if whom.token is not None and step.bears_token:
+            return await self._edge.send(build(bearing(whom.token)), deadline)
+        return await self._own.send(build, deadline, self._readers[step.place].refuses_credential)
+
+    def _request(self, step: Step, whom: Whom, borne: Borne) -> Request:
+        return request_of(self._settings.api, step, whom, borne)
+
+    def _outcome(self, step: Step, answer: Answer) -> Outcome:
+        """Return what *answer* comes to; of what is begun or under way its name is kept, by which it is asked about."""
+        asked, reader = step.asked, self._readers[step.place]
+        answer = _with_wait(answer, asked.retry_after)
+        fields = fields_of(asked.details, answer)
+        outcome = reader.outcome(answer, fields)
+        if isinstance(asked, StatusCall):
+            return outcome if reader.is_failed(answer) else _keeping(step, outcome)
+        if step.call.status is None or reader.read(answer)[0] is not Meaning.BEGUN:
+            return outcome
+        job = job_of(step.call.status, answer)
+        begun = Transient(Reason.PROVIDER_IN_PROGRESS, answer.retry_after, answer.detail({**fields, JOB: job}))
+        return begun if JOB in begun.detail else answer.bad_reply(fields)
+
+    async def _left(self, step: Step, asked: ListCall, whom: Whom, deadline: float, *, is_first: bool) -> Outcome:
+        """Return what is left of the user's sessions: calls to be made, or the proof that there are none."""
+        items: dict[str, None] = {}
+        page: URL | None = None
+        for number in range(1, MAX_PAGES + 1):
+            answer = await self._send(step, whom, deadline, page)
+            if not isinstance(answer, Answer):
+                return answer
+            answer = as_object(answer)
+            outcome = self._outcome(step, answer)
+            if not (isinstance(outcome, Settled) and outcome.state is State.ACCEPTED):
+                return outcome
+            try:
+                items |= dict.fromkeys(items_of(asked, answer))
+                page = next_page(asked, answer, self._settings.api)
+            except BadListError as error:
+                return answer.bad_reply({"problem": error.problem})
+            if page is None or len(items) >= MAX_ITEMS or (items and number == MAX_PAGES):
+                return _listed(step, outcome, tuple(items)[:MAX_ITEMS], is_first=is_first)
+        return Transient(Reason.PROVIDER_BAD_REPLY, None, {"problem": "endless_list"})
+
+    async def _proved(self, step: Step, whom: Whom, accepted: Settled, deadline: float) -> Settled:
         """Return *accepted*, confirmed where the probe's answer is the proof; its evidence tells both."""
-        kept = {**accepted.detail, **({"partial": described.partial} if described.partial else {})}
-        if described.probe is None:
-            return replace(accepted, detail=kept)
-        asked = described.model_copy(update={"request": described.probe.request})
-        if parsed(asked.request).method in {"GET", "HEAD"}:
-            asked = asked.model_copy(update={"json_": None, "form": {}})
-        answer = await self._ask(asked, whom, deadline)
+        accepted = _in_part(step, accepted)
+        if step.call.probe is None:
+            return accepted
+        answer = await self._ask(proof_of(step), whom, deadline)
         told = str(answer.status) if isinstance(answer, Answer) else answer.reason
-        is_dead = isinstance(answer, Answer) and any(_proves(row, answer) for row in described.probe.dead)
+        is_dead = isinstance(answer, Answer) and any(_proves(row, answer) for row in step.call.probe.dead)
         state = State.CONFIRMED if is_dead else State.ACCEPTED
-        return Settled(state, f"{accepted.evidence}; probe {told}", kept)
+        return Settled(state, f"{accepted.evidence}; probe {told}", accepted.detail)
 
-    async def _ask(
-        self, asked: SessionCall | UserCall, whom: Whom, deadline: float
-    ) -> Answer | Transient | CredentialFault:
-        if whom.token is not None and _is_bearer(asked):
-            return await self._edge.send(self._request(asked, whom, bearing(whom.token)), deadline, "proof")
-        return await self._own.send(lambda borne: self._request(asked, whom, borne), deadline, lambda _: False)
-
-    def _request(self, described: SessionCall | UserCall, whom: Whom, borne: Borne) -> Request:
-        line = parsed(described.request)
-        body: Any = filled(described.json_, whom.values) if described.json_ is not None else None
-        form = {**described.form, **borne.form}
-        if whom.token is not None and isinstance(described, SessionCall) and (member := described.member):
-            if described.credential.startswith("form:"):
-                form[member] = whom.token.get_secret_value()
-            else:
-                body = {**(body or {}), member: whom.token.get_secret_value()}
-        content, content_type = encoded(body, form)
-        sent = {"Accept": "application/json", **content_type, **described.headers, **borne.headers}
-        token = (whom.token,) if whom.token is not None and whom.token not in borne.secrets else ()
-        url = endpoint(self._settings.api, *(whom.values.get(each, each) for each in line.segments), query=line.query)
-        return Request(line.method, url, sent, content, (*borne.secrets, *token))
+    async def _ask(self, step: Step, whom: Whom, deadline: float) -> _Sent:
+        if whom.token is not None and step.bears_token:
+            return await self._edge.send(self._request(step, whom, bearing(whom.token)), deadline, "proof")
+        return await self._own.send(lambda borne: self._request(step, whom, borne), deadline, lambda _: False)
 
 
-def _is_bearer(described: SessionCall | UserCall) -> bool:
-    return isinstance(described, SessionCall) and described.credential == "bearer"
+def _listed(step: Step, found: Settled, items: tuple[str, ...], *, is_first: bool) -> Outcome:
+    """Return the calls to be made; of an empty list the proof, or at the first look that there was nothing to end."""
+    if items:
+        detail = {**found.detail, "left": str(len(items))}
+        return Listed(Reason.PROVIDER_IN_PROGRESS, None, detail, REVOKE_LISTED, items)
+    state = State.ALREADY_REVOKED if is_first else State.CONFIRMED
+    empty = Settled(state, f"list {found.evidence}, empty", found.detail)
+    return empty if is_first else _in_part(step, empty)
 
 
-def _takes_token(described: SessionCall | UserCall) -> bool:
-    return isinstance(described, SessionCall) and described.credential != "reference"
+def _in_part(step: Step, settled: Settled) -> Settled:
+    """Return *settled* with what lives on all the same."""
+    partial = step.call.partial
+    return replace(settled, detail={**settled.detail, "partial": partial}) if partial else settled
 
 
-def _values(described: SessionCall | UserCall, call: ProviderCall) -> Mapping[str, str]:
-    """Return what stands for the placeholders. Raises ValueError where the call brings nothing that may."""
-    if isinstance(described, UserCall):
-        return {"{user_id}": _admitted("user_id", described.user_id, call.user_id)}
-    if described.credential == "reference":
-        return {"{reference}": _admitted("reference", described.reference or "", call.token_reference_id)}
-    return {}
-
-
-def _admitted(name: str, rule: str, value: str | None) -> str:
-    if value is None or not is_user_id(rule, value):
-        raise ValueError(f"{name} is not of the form that the provider's table allows")
-    return value
+def _keeping(step: Step, outcome: Outcome) -> Outcome:
+    """Return *outcome*; where what was begun is to be asked about again, with its name."""
+    if step.job is None or not isinstance(outcome, Transient):
+        return outcome
+    return replace(outcome, detail={**outcome.detail, JOB: step.job})
 
 
 def _proves(row: Conditions, answer: Answer) -> bool:

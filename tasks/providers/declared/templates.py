@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from pydantic import AfterValidator, Field, JsonValue
 
-PLACEHOLDERS: Final = frozenset({"{user_id}", "{reference}"})
+PLACEHOLDERS: Final = frozenset({"{user_id}", "{reference}", "{item}", "{job}"})
 _SEGMENT: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._~:@!$'()*+,;=-]+|\{[a-z_]+\}")
 _QUERY: Final = re.compile(r"[A-Za-z0-9._~-]+=[A-Za-z0-9._~:/-]*(&[A-Za-z0-9._~-]+=[A-Za-z0-9._~:/-]*)*")
 _METHOD: Final = re.compile(r"GET|HEAD|POST|PUT|PATCH|DELETE")
@@ -62,6 +62,7 @@ def _body(body: JsonValue) -> JsonValue:
     return body
 
 
+QueryName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._~$-]{1,64}$")]
 RequestLine = Annotated[str, Field(max_length=512), AfterValidator(_request)]
 JsonBody = Annotated[dict[str, JsonValue], AfterValidator(_body)]
 

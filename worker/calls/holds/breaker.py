@@ -43,7 +43,8 @@ def signal_of(outcome: Outcome) -> CallSignal:
             return CallSignal.PAUSE
         case Transient(reason=reason):
             is_outage = reason.startswith("net.") or reason == Reason.HTTP_5XX
-            return CallSignal.OUTAGE if is_outage else CallSignal.NOTHING
+            is_served = reason == Reason.PROVIDER_IN_PROGRESS  # it took our request on, and has more to do
+            return CallSignal.OUTAGE if is_outage else CallSignal.SUCCESS if is_served else CallSignal.NOTHING
         case Permanent(reason=Reason.PROVIDER_NOT_FOUND | Reason.PROVIDER_NO_ENDPOINT):
             return CallSignal.NOT_FOUND
         case Permanent(reason=reason):
