@@ -24,6 +24,7 @@ from worker.broker.publication import Message
 from worker.broker.publisher import Publisher
 from worker.ledger import Ledger
 from worker.sandbox import SandboxConfig, sandbox_providers
+from worker.settings.toml import toml_lines
 
 SOURCE = "urn:test:session-timeout-job"
 SUBJECT_KEY = "subject-key-of-a-test-installation"
@@ -251,7 +252,7 @@ def digest(token: str) -> str:
 def write_settings(home: Path, document: dict[str, Any]) -> Path:
     """The file in *home* with *document* as its settings."""
     file = home / "revoker.toml"
-    file.write_text("".join(_toml(document)))
+    file.write_text("\n".join(toml_lines(document)))
     file.chmod(0o600)
     return file
 
@@ -265,13 +266,3 @@ def _event(kind: str, data: dict[str, Any], event_id: str | None) -> dict[str, A
         "time": datetime.now(UTC).isoformat(),
         "data": data,
     }
-
-
-def _toml(document: dict[str, Any], path: str = "") -> Iterable[str]:
-    tables = {name: value for name, value in document.items() if isinstance(value, dict)}
-    for name, value in document.items():
-        if name not in tables:
-            yield f"{name} = {json.dumps(value)}\n"
-    for name, table in tables.items():
-        yield f"\n[{path}{name}]\n"
-        yield from _toml(table, f"{path}{name}.")

@@ -51,6 +51,7 @@ RUN_BY = {
     ("operators.md", "What is kept"): STORY,
     ("performance.md", "Beside others"): "test_two_runs_are_compared_by_their_ratios",
     ("producers.md", "In Java and Go"): "test_a_producer_in_another_language_kills_a_token",
+    ("providers-http.md", "A provider that runs here"): "test_a_newcomer_adds_a_provider_by_its_page",
     ("running.md", "Docker"): "test_what_is_typed_names_what_the_files_have",
     ("running.md", "Kubernetes"): "test_what_is_typed_names_what_the_files_have",
     ("running.md", "Metrics and health"): STORY,

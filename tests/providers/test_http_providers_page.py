@@ -19,7 +19,7 @@ LONGEST = 25  # lines
 
 async def test_the_example_does_what_the_page_says(server: FakeProvider, session: aiohttp.ClientSession) -> None:
     """As a newcomer copies it: the key apart, and the host that of a server here."""
-    [block] = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    block, _ = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert len([line for line in block.splitlines() if line]) <= LONGEST
     written = tomllib.loads(block)["providers"]["parkdeck"]
     written |= {"base_url": f"{server.url}/v2", "auth": written["auth"] | {"api_key": API_KEY}}

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.call import Lane
-from tasks.outcome import Reason, State
+from tasks.outcome import CredentialFault, Listed, Outcome, Permanent, Reason, Settled, State, Transient
+from worker.calls.attempts import name_of
 from worker.observability import exposition, metrics
 from worker.observability.metrics import Counter, Gauge, Histogram
 
@@ -34,6 +35,25 @@ def table(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         fresh[each.name] = type(each)(each.name, each.help, *each.labels, of=each.processes, **options)
     monkeypatch.setattr(metrics, "TABLE", tuple(fresh.values()))
     return fresh
+
+
+@pytest.mark.parametrize(
+    ("outcome", "name"),
+    [
+        (Settled(State.ACCEPTED, "204"), "accepted"),
+        (Settled(State.CONFIRMED, "list 200, empty"), "confirmed"),
+        (Settled(State.CONFIRMED, "204", {"partial": "apps"}), "in_part"),
+        (Transient(Reason.PROVIDER_IN_PROGRESS), "in_progress"),
+        (Listed(Reason.PROVIDER_IN_PROGRESS, items=("a",)), "in_progress"),
+        (Transient(Reason.HTTP_5XX), "transient"),
+        (Permanent(Reason.AUTH_FORBIDDEN), "permanent"),
+        (CredentialFault(Reason.AUTH_FORBIDDEN), "credentialfault"),
+    ],
+)
+def test_what_a_call_came_to_is_counted_by_its_own_name(outcome: Outcome, name: str) -> None:
+    """In the log and in the metrics, where a name that is not listed would count as `other`."""
+    assert name_of(outcome) == name
+    assert name in metrics.CLOSED["outcome"]
 
 
 def test_each_metric_is_named_and_explained_once() -> None:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tasks.call import ProviderCall
-from tasks.outcome import Outcome, Settled
+from tasks.outcome import Outcome, Reason, Settled
 from tasks.providers.provider import Provider
 from worker.observability import metrics
+from worker.observability.metric import IN_PART, IN_PROGRESS
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ async def make(provider: Provider, call: ProviderCall) -> Outcome:
     outcome = await provider.execute(call)
     seconds = time.perf_counter() - started
     _TOOK.set(round(seconds * 1000, 1))
-    metrics.CALLS.add(call.provider, call.operation, _name(outcome), _code_class(outcome))
+    metrics.CALLS.add(call.provider, call.operation, name_of(outcome), _code_class(outcome))
     metrics.CALL_DURATION.observe(seconds, call.provider, call.operation)
     log(call, outcome)
     return outcome
@@ -45,7 +46,7 @@ def log(call: ProviderCall, outcome: Outcome) -> None:
             "provider": call.provider,
             "operation": call.operation,
             "attempt": call.attempt,
-            "outcome": str(_name(outcome)),
+            "outcome": str(name_of(outcome)),
             "reason": None if isinstance(outcome, Settled) else str(outcome.reason),
             "duration_ms": took(),
             "exposure_seconds": round((datetime.now(UTC) - call.occurred_at).total_seconds(), 3),
@@ -53,11 +54,11 @@ def log(call: ProviderCall, outcome: Outcome) -> None:
     )
 
 
-def _name(outcome: Outcome) -> str:
+def name_of(outcome: Outcome) -> str:
     """The word for *outcome* in the log and in the metrics."""
-    if not isinstance(outcome, Settled):
-        return type(outcome).__name__.lower()
-    return "in_part" if outcome.detail.get("partial") else outcome.state
+    if isinstance(outcome, Settled):
+        return IN_PART if outcome.detail.get("partial") else outcome.state
+    return IN_PROGRESS if outcome.reason == Reason.PROVIDER_IN_PROGRESS else type(outcome).__name__.lower()
 
 
 def _code_class(outcome: Outcome) -> str:

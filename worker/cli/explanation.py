@@ -1,6 +1,7 @@
 """How `revoker explain` shows what is known: each provider, each part, the attempts at what is not out, what to do."""
 
 from collections.abc import Iterator
+from functools import partial
 from textwrap import wrap
 from typing import Final, NamedTuple
 
@@ -10,6 +11,7 @@ from worker.cli.output import NARROW, Column, Document, Form, Listing, members
 from worker.ledger import AttemptRow, CallRow
 from worker.operations.advice import Advice, advice_on
 from worker.operations.explain import Explanation
+from worker.operations.listed_calls import ParentOf, is_listed, parents
 from worker.operations.provider_standings import ProviderStanding, by_provider
 from worker.operations.standings import Standing
 from worker.operations.text import counted, plain, soon
@@ -60,8 +62,9 @@ def _provider_document(each: ProviderStanding) -> Document:
     }
 
 
-def _part_document(explanation: Explanation, part: Standing) -> Document:
+def _part_document(explanation: Explanation, parent_of: ParentOf, part: Standing) -> Document:
     row, advice = part.row, advice_on(part)
+    parent = parent_of(row)
     about = ("provider", "operation", "state", "event_type", "event_id", "source", "subject", "occurred_at")
     return {
         "out": part.is_out,
@@ -74,6 +77,7 @@ def _part_document(explanation: Explanation, part: Standing) -> Document:
         "time_to_revoke_seconds": row.exposure_seconds,
         "advice": advice and members(advice, "do", "command", "runbook"),
         **members(row, "call_id", "dead_letter_id"),
+        "parent_call_id": parent.call_id if parent else None,
     }
 
 
@@ -114,7 +118,8 @@ def _evidence(row: CallRow) -> str | None:
 
 def parts(explanation: Explanation) -> Listing[Standing]:
     """How each part is printed, everything about it."""
-    return Listing("standing", _OF_A_PART, lambda part: _part_document(explanation, part))
+    parent_of = parents(each.row for each in explanation.standings)
+    return Listing("standing", _OF_A_PART, partial(_part_document, explanation, parent_of))
 
 
 _WHOLE_EVENT: Final = "the whole event"
@@ -150,7 +155,7 @@ _OF_A_PART: Final[tuple[Column[Standing], ...]] = (
     Column("NEXT", lambda each: each.next_attempt),
     Column("REVOKED IN", lambda each: _seconds(each.row.exposure_seconds), right=True),
     Column("EVIDENCE", lambda each: _evidence(each.row)),
-    Column("OPERATION", lambda each: each.row.operation),
+    Column("OPERATION", lambda each: f"└ {each.row.operation}" if is_listed(each.row) else each.row.operation),
     Column("SUBJECT", lambda each: each.row.subject),
     Column("EVENT ID", lambda each: each.row.event_id),
     Column("SOURCE", lambda each: each.row.source),

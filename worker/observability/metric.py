@@ -40,6 +40,8 @@ class EventOutcome(StrEnum):
     DENIED = "denied"  # not for its source to say
 
 
+IN_PART: Final = "in_part"  # a success that leaves something alive
+IN_PROGRESS: Final = "in_progress"  # the provider took the request on, and is not done
 _STATUS_CODES: Final = range(400, 500)
 # Label → its values. Those of `provider`, `source`, `queue` and `door` are an installation's own: see `allow`.
 CLOSED: Final[dict[str, frozenset[str]]] = {
@@ -53,7 +55,7 @@ CLOSED: Final[dict[str, frozenset[str]]] = {
     "version": frozenset({version("revoker")}),
     "event_type": frozenset(EVENT_TYPES),
     "operation": frozenset(operations()),
-    "outcome": frozenset({*EventOutcome, *SETTLED, "transient", "permanent", "credentialfault"}),
+    "outcome": frozenset({*EventOutcome, *SETTLED, IN_PART, IN_PROGRESS, "transient", "permanent", "credentialfault"}),
     "code_class": frozenset({*(f"{n}xx" for n in range(1, 6)), NO_ANSWER}),
     "reason": frozenset({*Reason, *map(http_reason, _STATUS_CODES), *map(event_reason, RejectionCode)}),
 }

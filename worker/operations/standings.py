@@ -9,6 +9,7 @@ from tasks.events import USER_DISABLED
 from tasks.outcome import SPARED, State
 from worker.ledger import CallRow, Ledger
 from worker.operations.asked_at_once import AskedAtOnce
+from worker.operations.listed_calls import in_families, is_proved_by, parents
 from worker.operations.superseding import superseding, unproved
 from worker.operations.text import soon
 
@@ -45,7 +46,7 @@ class Standing:
 def standings_of(ledger: Ledger, rows: Sequence[CallRow]) -> list[Standing]:
     """Return where each of *rows* stands, judged by itself. Of a replayed part that became calls those are taken."""
     known = AskedAtOnce(ledger, rows)
-    is_superseded, is_unproved = superseding(known), unproved(known)
+    is_superseded, is_unproved, parent_of = superseding(known), unproved(known), parents(rows)
 
     def verdict(row: CallRow) -> Verdict:
         if row.state in SPARED:  # until the user is disabled once more, and that call is proved
@@ -53,14 +54,14 @@ def standings_of(ledger: Ledger, rows: Sequence[CallRow]) -> list[Standing]:
         if lives_on(row):
             return Verdict.IN_PART
         doubtful = is_unproved(row)
-        if (row.state.is_settled and not doubtful) or is_superseded(row):
+        if (row.state.is_settled and not doubtful) or is_proved_by(parent_of(row)) or is_superseded(row):
             return Verdict.OUT
         return Verdict.UNPROVED if doubtful else Verdict.NOT_YET_OUT
 
     calls = [row for row in rows if row.kind == "call"]
     replayed = (row for row in rows if row.kind != "call" and row.state is State.REPLAYED)
     became_calls = [row for row in replayed if any(_came_of(call, row) for call in calls)]
-    return [Standing(row, verdict(row)) for row in rows if row not in became_calls]
+    return [Standing(row, verdict(row)) for row in in_families(rows) if row not in became_calls]
 
 
 def verdict_on(standings: Sequence[Standing], unknown: str = "no event names such a person") -> tuple[Verdict, str]:

@@ -24,5 +24,9 @@ def _key(key: str) -> str:
 
 
 def _value(value: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
-    """A JSON text, number or list is one in TOML, too, but for DEL; what is beyond ASCII stands as it is."""
+    """A JSON text or number is one in TOML, too, but for DEL; what is beyond ASCII stands as it is."""
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(key)} = {_value(each)}' for key, each in value.items())}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_value, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,1 @@
+"""A small service to be added as a provider."""
