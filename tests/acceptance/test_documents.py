@@ -184,7 +184,7 @@ def test_every_setting_of_an_example_exists() -> None:
         *PASSWORDS,
     }
     free = r"^(providers|sources|doors)\.[^.]+\.|^console\.oidc\.|(?<=^log_levels)\..+|(?<=\.oidc\.roles)\..+"
-    free += r"|(?<=\.user\.json)\..+"
+    free += r"|(?<=\.user\.(json|list))\..+"
     found = {re.sub(free, "", name) for text in blocks("toml") for name in leaves(text)}
     typed = {name.removesuffix(".file") for name in found}
     assert typed
