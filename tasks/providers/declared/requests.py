@@ -16,7 +16,7 @@ from tasks.providers.provider import Request, endpoint
 def request_of(api: str, step: Step, whom: Whom, borne: Borne) -> Request:
     """Return the request of *step* below *api*, about *whom*. Raises ValueError for what would be another endpoint."""
     asked, line = step.asked, parsed(step.asked.request)
-    content, content_type = encoded(*_body(step, whom))
+    content, content_type = encoded(*_body(step, whom, borne))
     sent = {"Accept": "application/json", **content_type, **asked.headers, **borne.headers}
     token = (whom.token,) if whom.token is not None and whom.token not in borne.secrets else ()
     query = "&".join(filter(None, (line.query, query_of(asked, whom.values) if isinstance(asked, ListCall) else "")))
@@ -39,11 +39,11 @@ def proof_of(step: Step) -> Step:
     return replace(step, call=asked, asked=asked)
 
 
-def _body(step: Step, whom: Whom) -> tuple[Any, dict[str, str]]:
+def _body(step: Step, whom: Whom, borne: Borne) -> tuple[Any, dict[str, str]]:
     """The JSON, or the form; the user's own token stands in that of the call itself, where the table says so."""
     asked = step.asked
     body: Any = filled(asked.json_, whom.values) if asked.json_ is not None else None
-    form = dict(asked.form)
+    form = {**asked.form, **borne.form}
     if whom.token is not None and (member := _member(step.call, asked)):
         if step.call.credential.startswith("form:"):  # type: ignore[union-attr] # a session's
             form[member] = whom.token.get_secret_value()
