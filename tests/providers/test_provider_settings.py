@@ -33,7 +33,8 @@ def test_every_operation_belongs_to_one_kind() -> None:
     assert len(set(operations())) == len(operations())
     assert {each.partition(".")[0] for each in operations()} == KINDS.keys()
     own = {each for kind in KINDS.values() for each in operations() if kind.uses_own_credential(each)}
-    assert own == {genesys.DELETE_TOKEN, wibmo.INVALIDATE_TOKEN, declared.REVOKE_SESSION, declared.REVOKE_USER}
+    ours = {declared.REVOKE_SESSION, declared.REVOKE_USER, declared.REVOKE_LISTED}
+    assert own == {genesys.DELETE_TOKEN, wibmo.INVALIDATE_TOKEN, *ours}
 
 
 @pytest.mark.parametrize("region", REGIONS)

@@ -1,15 +1,12 @@
-"""What a list of a user's sessions holds: the ids of its items, and the address of its next page.
+"""What a list of a user's sessions holds: the ids of its items.
 
 Nothing is passed over. A list that cannot be read whole is no list: an item too few would be a session that lives.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 from urllib.parse import quote
-
-from yarl import URL
 
 from tasks.providers.answers import Answer
 from tasks.providers.declared.calls import ListCall
@@ -18,7 +15,6 @@ from tasks.providers.declared.user_ids import is_user_id
 
 MAX_PAGES: Final = 20  # of one look
 MAX_ITEMS: Final = 100  # of one look: the next one finds the others
-_NEXT_LINK: Final = re.compile(r"<([^<>]{1,2048})>[^<>]*;[ \t]*rel=\"?next\"?(?=[ \t]*(?:[;,]|$))", re.IGNORECASE)
 
 
 class BadListError(ValueError):
@@ -49,41 +45,6 @@ def items_of(asked: ListCall, answer: Answer) -> tuple[str, ...]:
 
 def _text(value: object) -> str:
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
-
-
-def next_page(asked: ListCall, answer: Answer, base_url: str) -> URL | None:
-    """Return the address of the page after *answer*; None after the last one.
-
-    Raises BadListError where it does not lead on below *base_url*: whoever answers does not choose who gets our
-    credential.
-    """
-    link = _link(asked, answer)
-    if link is None:
-        return None
-    base = URL(base_url, encoded=True)
-    try:
-        url = base.join(URL(link, encoded=True))
-        is_below = url.origin() == base.origin() and url.raw_path.startswith(base.raw_path.rstrip("/") + "/")
-    except ValueError:
-        is_below = False
-    if not is_below or url.user or {".", ".."}.intersection(url.raw_parts):
-        raise BadListError("bad_page", "the next page is not below base_url")
-    return url.with_fragment(None)
-
-
-def _link(asked: ListCall, answer: Answer) -> str | None:
-    if asked.next is None:
-        return None
-    kind, _, name = asked.next.partition(":")
-    if kind == "header" and name:
-        found = _NEXT_LINK.search(answer.headers.get(name, ""))
-        return found[1] if found else None
-    link = at(answer.document(), asked.next)
-    if link in (None, ""):
-        return None
-    if not isinstance(link, str) or not link.isascii() or not link.isprintable() or " " in link:
-        raise BadListError("bad_page", f"{asked.next} is no address")
-    return link
 
 
 def query_of(asked: ListCall, values: Mapping[str, str]) -> str:

@@ -17,8 +17,9 @@ from tasks.providers.declared.calls import ListCall, StatusCall, exchanges_of
 from tasks.providers.declared.credentials import Borne, bearing, bearing_of
 from tasks.providers.declared.jobs import JOB, job_of
 from tasks.providers.declared.kind import REVOKE_LISTED, HttpSettings
-from tasks.providers.declared.lists import MAX_ITEMS, MAX_PAGES, BadListError, as_object, items_of, next_page
+from tasks.providers.declared.lists import MAX_ITEMS, MAX_PAGES, BadListError, as_object, items_of
 from tasks.providers.declared.outcomes import Conditions, Meaning, Reader, at, knows_dead
+from tasks.providers.declared.pages import next_page
 from tasks.providers.declared.requests import page_of, proof_of, request_of
 from tasks.providers.declared.steps import NotAdmittedError, Step, Whom, step_of
 from tasks.providers.http import Edge
