@@ -3,7 +3,7 @@
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ class DeadlyPostroom(Postroom):
 
     def __init__(self, *deadly: int) -> None:
         super().__init__(0, KEY, {PERSON: list(DEVICES)})
-        self.deadly, self.kill = {*deadly}, lambda: None
+        self.deadly = {*deadly}
+        self.kill: Callable[[], None] = lambda: None
 
     def page(self, person: str, start: int) -> Any:
         """Return a page of what *person* is signed in on."""
@@ -112,7 +113,7 @@ def test_a_newcomer_adds_a_provider_by_its_page(system: System, postroom: Deadly
 
 def test_no_item_is_lost_or_doubled_by_kills(system: System, postroom: DeadlyPostroom) -> None:
     """The worker is killed at the last page, when no call is published yet, and while two devices are signed out."""
-    postroom.deadly = {3, 7, 9}
+    postroom.deadly = {3, 8}
     _, worker, _ = system.start()
     workers = [worker]
 
@@ -128,7 +129,7 @@ def test_no_item_is_lost_or_doubled_by_kills(system: System, postroom: DeadlyPos
         return is_proved(system)
 
     wait_until(proved, 90, "the proof")
-    assert (len(workers), postroom.devices) == (4, {PERSON: []})
+    assert (len(workers), postroom.devices) == (3, {PERSON: []})
     system.wait_closed([event])
     items = rows(system, REVOKE_LISTED)
     assert len({row.call_id for row in items}) == len(items) == len(DEVICES)
