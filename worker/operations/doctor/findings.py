@@ -121,9 +121,13 @@ CHECKS: Final[dict[str, Check]] = {
         "when an event came in by a door last",
         "where one should have come: does the sender reach the door, and what does it say to it?",
     ),
+    "door.look": Check(
+        "the source of a door that is swept was looked at lately, and its push missed nothing for a day",
+        "is `revoker sweep` running, and does the source let us in? What the push missed has come in by the look",
+    ),
     "door.outbox": Check(
         "events that came in by a door are with the broker, and wait in no outbox",
-        "is `revoker door` running, and can it reach the broker? Nothing is lost meanwhile",
+        "is `revoker door` or `revoker sweep` running, and can it reach the broker? Nothing is lost meanwhile",
     ),
     "files.modes": Check("nobody else reads our secrets, nor writes what we read", _PRIVATE),
     "files.certificates": Check(
