@@ -12,7 +12,7 @@ from worker.cli.exits import Exit, finish
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option
 from worker.cli.tree import Commands
 from worker.ledger import LedgerUnavailable
-from worker.operations import catalogue, holds, provider_trial, providers
+from worker.operations import catalogue, discovery, holds, provider_trial, providers
 from worker.operations.opening import open_ledger
 from worker.operations.provider_trial import Tried
 from worker.operations.providers import Checked, Configured, outcome_in_words
@@ -114,10 +114,21 @@ def check(names: Sequence[str], form: Form) -> None:
 @provider.command()
 @click.argument("name")
 @click.option("--from", "from_", metavar="TABLE", required=True, help=f"One of: {', '.join(catalogue.names())}.")
-def add(name: str, from_: str) -> None:
+@click.option("--issuer", metavar="URL", help="Ask this server where it revokes tokens (RFC 8414); for rfc7009.")
+def add(name: str, from_: str, issuer: str | None) -> None:
     """Print a table of the catalogue as provider NAME. Fill in what stands in <angle brackets>, and try it."""
-    click.echo(catalogue.table(from_, name), nl=False)
+    click.echo(catalogue.table(from_, name) if issuer is None else _discovered(name, from_, issuer), nl=False)
     note(f"next: append it to the configuration, fill it in, write its secret file; then revoker provider test {name}")
+
+
+def _discovered(name: str, from_: str, issuer: str) -> str:
+    if from_ != discovery.TABLE:
+        raise click.UsageError(f"--issuer goes with --from {discovery.TABLE}: other vendors' endpoints are known")
+    text, server = discovery.table(name, issuer)
+    note(f"a client may show itself there by {' or '.join(server.methods)}: the table has the first")
+    if server.introspection is None:
+        note("the server names no introspection endpoint beside it, so a success has no proof: there is no probe")
+    return text
 
 
 @provider.command("test")
