@@ -18,7 +18,7 @@ help: ## list the commands
 run: .venv/.runtime ## run everything on this machine (ONCE=1: end when the samples are settled)
 	@exec $(BIN)/revoker run $(if $(ONCE),--once)
 
-test: servers check audit tests/node/node_modules/.made tests/openid/.venv/.made ## lint, types, import contract, known vulnerabilities and all tests
+test: servers check audit tests/node/node_modules/.made tests/openid/.venv/.made tests/canaille/.venv/.made ## lint, types, import contract, known vulnerabilities and all tests
 	$(BIN)/pytest -n 5 --maxschedchunk 1 $(PYTEST_ARGS)
 
 suite: ## `test`, as root, in a bare root of another system (ON=trixie; RUN='make quick': that instead)
@@ -75,7 +75,8 @@ imports: .venv/.dev ## the import contract
 	$(BIN)/lint-imports
 
 audit: .venv/.dev ## known vulnerabilities of all dependencies (offline: says so; AUDIT_REQUIRED=1: then fails)
-	@.ci/audit requirements-otel.lock requirements-dev.lock benchmarks/requirements.lock tests/openid/requirements.lock
+	@.ci/audit requirements-otel.lock requirements-dev.lock benchmarks/requirements.lock \
+	  tests/openid/requirements.lock tests/canaille/requirements.lock
 
 sbom: .venv/.dev ## what the image is made of, with hashes: revoker.cdx.json (CycloneDX 1.6)
 	$(BIN)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --spec-version 1.6 \
@@ -98,9 +99,10 @@ lock: ## resolve the dependencies anew
 	$(LOCK) --upgrade --extra otel --extra scim --extra dev --constraint requirements.lock pyproject.toml requirements.lock -o requirements-dev.lock
 	$(LOCK) --upgrade benchmarks/requirements.in -o benchmarks/requirements.lock
 	$(LOCK) --upgrade tests/openid/requirements.in -o tests/openid/requirements.lock
+	$(LOCK) --upgrade tests/canaille/requirements.in -o tests/canaille/requirements.lock
 
 clean: ## forget the virtualenv and all caches
-	rm -rf revoker.cdx.json .venv .venv-lock benchmarks/.venv tests/node/node_modules tests/openid/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
+	rm -rf revoker.cdx.json .venv .venv-lock benchmarks/.venv tests/node/node_modules tests/openid/.venv tests/canaille/.venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info build
 	find $(SOURCES) -name __pycache__ -prune -exec rm -rf {} +
 
 # Stamps: a second call finds them newer than what they were made from, and touches no network.
@@ -123,10 +125,11 @@ tests/node/node_modules/.made: .venv/.dev tests/node/package-lock.json
 	cd tests/node && PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
-# A second OpenID provider to sign in at: in an environment of its own, because it brings a server and its libraries.
-tests/openid/.venv/.made: .venv/.made tests/openid/requirements.lock
-	$(PYTHON) -m venv tests/openid/.venv
-	tests/openid/.venv/bin/pip install --quiet --require-hashes -r tests/openid/requirements.lock
+# A second OpenID provider, and a directory with an authorization server: in environments of their own, because they
+# bring servers and libraries.
+tests/openid/.venv/.made tests/canaille/.venv/.made: tests/%/.venv/.made: .venv/.made tests/%/requirements.lock
+	$(PYTHON) -m venv tests/$*/.venv
+	tests/$*/.venv/bin/pip install --quiet --require-hashes -r tests/$*/requirements.lock
 	@touch $@
 
 # The peers live apart from us: their dependencies are none of ours.

@@ -66,9 +66,9 @@ async def test_an_openid_provider_says_it_elsewhere(server: FakeProvider, sessio
 
 
 async def test_a_way_in_is_one_that_both_endpoints_know(server: FakeProvider, session: aiohttp.ClientSession) -> None:
-    """The same credential revokes and proves."""
+    """The same credential revokes and proves; where the server does not say how, it is as at the token endpoint."""
     methods = {
-        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "introspection_endpoint_auth_methods_supported": ["client_secret_post"],
     }
     says(server, document(server.url, server.url, **methods))

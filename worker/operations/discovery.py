@@ -45,7 +45,7 @@ class Server:
                 "this server calls itself by another issuer: write --issuer as it does, to the last slash"
             )
         base_url, revocation = _taken_apart(document, "revocation_endpoint")
-        methods = _methods(document, "revocation", ("client_secret_basic",))
+        methods = _methods(document, "revocation", _methods(document, "token", ("client_secret_basic",)))
         introspection = None
         if "introspection_endpoint" in document:
             origin, path = _taken_apart(document, "introspection_endpoint")
