@@ -96,7 +96,7 @@ lock: ## resolve the dependencies anew
 	.venv-lock/bin/pip install --quiet uv==$(UV_VERSION)
 	echo 'setuptools >= 77' | $(LOCK) --upgrade pyproject.toml - -o requirements.lock
 	$(LOCK) --upgrade --extra otel --extra scim --constraint requirements.lock pyproject.toml requirements.lock -o requirements-otel.lock
-	$(LOCK) --upgrade --extra otel --extra scim --extra dev --constraint requirements.lock pyproject.toml requirements.lock -o requirements-dev.lock
+	$(LOCK) --upgrade --extra otel --extra scim --extra ldap --extra dev --constraint requirements.lock pyproject.toml requirements.lock -o requirements-dev.lock
 	$(LOCK) --upgrade benchmarks/requirements.in -o benchmarks/requirements.lock
 	$(LOCK) --upgrade tests/openid/requirements.in -o tests/openid/requirements.lock
 	$(LOCK) --upgrade tests/canaille/requirements.in -o tests/canaille/requirements.lock
@@ -118,6 +118,7 @@ clean: ## forget the virtualenv and all caches
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements-dev.lock
+	.ci/install-servers headers
 	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
 	@touch $@
 

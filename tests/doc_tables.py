@@ -22,7 +22,6 @@ from pydantic.fields import FieldInfo
 
 from tasks.doors import KINDS as DOORS
 from tasks.doors.settings import CommonDoorSettings
-from tasks.doors.swept import SweptDoorSettings
 from tasks.providers import KINDS
 from tasks.providers.kind import CommonSettings
 from worker.operations.doctor import CHECKS
@@ -106,7 +105,6 @@ def settings_tables() -> dict[str, list[Row]]:
         "`providers.<name>.` of every kind": _settings(CommonSettings, {"kind"}),
         **{f"`providers.<name>.` of kind {_kind(model)}": _settings(model, EVERY_KIND) for model in kinds},
         "`doors.<name>.` of every kind": _settings(CommonDoorSettings, {"kind"}),
-        "`doors.<name>.` of a kind that can be swept": _settings(SweptDoorSettings, CommonDoorSettings.model_fields),
         **doors,
     }
 
@@ -116,10 +114,11 @@ def _kind(model: type[BaseModel]) -> str:
 
 
 def _of_all(model: type[CommonDoorSettings]) -> set[str]:
-    """The settings that other kinds of door have as well, but for those that *model* has another default for."""
-    common = SweptDoorSettings if issubclass(model, SweptDoorSettings) else CommonDoorSettings
+    """The settings that every kind of door has, but for those that *model* has another default for."""
     own = model.model_fields
-    return {"kind"} | {name for name, each in common.model_fields.items() if own[name].default == each.default}
+    return {name for name, each in CommonDoorSettings.model_fields.items() if own[name].default == each.default} | {
+        "kind"
+    }
 
 
 def _settings(model: type[BaseModel], without: Iterable[str] = ()) -> list[Row]:

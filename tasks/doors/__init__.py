@@ -9,6 +9,7 @@ from tasks.doors import (
     back_channel_logout,
     global_token_revocation,
     keycloak,
+    ldap,
     okta_event_hook,
     scim,
     security_event_tokens,
@@ -48,6 +49,7 @@ KINDS: Final[dict[str, Kind]] = {
         back_channel_logout.KIND,
         okta_event_hook.KIND,
         keycloak.KIND,
+        ldap.KIND,
     )
 }
 

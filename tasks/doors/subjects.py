@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.events.subjects import SubId
 
 _SUB_ID: Final[TypeAdapter[Any]] = TypeAdapter(SubId)
-
+_LONGEST_MAIL: Final = 254  # characters, as in the event contract
 
 _PARTS: Final = frozenset({"user", "device", "session", "application", "tenant", "org_unit", "group"})
 
@@ -39,3 +39,13 @@ def of_draft(value: object) -> object:
     elif "format" not in found and found.keys() & _PARTS:
         found["format"] = "complex"
     return found
+
+
+def of_person(user_name: str, external_id: str | None, issuer: str | None) -> Mapping[str, Any]:
+    """Return the subject of a person by every name that a directory gave: its own of the user, and *issuer*'s."""
+    names: list[dict[str, str]] = []
+    if external_id and issuer:
+        names.append({"format": "iss_sub", "iss": issuer, "sub": external_id})
+    is_mail = "@" in user_name.strip("@") and len(user_name) <= _LONGEST_MAIL
+    names.append({"format": "email", "email": user_name} if is_mail else {"format": "opaque", "id": user_name})
+    return names[0] if len(names) == 1 else {"format": "aliases", "identifiers": names}

@@ -43,6 +43,7 @@ RUN_BY = {
     ("contributing.md", "One test"): "test_every_path_that_a_page_quotes_exists",
     ("doctor.md", "The doctor"): STORY,
     ("doors.md", "A first door"): "test_a_command_goes_its_whole_way_through_outage_and_kill",
+    ("doors.md", "`ldap`"): "test_whom_slapd_locks_or_deletes_is_out_everywhere_and_nobody_else",
     **{("how-to-providers.md", heading): SET_UP for heading in PROVIDERS},
     ("how-to-providers.md", "The first revocation"): STORY,
     ("operators.md", "At three in the morning"): STORY,

@@ -41,11 +41,17 @@ _PROJECT = tomllib.loads(PYPROJECT)["project"]
 NEEDED: list[str] = _PROJECT["dependencies"]
 DECLARED = {
     normal(match[1]): line
-    for line in [*NEEDED, *_PROJECT["optional-dependencies"]["otel"], *_PROJECT["optional-dependencies"]["scim"]]
+    for line in [
+        *NEEDED,
+        *_PROJECT["optional-dependencies"]["otel"],
+        *(each for extra in ("scim", "ldap") for each in _PROJECT["optional-dependencies"][extra]),
+    ]
     if (match := re.match(r"([\w.-]+)", line))
 }
 EXTRA = {
+    "ldap": "directory",
     "opentelemetry": "tracing",
+    "pyasn1": "directory",
     "requests": "tracing",
     "scim2_models": "scim",
     "scim2_server": "scim",

@@ -34,6 +34,7 @@ READING = {
     "doctor",
     "explain",
     "exposure",
+    "ldap list",
     "flood list",
     "genesys idle-timeout get",
     "genesys token-info",

@@ -17,6 +17,10 @@ main = Commands(
             "worker.cli.processes:sweep",
             "Process: looks at the sources of doors for what they did not push",
         ),
+        "ldap": (
+            "worker.cli.ldap:ldap",
+            "Process: the changes of LDAP directories are read here; those that wait for you",
+        ),
         "console": (
             "worker.cli.console:console",
             "Process: what operators see and do, as web pages; its users, sessions",

@@ -21,9 +21,10 @@ UNKNOWN: Final = "unknown"  # stands for a name that no setting knows
 OTHER: Final = "other"  # stands for what is in no closed set of ours
 NO_ANSWER: Final = "none"  # the class of the status of a call that got no answer, or was not sent
 INTAKE, WORKER, RECORDER, CONSOLE, DOOR, SWEEP = "intake", "worker", "recorder", "console", "door", "sweep"
+LDAP: Final = "ldap"
 PROCESSES: Final = (INTAKE, WORKER, RECORDER)  # those that an installation cannot do without
-EVERY_PROCESS: Final = (*PROCESSES, CONSOLE, DOOR, SWEEP)
-DOORS: Final = (DOOR, SWEEP)  # the processes by which events of doors come in
+EVERY_PROCESS: Final = (*PROCESSES, CONSOLE, DOOR, SWEEP, LDAP)
+DOORS: Final = (DOOR, SWEEP, LDAP)  # the processes by which events of doors come in
 
 Labels = tuple[str, ...]  # the values, in the order of the metric's names
 Figures = Mapping[tuple[str | None, ...], float]

@@ -10,6 +10,7 @@ from worker.observability.metric import (
     DOORS,
     EVERY_PROCESS,
     INTAKE,
+    LDAP,
     NO_ANSWER,
     OTHER,
     PROCESSES,
@@ -35,6 +36,7 @@ __all__ = [
     "DOORS",
     "EVERY_PROCESS",
     "INTAKE",
+    "LDAP",
     "NO_ANSWER",
     "OTHER",
     "PROCESSES",
@@ -177,10 +179,29 @@ SWEEP_LOOKED: Final = Gauge(
     "door",
     of=[SWEEP],
 )
+DIRECTORY_HELD: Final = Gauge(
+    "revoker_directory_held_people",
+    "People whom a held directory would disable or enable, or says to be gone while they are there.",
+    "door",
+    of=[LDAP],
+)
+DIRECTORY_MISSED: Final = Counter(
+    "revoker_directory_missed_total",
+    "People whose change a listing of everybody found, which the directory had not told.",
+    "door",
+    of=[LDAP],
+)
+DIRECTORY_READ: Final = Gauge(
+    "revoker_directory_read_timestamp_seconds",
+    "When a directory last answered with news, in seconds since 1970.",
+    "door",
+    of=[LDAP],
+)
 
 TABLE: Final[tuple[Counter | Gauge | Histogram, ...]] = (
     *(BUILD_INFO, READY, LAST_ACTIVITY, EVENTS_RECEIVED, CALLS, CALL_DURATION, EXPOSURE, EXPOSURE_LATE),
     *(EXPOSURE_OBJECTIVE, RETRIES, BREAKER_STATE, DEAD_LETTERED, REPLAYS, DEAD_LETTERS, OLDEST_DEAD_LETTER),
     *(UNSETTLED_CALLS, OLDEST_UNSETTLED, HELD_EVENTS, QUEUE_DEPTH),
     *(DOOR_REQUESTS, DOOR_EVENTS, OUTBOX_EVENTS, OUTBOX_OLDEST, SWEEP_EVENTS, SWEEP_FAILURES, SWEEP_LOOKED),
+    *(DIRECTORY_HELD, DIRECTORY_MISSED, DIRECTORY_READ),
 )

@@ -18,6 +18,7 @@ PORTS: Final = {
     metrics.CONSOLE: 9464,
     metrics.DOOR: 9465,
     metrics.SWEEP: 9466,
+    metrics.LDAP: 9467,
 }
 LIVE, READY, STARTED, METRICS = "/livez", "/readyz", "/startupz", "/metrics"
 RENDER_INTERVAL: Final = 1.0  # seconds for which the metrics are shown as they were: scrapes may come in any number

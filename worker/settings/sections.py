@@ -129,7 +129,7 @@ class MonitoringSettings(StrictModel):
         ge=0,
         le=65_535,
         description="Port; 0: none; unset: intake 9461, worker 9462, recorder 9463, console 9464, door 9465, "
-        "sweep 9466",
+        "sweep 9466, ldap 9467",
     )
     snapshot_interval: float = Field(
         5.0, ge=0.5, le=60, description="Seconds between two looks of the recorder at what waits in queues and ledger"

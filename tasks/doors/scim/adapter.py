@@ -23,6 +23,7 @@ from tasks.doors.door import Answer, Arrival, ForeignEvent, Verdict, Word
 from tasks.doors.scim import Settings
 from tasks.doors.scim.model import ANNOUNCING_ALL, PROVIDER
 from tasks.doors.scim.storage import AccountStorage, Transition
+from tasks.doors.subjects import of_person
 from tasks.events import USER_DISABLED, USER_ENABLED
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ _STATUS: Final[Mapping[Word, int]] = {
     Word.UNAVAILABLE: 503,
 }
 _READS: Final = frozenset({"GET", "HEAD"})
-_LONGEST_MAIL: Final = 254  # characters, as in the event contract
 _ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
 
 
@@ -103,19 +103,10 @@ class Scim:
         """Named by the account and its version: made once, in the transaction that changes the account."""
         account, kind = transition.account, USER_ENABLED if transition.is_active else USER_DISABLED
         data = {
-            "sub_id": self._subject(account.user_name, account.external_id),
+            "sub_id": of_person(account.user_name, account.external_id, self._settings.subject_issuer),
             "reason": REASONS[transition.is_active],
         }
         return ForeignEvent(kind, f"{account.account_id}:{account.version}", account.changed, data)
-
-    def _subject(self, user_name: str, external_id: str | None) -> Mapping[str, Any]:
-        """Every name of the person that the directory gave."""
-        names: list[dict[str, str]] = []
-        if external_id and self._settings.subject_issuer:
-            names.append({"format": "iss_sub", "iss": self._settings.subject_issuer, "sub": external_id})
-        is_mail = "@" in user_name.strip("@") and len(user_name) <= _LONGEST_MAIL
-        names.append({"format": "email", "email": user_name} if is_mail else {"format": "opaque", "id": user_name})
-        return names[0] if len(names) == 1 else {"format": "aliases", "identifiers": names}
 
 
 _HEADERS: Final = ("Content-Type", "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "Accept")

@@ -4,6 +4,8 @@ from worker.database.tables.audit import audit_ends as audit_ends
 from worker.database.tables.audit import audit_entries as audit_entries
 from worker.database.tables.audit import audits as audits
 from worker.database.tables.base import metadata as metadata
+from worker.database.tables.doors import directories as directories
+from worker.database.tables.doors import directory_people as directory_people
 from worker.database.tables.doors import door_accounts as door_accounts
 from worker.database.tables.doors import door_cursors as door_cursors
 from worker.database.tables.doors import door_news as door_news

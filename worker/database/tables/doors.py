@@ -64,3 +64,27 @@ door_cursors: Final = Table(
     Column("missed", BigInteger, nullable=False),  # events that looks found and the push had missed
     Column("missed_at", UtcTime),
 )
+
+directory_people: Final = Table(
+    "directory_people",
+    metadata,
+    Column("door", Words, primary_key=True),
+    Column("person", LargeBinary, primary_key=True),  # digest of the directory's id
+    Column("sealed", LargeBinary, nullable=False),  # that id, and the names; of somebody gone the id alone
+    Column("active", Boolean, nullable=False),
+    Column("gone", Boolean, nullable=False),
+    Column("marker", Words, nullable=False),  # of the last change
+    Column("ordinal", BigInteger, nullable=False),  # of their transitions under that marker
+)
+
+directories: Final = Table(
+    "directories",
+    metadata,
+    Column("door", Words, primary_key=True),
+    Column("cursor", LargeBinary),  # encrypted: where the next changes begin
+    Column("read_at", UtcTime),
+    Column("held_at", UtcTime),  # since when it waits for an operator
+    Column("held_why", Words),
+    Column("held_people", LargeBinary),  # digests of whom it would disable, enable or delete, one after the other
+    Column("released_at", UtcTime),
+)

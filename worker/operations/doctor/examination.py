@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from worker import broker
-from worker.operations.doctor import doors, embedded, files, keys, ledger, providers, rabbitmq, redaction
+from worker.operations.doctor import directories, doors, embedded, files, keys, ledger, providers, rabbitmq, redaction
 from worker.operations.doctor.findings import Finding
 from worker.settings import Settings, SettingsError
 
@@ -46,6 +46,7 @@ def examiners(settings: Settings, process: str | None) -> list[tuple[str, str, E
         ("keys.sealing", "", partial(keys.examine_sealing, settings)),
         ("keys.signing", "", partial(keys.examine_sources, settings)),
         ("door.events", "", partial(doors.examine, settings)),
+        ("directory.connection", "", partial(directories.examine, settings)),
         ("files.modes", "", partial(files.examine_modes, settings)),
         ("files.certificates", "", partial(files.examine_certificates, settings)),
         ("disk.room", "", partial(files.examine_room, settings)),

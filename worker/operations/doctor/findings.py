@@ -121,13 +121,27 @@ CHECKS: Final[dict[str, Check]] = {
         "when an event came in by a door last",
         "where one should have come: does the sender reach the door, and what does it say to it?",
     ),
-    "door.look": Check(
-        "the source of a door that is swept was looked at lately, and its push missed nothing for a day",
-        "is `revoker sweep` running, and does the source let us in? What the push missed has come in by the look",
+    "directory.connection": Check(
+        "the server of a directory that is followed shows a certificate that can be trusted, and takes our login",
+        "mend `url`, `tls`, `bind_dn` or `bind_password_file` of the door, or the way there",
+    ),
+    "directory.people": Check(
+        "people are found there, and who they are and whether they are disabled can be read",
+        "mend `base` and `filter`, or let `bind_dn` read the attributes that docs/doors.md names; where some people "
+        "are disabled and 0 is told, it may not read their lock",
+    ),
+    "directory.changes": Check(
+        "it tells of changes at once",
+        "give the database of OpenLDAP the overlay syncprov, 389 DS its plugin Content Synchronization; or set `way` "
+        "to `poll`",
+    ),
+    "directory.held": Check(
+        "what it told is taken, and waits for no operator",
+        "`revoker ldap list`; see the runbook [RevokerFloodWaiting](runbooks.md#revokerfloodwaiting)",
     ),
     "door.outbox": Check(
         "events that came in by a door are with the broker, and wait in no outbox",
-        "is `revoker door` or `revoker sweep` running, and can it reach the broker? Nothing is lost meanwhile",
+        "is `revoker door` running, and can it reach the broker? Nothing is lost meanwhile",
     ),
     "files.modes": Check("nobody else reads our secrets, nor writes what we read", _PRIVATE),
     "files.certificates": Check(

@@ -1,0 +1,1 @@
+"""The process that follows directories: it reads what changed there, and has it become events."""

@@ -1,0 +1,77 @@
+"""The directories that are followed: whether each can be reached and read, tells of changes, and waits for nobody."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import select
+
+from tasks.doors.ldap import Settings as LdapSettings
+from worker.database.engine import open_database
+from worker.database.errors import LedgerUnavailable
+from worker.database.tables import directories
+from worker.operations.doctor.findings import Finding
+from worker.operations.text import age, counted
+from worker.settings import Settings
+
+LOCK_TIMEOUT: Final = 5.0  # seconds
+DIGEST: Final = 32  # bytes of a person's
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """The findings about every directory."""
+    followed = {name: door for name, door in settings.doors.items() if isinstance(door, LdapSettings)}
+    for name, door in followed.items():
+        yield from _server(name, door)
+    if followed:
+        yield from _held(settings)
+
+
+def _server(name: str, door: LdapSettings) -> Iterator[Finding]:
+    try:
+        from worker.directory.connection import Connection  # noqa: PLC0415 - an extra, which other doors do without
+        from worker.directory.failures import DirectoryFailed  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError:
+        yield Finding("directory.connection", "failed", "needs python-ldap: pip install 'revoker[ldap]'", about=name)
+        return
+    try:
+        connection = Connection(door)
+    except DirectoryFailed as failed:
+        yield Finding("directory.connection", "failed", str(failed), about=name)
+        return
+    yield Finding("directory.connection", "ok", f"reached, as {'its user' if door.bind_dn else 'nobody'}", about=name)
+    try:
+        found = connection.sample()
+        tells = connection.tells_changes()
+    except DirectoryFailed as failed:
+        yield Finding("directory.people", "failed", str(failed), about=name)
+        return
+    finally:
+        connection.close()
+    people = [each for each in found if each]
+    told = f"{counted(len(people))} of the first {counted(len(found))} can be read"
+    disabled = counted(sum(each.is_disabled for each in people))
+    yield Finding("directory.people", "ok" if people else "failed", f"{told}, {disabled} are disabled", about=name)
+    if door.follows:
+        changes = "tells of them at once" if tells else "has no content synchronization"
+        yield Finding("directory.changes", "ok" if tells else "failed", changes, about=name)
+
+
+def _held(settings: Settings) -> Iterator[Finding]:
+    database = open_database(settings.ledger_url.get_secret_value(), LOCK_TIMEOUT)
+    try:
+        with database.reading() as connection:
+            rows = connection.execute(select(directories)).all()
+    except LedgerUnavailable as error:
+        yield Finding("directory.held", "unknown", str(error))
+        return
+    finally:
+        database.engine.dispose()
+    for row in rows:
+        if row.door not in settings.doors:
+            continue
+        if row.held_at is None:
+            read = f"read {age(row.read_at)} ago" if row.read_at else "never read"
+            yield Finding("directory.held", "ok" if row.read_at else "warning", read, about=row.door)
+        else:
+            told = f"{row.held_why}: {counted(len(row.held_people) // DIGEST)} people wait, for {age(row.held_at)}"
+            yield Finding("directory.held", "failed", told, about=row.door)
