@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import aiohttp
 from door_peer import AUDIENCE, ISSUER, Idp
+from graph_samples import STATE
 from servers import Daemon, Processes, free_port, wait_until
 from system import System
 
@@ -31,13 +32,16 @@ class Installed:
         hook = {"kind": "okta-event-hook", "bearer_file": str(home / "scim-secret"), "subject_issuer": ISSUER}
         keycloak = {"kind": "keycloak", "hmac_file": str(home / "scim-secret"), "realms": ["acme"], "issuer": ISSUER}
         idp_door = {**kind, "jwks_file": str(idp.jwks), "rate": 100_000}
-        doors = {"idp": idp_door, "scim": scim, "hook": hook, "keycloak": keycloak}
+        graph = {"kind": "graph", "tenant": "t", "client_id": "c", "client_secret": "s", "client_state": STATE}
+        graph["subject_issuer"] = ISSUER
+        doors = {"idp": idp_door, "scim": scim, "hook": hook, "keycloak": keycloak, "graph": graph}
         both = ["user.disabled", "user.enabled"]
         sources = {
             "idp": {"source": "https://idp.example.com", "doors": ["idp"]},
             "directory": {"source": "https://directory.example.com", "doors": ["scim"], "types": both},
             "okta": {"source": "https://example.okta.com", "doors": ["hook"]},
             "keycloak": {"source": "https://login.example.com/realms/acme", "doors": ["keycloak"]},
+            "graph": {"source": "https://sts.example.com/t/", "doors": ["graph"], "types": both},
         }
         url = f"embedded:///{home / 'system' / 'broker.sqlite3'}"
         more: dict[str, Any] = {"sources": sources, "doors": doors, "door": {"port": port}}

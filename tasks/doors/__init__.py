@@ -8,6 +8,7 @@ from pydantic import PlainValidator
 from tasks.doors import (
     back_channel_logout,
     global_token_revocation,
+    graph,
     keycloak,
     ldap,
     okta_event_hook,
@@ -50,6 +51,7 @@ KINDS: Final[dict[str, Kind]] = {
         okta_event_hook.KIND,
         keycloak.KIND,
         ldap.KIND,
+        graph.KIND,
     )
 }
 

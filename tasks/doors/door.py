@@ -109,6 +109,7 @@ class Verdict:
     word: Word
     events: tuple[ForeignEvent, ...] = ()
     wants_keys: bool = False  # it names a key that is not known: a look at the issuer's keys may change the verdict
+    looks: bool = False  # a reason to look at the source now
 
 
 class Refusing(Protocol):

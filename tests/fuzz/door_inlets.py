@@ -1,11 +1,13 @@
 """Where directories and identity providers come in: what is drawn for each kind of door, and all that is told of it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from door_accounts import KeptAccounts
 from door_arrivals import AT, AUDIENCE, ISSUER, KEY, NOW, arrival
+from graph_samples import CHANGED, LIFECYCLE, STATE
 from hostile import SECRET, TEXT, VALUES, members, spoilt, written
 from hypothesis import strategies as st
 from inlet import Inlet
@@ -14,7 +16,7 @@ from keycloak_samples import LOGGED_OUT, PUBLISHED, updated
 from okta_samples import DEACTIVATED, DELIVERY
 
 from tasks.doors import KINDS, AccountAdapter, Adapter, Verdict, Word
-from tasks.doors.accounts import Account, NameTaken
+from tasks.doors.accounts import Account
 from tasks.events import InvalidEvent
 
 LONGEST = 1_048_576  # bytes of a body, whatever the settings
@@ -33,50 +35,14 @@ class Asked:
     query: str = ""
 
 
-class Kept:
-    """The accounts of a directory, in memory."""
-
-    def __init__(self) -> None:
-        self._all: dict[str, Account] = {
-            "a1": Account("a1", "ada", "e1", is_active=True, version=1, created=NOW, changed=NOW)
-        }
-
-    def get(self, account_id: str) -> Account | None:
-        """Return the account of this id."""
-        return self._all.get(account_id)
-
-    def named(self, user_name: str) -> Account | None:
-        """Return the account of this user name."""
-        return next((each for each in self._all.values() if each.user_name.lower() == user_name.lower()), None)
-
-    def known_as(self, external_id: str) -> list[Account]:
-        """Return the accounts that the directory knows by this id."""
-        return [each for each in self._all.values() if each.external_id == external_id]
-
-    def count(self) -> int:
-        """Return how many there are."""
-        return len(self._all)
-
-    def all(self) -> Iterator[Account]:
-        """Return every account."""
-        return iter([*self._all.values()])
-
-    def put(self, account: Account) -> None:
-        """Keep *account*."""
-        if (other := self.named(account.user_name)) and other.account_id != account.account_id:
-            raise NameTaken
-        self._all[account.account_id] = account
-
-    def remove(self, account_id: str) -> None:
-        """Forget the account of this id."""
-        self._all.pop(account_id, None)
+_ADA = Account("a1", "ada", "e1", is_active=True, version=1, created=NOW, changed=NOW)
 
 
 def _judged(adapter: Adapter | AccountAdapter, asked: Asked) -> Verdict:
     if len(asked.body) > LONGEST:
         return Verdict(adapter.refuse(Word.TOO_LARGE), Word.TOO_LARGE)
     came = arrival(asked.body, method=asked.method, path=asked.path, query=asked.query, headers=asked.headers)
-    return adapter.judge(came, Kept()) if isinstance(adapter, AccountAdapter) else adapter.judge(came)
+    return adapter.judge(came, KeptAccounts([_ADA])) if isinstance(adapter, AccountAdapter) else adapter.judge(came)
 
 
 def _told(adapter: Adapter | AccountAdapter, asked: Asked) -> object:
@@ -162,6 +128,9 @@ _KEYCLOAK = members("uid", "id", "time", "type", "representation", "resourcePath
     lambda more: written({**updated(), **more})
 )
 
+_NOTIFICATIONS = members("clientState", "lifecycleEvent", "changeType").map(lambda it: written({"value": [it]}))
+_QUERIES = TEXT.map(lambda it: "validationToken=" + quote(it, errors="replace"))
+
 DOORS: list[Inlet] = [
     _inlet("global-token-revocation", _ISSUED, _COMMANDS, Asked(b"", _COMMAND)),
     _inlet("scim", {"url": "https://me.example.com/scim"}, _SCIM, Asked(b"", method="PATCH", path="/Users/a1")),
@@ -188,5 +157,10 @@ DOORS: list[Inlet] = [
         "keycloak",
         {"hmac_file": "/secret", "realms": ["acme"], "issuer": ISSUER, "ends_whole_user": True},
         st.builds(Asked, spoilt([PUBLISHED.encode(), written(updated()), written(LOGGED_OUT)]) | _KEYCLOAK),
+    ),
+    _inlet(
+        "graph",
+        {"tenant": "t", "client_id": "c", "client_secret": "s", "subject_issuer": ISSUER, "client_state": STATE},
+        st.builds(Asked, spoilt([CHANGED, LIFECYCLE]) | _NOTIFICATIONS, query=st.just("") | _QUERIES),
     ),
 ]

@@ -17,16 +17,20 @@ import aiohttp
 import pytest
 from door_installation import AWAY, OFF, SCIM_SECRET, Installed
 from door_peer import ISSUER
+from graph_samples import CHANGED
 from keycloak_samples import updated
 from okta_samples import DEACTIVATED
 from servers import wait_until
+from sqlalchemy import select
 
 from worker import broker
 from worker.broker import topology
 from worker.broker.async_publisher import ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
+from worker.database.engine import open_database
 from worker.database.errors import LedgerUnavailable
+from worker.database.tables import door_cursors
 from worker.database.thread import DatabaseThread
 from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery, NotSafe
@@ -67,10 +71,23 @@ async def test_a_command_goes_its_whole_way_through_outage_and_kill(installed: I
     event = deleted(users[6])
     assert await installed.posts("keycloak", event, **{SIGNATURE: signed(event + b" ")}) == 401
     assert await installed.posts("keycloak", event, **{SIGNATURE: signed(event)}) == 204
+    assert [await installed.posts("graph", each) for each in (CHANGED, CHANGED.replace(b"secret", b""))] == [202, 401]
+    assert looks_wanted(system.document["ledger_url"]) == ["graph"]
     wait_until(lambda: set(users) <= set(system.dead()["genesys"]), 30, "every user to be out")
     assert {user: system.revoked()[user] for user in users} == dict.fromkeys(users, 1)
     wait_until(lambda: "revoker_outbox_events{" not in system.page("door")[1], 30, "an empty outbox")
     wait_until(lambda: "the last came" in system.revoker("doctor").stdout, 10, "the doctor to know")
+
+
+def looks_wanted(ledger_url: str) -> list[str]:
+    """The doors whose source a push has asked to be looked at."""
+    database = open_database(ledger_url)
+    with database.reading() as connection:
+        found = [
+            *connection.execute(select(door_cursors.c.door).where(door_cursors.c.wanted_at.is_not(None))).scalars()
+        ]
+    database.engine.dispose()
+    return found
 
 
 def deleted(user: str) -> bytes:

@@ -117,6 +117,13 @@ class Place:
         database.engine.dispose()
         return row
 
+    def want(self) -> None:
+        """Ask for a look, as a push does."""
+        database = open_database(self.url)
+        with database.writing() as connection:
+            lease.want_look(connection, "idp")
+        database.engine.dispose()
+
     def due(self) -> None:
         """Let the time of the next look come."""
         self.write(door_cursors.update().values(due_at=None))
@@ -212,6 +219,29 @@ async def test_one_process_looks_and_another_one_when_that_is_gone(
         assert await asyncio.wait_for(looking, 2) == timedelta(seconds=5)
         assert await two.look() == MINUTE
         assert second.cursors[-1] == "of two"
+
+
+async def test_a_push_has_its_source_looked_at_at_once(place: Place) -> None:
+    """Also one that comes during a look, which may have begun too early; a source that failed is left alone still."""
+    puller = Pulled(Found((), "c1"), Found((), "c2"), Found((), "c3"), PullFailed("http.429", 70.0))
+    async with place.sweeper(puller) as sweeper:
+        place.want()
+        puller.gate = asyncio.Event()
+        looking = asyncio.create_task(sweeper.look())
+        await asyncio.sleep(0.05)
+        place.want()
+        puller.gate.set()
+        assert await looking == MINUTE
+        assert await sweeper.look() == MINUTE
+        assert timedelta() < await sweeper.look() <= timedelta(seconds=5)
+        place.want()
+        await sweeper.look()
+        place.want()
+        await sweeper.look()
+        assert place.row().fault == "http.429"
+        place.want()
+        assert await sweeper.look() == timedelta(seconds=5)
+    assert puller.cursors == [None, "c1", "c2", "c3"]
 
 
 async def test_a_source_that_refuses_is_left_alone_longer_each_time(place: Place) -> None:

@@ -22,6 +22,7 @@ from worker.doors.issuer_keys import IssuerKeys
 from worker.doors.limits import Limits, Refused, read_body
 from worker.doors.outbox import OutgoingEvent
 from worker.doors.proofs import Proofs
+from worker.doors.sweeping.cursors import want_look
 from worker.observability import metrics
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,14 @@ class OpenDoor:
             verdict = adapter.judge(replace(arrival, keys=await self._keys(anew=True)))
         events = self._outgoing(verdict, arrival)
         await self.delivery.secure(events)
+        if verdict.looks:
+            await self.delivery.transact(self._wanting)
         return _whole(verdict, events)
+
+    def _wanting(self, connection: Connection) -> tuple[None, tuple[OutgoingEvent, ...]]:
+        """Have the source looked at: as safe as an event would be."""
+        want_look(connection, self.name)
+        return None, ()
 
     async def _transacted(self, adapter: AccountAdapter, arrival: Arrival) -> Verdict:
         """Judge in the transaction that keeps both the accounts as they are then and the events."""

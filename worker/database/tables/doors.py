@@ -63,6 +63,7 @@ door_cursors: Final = Table(
     Column("failed_since", UtcTime),
     Column("missed", BigInteger, nullable=False),  # events that looks found and the push had missed
     Column("missed_at", UtcTime),
+    Column("wanted_at", UtcTime),  # when a push asked for a look, which has not begun since
 )
 
 directory_people: Final = Table(

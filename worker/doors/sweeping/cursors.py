@@ -51,10 +51,11 @@ class Cursors:
             with database.writing() as connection:
                 row, now = self._row(connection, door), _now(connection)
                 others = row.held_until if row.holder != self.holder else None
-                waits: list[timedelta] = [each - now for each in (others, row.due_at) if each and each > now]
+                due = None if row.wanted_at and not row.fault else row.due_at
+                waits: list[timedelta] = [each - now for each in (others, due) if each and each > now]
                 if waits:
                     return max(waits)
-                connection.execute(_of(door).values(holder=self.holder, held_until=now + LEASE))
+                connection.execute(_of(door).values(holder=self.holder, held_until=now + LEASE, wanted_at=None))
             return Turn(None if row.sealed is None else self.cipher.open(row.sealed, f"{_PLACE} {door}").decode())
 
         return await self.thread.run(work)
@@ -107,8 +108,7 @@ class Cursors:
         await self.thread.run(work)
 
     def _row(self, connection: Connection, door: str) -> Any:  # noqa: ANN401 - a row
-        insert = insert_into(door_cursors, connection.dialect.name)
-        connection.execute(insert.values(door=door, missed=0).on_conflict_do_nothing(index_elements=["door"]))
+        _make(connection, door)
         return connection.execute(select(door_cursors).where(_ROW.door == door).with_for_update()).one()
 
     def _change(self, connection: Connection, door: str, **values: object) -> None:
@@ -118,6 +118,20 @@ class Cursors:
     def _wait(self, connection: Connection, door: str, now: datetime, pause: timedelta) -> None:
         """Who has looked looks again; another one only where nobody does."""
         connection.execute(_of(door).values(due_at=now + pause, held_until=now + pause + LEASE))
+
+
+def want_look(connection: Connection, door: str) -> None:
+    """Have the source of *door* looked at without waiting for its time; a source that failed is left alone still.
+
+    What is asked for during a look is done after it: that look may have begun too early to find the reason.
+    """
+    _make(connection, door)
+    connection.execute(_of(door).values(wanted_at=_now(connection)))
+
+
+def _make(connection: Connection, door: str) -> None:
+    insert = insert_into(door_cursors, connection.dialect.name)
+    connection.execute(insert.values(door=door, missed=0).on_conflict_do_nothing(index_elements=["door"]))
 
 
 def _of(door: str) -> Any:  # noqa: ANN401 - an update

@@ -53,7 +53,7 @@ class Sweeper:
         """Look for ever."""
         while True:
             pause = await self.look()
-            await asyncio.sleep(pause.total_seconds())
+            await asyncio.sleep(min(pause, LONGEST_WAIT).total_seconds())  # a push may ask for a look before its time
 
     async def look(self) -> timedelta:
         """Look once, if it is this process's turn; return for how long to wait then."""
