@@ -82,7 +82,8 @@ class Looking:
 
     def __init__(self, tenant: Tenant, pull: GraphPull) -> None:
         self.tenant, self._pull = tenant, pull
-        self.accounts, self.cursor = KeptAccounts(), None
+        self.accounts = KeptAccounts()
+        self.cursor: str | None = None
 
     async def looks(self, at: datetime = NOW) -> list[ForeignEvent]:
         """Look until there is no more."""
