@@ -15,6 +15,7 @@ from system import System
 
 from worker.console.sign_in.roles import Role
 
+FOUR_EYES = {"replay": 5}  # more than the other stories have
 PEOPLE = {"olga": Role.OPERATOR, "victor": Role.VIEWER, "oscar": Role.OPERATOR}
 ALONE = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost")
 
@@ -40,7 +41,13 @@ def idle_desk(tmp_path: Path, processes: Processes, chromium: Browser) -> Iterat
     users, port = tmp_path / "users.json", free_port()
     write_users(users)
     console = {"port": port, "users_file": str(users)}
-    system = System(tmp_path / "system", f"embedded:///{tmp_path / 'broker.sqlite3'}", processes, console=console)
+    system = System(
+        tmp_path / "system",
+        f"embedded:///{tmp_path / 'broker.sqlite3'}",
+        processes,
+        console=console,
+        four_eyes=FOUR_EYES,
+    )
     process = processes.start("revoker", "console", env=system.env, name="console")
     wait_until(lambda: "console.listening" in process.output, 30, "the console")
     yield DeskAtWork(system, f"http://127.0.0.1:{port}", chromium, [])

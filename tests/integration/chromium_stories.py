@@ -3,6 +3,7 @@
 import re
 
 from chromium_desk import DeskAtWork, Tab
+from chromium_fixtures import FOUR_EYES
 from playwright.sync_api import expect
 
 AWAY = (
@@ -148,6 +149,24 @@ def a_provider_is_held_and_released(desk: DeskAtWork) -> None:
     expect(tab.page.get_by_text("Nothing holds it")).to_be_visible()
 
 
+def what_is_large_needs_two(desk: DeskAtWork) -> None:
+    """Who asks for it is told so; another one finds it on the first page, reads the same plan, and runs it."""
+    event, olga, oscar = desk.die(FOUR_EYES["replay"]), desk.tab(), desk.tab("oscar")
+    olga.open("/causes")
+    olga.button("Plan replay").click()
+    expect(olga.page.get_by_text("anybody but olga may run it")).to_be_visible()
+    olga.confirm("the permission is back")
+    expect(olga.page.get_by_role("alert")).to_contain_text("5 need a second operator")
+    assert set(desk.system.states(event).values()) == {"dead"}
+    oscar.open("/")
+    oscar.page.locator("section, ul.cards").get_by_role("link", name="Job").click()
+    oscar.button("Plan to run").click()
+    oscar.confirm("looked at with olga")
+    assert oscar.result() == {"replayed": "5", "settled": "5"}
+    oscar.open("/")
+    expect(oscar.page.get_by_text("For a second operator")).to_be_hidden()
+
+
 def a_viewer_is_offered_and_allowed_nothing(desk: DeskAtWork) -> None:
     """They see the same rows; what a page does not offer them is refused as well."""
     desk.die(1)
@@ -206,6 +225,7 @@ STORIES = (
     the_focus_stays_while_the_page_is_renewed,
     what_cannot_be_undone_wants_a_reason_and_a_word,
     a_provider_is_held_and_released,
+    what_is_large_needs_two,
     a_viewer_is_offered_and_allowed_nothing,
     a_form_on_another_page_changes_nothing,
     a_session_ended_from_outside_ends_in_the_open_tab,

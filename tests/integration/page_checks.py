@@ -32,8 +32,11 @@ class Checked:
 
     def look(self, tab: Tab, path: str, status: int = 200) -> None:
         """Open the page at *path*, which has this status, and look at it in each theme and width."""
-        name = path[:60]
-        self.pages[name] = tab.answer(path, status)
+        self.look_at(tab, path[:60], tab.answer(path, status))
+
+    def look_at(self, tab: Tab, name: str, answer: str) -> None:
+        """Look at the page that *tab* shows: what a form leads to, for one."""
+        self.pages[name] = answer
         tab.page.evaluate(OPEN_ALL)
         tab.page.evaluate(AXE.read_text())
         for theme, sizes in (("light", (ZOOMED, WIDE)), ("dark", (NARROW,))):

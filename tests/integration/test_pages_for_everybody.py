@@ -1,5 +1,6 @@
 """Every page of the console in Chromium, in every state: nobody is kept out by what they see, hear or type with."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,14 +8,19 @@ import pytest
 from chromium_desk import DeskAtWork, Tab
 from page_checks import Checked
 from playwright.sync_api import expect
-from replay_desk import OLGA, as_made, dead_call, dead_unit
+from replay_desk import EVERY, OLGA, as_made, dead_call, dead_unit, told
 from test_cli_flood import HR, TYPE, held
 
+from tasks.outcome import State
 from worker.calls.holds.hold import Scope
 from worker.intake.flood import store
 from worker.intake.flood.window import Flood, Pending
-from worker.ledger import Operator
-from worker.operations import holds
+from worker.ledger import Operator, Pace
+from worker.operations import four_eyes, holds, jobs
+from worker.operations.replay import ReplaySettings
+from worker.operations.replay_plan import ReplayPages
+from worker.operations.replay_rules import ReplayPlan
+from worker.settings import Settings
 from worker.settings.files import CONFIG_FILE
 
 pytest_plugins = ["chromium_fixtures"]
@@ -39,8 +45,15 @@ def filled(desk: DeskAtWork) -> list[str]:
     for name, why in zip(("genesys", "finbourne"), HOSTILE[::3], strict=False):
         operator = Operator(OLGA.name, why[:2000])
         holds.place(ledger, holds.planned(name, Scope.ALL, timedelta(hours=1), operator), operator)
+    ledger.record([told(letters[-1], State.ALREADY_REVOKED, detail={"evidence": "401 bad.credentials"})])
+    rows = ledger.dead_letters(replace(EVERY, ids=tuple(each.dead_letter_id for each in letters[:2])))
+    plan, somebody = ReplayPages(lambda: [ReplayPlan(tuple(rows), ())], HOSTILE[0]), Operator(HOSTILE[1], HOSTILE[0])
+    asked = jobs.plan(ReplaySettings.of(Settings.load()), ledger, plan, Pace(1.0), somebody).job
+    assert asked is not None
+    four_eyes.ask(ledger, asked, len(rows), somebody)
     found = [f"/letters/{each.dead_letter_id}" for each in letters]
-    return [*found, f"/event?id={letters[-2].event_id}", "/providers/genesys"]
+    events = [f"/event?id={each.event_id}" for each in letters[-2:]]
+    return [*found, *events, "/providers/genesys", f"/jobs/{asked.job_id}"]
 
 
 def plans(desk: DeskAtWork, tab: Tab) -> list[str]:
@@ -83,6 +96,10 @@ def test_every_page_can_be_used_by_everybody(
     tab.button("Find").click()
     expect(tab.page.locator(".verdict")).to_be_visible()
     checked.look(tab, tab.page.url.removeprefix(idle_desk.url))
+    tab.open("/causes")
+    tab.button("Check").click()
+    tab.page.wait_for_url("**/causes/check")
+    checked.look_at(tab, "/causes/check", tab.page.content())
     for path, status in (("/letters/none", 404), ("/letters?since=yesterday", 400), ("/plans/gone", 410)):
         checked.look(tab, path, status)
     with_rows = idle_desk.tab("victor")

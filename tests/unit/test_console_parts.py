@@ -15,7 +15,7 @@ from worker.console.commands import command
 from worker.console.filters import LetterFilter
 from worker.console.forms import count, local
 from worker.console.names import Names
-from worker.console.plot import BOTTOM, TOP, Reading, picture
+from worker.console.plot import BOTTOM, HEIGHT, LABEL, TOP, Reading, picture
 
 NAMES = Names(b"subject-key-of-a-test-installation")
 VENDORED = {  # as npm gave them: htmx.org 4.0.1, dist/htmx.min.js and dist/ext/hx-csp.min.js
@@ -104,6 +104,15 @@ def test_a_picture_has_every_reading_and_its_gaps() -> None:
     assert math.isclose(drawn.seconds[0].place, BOTTOM)
     assert "7200 s" in drawn.summary
     assert picture([]).curves[0].path == ""
+
+
+@pytest.mark.parametrize("seconds", [0.01, 1.0, 59.9, 60.0, 9000.0])
+def test_the_names_of_curves_that_end_together_stand_one_above_the_other(seconds: float) -> None:
+    """All three are read, at the top of the picture and at its bottom as well."""
+    curves = picture([Reading(datetime.now(UTC), 1, *[seconds] * 3)]).curves
+    [p50, p95, p99] = [each.end.place for each in curves if each.end]
+    assert TOP <= p99 <= p95 - LABEL
+    assert p95 <= p50 - LABEL <= HEIGHT - 2 * LABEL
 
 
 def test_what_is_vendored_is_what_was_published() -> None:

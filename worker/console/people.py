@@ -13,7 +13,7 @@ from worker.console.desk import Desk, desk_of
 from worker.console.pages import render
 from worker.ledger import DeadLetterAmbiguous, DeadLetterNotFound
 from worker.operations import dead_letters, holds
-from worker.operations.advice import Advice, advice_on
+from worker.operations.advice import advice_on
 from worker.operations.explain import Explanation, explain
 from worker.operations.provider_standings import by_provider
 from worker.operations.standings import Verdict
@@ -28,8 +28,19 @@ TONES: Final = {
     Verdict.NOT_YET_OUT: "bad",
 }
 MAX_ADVICE: Final = 10  # lines
+MAX_COMMANDS: Final = 3  # of one line
 MAX_NAME: Final = 8192  # characters
 _LETTER_ID: Final = re.compile(r"[0-9a-f][0-9a-f-]{7,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What to do about parts that all need the same, what to type for the first, and how many there are more."""
+
+    do: str
+    runbook: str
+    commands: Sequence[str]
+    more: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +103,14 @@ def _shown(
     )
 
 
-def _advice(found: Explanation) -> list[Advice]:
+def _advice(found: Explanation) -> list[Line]:
     """What to do about the parts that are not out, each once."""
-    return list(dict.fromkeys(advice for each in found.standings if (advice := advice_on(each))))[:MAX_ADVICE]
+    commands: dict[tuple[str, str], dict[str, None]] = {}
+    for advice in filter(None, map(advice_on, found.standings)):
+        commands.setdefault((advice.do, advice.runbook), {}).update({advice.command: None} if advice.command else {})
+    return [
+        Line(*about, [*given][:MAX_COMMANDS], max(0, len(given) - MAX_COMMANDS)) for about, given in commands.items()
+    ][:MAX_ADVICE]
 
 
 def steps(explanation: Explanation) -> list[Step]:

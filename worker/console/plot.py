@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-WIDTH, HEIGHT = 720, 250  # of the picture, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 58, 674, 12, 216  # of what the curves have
+WIDTH, HEIGHT = 520, 230  # of the picture, in its own units
+LEFT, RIGHT, TOP, BOTTOM = 58, 474, 12, 198  # of what the curves have
+LABEL: Final = 14  # the height of a curve's name
 RANKS: Final = ("p50", "p95", "p99")
 _TICKS: Final = {
     0.1: "0.1 s",
@@ -68,7 +69,7 @@ def picture(readings: Sequence[Reading], within: float | None = None) -> Picture
     top = next((tick for tick in _TICKS if tick >= most), most)
     seconds = [Mark(_height(tick, top), text) for tick, text in _TICKS.items() if tick <= top]
     places = [LEFT + (RIGHT - LEFT) * number / max(1, len(readings) - 1) for number in range(len(readings))]
-    curves = [_curve(rank, readings, places, top) for rank in RANKS]
+    curves = _apart([_curve(rank, readings, places, top) for rank in RANKS])
     return Picture(curves, seconds, _times(readings, places), within and _height(within, top), _in_words(readings))
 
 
@@ -83,6 +84,17 @@ def _curve(rank: str, readings: Sequence[Reading], places: Sequence[float], top:
     path = " ".join(_pieces(known, top))
     last = next((value for _, value in reversed(known) if value is not None), None)
     return Curve(rank, path, None if last is None else Mark(_height(last, top), rank))
+
+
+def _apart(curves: Sequence[Curve]) -> list[Curve]:
+    """*curves*, from the lowest one upwards, with their names one above the other where the lines end together."""
+    places, below = [], float(HEIGHT)
+    for each in curves:
+        if each.end is not None:
+            below = min(below - LABEL, each.end.place)
+            places.append(below)
+    lowest = [max(place, TOP + LABEL * above) for above, place in enumerate(reversed(places))]
+    return [each if each.end is None else replace(each, end=replace(each.end, place=lowest.pop())) for each in curves]
 
 
 def _pieces(known: Sequence[tuple[float, float | None]], top: float) -> Iterator[str]:
