@@ -49,6 +49,7 @@ fuzz: .venv/.dev ## what strangers send, for 10 minutes (MINUTES=n: another time
 	$(BIN)/pytest tests/fuzz --timeout=0 --minutes $(or $(MINUTES),10) $(FUZZ_ARGS)
 
 conformance: .venv/.dev ## ask what others wrote whether the doors keep their standards
+	.ci/install-servers conformance
 	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
 languages: servers .venv/.dev ## the producers in Java and Go, compiled and run (installs their compilers, 0.7 GB)

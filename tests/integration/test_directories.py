@@ -4,7 +4,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -26,10 +26,12 @@ from worker.directory.connection import Connection
 from worker.directory.failures import DirectoryFailed
 from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery
-from worker.doors.ldap.following import Following, Held
+from worker.doors.ldap.following import Following, Forgotten, Held
 from worker.doors.ldap.store import DirectoryStore, Standing
 from worker.doors.ldap.taking import Why
 from worker.doors.outbox import Outbox, OutgoingEvent
+from worker.ledger import Ledger, Operator
+from worker.operations import directories
 
 SECRET: Final = b"subject-key-of-a-test-installation"
 
@@ -125,6 +127,15 @@ async def lab(home: Path, slapd: Slapd, unit: str, *, outbox_limit: int = 100, *
     thread.close()
 
 
+@asynccontextmanager
+async def followed(found: Lab) -> AsyncIterator[None]:
+    """The directory as the process follows it."""
+    running = asyncio.create_task(found.following.run())
+    yield
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 @pytest.mark.parametrize("left", [0, 3])
 async def test_a_stripped_list_of_the_present_logs_out_nobody(
     tmp_path: Path, slapd: Slapd, unit: str, left: int
@@ -209,11 +220,9 @@ async def test_a_change_that_the_server_never_tells_is_found_by_a_listing(
         assert lost.cursor
         await found.moves(lost.cursor)
         connection.close()
-        running = asyncio.create_task(found.following.run())
-        while not await found.told():  # noqa: ASYNC110 - a row of the database
-            await asyncio.sleep(0.05)
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        async with followed(found):
+            while not await found.told():  # noqa: ASYNC110 - a row of the database
+                await asyncio.sleep(0.05)
         assert [each.event_type for each in await found.told()] == ["user.disabled"]
 
 
@@ -237,6 +246,45 @@ async def test_a_deletion_between_two_refreshes_is_told(tmp_path: Path, slapd: S
         assert [each.event_type for each in await found.told()] == ["user.disabled"]
         assert (await found.stands()).cursor == news.cursor != first.cursor
         again.close()
+
+
+async def test_a_directory_that_is_forgotten_is_read_from_the_start(tmp_path: Path, slapd: Slapd, unit: str) -> None:
+    """Nobody is logged out by that, and nothing that comes meanwhile is taken for news of strangers."""
+    ada, bob = slapd.person(unit, "ada"), slapd.person(unit, "bob")
+    async with lab(tmp_path, slapd, unit) as found:
+        connection = Connection(found.settings)
+        connection.follow(None)
+        await found.following.accept(connection, connection.next(5) or News())
+        with closing(Ledger.open(found.url, audit_secret=SECRET)) as ledger:
+            directories.forget(ledger, directories.Directory("corp"), Operator("test@here", "another base"))
+        slapd.lock(ada)
+        with pytest.raises(Forgotten):
+            await found.following.accept(connection, connection.next(5) or News())
+        await found.following.accept(connection, connection.everybody())
+        slapd.lock(bob)
+        await found.following.accept(connection, connection.everybody())
+        assert [each.event_type for each in await found.told()] == ["user.disabled"]
+        connection.close()
+
+
+async def test_what_a_server_tells_is_heard_though_it_lists_nobody(
+    tmp_path: Path, slapd: Slapd, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of size that holds for listings alone keeps nobody logged in."""
+    ada = slapd.person(unit, "ada")
+    slapd.person(unit, "bob")
+
+    def refused(_: Connection) -> News:
+        raise DirectoryFailed("ldap.SIZELIMIT_EXCEEDED 4")
+
+    monkeypatch.setattr(Connection, "everybody", refused)
+    async with lab(tmp_path, slapd, unit, listing_interval=1) as found, followed(found):
+        while (await found.stands()).cursor is None:  # noqa: ASYNC110 - a row of the database
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
+        slapd.lock(ada)
+        while not await found.told():  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.05)
 
 
 async def test_what_is_not_kept_is_not_done(tmp_path: Path, slapd: Slapd, unit: str) -> None:

@@ -41,7 +41,40 @@ overlay ppolicy
 """
 
 
-class Slapd:
+class Entries:
+    """What an administrator does in a directory."""
+
+    admin: Any  # a connection of theirs
+
+    def found(self) -> None:
+        """Make its first entries."""
+        self.add(SUFFIX, objectClass=["dcObject", "organization"], o="Example", dc="example")
+
+    def add(self, dn: str, **values: Any) -> str:
+        """Make an entry; returns its DN."""
+        self.admin.add_s(dn, ldap.modlist.addModlist({name: _encoded(value) for name, value in values.items()}))
+        return dn
+
+    def unit(self, name: str) -> str:
+        """Make a unit for people."""
+        return self.add(f"ou={name},{SUFFIX}", objectClass="organizationalUnit", ou=name)
+
+    def person(self, unit: str, name: str, **values: str) -> str:
+        """Make a person."""
+        names = {"uid": name, "cn": name, "sn": name}
+        return self.add(f"uid={name},{unit}", objectClass="inetOrgPerson", **names, **values)
+
+    def change(self, dn: str, **values: str) -> None:
+        """Change attributes."""
+        self.admin.modify_s(dn, [(ldap.MOD_REPLACE, name, _encoded(value)) for name, value in values.items()])
+
+    def delete(self, *dns: str) -> None:
+        """Delete entries."""
+        for dn in dns:
+            self.admin.delete_s(dn)
+
+
+class Slapd(Entries):
     """One in the folder *home*; *certificate*: the file of a key and its certificate, by which it speaks TLS too."""
 
     def __init__(self, home: Path, certificate: Path | None = None, authority: Path | None = None) -> None:
@@ -54,7 +87,6 @@ class Slapd:
         self._config.write_text(_CONFIG.format(suffix=SUFFIX, admin=ADMIN, password=PASSWORD, home=home, tls=tls))
         self._urls = self.url + (f" ldaps://127.0.0.1:{self.tls_port}" if certificate else "")
         self._server = Daemon(home, "slapd")
-        self._admin: Any = None
 
     def start(self) -> "Slapd":
         """Return once it answers."""
@@ -70,56 +102,20 @@ class Slapd:
         """End it."""
         self._server.kill9()
 
-    def found(self) -> None:
-        """Make its first entries."""
-        self.add(SUFFIX, objectClass=["dcObject", "organization"], o="Example", dc="example")
-
-    def add(self, dn: str, **values: Any) -> str:
-        """Make an entry; returns its DN."""
-        self._admin.add_s(dn, ldap.modlist.addModlist({name: _encoded(value) for name, value in values.items()}))
-        return dn
-
-    def unit(self, name: str) -> str:
-        """Make a unit for people."""
-        return self.add(f"ou={name},{SUFFIX}", objectClass="organizationalUnit", ou=name)
-
-    def person(self, unit: str, name: str, **values: str) -> str:
-        """Make a person."""
-        names = {"uid": name, "cn": name, "sn": name}
-        return self.add(f"uid={name},{unit}", objectClass="inetOrgPerson", **names, **values)
-
     def lock(self, dn: str) -> None:
         """Lock a person, as an administrator does."""
-        self._admin.modify_s(dn, [(ldap.MOD_ADD, LOCK, LOCKED)])
+        self.admin.modify_s(dn, [(ldap.MOD_ADD, LOCK, LOCKED)])
 
     def unlock(self, dn: str) -> None:
         """Let them in again."""
-        self._admin.modify_s(dn, [(ldap.MOD_DELETE, LOCK, None)])
-
-    def change(self, dn: str, **values: str) -> None:
-        """Change attributes."""
-        self._admin.modify_s(dn, [(ldap.MOD_REPLACE, name, _encoded(value)) for name, value in values.items()])
-
-    def delete(self, *dns: str) -> None:
-        """Delete entries."""
-        for dn in dns:
-            self._admin.delete_s(dn)
-
-    def fail_logins(self, dn: str, times: int) -> None:
-        """Try a wrong password."""
-        for _ in range(times):
-            with_wrong = ldap.initialize(self.url)
-            try:
-                with_wrong.simple_bind_s(dn, "wrong")
-            except ldap.INVALID_CREDENTIALS:
-                continue
+        self.admin.modify_s(dn, [(ldap.MOD_DELETE, LOCK, None)])
 
     def _answers(self) -> bool:
         if not self._server.running:
             raise ServerMissingError(f"slapd did not start:\n{self._server.tail}")
         try:
-            self._admin = ldap.initialize(self.url)
-            self._admin.simple_bind_s(ADMIN, PASSWORD)
+            self.admin = ldap.initialize(self.url)
+            self.admin.simple_bind_s(ADMIN, PASSWORD)
         except ldap.SERVER_DOWN:
             return False
         return True

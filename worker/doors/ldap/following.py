@@ -31,6 +31,10 @@ _MOST_FAILURES: Final = 10  # that the wait grows by
 HELD_LOOK: Final = 60.0  # seconds after which a held directory is asked again, whoever has released it or not
 
 
+class Forgotten(Exception):  # noqa: N818 - what is the case
+    """An operator has had the directory forgotten: it is to be read from the start."""
+
+
 class Held(Exception):  # noqa: N818 - what is the case
     """The directory is held."""
 
@@ -57,6 +61,8 @@ class Following:
                 await self._follow()
             except Held:
                 await self._wait_for_release()
+            except Forgotten:
+                logger.warning("ldap.forgotten", extra={"door": self.name})
             except Exception as failed:  # noqa: BLE001 - a fault of ours must not end it: it is reported, and tried again
                 await self._fail(failed)
 
@@ -85,8 +91,7 @@ class Following:
 
     async def _hear(self, connection: Connection) -> None:
         """Take what the server tells, until everybody is to be listed: after that it tells again, from there."""
-        if self._is_listing_due():
-            await self._list(connection)
+        await self._list_in_time(connection)
         standing = await self._standing()
         await asyncio.to_thread(connection.follow, standing.cursor)
         while not self._is_listing_due():
@@ -97,19 +102,23 @@ class Following:
     async def _poll(self, connection: Connection) -> None:
         """Look for what was changed, and now and then at everybody."""
         while True:
-            if self._is_listing_due():
-                await self._list(connection)
+            await self._list_in_time(connection)
             cursor = (await self._standing()).cursor
             news = await asyncio.to_thread(connection.changed, cursor)
             await self.accept(connection, news)
             await asyncio.sleep(self.settings.poll_interval)
 
-    async def _list(self, connection: Connection) -> None:
-        """Look at everybody: what is found so was missed before."""
-        news = await asyncio.to_thread(connection.everybody)
-        taken = await self.accept(connection, news)
+    async def _list_in_time(self, connection: Connection) -> None:
+        """Look at everybody, if it is time: what is found so was missed before."""
+        if not self._is_listing_due():
+            return
+        try:
+            news = await asyncio.to_thread(connection.everybody)
+        except DirectoryFailed as failed:  # as by a limit of size: what the server tells is heard all the same
+            logger.warning("ldap.listing_failed", extra={"door": self.name, "error": str(failed)})
+        else:
+            metrics.DIRECTORY_MISSED.add(self.name, count=await self.accept(connection, news))
         self._listed = time.monotonic()
-        metrics.DIRECTORY_MISSED.add(self.name, count=taken)
 
     def _is_listing_due(self) -> bool:
         return time.monotonic() - self._listed >= self.settings.listing_interval
@@ -126,6 +135,8 @@ class Following:
         job = take(news, self.settings.largest_change, self._event, self._store)
         while not is_all:
             taken = await self._safely(lambda: self.delivery.transact(job))
+            if taken.is_forgotten:
+                raise Forgotten
             if taken.held:
                 self._note_held(taken)
             count, is_all = count + taken.transitions, taken.is_all

@@ -30,6 +30,7 @@ class Taken:
 
     transitions: int = 0
     is_all: bool = True  # else the rest of them is to be taken next
+    is_forgotten: bool = False  # an operator has had the directory forgotten: it is to be read from the start
     held: Why | None = None
     people: int = 0  # who are concerned by that
 
@@ -67,7 +68,10 @@ def take(
     def job(connection: Connection) -> tuple[Taken, Sequence[OutgoingEvent]]:
         store = opened(connection)
         store.take_turn()
-        standing, changes = store.standing(), _changes(store, news)
+        standing = store.standing()
+        if standing.cursor is None and not news.is_whole:
+            return Taken(is_all=True, is_forgotten=True), ()
+        changes = _changes(store, news)
         people = {person for person, _ in changes.transitions}
         if _is_flood(changes, people - _released(standing), limit):
             return hold(store, Why.FLOOD, people), ()
