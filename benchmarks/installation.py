@@ -97,11 +97,11 @@ class Installation:
         template = self._planned(self.ended_event(0))
         return [messages.call(template.model_copy(update=_identity(n))) for n in range(first + 1, first + count + 1)]
 
-    def outcomes(self, count: int) -> list[Message]:
-        """Records of settled calls, each for a row of its own in the ledger."""
+    def outcomes(self, count: int, first: int = 1) -> list[Message]:
+        """Records of settled calls for users *first* and following, each for a row of its own in the ledger."""
         template = self._planned(self.disabled_event(0, "p0"))
         now = datetime.now(UTC)
-        calls = (_of_user(template, n, "p0") for n in range(1, count + 1))
+        calls = (_of_user(template, n, "p0") for n in range(first, first + count))
         return [messages.record(outcome_of_call(call, State.ACCEPTED, now, 1, duration_ms=51.2)) for call in calls]
 
     def disabled_events(self, count: int, first: int = 1) -> list[Message]:

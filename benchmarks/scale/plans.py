@@ -11,14 +11,23 @@ from typing import Any, Final
 from sqlalchemy import Connection, Engine, event
 
 from worker.database.engine import Database
+from worker.database.tables import metadata
 
 _EXPLAIN: Final = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}
+# An index of few rows, which is made to be read as a whole.
+_PARTIAL: Final = "|".join(
+    str(index.name)
+    for table in metadata.sorted_tables
+    for index in table.indexes
+    if index.dialect_options["sqlite"]["where"] is not None
+)
 # SQLite's SCAN reads all of what it names, by an index or without (https://www.sqlite.org/eqp.html). PostgreSQL's scan
 # of an index reads all of it where no condition stands below.
 _WHOLE: Final = {
-    "sqlite": re.compile(r"\bSCAN (\w+)"),
+    "sqlite": re.compile(rf"\bSCAN (\w+)(?! USING (?:COVERING )?INDEX (?:{_PARTIAL})\b)\b"),
     "postgresql": re.compile(
-        r"\bSeq Scan on (\w+)|\bIndex (?:Only )?Scan using \w+ on (\w+)[^\n]*(?:\n(?!\s*Index Cond)|$)"
+        rf"\bSeq Scan on (\w+)|\bIndex (?:Only )?Scan using (?!(?:{_PARTIAL})\b)\w+ on (\w+)"
+        r"[^\n]*(?:\n(?!\s*Index Cond)|$)"
     ),
 }
 

@@ -12,12 +12,22 @@ from typing import Final
 from benchmarks.results import percentile
 from benchmarks.scale.plans import Plan, plans_of
 from benchmarks.scale.settings import SETTINGS
-from benchmarks.scale.world import CALLS_PER_EVENT, PROVIDERS, TENANT, World, uuid_of
+from benchmarks.scale.world import (
+    CALLS_PER_EVENT,
+    DISABLED_OFTEN,
+    HEAVY,
+    LOGGED_OUT_OFTEN,
+    PROVIDERS,
+    TENANT,
+    World,
+    uuid_of,
+)
 from worker.ledger import DeadLetterFilter, Ledger
 from worker.ledger.waiting import waiting
-from worker.operations import dead_letters
+from worker.operations import causes, dead_letters, jobs
 from worker.operations.dead_letters import OPEN, Selection
 from worker.operations.explain import explain
+from worker.operations.exposure import exposure
 
 TIMES: Final = 50  # each question is asked, of another person where there are several
 LISTED: Final = 20  # dead letters
@@ -49,10 +59,10 @@ class Timing:
 
 def questions(world: World) -> dict[str, list[Ask]]:
     """By what it is called, each question in the variants that are asked in turn."""
-    some = [world.event((world.size * number // TIMES + 1) % world.size) for number in range(TIMES)]
-    people = [world.person(event.person) for event in some if event.person]
+    some = [world.event((world.size * number // TIMES + 37 * number + 1) % world.size) for number in range(TIMES)]
+    people = [world.person(event.person) for event in some if event.person not in HEAVY]
     recent = [world.event(world.size - 1 - number) for number in range(min(TIMES, world.size))]
-    doubted = [world.person(event.person) for event in recent if event.person]
+    doubted = [world.person(event.person) for event in recent if event.person not in HEAVY]
     return {
         "explain: an address": [partial(_explained, person.email) for person in people],
         "explain: a user id": [partial(_explained, person.user_id.upper()) for person in people],
@@ -63,11 +73,16 @@ def questions(world: World) -> dict[str, list[Ask]]:
         "explain --event": [partial(_explained, event.event_id, is_event=True) for event in some],
         "explain: nobody": [partial(_explained, "nobody@example.com")],
         "explain: somebody of today": [partial(_explained, person.email) for person in doubted],
-        "explain: with thousands of calls": [partial(_explained, world.person(0).email)],
+        "explain: 5000 calls, disabled often": [partial(_explained, world.person(DISABLED_OFTEN).email)],
+        "explain: 5000 calls, mostly logins": [partial(_explained, world.person(LOGGED_OUT_OFTEN).email)],
         "explain: a tenant": [partial(_explained, TENANT)],
         "dlq list": [partial(_listed, DeadLetterFilter(), None)],
         "dlq list --provider": [partial(_listed, DeadLetterFilter(provider=each), None) for each in PROVIDERS],
         "dlq list --subject": [partial(_listed, DeadLetterFilter(), person.email) for person in people],
+        "dlq causes": [_causes],
+        "dlq jobs list": [lambda ledger: len(jobs.find(ledger))],
+        "dlq jobs show": [_job],
+        "exposure": [lambda ledger: len(exposure(SETTINGS, ledger).figures)],
         "the recorder's figures": [lambda ledger: len(waiting(ledger.database).letters)],
         "the last 500 changes": [lambda ledger: len(ledger.changes_since(world.calls)[0])],
     }
@@ -99,3 +114,13 @@ def _explained(whom: str, ledger: Ledger, *, is_event: bool = False) -> int:
 
 def _listed(where: DeadLetterFilter, subject: str | None, ledger: Ledger) -> int:
     return len(list(dead_letters.find(SETTINGS, ledger, Selection(replace(where, limit=LISTED), subject), OPEN).heads))
+
+
+def _causes(ledger: Ledger) -> int:
+    return len(causes.find(SETTINGS, ledger, Selection(DeadLetterFilter())).causes)
+
+
+def _job(ledger: Ledger) -> int:
+    """The last that was planned, with what becomes of each of its dead letters."""
+    [newest] = ledger.jobs(1)
+    return sum(each.count for each in jobs.one(ledger, newest.job_id).groups)

@@ -32,8 +32,11 @@ _SESSION: Final = (
     wibmo.INVALIDATE_TOKEN,
     genesys.DELETE_TOKENS_ME,
 )
+DISABLED_OFTEN, LOGGED_OUT_OFTEN = 0, 1  # people with thousands of calls: the first one's events are all user.disabled
+HEAVY: Final = (DISABLED_OFTEN, LOGGED_OUT_OFTEN)
+_DISABLED: Final = 200  # of a thousand events are user.disabled
 TENANT: Final = "acme"  # of a third of all events
-_HEAVY_EVERY: Final = 200  # every so many events one is of person 0, an account of many programs
+_HEAVY_EVERY: Final = 200  # every so many events one is of person 0 and one of person 1, accounts of many programs
 _OPEN: Final = (State.PLANNED, State.RETRYING, State.HELD)
 
 
@@ -107,15 +110,21 @@ class World:
 
     def event(self, number: int) -> Event:
         """Event *number*, from 0."""
+        person = self._person_of(number)
+        is_disabled = person == DISABLED_OFTEN or _dice("type", number) < _DISABLED
         return Event(
             number,
             f"scale-{number:09d}",
             SOURCES[number % len(SOURCES)],
-            "user.disabled" if number % 5 == 0 else "session.ended",
+            "user.disabled" if is_disabled else "session.ended",
             self.now - SPAN + self._since_start(number / self.size),
-            0 if number % _HEAVY_EVERY == 0 else number * 7919 % self.people,
+            person,
             number % len(SOURCES) == 0,
         )
+
+    def _person_of(self, number: int) -> int:
+        heavy = {0: DISABLED_OFTEN, _HEAVY_EVERY // 2: LOGGED_OUT_OFTEN}
+        return heavy.get(number % _HEAVY_EVERY, number * 7919 % self.people)
 
     @staticmethod
     def _since_start(share: float) -> timedelta:
@@ -125,11 +134,12 @@ class World:
 
     def calls_of(self, event: Event) -> Iterator[Call]:
         """The calls of *event*, at neighbouring providers."""
+        first = _dice("provider", event.number)
         for number in range(CALLS_PER_EVENT):
-            yield self._call(event, number, (event.number + number) % len(PROVIDERS))
+            yield self._call(event, number, (first + number) % len(PROVIDERS))
 
     def _call(self, event: Event, number: int, place: int) -> Call:
-        provider, dice = PROVIDERS[place], (event.number * 40_503 + number * 977) % 1000
+        provider, dice = PROVIDERS[place], _dice("call", event.number * CALLS_PER_EVENT + number)
         share = event.number / self.size
         state = _state(provider, event.event_type, dice, is_doubted=share >= _DOUBTED_FROM)
         if share >= _OPEN_FROM and state is not State.NO_SESSION_KNOWN:
@@ -150,6 +160,11 @@ def _state(provider: str, event_type: str, dice: int, *, is_doubted: bool) -> St
     bounds = ((140, State.DEAD), (340, State.ALREADY_REVOKED), (400, State.COVERED), (440, State.EXPIRED))
     succeeded = State.CONFIRMED if provider == "genesys" and event_type == "session.ended" else State.ACCEPTED
     return next((state for bound, state in bounds if dice < bound), succeeded)
+
+
+def _dice(kind: str, number: int) -> int:
+    """0 to 999, as chance has it, and always the same: what a person's events have in common does not show in it."""
+    return int.from_bytes(blake2b(f"{kind}-{number}".encode(), digest_size=8).digest()) % 1000
 
 
 def digest(kind: str, number: int) -> str:

@@ -59,6 +59,20 @@ def test_of_many_kills_the_one_is_asked_that_killed_what_all_did(ledger: Ledger)
     assert [row.event_id for row in found] == ["e3"]
 
 
+def test_of_a_users_many_calls_those_are_asked_that_tell_what_all_of_them_tell(ledger: Ledger) -> None:
+    """The last that killed, what was called dead already after it, and the last word that the user is enabled again."""
+
+    def of_user(state: State, event_id: str, happened: int) -> CallOutcome:
+        return outcome(state, event_id, at=happened + 10, occurred_at=after(happened), target_key="user-1")
+
+    ledger.record([of_user(State.ACCEPTED, f"killed-{number}", number) for number in (2, 1)])
+    ledger.record([of_user(State.ALREADY_REVOKED, f"dead-{number}", number) for number in (1, 3)])
+    ledger.record([of_user(State.ENABLED, f"enabled-{number}", number) for number in (5, 4)])
+    ledger.record([of_user(State.DEAD, "no-answer", 6), planned("e-other")])
+    found = ledger.telling_calls_of_targets({"user-1"})
+    assert sorted(row.event_id or "" for row in found) == ["dead-3", "enabled-5", "killed-2"]
+
+
 def test_a_call_tells_all_that_explain_shows(ledger: Ledger) -> None:
     """Provider, state, tries, the next one, why: and the dead letter to replay, once there is one."""
     ledger.record([planned(), outcome(State.RETRYING, attempt=3, reason="http.429", next_attempt_at=after(30))])

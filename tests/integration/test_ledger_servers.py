@@ -118,6 +118,15 @@ def test_our_terms_hold_behind_a_pooler_and_bind_nobody_else(pooled_url: str) ->
     database.engine.dispose()
 
 
+def test_a_question_is_planned_with_its_values_however_often_it_is_asked(postgres_url: str) -> None:
+    """Else from the eleventh time on a tenant's calls take seconds; what is written is found by its keys."""
+    database, ask = open_database(postgres_url), "SELECT current_setting('plan_cache_mode')"
+    for transaction, mode in ((database.reading(), "force_custom_plan"), (database.writing(), "auto")):
+        with transaction as connection:
+            assert connection.exec_driver_sql(ask).scalar_one() == mode
+    database.engine.dispose()
+
+
 def test_statements_are_prepared_where_no_pooler_hands_them_to_others(postgres_url: str) -> None:
     """It makes a batch of records three times as quick."""
     database = open_database(postgres_url)

@@ -133,7 +133,7 @@ class Calls:
 class Record(Calls):
     """A ledger that is asked of many rows at once, too."""
 
-    def calls_of_targets(self, targets: set[str]) -> list[CallRow]:
+    def telling_calls_of_targets(self, targets: set[str]) -> list[CallRow]:
         """As the ledger's."""
         return [each for each in self.rows if each.target in targets]
 
@@ -149,6 +149,22 @@ def test_the_ledger_is_asked_once_for_each_target_and_person() -> None:
     assert all(is_superseded(row(operation=operation)) for operation in [WIDE, SESSION] * 50)
     assert not is_superseded(row(target=None, person=None))
     assert calls.asked == 2
+
+
+def test_the_ledger_is_asked_for_the_kills_of_a_person_only_for_sessions() -> None:
+    """Of a user-wide call only what hit that user tells; an account that is disabled often has thousands of kills."""
+    asked: list[set[str]] = []
+
+    class Asked(Record):
+        def kills_of_persons(self, persons: set[str], *, operations: frozenset[str]) -> list[CallRow]:
+            """Note who was asked for."""
+            asked.append(persons)
+            return super().kills_of_persons(persons, operations=operations)
+
+    rows = [row(operation=WIDE, person=ADA), row(operation=SESSION, target=TOKEN, person=BOB)]
+    for some in (rows[:1], rows):
+        assert [each.verdict for each in standings_of(Asked(), some)] == [Verdict.NOT_YET_OUT] * len(some)  # type: ignore[arg-type]
+    assert asked == [{BOB}]
 
 
 @pytest.mark.parametrize(("people", "expected"), [(PEOPLE - 1, True), (PEOPLE, False)])

@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from tasks.outcome import OPEN, Reason
-from worker.database.tables import IS_DEAD, calls, dead_letters, exposures
+from worker.database.tables import IS_DEAD, NO_CALL, calls, dead_letters, exposures
 from worker.ledger.exposure_counts import BOUNDS, SLOT
 from worker.ledger.rows import CLOSED
 
@@ -91,8 +91,7 @@ def _slots(since: datetime, now: datetime) -> tuple[int, int]:
 def _exposed(connection: sa.Connection, now: datetime, within: float, periods: Sequence[timedelta]) -> list[Exposed]:
     since = sa.union_all(_open_calls(), _dead_calls(), _unplanned()).subquery().c
     late_at = now - timedelta(seconds=within)
-    ages = [(since.occurred_at >= now - timedelta(milliseconds=each), each) for each in BOUNDS]
-    key = (since.provider, since.event_type, sa.case(*ages, else_=BOUNDS[-1]).label("at_most_ms"))
+    key = (since.provider, since.event_type, _bound(since.occurred_at, now, BOUNDS).label("at_most_ms"))
     became_late = (
         _sum(sa.and_(since.occurred_at < late_at, since.occurred_at >= late_at - each), 1) for each in periods
     )
@@ -102,6 +101,15 @@ def _exposed(connection: sa.Connection, now: datetime, within: float, periods: S
         Exposed(name, kind, ms / _SECOND, number, oldest_at, tuple(map(int, each)))
         for name, kind, ms, number, oldest_at, *each in rows
     ]
+
+
+def _bound(at: sa.ColumnElement[datetime], now: datetime, bounds: Sequence[int]) -> sa.ColumnElement[int]:
+    """The least of *bounds* that the time since *at* does not exceed, found by halves: there may be many rows."""
+    if len(bounds) == 1:
+        return sa.literal(bounds[0])
+    middle = len(bounds) // 2
+    is_young = at >= now - timedelta(milliseconds=bounds[middle - 1])
+    return sa.case((is_young, _bound(at, now, bounds[:middle])), else_=_bound(at, now, bounds[middle:]))
 
 
 def _open_calls() -> sa.Select[Any]:
@@ -117,7 +125,7 @@ def _unplanned() -> sa.Select[Any]:
     letter = dead_letters.c
     is_authorised = sa.or_(letter.kind == "unit", letter.reason == Reason.GUARD_FLOOD)
     told = (letter.event_type.is_not(None), letter.occurred_at.is_not(None))
-    return sa.select(*_columns(dead_letters)).where(letter.state.not_in(CLOSED), is_authorised, *told)
+    return sa.select(*_columns(dead_letters)).where(NO_CALL, letter.state.not_in(CLOSED), is_authorised, *told)
 
 
 def _columns(table: sa.Table) -> Iterable[sa.Column[Any]]:

@@ -15,6 +15,7 @@ from worker.ledger import (
     causes,
     job_steps,
     keys,
+    later_calls,
     queries,
     recording,
     retention,
@@ -93,8 +94,8 @@ class Ledger:
     counts_of_subject = _reads(subject_calls.counts_of_subject)
     calls_of_id = _reads(queries.of_call)
     calls_alike = _reads(queries.alike)
-    calls_of_targets = _reads(queries.of_targets)
-    kills_of_persons = _reads(subject_calls.kills_of_persons)
+    telling_calls_of_targets = _reads(later_calls.telling_of_targets)
+    kills_of_persons = _reads(later_calls.kills_of_persons)
     answers_around = _reads(answers.answers_around)
     among_dead_already = _reads(answers.among_dead_already)
     failed_attempts = _reads(queries.failed_attempts)

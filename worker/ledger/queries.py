@@ -44,11 +44,6 @@ def alike(connection: sa.Connection, *, target: str | None = None, person: str |
     return _rows(connection, _calls_where(sa.or_(sa.false(), *wanted)))
 
 
-def of_targets(connection: sa.Connection, targets: Collection[str]) -> list[CallRow]:
-    """The calls that hit one of *targets*."""
-    return [row for some in batches([*targets]) for row in _rows(connection, _calls_where(calls.c.target.in_(some)))]
-
-
 def failed_attempts(connection: sa.Connection, call_ids: Collection[str]) -> list[AttemptRow]:
     """The attempts that failed at these calls, each call's in their order."""
     order = (attempts.c.call_id, attempts.c.replays, attempts.c.number)

@@ -1,15 +1,13 @@
 """The calls of one name: of a person who has a handful, and of a tenant who has a third of the ledger."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from tasks.doubt import KNOWS_LIVING
 from tasks.outcome import OPEN, State
 from worker.database.tables import NO_CALL, calls, dead_letters, subjects
-from worker.ledger.queries import CERTAINTY, SURE, about, batches, call_rows, in_order, letter_rows
+from worker.ledger.queries import CERTAINTY, SURE, about, call_rows, in_order, letter_rows
 from worker.ledger.rows import CallRow
 
 MANY: Final = 10_000  # events of a name, from which on its calls are found from their states, and not counted
@@ -41,30 +39,6 @@ def counts_of_subject(connection: sa.Connection, *lookup_hashes: str) -> Counts 
     place = (calls.c.provider, calls.c.state)
     found: sa.Select[Any] = sa.select(*place, sa.func.count()).where(about(lookup_hashes, calls)).group_by(*place)
     return {(provider, State(state)): count for provider, state, count in connection.execute(found)}
-
-
-def kills_of_persons(connection: sa.Connection, persons: Collection[str], operations: Collection[str]) -> list[CallRow]:
-    """The calls that did one of *operations*, and killed something, for events that name one of *persons* so.
-
-    Of each person, source and provider the one that needs no other beside it: it killed what all the others did.
-    """
-    newest: dict[tuple[object, ...], tuple[object, str]] = {}
-    names = ("call_id", "provider", "source", "person", "occurred_at", "at", "duration_ms")
-    kills = sa.and_(calls.c.operation.in_(operations), calls.c.state.concat("").in_(KNOWS_LIVING))
-    for some in batches([*persons]):
-        found = sa.select(*(calls.c[name] for name in names)).where(calls.c.person.in_(some), kills)
-        for row in (each for each in connection.execute(found) if each.at is not None):
-            key, last = (row.person, row.source, row.provider), (_killed_what_is_before(row), row.call_id)
-            newest[key] = max(newest.get(key, last), last)
-    ids = [call_id for _, call_id in newest.values()]
-    return [row for some in batches(ids) for row in call_rows(connection, calls.c.call_id.in_(some))]
-
-
-def _killed_what_is_before(call: Any) -> datetime:  # noqa: ANN401 - a row
-    """Of which events it killed the tokens: of those before it was sent, and before its own event (`supersedes`)."""
-    sent_at: datetime = call.at - timedelta(milliseconds=call.duration_ms or 0.0)
-    occurred_at: datetime = call.occurred_at
-    return min(occurred_at, sent_at)
 
 
 def _chosen(connection: sa.Connection, lookup_hashes: Collection[str], limit: int) -> Any:  # noqa: ANN401 - ids, or a query

@@ -21,16 +21,22 @@ class AskedAtOnce:
         self._ledger = ledger
         left = [row for row in rows if row.state not in SURE]
         targets, persons = ({getattr(row, name) for row in left} - {None} for name in ("target", "person"))
-        self._of_target = _grouped("target", targets, ledger.calls_of_targets)
+        self._of_target = _grouped("target", targets, ledger.telling_calls_of_targets)
         kills = partial(ledger.kills_of_persons, operations=_USER_WIDE)
-        self._of_person = _grouped("person", persons, kills)
+        # By a person's names nothing tells of a user-wide call: only by what it hits (`supersedes`).
+        of_sessions = {row.person for row in left if row.person and row.operation not in _USER_WIDE}
+        nobody: dict[str, list[CallRow]] = {person: [] for person in persons}
+        self._of_person = nobody | _grouped("person", of_sessions, kills)
         settled = (row for row in left if row.state is State.ALREADY_REVOKED)
         dead_already = {row.call_id: (row.provider, row.at) for row in settled if row.call_id}
         crowded = ledger.among_dead_already(dead_already.keys()) if dead_already else set()
         self._alone = {moment for call_id, moment in dead_already.items() if call_id not in crowded}
 
     def calls_alike(self, *, target: str | None = None, person: str | None = None) -> list[CallRow]:
-        """Return the calls that hit the same user or token, or of which every name agrees and that kill them all."""
+        """Return the calls that hit the same user or token, or of which every name agrees and that kill them all.
+
+        About *rows*: of these calls those that tell what all of them tell.
+        """
         if target in self._of_target and person is None:
             return self._of_target[target]
         if person in self._of_person and target is None:

@@ -79,9 +79,10 @@ calls: Final = Table(
 # What a provider said of tokens, by time. A partial index serves a query that repeats its condition as it is written;
 # SQLite makes a table of each IN that it evaluates, twice a row that is recorded.
 IS_ANSWER: Final = text("(state = 'accepted' OR state = 'confirmed' OR state = 'already_revoked')")
-# What was given up is still exposed, and may be much for long: written out here and in the question, as above.
+# What was given up is still exposed, and may be much for long: written out here and in the question, as above. The
+# state comes first, or SQLite takes the index of all states and reads each row.
 IS_DEAD: Final = text("state = 'dead'")
-_EXPOSED: Final = (calls.c.provider, calls.c.event_type, calls.c.occurred_at)
+_EXPOSED: Final = (calls.c.state, calls.c.provider, calls.c.event_type, calls.c.occurred_at)
 Index("calls_dead", *_EXPOSED, sqlite_where=IS_DEAD, postgresql_where=IS_DEAD)
 Index(
     "calls_by_answer", calls.c.provider, calls.c.state, calls.c.at, sqlite_where=IS_ANSWER, postgresql_where=IS_ANSWER

@@ -14,7 +14,7 @@ def upgrade() -> None:
     """Create the indexes."""
     op.create_index("dead_letters_by_provider", "dead_letters", ["state", "provider", "reason", "at", "cause"])
     _partial("dead_letters_of_no_call", "dead_letters", ["change"], _NO_CALL)
-    _partial("calls_dead", "calls", ["provider", "event_type", "occurred_at"], _IS_DEAD)
+    _partial("calls_dead", "calls", ["state", "provider", "event_type", "occurred_at"], _IS_DEAD)
 
 
 def _partial(name: str, table: str, columns: list[str], where: sa.TextClause) -> None:
