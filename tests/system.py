@@ -4,7 +4,7 @@ import json
 import urllib.request
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
@@ -28,13 +28,14 @@ from worker.settings.toml import toml_lines
 
 SOURCE = "urn:test:session-timeout-job"
 SUBJECT_KEY = "subject-key-of-a-test-installation"
+Providers = Mapping[str, Mapping[str, Any]]
 PROCESSES = ("intake", "worker", "recorder")
 
 
 class System:
     """An installation in the folder *home* on the broker *broker_url*, its sandbox already running."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that an installation is made of
         self,
         home: Path,
         broker_url: str,
@@ -42,11 +43,13 @@ class System:
         *,
         latency: float = 0.0,
         migrates: bool = True,
+        written: Callable[[Providers], Providers] = dict,
         **settings: Any,
     ) -> None:
         """*latency* is what every answer of a provider takes, in seconds; *settings* are the installation's.
 
-        *migrates*: the ledger is brought up to date here; else the recorder does it.
+        *migrates*: the ledger is brought up to date here; else the recorder does it. *written* says how the providers
+        that the sandbox plays are written.
         """
         home.mkdir()
         self.home = home
@@ -57,7 +60,7 @@ class System:
         (home / "keys").mkdir(mode=0o700)
         self.key = generate_key("test-key")
         save_key(home / "keys", self.key)
-        self.document = self._settings(settings)
+        self.document = self._settings({"providers": written(sandbox_providers(self.base_url)), **settings})
         self._journal: list[dict[str, Any]] = []
         self.env = {"REVOKER_CONFIG_FILE": str(write_settings(home, self.document))}
         if migrates:
@@ -215,7 +218,6 @@ class System:
             "ledger_url": f"sqlite:///{self.home / 'ledger.sqlite3'}",
             "keys_dir": str(self.home / "keys"),
             "subject_key": SUBJECT_KEY,
-            "providers": sandbox_providers(self.base_url),
             "sources": {"tests": {"source": SOURCE, "trusted": True}},
             "retry": {"base": 1, "cap": 1, "max_attempts": 12},
             "hold": {"first": 2, "cap": 4},

@@ -24,7 +24,7 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="revoker-chaos-"))
     home.chmod(0o711)  # the user postgres passes through
     rows = [(row, broker) for row in all_rows() for broker in row.brokers if broker in options.brokers]
-    rows = [(row, broker) for row, broker in rows if wanted.fullmatch(row.name.partition(" ")[0])]
+    rows = [(row, broker) for row, broker in rows if any(map(wanted.fullmatch, {row.name, row.name.partition(" ")[0]}))]
     if not rows:
         sys.exit(_usage(f"no row is called {options.rows}"))
     _say(f"seed {options.seed}, {len(rows)} rows")

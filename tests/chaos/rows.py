@@ -4,14 +4,15 @@ import importlib
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from system import System
+from system import Providers, System
 
 from chaos.load import PROVIDERS, Load, make_load
 from chaos.oracle import Allowance
+from chaos.tables import as_tables
 
 if TYPE_CHECKING:
     from chaos.scene import Scene
@@ -39,6 +40,7 @@ class Row:
     own_postgres: bool = False  # its ledger is a PostgreSQL of the row's own, `scene.postgres`
     small_disk: str = ""  # "ledger" or (embedded) "broker", on a SmallDisk(scene.system.home.parent / DISK)
     providers: tuple[str, ...] = PROVIDERS  # whose tokens the load ends
+    written: Callable[[Providers], Providers] = field(default=dict, repr=False)  # how these are configured
     settings: Mapping[str, Any] = field(default_factory=dict)  # of the installation, beside the bench's own
     duplicates: int | Callable[[int], int] = 0  # the bound, or what it is for so many events
     harmless: str = ""  # why a duplicate does no harm; a row that allows one must say so
@@ -83,7 +85,17 @@ def all_rows() -> list[Row]:
     """Every row of every module `rows_*.py` beside this one, in the order of the matrix."""
     for file in sorted(Path(__file__).parent.glob("rows_*.py")):
         importlib.import_module(f"chaos.{file.stem}")
-    return sorted(_rows, key=_place)
+    return sorted([*_rows, *map(_of_tables, filter(_can_be_tables, _rows))], key=_place)
+
+
+def _can_be_tables(row: Row) -> bool:
+    """Whether it is about what providers do, and these are not Wibmo alone, whose cipher needs code."""
+    return row.name.startswith("P") and row.providers != ("wibmo",)
+
+
+def _of_tables(row: Row) -> Row:
+    """The very same row, for providers that no code knows."""
+    return replace(row, name=f"{row.name} table", written=as_tables, fast=())
 
 
 def _place(row: Row) -> tuple[int, int, str]:

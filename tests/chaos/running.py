@@ -88,7 +88,9 @@ def open_scene(  # noqa: PLR0913 - all that a run is made of
         settings = {**ledger, **row.settings}
         settings["worker"] = {**IN_FLIGHT, **row.settings.get("worker", {})}
         with MIGRATING:
-            system = System(home / "system", broker.url, processes, latency=row.latency, **settings)
+            system = System(
+                home / "system", broker.url, processes, latency=row.latency, written=row.written, **settings
+            )
         stack.callback(system.close)
         lines = stack.enter_context(Lines(row.links, system))
         load = row.load(system, events, random.Random(f"{seed} {row.name}"), row.providers)  # noqa: S311 - a load, no secret
