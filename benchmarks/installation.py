@@ -156,6 +156,11 @@ class Installation:
         )
 
 
+def event_of(kind: str, n: int, data: dict[str, Any]) -> Message:
+    """Return an event of our source, ready to be published."""
+    return _event(_document(kind, n, data))
+
+
 def user_id(n: int) -> str:
     """The id that the provider counts for call *n*."""
     return str(uuid.UUID(int=n))

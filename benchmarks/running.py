@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
-from benchmarks import backlog, endurance, idle, installed, isolation, latency, scaling, stations, throughput
+from benchmarks import backlog, endurance, fan_out, idle, installed, isolation, latency, scaling, stations, throughput
 from benchmarks.bare import BareClient
 from benchmarks.contestants import Contestant
 from benchmarks.ours import OurRow, Setup
@@ -115,6 +115,7 @@ class Run:
 
     def _isolation(self) -> Iterator[Result]:
         yield from isolation.measure(self._stage, self._plan)
+        yield from fan_out.measure(self._stage, self._plan)
 
     def _memory(self) -> Iterator[Result]:
         yield from endurance.measure(self._stage, self._plan.memory_calls)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks import isolation
+from benchmarks import fan_out, isolation
 from benchmarks.peer import promising
 from benchmarks.results import Result, find
 
@@ -119,6 +119,10 @@ def _latency(rows: Rows) -> Iterator[Target]:
 def _isolation(rows: Rows) -> Iterator[Target]:
     pairs = rows.beginning(isolation.RATIO)
     yield Target("p99 beside a black hole, of that alone", 1.1, False, pairs.x if pairs else None)
+    fanned = rows.beginning(fan_out.RATIO)
+    yield Target(
+        f"p99 of {fan_out.BLACK} providers beside a black one, of that alone", 1.1, False, fanned.x if fanned else None
+    )
 
 
 def _memory_and_cost(rows: Rows) -> Iterator[Target]:

@@ -108,6 +108,7 @@ def test_a_newcomer_adds_a_provider_by_its_page(system: System, postroom: Deadly
     shown = typed(explained, tmp_path).output
     found = re.findall(r"(└ )?(http\.\w+)", shown)
     assert found == [("", REVOKE_USER), *[("└ ", REVOKE_LISTED)] * len(DEVICES)]
+    assert len(re.findall(r"\bin_part\b", shown)) == 1 + len(DEVICES)
     assert "OUT IN PART: postroom leaves alive: applications from before 2025" in shown
 
 

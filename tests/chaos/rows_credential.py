@@ -15,12 +15,13 @@ from chaos.rows_worker import ON_RABBITMQ
 from chaos.said import HOLD, attempts, holds
 from chaos.scene import Scene
 from tasks.outcome import State
-from tasks.providers import genesys
+from tasks.providers import declared, genesys
 from worker.calls.holds import store
 from worker.sandbox import SandboxConfig
 
 HANDFUL: Final = 5
 OURS: Final[str] = genesys.DELETE_TOKEN  # made with the worker's own credential
+CALLED: Final = {OURS, declared.REVOKE_USER}  # as the worker calls it, in code or by a table
 QUICK: Final = {"hold": {"first": 1, "cap": 2}}
 LOGGED_OUT: Final = "the user had logged out before: ours finds a dead token, and says so"
 
@@ -40,7 +41,7 @@ def our_credential_is_refused(scene: Scene) -> None:
     wait_until(lambda: _answered(scene, "genesys.login", 401), 30, "a refused login")
     _heal(scene)
     before = _calls_before_the_hold(worker)
-    made = sum(each["operation"] == OURS for each in attempts(worker.output, "genesys"))
+    made = sum(each["operation"] in CALLED for each in attempts(worker.output, "genesys"))
     scene.remark = f"({before} calls before the hold, {made - len(scene.load.users)} that failed in all)"
     assert before <= HANDFUL
     assert [(each["provider"], each["scope"]) for each in holds(worker.output)] == [("genesys", "worker")]
@@ -146,7 +147,7 @@ def _answered(scene: Scene, operation: str, status: int) -> bool:
 
 def _calls_before_the_hold(worker: Daemon) -> int:
     """The calls with our own credential that were made until the alert, each with its login."""
-    return sum(each["operation"] == OURS for each in attempts(worker.output.partition(HOLD)[0], "genesys"))
+    return sum(each["operation"] in CALLED for each in attempts(worker.output.partition(HOLD)[0], "genesys"))
 
 
 def _state(scene: Scene, unit: Unit) -> State:

@@ -10,8 +10,8 @@ from tasks.outcome import Reason, State
 from worker.calls.coverage import HELD_FOR_USER
 from worker.ledger import CallRow
 from worker.operations.advice import advice_on
-from worker.operations.provider_standings import IN_PART, PARTIAL, UNPROVED, by_provider
-from worker.operations.standings import Standing, Verdict
+from worker.operations.provider_standings import PARTIAL, UNPROVED, by_provider
+from worker.operations.standings import IN_PART, Standing, Verdict
 
 NOON: Final = datetime(2026, 5, 4, 12, tzinfo=UTC)
 
@@ -28,6 +28,14 @@ def state_of(*parts: Standing) -> str:
     """The state of the one provider of *parts*."""
     [found] = by_provider(parts)
     return found.state
+
+
+def test_a_part_that_leaves_something_alive_says_so_itself() -> None:
+    """Whoever looks at parts alone, in the console or with -o wide, reads no bare `accepted`."""
+    told = {"detail": {"evidence": "204; probe 401", "partial": "access tokens"}}
+    left, whole = part(State.CONFIRMED, Verdict.IN_PART, **told), part(State.CONFIRMED, detail={"evidence": "204"})
+    assert (left.state, left.evidence) == (IN_PART, "204; probe 401; leaves alive: access tokens")
+    assert (whole.state, whole.evidence) == ("confirmed", "204")
 
 
 @in_one_test

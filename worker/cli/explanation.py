@@ -132,7 +132,7 @@ _PROVIDERS: Final[Listing[ProviderStanding]] = Listing(
         Column("TRIES", lambda each: each.told_by.row.attempt, right=True),
         Column("NEXT", lambda each: soon(each.next_attempt_at)),
         Column("REVOKED IN", lambda each: _seconds(each.told_by.row.exposure_seconds), right=True),
-        Column("EVIDENCE", lambda each: _evidence(each.told_by.row), cut=2),
+        Column("EVIDENCE", lambda each: each.told_by.evidence, cut=2),
     ),
     _provider_document,
 )
@@ -149,12 +149,12 @@ _ATTEMPTS: Final[Listing[Line]] = Listing(
 )
 _OF_A_PART: Final[tuple[Column[Standing], ...]] = (
     Column("PROVIDER", lambda each: each.row.provider),
-    Column("STATE", lambda each: each.row.state.value),
+    Column("STATE", lambda each: each.state),
     Column("EVENT", lambda each: each.row.event_type),
     Column("TRIES", lambda each: each.row.attempt, right=True),
     Column("NEXT", lambda each: each.next_attempt),
     Column("REVOKED IN", lambda each: _seconds(each.row.exposure_seconds), right=True),
-    Column("EVIDENCE", lambda each: _evidence(each.row)),
+    Column("EVIDENCE", lambda each: each.evidence),
     Column("OPERATION", lambda each: f"└ {each.row.operation}" if is_listed(each.row) else each.row.operation),
     Column("SUBJECT", lambda each: each.row.subject),
     Column("EVENT ID", lambda each: each.row.event_id),

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tasks.outcome import State
-from worker.operations.standings import Standing, Verdict
+from worker.operations.standings import IN_PART, Standing, Verdict
 
 PARTIAL: Final = "partial"  # some parts are out, and some are not
-IN_PART: Final = "in_part"  # the provider did what it can do, and something lives on
 UNPROVED: Final = "unproved"  # settled on the word of an instance that is in doubt
 
 # Of parts that are out the weakest proof counts, of others what needs somebody most: the first here.
@@ -62,11 +61,9 @@ def state_of(part: Standing) -> str:
     """The state of one part; of what failed, and needs no call any more because a later one killed the same, too."""
     if part.verdict is Verdict.UNPROVED:
         return UNPROVED
-    if part.verdict is Verdict.IN_PART:
-        return IN_PART
     if part.verdict is Verdict.ENABLED:  # whatever its call came to: nothing was killed for it
         return State.ENABLED
-    return State.SUPERSEDED if part.is_out and not part.row.state.is_settled else part.row.state
+    return State.SUPERSEDED if part.is_out and not part.row.state.is_settled else part.state
 
 
 def _order(part: Standing) -> tuple[int, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from tasks.doubt import PEOPLE
 from tasks.events import USER_DISABLED
@@ -12,6 +13,8 @@ from worker.operations.asked_at_once import AskedAtOnce
 from worker.operations.listed_calls import in_families, is_proved_by, parents
 from worker.operations.superseding import superseding, unproved
 from worker.operations.text import soon
+
+IN_PART: Final = "in_part"  # the provider did what it can do, and something lives on
 
 
 class Verdict(IntEnum):
@@ -36,6 +39,18 @@ class Standing:
     def is_out(self) -> bool:
         """Whether the token is known to be dead, or known to need no call."""
         return self.verdict is Verdict.OUT
+
+    @property
+    def state(self) -> str:
+        """The state of its call; IN_PART where that succeeded, and something lives on."""
+        return IN_PART if self.verdict is Verdict.IN_PART else self.row.state
+
+    @property
+    def evidence(self) -> str | None:
+        """How its state is known, and what lives on all the same."""
+        told = self.row.detail.get("evidence") or self.row.reason
+        lives = lives_on(self.row)
+        return f"{told or self.row.state}; leaves alive: {lives}" if lives else told
 
     @property
     def next_attempt(self) -> str:
