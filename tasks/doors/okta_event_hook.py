@@ -6,21 +6,22 @@ waits three seconds, tries once more, and never after a status of 4xx: what may 
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
-from tasks.doors.settings import CommonDoorSettings
 from tasks.doors.statuses import STATUSES
+from tasks.doors.swept import SweptDoorSettings
 from tasks.events import USER_DISABLED, USER_ENABLED
 from tasks.instants import parse_instant
+from tasks.providers.kind import BaseUrl, HeaderSecret
 from tasks.strict_json import MalformedJsonError, decode
 
 CHALLENGE: Final = "X-Okta-Verification-Challenge"
 SESSION_END: Final = "user.session.end"
 _MOST_CHALLENGE: Final = 1024  # characters
-_MEANINGS: Final[Mapping[str, str]] = {
+MEANINGS: Final[Mapping[str, str]] = {
     "user.lifecycle.deactivate": USER_DISABLED,
     "user.lifecycle.suspend": USER_DISABLED,
     "user.lifecycle.delete.completed": USER_DISABLED,
@@ -33,7 +34,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
 _LATER: Final = frozenset({Word.TOO_MANY, Word.TOO_SLOW})
 
 
-class Settings(CommonDoorSettings):
+class Settings(SweptDoorSettings):
     """A door of this kind."""
 
     subject_issuer: str = Field(
@@ -47,6 +48,23 @@ class Settings(CommonDoorSettings):
         description=f"The end of one session (`{SESSION_END}`) ends everything of its user; else it is no event",
     )
     max_body: int = Field(1_048_576, ge=256, le=1_048_576, description="Bytes of a body: a log event has some 4000")
+    organization: BaseUrl | None = Field(
+        None,
+        description="URL of the organization, whose System Log `revoker sweep` looks through for what no delivery "
+        "brought; unset: it is not looked at",
+    )
+    api_token: HeaderSecret | None = Field(None, description="API token (SSWS) of an administrator who may read it")
+
+    @model_validator(mode="after")
+    def _has_token(self) -> Self:
+        if (self.organization is None) != (self.api_token is None):
+            raise ValueError("set organization and api_token, or neither")
+        return self
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether the System Log is looked through."""
+        return self.organization is not None
 
 
 class OktaEventHook:
@@ -71,14 +89,14 @@ class OktaEventHook:
 
     def _verdict(self, log_events: list[object]) -> Verdict:
         """One that cannot be read takes no other with it: Okta sends none of them again."""
-        told = [event for each in log_events for event in self._told(each)]
+        told = [event for each in log_events for event in self.told(each)]
         events = tuple(each for each in told if isinstance(each, ForeignEvent))
         if Word.MALFORMED in told:
             return Verdict(self.refuse(Word.MALFORMED), Word.MALFORMED, events)
         word = Word.ACCEPTED if events else Word.UNKNOWN if Word.UNKNOWN in told else Word.NOTHING
         return Verdict(Answer(204), word, events)
 
-    def _told(self, log_event: object) -> list[ForeignEvent | Word]:
+    def told(self, log_event: object) -> list[ForeignEvent | Word]:
         """Return our events of one of the log: none where it asks for nothing; else in a word why there is none."""
         if not isinstance(log_event, dict):
             return [Word.MALFORMED]
@@ -91,7 +109,7 @@ class OktaEventHook:
                 self._about([log_event.get("actor")], log_event) if self._settings.ends_whole_user else [Word.UNKNOWN]
             )
         targets = log_event.get("target")
-        return self._about(targets if isinstance(targets, list) else [], log_event) if name in _MEANINGS else []
+        return self._about(targets if isinstance(targets, list) else [], log_event) if name in MEANINGS else []
 
     def _about(self, people: list[object], log_event: Mapping[str, Any]) -> list[ForeignEvent | Word]:
         users = [
@@ -105,7 +123,7 @@ class OktaEventHook:
         if not users or not all(isinstance(each, str) and each for each in [*users, uuid]):
             return [Word.MALFORMED]
         names = [str(uuid)] if len(users) == 1 else [f"{uuid}:{number}" for number in range(len(users))]
-        kind = _MEANINGS.get(log_event["eventType"], USER_DISABLED)
+        kind = MEANINGS.get(log_event["eventType"], USER_DISABLED)
         return [
             ForeignEvent(kind, name, at, self._data(user, log_event)) for name, user in zip(names, users, strict=True)
         ]
@@ -127,4 +145,10 @@ def _log_events(body: bytes) -> list[object] | None:
     return events if isinstance(events, list) and events else None
 
 
-KIND: Final = Kind("okta-event-hook", Settings, OktaEventHook, (USER_DISABLED, USER_ENABLED))
+KIND: Final = Kind(
+    "okta-event-hook",
+    Settings,
+    OktaEventHook,
+    (USER_DISABLED, USER_ENABLED),
+    pull="tasks.doors.okta_system_log:OktaSystemLog",
+)
