@@ -16,7 +16,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9._:/-]{1,256}")
 _MAX_DETAIL: Final = 64  # characters
 _GIVEAWAY: Final = 8  # characters in a row of a secret that are too many to show
 _LINKS: Final = frozenset({"instance"})  # details that are of use only whole
-_JSON: Final = re.compile(r"application/(json|[a-z0-9.+-]+\+json)")  # RFC 8259 section 11, RFC 6839 section 3.1
+# RFC 8259 section 11, RFC 6839 section 3.1; what Amazon's services call theirs.
+_JSON: Final = re.compile(r"application/(json|[a-z0-9.+-]+\+json|x-amz-json-1\.[01])")
 _CHARSET: Final = re.compile(r";[ \t]*charset[ \t]*=[ \t]*\"?([^\s;\",]+)", re.IGNORECASE)
 _LIKE_UTF8: Final = frozenset({"utf-8", "utf8", "us-ascii", "iso-8859-1"})  # where the body is read as strict UTF-8
 _HTML: Final = re.compile(r"text/html|application/xhtml\+xml")

@@ -53,9 +53,12 @@ class Provider(Protocol):
         """Find out without revoking anything whether calls could succeed now: settled if so."""
 
 
-def endpoint(base_url: str, *segments: str, query: str = "") -> URL:
-    """Return the URL of *segments* below *base_url*, each one path segment; ValueError for an empty or dot segment."""
-    path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
+def endpoint(base_url: str, *segments: str, query: str = "", ending: str = "") -> URL:
+    """Return the URL of *segments* below *base_url*, each one path segment; ValueError for an empty or dot segment.
+
+    *ending* is a slash behind them, or nothing.
+    """
+    path = "".join(f"/{quote(segment, safe='')}" for segment in segments) + ending
     url = URL(f"{base_url}{path}{query and '?'}{query}", encoded=True)
     expected = _path_of(base_url) + path
     if url.raw_path != expected or {"", ".", ".."}.intersection(segments):

@@ -28,7 +28,8 @@ def secret_of(scheme: str) -> dict[str, str]:
     """Return what the secret file of *scheme* would hold."""
     if scheme in {"private_key_jwt", "jwt_bearer", "signed_jwt"}:
         return {"private_key": ECKey.generate_key("P-256").as_pem(private=True).decode()}
-    return {{"header": "api_key", "basic": "password"}.get(scheme, "client_secret"): API_KEY}
+    names = {"header": "api_key", "basic": "password", "aws_sigv4": "secret_access_key"}
+    return {names.get(scheme, "client_secret"): API_KEY}
 
 
 @pytest.mark.parametrize("name", catalogue.names())

@@ -81,6 +81,8 @@ def test_the_tables_without_a_mistake_load() -> None:
         ("user", {"request": "DELETE /users/u-{user_id}"}, "request", "plain segments"),
         ("user", {"request": "DELETE /users/../{user_id}"}, "request", "plain segments"),
         ("user", {"request": "DELETE //{user_id}.evil.example"}, "request", "plain segments"),
+        ("user", {"request": "DELETE //", "json": {"a": "{user_id}"}}, "request", "plain segments"),
+        ("user", {"request": "DELETE /users/{user_id}//"}, "request", "plain segments"),
         ("user", {"request": "DELETE /users/{who}"}, "request", "unknown_placeholder"),
         ("user", {"request": "DELETE /users"}, "request", "wrong_placeholder"),
         ("user", {"json": {"a": "id={user_id}"}}, "json", "unknown_placeholder"),

@@ -57,11 +57,13 @@ async def test_the_endpoints_are_those_that_the_server_names(
 async def test_an_openid_provider_says_it_elsewhere(server: FakeProvider, session: aiohttp.ClientSession) -> None:
     """OpenID Connect Discovery; a client that signs is for this issuer; without introspection there is no probe."""
     methods = {"revocation_endpoint_auth_methods_supported": ["none", "private_key_jwt"]}
-    told = document(f"{server.url}/", server.url, introspection_endpoint=None, **methods)
+    endpoints = {"revocation_endpoint": f"{server.url}/o/revoke_token/", "introspection_endpoint": None}
+    told = document(f"{server.url}/", server.url, **endpoints, **methods)
     says(server, told, "/.well-known/openid-configuration")
     mine = await table(f"{server.url}/", session)
     auth = {"scheme": "private_key_jwt", "client_id": "<client id>", "audience": f"{server.url}/"}
     assert mine["auth"] == auth
+    assert mine["session"]["request"] == "POST /o/revoke_token/"
     assert "probe" not in mine["session"]
 
 

@@ -128,9 +128,10 @@ def _taken_apart(document: Mapping[str, Any], name: str) -> tuple[str, str]:
         _REQUEST_LINE.validate_python(f"POST {parts.path}")
     except ValidationError:
         parts = urlsplit("")
-    if parts.geturl() != told:
+    ending = "/" if str(told).endswith("/") else ""
+    if f"{parts.geturl()}{ending}" != told:
         raise RefusedRequest(f"the {name} of this server is no plain https:// URL with a path that a table can hold")
-    return f"{parts.scheme}://{parts.netloc}", parts.path
+    return f"{parts.scheme}://{parts.netloc}", f"{parts.path}{ending}"
 
 
 def _methods(document: Mapping[str, Any], endpoint: str, usual: tuple[str, ...]) -> tuple[str, ...]:

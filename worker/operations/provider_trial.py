@@ -32,7 +32,7 @@ from worker.settings import Settings
 
 PLANTED: Final = "planted-0815-secret-of-the-trial"
 PLANTED_TOKEN: Final = "planted-4711-token-of-the-trial"  # noqa: S105 - of nobody
-_SECRETS: Final = ("api_key", "password", "client_secret")
+_SECRETS: Final = ("api_key", "password", "client_secret", "secret_access_key", "session_token")
 _OUTCOMES: Final[dict[Meaning, Callable[[Outcome], bool]]] = {
     Meaning.ACCEPTED: lambda it: isinstance(it, Settled) and it.state in {State.ACCEPTED, State.CONFIRMED},
     Meaning.BEGUN: lambda it: isinstance(it, Transient) and it.reason == Reason.PROVIDER_IN_PROGRESS,
@@ -82,7 +82,7 @@ class _NoSeal:
 class _Twin:
     """The provider's twin: it grants every login, and answers the rest as the case says."""
 
-    login_path: str
+    login_path: str | None
     answering: twin_answers.Answering
     heard: list[str] = field(default_factory=list)
 
@@ -122,7 +122,7 @@ async def _tried(settings: HttpSettings) -> list[Tried]:
 async def _twin(settings: HttpSettings) -> AsyncIterator[tuple[_Twin, HttpSettings]]:
     """Yield the twin, and *settings* that lead to it."""
     login = getattr(settings.auth, "token_url", None) or ""
-    twin = _Twin(urlsplit(login).path or "/", twin_answers.silent)
+    twin = _Twin((urlsplit(login).path or "/") if login else None, twin_answers.silent)
     app = web.Application()
     app.router.add_route("*", "/{anything:.*}", twin.handle)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
@@ -131,8 +131,8 @@ async def _twin(settings: HttpSettings) -> AsyncIterator[tuple[_Twin, HttpSettin
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         url = f"http://127.0.0.1:{runner.addresses[0][1]}"
         planted = {each: SecretStr(PLANTED) for each in _SECRETS} | {"private_key": _planted_key()}
-        auth: dict[str, Any] = {name: each for name, each in planted.items() if hasattr(settings.auth, name)}
-        auth |= {"token_url": url + twin.login_path} if login else {}
+        auth: dict[str, Any] = {name: each for name, each in planted.items() if getattr(settings.auth, name, None)}
+        auth |= {"token_url": f"{url}{twin.login_path}"} if login else {}
         led = {"base_url": url + urlsplit(settings.base_url).path, "auth": settings.auth.model_copy(update=auth)}
         yield twin, settings.model_copy(update={**led, "timeout": TIMEOUT})
     finally:

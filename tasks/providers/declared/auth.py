@@ -118,8 +118,27 @@ class SignedJwt(_Claims):
     type: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+/-]{1,64}$")] = Field("JWT", description="`typ` of its header")
 
 
+class AwsSigV4(StrictModel):
+    """A signature of each request by a pair of Amazon's keys: Signature Version 4."""
+
+    scheme: Literal["aws_sigv4"] = "aws_sigv4"
+    region: str = Field(pattern=r"^[a-z0-9-]{1,32}$", description="E.g. eu-central-1")
+    service: str = Field(pattern=r"^[a-z0-9-]{1,32}$", description="As it is signed for, e.g. cognito-idp")
+    access_key_id: str = Field(pattern=r"^[A-Za-z0-9_]{1,128}$", description="Of the pair")
+    secret_access_key: HeaderSecret = Field(description="Of the pair")
+    session_token: HeaderSecret | None = Field(None, description="Of temporary keys")
+
+
 Auth = Annotated[
-    NoAuth | BasicAuth | HeaderAuth | ClientSecret | ClientCredentials | PrivateKeyJwt | JwtBearer | SignedJwt,
+    NoAuth
+    | BasicAuth
+    | HeaderAuth
+    | ClientSecret
+    | ClientCredentials
+    | PrivateKeyJwt
+    | JwtBearer
+    | SignedJwt
+    | AwsSigV4,
     Field(discriminator="scheme"),
 ]
 

@@ -14,6 +14,7 @@ from tasks.providers.answers import Answer
 from tasks.providers.declared.assertions import ASSERTION_TYPE, GRANT_TYPE, Signer
 from tasks.providers.declared.auth import (
     Auth,
+    AwsSigV4,
     BasicAuth,
     ClientCredentials,
     ClientSecret,
@@ -23,6 +24,7 @@ from tasks.providers.declared.auth import (
     PrivateKeyJwt,
     SignedJwt,
 )
+from tasks.providers.declared.sigv4 import ALGORITHM, AwsSigner
 from tasks.providers.http import Edge
 from tasks.providers.oauth import Login
 from tasks.providers.provider import MASK, Request
@@ -72,6 +74,26 @@ class _Direct:
         return self._bear(True)  # noqa: FBT003 - masked
 
 
+class _Signed:
+    """A signature of the whole request."""
+
+    def __init__(self, edge: Edge, signer: AwsSigner) -> None:
+        self._edge, self._signer = edge, signer
+
+    async def send(
+        self, build: Callable[[Borne], Request], deadline: float, refuses: Callable[[Answer], bool]
+    ) -> Answer | Transient | CredentialFault:
+        del refuses  # there is no other one
+        return await self._edge.send(self._signer.signed(build(Borne())), deadline)
+
+    async def renewed(self, deadline: float) -> SecretStr | Transient | CredentialFault | None:
+        del deadline
+        return None
+
+    def masked(self) -> Borne:
+        return Borne({"Authorization": f"{ALGORITHM} {MASK.get_secret_value()}"})
+
+
 class _Bought:
     """A bearer token that a login buys."""
 
@@ -106,6 +128,8 @@ def bearing_of(auth: Auth, edge: Edge) -> Bearing:
         case JwtBearer():
             granter = Signer(auth)
             return _Bought(edge, lambda: _by_grant(auth, granter.grant(auth)))
+        case AwsSigV4():
+            return _Signed(edge, AwsSigner(auth))
         case _:
             return _Direct(edge, _shown_by(auth))
 

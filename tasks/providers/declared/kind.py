@@ -74,7 +74,7 @@ class HttpSettings(CommonSettings):
     def account(self) -> tuple[str, ...]:
         """The base URL, and whatever is told of our credential."""
         auth: dict[str, Any] = dict(self.auth)
-        parts = (auth.get(each) for each in ("client_id", "username", "api_key", "issuer", "subject"))
+        parts = (auth.get(each) for each in ("client_id", "username", "api_key", "issuer", "subject", "access_key_id"))
         told = (each.get_secret_value() if isinstance(each, SecretStr) else each for each in parts)
         return (self.base_url, *(each for each in told if each))
 

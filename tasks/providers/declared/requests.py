@@ -20,7 +20,7 @@ def request_of(api: str, step: Step, whom: Whom, borne: Borne) -> Request:
     sent = {"Accept": "application/json", **content_type, **asked.headers, **borne.headers}
     token = (whom.token,) if whom.token is not None and whom.token not in borne.secrets else ()
     query = "&".join(filter(None, (line.query, query_of(asked, whom.values) if isinstance(asked, ListCall) else "")))
-    url = endpoint(api, *(whom.values.get(each, each) for each in line.segments), query=query)
+    url = endpoint(api, *(whom.values.get(each, each) for each in line.segments), query=query, ending=line.ending)
     return Request(line.method, url, sent, content, (*borne.secrets, *token))
 
 

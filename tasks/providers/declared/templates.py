@@ -27,13 +27,14 @@ class Line:
     method: str
     segments: tuple[str, ...]
     query: str
+    ending: str  # a slash behind the last segment, or the whole path; or nothing
 
 
 def parsed(line: str) -> Line:
     """Return *line* taken apart; it was checked when it was read."""
     method, _, target = line.partition(" ")
     path, _, query = target.partition("?")
-    return Line(method, tuple(path.removeprefix("/").split("/")), query)
+    return Line(method, tuple(filter(None, path.split("/"))), query, "/" if path.endswith("/") else "")
 
 
 def _request(line: str) -> str:
@@ -47,7 +48,7 @@ def _request(line: str) -> str:
         raise ValueError("placeholder_in_query: a placeholder stands as a path segment or as a leaf of the body")
     if mark and not _QUERY.fullmatch(query):
         raise ValueError("must have a query of the form name=value&name=value, or none")
-    segments = path[1:].split("/")
+    segments = [] if path == "/" else path[1:].removesuffix("/").split("/")
     if not all(map(_SEGMENT.fullmatch, segments)):
         raise ValueError("must have a path of plain segments; a placeholder is a whole one, and none is `.` or `..`")
     if unknown := [each for each in segments if each.startswith("{") and each not in PLACEHOLDERS]:
