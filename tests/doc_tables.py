@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 
 from tasks.doors import KINDS as DOORS
 from tasks.doors.settings import CommonDoorSettings
+from tasks.doors.swept import SweptDoorSettings
 from tasks.providers import KINDS
 from tasks.providers.kind import CommonSettings
 from worker.operations.doctor import CHECKS
@@ -105,6 +106,9 @@ def settings_tables() -> dict[str, list[Row]]:
         "`providers.<name>.` of every kind": _settings(CommonSettings, {"kind"}),
         **{f"`providers.<name>.` of kind {_kind(model)}": _settings(model, EVERY_KIND) for model in kinds},
         "`doors.<name>.` of every kind": _settings(CommonDoorSettings, {"kind"}),
+        "`doors.<name>.` of a kind that can be swept": _settings(
+            SweptDoorSettings, set(CommonDoorSettings.model_fields)
+        ),
         **doors,
     }
 
@@ -114,11 +118,10 @@ def _kind(model: type[BaseModel]) -> str:
 
 
 def _of_all(model: type[CommonDoorSettings]) -> set[str]:
-    """The settings that every kind of door has, but for those that *model* has another default for."""
+    """The settings that other kinds of door have as well, but for those that *model* has another default for."""
+    common = SweptDoorSettings if issubclass(model, SweptDoorSettings) else CommonDoorSettings
     own = model.model_fields
-    return {name for name, each in CommonDoorSettings.model_fields.items() if own[name].default == each.default} | {
-        "kind"
-    }
+    return {"kind"} | {name for name, each in common.model_fields.items() if own[name].default == each.default}
 
 
 def _settings(model: type[BaseModel], without: Iterable[str] = ()) -> list[Row]:

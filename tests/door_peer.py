@@ -26,4 +26,5 @@ class Idp:
         """Return a token of now."""
         now = int(time.time())
         whole = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 300, "jti": str(uuid.uuid4()), **claims}
+        whole = {name: value for name, value in whole.items() if value is not None}
         return jwt.encode({"alg": "ES256", "kid": "k1", "typ": typ}, whole, self.key)

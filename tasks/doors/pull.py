@@ -5,7 +5,7 @@ kept, one process at a time looks, and a source that refuses is left alone for a
 """
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -45,6 +45,7 @@ class Found:
     events: tuple[ForeignEvent, ...]
     cursor: str = field(repr=False)  # where the next look begins; whatever it holds is encrypted where it is kept
     more: bool = False  # the source has more: look again at once
+    refused: Mapping[str, int] = field(default_factory=dict)  # why → how many it did not take: never events
     news: object = field(default=None, repr=False)  # of a kind that keeps accounts: what `settle` is given
 
 

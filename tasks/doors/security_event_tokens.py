@@ -14,6 +14,7 @@ from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
 from tasks.doors.security_events import Meaning, Reading, meaning_of, told
 from tasks.doors.settings import LENIENT, IssuedDoorSettings
 from tasks.doors.statuses import STATUSES
+from tasks.doors.swept import AccessSettings, EndpointUrl
 from tasks.doors.tokens import Claims, Expected, Fault, verified
 from tasks.events import USER_DISABLED, USER_ENABLED
 
@@ -40,7 +41,7 @@ _FAULTS: Final[Mapping[str, str]] = {
 }
 
 
-class Settings(IssuedDoorSettings):
+class Settings(IssuedDoorSettings, AccessSettings):
     """A door of this kind."""
 
     subject_issuer: str | None = Field(
@@ -48,6 +49,13 @@ class Settings(IssuedDoorSettings):
         min_length=1,
         max_length=512,
         description="The `iss` by which events name the people of SCIM events, with their externalId as `sub`",
+    )
+    poll_url: EndpointUrl | None = Field(
+        None, description="Where the transmitter lets its tokens be polled (RFC 8936): then nothing is pushed here"
+    )
+    poll_size: int = Field(100, ge=1, le=1000, description="Tokens that are asked for at once")
+    sweep_timeout: float = Field(
+        90.0, ge=0.1, le=600, description="Seconds for one answer: more than the transmitter holds a long poll for"
     )
     untyped_tokens: bool = Field(
         default=False, description=f"Lets in tokens whose `typ` is not `{TYPE}`", json_schema_extra=LENIENT
@@ -63,6 +71,16 @@ class Settings(IssuedDoorSettings):
         description="Reads an `event_timestamp` above 100000000000 as milliseconds",
         json_schema_extra=LENIENT,
     )
+
+    @property
+    def is_pushed(self) -> bool:
+        """A stream is pushed or polled (SSF 1.0, section 6)."""
+        return self.poll_url is None
+
+    @property
+    def is_swept(self) -> bool:
+        """Likewise."""
+        return self.poll_url is not None
 
 
 class SecurityEventTokens:
@@ -141,5 +159,10 @@ def _failed(code: str, description: str, status: int = 400) -> Answer:
 
 
 KIND: Final = Kind(
-    "security-event-tokens", Settings, SecurityEventTokens, (USER_DISABLED, USER_ENABLED), proves_itself=True
+    "security-event-tokens",
+    Settings,
+    SecurityEventTokens,
+    (USER_DISABLED, USER_ENABLED),
+    proves_itself=True,
+    pull="tasks.doors.security_event_poll:SecurityEventPoll",
 )

@@ -70,6 +70,11 @@ class CommonDoorSettings(StrictModel):
         return None
 
     @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """Its files of secrets."""
+        return tuple(filter(None, (self.bearer_file, self.hmac_file)))
+
+    @property
     def is_pushed(self) -> bool:
         """Whether its source sends anything: it has a URL then."""
         return True

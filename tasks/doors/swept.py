@@ -1,11 +1,17 @@
 """Doors at whose source a process of ours looks by itself, beside what the source pushes or in its place."""
 
 from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from tasks.doors.settings import CommonDoorSettings
+from tasks.hosts import is_loopback
 from tasks.tls import SYSTEM_TRUST, TlsSettings
+
+_PRINTABLE = r"^[!-~]+$"
 
 
 class Finding(StrEnum):
@@ -36,3 +42,46 @@ class SweptDoorSettings(CommonDoorSettings):
     def is_swept(self) -> bool:
         """Whether the source is looked at."""
         return True
+
+
+def _endpoint(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_plain = parts.hostname and parts.port != 0 and not (parts.username or parts.password or parts.fragment)
+    except ValueError:
+        raise ValueError("must be a URL") from None
+    if not is_plain or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
+        raise ValueError("must be a URL that starts with https:// (http:// is for loopback hosts only)")
+    return url
+
+
+EndpointUrl = Annotated[str, Field(max_length=1024, pattern=_PRINTABLE), AfterValidator(_endpoint)]
+
+
+class AccessSettings(SweptDoorSettings):
+    """Those of a kind whose source asks who looks: by a bearer token of its own, or as an OAuth client."""
+
+    access_token_file: Path | None = Field(
+        None, description="File of the bearer token that the source gave us, mode 0600; read at each look"
+    )
+    token_url: EndpointUrl | None = Field(
+        None, description="Token endpoint of the source instead, for the grant client credentials (RFC 6749)"
+    )
+    client_id: str | None = Field(None, pattern=_PRINTABLE, max_length=256, description="Our name there")
+    client_secret_file: Path | None = Field(None, description="File of our secret there, mode 0600")
+    scope: str = Field("", max_length=1024, description="Scopes that are asked for there")
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Self:
+        oauth = (self.token_url, self.client_id, self.client_secret_file)
+        if any(oauth) and not all(oauth):
+            raise ValueError("token_url, client_id and client_secret_file: set all three, or none")
+        if any(oauth) and self.access_token_file:
+            raise ValueError("set access_token_file or token_url, and not both")
+        return self
+
+    @property
+    def secret_files(self) -> tuple[Path, ...]:
+        """Its files of secrets."""
+        mine = (self.access_token_file, self.client_secret_file)
+        return (*super().secret_files, *filter(None, mine))

@@ -5,6 +5,7 @@ import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from pydantic import SecretStr
 from yarl import URL
@@ -33,7 +34,7 @@ class _Token:
     renew_at: float  # on the event loop's clock
 
 
-def client_credentials(url: URL, client_id: str, secret: SecretStr) -> Request:
+def client_credentials(url: URL, client_id: str, secret: SecretStr, scope: str = "") -> Request:
     """Return the login of grant type client credentials (RFC 6749 section 4.4); the pair goes un-url-encoded."""
     pair = base64.b64encode(f"{client_id}:{secret.get_secret_value()}".encode()).decode()
     headers = {
@@ -41,7 +42,8 @@ def client_credentials(url: URL, client_id: str, secret: SecretStr) -> Request:
         "Authorization": f"Basic {pair}",
         "Content-Type": "application/x-www-form-urlencoded",
     }
-    return Request("POST", url, headers, b"grant_type=client_credentials", (secret, SecretStr(pair)))
+    form = urlencode({"grant_type": "client_credentials", **({"scope": scope} if scope else {})}).encode()
+    return Request("POST", url, headers, form, (secret, SecretStr(pair)))
 
 
 class Login:

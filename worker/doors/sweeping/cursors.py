@@ -17,7 +17,7 @@ from worker.database.thread import DatabaseThread
 from worker.database.writing import insert_into
 from worker.doors.cipher import RowCipher
 
-LEASE: Final = timedelta(seconds=30)  # without a sign of the process that looks, another one does
+LEASE: Final = timedelta(seconds=15)  # without a sign of the process that looks, another one does
 _ROW: Final = door_cursors.c
 _PLACE: Final = "cursor"
 

@@ -98,6 +98,9 @@ class Sweeper:
             counted = await self._transacted(self.puller, found, pause)
         else:
             counted = await self._secured(found, pause)
+        if found.refused:
+            counted[Finding.REFUSED] += sum(found.refused.values())
+            logger.warning("sweep.refused", extra={"door": self.name, **found.refused})
         for finding, count in counted.items():
             metrics.SWEEP_EVENTS.add(self.name, finding, count=count)
         if counted or self.failures:

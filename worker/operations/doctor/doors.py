@@ -2,20 +2,23 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import func, select
 
 from tasks.doors.settings import CommonDoorSettings
+from tasks.doors.swept import SweptDoorSettings
 from worker.database.engine import open_database
 from worker.database.errors import LedgerUnavailable
-from worker.database.tables import door_news, outbox
+from worker.database.tables import door_cursors, door_news, outbox
 from worker.operations.doctor.findings import Finding
 from worker.operations.text import age, counted
 from worker.settings import Settings
 from worker.settings.files import UnfitFileError, read_secret
 
 KEYS_AGE: Final = timedelta(hours=3)  # the process reads them every hour
+LATE: Final = timedelta(minutes=10)
+MISSED_AGE: Final = timedelta(days=1)
 OUTBOX_AGE: Final = timedelta(minutes=1)
 LOCK_TIMEOUT: Final = 5.0  # seconds
 
@@ -31,7 +34,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
 
 
 def _secrets(name: str, door: CommonDoorSettings) -> Iterator[Finding]:
-    for path in filter(None, (door.bearer_file, door.hmac_file)):
+    for path in door.secret_files:
         try:
             read_secret(path)
         except UnfitFileError as fault:
@@ -46,6 +49,7 @@ def _news(settings: Settings) -> Iterator[Finding]:
     try:
         with database.reading() as connection:
             told = {row.door: row for row in connection.execute(select(door_news))}
+            looks = {row.door: row for row in connection.execute(select(door_cursors))}
             count, since = connection.execute(select(func.count(), func.min(outbox.c.at))).one()
     except LedgerUnavailable as error:
         yield Finding("door.events", "unknown", str(error))
@@ -58,6 +62,8 @@ def _news(settings: Settings) -> Iterator[Finding]:
             yield _keys(name, row.keys_at if row else None, from_url=bool(door.key_source.jwks_uri))
         at = row.event_at if row else None
         yield Finding("door.events", "ok", f"the last came {age(at)} ago" if at else "none came yet", about=name)
+        if isinstance(door, SweptDoorSettings) and door.is_swept:
+            yield _look(name, door, looks.get(name))
     yield _outbox(count, since)
 
 
@@ -67,6 +73,20 @@ def _keys(name: str, at: datetime | None, *, from_url: bool) -> Finding:
         return Finding("door.keys", "warning", "never read", about=name)
     is_old = from_url and datetime.now(UTC) - at > KEYS_AGE
     return Finding("door.keys", "warning" if is_old else "ok", f"read {age(at)} ago", about=name)
+
+
+def _look(name: str, door: SweptDoorSettings, row: Any) -> Finding:  # noqa: ANN401 - a row
+    """Late is a look after ten intervals, and ten minutes: sources may hold an answer, or ask to be left alone."""
+    looked_at = row and row.looked_at
+    told = f"looked at {age(looked_at)} ago" if looked_at else "its source was never looked at"
+    if row and row.fault:
+        return Finding("door.look", "failed", f"{told}; failing for {age(row.failed_since)}: {row.fault}", about=name)
+    now, patience = datetime.now(UTC), max(LATE, 10 * timedelta(seconds=door.sweep_interval))
+    has_missed = row and row.missed_at and now - row.missed_at < MISSED_AGE
+    if has_missed:
+        told += f"; {counted(row.missed)} events missed by its push, the last {age(row.missed_at)} ago"
+    is_well = looked_at and now - looked_at < patience and not has_missed
+    return Finding("door.look", "ok" if is_well else "warning", told, about=name)
 
 
 def _outbox(count: int, since: datetime | None) -> Finding:

@@ -139,9 +139,13 @@ CHECKS: Final[dict[str, Check]] = {
         "what it told is taken, and waits for no operator",
         "`revoker ldap list`; see the runbook [RevokerFloodWaiting](runbooks.md#revokerfloodwaiting)",
     ),
+    "door.look": Check(
+        "the source of a door that is swept was looked at lately, and its push missed nothing for a day",
+        "is `revoker sweep` running, and does the source let us in? What the push missed has come in by the look",
+    ),
     "door.outbox": Check(
         "events that came in by a door are with the broker, and wait in no outbox",
-        "is `revoker door` running, and can it reach the broker? Nothing is lost meanwhile",
+        "is `revoker door` or `revoker sweep` running, and can it reach the broker? Nothing is lost meanwhile",
     ),
     "files.modes": Check("nobody else reads our secrets, nor writes what we read", _PRIVATE),
     "files.certificates": Check(
