@@ -106,9 +106,7 @@ def settings_tables() -> dict[str, list[Row]]:
         "`providers.<name>.` of every kind": _settings(CommonSettings, {"kind"}),
         **{f"`providers.<name>.` of kind {_kind(model)}": _settings(model, EVERY_KIND) for model in kinds},
         "`doors.<name>.` of every kind": _settings(CommonDoorSettings, {"kind"}),
-        "`doors.<name>.` of a kind that can be swept": _settings(
-            SweptDoorSettings, set(CommonDoorSettings.model_fields)
-        ),
+        "`doors.<name>.` of a kind that can be swept": _settings(SweptDoorSettings, CommonDoorSettings.model_fields),
         **doors,
     }
 
