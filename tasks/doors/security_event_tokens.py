@@ -11,7 +11,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
-from tasks.doors.security_events import Meaning, Reading, meaning_of, told
+from tasks.doors.security_events import VERIFICATION, Meaning, Reading, meaning_of, told
 from tasks.doors.settings import LENIENT, IssuedDoorSettings
 from tasks.doors.statuses import STATUSES
 from tasks.doors.swept import AccessSettings, EndpointUrl
@@ -52,6 +52,9 @@ class Settings(IssuedDoorSettings, AccessSettings):
     )
     poll_url: EndpointUrl | None = Field(
         None, description="Where the transmitter lets its tokens be polled (RFC 8936): then nothing is pushed here"
+    )
+    transmitter_url: EndpointUrl | None = Field(
+        None, description="Where the transmitter describes itself; unset: below `/.well-known/` of its issuer (SSF 1.0)"
     )
     poll_size: int = Field(100, ge=1, le=1000, description="Tokens that are asked for at once")
     sweep_timeout: float = Field(
@@ -117,7 +120,8 @@ class SecurityEventTokens:
     def _verdict(self, claims: Claims) -> Verdict:
         known = _known(claims.members["events"])
         if not known:
-            return Verdict(Answer(202), Word.NOTHING)
+            word = Word.CHALLENGE if VERIFICATION in claims.members["events"] else Word.NOTHING
+            return Verdict(Answer(202), word)
         found = [told(claims, each, payload, self._reading) for each, payload in known]
         if Word.MALFORMED in found:
             return _malformed("an event has no subject or time that is readable")

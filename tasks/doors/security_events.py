@@ -53,6 +53,13 @@ _MEANINGS: Final[Mapping[str, Meaning]] = {
     f"{_SCIM}prov:activate": Meaning(USER_ENABLED, "prov:activate"),
 }
 
+ASKED_FOR: Final = (
+    f"{_CAEP}session-revoked",
+    *(f"{_RISC}{name}" for name in ("account-disabled", "account-purged", "account-enabled")),
+)
+"""The events that a stream of ours is to deliver."""
+VERIFICATION: Final = "https://schemas.openid.net/secevent/ssf/event-type/verification"
+
 
 def meaning_of(uri: str) -> Meaning | None:
     """Return what the event type *uri* means here. Drafts of RFC 9967 wrote `SCIM` in capitals."""

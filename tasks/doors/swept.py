@@ -44,14 +44,20 @@ class SweptDoorSettings(CommonDoorSettings):
         return True
 
 
-def _endpoint(url: str) -> str:
+def endpoint_fault(url: str) -> str | None:
+    """Why *url* is no endpoint that we would show a token to, if it is none."""
     try:
         parts = urlsplit(url)
         is_plain = parts.hostname and parts.port != 0 and not (parts.username or parts.password or parts.fragment)
     except ValueError:
-        raise ValueError("must be a URL") from None
-    if not is_plain or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))):
-        raise ValueError("must be a URL that starts with https:// (http:// is for loopback hosts only)")
+        return "must be a URL"
+    is_safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    return None if is_plain and is_safe else "must start with https:// (http:// is for loopback hosts only)"
+
+
+def _endpoint(url: str) -> str:
+    if fault := endpoint_fault(url):
+        raise ValueError(fault)
     return url
 
 

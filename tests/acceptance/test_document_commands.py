@@ -44,6 +44,7 @@ RUN_BY = {
     ("doctor.md", "The doctor"): STORY,
     ("doors.md", "A first door"): "test_a_command_goes_its_whole_way_through_outage_and_kill",
     ("doors.md", "`ldap`"): "test_whom_slapd_locks_or_deletes_is_out_everywhere_and_nobody_else",
+    ("doors.md", "Streams"): "test_a_stream_is_made_verified_paused_and_deleted",
     **{("how-to-providers.md", heading): SET_UP for heading in PROVIDERS},
     ("how-to-providers.md", "The first revocation"): STORY,
     ("operators.md", "At three in the morning"): STORY,

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 COMPOSE = yaml.safe_load((DOCKER / "compose.yaml").read_text())
 KUBERNETES = ROOT / "deploy" / "kubernetes"
-PROCESSES = ("intake", "worker", "recorder", "console", "door")
+PROCESSES = ("intake", "worker", "recorder", "console", "door", "sweep")
 SINGLE = {"console": ConsoleSettings().port, "door": DoorProcessSettings().port}  # one of each, which serves others
 
 

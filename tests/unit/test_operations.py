@@ -47,6 +47,7 @@ READING = {
     "provider add",
     "provider list",
     "provider test",
+    "streams list",
     "topology permissions",
 }
 HANDLES = {"ledger", "publisher"}  # opened for a command, and handed on as they are

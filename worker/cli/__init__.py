@@ -39,6 +39,7 @@ main = Commands(
         "flood": ("worker.cli.flood:flood", "Floods of events that wait for you: list, release, discard"),
         "provider": ("worker.cli.provider:provider", "The configured providers: list, check, hold, release"),
         "genesys": ("worker.cli.genesys:genesys", "Ask Genesys Cloud about a token, or about its idle timeout"),
+        "streams": ("worker.cli.streams:streams", "Streams of shared signals that we receive: list, create, verify"),
         "audit": ("worker.cli.audit:audit", "Who changed what, and is the record of it whole: list, verify"),
         "doctor": ("worker.cli.doctor:doctor", "Is everything as it should be, and what to do where it is not"),
         "keys": ("worker.cli.keys:keys", "Sealing keys: generate, list, export, retire, restore"),

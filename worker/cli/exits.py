@@ -68,6 +68,7 @@ def _codes() -> Mapping[type[Exception], Exit]:
     from worker.intake.signing import SigningKeyError
     from worker.operations import RefusedRequest
     from worker.operations.genesys import CredentialRefused, NoAnswer
+    from worker.operations.streams import TransmitterRefused
     from worker.sandbox.client import SandboxError
     from worker.serving import CannotListen
     from worker.settings import SettingsError
@@ -80,5 +81,5 @@ def _codes() -> Mapping[type[Exception], Exit]:
         Interrupted: Exit.INTERRUPTED,
         **dict.fromkeys((SettingsError, RefusedRequest, ledgers.LedgerIsNewer, *ambiguous, StateError), Exit.REFUSED),
         **dict.fromkeys((ledgers.LedgerUnavailable, PublishError, Unreachable), Exit.UNAVAILABLE),
-        **dict.fromkeys((*failed, SandboxError), Exit.FAILED),
+        **dict.fromkeys((*failed, SandboxError, TransmitterRefused), Exit.FAILED),
     }

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-PROCESSES: Final = ("intake", "worker", "recorder", "console", "door")
+PROCESSES: Final = ("intake", "worker", "recorder", "console", "door", "sweep")
 PREFIX: Final = "REVOKER_"
 
 Node = Mapping[str, object]
