@@ -219,7 +219,7 @@ def test_the_doctor_looks_at_the_files_and_at_nothing_else(tmp_path: Path, monke
     monkeypatch.delenv("REVOKER_SUBJECT_KEY")
     command = ["doctor", "--strict", "--against"]
     done = CliRunner().invoke(main, [*command, str(COMPOSE), "--against", str(KUBERNETES)], prog_name="revoker")
-    assert (done.exit_code, done.stdout.count("deployment.")) == (0, 2 * 5 * 6 + 2)
+    assert (done.exit_code, done.stdout.count("deployment.")) == (0, 2 * 6 * 6 + 2)
     broken = tmp_path / "worker.yaml"
     broken.write_text(WORKER.read_text().replace("Seconds: 90", "Seconds: 30"))
     done = CliRunner().invoke(main, [*command, str(broken), "-o", "json"], prog_name="revoker")
