@@ -122,7 +122,7 @@ def test_our_own_files_are_in_order() -> None:
     assert [each for each in findings if each.state != "ok"] == []
     checks = {name for name in CHECKS if name.startswith("deployment.")}
     assert {each.check for each in findings} == checks - {"deployment.file", "deployment.permissions"}
-    assert len({each.about for each in findings}) == 2 * 5 + 2  # processes in each, and what scales two of them
+    assert len({each.about for each in findings}) == 2 * 6 + 2  # processes in each, and what scales two of them
 
 
 @in_one_test
