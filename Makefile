@@ -48,7 +48,7 @@ incident: servers .venv/.dev ## an incident from the fault to the proof, played 
 fuzz: .venv/.dev ## what strangers send, for 10 minutes (MINUTES=n: another time), and how many cases that was
 	$(BIN)/pytest tests/fuzz --timeout=0 --minutes $(or $(MINUTES),10) $(FUZZ_ARGS)
 
-conformance: .venv/.dev ## ask what others wrote whether the doors keep their standards
+conformance: .venv/.dev tests/canaille/.venv/.made ## ask what others wrote whether the doors keep their standards
 	.ci/install-servers conformance
 	$(BIN)/pytest tests/conformance $(PYTEST_ARGS)
 
