@@ -4,12 +4,26 @@
 that names the fault and its place. The contract stands in `tasks/contracts/`.
 """
 
-from tasks.events.model import EVENT_TYPES, USER_DISABLED, USER_ENABLED, EnabledData, Event, PersonData, UserData
+from tasks.events.model import (
+    EVENT_TYPES,
+    SESSION_ENDED,
+    SESSION_STARTED,
+    USER_DISABLED,
+    USER_ENABLED,
+    EnabledData,
+    Event,
+    PersonData,
+    SessionsData,
+    StartedData,
+    UserData,
+)
 from tasks.events.parsing import parse_event
 from tasks.events.rejection import InvalidEvent, RejectionCode
 
 __all__ = [
     "EVENT_TYPES",
+    "SESSION_ENDED",
+    "SESSION_STARTED",
     "USER_DISABLED",
     "USER_ENABLED",
     "EnabledData",
@@ -17,6 +31,8 @@ __all__ = [
     "InvalidEvent",
     "PersonData",
     "RejectionCode",
+    "SessionsData",
+    "StartedData",
     "UserData",
     "parse_event",
 ]

@@ -4,7 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final, Literal, get_args
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from tasks.call import Lane
 from tasks.events.fields import (
@@ -18,6 +26,7 @@ from tasks.events.fields import (
     Source,
     Text128,
     Text256,
+    Text512,
     Traceparent,
     UserId,
 )
@@ -85,13 +94,33 @@ def _all_different(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+Sessions = Annotated[tuple[Session, ...], Field(strict=False, min_length=1, max_length=16)]
+_ABSENT: Final[tuple[Session, ...]] = ()
+
+
+def _one_of_both(value: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> tuple[Session, ...]:
+    if bool(info.data.get("session_ids")) is not (value is _ABSENT):
+        raise ValueError("needs sessions, or session_ids, and not both")
+    return _ABSENT if value is _ABSENT else read(value)
+
+
 class SessionsData(Open):
-    """Which sessions' tokens must die, whose, and why."""
+    """Which sessions' tokens must die, whose, and why: the sessions, or ids by which the session registry has them."""
 
     sub_id: Maybe[SubId] = None
-    sessions: Annotated[tuple[Session, ...], Field(strict=False, min_length=1, max_length=16)]
+    session_ids: Annotated[tuple[Text256, ...], Field(strict=False, min_length=1, max_length=16)] = ()
+    session_issuer: Maybe[Text512] = None  # whose ids they are; None: the source's
+    sessions: Annotated[Sessions, WrapValidator(_one_of_both)] = Field(default=_ABSENT, validate_default=True)
     reason: Maybe[Reason] = None
     initiating_entity: Maybe[InitiatingEntity] = None
+
+
+class StartedData(Open):
+    """Whose sessions began, and what ends them: kept by the session registry until then."""
+
+    sub_id: SubId
+    session_issuer: Maybe[Text512] = None  # whose ids the sessions have; None: the source's
+    sessions: Sessions
 
 
 class PersonData(Open):
@@ -143,7 +172,7 @@ class CloudEvent(Open):
 class Event(CloudEvent):
     """An event of one of our types: whose tokens must die, or need to no more."""
 
-    data: SessionsData | UserData | EnabledData
+    data: SessionsData | StartedData | UserData | EnabledData
 
 
 class SessionEnded(Event):
@@ -151,6 +180,13 @@ class SessionEnded(Event):
 
     type: Literal["session.ended"]
     data: SessionsData
+
+
+class SessionStarted(Event):
+    """Sessions of a user began; they end with the next `user.disabled` of this user, or by their ids."""
+
+    type: Literal["session.started"]
+    data: StartedData
 
 
 class UserDisabled(Event):
@@ -186,8 +222,8 @@ class EventType:
 
     @property
     def revokes(self) -> bool:
-        """Whether it asks for calls. One that takes others back is let in only where a source's `types` name it."""
-        return not issubclass(self._data, EnabledData)
+        """Whether it asks for calls. One that does not is let in only where a source's `types` name it."""
+        return not issubclass(self._data, EnabledData | StartedData)
 
     @property
     def _data(self) -> type:
@@ -199,11 +235,14 @@ USER_DISABLED: Final = "user.disabled"
 """The type that a `user.enabled` takes back; no other."""
 
 USER_ENABLED: Final = "user.enabled"
+SESSION_ENDED: Final = "session.ended"
+SESSION_STARTED: Final = "session.started"
 
 EVENT_TYPES: Final[dict[str, EventType]] = {
     each.name: each
     for each in (
         EventType(SessionEnded, Lane.ROUTINE),
+        EventType(SessionStarted, Lane.ROUTINE),
         EventType(UserDisabled, Lane.URGENT),
         EventType(UserEnabled, Lane.ROUTINE),  # a flood of them delays no user.disabled
     )

@@ -22,7 +22,7 @@ from tasks.events import InvalidEvent, RejectionCode, parse_event
 Json = Any  # what json.loads returns
 NOW = datetime(2026, 11, 21, 2, tzinfo=UTC)
 CONTRACTS = resources.files("tasks") / "contracts"
-KINDS = ("session.ended", "user.disabled", "user.enabled")
+KINDS = ("session.ended", "session.started", "user.disabled", "user.enabled")
 EXAMPLES = [json.loads((CONTRACTS / f"{name}.json").read_bytes()) for name in KINDS]
 THOROUGH = settings(max_examples=400, deadline=None, database=None)
 
@@ -127,7 +127,12 @@ WHY = {
 }
 USER_ID = st.from_regex(r"[A-Za-z0-9._@|:-]{1,128}", fullmatch=True)
 ACCOUNTS = st.dictionaries(NAME, record({"user_id": USER_ID}), max_size=16)
-ENDED = record({"sessions": st.lists(SESSION, min_size=1, max_size=16)}, optional={"sub_id": SUB_ID, **WHY, "x": JSON})
+SESSIONS = st.lists(SESSION, min_size=1, max_size=16)
+ISSUER = {"session_issuer": text(1, 512)}
+ENDED = record({"sessions": SESSIONS}, optional={"sub_id": SUB_ID, **WHY, **ISSUER, "x": JSON}) | record(
+    {"session_ids": st.lists(text(1, 256), min_size=1, max_size=16)}, optional={"sub_id": SUB_ID, **WHY, **ISSUER}
+)
+STARTED = record({"sub_id": SUB_ID, "sessions": SESSIONS}, optional={**ISSUER, "x": JSON})
 DISABLED = record(
     {"sub_id": SUB_ID},
     optional={
@@ -158,7 +163,7 @@ def events_of(kind: str, data: st.SearchStrategy[Json]) -> st.SearchStrategy[Jso
     return record({**required, "data": data}, optional=OPTIONAL)
 
 
-EVENTS = st.one_of(*map(events_of, KINDS, (ENDED, DISABLED, ENABLED)))
+EVENTS = st.one_of(*map(events_of, KINDS, (ENDED, STARTED, DISABLED, ENABLED)))
 
 
 @given(EVENTS)
