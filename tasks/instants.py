@@ -10,6 +10,8 @@ FIRST: Final = datetime.min.replace(tzinfo=UTC)
 LAST: Final = datetime.max.replace(tzinfo=UTC)
 UNSET_BEFORE: Final = timedelta(days=1)
 """An expiry that lies further than this before the event it came with was never set."""
+EXPIRY_MARGIN: Final = timedelta(minutes=5)
+"""By how much the clocks may differ of who states an expiry and of who goes by it."""
 _MAX_LENGTH: Final = 40  # characters of a date-time
 _OLDEST_EXPIRY: Final = datetime(2000, 1, 1, tzinfo=UTC)  # of a token that anybody could still speak of
 

@@ -84,6 +84,8 @@ class Reason(StrEnum):
     PROVIDER_IN_PROGRESS = "provider.in_progress"
     ROUTE_UNRESOLVABLE = "route.unresolvable"
     ROUTE_UNKNOWN_PROVIDER = "route.unknown_provider"
+    REGISTRY_FULL = "registry.full"
+    REGISTRY_TOO_LONG = "registry.too_long"
     BUDGET_EXHAUSTED = "budget.exhausted"
     WORKER_LOST = "worker.lost"
     BROKER_DELIVERY_LIMIT = "broker.delivery_limit"

@@ -2,36 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from tasks.call import Lane, Operation, ProviderCall, call_id, fingerprint
-from tasks.events import EVENT_TYPES, EnabledData, Event, PersonData, UserData
+from tasks.catalogue import Catalogue, Instance
+from tasks.events import EVENT_TYPES, EnabledData, Event, PersonData, SessionsData, StartedData, UserData
 from tasks.events.model import ReferenceCredential, Session
 from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
-from tasks.providers.kind import Kind
 from tasks.records import PlannedUnit
-from tasks.subject_index import SubjectIndex, issued_subjects
+from tasks.registry import NOTHING_REGISTERED, Registered
+from tasks.subject_index import issued_subjects
 
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """A configured provider: its name in events, its kind, and the issuer whose `sub` is its user id, if any."""
-
-    name: str
-    kind: Kind
-    subject_issuer: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """The input of planning: the provider instances, the time budgets, the subject index."""
-
-    instances: Mapping[str, Instance]
-    budgets: Mapping[Lane, timedelta]
-    subjects: SubjectIndex = field(repr=False)
+__all__ = ["Catalogue", "Instance", "Plan", "RefusedUnit", "plan_revocations"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +49,35 @@ class Plan:
         )
 
 
-def plan_revocations(event: Event, catalogue: Catalogue, planned_at: datetime | None = None) -> Plan:
-    """Return the plan of *event*: pure, complete, the same for the same event, catalogue and time by our clock.
+def plan_revocations(
+    event: Event,
+    catalogue: Catalogue,
+    planned_at: datetime | None = None,
+    registered: Registered = NOTHING_REGISTERED,
+) -> Plan:
+    """Return the plan of *event*: pure, complete, the same for the same input; *planned_at* by our clock.
 
     An event about sessions becomes a call for each session, by the credential that the provider's kind takes, and never
     a call for a user. An event about a user becomes one call where the kind has one and the user's id is known; that
     call covers the listed sessions. Elsewhere the listed sessions become calls. Where there is nothing to go by, a
     provider that the event names is refused as `route.unresolvable`, any other gets a `no_session_known` unit.
 
+    What is *registered* for the event is ended with it, each session by a call of its own. The start of a session
+    becomes a call only where the session must not live.
+
     An event that enables a user becomes an `enabled` unit at each provider, and no call. Where the kind ends every
     session of a user and the user's id is known, the unit tells whose older calls need not be made.
     """
-    planner = _Planner(event, catalogue, planned_at)
-    data = event.data
-    match data:
-        case UserData():
+    planner = _Planner(event, catalogue, planned_at, registered)
+    match event.data:
+        case UserData() as data:
             steps = planner.user(data)
-        case EnabledData():
+        case EnabledData() as data:
             steps = planner.enabled(data)
-        case _:
-            steps = planner.sessions(data.sessions)
+        case StartedData() as data:
+            steps = planner.started(data)
+        case data:
+            steps = planner.ended(data)
     unique = {step if isinstance(step, RefusedUnit) else step.call_id: step for step in steps}.values()
     return Plan(
         tuple(step for step in unique if isinstance(step, ProviderCall)),
@@ -108,6 +102,26 @@ class _Planner:
     event: Event
     catalogue: Catalogue
     planned_at: datetime | None
+    registered: Registered
+
+    def ended(self, data: SessionsData) -> Iterator[Step]:
+        """What is ended by its id may have been at any provider that ends single sessions."""
+        yield from self.sessions((*data.sessions, *self.registered.sessions))
+        if not (data.sessions or self.registered.sessions):
+            why = "ended before, credentials gone" if self.registered.was_ended else "not registered, or expired"
+            ending = (each for _, each in sorted(self.catalogue.instances.items()) if each.kind.session)
+            yield from (self._unit(each, State.NO_SESSION_KNOWN, reason=why) for each in ending)
+
+    def started(self, data: StartedData) -> Iterator[Step]:
+        """Sessions that nobody could end later are refused now."""
+        known = self.registered
+        for session, step in zip(data.sessions, self.sessions(data.sessions), strict=True):
+            if isinstance(step, RefusedUnit) or session in known.sessions:
+                yield step
+            elif session in known.too_long:
+                yield RefusedUnit(session.provider, Reason.REGISTRY_TOO_LONG)
+            elif session in known.refused:
+                yield RefusedUnit(session.provider, Reason.REGISTRY_FULL)
 
     def sessions(self, sessions: tuple[Session, ...]) -> Iterator[Step]:
         for session in sessions:
@@ -119,8 +133,8 @@ class _Planner:
 
     def user(self, data: UserData) -> Iterator[Step]:
         named = {*data.providers, *data.accounts}
-        listed = {session.provider for session in data.sessions}
-        for name in sorted({*self.catalogue.instances, *named, *listed}):
+        where = {session.provider for session in (*data.sessions, *self.registered.sessions)}
+        for name in sorted({*self.catalogue.instances, *named, *where}):
             instance = self.catalogue.instances.get(name)
             if instance is None:
                 yield RefusedUnit(name, Reason.ROUTE_UNKNOWN_PROVIDER)
@@ -129,17 +143,25 @@ class _Planner:
 
     def _user_at(self, instance: Instance, data: UserData, *, named: bool) -> Iterator[Step]:
         sessions = tuple(session for session in data.sessions if session.provider == instance.name)
+        known = self._registered_at(instance, sessions)
         user_id = self._user_id(instance, data)
         plan = instance.kind.user
         if plan and user_id and plan.is_user_id(user_id):
             call = self._call(instance, plan.operation, user_id, user_id=user_id)
             yield call.model_copy(update={"covers": self._covered(instance, sessions)})
+            yield from self.sessions(known)
             return
-        yield from self.sessions(sessions)
-        if (plan and user_id) or (named and not sessions):
+        yield from self.sessions((*sessions, *known))
+        if (plan and user_id) or (named and not (sessions or known)):
             yield RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
-        elif not sessions:
+        elif not (sessions or known):
             yield self._unit(instance, State.NO_SESSION_KNOWN)
+
+    def _registered_at(self, instance: Instance, listed: tuple[Session, ...]) -> tuple[Session, ...]:
+        """The registered sessions there that the event does not list as well."""
+        credentials = [session.credential for session in listed]
+        here = (session for session in self.registered.sessions if session.provider == instance.name)
+        return tuple(session for session in here if session.credential not in credentials)
 
     def enabled(self, data: EnabledData) -> Iterator[Step]:
         """By the user's id alone, as the calls that need not be made: names could be somebody else's."""
@@ -156,9 +178,12 @@ class _Planner:
         call = self._call(instance, plan.operation, user_id, user_id=user_id)
         return self._unit(instance, State.ENABLED, call.target_key)
 
-    def _unit(self, instance: Instance, state: State, target_key: str | None = None) -> PlannedUnit:
+    def _unit(
+        self, instance: Instance, state: State, target_key: str | None = None, reason: str | None = None
+    ) -> PlannedUnit:
         identity = call_id(self.event.source, self.event.id, instance.name, "", "")
-        return PlannedUnit(call_id=identity, provider=instance.name, operation=None, state=state, target_key=target_key)
+        told = {"state": state, "target_key": target_key, "reason": reason}
+        return PlannedUnit(call_id=identity, provider=instance.name, operation=None, **told)
 
     def _user_id(self, instance: Instance, data: PersonData) -> str | None:
         """The account's id where the event gives it, else the `sub` of the instance's own issuer; never a guess."""
@@ -198,13 +223,17 @@ class _Planner:
     @cached_property
     def _of_event(self) -> dict[str, Any]:
         """What every call of the event has from it."""
-        event, lane = self.event, EVENT_TYPES[self.event.type].lane
-        budget_ends = after(event.time, self.catalogue.budgets[lane])
+        event = self.event
+        occurred_at, lane, begins = event.time, EVENT_TYPES[event.type].lane, event.time
+        if isinstance(event.data, StartedData):  # what ended it is late already, and so is this
+            occurred_at, lane = max(event.time, self.registered.ended_at or event.time), Lane.URGENT
+            begins = max(occurred_at, self.planned_at or occurred_at)
+        budget_ends = after(begins, self.catalogue.budgets[lane])
         return {
             "source": event.source,
             "event_id": event.id,
             "event_type": event.type,
-            "occurred_at": event.time,
+            "occurred_at": occurred_at,
             "planned_at": self.planned_at,
             "deadline": min(budget_ends, expiry_of(event.expirytime, event.time) or budget_ends),
             "lane": lane,

@@ -5,20 +5,17 @@ message is acknowledged, so a crash at any point repeats the call (harmless: a d
 """
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from celery import Celery, Task
 from pydantic import AfterValidator, TypeAdapter
 
 from tasks.call import Attempt, Operation, ProviderCall
 from tasks.events import EVENT_TYPES
-from tasks.instants import before, expiry_of
+from tasks.instants import EXPIRY_MARGIN, before, expiry_of
 from tasks.outcome import Listed, Permanent, Reason, Settled, State, Transient
 from tasks.providers import operations
 from tasks.runtime import Held, Runtime
-
-EXPIRY_MARGIN: Final = timedelta(minutes=5)
 
 
 async def revoke(runtime: Runtime, call: ProviderCall) -> State:

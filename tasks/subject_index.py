@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tasks.call import Target
-from tasks.events import Event, PersonData
+from tasks.events import Event, PersonData, SessionsData, StartedData
 from tasks.events.subjects import Aliases, Complex, Did, Email, IssSub, Opaque, PhoneNumber, SimpleSubject, Uri
 from tasks.names import address, composed, forms, mask, normalised
 
@@ -26,6 +26,14 @@ class Identifier:
     value: str
     scheme: tuple[str, ...]  # what kind of name it is, and by whose word: ("iss_sub", issuer), ("opaque", source)
     names_person: bool = True  # else a tenant, a device, the `subject` attribute: many people may share it
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class IndexedName:
+    """A name of a person, as two keyed hashes."""
+
+    exact: str  # of the name with its kind and its issuer: what has the same is the same person's
+    lookup: str  # by which operators find it, however they spell it
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +70,21 @@ class SubjectIndex:
     def person(self, event: Event) -> str | None:
         """One hash of every name that `sub_id` gives the person, each with its issuer; None where it gives none.
 
-        Two events have the same one where all names agree. Accounts are left out: they are what a call hits. An address
-        may be spelt otherwise; any other name is compared as it is, for an id may tell cases apart.
+        Two events have the same one where all names agree. Accounts are left out: they are what a call hits.
         """
-        names = {
-            (*it.scheme, address(it.value) if it.scheme == ("email",) else composed(it.value))
-            for it in _names_in_sub_id(event)
-            if it.names_person
-        }
+        names = {(*it.scheme, _as_compared(it)) for it in _names_in_sub_id(event) if it.names_person}
         parts = [part for name in sorted(names) for part in (str(len(name)), *name)]
         return self._hash("names", *parts) if names else None
+
+    def names(self, event: Event) -> tuple[IndexedName, ...]:
+        """Every name that `sub_id` gives the person: whatever has one of them exactly is about the same person."""
+        people = (it for it in _names_in_sub_id(event) if it.names_person)
+        exact = ((*it.scheme, _as_compared(it)) for it in people)
+        return tuple(dict.fromkeys(IndexedName(self._hash("name", *parts), self.lookup(parts[-1])) for parts in exact))
+
+    def session(self, issuer: str, session_id: str) -> str:
+        """The hash of a session's id, which has a meaning for its *issuer* alone."""
+        return self._hash("session", issuer, session_id)
 
     def target(self, target: Target | None) -> str | None:
         """The hash of what a call hits."""
@@ -112,7 +125,11 @@ def issuers(event: Event) -> frozenset[str]:
     """Every issuer by whose word the event names anything; none where it names the person by no issuer's."""
     named = [(part, each.iss) for part, each in _simple_subjects(event) if isinstance(each, IssSub)]
     names_person = any(part == _THE_PERSON for part, _ in named)
-    return frozenset(issuer for _, issuer in named) if names_person else frozenset()
+    data, of_sessions = event.data, frozenset[str]()
+    if isinstance(data, SessionsData | StartedData) and data.session_issuer:
+        of_sessions = frozenset({data.session_issuer})
+    by_ids = isinstance(data, SessionsData) and data.session_ids and of_sessions
+    return of_sessions.union(issuer for _, issuer in named) if names_person or by_ids else frozenset()
 
 
 def tenants(event: Event) -> frozenset[str]:
@@ -126,6 +143,11 @@ def tenants(event: Event) -> frozenset[str]:
 def _names_in_sub_id(event: Event) -> Iterator[Identifier]:
     for part, each in _simple_subjects(event):
         yield Identifier(_value(each), _scheme(each, event.source), names_person=part == _THE_PERSON)
+
+
+def _as_compared(name: Identifier) -> str:
+    """Return *name* in the form that decides: an address may be spelt otherwise, an id may tell cases apart."""
+    return address(name.value) if name.scheme == ("email",) else composed(name.value)
 
 
 def _scheme(subject: SimpleSubject, source: str) -> tuple[str, ...]:

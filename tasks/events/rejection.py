@@ -25,6 +25,7 @@ class RejectionCode(StrEnum):
     PLAINTEXT_TOKEN = "plaintext_token"  # noqa: S105 (a code, not a token)
     STALE = "stale"
     ID_CONFLICT = "id_conflict"
+    NO_REGISTRY = "no_registry"
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from tasks.doors.ldap.people import News
 from worker.broker.async_publisher import ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
+from worker.database.cipher import RowCipher
 from worker.database.thread import DatabaseThread
 from worker.directory.connection import Connection
 from worker.directory.failures import DirectoryFailed
-from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery
 from worker.doors.ldap.following import Following, Forgotten, Held
 from worker.doors.ldap.store import DirectoryStore, Standing

@@ -16,10 +16,10 @@ from tasks.doors import Arrival, Verdict
 from tasks.doors.scim import Settings
 from tasks.doors.scim.adapter import Scim
 from tasks.events import Event
+from worker.database.cipher import RowCipher
 from worker.database.engine import Database, open_database
 from worker.database.tables import door_accounts
 from worker.doors.accounts import DoorAccounts
-from worker.doors.cipher import RowCipher
 
 USER: Final = "urn:ietf:params:scim:schemas:core:2.0:User"
 ENTERPRISE: Final = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 from test_door_scim import DISABLED, ENABLED, OFF, ON, USER, Directory
 
+from worker.database.cipher import RowCipher
 from worker.database.engine import open_database
 from worker.database.thread import DatabaseThread
-from worker.doors.cipher import RowCipher
 from worker.doors.outbox import Outbox, OutgoingEvent
 
 

@@ -28,11 +28,11 @@ from worker.broker import topology
 from worker.broker.async_publisher import ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
+from worker.database.cipher import RowCipher
 from worker.database.engine import open_database
 from worker.database.errors import LedgerUnavailable
 from worker.database.tables import door_cursors
 from worker.database.thread import DatabaseThread
-from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery, NotSafe
 from worker.doors.outbox import Outbox, OutgoingEvent
 from worker.ledger import Ledger

@@ -18,10 +18,10 @@ from tasks.doors.swept import Finding
 from worker.broker.async_publisher import ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
+from worker.database.cipher import RowCipher
 from worker.database.engine import open_database
 from worker.database.tables import door_cursors, events
 from worker.database.thread import DatabaseThread
-from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery
 from worker.doors.outbox import Outbox
 from worker.doors.sweeping import cursors as lease

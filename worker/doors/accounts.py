@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, delete, func, sel
 from sqlalchemy.exc import IntegrityError
 
 from tasks.doors.accounts import Account, NameTaken
+from worker.database.cipher import RowCipher
 from worker.database.tables import door_accounts
 from worker.database.writing import insert_into
-from worker.doors.cipher import RowCipher
 
 _ROW: Final = door_accounts.c
 _CHANGING: Final = ("name", "known_as", "sealed", "active", "version", "changed")

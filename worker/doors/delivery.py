@@ -19,8 +19,8 @@ from worker.broker.async_publisher import AsyncPublisher, ThreadPublisher
 from worker.broker.availability import Availability
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import Message, PublishError, Unconfirmed
+from worker.database.cipher import UnreadableRow
 from worker.database.errors import LedgerUnavailable
-from worker.doors.cipher import UnreadableRow
 from worker.doors.outbox import Outbox, OutboxFull, OutgoingEvent
 from worker.observability import metrics
 

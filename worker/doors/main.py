@@ -11,9 +11,9 @@ import aiohttp
 from tasks.doors import KINDS
 from tasks.providers.http import open_session
 from worker import process, serving
+from worker.database.cipher import RowCipher
 from worker.database.thread import DatabaseThread
 from worker.doors.app import make_app
-from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery
 from worker.doors.issuer_keys import IssuerKeys
 from worker.doors.limits import Limits

@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from tasks.doors import AccountAdapter, Adapter, Answer, Arrival, ForeignEvent, Verdict, Word
 from tasks.doors.settings import CommonDoorSettings
 from tasks.events import InvalidEvent
+from worker.database.cipher import RowCipher
 from worker.doors.accounts import DoorAccounts
-from worker.doors.cipher import RowCipher
 from worker.doors.delivery import RETRY_AFTER, Delivery, NotSafe
 from worker.doors.issuer_keys import IssuerKeys
 from worker.doors.limits import Limits, Refused, read_body

@@ -7,11 +7,11 @@ from typing import Final, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, delete, func, select
 
+from worker.database.cipher import RowCipher
 from worker.database.engine import Database
 from worker.database.tables import door_news, outbox
 from worker.database.thread import DatabaseThread
 from worker.database.writing import insert_into
-from worker.doors.cipher import RowCipher
 
 T = TypeVar("T")
 _ROW: Final = outbox.c

@@ -200,10 +200,20 @@ class PartlyPublished:
         confirmed = self._confirmed.get(_key(event), frozenset())
         return [message for message in planned if _name(message) not in confirmed]
 
-    def note(self, event: IncomingEvent, sent: Sequence[Message], results: Sequence[PublishError | None]) -> None:
-        """Remember which of the messages *sent* for *event* were confirmed; forget it once all are."""
+    def note(
+        self,
+        event: IncomingEvent,
+        sent: Sequence[Message],
+        results: Sequence[PublishError | None],
+        *,
+        is_whole: bool = True,
+    ) -> None:
+        """Remember which of the messages *sent* for *event* were confirmed; forget it once all are.
+
+        *is_whole*: nothing else becomes of it.
+        """
         before = self._confirmed.pop(_key(event), frozenset())
-        if any(results):
+        if any(results) or not is_whole:
             confirmed = (_name(message) for message, failure in zip(sent, results, strict=True) if failure is None)
             self._confirmed[_key(event)] = before.union(confirmed)
         while len(self._confirmed) > self._most:

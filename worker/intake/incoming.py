@@ -18,6 +18,7 @@ from kombu.message import Message
 from tasks.call import Lane
 from tasks.events import EVENT_TYPES, Event, InvalidEvent
 from tasks.plan import Plan
+from tasks.registry import NOTHING_REGISTERED, Registered
 from worker.broker import topology
 from worker.broker.provenance import Provenance, ProvenanceMac
 from worker.broker.publication import Message as OutgoingMessage
@@ -44,6 +45,8 @@ class Incoming:
     verdict: IncomingEvent | InvalidEvent | Denied | None = None  # None: everything was published before
     plan: Plan | None = None
     is_held: bool = False  # part of a flood
+    registered: Registered = NOTHING_REGISTERED  # what the session registry knows for it
+    is_unresolved: bool = False  # the session registry does not answer, and more may become of the event
     publications: list[OutgoingMessage] = field(default_factory=list)  # that were not confirmed before
     results: list[PublishError | None] = field(default_factory=list)  # of each of *publications*
 
@@ -54,8 +57,8 @@ class Incoming:
 
     @property
     def is_done(self) -> bool:
-        """Whether the broker has confirmed everything."""
-        return not any(self.results)
+        """Whether everything is known that becomes of it, and the broker has confirmed it."""
+        return not any(self.results) and not self.is_unresolved
 
     @property
     def is_in_urgent_queue(self) -> bool:

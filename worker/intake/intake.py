@@ -11,27 +11,26 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from tasks.events import Event, InvalidEvent, parse_event
-from tasks.outcome import State
+from tasks.events import InvalidEvent, RejectionCode, parse_event
 from tasks.plan import Catalogue, Plan, plan_revocations
-from tasks.records import DeadLetter
 from worker import broker
-from worker.broker import messages, topology
+from worker.broker import topology
 from worker.broker.batch_consumer import BatchConsumer
-from worker.broker.provenance import Provenance, ProvenanceMac
+from worker.broker.provenance import ProvenanceMac
 from worker.broker.publication import Message as OutgoingMessage
 from worker.broker.publication import PublishError
 from worker.broker.publisher import AlternatingPublisher
 from worker.broker.queue_batch import Unsafe
 from worker.database.thread import DatabaseThread
-from worker.intake import counting, dead_letters
-from worker.intake.authorization import AlertThrottle, Authorizer, Denied, Granted
+from worker.intake import counting
+from worker.intake.authorization import Authorizer, Granted
 from worker.intake.dedup import Deduplicator, IncomingEvent, PartlyPublished
 from worker.intake.event_spans import EventSpans
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits, Subject, subjects_of
 from worker.intake.incoming import Incoming, MisplacedEvents, Sent, identities
-from worker.intake.plan_record import plan_record
+from worker.intake.outgoing import Outgoing
+from worker.intake.registry.registry import SessionRegistry, needs_registry, open_registry, says_nothing_without
 from worker.intake.sentry_events import SentryEvents
 from worker.observability.work import WorkOn
 from worker.process import Stop
@@ -60,11 +59,12 @@ def run(settings: Settings, stop: Stop) -> None:
     """Take in events until *stop* is set."""
     connect, url, catalogue = broker.connector(settings), settings.ledger_url.get_secret_value(), settings.catalogue()
     _log_who_is_believed(settings)
-    with closing(DatabaseThread(url)) as thread, AlternatingPublisher(connect) as publisher:
+    opened = closing(DatabaseThread(url)), open_registry(settings, catalogue), AlternatingPublisher(connect)
+    with opened[0] as thread, opened[1] as registry, opened[2] as publisher:
         gate = FloodGate(thread, Limits.set_by(settings.flood))
         deduplicator = Deduplicator(thread, settings.max_ages(), settings.longest_outage())
         controls = Controls(ProvenanceMac.of(settings), Authorizer.of(settings), deduplicator, gate)
-        intake = Intake(catalogue, publisher, controls)
+        intake = Intake(catalogue, publisher, controls, registry)
         consumed = topology.INTAKES, list(settings.providers), intake.begin, stop
         BatchConsumer(connect, *consumed, ahead=1, head_start=HEAD_START, batch_seconds=BATCH_SECONDS).run()
 
@@ -72,9 +72,15 @@ def run(settings: Settings, stop: Stop) -> None:
 class Intake:
     """Turns batches of messages into calls, records and dead letters; sends one while another waits for confirms."""
 
-    def __init__(self, catalogue: Catalogue, publisher: AlternatingPublisher, controls: Controls) -> None:
-        self._catalogue, self._publisher, self._controls = catalogue, publisher, controls
-        self._alerts = AlertThrottle()
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        publisher: AlternatingPublisher,
+        controls: Controls,
+        registry: SessionRegistry | None = None,
+    ) -> None:
+        self._catalogue, self._publisher, self._controls, self._registry = catalogue, publisher, controls, registry
+        self._outgoing = Outgoing(controls.mac, controls.authorizer, catalogue)
         self._partly_published = PartlyPublished()
         self._misplaced = MisplacedEvents(publisher, controls.mac)
         self._observers = [each for each in (EventSpans.of_this_process(), SentryEvents.of_this_process()) if each]
@@ -103,28 +109,14 @@ class Intake:
         event = incoming.accepted
         if event is None:
             return None
-        plan = plan_revocations(event.event, self._catalogue, datetime.now(UTC))
+        plan = plan_revocations(event.event, self._catalogue, datetime.now(UTC), incoming.registered)
         if event.only_provider:
             return plan.only(event.only_provider)
         return plan.only(*event.providers) if event.providers else plan
 
     def publications(self, incoming: Incoming) -> list[OutgoingMessage]:
         """What one message becomes: calls and a record of the plan, a dead letter, or nothing that was not before."""
-        now, provenance = datetime.now(UTC), incoming.provenance
-        match incoming.verdict:
-            case InvalidEvent() as refusal:
-                about = {"event_id": refusal.event_id, "code": refusal.code.value, "pointer": refusal.pointer}
-                logger.warning("event.refused", extra=about)
-                return [self._refused(dead_letters.of_refused(refusal, provenance, now), provenance)]
-            case Denied() as denied:
-                self._alerts.report(denied)
-                return [self._refused(dead_letters.of_denied(denied, provenance, now), provenance)]
-            case IncomingEvent(event=event) if incoming.is_held:
-                logger.warning("event.held_back", extra=_names(event))
-                return [self._dead(dead_letters.of_held_back(event, provenance, now, self._catalogue.subjects))]
-            case IncomingEvent(event=event) if incoming.plan:
-                return self._planned(event, incoming.plan, provenance)
-        return []
+        return self._outgoing.of(incoming)
 
     def _open(self, message: Message) -> Incoming:
         provenance, headers = self._controls.mac.verify(message), message.headers or {}
@@ -140,7 +132,9 @@ class Intake:
         answer = self._controls.authorizer.authorize(event, provenance)
         if isinstance(answer, Granted):
             it, replay = provenance, (provenance.letter, provenance.vouched_at)
-            incoming.verdict = IncomingEvent(event, it.replays, it.only_provider, answer.providers, *replay)
+            accepted = IncomingEvent(event, it.replays, it.only_provider, answer.providers, *replay)
+            is_lost = self._registry is None and says_nothing_without(event)
+            incoming.verdict = accepted.refused(RejectionCode.NO_REGISTRY, "/data") if is_lost else accepted
         else:
             incoming.verdict = answer
 
@@ -159,13 +153,28 @@ class Intake:
             each.plan = self.plan(each)
         for each, is_held in zip(batch, self._controls.gate.held_back([*map(self._people, batch)]), strict=True):
             each.is_held = is_held
+        self._resolve([each for each in batch if each.accepted and not each.is_held])
+
+    def _resolve(self, batch: Sequence[Incoming]) -> None:
+        """Plan *batch* anew with what the session registry knows, which learns of it; behind the guard of floods."""
+        if self._registry is None:
+            return
+        events = [taken.event for each in batch if (taken := each.accepted)]
+        found = self._registry.resolve(events)
+        if found is None:
+            for each, event in zip(batch, events, strict=True):
+                each.is_unresolved = needs_registry(event)
+            return
+        for each, registered in zip(batch, found, strict=True):
+            each.registered = registered
+            each.plan = self.plan(each)
 
     def _people(self, incoming: Incoming) -> tuple[Subject, ...]:
         """Whom the event hits. What an operator sent again does not count, nor what was let through before."""
         event = incoming.accepted
         if event is None or incoming.plan is None or event.replays or self._partly_published.has(event):
             return ()
-        return subjects_of(event.event, incoming.plan, self._catalogue.subjects)
+        return subjects_of(event.event, incoming.plan, self._catalogue.subjects, by_name=self._registry is not None)
 
     def _send(self, batch: Sequence[Incoming], started: int) -> Callable[[], Iterable[PublishError | None]]:
         """Send what of *batch*, which was *started* at so many nanoseconds since 1970, was not confirmed before."""
@@ -195,7 +204,8 @@ class Intake:
         for each in batch:
             each.results = [next(results) for _ in each.publications]
             if event := each.accepted:
-                self._partly_published.note(event, each.publications, each.results)
+                known = not each.is_unresolved
+                self._partly_published.note(event, each.publications, each.results, is_whole=known)
             for observer in self._observers:
                 observer.end(each)
         done = [each for each in batch if each.is_done]
@@ -204,23 +214,6 @@ class Intake:
             logger.warning("intake.not_published", extra={"error": failure})
         self._controls.deduplicator.mark_published(event for each in done if (event := each.accepted))
 
-    def _refused(self, letter: DeadLetter, provenance: Provenance) -> OutgoingMessage:
-        is_proved = self._controls.authorizer.proves(letter.source, provenance)
-        return self._dead(letter.model_copy(update={"unproved": not is_proved}))
-
-    def _dead(self, letter: DeadLetter) -> OutgoingMessage:
-        return messages.dead_letter(self._controls.mac.letters.sign(letter))
-
-    def _planned(self, event: Event, plan: Plan, provenance: Provenance) -> list[OutgoingMessage]:
-        now, subjects = datetime.now(UTC), self._catalogue.subjects
-        _log(event, plan)
-        letters = dead_letters.of_units(event, plan.refused, provenance, now, subjects)
-        return [
-            *(messages.call(call) for call in plan.calls),
-            *messages.dead_letters(map(self._controls.mac.letters.sign, letters)),
-            messages.record(plan_record(event, plan, now)),
-        ]
-
 
 def _log_who_is_believed(settings: Settings) -> None:
     """Once, at the start: what operators would else find out from an incident."""
@@ -228,17 +221,3 @@ def _log_who_is_believed(settings: Settings) -> None:
         logger.warning("producers.unproved", extra={"broker": "embedded", "sources": sorted(settings.sources)})
     elif not settings.sources:
         logger.warning("producers.none_listed", extra={"setting": "sources"})
-
-
-def _names(event: Event) -> dict[str, object]:
-    return {"event_id": event.id, "source": event.source, "type": event.type}
-
-
-def _log(event: Event, plan: Plan) -> None:
-    line = {**_names(event), "calls": len(plan.calls)}
-    logger.info("event.planned", extra=line)
-    for unit in plan.units:
-        if unit.state is State.NO_SESSION_KNOWN:
-            logger.warning("event.no_session_known", extra={**line, "provider": unit.provider})
-    for refused in plan.refused:
-        logger.warning("event.unit_refused", extra={**line, "provider": refused.provider, "reason": refused.reason})

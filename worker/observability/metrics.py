@@ -197,6 +197,9 @@ DIRECTORY_READ: Final = Gauge(
     "door",
     of=[LDAP],
 )
+REGISTRY_SESSIONS: Final = Gauge(
+    "revoker_registry_sessions", "Sessions that the session registry keeps.", "provider", of=[INTAKE]
+)
 
 TABLE: Final[tuple[Counter | Gauge | Histogram, ...]] = (
     *(BUILD_INFO, READY, LAST_ACTIVITY, EVENTS_RECEIVED, CALLS, CALL_DURATION, EXPOSURE, EXPOSURE_LATE),
@@ -204,4 +207,5 @@ TABLE: Final[tuple[Counter | Gauge | Histogram, ...]] = (
     *(UNSETTLED_CALLS, OLDEST_UNSETTLED, HELD_EVENTS, QUEUE_DEPTH),
     *(DOOR_REQUESTS, DOOR_EVENTS, OUTBOX_EVENTS, OUTBOX_OLDEST, SWEEP_EVENTS, SWEEP_FAILURES, SWEEP_LOOKED),
     *(DIRECTORY_HELD, DIRECTORY_MISSED, DIRECTORY_READ),
+    *(REGISTRY_SESSIONS,),
 )

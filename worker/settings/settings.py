@@ -31,6 +31,7 @@ from worker.settings.faults import fault_of_json, faults_of_sources, faults_of_v
 from worker.settings.files import SecretFiles, SecretFilesSource, TextSource, config_file, secrets_folder
 from worker.settings.four_eyes import FourEyesSettings
 from worker.settings.names import BETWEEN, PREFIX
+from worker.settings.registry import RegistrySettings
 from worker.settings.sections import (
     FloodSettings,
     HoldSettings,
@@ -46,8 +47,8 @@ from worker.settings.urls import BrokerUrl, LedgerUrl, SentryDsn, is_in_clear
 
 _PROVIDER_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as in the event contract
 _NEEDS_PROOF: Final = (
-    "a `trusted` source may not say user.enabled on RabbitMQ, since whoever may publish could keep an intruder logged "
-    "in: give the source `users` or `keys` instead of `trusted`, or take user.enabled off its types"
+    "a `trusted` source may not say user.enabled or session.started on RabbitMQ, since whoever may publish could keep "
+    "an intruder logged in: give the source `users` or `keys` instead of `trusted`, or take them off its types"
 )
 
 
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     max_age: MaxAgeSettings = MaxAgeSettings()
     hold: HoldSettings = HoldSettings()
     flood: FloodSettings = FloodSettings()
+    registry: RegistrySettings = RegistrySettings()
     four_eyes: FourEyesSettings = FourEyesSettings()
     worker: WorkerSettings = WorkerSettings()
     exposure: ExposureSettings = ExposureSettings()

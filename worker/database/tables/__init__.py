@@ -28,6 +28,10 @@ from worker.database.tables.record import limits as limits
 from worker.database.tables.record import passed as passed
 from worker.database.tables.record import seen_events as seen_events
 from worker.database.tables.record import subjects as subjects
+from worker.database.tables.registry import IS_ENDING as IS_ENDING
+from worker.database.tables.registry import registry_ends as registry_ends
+from worker.database.tables.registry import registry_names as registry_names
+from worker.database.tables.registry import registry_sessions as registry_sessions
 from worker.database.tables.replays import job_letters as job_letters
 from worker.database.tables.replays import jobs as jobs
 from worker.database.tables.sign_in import console_sessions as console_sessions

@@ -13,9 +13,9 @@ from sqlalchemy import Connection as Transaction
 
 from tasks.doors.ldap import Settings
 from tasks.doors.ldap.people import News, Transition
+from worker.database.cipher import RowCipher
 from worker.directory.connection import Connection
 from worker.directory.failures import DirectoryFailed
-from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery, NotSafe
 from worker.doors.ldap.store import DirectoryStore, Standing
 from worker.doors.ldap.taking import Taken, Why, departed, hold, take

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tasks.doors.ldap import Settings as LdapSettings
 from worker import process, serving
+from worker.database.cipher import RowCipher
 from worker.database.thread import DatabaseThread
-from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery
 from worker.doors.opening import made, open_delivery, running, tell_news
 from worker.doors.outbox import Outbox

@@ -9,9 +9,9 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from tasks.doors.ldap.people import Known, Names
+from worker.database.cipher import RowCipher
 from worker.database.tables import directories, directory_people
 from worker.database.writing import insert_into
-from worker.doors.cipher import RowCipher
 
 _PERSON: Final = directory_people.c
 _DIRECTORY: Final = directories.c

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, update
 
+from worker.database.cipher import RowCipher
 from worker.database.engine import Database
 from worker.database.tables import door_cursors
 from worker.database.thread import DatabaseThread
 from worker.database.writing import insert_into
-from worker.doors.cipher import RowCipher
 
 LEASE: Final = timedelta(seconds=15)  # without a sign of the process that looks, another one does
 _ROW: Final = door_cursors.c

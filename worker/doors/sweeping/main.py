@@ -18,9 +18,9 @@ from tasks.doors.pull import Puller, Reach
 from tasks.doors.swept import SweptDoorSettings
 from tasks.providers.http import Edge, open_session
 from worker import process, serving
+from worker.database.cipher import RowCipher
 from worker.database.errors import LedgerUnavailable
 from worker.database.thread import DatabaseThread
-from worker.doors.cipher import RowCipher
 from worker.doors.delivery import Delivery
 from worker.doors.issuer_keys import IssuerKeys
 from worker.doors.opening import made, open_delivery, running, tell_news

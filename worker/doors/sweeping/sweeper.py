@@ -20,9 +20,9 @@ from tasks.doors.pull import AccountPuller, Found, Puller, PullFailed
 from tasks.doors.swept import Finding
 from tasks.events import InvalidEvent
 from tasks.retry import RetryPolicy
+from worker.database.cipher import UnreadableRow
 from worker.database.errors import LedgerUnavailable
 from worker.doors.accounts import DoorAccounts
-from worker.doors.cipher import UnreadableRow
 from worker.doors.delivery import Delivery, NotSafe
 from worker.doors.outbox import OutgoingEvent
 from worker.doors.sweeping.cursors import LEASE, Cursors, LeaseLost, Turn

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Final, Self
 
-from tasks.events import EVENT_TYPES, Event
+from tasks.events import EVENT_TYPES, Event, SessionsData, StartedData
 from tasks.plan import Plan
-from tasks.subject_index import SubjectIndex
+from tasks.subject_index import SubjectIndex, identifiers
 from worker.settings.sections import FloodSettings
 
 FloodKey = tuple[str, str]  # source, event type
@@ -190,17 +190,37 @@ def _keys(subject: Subject) -> Iterator[FloodKey]:
     yield ALL, subject.event_type
 
 
-def subjects_of(event: Event, plan: Plan, index: SubjectIndex) -> tuple[Subject, ...]:
+def subjects_of(event: Event, plan: Plan, index: SubjectIndex, *, by_name: bool = False) -> tuple[Subject, ...]:
     """Whom *event* hits by its *plan*: never fewer people than it could log out, or keep logged in.
 
     Each user id at each provider instance counts, and each reference to a token, which anybody could write; the names
     in the event do not. A sealed token does not count: whoever has it could log its owner out anyway, and sealed again
     it looks different. Where a plan hits nothing else, the person counts by all names together, and without a name by
     the event. What cannot be resolved hits no one, but becomes a dead letter: beyond a few, these count as well.
+
+    *by_name*: names and sessions' ids hit as well, because the session registry knows tokens by them. The second name
+    of one kind may be another person's. The start of a session hits no one.
     """
+    if isinstance(event.data, StartedData):
+        return ()
     targets = [call.target_key for call in plan.calls if call.jwe is None]
     targets += [unit.target_key for unit in plan.units if unit.target_key]  # whose calls it takes back
     person = None if targets else plan.naming["person_key"] or index.target(("", "event", event.id))
     beyond = [index.target((unit.provider, "unit", event.id)) for unit in plan.refused[UNCOUNTED_DEAD_LETTERS:]]
-    counted = dict.fromkeys(each for each in (*(targets or [person]), *beyond) if each)
+    more = _hit_by_name(event, index) if by_name else ()
+    counted = dict.fromkeys(each for each in (*(targets or [person]), *more, *beyond) if each)
     return tuple(Subject(intern(event.source), intern(event.type), each) for each in counted)
+
+
+def _hit_by_name(event: Event, index: SubjectIndex) -> Iterator[str | None]:
+    """Of the names of each kind those after the first, and each id of a session."""
+    data = event.data
+    if isinstance(data, SessionsData):
+        issuer = data.session_issuer or event.source
+        yield from (index.session(issuer, each) for each in data.session_ids[1:])
+    elif EVENT_TYPES[event.type].revokes:
+        seen = set[tuple[str, ...]]()
+        for name in identifiers(event):
+            if name.names_person and name.scheme in seen:
+                yield index.target(("", name.scheme[0], name.value))
+            seen.add(name.scheme)

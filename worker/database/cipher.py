@@ -1,7 +1,7 @@
-"""What a door keeps in the database is encrypted, and found again by keyed digests.
+"""What must not be read in the database is encrypted, and found again by keyed digests.
 
 The keys derive from that of the subject index, which every process has. The private sealing keys open tokens: the
-process that strangers talk to does without them.
+processes that strangers send to, door and intake, do without them.
 """
 
 import os
@@ -26,14 +26,15 @@ class UnreadableRow(Exception):  # noqa: N818 - what is the case
 class RowCipher:
     """Encrypts values, each bound to its place, and makes digests to find them by."""
 
-    def __init__(self, secret: bytes) -> None:
-        self._cipher = AESGCM(_derived(secret, b"revoker: encryption of what doors keep"))
-        self._index = _derived(secret, b"revoker: index of what doors keep")
+    def __init__(self, secret: bytes, keeper: str = "doors") -> None:
+        """*keeper*: for whom the keys are; others' rows are not opened by them."""
+        self._cipher = AESGCM(_derived(secret, f"revoker: encryption of what {keeper} keep"))
+        self._index = _derived(secret, f"revoker: index of what {keeper} keep")
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, keeper: str = "doors") -> Self:
         """Return that of an installation."""
-        return cls(settings.subject_key.get_secret_value().encode())
+        return cls(settings.subject_key.get_secret_value().encode(), keeper)
 
     def seal(self, plain: bytes, place: str) -> bytes:
         """Return *plain*, encrypted for *place*: opened for another one it is refused."""
@@ -52,5 +53,5 @@ class RowCipher:
         return digest(self._index, sha256(place.encode()).digest() + value, "sha256")
 
 
-def _derived(secret: bytes, purpose: bytes) -> bytes:
-    return HKDF(SHA256(), 32, salt=None, info=purpose).derive(secret)
+def _derived(secret: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=purpose.encode()).derive(secret)
