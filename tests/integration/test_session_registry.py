@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -217,8 +218,8 @@ def test_of_a_start_and_an_end_at_the_same_time_one_sees_the_other(ledger_url: s
         for n in range(20):
             who = {"format": "email", "email": f"ada-{n}@example.com"}
             found = at_once(
-                lambda n=n, who=who: planned(one, started(n, session(f"s{n}"), who=who)),
-                lambda n=n, who=who: planned(other, disabled(n + 0.5, who)),
+                partial(planned, one, started(n, session(f"s{n}"), who=who)),
+                partial(planned, other, disabled(n + 0.5, who)),
             )
             assert [each for each in found if each] == [[f"s{n}"]]
 

@@ -6,7 +6,7 @@ from typing import IO, Any, Final
 
 import click
 
-from tasks.events import EVENT_TYPES
+from tasks.events import EVENT_TYPES, SESSION_ENDED
 from tasks.providers import kind_of
 from worker.cli.params import gathered
 from worker.settings import Settings
@@ -27,6 +27,8 @@ class EventOptions:
     providers: tuple[str, ...]
     token_file: IO[str] | None
     reference_file: IO[str] | None
+    session_id: str | None
+    session_issuer: str | None
     reason: str | None
 
     @property
@@ -45,6 +47,8 @@ _OPTIONS: Final = (
     click.option("--provider", "providers", multiple=True, help="A provider instance where sessions must die."),
     click.option("--token-file", type=click.File(), help="The session's token; - is stdin, the default where needed."),
     click.option("--reference-file", type=click.File(), help="The session's token reference id; - is stdin."),
+    click.option("--session-id", help="The session's id; without --provider the session registry knows its tokens."),
+    click.option("--session-issuer", help="Whose id it is; default: the event's source."),
     click.option("--reason", help="Why, for the record: idle-timeout, disabled-by-admin."),
 )
 
@@ -61,10 +65,18 @@ def draft_of(event: EventOptions, settings: Settings) -> dict[str, Any]:
             raise click.UsageError(f"{event.event_type} needs --iss and --sub, or --email")
         if event.providers and not EVENT_TYPES[str(event.event_type)].revokes:
             raise click.UsageError(f"{event.event_type} ends no session: give --account, and no --provider")
-    elif not data["sessions"]:
+    elif not data["sessions"] and (event.session_id is None or event.event_type != SESSION_ENDED):
         raise click.UsageError(f"{event.event_type} needs --provider for each provider where the session was")
+    elif event.session_id is not None:
+        data |= _by_id(event, data["sessions"])
     identity = {"id": event.id_} if event.id_ else {}
     return {**identity, "type": event.event_type, "data": {name: value for name, value in data.items() if value}}
+
+
+def _by_id(event: EventOptions, sessions: list[dict[str, Any]]) -> dict[str, Any]:
+    """The session's id where it belongs: with the session, or in its place."""
+    named = {"sessions": [{**each, "session_id": event.session_id} for each in sessions]}
+    return {**(named if sessions else {"session_ids": [event.session_id]}), "session_issuer": event.session_issuer}
 
 
 def _sub_id(event: EventOptions) -> dict[str, Any] | None:

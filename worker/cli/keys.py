@@ -47,6 +47,7 @@ _LISTING: Listing[KeyState] = Listing(
         "last_used": each.last_used,
         "dead_letters": each.need.dead_letters if each.need else None,
         "calls": each.need.calls if each.need else None,
+        "sessions": each.need.sessions if each.need else None,
         "needed_by": each.needed_by,
     },
 )

@@ -55,7 +55,7 @@ _PROOF = (
 @click.option("--dry-run", is_flag=True, help="Print the sealed events, publish nothing.")
 @output_option
 def publish(event: EventOptions, file: IO[str] | None, proof: ProofOptions, form: Form, *, dry_run: bool) -> None:
-    """Publish session.ended, user.disabled or user.enabled, or the events of a file.
+    """Publish one event of any type, or the events of a file.
 
     Tokens come from stdin or a file and are sealed before anything leaves. In a file of events a session's credential
     may be {"token": "…"}; a missing id, time, source or specversion is filled in. Prints the ids of what is published.

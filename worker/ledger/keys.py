@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, func, or_, select
 from tasks.outcome import OPEN
 from tasks.records import DeadLetter
 from tasks.sealing import named_kids
-from worker.database.tables import bodies, calls, dead_letters, key_uses
+from worker.database.tables import bodies, calls, dead_letters, key_uses, registry_sessions
 from worker.ledger.rows import CLOSED
 
 _DOCUMENTS_IN_MEMORY: Final = 500
@@ -25,6 +25,7 @@ class KeyNeed:
 
     dead_letters: int = 0  # and floods that wait for an operator
     calls: int = 0  # under way: planned, to be retried, held, replayed
+    sessions: int = 0  # that the session registry keeps
     last_used: datetime | None = None  # None: never, since uses are recorded
 
 
@@ -36,6 +37,9 @@ def needs(connection: Connection, lately: datetime) -> dict[str, KeyNeed]:
     by_kid = select(calls.c.kid, func.count()).where(calls.c.state.in_(OPEN), calls.c.kid.is_not(None))
     for kid, count in connection.execute(by_kid.group_by(calls.c.kid)):
         found[kid].calls = count
+    kept = select(registry_sessions.c.kid, func.count()).where(registry_sessions.c.kid.is_not(None))
+    for kid, count in connection.execute(kept.group_by(registry_sessions.c.kid)):
+        found[kid].sessions = count
     for row in _dead_letters(connection, lately):
         for kid in _kids_of(DeadLetter.of(row.document, row.arrived)):
             found[kid].dead_letters += 1

@@ -123,6 +123,10 @@ _SECTIONS: Final[Mapping[tuple[str, ...], Remedy]] = {
     (Reason.ROUTE_UNKNOWN_PROVIDER,): Remedy(
         "configure it and restart intake and worker, or tell the producer the right name", proof=Proof.CONFIGURED
     ),
+    (Reason.REGISTRY_FULL,): Remedy(
+        "find out whose sessions are never ended, or raise registry.max_of_person or registry.max_sessions"
+    ),
+    (Reason.REGISTRY_TOO_LONG,): Remedy("raise registry.max_days, or have the producer state the true expires_at"),
     (Reason.BUDGET_EXHAUSTED,): Remedy("mend what held the provider; the last refusal stands in dlq show"),
     (Reason.WORKER_LOST,): Remedy("report the bug, with the trace and the dead letter's id"),
     (Reason.BROKER_DELIVERY_LIMIT,): Remedy("find out why workers restart: give them memory, or report the bug"),
@@ -163,6 +167,9 @@ _SECTIONS: Final[Mapping[tuple[str, ...], Remedy]] = {
     ),
     (_of_code(RejectionCode.ID_CONFLICT),): Remedy(
         "tell the source that ids must be unique; it sends this one under an id of its own", Replay.LOOK_FIRST
+    ),
+    (_of_code(RejectionCode.NO_REGISTRY),): Remedy(
+        "turn the session registry on (registry.enabled), or have the source list the sessions that end"
     ),
 }
 

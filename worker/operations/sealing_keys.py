@@ -78,7 +78,7 @@ class KeyState:
         """Why it must stay, in words; empty where nothing needs it."""
         if self.need is None:
             return ["unknown: the ledger is away"]
-        found = {"dead letter": self.need.dead_letters, "call": self.need.calls}
+        found = {"dead letter": self.need.dead_letters, "call": self.need.calls, "session": self.need.sessions}
         reasons = [f"{counted(number)} {what}{'s' * (number > 1)}" for what, number in found.items() if number]
         idle = datetime.now(UTC) - max(filter(None, (self.stored.idle_since, self.last_used)))  # without use
         left = self.quiet - idle

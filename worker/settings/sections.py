@@ -27,7 +27,9 @@ class MaxAgeSettings(StrictModel):
     """How old an event may be, and how long it is remembered."""
 
     session_ended: Span = Field(
-        172_800.0, ge=3600, description="Seconds a session.ended may be older than events that arrived before it"
+        172_800.0,
+        ge=3600,
+        description="Seconds a session.ended or session.started may be older than those that arrived before it",
     )
     user_disabled: Span = Field(604_800.0, ge=3600, description="Seconds likewise, for a user.disabled or user.enabled")
     outage: Span = Field(

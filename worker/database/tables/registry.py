@@ -13,6 +13,7 @@ registry_sessions: Final = Table(
     Column("session", Words, primary_key=True),  # keyed hash of its provider and its credential: the `target` of calls
     Column("provider", Words, nullable=False),
     Column("sealed", LargeBinary, nullable=False),  # the session as the event has it, encrypted
+    Column("kid", Words),  # of the sealing key that its call needs
     Column("session_id", Words),  # keyed hash of its id and whose id that is
     Column("started_at", UtcTime, nullable=False),
     Column("kept_until", UtcTime, nullable=False),

@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 
 from tasks.catalogue import Catalogue
 from tasks.events import EnabledData, Event, SessionsData, StartedData, UserData
-from tasks.events.model import Session
+from tasks.events.model import JweCredential, Session
 from tasks.instants import EXPIRY_MARGIN, after, before
 from tasks.registry import Registered
+from tasks.sealing import kid_of
 from worker.database.cipher import RowCipher, UnreadableRow
 from worker.database.engine import Database
 from worker.intake.registry import store
@@ -123,6 +124,7 @@ class Resolver:
                 session=key,
                 provider=session.provider,
                 sealed=self.cipher.seal(session.model_dump_json(exclude_unset=True).encode(), f"session {key}"),
+                kid=kid_of(session.credential.jwe) if isinstance(session.credential, JweCredential) else None,
                 session_id=self._id(event, session.session_id) if session.session_id else None,
                 started_at=event.time,
                 kept_until=after(expires_at, EXPIRY_MARGIN),

@@ -33,6 +33,7 @@ class RegisteredRow:
     session: str  # keyed hash of its provider and credential
     provider: str
     sealed: bytes = field(repr=False)
+    kid: str | None  # of the sealing key that its call needs
     session_id: str | None
     started_at: datetime
     kept_until: datetime

@@ -19,6 +19,7 @@ def upgrade() -> None:
         Column("session", Words, nullable=False),
         Column("provider", Words, nullable=False),
         Column("sealed", LargeBinary, nullable=False),
+        Column("kid", Words),
         Column("session_id", Words),
         Column("started_at", UtcTime, nullable=False),
         Column("kept_until", UtcTime, nullable=False),
