@@ -9,7 +9,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 # Else every pytest worker rewrites the assertions of every test anew, 5 s of CPU each.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test suite quick bench scale cost chaos alerts incident fuzz languages conformance container lint types imports check audit sbom docs servers lock format clean
+.PHONY: help run test suite quick bench scale cost chaos alerts incident screenshots fuzz languages conformance container lint types imports check audit sbom docs servers lock format clean
 .DEFAULT_GOAL := help
 
 help: ## list the commands
@@ -44,6 +44,9 @@ alerts: servers .venv/.dev ## each alert on the fault it is for, recorded anew f
 
 incident: servers .venv/.dev ## an incident from the fault to the proof, played and written into docs/incident.md
 	PYTHONPATH=tests:. $(BIN)/python -m incident
+
+screenshots: servers .venv/.dev ## the same, and pictures of the console while it is played, into docs/pictures
+	PYTHONPATH=tests:. $(BIN)/python -m incident --pictures
 
 fuzz: .venv/.dev ## what strangers send, for 10 minutes (MINUTES=n: another time), and how many cases that was
 	$(BIN)/pytest tests/fuzz --timeout=0 --minutes $(or $(MINUTES),10) $(FUZZ_ARGS)

@@ -1,5 +1,7 @@
 """`make incident`: a credential breaks under load, and an operator mends it; the transcript becomes docs/incident.md.
 
+`make screenshots` takes the pictures of the console on that page as well (`--pictures`).
+
 RabbitMQ, PostgreSQL and every process are real, and so is each line below a `$`; the sandbox is the provider.
 """
 
@@ -17,6 +19,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from exposed import value
+from incident_pictures import Pictures, Shot, console_settings, finding, new_password, pressing, taking
 from servers import PostgresCluster, Processes, RabbitNode, wait_until
 from servers.shared import close_root, open_root, shared
 from system import System
@@ -29,6 +32,19 @@ DEAD: Final = 10  # dead letters, before the operator looks
 WIDTH: Final = 120  # characters of a line of the page
 PAUSE: Final = 0.25  # seconds between two pairs of events of the load
 FORBIDDEN: Final = {"fault": "status", "status": 403, "operation": "genesys.delete_tokens_me"}
+SHOTS: Final = {
+    "now": Shot("Now: exposure, genesys held by its breaker, its dead letters", "/"),
+    "causes": Shot(
+        "The cause, what mends it, and that it is not mended yet", "/causes", theme="dark", act=pressing("Check")
+    ),
+    "person": Shot("Ada is not out yet, why, and what to do", "/", "narrow", act=finding(ADA)),
+    "plan-hold": Shot("The plan of the hold", "/providers/genesys", "narrow", "dark", pressing("Plan hold")),
+    "provider": Shot("genesys is held by hand, and could be called", "/providers/genesys", act=pressing("Check")),
+    "plan-rest": Shot("The plan of what remains", "/jobs/{job}", theme="dark", act=pressing("Plan to run")),
+    "job": Shot("The job is done", "/jobs/{job}", "narrow"),
+    "out": Shot("Ada is out everywhere, with the evidence and each step", "/", act=finding(ADA)),
+    "audit": Shot("Each change, and that the audit is whole", "/audit", theme="dark", act=pressing("Verify", "/audit")),
+}
 INTRODUCTION: Final = """# An incident, played
 
 For whoever learns the desk: a provider's permission is taken away under load, and an operator finds out, holds the
@@ -36,14 +52,17 @@ provider, has it mended, replays what died, and proves that a person is out. `ma
 PostgreSQL, with the sandbox as provider, and writes this page: every line after a `$` was run, and below it stands what
 it printed. `/_sandbox/` is the sandbox's own control; here it stands for the vendor's administrator. What to do about
 other alerts and reasons stands in the [runbooks](runbooks.md), what else can be typed in [operating it](operators.md).
+The pictures are of the [console](console.md) at the same moments, in both themes and at 1280 and 390 pixels;
+`make screenshots` plays the incident and takes them.
 """
 
 
 class Transcript:
     """The page as it grows: sentences, and commands with what they print."""
 
-    def __init__(self, system: System) -> None:
+    def __init__(self, system: System, pictures: Pictures | None = None) -> None:
         self.system = system
+        self.pictures = pictures
         self.text = INTRODUCTION
 
     def say(self, sentence: str) -> None:
@@ -70,6 +89,13 @@ class Transcript:
         self.text += f"\n```text\n{shown}\n```\n"
         return told
 
+    def show(self, name: str, **where: str) -> None:
+        """Add the picture *name* of the console; it is taken where that is meant."""
+        shot = SHOTS[name]
+        if self.pictures:
+            self.pictures.take(name, shot, shot.path.format(**where))
+        self.text += f"\n![{shot.words}](pictures/{name}.webp)\n"
+
     def permit(self, permission: str) -> None:
         """Let the role of our client at Genesys have *permission* alone, as the vendor's administrator does."""
         self.sandbox("PUT", "permissions", json.dumps({"permissions": [permission]}))
@@ -87,9 +113,14 @@ class Transcript:
 def main() -> None:
     """Play the incident and write the page."""
     open_root()
+    password, is_pictured = new_password(), "--pictures" in sys.argv[1:]
     try:
-        with TemporaryDirectory() as home, _installation(Path(home)) as system, _load(system):
-            transcript = Transcript(system)
+        with ExitStack() as stack:
+            home = Path(stack.enter_context(TemporaryDirectory()))
+            system = stack.enter_context(_installation(home, console_settings(home, password)))
+            pictures = stack.enter_context(taking(system, password)) if is_pictured else None
+            stack.enter_context(_load(system))
+            transcript = Transcript(system, pictures)
             _breaks(transcript)
             _mended(transcript, _found_out(transcript))
             _proved(transcript)
@@ -99,7 +130,7 @@ def main() -> None:
 
 
 @contextmanager
-def _installation(home: Path) -> Iterator[System]:
+def _installation(home: Path, console: dict[str, Any]) -> Iterator[System]:
     """An installation whose processes run and show their metrics; all of it ends with the block."""
     with ExitStack() as stack:
         node, cluster = shared(RabbitNode, "rabbitmq"), shared(PostgresCluster, "postgres")
@@ -108,7 +139,7 @@ def _installation(home: Path) -> Iterator[System]:
         stack.callback(processes.close)
         url = node.url(node.new_vhost())
         ledger_url = cluster.url(cluster.new_database())
-        system = System(home / "system", url, processes, ledger_url=ledger_url)
+        system = System(home / "system", url, processes, ledger_url=ledger_url, console=console)
         stack.callback(system.close)
         system.start_shown()
         yield system
@@ -180,13 +211,18 @@ def _found_out(transcript: Transcript) -> str:
         "own credential, so that those calls do not die."
     )
     transcript.metrics("worker", "^revoker_breaker_state")
+    transcript.show("now")
     transcript.say("The alert names the command to begin with. What died, of what, and is it mended by now? Not yet.")
     told = transcript.run("revoker dlq causes --check")
+    transcript.show("causes")
     transcript.say("Somebody asks for one person. She is not out (exit code 1), and it is said where, and why.")
     transcript.run(f"revoker explain {ADA}", 1)
+    transcript.show("person")
     transcript.say(
-        "Users' own sessions go on dying, so all calls are held by hand: from now on they wait in the broker."
+        "Users' own sessions go on dying, so all calls are held by hand: from now on they wait in the broker. At the "
+        "console it would be planned first, as every change."
     )
+    transcript.show("plan-hold")
     transcript.run("revoker provider hold genesys --reason 'roles were changed' --yes")
     return told.splitlines()[1].split()[0]
 
@@ -198,6 +234,7 @@ def _mended(transcript: Transcript, cause: str) -> None:
     transcript.sandbox("DELETE", "faults")
     transcript.say("Before anything is called, the provider is asked whether it could be; that revokes nothing.")
     transcript.run("revoker provider check genesys")
+    transcript.show("provider")
     transcript.say(
         "The replay is planned as a job, one letter first. The canary waits in the hold, so the job pauses "
         "(exit code 3), and nothing else of it is sent."
@@ -211,7 +248,9 @@ def _mended(transcript: Transcript, cause: str) -> None:
     wait_until(lambda: _settled(transcript.system, job), 60, "the canary to settle")
     transcript.say("The canary has settled, so the rest may follow. What runs is what was planned.")
     transcript.run(f"revoker dlq jobs show {job}")
+    transcript.show("plan-rest", job=job)
     transcript.run(f"revoker dlq jobs resume {job} --yes")
+    transcript.show("job", job=job)
 
 
 def _settled(system: System, job: str) -> bool:
@@ -223,9 +262,11 @@ def _proved(transcript: Transcript) -> None:
     """One person, and the audit."""
     transcript.say("She is out everywhere, and the provider's answer is the evidence.")
     transcript.run(f"revoker explain {ADA}")
+    transcript.show("out")
     transcript.say("Each change is on record with who made it and why, and the record is whole.")
     transcript.run("revoker audit list")
     transcript.run("revoker audit verify")
+    transcript.show("audit")
 
 
 if __name__ == "__main__":
