@@ -28,6 +28,11 @@ class Probe(StrictModel):
 
     request: RequestLine = Field(description="E.g. `GET /me`; it bears what the call bore")
     dead: tuple[Conditions, ...] = Field(min_length=1, description="Rows without `means`: any of them is the proof")
+    alive: tuple[Conditions, ...] = Field(
+        (),
+        description="Likewise, asked before the call as well: `dead` proves something only of what was alive then, and "
+        "no success is believed of what is alive afterwards",
+    )
 
 
 class Exchange(StrictModel):

@@ -1,5 +1,6 @@
 """The client of a declared provider: it does what its table says, once, and reads the answer by the table's rows."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -28,6 +29,7 @@ from tasks.providers.provider import MASK, Request, open_sealed
 from tasks.sealing import Unsealer
 
 _FACTORS: Final = {"seconds": 1.0, "milliseconds": 1e-3, "epoch": 1.0}
+FIRST_LOOK: Final = 0.25  # of a call's time is for the probe before it, at most: the revocation does not wait for more
 _Sent = Answer | Transient | CredentialFault
 
 
@@ -57,12 +59,13 @@ class Declared:
         deadline = self._edge.deadline()
         if isinstance(step.asked, ListCall):
             return await self._left(step, step.asked, whom, deadline, is_first=not call.listed)
+        was_alive = await self._was_alive(step, whom, deadline)
         answer = await self._send(step, whom, deadline)
         if not isinstance(answer, Answer):
             return _keeping(step, answer)
         outcome = self._outcome(step, answer)
         if isinstance(outcome, Settled) and outcome.state is State.ACCEPTED:
-            return await self._proved(step, whom, outcome, deadline)
+            return await self._proved(step, whom, outcome, deadline, was_alive=was_alive)
         return outcome
 
     def preview(self, call: ProviderCall) -> Request:
@@ -135,16 +138,34 @@ class Declared:
                 return _listed(step, outcome, tuple(items)[:MAX_ITEMS], is_first=is_first)
         return Transient(Reason.PROVIDER_BAD_REPLY, None, {"problem": "endless_list"})
 
-    async def _proved(self, step: Step, whom: Whom, accepted: Settled, deadline: float) -> Settled:
-        """Return *accepted*, confirmed where the probe's answer is the proof; its evidence tells both."""
-        accepted = _in_part(step, accepted)
-        if step.call.probe is None:
+    async def _was_alive(self, step: Step, whom: Whom, deadline: float) -> bool:
+        """Whether there is something to end, as far as the probe is asked that; it has a part of the time alone."""
+        probe = step.call.probe
+        if probe is None or not probe.alive or step.asked is not step.call:
+            return True
+        now = asyncio.get_running_loop().time()
+        answer = await self._ask(proof_of(step), whom, now + (deadline - now) * FIRST_LOOK)
+        return isinstance(answer, Answer) and any(row.fits(answer) for row in probe.alive)
+
+    async def _proved(
+        self, step: Step, whom: Whom, accepted: Settled, deadline: float, *, was_alive: bool
+    ) -> Settled | Transient:
+        """Return *accepted*, confirmed where the probe's answer is the proof; its evidence tells both.
+
+        A server may answer so of a token that it does not show to us, or that is another client's: what was not alive
+        before is not proved dead, and what is alive afterwards is not believed to be dead.
+        """
+        accepted, probe = _in_part(step, accepted), step.call.probe
+        if probe is None:
             return accepted
         answer = await self._ask(proof_of(step), whom, deadline)
-        told = str(answer.status) if isinstance(answer, Answer) else answer.reason
-        is_dead = isinstance(answer, Answer) and any(_proves(row, answer) for row in step.call.probe.dead)
+        if not isinstance(answer, Answer):
+            return replace(accepted, evidence=f"{accepted.evidence}; probe {answer.reason}")
+        if any(row.fits(answer) for row in probe.alive):
+            return answer.bad_reply({"problem": "still_alive"})
+        is_dead = was_alive and any(_proves(row, answer) for row in probe.dead)
         state = State.CONFIRMED if is_dead else State.ACCEPTED
-        return Settled(state, f"{accepted.evidence}; probe {told}", accepted.detail)
+        return Settled(state, f"{accepted.evidence}; probe {answer.status}", accepted.detail)
 
     async def _ask(self, step: Step, whom: Whom, deadline: float) -> _Sent:
         if whom.token is not None and step.bears_token:
