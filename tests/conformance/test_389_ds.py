@@ -52,3 +52,4 @@ def test_whom_389_ds_locks_or_deletes_is_out_everywhere_and_nobody_else(
     told = followed.system.page("ldap")[1]
     assert 'revoker_door_events_total{door="corp",event_type="user.disabled"} 5.0' in told
     assert followed.out() == expected | {users["eve"]}
+    followed.system.close()

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 from certificates import Authority, self_signed
 from directory_installation import SOURCE, Followed, directory
+from pausing_relay import PausingRelay
 from prepared_ledgers import prepare
 from servers import Processes, wait_until
 from servers.slapd import PASSWORD, SUFFIX, Slapd
@@ -26,6 +27,7 @@ from worker.database.thread import DatabaseThread
 from worker.directory.connection import Connection
 from worker.directory.failures import DirectoryFailed
 from worker.doors.delivery import Delivery
+from worker.doors.ldap import following
 from worker.doors.ldap.following import Following, Forgotten, Held
 from worker.doors.ldap.store import DirectoryStore, Standing
 from worker.doors.ldap.taking import Why
@@ -82,6 +84,7 @@ def test_whom_slapd_locks_or_deletes_is_out_everywhere_and_nobody_else(
     assert "directory.release" in followed.system.revoker("audit", "list").stdout
     slapd.unlock(people["ada"])
     wait_until(lambda: "user.enabled" in followed.system.page("ldap")[1], 30, "Ada to be let in again")
+    followed.system.close()
 
 
 class Lab:
@@ -121,7 +124,7 @@ async def lab(home: Path, slapd: Slapd, unit: str, *, outbox_limit: int = 100, *
 
     publisher = ThreadPublisher(Publisher(away))
     outbox = Outbox(thread, RowCipher(SECRET), outbox_limit)
-    read = LdapSettings.model_validate(directory(home, slapd.url, unit, **settings))
+    read = LdapSettings.model_validate({**directory(home, slapd.url, unit), **settings})
     yield Lab(home, outbox, Delivery(publisher, outbox, ProvenanceMac(SECRET)), read)
     await publisher.close()
     thread.close()
@@ -285,6 +288,25 @@ async def test_what_a_server_tells_is_heard_though_it_lists_nobody(
         slapd.lock(ada)
         while not await found.told():  # noqa: ASYNC110 - likewise
             await asyncio.sleep(0.05)
+
+
+async def test_a_connection_that_died_unheard_is_found_out(
+    tmp_path: Path, slapd: Slapd, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No packet says so: the server is asked whether it is there, and another connection is made."""
+    monkeypatch.setattr(following, "PING_INTERVAL", 0.1)
+    ada = slapd.person(unit, "ada")
+    slapd.person(unit, "bob")
+    with PausingRelay(slapd.port) as relay:
+        url = f"ldap://127.0.0.1:{relay.port}"
+        async with lab(tmp_path, slapd, unit, url=url, server_timeout=1) as found, followed(found):
+            while (await found.stands()).cursor is None:  # noqa: ASYNC110 - a row of the database
+                await asyncio.sleep(0.05)
+            relay.pause()
+            slapd.lock(ada)
+            while not await found.told():  # noqa: ASYNC110 - likewise
+                await asyncio.sleep(0.05)
+            assert relay.connections == 2
 
 
 async def test_what_is_not_kept_is_not_done(tmp_path: Path, slapd: Slapd, unit: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tasks.doors.ldap import Settings
-from tasks.doors.ldap.people import GONE, Known, Names, News, Person, missed, person_of, seen
+from tasks.doors.ldap.people import GONE, Known, Names, News, Person, is_stale, missed, person_of, seen
 from tasks.doors.ldap.refresh import CookieSaid, EntrySaid, IdsSaid, PhaseSaid, Said, Synchronization, merged
 from tasks.doors.ldap.servers import time_of
 
@@ -106,6 +106,15 @@ def test_only_a_change_is_an_event() -> None:
     assert enabled.is_active
 
 
+def test_an_older_state_is_known_by_its_mark() -> None:
+    """Two processes hear alike, one later: what it hears then is older than what is known."""
+    known = Known(is_active=True, marker=CSN)
+    older, newer = (CSN.replace("59.123456Z", f"{each}.123456Z") for each in ("58", "59"))
+    assert is_stale(known, person(ADA, marker=older))
+    assert not is_stale(known, person(ADA, marker=newer))
+    assert not is_stale(Known(is_active=True, marker="1000"), person(ADA, marker="999"))
+
+
 def test_an_event_has_the_directorys_id_mark_and_time() -> None:
     """The same change makes the same event; several under one mark, whose unit is a second at 389 DS, differ."""
     known, events = Known(is_active=True, marker="before"), []
@@ -188,10 +197,18 @@ def test_each_server_says_in_its_own_way_that_somebody_is_disabled(
 def test_whoever_cannot_be_told_is_nobody() -> None:
     """Without a name, an id or a readable lock an entry says nothing: neither that somebody is in, nor out."""
     ad, openldap = ({**BASE, "server": name} for name in ("active-directory", "openldap"))
-    for name in ("objectguid", "userprincipalname", "usnchanged", "useraccountcontrol"):
+    for name in ("objectguid", "userprincipalname", "usnchanged", "useraccountcontrol"):  # without the other name, too
         assert person_of({key: AD[key] for key in AD if key != name}, Settings.model_validate(ad)) is None
     assert person_of({**AD, "useraccountcontrol": [b"x"]}, Settings.model_validate(ad)) is None
     assert person_of({**OPENLDAP, "uid": [b"\xff"]}, Settings.model_validate(openldap)) is None
+
+
+def test_whoever_has_no_principal_name_at_active_directory_has_another() -> None:
+    """It is optional there, and nobody may stay logged in for want of it."""
+    settings = Settings.model_validate({**BASE, "server": "active-directory"})
+    named = {**AD, "samaccountname": [b"ada"]}
+    found = [person_of(each, settings) for each in (named, {**named, "userprincipalname": []})]
+    assert [each and each.names.user for each in found] == ["ada@example.com", "ada"]
 
 
 def test_a_value_of_ones_own_disables_too() -> None:

@@ -31,7 +31,8 @@ class Connection:
 
     def __init__(self, settings: Settings) -> None:
         self._settings, self._server = settings, settings.of_server
-        wanted = (*self._server.attributes, settings.user_name, settings.subject_attribute, *settings.disabled_values)
+        named = (*settings.user_names, settings.subject_attribute)
+        wanted = (*self._server.attributes, *named, *settings.disabled_values)
         self._attributes = [*dict.fromkeys(filter(None, wanted))]
         self._ldap = bound(settings)
         self._sync, self._search = Synchronization(None), -1
@@ -84,6 +85,10 @@ class Connection:
                 return self._read_out(heard[-1])  # a message says one thing
             if kind == ldap.RES_SEARCH_RESULT:
                 raise DirectoryFailed("the server has ended the search")
+
+    def ping(self) -> None:
+        """Return where the server answers: a connection may be dead for hours before the system tells."""
+        self._root("supportedLDAPVersion")
 
     def sample(self) -> list[Person | None]:
         """Return the first page of people; None of each of whom it cannot be told who that is."""

@@ -193,7 +193,7 @@ DIRECTORY_MISSED: Final = Counter(
 )
 DIRECTORY_READ: Final = Gauge(
     "revoker_directory_read_timestamp_seconds",
-    "When a directory last answered with news, in seconds since 1970.",
+    "When a directory last answered, in seconds since 1970.",
     "door",
     of=[LDAP],
 )

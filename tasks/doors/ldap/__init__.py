@@ -50,7 +50,7 @@ class Settings(CommonDoorSettings):
         "",
         pattern=r"^[A-Za-z0-9-]*$",
         description="Attribute of the name by which events call a person; unset: `uid`, of "
-        "Active Directory `userPrincipalName`",
+        "Active Directory `userPrincipalName`, or `sAMAccountName` of whoever has none",
     )
     subject_attribute: str | None = Field(
         None, pattern=r"^[A-Za-z0-9-]+$", description="Attribute of the user id at a provider; needs `subject_issuer`"
@@ -118,9 +118,9 @@ class Settings(CommonDoorSettings):
         return (self.way or ("syncrepl" if self.of_server.has_syncrepl else "poll")) == "syncrepl"
 
     @property
-    def user_name(self) -> str:
-        """The attribute of a person's name."""
-        return self.user_attribute or self.of_server.user_name
+    def user_names(self) -> tuple[str, ...]:
+        """The attributes of a person's name: the first that they have."""
+        return (self.user_attribute,) if self.user_attribute else self.of_server.user_names
 
 
 KIND: Final = Kind("ldap", Settings, None, (USER_DISABLED, USER_ENABLED))

@@ -97,7 +97,8 @@ def person_of(attributes: Attributes, settings: "Settings") -> Person | None:
     """Return who an entry is; None where it cannot be told who that is, or whether they are disabled."""
     server = settings.of_server
     values = attributes.get(server.person_id.lower())
-    user, marker = first(attributes, settings.user_name), first(attributes, server.marker)
+    user = next(filter(None, (first(attributes, name) for name in settings.user_names)), None)
+    marker = first(attributes, server.marker)
     if not values or not user or not marker or len(user) > _MAX_NAME:
         return None
     person_id, locked = server.id_of(values[0]), server.is_locked(first(attributes, server.lock))
@@ -114,6 +115,12 @@ def _has_value(attributes: Attributes, disabling: Mapping[str, str]) -> bool:
         for name, value in disabling.items()
         for each in attributes.get(name.lower(), ())
     )
+
+
+def is_stale(known: Known, person: Person) -> bool:
+    """Whether *person* is as they were before what is *known*; no where their marks have no order of time."""
+    before, now = time_of(known.marker), time_of(person.marker)
+    return before is not None and now is not None and now < before
 
 
 def seen(known: Known | None, person: Person) -> tuple[Known, Transition | None]:

@@ -19,7 +19,7 @@ class Server:
     """One kind of server."""
 
     people: str  # filter
-    user_name: str  # attribute
+    user_names: tuple[str, ...]  # attributes: the first that somebody has is their name
     person_id: str  # attribute that is an entry's as long as it lives
     lock: str  # attribute
     marker: str  # attribute that every change of an entry changes
@@ -88,7 +88,7 @@ def _escaped(person_id: str) -> str:
 SERVERS: Final[Mapping[str, Server]] = {
     "openldap": Server(
         people="(objectClass=inetOrgPerson)",
-        user_name="uid",
+        user_names=("uid",),
         person_id="entryUUID",
         lock="pwdAccountLockedTime",
         marker="entryCSN",
@@ -100,7 +100,7 @@ SERVERS: Final[Mapping[str, Server]] = {
     ),
     "389-ds": Server(
         people="(objectClass=inetOrgPerson)",
-        user_name="uid",
+        user_names=("uid",),
         person_id="nsUniqueId",
         lock="nsAccountLock",
         marker="modifyTimestamp",
@@ -112,7 +112,7 @@ SERVERS: Final[Mapping[str, Server]] = {
     ),
     "active-directory": Server(
         people="(&(objectCategory=person)(objectClass=user))",
-        user_name="userPrincipalName",
+        user_names=("userPrincipalName", "sAMAccountName"),
         person_id="objectGUID",
         lock="userAccountControl",
         marker="uSNChanged",

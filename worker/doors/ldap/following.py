@@ -5,9 +5,10 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection as Transaction
 
@@ -26,6 +27,7 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 WAIT: Final = 1.0  # seconds for which a thread waits for news before it looks whether the process is to end
+PING_INTERVAL: Final = 30.0  # seconds without news after which the server is asked whether it is there
 RETRY: Final = (1.0, 60.0)  # seconds until a directory is asked again after a failure: at first, at most
 _MOST_FAILURES: Final = 10  # that the wait grows by
 HELD_LOOK: Final = 60.0  # seconds after which a held directory is asked again, whoever has released it or not
@@ -53,6 +55,8 @@ class Following:
     _listed: float = field(default_factory=time.monotonic)
     _failures: int = 0
     _is_away: bool = False
+    # One thread a connection, which serves one call at a time: libldap asks for that.
+    _thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "ldap"))
 
     async def run(self) -> None:
         """Follow until it is cancelled."""
@@ -79,32 +83,31 @@ class Following:
         await asyncio.sleep(random.uniform(0.5, 1) * min(RETRY[1], RETRY[0] * 2**self._failures))  # noqa: S311 - no secret
 
     async def _follow(self) -> None:
-        connection = await asyncio.to_thread(Connection, self.settings)
+        connection = await self._in_thread(Connection, self.settings)
         try:
             await (self._hear(connection) if self.settings.follows else self._poll(connection))
-        except asyncio.CancelledError:
-            raise  # a thread may use the connection yet, and the process ends
-        except BaseException:
-            await asyncio.to_thread(connection.close)
-            raise
-        await asyncio.to_thread(connection.close)
+        finally:
+            self._thread.submit(connection.close)  # behind what the thread may be at
 
     async def _hear(self, connection: Connection) -> None:
         """Take what the server tells, until everybody is to be listed: after that it tells again, from there."""
         await self._list_in_time(connection)
         standing = await self._standing()
-        await asyncio.to_thread(connection.follow, standing.cursor)
+        await self._in_thread(connection.follow, standing.cursor)
         while not self._is_listing_due():
-            news = await asyncio.to_thread(connection.next, WAIT)
+            news = await self._in_thread(connection.next, WAIT)
             if news is not None:
                 await self.accept(connection, news)
+            elif time.time() - self.read_at > PING_INTERVAL:
+                await self._in_thread(connection.ping)
+                self._reached()
 
     async def _poll(self, connection: Connection) -> None:
         """Look for what was changed, and now and then at everybody."""
         while True:
             await self._list_in_time(connection)
             cursor = (await self._standing()).cursor
-            news = await asyncio.to_thread(connection.changed, cursor)
+            news = await self._in_thread(connection.changed, cursor)
             await self.accept(connection, news)
             await asyncio.sleep(self.settings.poll_interval)
 
@@ -113,12 +116,15 @@ class Following:
         if not self._is_listing_due():
             return
         try:
-            news = await asyncio.to_thread(connection.everybody)
+            news = await self._in_thread(connection.everybody)
         except DirectoryFailed as failed:  # as by a limit of size: what the server tells is heard all the same
             logger.warning("ldap.listing_failed", extra={"door": self.name, "error": str(failed)})
         else:
             metrics.DIRECTORY_MISSED.add(self.name, count=await self.accept(connection, news))
         self._listed = time.monotonic()
+
+    async def _in_thread(self, ask: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 - whatever is asked takes
+        return await asyncio.get_running_loop().run_in_executor(self._thread, ask, *arguments)
 
     def _is_listing_due(self) -> bool:
         return time.monotonic() - self._listed >= self.settings.listing_interval
@@ -129,7 +135,7 @@ class Following:
         if news.is_empty:
             return 0
         gone = await self._safely(lambda: self.delivery.read(lambda each: departed(self._store(each), news)))
-        if gone and (alive := await asyncio.to_thread(connection.there, gone)):
+        if gone and (alive := await self._in_thread(connection.there, gone)):
             await self._hold(Why.CONTRADICTION, alive)
         count, is_all = 0, False
         job = take(news, self.settings.largest_change, self._event, self._store)

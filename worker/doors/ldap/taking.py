@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from tasks.doors.ldap.people import Known, Names, News, Transition, missed, seen
+from tasks.doors.ldap.people import Known, Names, News, Transition, is_stale, missed, seen
 from worker.doors.ldap.store import DirectoryStore, KnownRow, Standing
 from worker.doors.outbox import OutgoingEvent
 
@@ -102,6 +102,8 @@ def _changes(store: DirectoryStore, news: News) -> Changes:
     for person in news.people.values():
         digest = store.digest(person.person_id)
         before = rows[digest].known if digest in rows else None
+        if before and not news.is_whole and is_stale(before, person):
+            continue  # of a process that hears late what another one has taken
         after, transition = seen(before, person)
         if transition:
             transitions.append((digest, transition))

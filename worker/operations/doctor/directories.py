@@ -9,7 +9,7 @@ from tasks.doors.ldap import Settings as LdapSettings
 from worker.database.engine import open_database
 from worker.database.errors import LedgerUnavailable
 from worker.database.tables import directories
-from worker.operations.doctor.findings import Finding
+from worker.operations.doctor.findings import Finding, State
 from worker.operations.text import age, counted
 from worker.settings import Settings
 
@@ -50,7 +50,8 @@ def _server(name: str, door: LdapSettings) -> Iterator[Finding]:
     people = [each for each in found if each]
     told = f"{counted(len(people))} of the first {counted(len(found))} can be read"
     disabled = counted(sum(each.is_disabled for each in people))
-    yield Finding("directory.people", "ok" if people else "failed", f"{told}, {disabled} are disabled", about=name)
+    state: State = "ok" if len(people) == len(found) > 0 else "warning" if people else "failed"
+    yield Finding("directory.people", state, f"{told}, {disabled} are disabled", about=name)
     if door.follows:
         changes = "tells of them at once" if tells else "has no content synchronization"
         yield Finding("directory.changes", "ok" if tells else "failed", changes, about=name)

@@ -126,9 +126,9 @@ CHECKS: Final[dict[str, Check]] = {
         "mend `url`, `tls`, `bind_dn` or `bind_password_file` of the door, or the way there",
     ),
     "directory.people": Check(
-        "people are found there, and who they are and whether they are disabled can be read",
-        "mend `base` and `filter`, or let `bind_dn` read the attributes that docs/doors.md names; where some people "
-        "are disabled and 0 is told, it may not read their lock",
+        "people are found there, and who each is and whether they are disabled can be read",
+        "mend `base` and `filter`, so that they find people alone, or let `bind_dn` read the attributes that "
+        "docs/doors.md names; where some people are disabled and 0 is told, it may not read their lock",
     ),
     "directory.changes": Check(
         "it tells of changes at once",
