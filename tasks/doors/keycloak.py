@@ -1,7 +1,8 @@
-"""Keycloak's events as the webhooks of the extension `keycloak-events` (Phase Two) bring them, one in each request.
+"""Keycloak's events: by the webhooks of the extension `keycloak-events`, or by its extension for RabbitMQ.
 
-A webhook proves itself by an HMAC of the body in X-Keycloak-Signature, or by a token that the realm signs and that has
-the digest of the body. What is not answered with 2xx is sent again, for a quarter of an hour.
+A webhook has one event, and proves itself by an HMAC of the body in X-Keycloak-Signature, or by a token that the realm
+signs and that has the digest of the body. What is not answered with 2xx is sent again, for a quarter of an hour. Who
+publishes a message at the broker is proved by the broker alone: whoever may write to the exchange is believed.
 """
 
 import hmac
@@ -12,14 +13,16 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
-from tasks.doors.keycloak_events import Realm, told
-from tasks.doors.settings import CommonDoorSettings, KeySource, check_keys
+from tasks.doors.keycloak_events import OF_USERS, Realm, told
+from tasks.doors.settings import CommonDoorSettings, KeySource, Subscribed, check_keys
 from tasks.doors.statuses import STATUSES
 from tasks.doors.tokens import Expected, Fault, verified
 from tasks.events import USER_DISABLED
 from tasks.strict_json import MalformedJsonError, decode
 
 BODY_DIGEST: Final = "request_body_sha256"  # the claim, in lower-case hex digits
+# KK.EVENT.ADMIN.<realm>.<result>.<resource>.<operation> and KK.EVENT.CLIENT.<realm>.<result>.<client>.<type>
+ROUTING_KEYS: Final = ("KK.EVENT.ADMIN.*.SUCCESS.USER.*", *(f"KK.EVENT.CLIENT.*.SUCCESS.*.{kind}" for kind in OF_USERS))
 _SCHEME: Final = "bearer "
 _UNREADABLE: Final = "no event, or an update of a user without its representation"
 
@@ -49,6 +52,12 @@ class Settings(CommonDoorSettings):
         None, pattern=r"^https?://", max_length=1024, description="Where the realm shows its public keys (JWK Set)"
     )
     jwks_file: Path | None = Field(None, description="File of them instead; read again when it changes")
+    exchange: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._:-]{1,127}$",
+        description="Exchange of our RabbitMQ to which Keycloak's extension publishes, instead of a webhook: whoever "
+        "may write there is believed, and the door has no URL",
+    )
     ends_whole_user: bool = Field(
         default=False, description="A logout of one session ends everything of its user; else it is no event"
     )
@@ -59,12 +68,24 @@ class Settings(CommonDoorSettings):
             check_keys(self.jwks_uri, self.jwks_file)
         elif self.key_source:
             raise ValueError("audience: must be set with jwks_uri or jwks_file")
+        if self.exchange and self.is_proved:
+            raise ValueError("exchange: a message at the broker carries no other proof: leave those of webhooks out")
         return self
 
     @property
     def is_proved(self) -> bool:
         """Whether a proof is configured: one that every door can ask for, or the realm's token."""
         return super().is_proved or self.audience is not None
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether a webhook brings its events."""
+        return self.exchange is None
+
+    @property
+    def subscribed(self) -> Subscribed | None:
+        """Where the extension for RabbitMQ publishes."""
+        return None if self.exchange is None else Subscribed(self.exchange, ROUTING_KEYS)
 
     @property
     def key_source(self) -> KeySource | None:

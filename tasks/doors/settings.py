@@ -23,6 +23,14 @@ class KeySource:
     jwks_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """An exchange of our broker to which the source publishes, and the routing keys of what is wanted of it."""
+
+    exchange: str
+    routing_keys: tuple[str, ...]
+
+
 class CommonDoorSettings(StrictModel):
     """The settings that every door has."""
 
@@ -78,6 +86,11 @@ class CommonDoorSettings(StrictModel):
     def is_pushed(self) -> bool:
         """Whether its source sends anything: it has a URL then."""
         return True
+
+    @property
+    def subscribed(self) -> Subscribed | None:
+        """Where at our broker its source publishes, if it does."""
+        return None
 
     @property
     def is_swept(self) -> bool:

@@ -208,7 +208,7 @@ def test_every_dotted_name_that_a_page_quotes_is_in_the_code() -> None:
     code = "".join(file.read_text() for folder in ("tasks", "worker") for file in (ROOT / folder).rglob("*.py"))
     known = {name.strip("`") for rows in settings_tables().values() for name, *_ in rows}
     known |= {*map(event_reason, RejectionCode), "sign.mjs", "pyproject.toml", "process.py", "process_one.py"}
-    known |= {"schema.sql", "job.json", "end_session.go"}
+    known |= {"schema.sql", "job.json", "end_session.go", "amq.topic"}
     known |= {name for layer in floors() for name in SPAN.findall(layer[1])}
     quoted = {span for span in SPAN.findall(prose(TEXT)) if re.fullmatch(r"[a-z_]+\.[a-z_]+", span)}
     assert sorted(span for span in quoted - known if f'"{span}"' not in code) == []

@@ -174,6 +174,7 @@ def test_a_token_of_the_realm_proves_the_body_that_it_was_made_for() -> None:
         ({"jwks_file": "/keys"}, "audience: must be set"),
         ({"audience": AUDIENCE, "jwks_uri": "http://login.example.com"}, "jwks_uri: must be https://"),
         ({"realms": []}, "realms"),
+        ({"exchange": "amq.topic"}, "exchange: a message at the broker carries no other proof"),
     ],
 )
 def test_settings_that_prove_nothing_are_refused(settings: dict[str, Any], said: str) -> None:
@@ -189,6 +190,16 @@ def test_a_token_or_another_proof_is_enough() -> None:
     assert Settings.model_validate(bare | SIGNED).is_proved
     assert not Settings.model_validate(bare).is_proved
     assert Settings.model_validate(SETTINGS).hmac_header == "X-Keycloak-Signature"
+
+
+def test_over_the_broker_there_is_no_address_and_no_other_proof() -> None:
+    """What is asked for there is what ends something, of every realm: the realm is looked at in the message."""
+    bare = {name: value for name, value in SETTINGS.items() if name != "hmac_file"}
+    door = Settings.model_validate(bare | {"exchange": "amq.topic"})
+    assert not door.is_pushed
+    assert door.subscribed
+    assert "KK.EVENT.ADMIN.*.SUCCESS.USER.*" in door.subscribed.routing_keys
+    assert Settings.model_validate(SETTINGS).subscribed is None
 
 
 def test_only_a_post_tells_anything() -> None:

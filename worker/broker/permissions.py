@@ -5,7 +5,7 @@ A pattern names exchanges to write to, and queues to read from (https://www.rabb
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from tasks.events import EVENT_TYPES
@@ -25,7 +25,8 @@ class Permissions:
 
 
 PRODUCER: Final = Permissions(write=r"^revocation\.events$")
-DOOR: Final = "door"  # a producer too: what strangers say becomes events, and nothing else
+# A producer too: what strangers say becomes events, and nothing else. Some say it over the broker.
+DOOR: Final = "door"
 OPERATOR: Final = "operator"
 USERS: Final[Mapping[str, Permissions]] = {
     "intake": Permissions(
@@ -37,7 +38,7 @@ USERS: Final[Mapping[str, Permissions]] = {
         read=r"^revocation\.(calls\..+|door)$",
     ),
     "recorder": Permissions(read=r"^revocation\.(dead(\.unproved)?|outcomes(\.urgent)?)$"),
-    DOOR: PRODUCER,
+    DOOR: replace(PRODUCER, read=r"^revocation\.doors\..+$"),
     OPERATOR: Permissions(_OURS, _OURS, _OURS),
 }
 """Those of the processes, and of whoever types `revoker`."""

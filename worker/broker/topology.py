@@ -7,6 +7,7 @@ our own, behind the producers': an exchange keeps what it was first declared wit
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from amqp.exceptions import AccessRefused
@@ -103,6 +104,13 @@ def task_queues(providers: Iterable[str]) -> list[Queue]:
     return [*(calls_queue(name, lane) for lane in (Lane.URGENT, Lane.ROUTINE) for name in names), DOOR]
 
 
+def door_queue(door: str, exchange: str, routing_keys: Iterable[str]) -> Queue:
+    """What a door is told over the broker: by whoever may publish to *exchange*, which is ours or the broker's own."""
+    source = Exchange(exchange, "topic")
+    bindings = [binding(source, routing_key=key) for key in routing_keys]
+    return Queue(f"revocation.doors.{door}", bindings=bindings, queue_arguments=_LAST)
+
+
 def all_exchanges() -> list[Exchange]:
     """Every exchange of the project; those of the delays are kombu's, see `delay_levels`."""
     return [EVENTS, LANES, ROUTINE_EVENTS, CALLS, OUTCOMES, OUTCOMES_URGENT, DEAD, UNPROVED]
@@ -129,6 +137,12 @@ def declare(connection: Connection, providers: Iterable[str]) -> None:
         _declare(connection, names)
     except AccessRefused:
         _check(connection, names)
+
+
+def declare_door(connection: Connection, queue: Queue) -> None:
+    """Declare and bind the *queue* of a door; for a user who may not, what the operator declared is enough."""
+    with suppress(AccessRefused), connection.channel() as channel:
+        queue(channel).declare()
 
 
 def _check(connection: Connection, names: Sequence[str]) -> None:

@@ -55,10 +55,24 @@ class OpenDoor:
             verdict = self._refusal(refused.word)
         if verdict.word is Word.UNPROVED:
             self.limits.give_back()
+        self._note(verdict, started)
+        return _response(verdict)
+
+    async def take(self, body: bytes) -> bool:
+        """Take a message of the broker as the request that it would be; return whether every event of it is safe."""
+        started, arrival = time.monotonic(), Arrival("POST", "", "", {}, body, datetime.now(UTC))
+        is_short = len(body) <= self.settings.max_body
+        try:
+            verdict = await self._settled(arrival) if is_short else self._refusal(Word.TOO_LARGE)
+        except Refused as refused:
+            verdict = self._refusal(refused.word)
+        self._note(verdict, started)
+        return verdict.word is not Word.UNAVAILABLE
+
+    def _note(self, verdict: Verdict, started: float) -> None:
         metrics.DOOR_REQUESTS.add(self.name, verdict.word)
         about = {"door": self.name, "word": verdict.word.value, "events": [each.event_id for each in verdict.events]}
         logger.info("door.answered", extra={**about, "duration_ms": round(1000 * (time.monotonic() - started))})
-        return _response(verdict)
 
     async def _arrival(self, request: web.Request) -> Arrival:
         """Return *request*, whole and proved. Raises Refused."""

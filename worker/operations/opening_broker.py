@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from tasks.doors.settings import Subscribed
 from worker import broker
 from worker.broker import topology
 from worker.broker.permissions import DOOR, OPERATOR, USERS, permissions_of
@@ -32,9 +33,23 @@ def open_publisher(settings: Settings) -> Iterator[Publisher]:
 
 
 def declare_topology(settings: Settings) -> None:
-    """Declare the broker's exchanges and queues. Raises PublishError."""
+    """Declare the broker's exchanges and queues, those of doors too. Raises PublishError."""
     with open_publisher(settings):
         pass
+    for name, door in settings.doors.items():
+        if door.subscribed:
+            _declare_for(name, door.subscribed, settings)
+
+
+def _declare_for(door: str, subscribed: Subscribed, settings: Settings) -> None:
+    queue = topology.door_queue(door, subscribed.exchange, subscribed.routing_keys)
+    try:
+        with broker.connector(settings)() as connection, connection.channel() as channel:
+            queue(channel).declare()
+    except BROKER_ERRORS as error:
+        why = f"{queue.name} cannot be bound to it ({type(error).__name__})"
+        hint = "this broker user must be allowed to read from it"
+        raise PublishError(f"doors.{door}.exchange: {why}; {hint}") from None
 
 
 def permissions(settings: Settings) -> dict[str, Any]:
