@@ -1,7 +1,11 @@
 """How the worker shows itself to a declared provider: each scheme, as the wire has it."""
 
 import base64
+import re
+import tomllib
+from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,12 +16,15 @@ from declared_tables import SESSION_CALL, USER_CALL
 from fake_provider import FakeProvider
 from in_one_test import in_one_test
 from joserfc import jwt
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, KeySet, RSAKey
 from pydantic import ValidationError
 
+from tasks.doors import Arrival
+from tasks.doors.global_token_revocation import KIND, GlobalTokenRevocation, Settings
 from tasks.outcome import CredentialFault, Settled, State
 from tasks.providers.declared import HttpSettings
 from tasks.providers.declared.provider import Declared
+from worker.operations import catalogue
 
 ISSUER = "https://issuer.example"
 OK = {"status": 200, "means": "accepted"}
@@ -28,7 +35,7 @@ CALLS: dict[str, dict[str, Any]] = {
 
 
 @cache
-def key(kind: str = "P-256") -> RSAKey | ECKey:
+def key(kind: str) -> RSAKey | ECKey:
     """Return one private key for all tests."""
     return RSAKey.generate_key(2048) if kind == "RSA" else ECKey.generate_key(kind)
 
@@ -146,6 +153,25 @@ async def test_each_call_bears_a_jwt_of_its_own(server: FakeProvider, session: a
     header = {"alg": "ES256", "typ": "global-token-revocation+jwt"}
     assert read(bearers[0]) == (header, {"iss": "https://idp.example", "aud": ISSUER})
     assert provider.preview(USER_CALL).headers["Authorization"] == "Bearer •••"
+
+
+async def test_our_own_door_takes_what_the_catalogues_table_sends(
+    server: FakeProvider, session: aiohttp.ClientSession
+) -> None:
+    """Global Token Revocation from both sides: the signature, its type and claims, and the subject."""
+    written = tomllib.loads(re.sub(r"<[a-z ]+>", "a.example", catalogue.table("gtr", "mine")))["providers"]["mine"]
+    auth = written["auth"] | {"private_key": pem()}
+    table = HttpSettings.model_validate(written | {"base_url": server.url, "auth": auth, "timeout": 5})
+    server.will_answer(204)
+    who = USER_CALL.model_copy(update={"user_id": "ada@example.com"})
+    assert isinstance(await Declared("gtr", table, session, OPENER).execute(who), Settled)
+    [heard] = server.heard
+    keys = KeySet.import_key_set({"keys": [key("P-256").as_dict(private=False) | {"kid": "a.example"}]})
+    arrival = Arrival("POST", "", "", heard.headers, heard.body, datetime.now(UTC), keys)
+    told = {"issuer": "https://a.example", "audience": auth["audience"], "jwks_file": Path("/keys")}
+    verdict = GlobalTokenRevocation(Settings.model_validate({"kind": KIND.name, **told})).judge(arrival)
+    assert verdict.answer.status == 204
+    assert [each.data["sub_id"]["email"] for each in verdict.events] == ["ada@example.com"]
 
 
 async def test_a_key_that_signs_nothing_is_refused_at_start(session: aiohttp.ClientSession) -> None:
