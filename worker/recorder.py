@@ -69,6 +69,7 @@ def run(settings: Settings, stop: Stop) -> None:
         with suppress(LedgerUnavailable):  # the next batch of records finds it out, and logs it
             unproved.take(connection)
             tidying.step()
+        ledger.database.shorten_log()
         if not recorder.is_behind:
             stop.wait(COMMIT_INTERVAL)
         recorder.is_behind = False

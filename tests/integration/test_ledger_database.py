@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from servers import free_port
 from sqlalchemy import inspect, select
 
 from tasks.outcome import State
+from worker.database import sqlite
+from worker.database import sqlite_file as files
 from worker.database.engine import Database, open_database
 from worker.database.revisions import MIGRATIONS, VERSION_TABLE
 from worker.database.tables import clock, metadata
@@ -271,6 +274,24 @@ def test_a_full_disk_keeps_all_of_a_batch_or_nothing(sqlite_file: Path) -> None:
         ledger.record([planned(f"e{number}") for number in range(500)])
     assert totals(ledger).events == 0
     ledger.close()
+
+
+def test_a_long_log_is_emptied_once_whoever_reads_right_now_is_done(
+    sqlite_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are waited for, for a moment; one who reads on keeps it, and harms nobody."""
+    monkeypatch.setattr(sqlite, "LONGEST_LOG", 100_000)
+    monkeypatch.setattr(sqlite, "LOG_INTERVAL", 0.0)
+    monkeypatch.setattr(files, "LOG_PATIENCE", 0.05)
+    with closing(upgraded(sqlite_file)) as ledger:
+        with ledger.database.reading() as reader:
+            reader.execute(select(clock.c.value)).all()
+            ledger.record([outcome(State.ACCEPTED, f"e{number}") for number in range(300)])
+            ledger.database.shorten_log()
+            assert files.log_size(sqlite_file) > sqlite.LONGEST_LOG
+        ledger.database.shorten_log()
+        assert files.log_size(sqlite_file) == 0
+        assert totals(ledger).calls == {State.ACCEPTED: 300}
 
 
 def test_recorders_write_at_once_without_losing_a_row(ledger: Ledger) -> None:

@@ -49,6 +49,11 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def shorten_log(self) -> None:
+        """Empty the write-ahead log of SQLite where it is long; to be called now and then by whoever writes much."""
+        if self.file:
+            self.file.shorten_log()
+
     def reading(self) -> AbstractContextManager[Connection]:
         """One transaction that only reads, all of it from one moment: a cursor over several tables misses nothing."""
         return self._transaction(**_SNAPSHOT[self.engine.name])

@@ -2,18 +2,22 @@
 
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from worker.database.errors import LedgerUnavailable
-from worker.database.sqlite_file import FileIdentity, connect, create_private, execute_patiently
+from worker.database.sqlite_file import FileIdentity, connect, create_private, empty_log, execute_patiently, log_size
 
 logger = logging.getLogger(__name__)
+
+LONGEST_LOG: Final = 64 * 1024 * 1024  # bytes of the write-ahead log
+LOG_INTERVAL: Final = 10.0  # seconds between two tries to empty it
 
 
 class LedgerFile:
@@ -27,6 +31,7 @@ class LedgerFile:
         self._synchronous = "FULL" if durable else "NORMAL"
         self._in_use: FileIdentity | None = None  # None: no connection is open
         self._was_there = False
+        self._next_try = 0.0
 
     def create(self) -> None:
         """Make an empty file where there is none. Not in place of one that was deleted: a backup may be on its way."""
@@ -48,6 +53,18 @@ class LedgerFile:
         self._verify(engine)
         yield
         self._verify(engine)
+
+    def shorten_log(self) -> None:
+        """Empty the write-ahead log where it is long; for that writers wait for those who read at this moment.
+
+        SQLite begins it anew by itself, but only in a moment in which nobody reads: with a console that many look at it
+        would grow until the disk is full (https://www.sqlite.org/wal.html#avoiding_excessively_large_wal_files).
+        """
+        if time.monotonic() < self._next_try or log_size(self._path) <= LONGEST_LOG:
+            return
+        self._next_try = time.monotonic() + LOG_INTERVAL
+        with suppress(OSError, sqlite3.Error):  # who writes next finds it out
+            empty_log(self._path)
 
     def connect(self) -> sqlite3.Connection:
         """A connection for SQLAlchemy's pool."""

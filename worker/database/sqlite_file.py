@@ -6,7 +6,7 @@ import random
 import sqlite3
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,6 +16,7 @@ from tasks import private_files
 # (https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_):
 # so nobody may connect while the file is being created, and a file that is there is never opened but by SQLite.
 _CREATING: Final = threading.Lock()
+LOG_PATIENCE: Final = 1.0  # seconds
 
 
 class FileIdentity(NamedTuple):
@@ -84,6 +85,24 @@ def execute_patiently(connection: sqlite3.Connection, statement: str, seconds: f
         else:
             break
     connection.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
+
+def log_size(path: Path) -> int:
+    """The bytes of the write-ahead log of the file at *path*; 0 where there is none. Nothing is opened."""
+    try:
+        return path.with_name(f"{path.name}-wal").stat().st_size
+    except OSError:
+        return 0
+
+
+def empty_log(path: Path) -> None:
+    """Have all of the write-ahead log in the file at *path*, and the log empty, unless somebody reads for too long.
+
+    Writers wait until those who read at this moment are done, LOG_PATIENCE at most. Raises OSError, sqlite3.Error.
+    """
+    connection, _ = connect(path, LOG_PATIENCE)
+    with closing(connection):
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def connect_read_only(path: Path, lock_timeout: float) -> sqlite3.Connection:
