@@ -1,6 +1,5 @@
 """Pages from templates: all that is shown is escaped, and shows nothing that passes for something else."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -9,15 +8,14 @@ from typing import Any, Final
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from worker.console.headers import nonce_of
+from worker.console.markup import LONGEST, WORD, breakable, state, text
 from worker.console.sign_in.roles import OPERATOR
 from worker.console.static_files import StaticFiles
 from worker.operations.text import age, counted, plain, rfc3339, short_duration
 
-LONGEST: Final = 160  # characters of a text that a table shows; the rest can be opened
-WORD: Final = 24  # characters of a text that is not taken apart where it fits
 STATIC: Final = web.AppKey("static", StaticFiles)
 
 
@@ -33,8 +31,8 @@ def render(request: web.Request, template: str, status: int = HTTPStatus.OK, **v
         "environment": request.app[ENVIRONMENT],
         "pages": {each.canonical for each in request.app.router.resources()},
     }
-    text = _environment().get_template(template).render(common | values)
-    return web.Response(text=text, status=status, content_type="text/html")
+    page = _environment().get_template(template).render(common | values)
+    return web.Response(text=page, status=status, content_type="text/html")
 
 
 ENVIRONMENT: Final = web.AppKey("environment", str)
@@ -56,7 +54,9 @@ def _environment() -> Environment:
         "rfc3339": rfc3339,
         "span": _span,
         "seconds": _seconds,
-        "breakable": _breakable,
+        "breakable": breakable,
+        "text": text,
+        "state": state,
     }
     environment.filters.update(filters)
     environment.globals.update(LONGEST=LONGEST, WORD=WORD)
@@ -68,12 +68,6 @@ def _shown(value: object) -> object:
     if value is None:
         return ""
     return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _breakable(value: str) -> Markup:
-    """*value* as it is shown, with places where a narrow column may break it."""
-    shown = str(escape(plain(value)))
-    return Markup(re.sub(r"([._/:]|@)(?=\w)", r"\1<wbr>", shown))  # noqa: S704 - it is escaped
 
 
 def _span(value: timedelta) -> str:
