@@ -31,7 +31,8 @@ def test_of_a_long_text_the_beginning_is_shown_and_the_rest_can_be_opened() -> N
 
 def test_every_state_of_a_call_has_a_tone() -> None:
     """Good, bad, and what is waited for can be told apart at a glance; the word says which it is."""
-    plain = [each.value for each in State if 'class="state plain"' in state(each.value)]
+    plain = [each.value for each in State if 'class="state plain' in state(each.value)]
     assert plain == ["discarded"]
     assert state("no", "good") == '<span class="state good">no</span>'
+    assert state("already_revoked") == '<span class="state good words">already revoked</span>'
     assert state("<i>") == '<span class="state plain">&lt;i&gt;</span>'

@@ -48,4 +48,5 @@ def text(value: str | None) -> Markup:
 def state(word: str, tone: str = "") -> Markup:
     """Return how something stands: a sign and a word, and never a colour alone."""
     shown = plain(word.replace("_", " "))
-    return Markup('<span class="state {}">{}</span>').format(tone or _TONE_OF.get(word, "plain"), shown)
+    kind = f"{tone or _TONE_OF.get(word, 'plain')}{' words' if ' ' in shown else ''}"
+    return Markup('<span class="state {}">{}</span>').format(kind, shown)
