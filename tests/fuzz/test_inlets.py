@@ -5,6 +5,7 @@ import tracemalloc
 
 import pytest
 from canary_search import forms
+from directory_inlets import DIRECTORIES
 from door_inlets import DOORS
 from hostile import BODIES, SECRET
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from provider_inlets import PROVIDERS
 
 from tasks.doors import KINDS
 
-INLETS = [*MESSAGES, *PROVIDERS, *DOORS]
+INLETS = [*MESSAGES, *PROVIDERS, *DOORS, *DIRECTORIES]
 PROPERTY = settings(
     max_examples=150, deadline=None, database=None, derandomize=False, suppress_health_check=list(HealthCheck)
 )

@@ -199,7 +199,9 @@ def test_whoever_cannot_be_told_is_nobody() -> None:
     ad, openldap = ({**BASE, "server": name} for name in ("active-directory", "openldap"))
     for name in ("objectguid", "userprincipalname", "usnchanged", "useraccountcontrol"):  # without the other name, too
         assert person_of({key: AD[key] for key in AD if key != name}, Settings.model_validate(ad)) is None
-    assert person_of({**AD, "useraccountcontrol": [b"x"]}, Settings.model_validate(ad)) is None
+    for spoilt in ({"useraccountcontrol": [b"x"]}, {"objectguid": [b"short"]}):
+        assert person_of({**AD, **spoilt}, Settings.model_validate(ad)) is None
+    assert person_of({**OPENLDAP, "entryuuid": [b"z" * 32]}, Settings.model_validate(openldap)) is None
     assert person_of({**OPENLDAP, "uid": [b"\xff"]}, Settings.model_validate(openldap)) is None
 
 

@@ -60,7 +60,8 @@ class Connection:
     def there(self, ids: Iterable[str]) -> frozenset[str]:
         """Return those of *ids* who are there when they are asked for by their ids."""
         name = self._server.person_id.lower()
-        return frozenset(self._server.id_of(each[name][0]) for each in self._known_as(ids))
+        with _answered():
+            return frozenset(self._server.id_of(each[name][0]) for each in self._known_as(ids))
 
     def follow(self, cookie: str | None) -> None:
         """Have the server tell of all changes after *cookie*, and of each that will be."""

@@ -1,5 +1,6 @@
 """People of a directory, what is known of each, and which change of theirs is an event."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ REASONS: Final = {True: "ldap-enabled", False: "ldap-disabled"}
 GONE: Final = "ldap-deleted"
 _MAX_NAME: Final = 256  # characters
 _BELIEVED_AGE: Final = timedelta(days=1)  # of a change's time; what is older says nothing of when somebody was disabled
-_ID_LENGTH: Final = 32  # hex digits
+_ID: Final = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def person_of(attributes: Attributes, settings: "Settings") -> Person | None:
     if not values or not user or not marker or len(user) > _MAX_NAME:
         return None
     person_id, locked = server.id_of(values[0]), server.is_locked(first(attributes, server.lock))
-    if locked is None or len(person_id) != _ID_LENGTH:
+    if locked is None or not _ID.fullmatch(person_id):
         return None
     subject = first(attributes, settings.subject_attribute) if settings.subject_attribute else None
     is_disabled = locked or _has_value(attributes, settings.disabled_values)

@@ -11,6 +11,7 @@ Attributes = Mapping[str, Sequence[bytes]]  # names in small letters
 ACCOUNTDISABLE: Final = 0x2  # of userAccountControl (MS-ADTS section 2.2.16)
 # pwdAccountLockedTime of an administrator's lock (draft-behera-ldap-password-policy section 5.3.3).
 LOCKED_FOR_GOOD: Final = "000001010000Z"
+_GUID: Final = 16  # bytes
 _TIME: Final = "%Y%m%d%H%M%S"
 
 
@@ -25,7 +26,7 @@ class Server:
     marker: str  # attribute that every change of an entry changes
     changed: str  # attribute: when it was changed
     moved: str  # attribute by which changes are asked for, which only grows
-    id_of: Callable[[bytes], str]  # its value → 32 hex digits
+    id_of: Callable[[bytes], str]  # its value → 32 hex digits, or something else where it is no id
     id_in_filter: Callable[[str], str]
     is_locked: Callable[[str | None], bool | None]  # None: cannot be told
     has_syncrepl: bool = True
@@ -77,6 +78,10 @@ def _plain_hex(value: bytes) -> str:
     return value.decode("ascii", "replace").replace("-", "").lower()
 
 
+def _of_guid(value: bytes) -> str:
+    return UUID(bytes_le=value).hex if len(value) == _GUID else ""
+
+
 def _in_four(person_id: str) -> str:
     return "-".join(person_id[at : at + 8] for at in range(0, 32, 8))
 
@@ -118,7 +123,7 @@ SERVERS: Final[Mapping[str, Server]] = {
         marker="uSNChanged",
         changed="whenChanged",
         moved="uSNChanged",
-        id_of=lambda value: UUID(bytes_le=value).hex,
+        id_of=_of_guid,
         id_in_filter=_escaped,
         is_locked=_is_disabled_account,
         has_syncrepl=False,
