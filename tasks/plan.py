@@ -14,7 +14,7 @@ from tasks.instants import after, expiry_of
 from tasks.outcome import Reason, State
 from tasks.records import PlannedUnit
 from tasks.registry import NOTHING_REGISTERED, Registered
-from tasks.subject_index import issued_subjects
+from tasks.subject_index import addresses, issued_subjects
 
 __all__ = ["Catalogue", "Instance", "Plan", "RefusedUnit", "plan_revocations"]
 
@@ -190,8 +190,11 @@ class _Planner:
         account = data.accounts.get(instance.name)
         if account is not None:
             return account.user_id
-        subs = [each.sub for each in issued_subjects(self.event) if each.iss == instance.subject_issuer]
-        return subs[0] if len(set(subs)) == 1 else None
+        if instance.kind.user and instance.kind.user.by_address:
+            found = [*addresses(self.event)]
+        else:
+            found = [each.sub for each in issued_subjects(self.event) if each.iss == instance.subject_issuer]
+        return found[0] if len(set(found)) == 1 else None
 
     def _session_call(self, instance: Instance, session: Session) -> Step:
         plan, credential = instance.kind.session, _credential(session)

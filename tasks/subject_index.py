@@ -121,6 +121,13 @@ def issued_subjects(event: Event) -> tuple[IssSub, ...]:
     return tuple(each for _, each in _simple_subjects(event) if isinstance(each, IssSub))
 
 
+def addresses(event: Event) -> tuple[str, ...]:
+    """The e-mail addresses of the subject itself or of its aliases, as they stand there; none inside a complex one."""
+    if isinstance(event.data.sub_id, Complex):
+        return ()
+    return tuple(each.email for _, each in _simple_subjects(event) if isinstance(each, Email))
+
+
 def issuers(event: Event) -> frozenset[str]:
     """Every issuer by whose word the event names anything; none where it names the person by no issuer's."""
     named = [(part, each.iss) for part, each in _simple_subjects(event) if isinstance(each, IssSub)]

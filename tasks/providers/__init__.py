@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import PlainValidator
 
 from tasks.kinds import settings_of_kind
-from tasks.providers import declared, finbourne, genesys, wibmo
+from tasks.providers import declared, finbourne, genesys, ssf, wibmo
 from tasks.providers.kind import CommonSettings, Kind
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ KINDS: Final[dict[str, Kind]] = {
         finbourne.KIND,
         wibmo.KIND,
         declared.KIND,
+        ssf.KIND,
     )
 }
 

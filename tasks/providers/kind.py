@@ -40,6 +40,7 @@ class UserPlan:
     is_user_id: Callable[[str], bool]
     own_credential: bool = True
     listed: Operation | None = None  # the operation of each item, where what a user has is listed first
+    by_address: bool = False  # its user id is the e-mail address that an event names the person by
 
     @property
     def operations(self) -> tuple[Operation, ...]:

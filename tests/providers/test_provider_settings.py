@@ -9,7 +9,7 @@ from in_one_test import in_one_test
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from yarl import URL
 
-from tasks.providers import KINDS, ProviderSettings, declared, genesys, make_provider, operations, wibmo
+from tasks.providers import KINDS, ProviderSettings, declared, genesys, make_provider, operations, ssf, wibmo
 from tasks.providers.genesys import GenesysSettings
 from tasks.providers.genesys.settings import REGIONS
 from tasks.providers.provider import Request
@@ -34,7 +34,7 @@ def test_every_operation_belongs_to_one_kind() -> None:
     assert {each.partition(".")[0] for each in operations()} == KINDS.keys()
     own = {each for kind in KINDS.values() for each in operations() if kind.uses_own_credential(each)}
     ours = {declared.REVOKE_SESSION, declared.REVOKE_USER, declared.REVOKE_LISTED}
-    assert own == {genesys.DELETE_TOKEN, wibmo.INVALIDATE_TOKEN, *ours}
+    assert own == {genesys.DELETE_TOKEN, wibmo.INVALIDATE_TOKEN, ssf.SIGNAL_USER, *ours}
 
 
 @pytest.mark.parametrize("region", REGIONS)

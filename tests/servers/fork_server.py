@@ -24,7 +24,7 @@ from typing import Final, NoReturn
 PRELOADED: Final = (
     *("worker.app", "worker.intake.intake", "worker.recorder", "worker.cli.processes", "worker.sandbox"),
     *("worker.cli.explain", "worker.cli.publish", "worker.cli.provider", "worker.broker.embedded.transport"),
-    *(f"tasks.providers.{kind}.provider" for kind in ("finbourne", "genesys", "wibmo")),
+    *(f"tasks.providers.{kind}.provider" for kind in ("finbourne", "genesys", "ssf", "wibmo")),
     *("celery.bin.celery", "celery.worker.components", "celery.worker.loops"),
     *("celery.app.amqp", "celery.app.control", "celery.app.log", "celery.backends.base"),
     *("kombu.transport.pyamqp", "sqlalchemy.dialects.postgresql.psycopg"),

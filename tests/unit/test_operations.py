@@ -45,6 +45,7 @@ READING = {
     "plan",
     "provider check",
     "provider add",
+    "provider jwks",
     "provider list",
     "provider test",
     "streams list",

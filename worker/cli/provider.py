@@ -1,5 +1,6 @@
 """`revoker provider`: the configured providers, and the holds that make their calls wait."""
 
+import json
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -109,6 +110,13 @@ def check(names: Sequence[str], form: Form) -> None:
     failed = [each for each in checked if not each.is_ok]
     note(f"{len(checked) - len(failed)} of {len(checked)} can be called")
     finish(Exit.FAILED if failed else Exit.DONE)
+
+
+@provider.command()
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+def jwks(names: Sequence[str]) -> None:
+    """Print the public keys by which receivers of shared signals believe us, as a JWK Set. Of kind ssf alone."""
+    click.echo(json.dumps({"keys": providers.public_keys(Settings.load(), names)}, indent=2))
 
 
 @provider.command()

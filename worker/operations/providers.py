@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import SecretStr
 
@@ -13,7 +13,7 @@ from tasks.call import ProviderCall
 from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import Outcome, Settled
 from tasks.plan import Plan, plan_revocations
-from tasks.providers import ProviderSettings, kind_of, make_provider
+from tasks.providers import ProviderSettings, kind_of, make_provider, ssf
 from tasks.providers.http import open_session
 from tasks.providers.provider import Provider, Request
 from tasks.sealing import SealError
@@ -21,6 +21,9 @@ from worker.calls.holds.hold import Hold, Scope
 from worker.calls.rate_limits import per_minute
 from worker.operations import RefusedRequest
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from tasks.providers.ssf.provider import Ssf
 
 T = TypeVar("T")
 
@@ -111,6 +114,20 @@ def ask(
             return await question(clients)
 
     return asyncio.run(answer())
+
+
+def public_keys(settings: Settings, names: Collection[str] = ()) -> list[Mapping[str, Any]]:
+    """Return the public keys of the receivers of signals *names*, or of all, as JWKs. Raises RefusedRequest."""
+    require_known(settings, names)
+    receivers = [name for name in names or settings.providers if settings.providers[name].kind == ssf.KIND.name]
+    if not receivers:
+        raise RefusedRequest("no receiver of signals (kind ssf) is configured by that name")
+
+    async def put(clients: Mapping[str, Provider]) -> list[Mapping[str, Any]]:
+        return [cast("Ssf", each).public_key for each in clients.values()]
+
+    keys = {key["kid"]: key for key in ask(settings, receivers, put)}
+    return [*keys.values()]
 
 
 def require_known(settings: Settings, names: Collection[str]) -> None:
