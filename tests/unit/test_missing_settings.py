@@ -51,7 +51,7 @@ def test_a_provider_without_a_kind_is_told_the_kinds(tmp_path: Path) -> None:
     """Which settings it has, its kind decides: so that comes first."""
     (tmp_path / "r.toml").write_text("[providers.eu]\nregion = 'eu-west-1'\n")
     [line] = faults()
-    assert line.startswith("providers.eu.kind: is missing (one of genesys, finbourne, wibmo, http, ssf). Set the variable ")
+    assert line.startswith("providers.eu.kind: is missing (one of genesys, finbourne, wibmo, http, ssf). Set the var")
 
 
 def test_a_missing_section_is_named_by_its_table(tmp_path: Path) -> None:
