@@ -16,7 +16,7 @@ from declared_tables import SESSION_CALL, USER_CALL
 from fake_provider import FakeProvider
 from in_one_test import in_one_test
 from joserfc import jwt
-from joserfc.jwk import ECKey, KeySet, RSAKey
+from joserfc.jwk import ECKey, KeySet, OKPKey, RSAKey
 from pydantic import ValidationError
 
 from tasks.doors import Arrival
@@ -174,13 +174,26 @@ async def test_our_own_door_takes_what_the_catalogues_table_sends(
     assert [each.data["sub_id"]["email"] for each in verdict.events] == ["ada@example.com"]
 
 
-async def test_a_key_that_signs_nothing_is_refused_at_start(session: aiohttp.ClientSession) -> None:
+@in_one_test
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----",
+        ECKey.generate_key("secp256k1").as_pem(private=True).decode(),
+        OKPKey.generate_key("Ed25519").as_pem(private=True).decode(),
+        ECKey.generate_key("P-256").as_pem(private=False).decode(),
+        ECKey.generate_key("P-256").as_pem(private=True, password="planted").decode(),
+        "planted",
+    ],
+)
+def test_a_key_that_signs_nothing_does_not_load(planted: str) -> None:
     """By its setting, and without a word of it."""
-    for planted in ("-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----", pem("secp256k1")):
-        auth = {"scheme": "signed_jwt", "issuer": "me", "audience": ISSUER, "private_key": planted}
-        with pytest.raises(ValueError, match=r"auth\.private_key") as refusal:
-            Declared("acme", settings("http://127.0.0.1:9", auth, "user"), session, OPENER)
-        assert "planted" not in str(refusal.value)
+    auth = {"scheme": "signed_jwt", "issuer": "me", "audience": ISSUER, "private_key": planted}
+    with pytest.raises(ValidationError, match="private_key") as refusal:
+        settings("https://api.acme.example", auth, "user")
+    assert "must be a private key" in str(refusal.value)
+    assert "planted" not in str(refusal.value)
+    assert planted not in str(refusal.value)
 
 
 POST = {"scheme": "client_secret_post", "client_id": "revoker", "client_secret": API_KEY}

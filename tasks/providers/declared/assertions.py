@@ -3,31 +3,23 @@
 import secrets
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Final
 
 from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, RSAKey
 from pydantic import SecretStr
 
-from tasks.providers.declared.auth import JwtBearer, PrivateKeyJwt, SignedJwt, Signing
+from tasks.providers.declared.auth import JwtBearer, PrivateKeyJwt, SignedJwt, Signing, key_of
 
 ASSERTION_LIFE: Final = 300  # seconds
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 GRANT_TYPE: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}  # RFC 7518 section 3.4
 
 
 class Signer:
     """Signs JWTs with one key, each with an id and a short life of its own."""
 
     def __init__(self, auth: Signing) -> None:
-        """Read the key. Raises ValueError where it is none that signs."""
-        self._key, self._key_id = key_of(auth.private_key), auth.key_id
-        self._algorithm = "RS256" if isinstance(self._key, RSAKey) else _BY_CURVE.get(str(self._key.curve_name), "")
-        if not self._algorithm:
-            raise ValueError("auth.private_key must be an RSA key, or an EC key of curve P-256, P-384 or P-521")
+        (self._key, self._algorithm), self._key_id = key_of(auth.private_key), auth.key_id
 
     def assertion(self, auth: PrivateKeyJwt) -> SecretStr:
         """Return what the OAuth client of *auth* shows of itself (RFC 7523 section 3)."""
@@ -51,11 +43,3 @@ class Signer:
 def _claims(auth: JwtBearer | SignedJwt, audience: str) -> Mapping[str, str | None]:
     subject = {"sub": auth.subject} if auth.subject else {}
     return {**auth.claims, "iss": auth.issuer, "aud": audience, **subject}
-
-
-def key_of(secret: SecretStr) -> RSAKey | ECKey:
-    """Return the private key in *secret*. Raises ValueError where it is none."""
-    for kind in (RSAKey, ECKey):
-        with suppress(ValueError, TypeError, JoseError):
-            return kind.import_key(secret.get_secret_value())
-    raise ValueError("auth.private_key must be an RSA or EC private key in PEM")

@@ -1,7 +1,11 @@
 """How a declared provider knows the worker: the schemes of authentication, as settings."""
 
-from typing import Annotated, Literal, Self
+from contextlib import suppress
+from typing import Annotated, Final, Literal, Self
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from tasks.providers.kind import BaseUrl, HeaderSecret
@@ -9,14 +13,23 @@ from tasks.strict_model import StrictModel
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 ClientId = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
+_BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}  # RFC 7518 section 3.4
 Claim = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[ -~]+$")]
 
 
+def key_of(secret: SecretStr) -> tuple[RSAKey | ECKey, str]:
+    """Return the private key in *secret*, and how it signs. Raises ValueError where there is none that does."""
+    for kind in (RSAKey, ECKey):
+        with suppress(ValueError, TypeError, JoseError, UnsupportedAlgorithm):
+            key = kind.import_key(secret.get_secret_value())
+            algorithm = "RS256" if isinstance(key, RSAKey) else _BY_CURVE.get(str(key.curve_name))
+            if algorithm and key.is_private:
+                return key, algorithm
+    raise ValueError("must be a private key in PEM without a password: RSA, or EC of curve P-256, P-384 or P-521")
+
+
 def _signing_key(secret: SecretStr) -> SecretStr:
-    """Look for the marks of PEM alone: who reads settings needs no cryptography. What is inside, the client reads."""
-    text = secret.get_secret_value().strip()
-    if not (text.startswith("-----BEGIN ") and "PRIVATE KEY-----" in text):
-        raise ValueError("must be an RSA or EC private key in PEM")
+    key_of(secret)
     return secret
 
 

@@ -118,7 +118,7 @@ def bearing(token: SecretStr) -> Borne:
 
 
 def bearing_of(auth: Auth, edge: Edge) -> Bearing:
-    """Return what sends with the credential of *auth*. Raises ValueError for a private key that is none."""
+    """Return what sends with the credential of *auth*."""
     match auth:
         case ClientCredentials():
             return _Bought(edge, lambda: _by_secret(auth))
