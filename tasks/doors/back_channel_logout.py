@@ -1,20 +1,22 @@
 """OIDC Back-Channel Logout 1.0: an OpenID provider tells that somebody was logged out there.
 
-A logout token with `sub` alone means every session of the user: a `user.disabled`. With `sid` it means one session.
-Which tokens belong to it is not known here, so that logout is answered as one that failed, and not as done.
+A logout token with `sub` alone means every session of the user: a `user.disabled`. With `sid` it means one session,
+whose tokens the session registry may know: a `session.ended`. Where it is not used, that logout is answered as one that
+failed, and not as done.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 from pydantic import Field
 
 from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
+from tasks.doors.sessions import SessionDoorSettings, session_ended
 from tasks.doors.settings import LENIENT, IssuedDoorSettings
 from tasks.doors.statuses import STATUSES
 from tasks.doors.tokens import Claims, Expected, Fault, verified
-from tasks.events import USER_DISABLED
+from tasks.events import SESSION_ENDED, USER_DISABLED
 
 TYPE: Final = "logout+jwt"
 EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
@@ -25,7 +27,7 @@ _MOST_FIELDS: Final = 16  # of the form
 _NO_STORE: Final[Mapping[str, str]] = {"Cache-Control": "no-store"}
 
 
-class Settings(IssuedDoorSettings):
+class Settings(IssuedDoorSettings, SessionDoorSettings):
     """A door of this kind."""
 
     ends_whole_user: bool = Field(
@@ -46,7 +48,7 @@ class BackChannelLogout:
     """One such door."""
 
     def __init__(self, settings: Settings) -> None:
-        self._ends_whole_user = settings.ends_whole_user
+        self._ends_whole_user, self._ends_sessions = settings.ends_whole_user, settings.ends_sessions
         types = frozenset({TYPE, *(("", "jwt") if settings.untyped_tokens else ())})
         needs_expiry = not settings.tokens_without_expiry
         self._expected = Expected(settings.issuer, settings.audience, types, needs_expiry=needs_expiry)
@@ -72,12 +74,15 @@ class BackChannelLogout:
         return Verdict(self.refuse(why), why)
 
     def _verdict(self, claims: Claims) -> Verdict:
-        subject = claims.text("sub")
-        if subject is None or ("sid" in claims.members and not self._ends_whole_user):
+        subject, session, issuer = claims.text("sub"), claims.text("sid"), claims.members["iss"]
+        name = claims.text("jti") or ""
+        sub_id = {"format": "iss_sub", "iss": issuer, "sub": subject} if subject else None
+        if session and self._ends_sessions:
+            event = session_ended(name, claims.issued, (issuer, session), REASON, sub_id)
+        elif sub_id is None or (session and not self._ends_whole_user):
             return Verdict(_failed(400, "one session cannot be ended here"), Word.UNKNOWN)
-        sub_id = {"format": "iss_sub", "iss": claims.members["iss"], "sub": subject}
-        data: dict[str, Any] = {"sub_id": sub_id, "reason": REASON}
-        event = ForeignEvent(USER_DISABLED, claims.text("jti") or "", claims.issued, data)
+        else:
+            event = ForeignEvent(USER_DISABLED, name, claims.issued, {"sub_id": sub_id, "reason": REASON})
         return Verdict(Answer(200, headers=_NO_STORE), Word.ACCEPTED, (event,))
 
 
@@ -108,4 +113,6 @@ def _failed(status: int, why: str) -> Answer:
     return Answer(status, answer.body, {**answer.headers, **_NO_STORE})
 
 
-KIND: Final = Kind("back-channel-logout", Settings, BackChannelLogout, (USER_DISABLED,), proves_itself=True)
+KIND: Final = Kind(
+    "back-channel-logout", Settings, BackChannelLogout, (SESSION_ENDED, USER_DISABLED), proves_itself=True
+)

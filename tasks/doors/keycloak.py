@@ -14,10 +14,11 @@ from pydantic import Field, model_validator
 
 from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
 from tasks.doors.keycloak_events import OF_USERS, Realm, told
-from tasks.doors.settings import CommonDoorSettings, KeySource, Subscribed, check_keys
+from tasks.doors.sessions import SessionDoorSettings
+from tasks.doors.settings import KeySource, Subscribed, check_keys
 from tasks.doors.statuses import STATUSES
 from tasks.doors.tokens import Expected, Fault, verified
-from tasks.events import USER_DISABLED
+from tasks.events import SESSION_ENDED, USER_DISABLED
 from tasks.strict_json import MalformedJsonError, decode
 
 BODY_DIGEST: Final = "request_body_sha256"  # the claim, in lower-case hex digits
@@ -27,7 +28,7 @@ _SCHEME: Final = "bearer "
 _UNREADABLE: Final = "no event, or an update of a user without its representation"
 
 
-class Settings(CommonDoorSettings):
+class Settings(SessionDoorSettings):
     """A door of this kind."""
 
     hmac_header: str = Field(
@@ -98,7 +99,7 @@ class Keycloak:
     """One such door."""
 
     def __init__(self, settings: Settings) -> None:
-        self._realm = Realm(settings.realms, settings.issuer, settings.ends_whole_user)
+        self._realm = Realm(settings.realms, settings.issuer, settings.ends_whole_user, settings.ends_sessions)
         named = settings.audience
         self._expected = None if named is None else Expected(settings.issuer, named, frozenset({"jwt"}))
 
@@ -137,4 +138,4 @@ class Keycloak:
         return None if is_of_body else Fault("signature")
 
 
-KIND: Final = Kind("keycloak", Settings, Keycloak, (USER_DISABLED,))
+KIND: Final = Kind("keycloak", Settings, Keycloak, (SESSION_ENDED, USER_DISABLED))

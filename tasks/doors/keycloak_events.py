@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from tasks.doors.door import ForeignEvent, Word
+from tasks.doors.sessions import session_ended
 from tasks.doors.tokens import number
 from tasks.events import USER_DISABLED
 from tasks.strict_json import MalformedJsonError, decode
@@ -36,6 +37,7 @@ class Realm:
     names: frozenset[str]  # its name and its id: some events have the one, some the other
     issuer: str
     ends_whole_user: bool
+    ends_sessions: bool = False
 
 
 def told(document: Mapping[str, Any], realm: Realm) -> ForeignEvent | Word:
@@ -49,7 +51,16 @@ def told(document: Mapping[str, Any], realm: Realm) -> ForeignEvent | Word:
     at = _happened(document.get("time"))
     if at is None or not isinstance(user, str) or not user:
         return Word.MALFORMED
-    data = {"sub_id": {"format": "iss_sub", "iss": realm.issuer, "sub": user}, "reason": reason}
+    sub_id = {"format": "iss_sub", "iss": realm.issuer, "sub": user}
+    if reason == _ACCESS + LOGOUT and realm.ends_sessions:
+        session = document.get("sessionId") or _details(document).get("sessionId")
+        is_named = isinstance(session, str) and session
+        return (
+            session_ended(_name(document), at, (realm.issuer, str(session)), reason, sub_id)
+            if is_named
+            else Word.MALFORMED
+        )
+    data = {"sub_id": sub_id, "reason": reason}
     return ForeignEvent(USER_DISABLED, _name(document), at, data)
 
 
@@ -79,10 +90,14 @@ def _of_user(document: Mapping[str, Any], realm: Realm) -> tuple[str, object] | 
     kind = document.get("type")
     if not isinstance(kind, str) or (kind := kind.removeprefix(_ACCESS)) not in OF_USERS:
         return Word.NOTHING
-    if kind == LOGOUT and not realm.ends_whole_user:
-        return Word.UNKNOWN  # of one session (`sessionId`): which tokens are of it is not known here
+    if kind == LOGOUT and not (realm.ends_whole_user or realm.ends_sessions):
+        return Word.UNKNOWN  # of one session: which tokens are of it is not known here
+    return _ACCESS + kind, (_details(document) or document).get("userId")
+
+
+def _details(document: Mapping[str, Any]) -> Mapping[str, Any]:
     details = document.get("authDetails")
-    return _ACCESS + kind, (details if isinstance(details, dict) else document).get("userId")
+    return details if isinstance(details, dict) else {}
 
 
 def _name(document: Mapping[str, Any]) -> str:

@@ -11,9 +11,10 @@ from typing import Any, Final, Self
 from pydantic import Field, model_validator
 
 from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
+from tasks.doors.sessions import SessionDoorSettings, session_ended
 from tasks.doors.statuses import STATUSES
 from tasks.doors.swept import SweptDoorSettings
-from tasks.events import USER_DISABLED, USER_ENABLED
+from tasks.events import SESSION_ENDED, USER_DISABLED, USER_ENABLED
 from tasks.instants import parse_instant
 from tasks.providers.kind import BaseUrl, HeaderSecret
 from tasks.strict_json import MalformedJsonError, decode
@@ -34,7 +35,7 @@ MEANINGS: Final[Mapping[str, str]] = {
 _LATER: Final = frozenset({Word.TOO_MANY, Word.TOO_SLOW})
 
 
-class Settings(SweptDoorSettings):
+class Settings(SweptDoorSettings, SessionDoorSettings):
     """A door of this kind."""
 
     subject_issuer: str = Field(
@@ -104,12 +105,26 @@ class OktaEventHook:
         if not isinstance(outcome, dict) or outcome.get("result") != "SUCCESS" or not isinstance(name, str):
             return []
         if name == SESSION_END:
-            # Which tokens are of the session (`authenticationContext.externalSessionId`) is not known here.
-            return (
-                self._about([log_event.get("actor")], log_event) if self._settings.ends_whole_user else [Word.UNKNOWN]
-            )
+            return self._session_end(log_event)
         targets = log_event.get("target")
         return self._about(targets if isinstance(targets, list) else [], log_event) if name in MEANINGS else []
+
+    def _session_end(self, log_event: Mapping[str, Any]) -> list[ForeignEvent | Word]:
+        """Of the actor, and of one session; which tokens are of it, the session registry may know."""
+        if not (self._settings.ends_whole_user or self._settings.ends_sessions):
+            return [Word.UNKNOWN]
+        told = self._about([log_event.get("actor")], log_event)
+        context = log_event.get("authenticationContext")
+        session = context.get("externalSessionId") if isinstance(context, dict) else None
+        if self._settings.ends_whole_user or Word.MALFORMED in told:
+            return told
+        issuer = self._settings.subject_issuer
+        return [
+            session_ended(each.foreign_id, each.at, (issuer, session), SESSION_END, each.data["sub_id"])
+            if isinstance(each, ForeignEvent) and isinstance(session, str)
+            else Word.MALFORMED
+            for each in told
+        ]
 
     def _about(self, people: list[object], log_event: Mapping[str, Any]) -> list[ForeignEvent | Word]:
         users = [
@@ -149,6 +164,6 @@ KIND: Final = Kind(
     "okta-event-hook",
     Settings,
     OktaEventHook,
-    (USER_DISABLED, USER_ENABLED),
+    (SESSION_ENDED, USER_DISABLED, USER_ENABLED),
     pull="tasks.doors.okta_system_log:OktaSystemLog",
 )

@@ -33,7 +33,7 @@ class OktaSystemLog:
         assert settings.organization and settings.api_token, "it is swept"  # noqa: S101, PT018 - by the model
         self._organization, self._token = settings.organization, settings.api_token
         self._edge, self._hook = reach.edge, OktaEventHook(settings)
-        names = [*MEANINGS, *([SESSION_END] if settings.ends_whole_user else [])]
+        names = [*MEANINGS, *([SESSION_END] if settings.ends_whole_user or settings.ends_sessions else [])]
         self._filter = " or ".join(f'eventType eq "{name}"' for name in names)
 
     async def pull(self, cursor: str | None, now: datetime) -> Found:

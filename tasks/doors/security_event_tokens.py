@@ -12,11 +12,12 @@ from pydantic import Field
 
 from tasks.doors.door import Answer, Arrival, ForeignEvent, Kind, Verdict, Word
 from tasks.doors.security_events import VERIFICATION, Meaning, Reading, meaning_of, told
+from tasks.doors.sessions import SessionDoorSettings
 from tasks.doors.settings import LENIENT, IssuedDoorSettings
 from tasks.doors.statuses import STATUSES
 from tasks.doors.swept import AccessSettings, EndpointUrl
 from tasks.doors.tokens import Claims, Expected, Fault, verified
-from tasks.events import USER_DISABLED, USER_ENABLED
+from tasks.events import SESSION_ENDED, USER_DISABLED, USER_ENABLED
 
 TYPE: Final = "secevent+jwt"
 # The codes of RFC 8935, section 2.4, for the faults of a token and for our refusals; any other is invalid_request.
@@ -41,7 +42,7 @@ _FAULTS: Final[Mapping[str, str]] = {
 }
 
 
-class Settings(IssuedDoorSettings, AccessSettings):
+class Settings(IssuedDoorSettings, AccessSettings, SessionDoorSettings):
     """A door of this kind."""
 
     subject_issuer: str | None = Field(
@@ -97,7 +98,9 @@ class SecurityEventTokens:
             any_type=settings.untyped_tokens,
             needs_expiry=False,
         )
-        self._reading = Reading(settings.subject_issuer, settings.draft_subjects, settings.millisecond_times)
+        self._reading = Reading(
+            settings.subject_issuer, settings.ends_sessions, settings.draft_subjects, settings.millisecond_times
+        )
 
     def judge(self, arrival: Arrival) -> Verdict:
         """Return what the token in *arrival* comes to."""
@@ -126,7 +129,7 @@ class SecurityEventTokens:
         if Word.MALFORMED in found:
             return _malformed("an event has no subject or time that is readable")
         events = [each for each in found if isinstance(each, ForeignEvent)]
-        if len({each.type for each in events}) > 1:
+        if len(types := {each.type for each in events}) > 1 and USER_ENABLED in types:
             return _malformed("one token says disabled and enabled")
         return Verdict(Answer(202), Word.ACCEPTED if events else Word.UNKNOWN, _numbered(events))
 
@@ -166,7 +169,7 @@ KIND: Final = Kind(
     "security-event-tokens",
     Settings,
     SecurityEventTokens,
-    (USER_DISABLED, USER_ENABLED),
+    (SESSION_ENDED, USER_DISABLED, USER_ENABLED),
     proves_itself=True,
     pull="tasks.doors.security_event_poll:SecurityEventPoll",
 )

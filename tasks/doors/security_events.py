@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from tasks.doors.door import ForeignEvent, Word
 from tasks.doors.subjects import of_draft, subject_of
 from tasks.doors.tokens import Claims, number
-from tasks.events import USER_DISABLED, USER_ENABLED
+from tasks.events import SESSION_ENDED, USER_DISABLED, USER_ENABLED
 from tasks.events.fields import InitiatingEntity, Reason
 
 _CAEP: Final = "https://schemas.openid.net/secevent/caep/event-type/"
@@ -38,6 +38,7 @@ class Reading:
     """How a sender writes subjects and times."""
 
     subject_issuer: str | None = None
+    ends_sessions: bool = False
     draft_subjects: bool = False
     millisecond_times: bool = False
 
@@ -71,18 +72,40 @@ def told(claims: Claims, meaning: Meaning, payload: object, reading: Reading) ->
     """Return our event of a foreign one; UNKNOWN where it names nobody to be found, MALFORMED where unreadable."""
     if not isinstance(payload, dict):
         return Word.MALFORMED
-    subject = _whom(_named(claims, payload, reading), meaning, reading)
+    named = _named(claims, payload, reading)
+    subject, session = _whom(named, meaning, reading), _session(named, claims)
     at = _happened(claims, payload, reading)
     if at is None or subject is None:
         return Word.MALFORMED
-    if isinstance(subject, Word):
+    kind, data = meaning.type, {"sub_id": subject, "reason": _reason(payload) or meaning.name}
+    if subject is Word.UNKNOWN and meaning.hits_sessions and reading.ends_sessions and session:
+        kind, data = SESSION_ENDED, {**session, "reason": data["reason"]}
+    elif isinstance(subject, Word):
         return subject
-    data = {"sub_id": subject, "reason": _reason(payload) or meaning.name}
     if payload.get("initiating_entity") in get_args(InitiatingEntity):
         data["initiating_entity"] = payload["initiating_entity"]
     txn = claims.text("txn")
     correlation = txn if txn and len(txn) <= _MAX_CORRELATION else None
-    return ForeignEvent(meaning.type, claims.text("jti") or "", at, data, correlation)
+    return ForeignEvent(kind, claims.text("jti") or "", at, data, correlation)
+
+
+def _session(subject: object, claims: Claims) -> Mapping[str, Any] | None:
+    """The one session that *subject* names, as our events have it; by whose word its id has a meaning stands there."""
+    match subject:
+        case {"format": "complex", "session": session, **others}:
+            user = others.get("user")
+            whose = subject_of(user) if isinstance(user, dict) else None
+            found = _session(session, claims)
+            return found and {**found, **({"sub_id": whose} if whose else {})}
+        case {"format": "opaque", "id": str(name)}:
+            return {"session_ids": [name], "session_issuer": claims.members["iss"]}
+        case (
+            {"format": "jwt_id", "iss": str(issuer), "jti": str(name)}
+            | {"format": "iss_sub", "iss": str(issuer), "sub": str(name)}
+            | {"format": "saml_assertion_id", "issuer": str(issuer), "assertion_id": str(name)}
+        ):
+            return {"session_ids": [name], "session_issuer": issuer}
+    return None
 
 
 def _named(claims: Claims, payload: Mapping[str, Any], reading: Reading) -> object:

@@ -69,6 +69,20 @@ def test_one_session_is_not_said_to_be_ended(claims: dict[str, Any]) -> None:
     assert judged(claims).word is Word.UNKNOWN
 
 
+@in_one_test
+@pytest.mark.parametrize("sub", ["00u1", None])
+def test_one_session_ends_by_its_id_where_the_session_registry_is_used(sub: str | None) -> None:
+    """Named by its issuer; whose it was stands there where the token says it, and nothing else of theirs ends."""
+    verdict = judged({"sid": "s1", "sub": sub}, ends_sessions=True)
+    assert (verdict.answer.status, verdict.word) == (200, Word.ACCEPTED)
+    event = verdict.events[0].parsed(ISSUER, NOW)
+    assert isinstance(event, Event)
+    whose = {"sub_id": {"format": "iss_sub", "iss": ISSUER, "sub": sub}} if sub else {}
+    named = {"session_ids": ["s1"], "session_issuer": ISSUER, "reason": "back-channel-logout"}
+    assert (event.type, verdict.events[0].data) == ("session.ended", named | whose)
+    assert judged({}, ends_sessions=True).events[0].type == "user.disabled"
+
+
 def test_one_session_ends_its_user_where_the_settings_say_so() -> None:
     """Only where the token names the user; the setting is a choice, and no leniency."""
     assert judged({"sid": "s1"}, ends_whole_user=True).word is Word.ACCEPTED

@@ -125,6 +125,9 @@ def test_one_logout_is_not_said_to_end_more(details: dict[str, Any]) -> None:
     assert (verdict.word, verdict.answer.status, verdict.events) == (Word.UNKNOWN, 204, ())
     [event] = told(logout, ends_whole_user=True).events
     assert event.data == {"sub_id": ADA, "reason": "access.LOGOUT"}
+    [event] = told({**logout, "sessionId": "s1"}, ends_sessions=True).events
+    named = {"session_ids": ["s1"], "session_issuer": ISSUER}
+    assert (event.type, event.data) == ("session.ended", {**named, "sub_id": ADA, "reason": "access.LOGOUT"})
 
 
 @in_one_test

@@ -106,6 +106,17 @@ def test_the_end_of_one_session_is_not_said_to_be_done() -> None:
     assert delivered({**ended, "actor": {"id": "0oa1", "type": "PublicClientApp"}}, ends_whole_user=True).events == ()
 
 
+def test_one_session_ends_by_its_id_where_the_session_registry_is_used() -> None:
+    """By what Okta calls it; one that names no session cannot be read."""
+    ended = json.loads(SESSION_ENDED)
+    [event] = delivered(ended, ends_sessions=True).events
+    session = ended["authenticationContext"]["externalSessionId"]
+    whose = {"session_issuer": JOHN["iss"], "sub_id": {**JOHN, "sub": ended["actor"]["id"]}}
+    assert event.type == "session.ended"
+    assert event.data == {"session_ids": [session], "reason": "user.session.end", **whose}
+    assert delivered({**ended, "authenticationContext": None}, ends_sessions=True).word is Word.MALFORMED
+
+
 @in_one_test
 @pytest.mark.parametrize(
     "members",

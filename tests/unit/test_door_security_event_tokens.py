@@ -173,6 +173,31 @@ def test_one_session_disables_nobody(uri: str, subject: dict[str, Any]) -> None:
 
 @in_one_test
 @pytest.mark.parametrize(
+    ("subject", "session", "issuer"),
+    [
+        (SESSION, "s1", ISSUER),
+        ({"format": "complex", "session": SESSION}, "s1", ISSUER),
+        ({"format": "complex", "user": ADA, "session": SESSION}, "s1", ISSUER),
+        ({"format": "complex", "session": {"format": "iss_sub", "iss": "https://x", "sub": "s1"}}, "s1", "https://x"),
+        ({"format": "jwt_id", "iss": "https://x", "jti": "j9"}, "j9", "https://x"),
+        ({"format": "saml_assertion_id", "issuer": "https://x", "assertion_id": "_8"}, "_8", "https://x"),
+    ],
+)
+def test_one_session_ends_by_its_id_where_the_session_registry_is_used(
+    subject: dict[str, Any], session: str, issuer: str
+) -> None:
+    """By whoever's word its id has a meaning; of an account that is disabled nothing is narrowed to a session."""
+    claims = {"sub_id": subject}
+    [event] = judged(REVOKED, claims=claims, ends_sessions=True).events
+    whose = {"sub_id": ADA} if "user" in subject else {}
+    named = {"session_ids": [session], "session_issuer": issuer, "reason": "session-revoked"}
+    assert (event.type, event.data) == ("session.ended", named | whose)
+    assert isinstance(event.parsed(ISSUER, NOW), Event)
+    assert judged(DISABLED, claims=claims, ends_sessions=True).events == judged(DISABLED, claims=claims).events
+
+
+@in_one_test
+@pytest.mark.parametrize(
     ("uri", "subject", "found"),
     [
         (REVOKED, {"format": "complex", "user": ADA}, ADA),

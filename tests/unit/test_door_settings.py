@@ -36,6 +36,11 @@ def test_a_door_fits_its_source() -> None:
         ({"doors": {"idp": {**GTR, "client_names": ["a"]}}}, "doors.idp.client_names: needs door.client_ca_file"),
         ({"doors": {"idp": {**GTR, "jwks_uri": "http://idp.example.com"}}}, "jwks_uri: must be https://"),
         ({"doors": {"idp": {**GTR, "jwks_file": "/keys"}}}, "doors.idp: set jwks_uri or jwks_file"),
+        ({"doors": {"idp": {**GTR, "kind": "back-channel-logout", "ends_sessions": True}}}, "needs registry.enabled"),
+        (
+            {"doors": {"idp": {**GTR, "kind": "back-channel-logout", "ends_sessions": True, "ends_whole_user": True}}},
+            "doors.idp: set ends_sessions or ends_whole_user, and not both",
+        ),
         ({"doors": {"idp": {**GTR, "kind": "gate"}}}, "doors.idp: kind must be one of 'global-token-revocation'"),
         ({"doors": {"idp": {**GTR, "isuer": ""}}}, "did you mean doors.idp.issuer?"),
         ({"door": {"host": "192.0.2.1"}}, "door: host: another address than loopback"),

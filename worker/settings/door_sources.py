@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import StringConstraints
 
 from tasks.doors import KINDS
+from tasks.doors.sessions import SessionDoorSettings
 from tasks.doors.settings import CommonDoorSettings
 from worker.settings.door import DoorProcessSettings
 from worker.settings.sections import SourceSettings
@@ -26,7 +27,7 @@ def source_of(name: str, sources: Sources) -> SourceSettings:
     return next(each for each in sources.values() if name in each.doors)
 
 
-def fault_of_doors(doors: Doors, process: DoorProcessSettings, sources: Sources) -> str | None:
+def fault_of_doors(doors: Doors, process: DoorProcessSettings, sources: Sources, *, has_registry: bool) -> str | None:
     """Return what does not fit together, in one line that names the setting; None where all does."""
     for name, source in sources.items():
         if not source.doors <= doors.keys():
@@ -34,6 +35,8 @@ def fault_of_doors(doors: Doors, process: DoorProcessSettings, sources: Sources)
     for name, door in doors.items():
         if fault := _fault_of(name, door, process, sources):
             return f"doors.{name}{fault}"
+        if isinstance(door, SessionDoorSettings) and door.ends_sessions and not has_registry:
+            return f"doors.{name}.ends_sessions: needs registry.enabled, which knows the tokens of sessions"
     paths = [path_of(name, door) for name, door in doors.items() if door.is_pushed]
     inner = [one for one, other in permutations(paths, 2) if f"{other}/".startswith(f"{one}/")]
     return f"doors: the path {inner[0]} of one leads into another" if inner else None

@@ -144,7 +144,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"sources.{name}.providers: names a provider that is not configured")
             if each.trusted and not all(EVENT_TYPES[one].revokes for one in each.types) and not self._is_embedded():
                 raise ValueError(f"sources.{name}.types: {_NEEDS_PROOF}")
-        if fault := fault_of_doors(self.doors, self.door, self.sources):
+        if fault := fault_of_doors(self.doors, self.door, self.sources, has_registry=self.registry.enabled):
             raise ValueError(fault)
         return self
 
