@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -32,9 +33,13 @@ from tasks.call import Lane
 from tasks.events import Event
 from tasks.outcome import Reason, State
 from tasks.records import CallOutcome
+from worker.intake.plan_record import plan_record
 from worker.intake.registry import store
 from worker.intake.registry.registry import SessionRegistry
 from worker.ledger import Ledger
+from worker.operations.explain import explain
+from worker.operations.standings import Verdict
+from worker.settings import Settings
 
 pytest_plugins = ["ledger_fixtures"]
 
@@ -209,6 +214,23 @@ def test_operators_see_how_many_sessions_are_open(known: SessionRegistry, ledger
     assert store.open_sessions(ledger.database, SUBJECTS.lookups("Ada@Example.com")) == {"finbourne": 2, "wibmo": 1}
     planned(known, ended(2, "1"))
     assert store.open_sessions(ledger.database, SUBJECTS.lookups("ada@example.com")) == {"finbourne": 2}
+
+
+def test_somebody_who_logged_in_after_all_was_ended_is_not_told_out(known: SessionRegistry, ledger: Ledger) -> None:
+    """With a session that nothing ended; without the registry `explain` says of it what it says of any other."""
+    on, off = (Settings.of({"subject_key": "k" * 32, "registry": {"enabled": each}}) for each in (True, False))
+    planned(known, started(0, session("a")))
+    [plan] = plans(known, end := disabled(5))
+    ledger.record([plan_record(end, replace(plan, units=()), NOON)])
+    settle(ledger, known, end)
+    found = explain(on, ledger, "ada@example.com")
+    assert (found.worst.verdict, found.registry) == (Verdict.OUT, ["session registry: no session is open"])
+    planned(known, started(20, session("b"), session("w", "wibmo")))
+    found = explain(on, ledger, "Ada@example.com")
+    assert (found.worst.verdict, found.worst.text[:15]) == (Verdict.ENABLED, "LOGGED IN AGAIN")
+    assert found.registry == ["session registry: open sessions: 1 at finbourne, 1 at wibmo"]
+    found = explain(off, ledger, "ada@example.com")
+    assert (found.worst.verdict, found.registry) == (Verdict.OUT, [])
 
 
 def test_of_a_start_and_an_end_at_the_same_time_one_sees_the_other(ledger_url: str, ledger: Ledger) -> None:

@@ -33,9 +33,9 @@ _EXITS: Final = {
 def explain(whom: str, source: str | None, form: Form, *, is_event: bool) -> None:
     """Is this person out, everywhere? SUBJECT is any name of theirs that events give; or an event's id, or a call's.
 
-    Ends with 0 where they are out everywhere, 1 where they are not, where it is not proved or where they are enabled
-    again, 4 where nothing is known of them. Where a name is also the id of an event, or the name of a tenant or device,
-    both are told and the worse verdict counts.
+    Ends with 0 where they are out everywhere, 1 where they are not, where it is not proved or where they are enabled or
+    logged in again, 4 where nothing is known of them. Where a name is also the id of an event, or the name of a tenant
+    or device, both are told and the worse verdict counts.
     """
     if source is not None and not is_event:
         raise CommandError("--source tells whose event is meant: give --event as well", Exit.REFUSED)
@@ -53,7 +53,7 @@ def _show(explanation: Explanation, form: Form) -> None:
         print_json("explanation", {**_summary(explanation), **presenting.document(explanation)})
     elif explanation.standings:
         presenting.show(form, explanation)
-    note(*explanation.cuts)
+    note(*explanation.cuts, *explanation.registry)
     lines = [f"as {answer.taken_for}: {answer.text}" for answer in answers] if len(answers) > 1 else []
     for line in (*lines, explanation.worst.text):  # data: on stdout with the table, beside JSON only for people
         note(line) if form.is_json else click.echo(plain(line))
@@ -71,6 +71,7 @@ def _summary(explanation: Explanation) -> Document:
         "out": worst.verdict is Verdict.OUT,
         "verdict": worst.text,
         "complete": not explanation.is_cut,
+        "open_sessions": explanation.open_sessions,
         "answers": each,
     }
 

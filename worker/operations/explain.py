@@ -7,6 +7,7 @@ from typing import Final
 from tasks.doubt import KNOWS_LIVING
 from tasks.names import mask
 from tasks.outcome import State
+from worker.intake.registry import store as registered
 from worker.ledger import AttemptRow, CallRow, Ledger
 from worker.ledger.queries import SURE
 from worker.ledger.subject_calls import Counts
@@ -37,6 +38,15 @@ class Explanation:
 
     answers: Sequence[Conclusion]
     failed_attempts: Mapping[str, Sequence[AttemptRow]] = field(default_factory=dict)  # by call id
+    open_sessions: Mapping[str, int] | None = None  # of the person, by provider; None: there is no session registry
+
+    @property
+    def registry(self) -> list[str]:
+        """What the session registry knows of the person, in words; nothing where there is none."""
+        if self.open_sessions is None:
+            return []
+        known = ", ".join(f"{counted(count)} at {name}" for name, count in sorted(self.open_sessions.items()))
+        return [f"session registry: {f'open sessions: {known}' if known else 'no session is open'}"]
 
     @property
     def worst(self) -> Conclusion:
@@ -81,8 +91,21 @@ def explain(
     *is_event*: of the event with this id alone, of *source* or of any.
     """
     found = _of_event(ledger, whom, source) if is_event else list(_of_anything(settings, ledger, whom))
-    explanation = Explanation(found)
+    known = None if is_event or not settings.registry.enabled else _open_sessions(settings, ledger, whom)
+    explanation = Explanation([_logged_in_again(each) for each in found] if known else found, open_sessions=known)
     return replace(explanation, failed_attempts=_failed_attempts(ledger, explanation.standings))
+
+
+def _open_sessions(settings: Settings, ledger: Ledger, whom: str) -> Mapping[str, int]:
+    return registered.open_sessions(ledger.database, settings.subjects().lookups(whom))
+
+
+def _logged_in_again(answer: Conclusion) -> Conclusion:
+    """*answer* of somebody who has sessions that nothing ended: everything else may be out, the person is not."""
+    if answer.verdict is not Verdict.OUT:
+        return answer
+    text = "LOGGED IN AGAIN: what was ended is out, but the session registry has younger sessions of this person"
+    return replace(answer, verdict=Verdict.ENABLED, text=text)
 
 
 def _of_anything(settings: Settings, ledger: Ledger, whom: str) -> Iterator[Conclusion]:
