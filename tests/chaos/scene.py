@@ -43,6 +43,7 @@ class Scene:
         self.longest_try = 0.0  # seconds that one batch took to be confirmed or to fail
         self.strangers = 0
         self.aside: set[str] = set()  # ids of events of the row's own, which it judges itself
+        self.aside_keys: set[str] = set()  # and what they end, as the journal calls it
         self.broken_at: float | None = None
         self.healed_at: float | None = None
         self.remark = ""  # figures of this run, for the table
@@ -215,7 +216,7 @@ class Scene:
             units=self.load.units,
             confirmed=frozenset(self.confirmed),
             unknown=frozenset(self.unknown),
-            journal=self.journal(),
+            journal=[entry for entry in self.journal() if entry["key"] not in self.aside_keys],
             ledger=self._ledger(),
             queues=self.queues(),
             told_out=frozenset(filter(self._is_told_out, self.confirmed)),
@@ -251,7 +252,8 @@ class Scene:
         """Seconds from the heal, or from the publish where that came later, to each call that was made after it."""
         event_of = {unit.key: unit.event_id for unit in self.load.units}
         since = {key: max(self.healed_at or 0.0, self.confirmed.get(event, 0.0)) for key, event in event_of.items()}
-        calls = [(entry["key"], when(entry)) for entry in self.journal() if entry["revoked"]]
+        of_load = (entry for entry in self.journal() if entry["revoked"] and entry["key"] in since)
+        calls = [(entry["key"], when(entry)) for entry in of_load]
         return [max(0.0, at - since[key]) for key, at in calls if at > (self.healed_at or 0.0)]
 
     def first_call_after_heal(self) -> float | None:
