@@ -59,6 +59,14 @@ def test_a_trial_notices_an_alert_that_fires(tmp_path: Path, values: str, labels
     assert run([trial_of(of, ALERTS)], tmp_path).returncode == 1
 
 
+def test_a_held_directory_is_a_flood_that_waits(tmp_path: Path) -> None:
+    """An operator is told once, and it is over when the directory is not held any more."""
+    held = 'revoker_directory_held_people{door="corp",instance="ldap",job="revoker"}'
+    of = Recording("RevokerFloodWaiting", "", 60, 0, 0, 9 * STEP, 18 * STEP, {}, {**WELL, held: "0*9 5*9 0*9 stale"})
+    found = run([trial_of(of, ALERTS)], tmp_path)
+    assert found.returncode == 0, found.stdout
+
+
 def test_a_trial_notices_another_alert(tmp_path: Path) -> None:
     """A fault that wakes somebody twice, or by the wrong name, fails."""
     without_worker = {name: "1*60" for name in WELL if "worker" not in name}

@@ -64,7 +64,7 @@ class Entries:
         names = {"uid": name, "cn": name, "sn": name}
         return self.add(f"uid={name},{unit}", objectClass="inetOrgPerson", **names, **values)
 
-    def change(self, dn: str, **values: str) -> None:
+    def change(self, dn: str, **values: str | list[str]) -> None:
         """Change attributes."""
         self.admin.modify_s(dn, [(ldap.MOD_REPLACE, name, _encoded(value)) for name, value in values.items()])
 

@@ -195,14 +195,16 @@ def test_each_server_says_in_its_own_way_that_somebody_is_disabled(
 
 
 def test_whoever_cannot_be_told_is_nobody() -> None:
-    """Without a name, an id or a readable lock an entry says nothing: neither that somebody is in, nor out."""
+    """Without an id or a readable lock an entry says nothing: neither that somebody is in, nor out."""
     ad, openldap = ({**BASE, "server": name} for name in ("active-directory", "openldap"))
-    for name in ("objectguid", "userprincipalname", "usnchanged", "useraccountcontrol"):  # without the other name, too
+    for name in ("objectguid", "usnchanged", "useraccountcontrol"):
         assert person_of({key: AD[key] for key in AD if key != name}, Settings.model_validate(ad)) is None
     for spoilt in ({"useraccountcontrol": [b"x"]}, {"objectguid": [b"short"]}):
         assert person_of({**AD, **spoilt}, Settings.model_validate(ad)) is None
     assert person_of({**OPENLDAP, "entryuuid": [b"z" * 32]}, Settings.model_validate(openldap)) is None
-    assert person_of({**OPENLDAP, "uid": [b"\xff"]}, Settings.model_validate(openldap)) is None
+    unnamed = person_of({**OPENLDAP, "uid": [b"\xff"]}, Settings.model_validate(openldap))
+    assert unnamed is not None
+    assert not unnamed.names.user
 
 
 def test_whoever_has_no_principal_name_at_active_directory_has_another() -> None:

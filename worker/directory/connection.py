@@ -13,7 +13,7 @@ from ldap.controls import SimplePagedResultsControl
 from ldap.syncrepl import SyncRequestControl
 
 from tasks.doors.ldap import Settings
-from tasks.doors.ldap.people import News, Person, person_of
+from tasks.doors.ldap.people import News, Person, id_of, person_of
 from tasks.doors.ldap.refresh import Synchronization
 from tasks.doors.ldap.servers import Attributes, first, time_of
 from worker.directory.binding import bound
@@ -44,17 +44,17 @@ class Connection:
 
     def everybody(self) -> News:
         """Return all people, and where the changes after them begin."""
-        people, cursor = self._read(self._settings.people, "")
-        return News(people, is_whole=True, cursor=None if self._settings.follows else cursor)
+        people, unread, cursor = self._read(self._settings.people, "")
+        return News(people, unread, is_whole=True, cursor=None if self._settings.follows else cursor)
 
     def changed(self, cursor: str | None) -> News:
         """Return those changed since *cursor*; everybody where that is of another server."""
         place, mark = json.loads(cursor) if cursor else (None, "")
-        if place != self._place()[0]:
+        if not mark or place != self._place()[0]:
             return self.everybody()
         name, at = self._server.moved, time_of(mark)
         since = mark if name == _USN or at is None else f"{at - OVERLAP:%Y%m%d%H%M%SZ}"
-        people, after = self._read(f"(&{self._settings.people}({name}>={since}))", mark)
+        people, _, after = self._read(f"(&{self._settings.people}({name}>={since}))", mark)
         return News(people, cursor=after if after != cursor else None)
 
     def there(self, ids: Iterable[str]) -> frozenset[str]:
@@ -105,15 +105,18 @@ class Connection:
             [(_, attributes)] = self._ldap.search_s("", ldap.SCOPE_BASE, "(objectClass=*)", [*names])
             return _lowered(attributes)
 
-    def _read(self, which: str, mark: str) -> tuple[dict[str, Person], str]:
-        """Return whom *which* finds, and where the changes after that begin: at *mark*, or later."""
+    def _read(self, which: str, mark: str) -> tuple[dict[str, Person], frozenset[str], str]:
+        """Return whom *which* finds, ids of those who cannot be told, and where the changes after that begin."""
         place, now = self._place()
         people: dict[str, Person] = {}
+        unread: set[str | None] = set()
         for each in self._entries(which):
-            mark = max(mark, first(each, self._server.moved) or "") if now is None else now
+            mark = max(mark, first(each, self._server.moved) or "")
             if person := person_of(each, self._settings):
                 people[person.person_id] = person
-        return people, json.dumps([place, now or mark])
+            else:
+                unread.add(id_of(each, self._settings))
+        return people, frozenset(filter(None, unread)), json.dumps([place, now or mark])
 
     def _read_out(self, news: News) -> News:
         """Return *news* with those read whom it names and does not tell of.

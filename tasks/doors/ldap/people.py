@@ -25,7 +25,7 @@ _ID: Final = re.compile("[0-9a-f]{32}")
 class Names:
     """By what a person is called."""
 
-    user: str = field(repr=False)
+    user: str = field(repr=False)  # empty: unknown
     subject: str | None = field(default=None, repr=False)  # the user id at a provider
 
 
@@ -94,20 +94,27 @@ class News:
         yield from self.present
 
 
+def id_of(attributes: Attributes, settings: "Settings") -> str | None:
+    """Return the id of an entry; None where it cannot be read."""
+    values = attributes.get(settings.of_server.person_id.lower())
+    person_id = settings.of_server.id_of(values[0]) if values else ""
+    return person_id if _ID.fullmatch(person_id) else None
+
+
 def person_of(attributes: Attributes, settings: "Settings") -> Person | None:
-    """Return who an entry is; None where it cannot be told who that is, or whether they are disabled."""
-    server = settings.of_server
-    values = attributes.get(server.person_id.lower())
-    user = next(filter(None, (first(attributes, name) for name in settings.user_names)), None)
-    marker = first(attributes, server.marker)
-    if not values or not user or not marker or len(user) > _MAX_NAME:
+    """Return who an entry is; None where it cannot be told who that is, or whether they are disabled.
+
+    Whoever has no name any more is called by none: they may be known.
+    """
+    server, person_id = settings.of_server, id_of(attributes, settings)
+    marker, locked = first(attributes, server.marker), server.is_locked(first(attributes, server.lock))
+    if not person_id or not marker or locked is None:
         return None
-    person_id, locked = server.id_of(values[0]), server.is_locked(first(attributes, server.lock))
-    if locked is None or not _ID.fullmatch(person_id):
-        return None
+    user = next(filter(None, (first(attributes, name) for name in settings.user_names)), "")
     subject = first(attributes, settings.subject_attribute) if settings.subject_attribute else None
+    names = Names(user if len(user) <= _MAX_NAME else "", subject)
     is_disabled = locked or _has_value(attributes, settings.disabled_values)
-    return Person(person_id, Names(user, subject), is_disabled, marker, time_of(first(attributes, server.changed)))
+    return Person(person_id, names, is_disabled, marker, time_of(first(attributes, server.changed)))
 
 
 def _has_value(attributes: Attributes, disabling: Mapping[str, str]) -> bool:

@@ -1,14 +1,14 @@
 """News of a directory become transitions and events, in the one transaction that also keeps where the next begin."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection
 
-from tasks.doors.ldap.people import Known, Names, News, Transition, is_stale, missed, seen
+from tasks.doors.ldap.people import Known, Names, News, Person, Transition, is_stale, missed, seen
 from worker.doors.ldap.store import DirectoryStore, KnownRow, Standing
 from worker.doors.outbox import OutgoingEvent
 
@@ -36,12 +36,21 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """Somebody as they are to be known, and what happened to them, if that is an event."""
+
+    person: bytes  # digest
+    kept: Kept
+    transition: Transition | None
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """What news come to."""
 
     kept: Sequence[Kept]  # people to whom nothing happened that is an event
-    transitions: Sequence[tuple[bytes, Transition]]
-    active_before: int
+    transitions: Sequence[Move]
+    active_before: int  # of everybody; less than none where the news are not of everybody
 
 
 def departed(store: DirectoryStore, news: News) -> list[str]:
@@ -72,15 +81,15 @@ def take(
         if standing.cursor is None and not news.is_whole:
             return Taken(is_all=True, is_forgotten=True), ()
         changes = _changes(store, news)
-        people = {person for person, _ in changes.transitions}
+        people = {each.person for each in changes.transitions}
         if _is_flood(changes, people - _released(standing), limit):
             return hold(store, Why.FLOOD, people), ()
         done = changes.transitions[:AT_ONCE]
+        store.put([*changes.kept, *(each.kept for each in done)])
         is_all = len(done) == len(changes.transitions)
-        store.put([*changes.kept, *((each.person_id, each.known, each.names) for _, each in done)])
         if is_all:
             store.move(news.cursor or standing.cursor, datetime.now(UTC))
-        return Taken(len(done), is_all), [event_of(each) for _, each in done]
+        return Taken(len(done), is_all), [event_of(each.transition) for each in done if each.transition]
 
     return job
 
@@ -91,32 +100,45 @@ def _released(standing: Standing) -> frozenset[bytes]:
 
 def _is_flood(changes: Changes, unreleased: set[bytes], limit: int) -> bool:
     """More than the settings let it, or everybody: an answer without anybody is never believed by itself."""
-    disabled = {person for person, each in changes.transitions if not each.known.is_active} & unreleased
+    disabled = {each.person for each in changes.transitions if not each.kept[1].is_active} & unreleased
     return len(unreleased) > limit or 1 < len(disabled) == changes.active_before
 
 
 def _changes(store: DirectoryStore, news: News) -> Changes:
     rows = _rows(store, news)
-    kept: list[Kept] = []
-    transitions: list[tuple[bytes, Transition]] = []
-    for person in news.people.values():
-        digest = store.digest(person.person_id)
-        before = rows[digest].known if digest in rows else None
-        if before and not news.is_whole and is_stale(before, person):
-            continue  # of a process that hears late what another one has taken
+    moves = [*_told(store, news, rows), *_gone(store, news, rows)]
+    active = sum(row.known.is_active for row in rows.values()) if news.is_whole else -1
+    return Changes(
+        [each.kept for each in moves if not each.transition], [each for each in moves if each.transition], active
+    )
+
+
+def _told(store: DirectoryStore, news: News, rows: Mapping[bytes, KnownRow]) -> Iterator[Move]:
+    """Whoever is told of, and is not as they were known."""
+    for told in news.people.values():
+        digest = store.digest(told.person_id)
+        row = rows.get(digest)
+        before, person = row.known if row else None, _named(store, told, row)
+        if person is None or (before and not news.is_whole and is_stale(before, person)):
+            continue  # a stranger without a name; or of a process that hears late what another one has taken
         after, transition = seen(before, person)
-        if transition:
-            transitions.append((digest, transition))
-        elif after != before:
-            kept.append((person.person_id, after, person.names))
+        if after != before:
+            yield Move(digest, (person.person_id, after, person.names), transition)
+
+
+def _gone(store: DirectoryStore, news: News, rows: Mapping[bytes, KnownRow]) -> Iterator[Move]:
     for row in _missing(store, news, rows):
         person_id, names = store.opened(row)
         after, transition = missed(row.known, person_id, names)
-        if transition:
-            transitions.append((row.person, transition))
-        else:
-            kept.append((person_id, after, names))
-    return Changes(kept, transitions, sum(row.known.is_active for row in rows.values()) if news.is_whole else -1)
+        yield Move(row.person, (person_id, after, names), transition)
+
+
+def _named(store: DirectoryStore, person: Person, row: KnownRow | None) -> Person | None:
+    """Return *person* by the names that they had where they have none any more; None of a stranger without one."""
+    if person.names.user or row is None:
+        return person if person.names.user else None
+    names = store.opened(row)[1]
+    return replace(person, names=names) if names.user else None
 
 
 def _rows(store: DirectoryStore, news: News) -> dict[bytes, KnownRow]:
@@ -126,7 +148,7 @@ def _rows(store: DirectoryStore, news: News) -> dict[bytes, KnownRow]:
     return store.known(store.digest(each) for each in {*news.people, *news.deleted})
 
 
-def _missing(store: DirectoryStore, news: News, rows: dict[bytes, KnownRow]) -> list[KnownRow]:
+def _missing(store: DirectoryStore, news: News, rows: Mapping[bytes, KnownRow]) -> list[KnownRow]:
     """Return those known who are not there, if *news* is true."""
     if news.is_whole:
         there = {store.digest(each) for each in news.mentioned()} - {store.digest(each) for each in news.deleted}

@@ -47,7 +47,7 @@ def _server(name: str, door: LdapSettings) -> Iterator[Finding]:
         return
     finally:
         connection.close()
-    people = [each for each in found if each]
+    people = [each for each in found if each and each.names.user]
     told = f"{counted(len(people))} of the first {counted(len(found))} can be read"
     disabled = counted(sum(each.is_disabled for each in people))
     state: State = "ok" if len(people) == len(found) > 0 else "warning" if people else "failed"

@@ -1,0 +1,97 @@
+"""A directory of slapd, followed in this process: `pytest_plugins = ["directory_lab"]`."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from certificates import Authority
+from directory_installation import SOURCE, directory
+from prepared_ledgers import prepare
+from servers.slapd import Slapd
+
+from tasks.doors.ldap import Settings as LdapSettings
+from worker.broker.async_publisher import ThreadPublisher
+from worker.broker.provenance import ProvenanceMac
+from worker.broker.publisher import Publisher
+from worker.database.cipher import RowCipher
+from worker.database.thread import DatabaseThread
+from worker.doors.delivery import Delivery
+from worker.doors.ldap.following import Following
+from worker.doors.ldap.store import DirectoryStore, Standing
+from worker.doors.outbox import Outbox, OutgoingEvent
+
+SECRET: Final = b"subject-key-of-a-test-installation"
+
+
+@pytest.fixture(scope="module")
+def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
+    """A directory without people, which speaks TLS, by a certificate of the authority beside it."""
+    home = tmp_path_factory.mktemp("directory")
+    authority = Authority(home / "authority")
+    server = Slapd(home / "slapd", authority.issue("127.0.0.1"), authority.file).start()
+    server.found()
+    yield server
+    server.kill9()
+
+
+@pytest.fixture
+def unit(slapd: Slapd) -> str:
+    """A place for the people of one test."""
+    return slapd.unit(uuid.uuid4().hex)
+
+
+class Lab:
+    """A directory followed in this process, whose events stay in the outbox: there is no broker."""
+
+    def __init__(self, home: Path, outbox: Outbox, delivery: Delivery, settings: LdapSettings) -> None:
+        self.url = f"sqlite:///{home / 'ledger.sqlite3'}"
+        self.settings, self.outbox, self.delivery = settings, outbox, delivery
+        self.following = Following("corp", SOURCE, settings, delivery, RowCipher(SECRET))
+
+    async def told(self) -> list[OutgoingEvent]:
+        """The events so far."""
+        return [event for _, event in await self.outbox.first(100)]
+
+    async def stands(self) -> Standing:
+        """How the directory stands."""
+        return await self.delivery.read(lambda each: DirectoryStore(each, RowCipher(SECRET), "corp").standing())
+
+    async def moves(self, cursor: str) -> None:
+        """Have the next changes begin at *cursor*."""
+
+        def job(transaction: Any) -> tuple[None, tuple[OutgoingEvent, ...]]:
+            DirectoryStore(transaction, RowCipher(SECRET), "corp").move(cursor, datetime.now(UTC))
+            return None, ()
+
+        await self.delivery.transact(job)
+
+
+@asynccontextmanager
+async def lab(home: Path, slapd: Slapd, unit: str, *, outbox_limit: int = 100, **settings: Any) -> AsyncIterator[Lab]:
+    """The directory below *unit*, of which nothing was read yet."""
+    prepare(f"sqlite:///{home / 'ledger.sqlite3'}")
+    thread = DatabaseThread(f"sqlite:///{home / 'ledger.sqlite3'}", durable=True)
+
+    def away() -> Any:
+        raise ConnectionRefusedError
+
+    publisher = ThreadPublisher(Publisher(away))
+    outbox = Outbox(thread, RowCipher(SECRET), outbox_limit)
+    read = LdapSettings.model_validate({**directory(home, slapd.url, unit), **settings})
+    yield Lab(home, outbox, Delivery(publisher, outbox, ProvenanceMac(SECRET)), read)
+    await publisher.close()
+    thread.close()
+
+
+@asynccontextmanager
+async def followed(found: Lab) -> AsyncIterator[None]:
+    """The directory as the process follows it."""
+    running = asyncio.create_task(found.following.run())
+    yield
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
