@@ -107,7 +107,7 @@ async def test_a_list_without_end_is_no_empty_one(server: FakeProvider, session:
     endless = Transient(Reason.PROVIDER_BAD_REPLY, None, {"problem": "endless_list"})
     assert await look(server, session, LOOKED) == endless
     assert len(server.heard) == MAX_PAGES
-    serve(server, {PATH: page(*(f"s-{number}" for number in range(2 * MAX_ITEMS)))})
+    serve(server, {PATH: page(*(f"s-{number:08d}" for number in range(5000)))})  # more than other answers may be
     assert len((await look(server, session)).items) == MAX_ITEMS
 
 
@@ -128,6 +128,12 @@ async def test_a_list_without_end_is_no_empty_one(server: FakeProvider, session:
         page(next="/v2/more"),
         page(next="/v1/../admin"),
         page(next="//elsewhere.example/v1/more"),
+        page(next="/v1/%2e%2e/admin"),
+        page(next="/v1/..%2Fadmin"),
+        page(next="/v1/a%5C..%5Cadmin"),
+        page(next="http://[v1/more"),
+        page(next="/v1/more\r\nX: y"),
+        {"data": {"sessions": []}, "links": {"next": 4711}},
         b"<html>no sessions</html>",
         b"",
     ],

@@ -14,6 +14,7 @@ from tasks.providers.declared.outcomes import at
 from tasks.providers.declared.user_ids import is_user_id
 
 MAX_PAGES: Final = 20  # of one look
+MAX_PAGE: Final = 1024 * 1024  # bytes of one: whoever has a thousand sessions must not be safe by that
 MAX_ITEMS: Final = 100  # of one look: the next one finds the others
 
 

@@ -28,21 +28,29 @@ def next_page(asked: ListCall, answer: Answer, base_url: str) -> URL | None:
         is_below = url.origin() == base.origin() and url.raw_path.startswith(base.raw_path.rstrip("/") + "/")
     except ValueError:
         is_below = False
-    if not is_below or url.user or {".", ".."}.intersection(url.raw_parts):
+    if not is_below or url.user or _has_dots(url):
         raise BadListError("bad_page", "the next page is not below base_url")
     return url.with_fragment(None)
+
+
+def _has_dots(url: URL) -> bool:
+    """Whether a segment is one of dots to whoever decodes it first."""
+    decoded = (each for part in url.parts for each in part.replace("\\", "/").split("/"))
+    return not {".", ".."}.isdisjoint([*url.raw_parts, *decoded])
 
 
 def _link(asked: ListCall, answer: Answer) -> str | None:
     if asked.next is None:
         return None
     kind, _, name = asked.next.partition(":")
-    if kind == "header" and name:
-        found = _NEXT_LINK.search(answer.headers.get(name, ""))
-        return found[1] if found else None
-    link = at(answer.document(), asked.next)
+    link = _in_header(answer, name) if kind == "header" and name else at(answer.document(), asked.next)
     if link in (None, ""):
         return None
     if not isinstance(link, str) or not link.isascii() or not link.isprintable() or " " in link:
         raise BadListError("bad_page", f"{asked.next} is no address")
     return link
+
+
+def _in_header(answer: Answer, name: str) -> str | None:
+    found = _NEXT_LINK.search(answer.headers.get(name, ""))
+    return found[1] if found else None

@@ -18,7 +18,7 @@ from tasks.providers.declared.calls import ListCall, StatusCall, exchanges_of
 from tasks.providers.declared.credentials import Borne, bearing, bearing_of
 from tasks.providers.declared.jobs import JOB, job_of
 from tasks.providers.declared.kind import REVOKE_LISTED, HttpSettings
-from tasks.providers.declared.lists import MAX_ITEMS, MAX_PAGES, BadListError, as_object, items_of
+from tasks.providers.declared.lists import MAX_ITEMS, MAX_PAGE, MAX_PAGES, BadListError, as_object, items_of
 from tasks.providers.declared.outcomes import Conditions, Meaning, Reader, at, knows_dead
 from tasks.providers.declared.pages import next_page
 from tasks.providers.declared.requests import page_of, proof_of, request_of
@@ -39,7 +39,8 @@ class Declared:
     def __init__(self, name: str, settings: HttpSettings, session: aiohttp.ClientSession, unsealer: Unsealer) -> None:
         self.name = name
         self._settings, self._unsealer = settings, unsealer
-        self._edge = Edge(session, settings.timeout)
+        lists = settings.user is not None and settings.user.list_ is not None
+        self._edge = Edge(session, settings.timeout, *((MAX_PAGE,) if lists else ()))
         self._own = bearing_of(settings.auth, self._edge)
         self._readers = {
             f"{place}{name}": Reader(asked.outcomes, asked.default, own_credential=settings.is_own(call))
