@@ -1,15 +1,12 @@
-"""A directory of slapd, followed in this process: `pytest_plugins = ["directory_lab"]`."""
+"""A directory of slapd, followed in this process."""
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-from certificates import Authority
 from directory_installation import SOURCE, directory
 from prepared_ledgers import prepare
 from servers.slapd import Slapd
@@ -26,23 +23,6 @@ from worker.doors.ldap.store import DirectoryStore, Standing
 from worker.doors.outbox import Outbox, OutgoingEvent
 
 SECRET: Final = b"subject-key-of-a-test-installation"
-
-
-@pytest.fixture(scope="module")
-def slapd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slapd]:
-    """A directory without people, which speaks TLS, by a certificate of the authority beside it."""
-    home = tmp_path_factory.mktemp("directory")
-    authority = Authority(home / "authority")
-    server = Slapd(home / "slapd", authority.issue("127.0.0.1"), authority.file).start()
-    server.found()
-    yield server
-    server.kill9()
-
-
-@pytest.fixture
-def unit(slapd: Slapd) -> str:
-    """A place for the people of one test."""
-    return slapd.unit(uuid.uuid4().hex)
 
 
 class Lab:

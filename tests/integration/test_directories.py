@@ -15,7 +15,7 @@ from tasks.doors.ldap import Settings as LdapSettings
 from worker.directory.connection import Connection
 from worker.directory.failures import DirectoryFailed
 
-pytest_plugins = ["directory_lab"]
+pytest_plugins = ["directory_fixtures"]
 
 
 def test_whom_slapd_locks_or_deletes_is_out_everywhere_and_nobody_else(

@@ -19,7 +19,7 @@ from worker.doors.ldap.taking import Why
 from worker.ledger import Ledger, Operator
 from worker.operations import directories
 
-pytest_plugins = ["directory_lab"]
+pytest_plugins = ["directory_fixtures"]
 
 
 @pytest.mark.parametrize("left", [0, 3])
