@@ -32,6 +32,7 @@ ALL_OUTCOMES = {
     "confirmed": 5,
     "covered": 1,
     "dead": 4,
+    "enabled": 4,
     "expired": 1,
     "no_session_known": 19,
 }

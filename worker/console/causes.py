@@ -39,7 +39,7 @@ async def causes(request: web.Request) -> web.Response:
 @ROUTES.get("/causes/check")
 async def unchecked(request: web.Request) -> web.Response:
     """Lead to the list: whoever comes back, or signs in, has not asked for a check."""
-    raise web.HTTPSeeOther(f"/causes?{request.query_string}".rstrip("?"))
+    raise web.HTTPSeeOther(f"/causes?{request.rel_url.raw_query_string}".rstrip("?"))
 
 
 @ROUTES.post("/causes/check")

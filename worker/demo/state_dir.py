@@ -48,6 +48,7 @@ cap = 10.0 # seconds
 [sources.samples]
 source = "urn:revoker:run"
 trusted = true
+types = ["session.ended", "user.disabled", "user.enabled"] # the last one must be named
 
 [sources.cli]
 source = "urn:revoker:cli"

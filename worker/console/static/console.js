@@ -55,6 +55,13 @@
     say(status === 200 ? "The page is up to date" : "This page could not be renewed: it shows what it had");
   });
 
+  // -- a plan of many rows takes seconds: whoever asked for it is told that it is being made
+  document.addEventListener("submit", (event) => {
+    event.submitter?.setAttribute("aria-busy", "true");
+    say("One moment: the answer is being made");
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("[aria-busy]").forEach((each) => each.removeAttribute("aria-busy")));
+
   // -- times
   const local = (root) => root.querySelectorAll("time[datetime]").forEach((each) => {
     each.title = `${each.dateTime} = ${new Date(each.dateTime).toLocaleString()}`;
