@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -153,8 +153,10 @@ class _Demo:
         self.sandbox.script(self.fixtures.faults)
         samples = self.progress.samples
         self.view.begin({each.event_id: each.sample.title for each in samples}, self.settings.providers)
+        user = broker.user(self.settings.broker_url.get_secret_value())
+        events = [messages.event(body, each.event_type) for each in samples for body in each.bodies]
         with Publisher(broker.connector(self.settings)) as publisher:
-            publisher.publish_all([messages.event(body, each.event_type) for each in samples for body in each.bodies])
+            publisher.publish_all([replace(each, user_id=user) for each in events])
 
     def _watch(self, is_over: Callable[[], bool]) -> None:
         while not self.stop.is_set() and not is_over():

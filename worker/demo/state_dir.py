@@ -1,6 +1,7 @@
 """The state directory of a run: locked by one run at a time, prepared with keys and a configuration."""
 
 import fcntl
+import json
 import os
 import secrets
 import threading
@@ -15,6 +16,7 @@ from typing import Final
 from tasks.private_files import create_private
 from tasks.sealing import generate_key, save_key
 from tasks.sealing.keys import SUFFIX
+from worker import broker
 from worker.ledger import Ledger, Operator
 from worker.operations.console_users import NewUser, change_user, plan_user, read_users
 from worker.sandbox import sandbox_providers
@@ -44,17 +46,21 @@ cap = 5.0 # seconds: ceiling of every delay
 first = 2.0 # seconds a refused credential is left alone before it is probed
 cap = 10.0 # seconds
 
-# On RabbitMQ nobody else is believed. Here the samples and `revoker publish` need no proof of who they are.
-[sources.samples]
-source = "urn:revoker:run"
-trusted = true
-types = ["session.ended", "user.disabled", "user.enabled"] # the last one must be named
-
+# On RabbitMQ nobody else is believed. Here `revoker publish` needs no proof of who it is.
 [sources.cli]
 source = "urn:revoker:cli"
 trusted = true
 
+[sources.samples]
+source = "urn:revoker:run"
+{proof}
+
 # The sandbox: it stands for the providers."""
+
+
+TRUSTED: Final = "trusted = true"
+# A user.enabled takes revocations back: a source must name it, and on RabbitMQ prove who it is.
+TYPES: Final = 'types = ["session.ended", "user.disabled", "user.enabled"]'
 
 
 class StateError(Exception):
@@ -91,8 +97,12 @@ def prepare(folder: Path, sandbox_url: str) -> Settings:
     config = folder / CONFIG
     try:
         (folder / "log").mkdir(mode=0o700, exist_ok=True)
-        _write_private(config, _configuration(folder, _subject_key(config), sandbox_url))
+        subject_key = _subject_key(config)
+        _write_private(config, _configuration(folder, subject_key, sandbox_url, TRUSTED))
         os.environ[CONFIG_FILE] = str(config)  # for this process, and so for all that it starts
+        user = broker.user(Settings.load().broker_url.get_secret_value())
+        proof = TRUSTED if user is None else f"users = [{json.dumps(user)}]"
+        _write_private(config, _configuration(folder, subject_key, sandbox_url, f"{proof}\n{TYPES}"))
         settings = Settings.load()
         if settings.log_level not in {"DEBUG", "INFO"}:
             os.environ[LOG_LEVEL] = "INFO"  # a process says at this level that it is ready
@@ -156,7 +166,7 @@ def _subject_key(config: Path) -> str:
         raise StateError(f"{config}: holds no subject_key any more; mend it, or move it away") from None
 
 
-def _configuration(folder: Path, subject_key: str, sandbox_url: str) -> str:
+def _configuration(folder: Path, subject_key: str, sandbox_url: str, proof: str) -> str:
     places = {
         "broker_url": f"embedded:///{folder / 'broker.sqlite3'}",
         "ledger_url": f"sqlite:///{folder / 'ledger.sqlite3'}",
@@ -166,7 +176,7 @@ def _configuration(folder: Path, subject_key: str, sandbox_url: str) -> str:
     }
     console = {"port": free_port(), "users_file": str(folder / "console-users.json")}
     more = toml_lines({"providers": sandbox_providers(sandbox_url), "console": console})
-    return "\n".join([HEAD, *toml_lines(places), SETTINGS, *more, ""])
+    return "\n".join([HEAD, *toml_lines(places), SETTINGS.format(proof=proof), *more, ""])
 
 
 def _write_private(path: Path, text: str) -> None:
