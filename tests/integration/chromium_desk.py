@@ -13,6 +13,7 @@ SEEN = """(() => {
   const has = document.activeElement, style = getComputedStyle(has);
   return has === document.body || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
 })()"""
+FOUR_EYES = {"replay": 5}  # more than the stories have that need one operator
 SETTLED = 20_000  # milliseconds until a change has its result: a canary is waited for
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from chromium_desk import DeskAtWork
+from chromium_desk import FOUR_EYES, DeskAtWork
 from playwright.sync_api import Browser, sync_playwright
 from servers import Processes, ServerMissingError, free_port, wait_until
 from sign_in_door import HASH
@@ -15,7 +15,6 @@ from system import System
 
 from worker.console.sign_in.roles import Role
 
-FOUR_EYES = {"replay": 5}  # more than the other stories have
 PEOPLE = {"olga": Role.OPERATOR, "victor": Role.VIEWER, "oscar": Role.OPERATOR}
 ALONE = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost")
 

@@ -2,8 +2,7 @@
 
 import re
 
-from chromium_desk import DeskAtWork, Tab
-from chromium_fixtures import FOUR_EYES
+from chromium_desk import FOUR_EYES, DeskAtWork, Tab
 from playwright.sync_api import expect
 
 AWAY = (
