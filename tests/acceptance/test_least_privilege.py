@@ -31,6 +31,7 @@ SETTLING = {topology.CALLS.name, topology.DEAD.name, *OUTCOMES}
 INTAKES = {queue.name for queue in topology.INTAKES}
 TASKS = {queue.name for queue in topology.task_queues(["genesys", "genesys-eu", "of_another_kind"])}
 RECORDS = {queue.name for queue in (*topology.RECORDS, topology.UNPROVED_QUEUE)}
+DOORS = {"revocation.doors.keycloak"}
 DELAYS = {f"celery_delayed_{name}" for name in ("delivery", *range(28))}
 OURS = {
     *EVENTS,
@@ -40,6 +41,7 @@ OURS = {
     *TASKS,
     *RECORDS,
     *DELAYS,
+    *DOORS,
     "revocation.events.lanes",
     "revocation.events.routine",
 }
@@ -47,6 +49,7 @@ FOREIGN = {"", "amq.default", "amq.topic", "celery", "celeryev", "another.revoca
 RIGHTS: dict[tuple[str, str], set[str]] = {
     ("producer", "write"): EVENTS,
     ("door", "write"): EVENTS,
+    ("door", "read"): DOORS,
     ("intake", "write"): SETTLING | UNPROVED | {topology.ROUTINE_EVENTS.name},
     ("intake", "read"): INTAKES,
     ("worker", "write"): SETTLING | EVENTS | {topology.DELAY_ENTRY},

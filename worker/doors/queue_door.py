@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 PREFETCH: Final = 100  # messages that are judged together
 IDLE_TIMEOUT: Final = 1.0  # seconds to wait for a message, until the connection is looked after
+GATHER_TIMEOUT: Final = 0.005  # seconds to wait for another message, to be judged together
 RETRY_INTERVAL: Final = 1.0  # seconds between two tries of what was not safe, and of a broker that is away
 
 Take = Callable[[bytes], Awaitable[bool]]
@@ -59,19 +60,18 @@ class QueueDoor:
         with consumer:
             availability.found()
             while not self.stop.is_set():
-                _receive(connection)
+                _receive(connection, inbox)
                 self._settle(inbox)
 
     def _settle(self, inbox: deque[Message]) -> None:
-        """Acknowledge what is safe; what is not stays, and is tried again."""
-        while inbox and not self.stop.is_set():
-            messages = [*inbox]
-            inbox.clear()
-            inbox.extend(unsafe := self._unsafe(messages))
-            kept = set(map(id, unsafe))
-            pyamqp.acknowledge([each for each in messages if id(each) not in kept])
-            if unsafe:
-                self.stop.wait(RETRY_INTERVAL)
+        """Acknowledge what is safe; what is not stays, and is tried again with what comes meanwhile."""
+        messages = [*inbox]
+        inbox.clear()
+        inbox.extend(self._unsafe(messages))
+        kept = set(map(id, inbox))
+        pyamqp.acknowledge([each for each in messages if id(each) not in kept])
+        if inbox:
+            self.stop.wait(RETRY_INTERVAL)
 
     def _unsafe(self, messages: Sequence[Message]) -> list[Message]:
         taking = [asyncio.run_coroutine_threadsafe(_taken(self.take, bytes(each.body)), self.loop) for each in messages]
@@ -102,9 +102,11 @@ async def _taken(take: Take, body: bytes) -> bool:
         return False
 
 
-def _receive(connection: Connection) -> None:
-    """Wait for a message, for a while."""
+def _receive(connection: Connection, inbox: deque[Message]) -> None:
+    """Wait for a message, for a while, and take what has come with it: one message a time would wait for each."""
     try:
         connection.drain_events(timeout=IDLE_TIMEOUT)
+        while len(inbox) < PREFETCH:
+            connection.drain_events(timeout=GATHER_TIMEOUT)
     except TimeoutError:
         connection.heartbeat_check()
