@@ -28,8 +28,8 @@ SECRET: Final = b"subject-key-of-a-test-installation"
 class Lab:
     """A directory followed in this process, whose events stay in the outbox: there is no broker."""
 
-    def __init__(self, home: Path, outbox: Outbox, delivery: Delivery, settings: LdapSettings) -> None:
-        self.url = f"sqlite:///{home / 'ledger.sqlite3'}"
+    def __init__(self, url: str, outbox: Outbox, delivery: Delivery, settings: LdapSettings) -> None:
+        self.url = url
         self.settings, self.outbox, self.delivery = settings, outbox, delivery
         self.following = Following("corp", SOURCE, settings, delivery, RowCipher(SECRET))
 
@@ -52,10 +52,13 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(home: Path, slapd: Slapd, unit: str, *, outbox_limit: int = 100, **settings: Any) -> AsyncIterator[Lab]:
-    """The directory below *unit*, of which nothing was read yet."""
-    prepare(f"sqlite:///{home / 'ledger.sqlite3'}")
-    thread = DatabaseThread(f"sqlite:///{home / 'ledger.sqlite3'}", durable=True)
+async def lab(
+    home: Path, slapd: Slapd, unit: str, *, outbox_limit: int = 100, ledger: str | None = None, **settings: Any
+) -> AsyncIterator[Lab]:
+    """The directory below *unit*, of which nothing was read yet; *ledger*: the URL of another one than SQLite's."""
+    url = ledger or f"sqlite:///{home / 'ledger.sqlite3'}"
+    prepare(url)
+    thread = DatabaseThread(url, durable=True)
 
     def away() -> Any:
         raise ConnectionRefusedError
@@ -63,7 +66,7 @@ async def lab(home: Path, slapd: Slapd, unit: str, *, outbox_limit: int = 100, *
     publisher = ThreadPublisher(Publisher(away))
     outbox = Outbox(thread, RowCipher(SECRET), outbox_limit)
     read = LdapSettings.model_validate({**directory(home, slapd.url, unit), **settings})
-    yield Lab(home, outbox, Delivery(publisher, outbox, ProvenanceMac(SECRET)), read)
+    yield Lab(url, outbox, Delivery(publisher, outbox, ProvenanceMac(SECRET)), read)
     await publisher.close()
     thread.close()
 

@@ -1,19 +1,26 @@
 """Directories that are followed: whom slapd locks or deletes is out everywhere, once, and nobody else ever."""
 
+import asyncio
 import time
 import uuid
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from certificates import self_signed
 from directory_installation import Followed, directory
-from directory_lab import lab
+from directory_lab import SECRET, lab
 from servers import Processes, wait_until
 from servers.slapd import Slapd
 
 from tasks.doors.ldap import Settings as LdapSettings
 from worker.directory.connection import Connection
 from worker.directory.failures import DirectoryFailed
+from worker.doors.ldap.following import Held
+from worker.ledger import Ledger, Operator
+from worker.operations import RefusedRequest, directories
 
 pytest_plugins = ["directory_fixtures"]
 
@@ -79,3 +86,27 @@ async def test_polls_find_what_has_changed_since(tmp_path: Path, slapd: Slapd, u
         assert [each.event_type for each in await found.told()] == ["user.disabled"]
         assert bob
         connection.close()
+
+
+async def test_an_operator_lets_a_flood_go_on(tmp_path: Path, slapd: Slapd, unit: str, postgres_url: str) -> None:
+    """Those they saw, and no more than the settings let it besides; of two processes one tells it (PostgreSQL)."""
+    people = [slapd.person(unit, f"user{number}") for number in range(6)]
+    one = lab(tmp_path, slapd, unit, ledger=postgres_url, largest_change=1)
+    async with one as found, lab(tmp_path, slapd, unit, ledger=postgres_url, largest_change=1) as other:
+        connection = Connection(found.settings)
+        await found.following.accept(connection, connection.everybody())
+        slapd.delete(*people[:3])
+        with pytest.raises(Held):
+            await found.following.accept(connection, connection.everybody())
+        with closing(Ledger.open(found.url, audit_secret=SECRET)) as ledger:
+            held = directories.Directory("corp", held=3, held_at=datetime.now(UTC), held_why="flood")
+            with pytest.raises(RefusedRequest):
+                directories.release(ledger, replace(held, held=2), Operator("test@here", "they left"))
+            directories.release(ledger, held, Operator("test@here", "they left"))
+        slapd.lock(people[3])
+        news, beside = connection.everybody(), Connection(other.settings)
+        taken = await asyncio.gather(found.following.accept(connection, news), other.following.accept(beside, news))
+        assert sorted(taken) == [0, 4]
+        assert len(await found.told()) == 4
+        connection.close()
+        beside.close()
