@@ -6,6 +6,7 @@ forgotten our place and lists everybody again. Only people who are disabled, or 
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +28,7 @@ from tasks.providers.oauth import Login
 from tasks.providers.provider import Request
 
 _FIRST: Final = "/v1.0/users/delta?$select=accountEnabled"
+_USER: Final = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)  # a GUID
 _UNAUTHORIZED: Final = 401
 _RESTARTS: Final = (400, 404, 410)  # may mean that our place is no longer known
 _FORGOTTEN: Final = frozenset({"syncStateNotFound", "syncStateInvalid", "resyncRequired"})  # of a delta query
@@ -94,9 +96,11 @@ class GraphPull:
     def _told(self, row: Mapping[str, Any], accounts: Accounts, now: datetime) -> ForeignEvent | None:
         """Return the event of a user who is disabled or enabled from now on."""
         user, is_out = row.get("id"), _is_out(row)
-        account = accounts.get(user) if isinstance(user, str) and user else None
+        if not isinstance(user, str) or not _USER.fullmatch(user):
+            return None
+        account = accounts.get(user)
         was_out = account is not None and not account.is_active
-        if is_out in {None, was_out} or not isinstance(user, str):
+        if is_out in {None, was_out}:
             return None
         version, created = (account.version + 1, account.created) if account else (1, now)
         accounts.put(Account(user, user, None, is_active=not is_out, version=version, created=created, changed=now))

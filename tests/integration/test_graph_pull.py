@@ -146,7 +146,7 @@ async def test_who_is_disabled_from_now_on_is_logged_out() -> None:
         tenant.pages["d3"] = ([{"id": ADA, "@removed": {"reason": "changed"}}, {"id": "new", **ON}], "delta", "d4")
         assert said(await door.looks()) == [("user.disabled", ADA, "deleted")]
         tenant.pages["d4"] = (
-            [{"id": ADA, "@removed": {"reason": "deleted"}}, {"id": BOB}, {"id": 7, **OFF}, "x"],
+            [{"id": ADA, "@removed": {"reason": "deleted"}}, {"id": BOB}, {"id": 7, **OFF}, {"id": "a\0b", **OFF}, "x"],
             "delta",
             "d5",
         )
