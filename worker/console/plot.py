@@ -8,7 +8,7 @@ from typing import Final
 
 WIDTH, HEIGHT = 520, 230  # of the picture, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 58, 474, 12, 198  # of what the curves have
-LABEL: Final = 14  # the height of a curve's name
+LABEL: Final = 17  # the height of a curve's name
 RANKS: Final = ("p50", "p95", "p99")
 _TICKS: Final = {
     0.1: "0.1 s",
