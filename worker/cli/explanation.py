@@ -11,7 +11,7 @@ from worker.cli.output import NARROW, Column, Document, Form, Listing, members
 from worker.ledger import AttemptRow, CallRow
 from worker.operations.advice import Advice, advice_on
 from worker.operations.explain import Explanation
-from worker.operations.listed_calls import ParentOf, is_listed, parents
+from worker.operations.listed_calls import ParentOf, parents
 from worker.operations.provider_standings import ProviderStanding, by_provider
 from worker.operations.standings import Standing
 from worker.operations.text import counted, plain, soon
@@ -155,7 +155,7 @@ _OF_A_PART: Final[tuple[Column[Standing], ...]] = (
     Column("NEXT", lambda each: each.next_attempt),
     Column("REVOKED IN", lambda each: _seconds(each.row.exposure_seconds), right=True),
     Column("EVIDENCE", lambda each: each.evidence),
-    Column("OPERATION", lambda each: f"└ {each.row.operation}" if is_listed(each.row) else each.row.operation),
+    Column("OPERATION", lambda each: f"└ {each.row.operation}" if each.is_listed else each.row.operation),
     Column("SUBJECT", lambda each: each.row.subject),
     Column("EVENT ID", lambda each: each.row.event_id),
     Column("SOURCE", lambda each: each.row.source),

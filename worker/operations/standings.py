@@ -10,7 +10,7 @@ from tasks.events import USER_DISABLED
 from tasks.outcome import SPARED, State
 from worker.ledger import CallRow, Ledger
 from worker.operations.asked_at_once import AskedAtOnce
-from worker.operations.listed_calls import in_families, is_proved_by, parents
+from worker.operations.listed_calls import in_families, is_listed, is_proved_by, parents
 from worker.operations.superseding import superseding, unproved
 from worker.operations.text import soon
 
@@ -39,6 +39,11 @@ class Standing:
     def is_out(self) -> bool:
         """Whether the token is known to be dead, or known to need no call."""
         return self.verdict is Verdict.OUT
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it is about one item of a list, and stands below the call that listed it."""
+        return is_listed(self.row)
 
     @property
     def state(self) -> str:
