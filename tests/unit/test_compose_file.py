@@ -55,7 +55,10 @@ def test_every_service_of_ours_finds_the_settings_that_it_needs(
                 for variable, value in service["environment"].items():
                     patch.setenv(variable, files.get(value, value))
                 users[name] = Settings.load().broker_url.get_secret_value().partition("://")[2].partition(":")[0]
-    assert {name: users[name] for name in PROCESSES} == {name: name for name in PROCESSES} | {"console": "operator"}
+    assert {name: users[name] for name in PROCESSES} == {name: name for name in PROCESSES} | {
+        "console": "operator",
+        "sweep": "door",
+    }
     assert (users["declare"], users["samples"]) == ("operator", "producer")
 
 
