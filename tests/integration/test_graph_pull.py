@@ -1,26 +1,44 @@
 """The look at a tenant of Microsoft Entra, over HTTP: whom a page logs out, and what becomes of the subscription."""
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
+import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from door_accounts import KeptAccounts
-from graph_samples import STATE, USER
+from graph_samples import CHANGED, STATE, USER
+from servers import Processes, wait_until
+from system import System
 
 from tasks.doors import ForeignEvent
 from tasks.doors.graph import Settings
 from tasks.doors.graph_pull import GraphPull
 from tasks.doors.pull import PullFailed, Reach
 from tasks.providers.http import Edge, open_session
+from worker import broker
+from worker.broker import topology
 
 NOW: Final = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 ADA, BOB = USER, "605d1257-ffff-40b6-8e6f-528a53f5dc55"
 ON: Final = {"accountEnabled": True}
 OFF: Final = {"accountEnabled": False}
+
+
+WRITTEN: Final = {
+    "kind": "graph",
+    "tenant": "acme.example.com",
+    "client_id": "24d3b144",
+    "client_secret": "a+secret",
+    "subject_issuer": "https://sts.example.com/",
+}
 
 
 class Tenant:
@@ -102,17 +120,9 @@ async def looking(**settings: Any) -> AsyncIterator[Looking]:
     tenant = Tenant()
     async with TestServer(tenant.app) as server, open_session() as session:
         tenant.url = f"http://127.0.0.1:{server.port}"
-        written: Mapping[str, Any] = {
-            "kind": "graph",
-            "tenant": "acme.example.com",
-            "client_id": "24d3b144",
-            "client_secret": "a+secret",
-            "subject_issuer": "https://sts.example.com/",
-            "graph_url": tenant.url,
-            "login_url": tenant.url,
-        }
+        here = {"graph_url": tenant.url, "login_url": tenant.url}
         reach = Reach(Edge(session, 5.0), no_keys)
-        yield Looking(tenant, GraphPull(Settings.model_validate({**written, **settings}), reach))
+        yield Looking(tenant, GraphPull(Settings.model_validate({**WRITTEN, **here, **settings}), reach))
 
 
 async def no_keys(_anew: bool) -> None:  # noqa: FBT001 - as a Reach asks
@@ -235,3 +245,43 @@ async def test_the_subscription_is_made_renewed_and_made_again() -> None:
         assert len(await door.looks(NOW + timedelta(minutes=30))) == 1  # what fails stands in nobody's way
         await door.looks(NOW + timedelta(minutes=31))
         assert [name for name, _ in tenant.asked[-2:]] == ["PATCH", "PATCH"]
+
+
+async def test_a_notification_logs_out_whom_the_tenant_disabled(tmp_path: Path, processes: Processes) -> None:
+    """Through real processes: the door notes it, the sweep looks, and the event is the intake's, within seconds."""
+    tenant = Tenant()
+    async with TestServer(tenant.app) as server:
+        tenant.url = f"http://127.0.0.1:{server.port}"
+        tenant.pages = {"accountEnabled": ([{"id": ADA, **ON}], "delta", "d1"), "d1": ([], "delta", "d1")}
+        door = {
+            **WRITTEN,
+            "graph_url": tenant.url,
+            "login_url": tenant.url,
+            "client_state": STATE,
+            "sweep_interval": 3600,
+        }
+        sources = {"entra": {"source": "https://sts.example.com/", "doors": ["entra"]}}
+        url = f"embedded:///{tmp_path / 'system' / 'broker.sqlite3'}"
+        system = System(tmp_path / "system", url, processes, doors={"entra": door}, sources=sources, door={"port": 0})
+        with broker.connect(url) as connection:
+            topology.declare(connection, [])
+        serving = processes.start("revoker", "door", env=system.shown("door"), name="door")
+        processes.start("revoker", "sweep", env=system.shown("sweep"), name="sweep")
+        await asyncio.to_thread(
+            wait_until, lambda: "revoker_sweep_last_look" in system.page("sweep")[1], 30, "the first look"
+        )
+        await asyncio.to_thread(wait_until, lambda: "door.listening" in serving.output, 30, "the door")
+        [at] = re.findall(r"http://127\.0\.0\.1:\d+", serving.output)
+        tenant.pages["d1"] = ([{"id": ADA, **OFF}], "delta", "d2")
+        async with aiohttp.ClientSession() as session, session.post(f"{at}/entra", data=CHANGED) as response:
+            assert response.status == 202
+        await asyncio.to_thread(wait_until, lambda: told(url) == [ADA], 30, "the event")
+        system.close()
+
+
+def told(url: str) -> list[str]:
+    """Whom the events in the intake's queue are about; they stay there."""
+    with broker.connect(url) as connection:
+        channel = connection.channel()
+        found = [*iter(lambda: channel.basic_get(topology.INTAKE_URGENT.name, no_ack=False), None)]
+        return [json.loads(each.body)["data"]["sub_id"]["sub"] for each in found]
