@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 ASK_TIMEOUT: Final = 3.0  # seconds that a batch waits for the registry
 TIDY_INTERVAL: Final = 1.0  # seconds
-COUNT_INTERVAL: Final = 10  # tidyings between two counts: of several intakes one learns that late what others added
+COUNT_INTERVAL: Final = 30  # tidyings between two counts: of several intakes one learns that late what others added
 
 
 def says_nothing_without(event: Event) -> bool:
