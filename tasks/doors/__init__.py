@@ -14,6 +14,7 @@ from tasks.doors import (
     okta_event_hook,
     scim,
     security_event_tokens,
+    signal_stream,
 )
 from tasks.doors.door import (
     AccountAdapter,
@@ -22,6 +23,7 @@ from tasks.doors.door import (
     Arrival,
     ForeignEvent,
     Kind,
+    SignalAdapter,
     Verdict,
     Word,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "DoorSettings",
     "ForeignEvent",
     "Kind",
+    "SignalAdapter",
     "Verdict",
     "Word",
 ]
@@ -52,6 +55,7 @@ KINDS: Final[dict[str, Kind]] = {
         keycloak.KIND,
         ldap.KIND,
         graph.KIND,
+        signal_stream.KIND,
     )
 }
 

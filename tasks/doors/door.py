@@ -16,6 +16,7 @@ from joserfc.jwk import KeySet
 
 from tasks.doors.accounts import Accounts
 from tasks.doors.settings import CommonDoorSettings
+from tasks.doors.signals import Signals
 from tasks.events import EVENT_TYPES, Event, InvalidEvent, parse_event
 
 MAX_EVENT_ID: Final = 128  # characters, as in the event contract
@@ -140,13 +141,24 @@ class AccountAdapter(Refusing, Protocol):
         """
 
 
+@runtime_checkable
+class SignalAdapter(Refusing, Protocol):
+    """One door of a kind that keeps signals of ours for a receiver: nothing comes in by it, and it needs no source."""
+
+    keeps_signals: bool
+
+    def judge(self, arrival: Arrival, signals: Signals) -> Verdict:
+        """Return what *arrival* comes to, with *signals* changed as it asks. Never raises on input."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of door: its settings, and what makes an adapter of them."""
 
     name: str
     settings: type[CommonDoorSettings]
-    make: Callable[[Any], Adapter] | Callable[[Any], AccountAdapter] | None  # of its own settings; None: no push
+    # Of its own settings; None: no push.
+    make: Callable[[Any], Adapter] | Callable[[Any], AccountAdapter] | Callable[[Any], SignalAdapter] | None
     types: tuple[str, ...]  # of the events that it tells
     proves_itself: bool = False  # its adapter checks who sent a request: no other proof is asked for
     pull: str | None = None  # `module:Class` of what looks at the source, made of its own settings and a Reach

@@ -12,10 +12,11 @@ from hostile import SECRET, TEXT, VALUES, members, spoilt, written
 from hypothesis import strategies as st
 from inlet import Inlet
 from joserfc import jws
+from kept_signals import KeptSignals
 from keycloak_samples import LOGGED_OUT, PUBLISHED, updated
 from okta_samples import DEACTIVATED, DELIVERY
 
-from tasks.doors import KINDS, AccountAdapter, Adapter, Verdict, Word
+from tasks.doors import KINDS, AccountAdapter, Adapter, SignalAdapter, Verdict, Word
 from tasks.doors.accounts import Account
 from tasks.events import InvalidEvent
 
@@ -38,14 +39,16 @@ class Asked:
 _ADA = Account("a1", "ada", "e1", is_active=True, version=1, created=NOW, changed=NOW)
 
 
-def _judged(adapter: Adapter | AccountAdapter, asked: Asked) -> Verdict:
+def _judged(adapter: Adapter | AccountAdapter | SignalAdapter, asked: Asked) -> Verdict:
     if len(asked.body) > LONGEST:
         return Verdict(adapter.refuse(Word.TOO_LARGE), Word.TOO_LARGE)
     came = arrival(asked.body, method=asked.method, path=asked.path, query=asked.query, headers=asked.headers)
+    if isinstance(adapter, SignalAdapter):
+        return adapter.judge(came, KeptSignals())
     return adapter.judge(came, KeptAccounts([_ADA])) if isinstance(adapter, AccountAdapter) else adapter.judge(came)
 
 
-def _told(adapter: Adapter | AccountAdapter, asked: Asked) -> object:
+def _told(adapter: Adapter | AccountAdapter | SignalAdapter, asked: Asked) -> object:
     """The log's line, and what is published: a sender may read in its answer what it has sent."""
     verdict = _judged(adapter, asked)
     found = [(each, each.parsed("https://door.example.com", NOW)) for each in verdict.events]
@@ -131,7 +134,16 @@ _KEYCLOAK = members("uid", "id", "time", "type", "representation", "resourcePath
 _NOTIFICATIONS = members("clientState", "lifecycleEvent", "changeType").map(lambda it: written({"value": [it]}))
 _QUERIES = TEXT.map(lambda it: "validationToken=" + quote(it, errors="replace"))
 
+_POLLS = members("ack", "setErrs", "maxEvents", "returnImmediately").map(written)
+
 DOORS: list[Inlet] = [
+    _inlet(
+        "signal-stream",
+        _ISSUED,
+        st.builds(Asked, _POLLS | spoilt([b'{"ack":["j1"],"setErrs":{"j2":{"err":"x"}}}']), path=st.just("/poll"))
+        | st.builds(Asked, _SETS.map(lambda claims: _signed(claims, "secevent+jwt").encode())),
+        Asked(b"", path="/poll"),
+    ),
     _inlet("global-token-revocation", _ISSUED, _COMMANDS, Asked(b"", _COMMAND)),
     _inlet("scim", {"url": "https://me.example.com/scim"}, _SCIM, Asked(b"", method="PATCH", path="/Users/a1")),
     _inlet(

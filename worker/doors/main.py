@@ -79,5 +79,6 @@ def _open(settings: Settings, name: str, session: aiohttp.ClientSession, deliver
         logger.warning("door.lenient", extra={"door": name, "settings": list(door.leniencies)})
     assert make, "something comes in by it"  # noqa: S101 - of a kind, not of input
     adapter = made(name, door, lambda: make(door))
-    limits, source = Limits(door.rate, door.in_flight), source_of(name, settings.sources).source
+    limits = Limits(door.rate, door.in_flight)
+    source = source_of(name, settings.sources).source if KINDS[door.kind].types else ""
     return OpenDoor(name, source, door, adapter, Proofs(door), limits, keys, delivery, RowCipher.of(settings))

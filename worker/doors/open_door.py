@@ -12,7 +12,7 @@ from aiohttp import web
 from joserfc.jwk import KeySet
 from sqlalchemy import Connection
 
-from tasks.doors import AccountAdapter, Adapter, Answer, Arrival, ForeignEvent, Verdict, Word
+from tasks.doors import AccountAdapter, Adapter, Answer, Arrival, ForeignEvent, SignalAdapter, Verdict, Word
 from tasks.doors.settings import CommonDoorSettings
 from tasks.events import InvalidEvent
 from worker.database.cipher import RowCipher
@@ -22,6 +22,7 @@ from worker.doors.issuer_keys import IssuerKeys
 from worker.doors.limits import Limits, Refused, read_body
 from worker.doors.outbox import OutgoingEvent
 from worker.doors.proofs import Proofs
+from worker.doors.signals import DoorSignals
 from worker.doors.sweeping.cursors import want_look
 from worker.observability import metrics
 
@@ -38,7 +39,7 @@ class OpenDoor:
     name: str
     source: str
     settings: CommonDoorSettings
-    adapter: Adapter | AccountAdapter
+    adapter: Adapter | AccountAdapter | SignalAdapter
     proofs: Proofs
     limits: Limits
     keys: IssuerKeys | None
@@ -101,6 +102,8 @@ class OpenDoor:
         """Return the verdict on *arrival*, once its events are safe. Raises Refused where they are not."""
         try:
             match self.adapter:
+                case SignalAdapter() as adapter:
+                    return await self._signalled(adapter, arrival)
                 case AccountAdapter() as adapter:
                     return await self._transacted(adapter, arrival)
                 case adapter:
@@ -134,6 +137,14 @@ class OpenDoor:
         if adapter.changes(arrival):
             return await self.delivery.transact(judged)
         return await self.delivery.read(lambda connection: judged(connection)[0])
+
+    async def _signalled(self, adapter: SignalAdapter, arrival: Arrival) -> Verdict:
+        """Judge in the transaction that keeps the signals as they are then."""
+
+        def judged(connection: Connection) -> tuple[Verdict, tuple[OutgoingEvent, ...]]:
+            return adapter.judge(arrival, DoorSignals(connection, self.cipher, self.name)), ()
+
+        return await self.delivery.transact(judged)
 
     def _outgoing(self, verdict: Verdict, arrival: Arrival) -> list[OutgoingEvent]:
         """Return the events of *verdict*, but for those that the intake would take for none."""

@@ -23,7 +23,7 @@ def path_of(name: str, door: CommonDoorSettings) -> str:
 
 
 def source_of(name: str, sources: Sources) -> SourceSettings:
-    """Return the source that the door *name* speaks for."""
+    """Return the source that the door *name* speaks for. Raises StopIteration for one that tells no events."""
     return next(each for each in sources.values() if name in each.doors)
 
 
@@ -44,7 +44,9 @@ def fault_of_doors(doors: Doors, process: DoorProcessSettings, sources: Sources,
 
 def _fault_of(name: str, door: CommonDoorSettings, process: DoorProcessSettings, sources: Sources) -> str | None:
     speaking = [source for source, each in sources.items() if name in each.doors]
-    if len(speaking) != 1:
+    if not KINDS[door.kind].types and speaking:
+        return ": tells no events, so no source may list it in its `doors`"
+    if KINDS[door.kind].types and len(speaking) != 1:
         return f": must be listed in the `doors` of one source, and no more; it is in {len(speaking)}"
     if door.is_pushed and not (door.is_proved or KINDS[door.kind].proves_itself):
         return ": needs a proof of who sends: bearer_file, hmac_file or client_names"

@@ -9,6 +9,7 @@ from worker.database.tables.doors import directory_people as directory_people
 from worker.database.tables.doors import door_accounts as door_accounts
 from worker.database.tables.doors import door_cursors as door_cursors
 from worker.database.tables.doors import door_news as door_news
+from worker.database.tables.doors import door_signals as door_signals
 from worker.database.tables.doors import outbox as outbox
 from worker.database.tables.exposures import exposures as exposures
 from worker.database.tables.record import ENABLED_ONLY as ENABLED_ONLY

@@ -89,3 +89,17 @@ directories: Final = Table(
     Column("held_people", LargeBinary),  # digests of whom it would disable, enable or delete, one after the other
     Column("released_at", UtcTime),
 )
+
+# Signals of a stream of ours, each until its receiver has polled it.
+door_signals: Final = Table(
+    "door_signals",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer(), "sqlite"), primary_key=True),
+    Column("door", Words, nullable=False),
+    Column("jti", Words, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),  # the token, encrypted
+    Column("at", UtcTime, nullable=False),  # when it came
+    Index("door_signals_by_jti", "door", "jti", unique=True),
+    Index("door_signals_in_order", "door", "number"),
+    sqlite_autoincrement=True,
+)
