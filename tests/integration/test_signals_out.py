@@ -26,9 +26,8 @@ async def test_whom_we_revoke_is_told_to_who_is_pushed_to_and_to_who_polls(
     tmp_path: Path, processes: Processes
 ) -> None:
     """The stream is away at first, then killed between two polls: each receiver hears of each user, in the end once."""
-    key = ECKey.generate_key("P-256", {"kid": "k1"})
+    key = ECKey.generate_key("P-256")
     jwks, shown = tmp_path / "jwks.json", tmp_path / "shown"
-    jwks.write_text(json.dumps({"keys": [key.as_dict(private=False)]}))
     shown.write_text("\n".join(SECRETS))
     shown.chmod(0o600)
     heard: list[str] = []
@@ -46,6 +45,7 @@ async def test_whom_we_revoke_is_told_to_who_is_pushed_to_and_to_who_polls(
     )
     system.env["REVOKER_PROVIDERS__PARTNER"] = json.dumps({**one, **polled})
     system.env["REVOKER_PROVIDERS__OKTA"] = json.dumps({**one, **pushed})
+    jwks.write_text((await asyncio.to_thread(system.revoker, "provider", "jwks")).stdout)
     await asyncio.to_thread(system.start)
     users = [f"user{n}@example.com" for n in range(3)]
     ids = [str(uuid.uuid4()) for _ in users]
@@ -55,7 +55,7 @@ async def test_whom_we_revoke_is_told_to_who_is_pushed_to_and_to_who_polls(
     await asyncio.to_thread(system.publish, events)
     await until(lambda: len(heard) == len(users), "every signal to be pushed")
     first = processes.start("revoker", "door", env=system.env, name="door")
-    keys = KeySet.import_key_set({"keys": [key.as_dict(private=False)]})
+    keys = KeySet.import_key_set(json.loads(jwks.read_text()))
     settings = {"kind": "security-event-tokens", "issuer": OURS, "audience": "partner", "jwks_file": str(jwks)}
     (tmp_path / "ours").write_text(SECRETS[0])
     (tmp_path / "ours").chmod(0o600)
@@ -74,8 +74,11 @@ async def test_whom_we_revoke_is_told_to_who_is_pushed_to_and_to_who_polls(
         assert {each.data["sub_id"]["email"] for each in again.events} == {*users}
         rest = await poll.pull(again.cursor, datetime.now(UTC))
         assert (rest.events, (await poll.pull(rest.cursor, datetime.now(UTC))).events) == ((), ())
-    told = await asyncio.to_thread(system.revoker, "explain", users[0], "-o", "json")
-    assert json.loads(told.stdout)["verdict"]
+    doctor = await asyncio.to_thread(system.revoker, "doctor", "-o", "json")
+    found = {(each["check"], each["about"]): each["detail"] for each in json.loads(doctor.stdout)["items"]}
+    assert found["door.signals", "partner"] == "none waits"
+    told = await asyncio.to_thread(system.revoker, "explain", users[0], "-o", "json", code=1)
+    assert told.stdout.count("what the receiver does not end") >= 2
     await receiver.cleanup()
     system.close()
 

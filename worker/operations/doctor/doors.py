@@ -7,10 +7,11 @@ from typing import Any, Final
 from sqlalchemy import func, select
 
 from tasks.doors.settings import CommonDoorSettings
+from tasks.doors.signal_stream import Settings as SignalSettings
 from tasks.doors.swept import SweptDoorSettings
 from worker.database.engine import open_database
 from worker.database.errors import LedgerUnavailable
-from worker.database.tables import door_cursors, door_news, outbox
+from worker.database.tables import door_cursors, door_news, door_signals, outbox
 from worker.operations.doctor.findings import Finding
 from worker.operations.text import age, counted
 from worker.settings import Settings
@@ -21,6 +22,10 @@ LATE: Final = timedelta(minutes=10)
 MISSED_AGE: Final = timedelta(days=1)
 OUTBOX_AGE: Final = timedelta(minutes=1)
 LOCK_TIMEOUT: Final = 5.0  # seconds
+SIGNALS_AGE: Final = timedelta(hours=1)
+_SIGNALS: Final = select(
+    door_signals.c.door, func.count().label("waiting"), func.min(door_signals.c.at).label("since")
+).group_by(door_signals.c.door)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -51,6 +56,7 @@ def _news(settings: Settings) -> Iterator[Finding]:
             told = {row.door: row for row in connection.execute(select(door_news))}
             looks = {row.door: row for row in connection.execute(select(door_cursors))}
             count, since = connection.execute(select(func.count(), func.min(outbox.c.at))).one()
+            signals = {row.door: row for row in connection.execute(_SIGNALS)}
     except LedgerUnavailable as error:
         yield Finding("door.events", "unknown", str(error))
         return
@@ -60,6 +66,9 @@ def _news(settings: Settings) -> Iterator[Finding]:
         row = told.get(name)
         if door.key_source:
             yield _keys(name, row.keys_at if row else None, from_url=bool(door.key_source.jwks_uri))
+        if isinstance(door, SignalSettings):
+            yield _signals(name, door, signals.get(name))
+            continue
         at = row.event_at if row else None
         yield Finding("door.events", "ok", f"the last came {age(at)} ago" if at else "none came yet", about=name)
         if isinstance(door, SweptDoorSettings) and door.is_swept:
@@ -87,6 +96,17 @@ def _look(name: str, door: SweptDoorSettings, row: Any) -> Finding:  # noqa: ANN
         told += f"; {counted(row.missed)} events missed by its push, the last {age(row.missed_at)} ago"
     is_well = looked_at and now - looked_at < patience and not has_missed
     return Finding("door.look", "ok" if is_well else "warning", told, about=name)
+
+
+def _signals(name: str, door: SignalSettings, row: Any) -> Finding:  # noqa: ANN401 - a row
+    """A receiver that does not poll is not told, and a full stream takes no more."""
+    if row is None:
+        return Finding("door.signals", "ok", "none waits", about=name)
+    told = f"{counted(row.waiting)} signals wait, the oldest for {age(row.since)}"
+    is_left = datetime.now(UTC) - row.since > SIGNALS_AGE
+    return Finding(
+        "door.signals", "failed" if row.waiting >= door.limit else "warning" if is_left else "ok", told, about=name
+    )
 
 
 def _outbox(count: int, since: datetime | None) -> Finding:

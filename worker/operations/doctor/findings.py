@@ -143,6 +143,10 @@ CHECKS: Final[dict[str, Check]] = {
         "the source of a door that is swept was looked at lately, and its push missed nothing for a day",
         "is `revoker sweep` running, and does the source let us in? What the push missed has come in by the look",
     ),
+    "door.signals": Check(
+        "the signals that a receiver polls here are fetched within the hour",
+        "does the receiver poll, and with the secret in `bearer_file`? Where none is fetched, `limit` fills up",
+    ),
     "door.outbox": Check(
         "events that came in by a door are with the broker, and wait in no outbox",
         "is `revoker door` or `revoker sweep` running, and can it reach the broker? Nothing is lost meanwhile",
