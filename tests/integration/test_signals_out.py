@@ -75,8 +75,8 @@ async def test_whom_we_revoke_is_told_to_who_is_pushed_to_and_to_who_polls(
         rest = await poll.pull(again.cursor, datetime.now(UTC))
         assert (rest.events, (await poll.pull(rest.cursor, datetime.now(UTC))).events) == ((), ())
     doctor = await asyncio.to_thread(system.revoker, "doctor", "-o", "json")
-    found = {(each["check"], each["about"]): each["detail"] for each in json.loads(doctor.stdout)["items"]}
-    assert found["door.signals", "partner"] == "none waits"
+    checks = {(each["check"], each["about"]): each["detail"] for each in json.loads(doctor.stdout)["items"]}
+    assert checks["door.signals", "partner"] == "none waits"
     told = await asyncio.to_thread(system.revoker, "explain", users[0], "-o", "json", code=1)
     assert told.stdout.count("what the receiver does not end") >= 2
     await receiver.cleanup()
