@@ -6,7 +6,7 @@ from sqlalchemy import BigInteger, Column, Integer, LargeBinary
 from worker.database.columns import UtcTime, Words
 
 revision = "0015"
-down_revision = "0012"
+down_revision = "0018"
 
 
 def upgrade() -> None:
