@@ -29,6 +29,7 @@ from registered_sessions import (
     started,
 )
 
+from benchmarks.scale.plans import plans_of, whole_tables
 from tasks.call import Lane
 from tasks.events import Event
 from tasks.outcome import Reason, State
@@ -190,6 +191,17 @@ def refused(known: SessionRegistry, event: Event) -> list[Reason]:
     [plan] = plans(known, event)
     assert not plan.calls
     return [each.reason for each in plan.refused]
+
+
+def test_what_is_over_is_found_along_indexes(known: SessionRegistry, ledger: Ledger) -> None:
+    """Every second, so neither all sessions nor all calls of a state are read for it; a person's are found likewise."""
+    planned(known, started(0, session("s"), session("w", "wibmo")), disabled(5))
+    tables = {"calls", "registry_sessions", "registry_names", "registry_ends"}
+    for ask in (lambda: store.forget(ledger.database, NOON), lambda: store.open_sessions(ledger.database, ["x"])):
+        plans = plans_of(ledger.database, ask, indexes_only=True)
+        assert whole_tables(ledger.database, plans, tables) == []
+        if ledger.database.engine.name == "sqlite":
+            assert "calls_by_state" not in str(plans)
 
 
 def test_nothing_that_opens_or_names_is_readable(known: SessionRegistry, ledger: Ledger) -> None:
