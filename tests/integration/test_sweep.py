@@ -30,6 +30,8 @@ from worker.doors.sweeping.findings import Sorting
 from worker.doors.sweeping.sweeper import Sweeper
 from worker.observability import metrics
 
+pytest_plugins = ["ledger_fixtures"]
+
 SECRET: Final = b"subject-key-of-a-test-installation"
 SOURCE: Final = "https://directory.example.com"
 MINUTE: Final = timedelta(minutes=1)
@@ -84,9 +86,8 @@ class Listing(Pulled):
 class Place:
     """A ledger and a broker."""
 
-    def __init__(self, home: Path) -> None:
-        self.switch = Switch(home)
-        self.url = f"sqlite:///{home / 'ledger.sqlite3'}"
+    def __init__(self, home: Path, url: str) -> None:
+        self.switch, self.url = Switch(home), url
         prepare(self.url)
 
     @asynccontextmanager
@@ -132,7 +133,7 @@ class Place:
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     """A ledger and a broker of their own."""
-    return Place(tmp_path)
+    return Place(tmp_path, f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
 
 
 @pytest.fixture
@@ -192,9 +193,10 @@ async def test_what_the_push_missed_is_told_from_what_it_brought(
 
 
 async def test_one_process_looks_and_another_one_when_that_is_gone(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, ledger_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A long look keeps its lease; who stops gives it back; who is silent loses it, and moves no cursor then."""
+    place = Place(tmp_path, ledger_url)
     monkeypatch.setattr(lease, "LEASE", timedelta(seconds=0.3))
     monkeypatch.setattr("worker.doors.sweeping.sweeper.LEASE", timedelta(seconds=0.3))
     first, second = Pulled(Found((), "of one")), Pulled(Found((), "of two"))
