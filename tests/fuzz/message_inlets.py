@@ -52,7 +52,7 @@ _BUDGETS = dict.fromkeys(Lane, timedelta(days=3650))
 _CONTROLS = Controls(ProvenanceMac(b"k" * 32), Authorizer({}, proves_users=False), cast("Any", None), cast("Any", None))
 _INTAKE = Intake(Catalogue(_INSTANCES, _BUDGETS, SubjectIndex(b"k" * 32)), cast("Any", None), _CONTROLS)
 _EVENTS = [(resources.files("tasks") / "contracts" / f"{name}.json").read_bytes()
-           for name in ("session.ended", "user.disabled", "user.enabled")]  # fmt: skip
+           for name in ("session.ended", "user.disabled", "user.enabled", "session.started")]  # fmt: skip
 _DATA = [written(json.loads(event)["data"]) for event in _EVENTS]
 _ATTRIBUTES = {f"ce-{name}": value for name, value in json.loads(_EVENTS[1]).items() if name != "data"}
 _NAMES = [
