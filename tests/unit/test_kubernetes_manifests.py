@@ -77,7 +77,7 @@ def test_what_belongs_together_is_found_by_its_labels() -> None:
         assert deployment["replicas"] == (1 if name in SINGLE else 2)
     policies = [each["spec"]["podSelector"]["matchLabels"] for key, each in BASE.items() if "NetworkPolicy" in key]
     assert policies[0].items() <= labels["intake"].items()
-    assert policies[1:] == [labels["worker"], labels["console"], labels["door"]]
+    assert policies[1:] == [labels[name] for name in ("worker", "console", "door", "sweep")]
 
 
 # -- kustomize ----------------------------------------------------------------------------------------
