@@ -22,7 +22,7 @@ from worker.settings.files import CONFIG_FILE, SECRETS_DIR
 PAGE = "A provider that runs here"
 KEY = "postroom-example-key"
 GRACE = "grace@example.com"
-LONGEST = 30  # lines of the table
+LONGEST = 25  # lines of the table
 PERSON = "4711"
 DEVICES = [f"dev-{number:x}" for number in range(5)]
 
