@@ -23,6 +23,7 @@ BROKERS: Final = (RABBITMQ, EMBEDDED)
 
 Scenario = Callable[["Scene"], None]
 MakeLoad = Callable[[System, int, random.Random, Sequence[str]], Load]
+Deliver = Callable[["Scene", Sequence[Mapping[str, Any]]], Sequence[Exception | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Row:
     fast: tuple[str, ...] = BROKERS  # on which its small form takes well under 20 s, and so is a part of `make test`
     links: tuple[str, ...] = ()  # fault proxies, "worker-broker": see Scene.links
     load: MakeLoad = make_load
+    deliver: Deliver | None = None  # how its events come, with what failed of each; None: as messages of a producer
     own_postgres: bool = False  # its ledger is a PostgreSQL of the row's own, `scene.postgres`
     small_disk: str = ""  # "ledger" or (embedded) "broker", on a SmallDisk(scene.system.home.parent / DISK)
     providers: tuple[str, ...] = PROVIDERS  # whose tokens the load ends
@@ -100,4 +102,4 @@ def _of_tables(row: Row) -> Row:
 
 def _place(row: Row) -> tuple[int, int, str]:
     letter, number = re.match(r"([A-Z])(\d+)", row.name).groups()  # type: ignore[union-attr] # a row has such a name
-    return "WBPMCDSEH".index(letter), int(number), row.name
+    return "WBPMCDSEHI".index(letter), int(number), row.name

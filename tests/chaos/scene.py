@@ -121,7 +121,7 @@ class Scene:
         for each in some:
             each.setdefault("time", datetime.now(UTC).isoformat())  # some rows have them happen when they are published
         began = time.monotonic()
-        results = publisher.publish([messages.event(json.dumps(each).encode(), each["type"]) for each in some])
+        results = self._delivered(publisher, some)
         self.longest_try = max(self.longest_try, time.monotonic() - began)
         for event, failure in zip(some, results, strict=True):
             if failure is None:
@@ -130,6 +130,11 @@ class Scene:
             self._unsent.append(event)
             (self.unknown if isinstance(failure, Unconfirmed) else self.refused).add(event["id"])
         return results.count(None)
+
+    def _delivered(self, publisher: Publisher, some: Sequence[dict[str, Any]]) -> Sequence[Exception | None]:
+        if self.row.deliver:
+            return self.row.deliver(self, some)
+        return publisher.publish([messages.event(json.dumps(each).encode(), each["type"]) for each in some])
 
     def declare(self) -> None:
         """A producer may be there before the first consumer has declared what it publishes to."""
