@@ -53,9 +53,9 @@ class Source:
     @property
     def settings(self) -> dict[str, Any]:
         """Those of its door."""
-        issued = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_file": str(self._idp.jwks)}
-        hooked = {"subject_issuer": ISSUER, "bearer_file": str(self._secret)}
-        signed = {"issuer": ISSUER, "realms": ["acme"], "hmac_file": str(self._secret)}
+        issued: dict[str, Any] = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_file": str(self._idp.jwks)}
+        hooked: dict[str, Any] = {"subject_issuer": ISSUER, "bearer_file": str(self._secret)}
+        signed: dict[str, Any] = {"issuer": ISSUER, "realms": ["acme"], "hmac_file": str(self._secret)}
         own = {"okta-event-hook": hooked, "keycloak": signed}.get(self.kind, issued)
         return {"kind": self.kind, "rate": 1_000_000, **own}
 
@@ -73,13 +73,13 @@ class Source:
     def security_event(self, user: str) -> Delivery:
         """Return a Security Event Token that says so of *user*."""
         name, whom = str(uuid.uuid4()), {"format": "iss_sub", "iss": ISSUER, "sub": user}
-        told = {"exp": None, "sub_id": whom, "events": {ACCOUNT_DISABLED: {}}}
+        told: dict[str, Any] = {"exp": None, "sub_id": whom, "events": {ACCOUNT_DISABLED: {}}}
         return Delivery(name, self._idp.token(security_event_tokens.TYPE, jti=name, **told).encode())
 
     def logout_token(self, user: str) -> Delivery:
         """Return the back-channel logout of *user*."""
         name = str(uuid.uuid4())
-        told = {"sub": user, "exp": _expiry(), "events": {back_channel_logout.EVENT: {}}}
+        told: dict[str, Any] = {"sub": user, "exp": _expiry(), "events": {back_channel_logout.EVENT: {}}}
         token = self._idp.token(back_channel_logout.TYPE, jti=name, **told)
         return Delivery(
             name,
