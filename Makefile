@@ -30,7 +30,7 @@ quick: lint ## lint, unit tests and providers' tests, in less than a minute: whi
 bench: servers .venv/.dev benchmarks/.venv/.made ## measure the worker beside its peers, < 30 min (QUICK=1: < 5 min)
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(BENCH_ARGS)
 
-scale: servers .venv/.dev ## fill a ledger on each database with ROWS=1000000 calls, and time what people ask of it
+scale: servers .venv/.dev ## fill a ledger on each database with ROWS=1000000 calls, and time questions, console, recorder and pruning
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.scale --rows $(or $(ROWS),1000000) $(SCALE_ARGS)
 
 cost: .venv/.dev ## count anew what a message costs, in function calls, for the test that compares with it

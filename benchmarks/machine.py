@@ -45,7 +45,7 @@ def describe(rabbitmq: RabbitNode, load: float, *, quick: bool) -> dict[str, Any
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": quick,
         "load_at_start": round(load, 2),
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
@@ -58,7 +58,8 @@ def describe(rabbitmq: RabbitNode, load: float, *, quick: bool) -> dict[str, Any
     }
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """What the processor calls itself."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 

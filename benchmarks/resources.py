@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Final
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
-_SESSION: Final = 3  # fields of /proc/<pid>/stat, counted from the one after the command's name
+# Fields of /proc/<pid>/stat, counted from the one after the command's name; two more are those of ended children.
+_PARENT: Final = 1
+_SESSION: Final = 3
 _USER_TIME: Final = 11
 _SYSTEM_TIME: Final = 12
 
@@ -18,6 +20,19 @@ def cpu_seconds(leaders: Iterable[int]) -> float:
     wanted = set(leaders)
     fields = (each for each in _stats() if int(each[_SESSION]) in wanted)
     return sum(int(each[_USER_TIME]) + int(each[_SYSTEM_TIME]) for each in fields) / _TICKS
+
+
+def family_cpu_seconds(parent: int) -> float:
+    """CPU seconds used so far by *parent*, its children, and those of them that ended."""
+    fields = _stat(parent)
+    own = sum(int(each) for each in fields[_USER_TIME : _SYSTEM_TIME + 3])
+    children = (each for each in _stats() if int(each[_PARENT]) == parent)
+    return (own + sum(int(each[_USER_TIME]) + int(each[_SYSTEM_TIME]) for each in children)) / _TICKS
+
+
+def parent_of(pid: int) -> int:
+    """The process that started *pid*."""
+    return int(_stat(pid)[_PARENT])
 
 
 def memory_mb(leaders: Iterable[int]) -> float:

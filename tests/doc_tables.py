@@ -19,6 +19,7 @@ from chaos.alerts.table import alert_rows
 from doc_reference import Row, command_rows, exit_codes, metric_rows, option_rows
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
+from scale_tables import scale_tables
 
 from tasks.doors import KINDS as DOORS
 from tasks.doors.settings import CommonDoorSettings
@@ -69,6 +70,7 @@ def other_tables() -> dict[str, list[Row]]:
         "metric": metric_rows(),
         "doctor's check": doctors_checks(),
         "alert": alert_rows(),
+        **scale_tables(),
     }
 
 

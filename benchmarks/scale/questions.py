@@ -9,6 +9,7 @@ from functools import partial
 from statistics import median
 from typing import Final
 
+from benchmarks.resources import family_cpu_seconds, parent_of
 from benchmarks.results import percentile
 from benchmarks.scale.plans import Plan, plans_of
 from benchmarks.scale.settings import SETTINGS
@@ -44,6 +45,7 @@ class Timing:
     database: str
     seconds: Sequence[float]
     rows: int  # the most that were found
+    cpu_ms: float  # of an answer: ours, and the server's
     plans: Sequence[Plan]
 
     @property
@@ -90,11 +92,23 @@ def questions(world: World) -> dict[str, list[Ask]]:
 
 def timed(ledger: Ledger, world: World, *, with_plans: bool = False) -> Iterator[Timing]:
     """Ask every question of *ledger*."""
+    cpu = _cpu_of(ledger)
     for name, variants in questions(world).items():
         variants[0](ledger)
+        before = cpu()
         seconds, rows = _asked(ledger, variants)
+        used = (cpu() - before) / len(seconds) * 1000
         plans = plans_of(ledger.database, partial(variants[0], ledger)) if with_plans else []
-        yield Timing(name, ledger.database.engine.name, seconds, rows, plans)
+        yield Timing(name, ledger.database.engine.name, seconds, rows, used, plans)
+
+
+def _cpu_of(ledger: Ledger) -> Callable[[], float]:
+    """What tells the CPU seconds that were used so far, the database server's included."""
+    if ledger.database.engine.name == "sqlite":
+        return time.process_time
+    with ledger.database.reading() as connection:
+        server = parent_of(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+    return lambda: time.process_time() + family_cpu_seconds(server)
 
 
 def _asked(ledger: Ledger, variants: Sequence[Ask]) -> tuple[list[float], int]:
