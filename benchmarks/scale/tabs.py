@@ -73,7 +73,7 @@ async def tabs(browsers: Sequence[Browser], paths: Sequence[str]) -> AsyncIterat
     renewed = list[float]()
     times = (_THROTTLE / TABS * number for number in range(TABS))  # so that they are not renewed all at once
     places = zip(cycle(browsers), _shuffled(paths), times, strict=False)
-    open_ = [asyncio.create_task(browser.follow(*place, renewed)) for browser, *place in places]
+    open_ = [asyncio.create_task(browser.follow(path, after, renewed)) for browser, path, after in places]
     try:
         await asyncio.sleep(_THROTTLE)
         yield renewed
