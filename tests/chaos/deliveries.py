@@ -18,7 +18,7 @@ import aiohttp
 from door_peer import AUDIENCE, ISSUER, Idp
 from keycloak_samples import updated
 from okta_samples import DEACTIVATED
-from servers import Daemon
+from servers import Daemon, free_port
 from system import SOURCE, System, write_settings
 
 from chaos.load import Load, Unit
@@ -126,6 +126,7 @@ def make_deliveries(kind: str) -> Callable[[System, int, Any, Sequence[str]], Lo
         source = Source(kind, system.home)
         system.document["doors"] = {DOOR: source.settings}
         system.document["sources"] = {DOOR: {"source": SOURCE, "doors": [DOOR]}}
+        system.document["door"] = {"port": free_port()}
         system.document["providers"]["genesys"] |= {"subject_issuer": ISSUER, "rate_limit": 0}
         write_settings(system.home, system.document)
         people = [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(count)]

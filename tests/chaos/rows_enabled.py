@@ -52,7 +52,9 @@ def kill9_between_an_enabled_and_the_retry(scene: Scene) -> None:
         wait_until(lambda: _states(scene, enabled) == {State.ENABLED}, 30, "the record of who is enabled")
         scene.kill9("worker")
         scene.start("worker")
-    wait_until(lambda: _states(scene, disabled) == {State.SUPERSEDED}, 60, "the retries to be superseded")
+    wait_until(
+        lambda: _states(scene, disabled) == {State.SUPERSEDED}, scene.row.patience, "the retries to be superseded"
+    )
     scene.drain()
     asked = [entry for entry in scene.journal() if entry["key"] in people]
     assert len(asked) == PEOPLE, f"{len(asked)} calls for {PEOPLE} people, the failed ones included"

@@ -13,7 +13,7 @@ from exposed import page
 from servers import free_port, wait_until
 
 from worker.observability import endpoint
-from worker.observability.endpoint import MAX_CONNECTIONS, MAX_REQUEST, Endpoint, Reply
+from worker.observability.endpoint import MAX_CONNECTIONS, MAX_REQUEST, TIMEOUT, Endpoint, Reply
 
 BODY = b"as it is\n"
 
@@ -82,7 +82,7 @@ def test_who_holds_connections_open_keeps_nobody_out(port: int) -> None:
             slow.sendall(b"GET /page HTT")
         started = time.monotonic()
         assert page(port, "/page")[0] == 200
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < TIMEOUT  # it waited for none of them to be cut
 
 
 def test_a_request_without_end_is_dropped(port: int) -> None:

@@ -90,7 +90,7 @@ SECRET_NAMES = (
     *("token", "tokens", "access_token", "secret", "clientSecret", "secrets", "password", "db-password", "passwd"),
     *("passphrase", "apikey", "X-API-Key", "api_key", "cookie", "Set-Cookie", "authorization", "Proxy-Authorization"),
     *("credential", "credentials", "dsn", "jwe", "jwk", "pem", "key", "private_key", "peer_key", "subject-key"),
-    *("token_reference_id", "tokenReferenceId"),
+    *("token_reference_id", "tokenReferenceId", "signing_key", "secret_access_key", "clientState"),
 )
 
 

@@ -37,7 +37,7 @@ def test_a_misspelt_member_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_kind_that_does_not_exist_is_told_by_those_that_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """A secret that was put into the wrong line is not shown."""
     monkeypatch.setenv("REVOKER_PROVIDERS__WIBMO__KIND", MARKER)
-    assert faults() == ["providers.wibmo: kind must be one of 'genesys', 'finbourne', 'wibmo', 'http'"]
+    assert faults() == ["providers.wibmo: kind must be one of 'genesys', 'finbourne', 'wibmo', 'http', 'ssf'"]
 
 
 @pytest.mark.parametrize(

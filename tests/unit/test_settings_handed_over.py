@@ -112,6 +112,7 @@ def test_each_type_of_event_has_its_own_age(settings: Settings) -> None:
     """And the bound by our own clock is on top."""
     assert settings.max_ages() == {
         "session.ended": timedelta(seconds=33_333),
+        "session.started": timedelta(seconds=33_333),
         "user.disabled": timedelta(seconds=44_444),
         "user.enabled": timedelta(seconds=44_444),
     }
@@ -129,8 +130,8 @@ def test_the_guard_counts_within_the_limits_that_were_set(settings: Settings) ->
     """Those of a source and those of all, of either type."""
     assert Limits.set_by(settings.flood) == Limits(
         span=61.0,
-        of_source={"session.ended": 7, "user.disabled": 5, "user.enabled": 5},
-        of_all={"session.ended": 8, "user.disabled": 6, "user.enabled": 6},
+        of_source={"session.ended": 7, "session.started": 7, "user.disabled": 5, "user.enabled": 5},
+        of_all={"session.ended": 8, "session.started": 8, "user.disabled": 6, "user.enabled": 6},
         reserve={"user.disabled": 9.0},
     )
 

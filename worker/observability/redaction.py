@@ -46,7 +46,8 @@ _NAMES: Final = SECRET_NAMES | frozenset(
     {
         *("mackey", "fixediv", "sentrydsn"),
         *("proxyauthorization", "credential", "credentials", "dsn"),
-        *("jwe", "jwk", "pem", "key", "privatekey", "peerkey", "subjectkey", "tokenreferenceid"),
+        *("jwe", "jwk", "pem", "key", "privatekey", "peerkey", "signingkey", "subjectkey", "tokenreferenceid"),
+        *("secretaccesskey", "clientstate"),
     }
 )
 
