@@ -120,9 +120,7 @@ def _isolation(rows: Rows) -> Iterator[Target]:
     pairs = rows.beginning(isolation.RATIO)
     yield Target("p99 beside a black hole, of that alone", 1.1, False, pairs.x if pairs else None)
     fanned = rows.beginning(fan_out.RATIO)
-    yield Target(
-        f"p99 of {fan_out.BLACK} providers beside a black one, of that alone", 1.1, False, fanned.x if fanned else None
-    )
+    yield Target(f"p99 of {fan_out.BLACK} beside a black provider, of alone", 1.1, False, fanned.x if fanned else None)
 
 
 def _memory_and_cost(rows: Rows) -> Iterator[Target]:
