@@ -56,7 +56,8 @@ class Ds389(Entries):
         self._enable("Content Synchronization")
         self._enable("Retro Changelog Plugin", ("nsslapd-attribute", "nsuniqueid:targetUniqueId"))
         self._stop()
-        command = ["/usr/sbin/ns-slapd", "-D", str(self.home / "etc/dirsrv/slapd-test"), "-d", "0"]
+        own = ("-i", str(self.home / "pid"))  # without it the server takes /dev/null for that file, and makes it 0644
+        command = ["/usr/sbin/ns-slapd", "-D", str(self.home / "etc/dirsrv/slapd-test"), *own, "-d", "0"]
         self._server.start(command, self._env)
         wait_until(self._answers, 30, "389 DS to start")
         return self
