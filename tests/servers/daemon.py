@@ -13,7 +13,7 @@ from servers.waiting import wait_until
 
 # Ends the group $2 once the process $1 (pytest) is gone, however it went: a fixture cannot clean up after kill -9.
 # In a background shell, so that the watch is nobody's child.
-_WATCH = '(while kill -0 "$1" && kill -0 "-$2"; do sleep 1; done; kill -KILL "-$2") >/dev/null 2>&1 &'
+_WATCH = '(while kill -0 "$1" && kill -0 "-$2"; do sleep 3; done; kill -KILL "-$2") >/dev/null 2>&1 &'
 _TAIL = 4_000  # characters of output shown when something failed
 
 # Kept for the whole run: another pytest worker may use the server long after the one that started it forgot it.
