@@ -86,6 +86,7 @@ class Reason(StrEnum):
     ROUTE_UNKNOWN_PROVIDER = "route.unknown_provider"
     REGISTRY_FULL = "registry.full"
     REGISTRY_TOO_LONG = "registry.too_long"
+    REGISTRY_UNREADABLE = "registry.unreadable"
     BUDGET_EXHAUSTED = "budget.exhausted"
     WORKER_LOST = "worker.lost"
     BROKER_DELIVERY_LIMIT = "broker.delivery_limit"

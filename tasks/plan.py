@@ -78,7 +78,8 @@ def plan_revocations(
             steps = planner.started(data)
         case data:
             steps = planner.ended(data)
-    unique = {step if isinstance(step, RefusedUnit) else step.call_id: step for step in steps}.values()
+    lost = [RefusedUnit(each, Reason.REGISTRY_UNREADABLE) for each in registered.unreadable]
+    unique = {step if isinstance(step, RefusedUnit) else step.call_id: step for step in (*steps, *lost)}.values()
     return Plan(
         tuple(step for step in unique if isinstance(step, ProviderCall)),
         tuple(step for step in unique if isinstance(step, PlannedUnit)),
@@ -107,7 +108,7 @@ class _Planner:
     def ended(self, data: SessionsData) -> Iterator[Step]:
         """What is ended by its id may have been at any provider that ends single sessions."""
         yield from self.sessions((*data.sessions, *self.registered.sessions))
-        if not (data.sessions or self.registered.sessions):
+        if not (data.sessions or self.registered.sessions or self.registered.unreadable):
             why = "ended before, credentials gone" if self.registered.was_ended else "not registered, or expired"
             ending = (each for _, each in sorted(self.catalogue.instances.items()) if each.kind.session)
             yield from (self._unit(each, State.NO_SESSION_KNOWN, reason=why) for each in ending)
@@ -154,7 +155,7 @@ class _Planner:
         yield from self.sessions((*sessions, *known))
         if (plan and user_id) or (named and not (sessions or known)):
             yield RefusedUnit(instance.name, Reason.ROUTE_UNRESOLVABLE)
-        elif not (sessions or known):
+        elif not (sessions or known or instance.name in self.registered.unreadable):
             yield self._unit(instance, State.NO_SESSION_KNOWN)
 
     def _registered_at(self, instance: Instance, listed: tuple[Session, ...]) -> tuple[Session, ...]:

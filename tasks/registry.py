@@ -19,6 +19,7 @@ class Registered:
     ended_at: datetime | None = None  # of a `session.started`: when that happened
     refused: tuple[Session, ...] = ()  # likewise: for which there was no room
     too_long: tuple[Session, ...] = ()  # likewise: which live longer than anything is kept
+    unreadable: tuple[str, ...] = ()  # providers of sessions that are ended, and whose credentials cannot be decrypted
     was_ended: bool = False  # of ids: one of them was ended before, so its credentials may be gone
 
 

@@ -127,6 +127,9 @@ _SECTIONS: Final[Mapping[tuple[str, ...], Remedy]] = {
         "find out whose sessions are never ended, or raise registry.max_of_person or registry.max_sessions"
     ),
     (Reason.REGISTRY_TOO_LONG,): Remedy("raise registry.max_days, or have the producer state the true expires_at"),
+    (Reason.REGISTRY_UNREADABLE,): Remedy(
+        "end the person's sessions in the provider's console; find out who changed the ledger's rows"
+    ),
     (Reason.BUDGET_EXHAUSTED,): Remedy("mend what held the provider; the last refusal stands in dlq show"),
     (Reason.WORKER_LOST,): Remedy("report the bug, with the trace and the dead letter's id"),
     (Reason.BROKER_DELIVERY_LIMIT,): Remedy("find out why workers restart: give them memory, or report the bug"),

@@ -5,9 +5,8 @@ that come at the same time, in whatever process and order, one sees the other. A
 process died in between, finds the same.
 """
 
-import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,8 +25,6 @@ from worker.intake.registry import store
 from worker.intake.registry.ends import End
 from worker.intake.registry.store import EndKey, RegisteredRow
 from worker.settings.registry import RegistrySettings
-
-logger = logging.getLogger(__name__)
 
 OVERLAP: Final = timedelta(hours=1)  # the end of an id is remembered longer than a start may be late
 
@@ -190,16 +187,18 @@ class Resolver:
             if End(event.time).covers(row.started_at, leeway):
                 rows[row.session] = row
         was_ended = any(end.ended_at for each in ids for end in before.get(each, ()))
-        return Registered(tuple(self._opened(rows.values())), was_ended=was_ended)
+        opened = [*map(self._opened, sorted(rows.values(), key=lambda each: (each.started_at, each.session)))]
+        sessions = tuple(each for each in opened if isinstance(each, Session))
+        return Registered(
+            sessions, unreadable=tuple(each for each in opened if isinstance(each, str)), was_ended=was_ended
+        )
 
-    def _opened(self, rows: Iterable[RegisteredRow]) -> Iterator[Session]:
-        for row in sorted(rows, key=lambda each: (each.started_at, each.session)):
-            try:
-                plain = self.cipher.open(row.sealed, f"session {row.session}")
-            except UnreadableRow:
-                logger.error("registry.unreadable", extra={"provider": row.provider})  # noqa: TRY400 - its trace adds nothing
-            else:
-                yield Session.model_validate_json(plain)
+    def _opened(self, row: RegisteredRow) -> Session | str:
+        """The session of *row*; its provider where it cannot be decrypted: somebody must end it there."""
+        try:
+            return Session.model_validate_json(self.cipher.open(row.sealed, f"session {row.session}"))
+        except UnreadableRow:
+            return row.provider
 
     def _ending(self, events: Sequence[Event], found: Sequence[Registered]) -> Iterator[str]:
         """The sessions that are being ended, known or not: by an event that lists them, or by what was found."""
