@@ -91,8 +91,8 @@ def all_rows() -> list[Row]:
 
 
 def _can_be_tables(row: Row) -> bool:
-    """Whether it is about what providers do, and these are not Wibmo alone, whose cipher needs code."""
-    return row.name.startswith("P") and row.providers != ("wibmo",)
+    """Whether it is about what providers do: not Wibmo alone, whose cipher needs code, nor a setting of Genesys' kind."""
+    return row.name.startswith("P") and row.name != "P9 gone" and row.providers != ("wibmo",)
 
 
 def _of_tables(row: Row) -> Row:
