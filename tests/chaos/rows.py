@@ -91,7 +91,7 @@ def all_rows() -> list[Row]:
 
 
 def _can_be_tables(row: Row) -> bool:
-    """Whether it is about what providers do: not Wibmo alone, whose cipher needs code, nor a setting of Genesys' kind."""
+    """Whether it is about what providers do: not Wibmo alone, whose cipher is code, nor a setting of Genesys' kind."""
     return row.name.startswith("P") and row.name != "P9 gone" and row.providers != ("wibmo",)
 
 
