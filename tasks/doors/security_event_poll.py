@@ -60,9 +60,10 @@ class SecurityEventPoll:
         answer = await self._access.send(lambda bearer: self._request(said, bearer))
         sets = _read(answer)
         was_held = asyncio.get_running_loop().time() - began >= HELD
-        if any(self._judged(each, keys, now).wants_keys for each in sets.values()):
-            keys = await self._keys(anew=True)
-        next_said, events = self._taken({jti: self._judged(each, keys, now) for jti, each in sets.items()}, said, now)
+        verdicts = self._judged(sets, keys, now)
+        if any(each.wants_keys for each in verdicts.values()):
+            verdicts = self._judged(sets, await self._keys(anew=True), now)
+        next_said, events = self._taken(verdicts, said, now)
         # A transmitter that sends on what it was told of is not asked at once: that would have no end.
         more = bool(next_said.settled - said.settled) or (was_held and not sets)
         refused = Counter(each["err"] for each in next_said.setErrs.values())
@@ -84,8 +85,10 @@ class SecurityEventPoll:
         headers = {"Content-Type": "application/json", "Accept": "application/json", **authorization(bearer)}
         return Request("POST", self._url, headers, json.dumps(body).encode(), (bearer,) if bearer else ())
 
-    def _judged(self, token: str, keys: KeySet, now: datetime) -> Verdict:
-        return self._adapter.judge(Arrival("POST", "", "", {}, token.encode(errors="replace"), now, keys))
+    def _judged(self, sets: Mapping[str, str], keys: KeySet, now: datetime) -> dict[str, Verdict]:
+        """Return what each token comes to, as if it had been pushed."""
+        bodies = {jti: token.encode(errors="replace") for jti, token in sets.items()}
+        return {jti: self._adapter.judge(Arrival("POST", "", "", {}, body, now, keys)) for jti, body in bodies.items()}
 
     def _taken(
         self, verdicts: Mapping[str, Verdict], before: _Said, now: datetime
