@@ -28,18 +28,18 @@ class Access:
         self._settings, self._edge = settings, edge
         self._login = Login(edge, self._log_in) if settings.token_url else None
 
-    async def send(self, build: Callable[[SecretStr | None], Request], also: frozenset[int] = frozenset()) -> Answer:
+    async def send(self, build: Callable[[SecretStr | None], Request]) -> Answer:
         """Return the answer to the request that *build* makes with our bearer token, if we have one.
 
-        Raises PullFailed for a status that is neither 2xx nor one of *also*. A token that the source does not know any
-        more is bought anew, once.
+        Raises PullFailed for a status that is not 2xx. A token that the source does not know any more is bought anew,
+        once.
         """
         deadline = self._edge.deadline()
         if self._login:
-            return answered(await self._login.send(build, deadline, lambda each: each.status == _UNAUTHORIZED), also)
+            return answered(await self._login.send(build, deadline, lambda each: each.status == _UNAUTHORIZED))
         file = self._settings.access_token_file
         bearer = await asyncio.to_thread(secret_in, file) if file else None
-        return answered(await self._edge.send(build(bearer), deadline), also)
+        return answered(await self._edge.send(build(bearer), deadline))
 
     def _log_in(self) -> Request:
         it = self._settings

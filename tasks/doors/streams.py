@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from tasks.doors.swept import endpoint_fault
 from tasks.outcome import Reason
 from tasks.providers.http import Edge
 from tasks.providers.provider import Request
+from tasks.strict_json import MalformedJsonError, decode
 
 METHODS: Final[Mapping[str, str]] = {"push": "urn:ietf:rfc:8935", "poll": "urn:ietf:rfc:8936"}
 WELL_KNOWN: Final = "/.well-known/ssf-configuration"
@@ -32,7 +33,7 @@ class Stream:
     method: str  # push, poll, or whatever else it calls it
     endpoint: str | None  # where it pushes to, or where it is polled
     events: tuple[str, ...]  # that it delivers
-    status: str | None = field(default=None)  # None: it was not asked
+    status: str | None = None  # None: it was not asked
 
 
 class Streams:
@@ -79,9 +80,7 @@ class Streams:
 
     async def _with_status(self, stream: Stream) -> Stream:
         told = await self._ask("GET", "status_endpoint", query={"stream_id": stream.stream_id})
-        return Stream(
-            stream.stream_id, stream.audience, stream.method, stream.endpoint, stream.events, _text(told, "status")
-        )
+        return replace(stream, status=_text(told, "status"))
 
     async def _ask(
         self, method: str, endpoint: str, document: object = None, query: Mapping[str, str] | None = None
@@ -118,8 +117,8 @@ def well_known(issuer: str) -> str:
 
 def _document(body: bytes) -> Any:  # noqa: ANN401 - a JSON document
     try:
-        return json.loads(body) if body.strip() else {}
-    except (ValueError, RecursionError):
+        return decode(body) if body.strip() else {}
+    except MalformedJsonError:
         raise PullFailed(Reason.PROVIDER_BAD_REPLY) from None
 
 
