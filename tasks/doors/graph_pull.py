@@ -123,8 +123,7 @@ class GraphPull:
 
     def _link(self, written: object) -> str | None:
         """*written*, where our token may be sent there."""
-        is_there = isinstance(written, str) and written.startswith(f"{self._settings.graph_url}/")
-        return written if is_there and isinstance(written, str) else None
+        return written if isinstance(written, str) and written.startswith(f"{self._settings.graph_url}/") else None
 
 
 def _is_out(row: Mapping[str, Any]) -> bool | None:
