@@ -31,12 +31,12 @@ class Sorting:
 
     async def known(self, events: Sequence[ForeignEvent]) -> frozenset[str]:
         """Return the ids of those that are in the ledger, or in the outbox. Raises LedgerUnavailable."""
-        ids = [each.event_id for each in events]
+        ids, leaving = [each.event_id for each in events], [*map(self.outgoing, events)]
 
         def work(connection: Connection) -> frozenset[str]:
-            waiting = self.outbox.waiting_of(connection, map(self.outgoing, events))
-            outgoing = (each.event_id for each in events if self.outgoing(each).body in waiting)
-            return frozenset([*outgoing, *_in_ledger(connection, self.source, ids)])
+            waiting = self.outbox.waiting_of(connection, leaving)
+            kept = (name for name, each in zip(ids, leaving, strict=True) if each.body in waiting)
+            return frozenset([*kept, *_in_ledger(connection, self.source, ids)])
 
         return await self.outbox.read(work) if events else frozenset()
 
