@@ -5,6 +5,7 @@ that the clocks of two machines need not agree. A source is looked at when the r
 second process nor a restart asks it more often.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -62,12 +63,7 @@ class Cursors:
 
     async def hold(self, door: str) -> None:
         """Prolong the lease. Raises LeaseLost, LedgerUnavailable."""
-
-        def work(database: Database) -> None:
-            with database.writing() as connection:
-                self._change(connection, door, held_until=_now(connection) + LEASE)
-
-        await self.thread.run(work)
+        await self._write(lambda connection: self._change(connection, door, held_until=_now(connection) + LEASE))
 
     def move(self, connection: Connection, door: str, cursor: str, pause: timedelta, missed: int = 0) -> None:
         """Have the next look begin at *cursor*, after *pause*; *missed* events the push missed. Raises LeaseLost."""
@@ -79,31 +75,29 @@ class Cursors:
 
     async def moved(self, door: str, cursor: str, pause: timedelta, missed: int = 0) -> None:
         """Do so by itself. Raises LeaseLost, LedgerUnavailable."""
-
-        def work(database: Database) -> None:
-            with database.writing() as connection:
-                self.move(connection, door, cursor, pause, missed)
-
-        await self.thread.run(work)
+        await self._write(lambda connection: self.move(connection, door, cursor, pause, missed))
 
     async def failed(self, door: str, fault: str, pause: timedelta) -> None:
         """Note that a look failed, and why; the next one is after *pause*. Raises LeaseLost, LedgerUnavailable."""
 
-        def work(database: Database) -> None:
-            with database.writing() as connection:
-                now = _now(connection)
-                self._change(connection, door, fault=fault, failed_since=func.coalesce(_ROW.failed_since, now))
-                self._wait(connection, door, now, pause)
+        def note(connection: Connection) -> None:
+            now = _now(connection)
+            self._change(connection, door, fault=fault, failed_since=func.coalesce(_ROW.failed_since, now))
+            self._wait(connection, door, now, pause)
 
-        await self.thread.run(work)
+        await self._write(note)
 
     async def release(self) -> None:
         """Let every source go: another process need not wait for the leases to end. Raises LedgerUnavailable."""
+        mine = update(door_cursors).where(_ROW.holder == self.holder)
+        await self._write(lambda connection: connection.execute(mine.values(held_until=_now(connection))))
+
+    async def _write(self, change: Callable[[Connection], object]) -> None:
+        """Make *change* in a transaction of its own."""
 
         def work(database: Database) -> None:
             with database.writing() as connection:
-                mine = update(door_cursors).where(_ROW.holder == self.holder)
-                connection.execute(mine.values(held_until=_now(connection)))
+                change(connection)
 
         await self.thread.run(work)
 

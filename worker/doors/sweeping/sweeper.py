@@ -41,7 +41,7 @@ class Sweeper:
     """Looks at the source of the door *name* for ever, a look every *interval*, whenever it is this process's turn."""
 
     name: str
-    puller: Puller | AccountPuller
+    puller: Puller
     interval: timedelta
     sorting: Sorting
     cursors: Cursors
