@@ -25,6 +25,7 @@ CATALOGUE: Final = Catalogue(
 )
 NOON: Final = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ADA: Final = {"format": "email", "email": "ada@example.com"}
+LIMITED: Final = "urn:limited"  # the source whose events reach wibmo alone
 JWE: Final = "eyJhbGciOiJFQ0RILUVTK0EyNTZLVyIsImVuYyI6IkEyNTZHQ00ifQ.{}.AAAA.AAAA.AAAA"
 
 
@@ -49,9 +50,9 @@ def started(at: float, *sessions: Mapping[str, Any], who: Mapping[str, Any] = AD
     return event("session.started", at, {"sub_id": who, "sessions": [*sessions], **more}, event_id, "urn:login")
 
 
-def disabled(at: float, who: Mapping[str, Any] = ADA, **more: Any) -> Event:
+def disabled(at: float, who: Mapping[str, Any] = ADA, *, source: str = "urn:a", **more: Any) -> Event:
     """A user.disabled."""
-    return event("user.disabled", at, {"sub_id": who, **more})
+    return event("user.disabled", at, {"sub_id": who, **more}, source=source)
 
 
 def enabled(at: float) -> Event:
@@ -70,7 +71,8 @@ def registry(
 ) -> Iterator[SessionRegistry]:
     """That of one intake process."""
     cipher = RowCipher(b"subject-key-of-a-unit-test-0123456789", "the session registry")
-    resolver = Resolver(CATALOGUE, cipher, RegistrySettings(enabled=True, **settings), timedelta(days=2))
+    told = RegistrySettings(enabled=True, **settings), timedelta(days=2), {LIMITED: frozenset({"wibmo"})}
+    resolver = Resolver(CATALOGUE, cipher, *told)
     with closing(DatabaseThread(ledger_url, durable=True)) as thread:
         yield of(thread, resolver)
 

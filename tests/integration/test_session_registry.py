@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from registered_sessions import (
     ADA,
     CATALOGUE,
+    LIMITED,
     NOON,
     SUBJECTS,
     disabled,
@@ -119,6 +120,18 @@ def test_a_session_is_ended_by_its_id_alone(known: SessionRegistry) -> None:
     assert planned(known, ended(5, "1")) == ["f", "w"]
     assert planned(known, ended(5, "late")) == []
     assert planned(known, started(4, session("l", session_id="late"), session("m", session_id="other"))) == ["l"]
+
+
+def test_a_source_ends_nothing_where_its_events_do_not_reach(known: SessionRegistry, ledger: Ledger) -> None:
+    """Neither what began before nor what is told later: it lives, and counts as open."""
+    both = session("f", session_id="1"), session("w", "wibmo", session_id="1")
+    planned(known, started(0, *both))
+    assert planned(known, disabled(5, source=LIMITED)) == ["w"]
+    assert store.open_sessions(ledger.database, SUBJECTS.lookups("ada@example.com")) == {"finbourne": 1}
+    assert planned(known, started(4, session("g"), session("v", "wibmo"))) == ["v"]
+    by_id = {"session_ids": ["1"], "session_issuer": "urn:login"}
+    assert planned(known, event("session.ended", 6, by_id, source=LIMITED)) == ["w"]
+    assert planned(known, disabled(7)) == ["f", "g", "v", "w"]
 
 
 def test_an_id_of_which_nothing_is_known_says_so(known: SessionRegistry, ledger: Ledger) -> None:

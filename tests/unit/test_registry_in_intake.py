@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from intakes import CALLS, DEAD, Arrived, Broker, handled
 from prepared_ledgers import make_file
-from registered_sessions import ADA, CATALOGUE, registry, session
+from registered_sessions import ADA, CATALOGUE, LIMITED, planned, registry, session, started
+from registered_sessions import disabled as disabled_then
 
 from tasks.events import EVENT_TYPES
 from worker.broker.provenance import ProvenanceMac
@@ -22,7 +23,8 @@ from worker.intake.dedup import Deduplicator
 from worker.intake.flood.gate import FloodGate
 from worker.intake.flood.window import Limits
 from worker.intake.intake import Controls, Intake
-from worker.intake.registry.registry import SessionRegistry
+from worker.intake.registry.registry import SessionRegistry, open_registry
+from worker.settings import Settings
 from worker.settings.sections import SourceSettings
 
 Begin = Callable[..., Intake]
@@ -196,3 +198,14 @@ def test_without_a_registry_what_needs_one_is_refused(begin: Begin, line: Broker
     assert handled(intake, begun(session("s")), by_id, disabled()) == []
     assert reasons(line.confirmed) == ["event.no_registry"] * 2
     assert len(calls(line.confirmed)) == 1
+
+
+def test_what_a_source_reaches_is_read_from_its_settings(tmp_path: Path) -> None:
+    """The registry of a process knows the limit that authorisation knows."""
+    url = make_file(f"sqlite:///{tmp_path / 'ledger.sqlite3'}")
+    told = Settings.of({"ledger_url": url, "subject_key": "k" * 32, "registry": {"enabled": True}})
+    limited = SourceSettings(source=LIMITED, trusted=True, providers=frozenset({"wibmo"}))
+    with open_registry(told.model_copy(update={"sources": {"hr": limited}}), CATALOGUE) as known:
+        assert known is not None
+        planned(known, started(0, session("f"), session("w", "wibmo")))
+        assert planned(known, disabled_then(5, source=LIMITED)) == ["w"]

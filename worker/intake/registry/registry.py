@@ -109,7 +109,9 @@ def open_registry(settings: Settings, catalogue: Catalogue) -> Iterator[SessionR
         yield None
         return
     late = settings.max_ages()[SESSION_STARTED]
-    resolver = Resolver(catalogue, RowCipher.of(settings, "the session registry"), settings.registry, late)
+    cipher = RowCipher.of(settings, "the session registry")
+    reach = {each.source: each.providers for each in settings.sources.values()}
+    resolver = Resolver(catalogue, cipher, settings.registry, late, reach)
     with closing(DatabaseThread(settings.ledger_url.get_secret_value(), durable=True)) as thread:
         registry = SessionRegistry(thread, resolver)
         with registry.tidied():

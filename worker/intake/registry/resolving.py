@@ -26,6 +26,8 @@ from worker.intake.registry.ends import End
 from worker.intake.registry.store import EndKey, RegisteredRow
 from worker.settings.registry import RegistrySettings
 
+Ends = Mapping[str, Mapping[str, End]]  # by the hash that is ended, and by the source that said it
+
 OVERLAP: Final = timedelta(hours=1)  # the end of an id is remembered longer than a start may be late
 
 
@@ -94,6 +96,7 @@ class Resolver:
     cipher: RowCipher = field(repr=False)
     settings: RegistrySettings
     late: timedelta
+    reach: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by source; none named: every provider
 
     def resolve(self, events: Sequence[Event], now: datetime, kept: int, database: Database) -> Resolved:
         """Remember what *events* say, and find what they end, where so many sessions are *kept*."""
@@ -160,38 +163,44 @@ class Resolver:
         store.keep(connection, [start.row for start in kept], [name for start in kept for name in start.names])
         return [_answer(each) for each in fates], room.added
 
-    def _fate(self, start: Start, ends: Mapping[str, Sequence[End]], room: Room) -> Fate:
+    def _fate(self, start: Start, ends: Ends, room: Room) -> Fate:
         ended_at = self._ended_at(start, ends)
         is_kept = not start.is_too_long and room.takes(start, is_forced=ended_at is not None)
         return Fate(start, ended_at, is_kept)
 
-    def _ended_at(self, start: Start, ends: Mapping[str, Sequence[End]]) -> datetime | None:
+    def _ended_at(self, start: Start, ends: Ends) -> datetime | None:
         """When that happened which ends the session, if anything does."""
-        leeway = timedelta(seconds=self.settings.leeway)
-        every = (end for name in start.ended_with for end in ends.get(name, ()))
-        return max(
-            (end.ended_at for end in every if end.ended_at and end.covers(start.row.started_at, leeway)), default=None
-        )
+        row, leeway = start.row, timedelta(seconds=self.settings.leeway)
+        said = (each for name in start.ended_with for each in ends.get(name, {}).items())
+        every = (end for source, end in said if self._reaches(source, row))
+        return max((end.ended_at for end in every if end.ended_at and end.covers(row.started_at, leeway)), default=None)
 
-    def _ended(self, connection: Connection, event: Event, before: Mapping[str, Sequence[End]]) -> Registered:
+    def _reaches(self, source: str, row: RegisteredRow) -> bool:
+        """Whether what *source* says may end the session: at a provider beyond its limit it ends none."""
+        return row.provider in (self.reach.get(source) or {row.provider})
+
+    def _ended(self, connection: Connection, event: Event, before: Ends) -> Registered:
         """What an event about a user, or about ids, ends."""
-        rows: dict[str, RegisteredRow] = {}
-        leeway, ids = timedelta(seconds=self.settings.leeway), self._ids(event)
-        if isinstance(event.data, UserData):
-            names = [each.exact for each in self.catalogue.subjects.names(event)]
-            said = store.end_of(connection, names, event.source)
-            for name, row in store.of_names(connection, names):
-                if replace(said[name], ended_at=event.time).covers(row.started_at, leeway):
-                    rows[row.session] = row
-        for row in store.of_ids(connection, ids):
-            if End(event.time).covers(row.started_at, leeway):
-                rows[row.session] = row
-        was_ended = any(end.ended_at for each in ids for end in before.get(each, ()))
+        rows = {row.session: row for row in self._older(connection, event) if self._reaches(event.source, row)}
+        was_ended = any(end.ended_at for each in self._ids(event) for end in before.get(each, {}).values())
         opened = [*map(self._opened, sorted(rows.values(), key=lambda each: (each.started_at, each.session)))]
         sessions = tuple(each for each in opened if isinstance(each, Session))
         return Registered(
             sessions, unreadable=tuple(each for each in opened if isinstance(each, str)), was_ended=was_ended
         )
+
+    def _older(self, connection: Connection, event: Event) -> Iterator[RegisteredRow]:
+        """The sessions of the user, or of the ids, that began before *event*; one may come several times."""
+        leeway = timedelta(seconds=self.settings.leeway)
+        if isinstance(event.data, UserData):
+            names = [each.exact for each in self.catalogue.subjects.names(event)]
+            said = store.ends_of(connection, names)
+            for name, row in store.of_names(connection, names):
+                if replace(said[name][event.source], ended_at=event.time).covers(row.started_at, leeway):
+                    yield row
+        for row in store.of_ids(connection, self._ids(event)):
+            if End(event.time).covers(row.started_at, leeway):
+                yield row
 
     def _opened(self, row: RegisteredRow) -> Session | str:
         """The session of *row*; its provider where it cannot be decrypted: somebody must end it there."""

@@ -53,35 +53,25 @@ def note_ends(connection: Connection, ends: Mapping[EndKey, End], kept_until: Ma
     """Remember *ends*, with what is known already of the same name and source."""
     if not ends:
         return
-    known = {(name, source): end for name, source, end in _ends(connection, [name for name, _ in ends])}
+    known = ends_of(connection, [name for name, _ in ends])
     rows = [
         {"name": name, "source": source, "ended_at": end.ended_at, "enabled_at": end.enabled_at}
         | {"kept_until": kept_until[name, source]}
         for (name, source), new in sorted(ends.items(), key=lambda each: each[0])
-        for end in (new.and_(known.get((name, source), new)),)
+        for end in (new.and_(known.get(name, {}).get(source, new)),)
     ]
     insert = insert_into(registry_ends, connection.dialect.name)
     changed = {name: insert.excluded[name] for name in ("ended_at", "enabled_at", "kept_until")}
     connection.execute(insert.on_conflict_do_update(index_elements=["name", "source"], set_=changed), rows)
 
 
-def ends_of(connection: Connection, names: Collection[str]) -> Mapping[str, Sequence[End]]:
-    """What was ended of *names*, by name."""
-    found: dict[str, list[End]] = defaultdict(list)
-    for name, _, end in _ends(connection, names):
-        found[name].append(end)
-    return found
-
-
-def end_of(connection: Connection, names: Collection[str], source: str) -> Mapping[str, End]:
-    """Likewise, what *source* said alone."""
-    return {name: end for name, said_by, end in _ends(connection, names) if said_by == source}
-
-
-def _ends(connection: Connection, names: Collection[str]) -> Iterator[tuple[str, str, End]]:
+def ends_of(connection: Connection, names: Collection[str]) -> Mapping[str, Mapping[str, End]]:
+    """What was ended of *names*, by name, and by the source that said it."""
+    found: dict[str, dict[str, End]] = defaultdict(dict)
     columns = select(_END.name, _END.source, _END.ended_at, _END.enabled_at)
     for name, source, ended_at, enabled_at in _in_parts(connection, columns, _END.name, names):
-        yield name, source, End(ended_at, enabled_at)
+        found[name][source] = End(ended_at, enabled_at)
+    return found
 
 
 def known(connection: Connection, sessions: Collection[str]) -> set[str]:
