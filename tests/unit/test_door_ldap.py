@@ -113,6 +113,8 @@ def test_an_older_state_is_known_by_its_mark() -> None:
     assert is_stale(known, person(ADA, marker=older))
     assert not is_stale(known, person(ADA, marker=newer))
     assert not is_stale(Known(is_active=True, marker="1000"), person(ADA, marker="999"))
+    before, after = "1234911111", "1234991111"  # USNs, whose digits could be read as times
+    assert not is_stale(Known(is_active=True, marker=before), person(ADA, marker=after))
 
 
 def test_an_event_has_the_directorys_id_mark_and_time() -> None:

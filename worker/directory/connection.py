@@ -53,7 +53,7 @@ class Connection:
         if not mark or place != self._place()[0]:
             return self.everybody()
         name, at = self._server.moved, time_of(mark)
-        since = mark if name == _USN or at is None else f"{at - OVERLAP:%Y%m%d%H%M%SZ}"
+        since = mark if at is None else f"{at - OVERLAP:%Y%m%d%H%M%SZ}"
         people, _, after = self._read(f"(&{self._settings.people}({name}>={since}))", mark)
         return News(people, cursor=after if after != cursor else None)
 

@@ -1,5 +1,6 @@
 """What is particular to each directory server: who an entry is, what changes it, and what disables a person."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ ACCOUNTDISABLE: Final = 0x2  # of userAccountControl (MS-ADTS section 2.2.16)
 # pwdAccountLockedTime of an administrator's lock (draft-behera-ldap-password-policy section 5.3.3).
 LOCKED_FOR_GOOD: Final = "000001010000Z"
 _GUID: Final = 16  # bytes
-_TIME: Final = "%Y%m%d%H%M%S"
+_TIME: Final = re.compile(r"([0-9]{14})(?:\.([0-9]*))?Z(?:#.*)?")  # RFC 4517 section 3.3.13; a CSN goes on behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,13 @@ def first(attributes: Attributes, name: str) -> str | None:
 
 
 def time_of(text: str | None) -> datetime | None:
-    """Return the time of a GeneralizedTime or a CSN, both of UTC; None where *text* is none."""
-    digits, _, rest = (text or "").partition(".") if "." in (text or "") else ((text or "").rstrip("Z"), "", "")
-    fraction = rest.partition("Z")[0]
+    """Return the time of a GeneralizedTime or a CSN, both of UTC; None where *text* is none, as a USN of any length."""
+    found = _TIME.fullmatch(text or "")
+    if found is None:
+        return None
+    seconds, fraction = found.groups(default="")
     try:
-        return datetime.strptime(digits, _TIME).replace(
-            microsecond=int(f"{fraction:0<6.6}") if fraction else 0, tzinfo=UTC
-        )
+        return datetime.strptime(f"{seconds}{fraction:0<6.6}", "%Y%m%d%H%M%S%f").replace(tzinfo=UTC)
     except ValueError:
         return None
 
