@@ -12,11 +12,13 @@ from prepared_ledgers import prepare
 from servers.slapd import Slapd
 
 from tasks.doors.ldap import Settings as LdapSettings
+from tasks.doors.ldap.people import News
 from worker.broker.async_publisher import ThreadPublisher
 from worker.broker.provenance import ProvenanceMac
 from worker.broker.publisher import Publisher
 from worker.database.cipher import RowCipher
 from worker.database.thread import DatabaseThread
+from worker.directory.connection import Connection
 from worker.doors.delivery import Delivery
 from worker.doors.ldap.following import Following
 from worker.doors.ldap.store import DirectoryStore, Standing
@@ -32,6 +34,15 @@ class Lab:
         self.url = url
         self.settings, self.outbox, self.delivery = settings, outbox, delivery
         self.following = Following("corp", SOURCE, settings, delivery, RowCipher(SECRET))
+
+    async def begin(self) -> tuple[Connection, News]:
+        """A connection that hears what changes, and what it heard at first, which is taken."""
+        connection = Connection(self.settings)
+        connection.follow(None)
+        first = connection.next(5)
+        assert first
+        await self.following.accept(connection, first)
+        return connection, first
 
     async def told(self) -> list[OutgoingEvent]:
         """The events so far."""

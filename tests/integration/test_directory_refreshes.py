@@ -112,11 +112,7 @@ async def test_a_change_that_the_server_never_tells_is_found_by_a_listing(
     ada = slapd.person(unit, "ada")
     slapd.person(unit, "bob")
     async with lab(tmp_path, slapd, unit, listing_interval=1) as found:
-        connection = Connection(found.settings)
-        connection.follow(None)
-        first = connection.next(5)
-        assert first
-        await found.following.accept(connection, first)
+        connection, _ = await found.begin()
         slapd.lock(ada)
         lost = connection.next(5)
         assert lost
@@ -134,11 +130,7 @@ async def test_a_deletion_between_two_refreshes_is_told(tmp_path: Path, slapd: S
     ada = slapd.person(unit, "ada")
     slapd.person(unit, "bob")
     async with lab(tmp_path, slapd, unit) as found:
-        connection = Connection(found.settings)
-        connection.follow(None)
-        first = connection.next(5)
-        assert first
-        await found.following.accept(connection, first)
+        connection, first = await found.begin()
         connection.close()
         slapd.delete(ada)
         again = Connection(found.settings)
@@ -155,9 +147,7 @@ async def test_a_directory_that_is_forgotten_is_read_from_the_start(tmp_path: Pa
     """Nobody is logged out by that, and nothing that comes meanwhile is taken for news of strangers."""
     ada, bob = slapd.person(unit, "ada"), slapd.person(unit, "bob")
     async with lab(tmp_path, slapd, unit) as found:
-        connection = Connection(found.settings)
-        connection.follow(None)
-        await found.following.accept(connection, connection.next(5) or News())
+        connection, _ = await found.begin()
         with closing(Ledger.open(found.url, audit_secret=SECRET)) as ledger:
             directories.forget(ledger, directories.Directory("corp"), Operator("test@here", "another base"))
         slapd.lock(ada)
@@ -214,11 +204,7 @@ async def test_what_is_not_kept_is_not_done(tmp_path: Path, slapd: Slapd, unit: 
     ada = slapd.person(unit, "ada")
     slapd.person(unit, "bob")
     async with lab(tmp_path, slapd, unit, outbox_limit=0) as found:
-        connection = Connection(found.settings)
-        connection.follow(None)
-        first = connection.next(5)
-        assert first
-        await found.following.accept(connection, first)
+        connection, first = await found.begin()
         slapd.lock(ada)
         locked = connection.next(5)
         assert locked
