@@ -33,7 +33,7 @@ def _heard(message: bytes) -> object:
     heard = Synchronization("rid=000")
     try:
         with translated():
-            told = [*said(ldap.RES_INTERMEDIATE, [(SyncInfoMessage.responseName, message, [])], [], lambda _: None)]
+            told = [*said(ldap.RES_INTERMEDIATE, [(SyncInfoMessage.responseName, message, [])], lambda _: None)]
     except DirectoryFailed as failed:
         return str(failed)
     return [(len(news.present), len(news.deleted), news.is_whole) for each in told if (news := heard.hear(each))]

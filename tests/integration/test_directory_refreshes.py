@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from directory_lab import SECRET, followed, lab
+from ldap.syncrepl import SyncRequestControl
 from pausing_relay import PausingRelay
 from servers.slapd import PASSWORD, SUFFIX, Slapd
 
@@ -227,4 +228,22 @@ async def test_a_cookie_that_the_server_refuses_is_dropped(tmp_path: Path, slapd
         with pytest.raises(DirectoryFailed) as failed:
             connection.next(5)
         assert failed.value.is_of_cookie
+        connection.close()
+
+
+async def test_a_search_that_ends_is_asked_anew(
+    tmp_path: Path, slapd: Slapd, unit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though its end calls the refresh done: behind it nothing is heard any more."""
+
+    def ending(cookie: str | None, **_: str) -> SyncRequestControl:
+        return SyncRequestControl(cookie=cookie, mode="refreshOnly")
+
+    monkeypatch.setattr("worker.directory.connection.SyncRequestControl", ending)
+    slapd.person(unit, "ada")
+    async with lab(tmp_path, slapd, unit) as found:
+        connection = Connection(found.settings)
+        connection.follow(None)
+        with pytest.raises(DirectoryFailed, match="ended the search"):
+            connection.next(5)
         connection.close()

@@ -75,10 +75,10 @@ class Connection:
         while True:
             try:
                 with translated():
-                    kind, found, _, controls, _, _ = self._ldap.result4(
+                    kind, found, *_ = self._ldap.result4(
                         self._search, all=0, timeout=seconds, add_intermediates=1, add_ctrls=1
                     )
-                    told = [*said(kind, found, controls, self._person)]
+                    told = [*said(kind, found, self._person)]
             except ldap.TIMEOUT:
                 return None
             heard = [news for each in told if (news := self._sync.hear(each)) and not news.is_empty]

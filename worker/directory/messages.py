@@ -5,7 +5,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import ldap
-from ldap.syncrepl import SyncDoneControl, SyncInfoMessage, SyncStateControl
+from ldap.syncrepl import SyncInfoMessage, SyncStateControl
 
 from tasks.doors.ldap.people import Person
 from tasks.doors.ldap.refresh import CookieSaid, EntrySaid, IdsSaid, PhaseSaid, Said
@@ -14,8 +14,11 @@ PersonOf = Callable[[Mapping[str, Sequence[bytes]]], Person | None]
 _CHANGED: Final = frozenset({"add", "modify"})
 
 
-def said(kind: int, found: Any, controls: Any, person_of: PersonOf) -> Iterator[Said]:  # noqa: ANN401 - of a library without types
-    """Yield what one message says. Raises what its decoder raises on what is not of the protocol."""
+def said(kind: int, found: Any, person_of: PersonOf) -> Iterator[Said]:  # noqa: ANN401 - of a library without types
+    """Yield what one message says. Raises what its decoder raises on what is not of the protocol.
+
+    The end of a search says nothing, whatever its Sync Done: we ask for one that persists.
+    """
     if kind == ldap.RES_SEARCH_ENTRY:
         for _, attributes, of_entry in found:
             yield from (_entry(each, attributes, person_of) for each in of_entry if isinstance(each, SyncStateControl))
@@ -23,10 +26,6 @@ def said(kind: int, found: Any, controls: Any, person_of: PersonOf) -> Iterator[
         for name, value, _ in found:
             if name == SyncInfoMessage.responseName:
                 yield from _info(SyncInfoMessage(value))
-    elif kind == ldap.RES_SEARCH_RESULT:
-        for each in controls:
-            if isinstance(each, SyncDoneControl):
-                yield PhaseSaid(not each.refreshDeletes, is_done=True, cookie=each.cookie)
 
 
 def _entry(state: Any, attributes: Mapping[str, Sequence[bytes]], person_of: PersonOf) -> EntrySaid:  # noqa: ANN401 - likewise
