@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from certificates import self_signed
-from directory_installation import Followed, directory
+from directory_installation import SOURCE, Followed, directory
 from directory_lab import SECRET, lab
+from prepared_ledgers import prepare
 from servers import Processes, wait_until
 from servers.slapd import Slapd
 
@@ -21,6 +22,8 @@ from worker.directory.failures import DirectoryFailed
 from worker.doors.ldap.following import Held
 from worker.ledger import Ledger, Operator
 from worker.operations import RefusedRequest, directories
+from worker.operations.doctor.directories import examine
+from worker.settings import Settings
 
 pytest_plugins = ["directory_fixtures"]
 
@@ -110,3 +113,15 @@ async def test_an_operator_lets_a_flood_go_on(tmp_path: Path, slapd: Slapd, unit
         assert len(await found.told()) == 4
         connection.close()
         beside.close()
+
+
+def test_the_doctor_tells_of_a_directory_that_nobody_follows(tmp_path: Path) -> None:
+    """And of its server, which is away."""
+    url = f"sqlite:///{tmp_path / 'ledger.sqlite3'}"
+    prepare(url)
+    door = directory(tmp_path, "ldap://127.0.0.1:9", "dc=example,dc=com")
+    sources = {"corp": {"source": SOURCE, "doors": ["corp"], "types": ["user.disabled", "user.enabled"]}}
+    settings = {"ledger_url": url, "subject_key": SECRET.decode(), "sources": sources, "doors": {"corp": door}}
+    found = examine(Settings.model_validate(settings))
+    expected = [("directory.connection", "failed"), ("directory.held", "warning")]
+    assert [(each.check, each.state) for each in found] == expected

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from worker.settings import Settings
 
+DIGEST_SIZE: Final = 32  # bytes
 _NONCE: Final = 12  # bytes, of AES-GCM (NIST SP 800-38D section 8.2.2: chance, for fewer than 2^32 of them)
 
 

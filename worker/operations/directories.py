@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, select, update
 
 from tasks.doors.ldap import Settings as LdapSettings
+from worker.database.cipher import DIGEST_SIZE
 from worker.database.tables import directories, directory_people
 from worker.ledger import AuditEntry, Ledger, Operator
 from worker.ledger import audit as auditing
@@ -16,7 +17,6 @@ from worker.settings import Settings
 
 _DIRECTORY: Final = directories.c
 _PERSON: Final = directory_people.c
-_DIGEST: Final = 32  # bytes of a person's
 FLOOD: Final = "flood"
 
 
@@ -87,7 +87,7 @@ def _known(connection: Connection, *, locked: bool = False) -> Mapping[str, Dire
             row.read_at,
             row.held_at,
             row.held_why,
-            len(row.held_people or b"") // _DIGEST,
+            len(row.held_people or b"") // DIGEST_SIZE,
             row.released_at,
         )
         for row in rows

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from tasks.doors.ldap.people import Known, Names
-from worker.database.cipher import RowCipher
+from worker.database.cipher import DIGEST_SIZE, RowCipher
 from worker.database.tables import directories, directory_people
 from worker.database.writing import insert_into
 
@@ -132,9 +132,6 @@ def _known(row: Row[Any]) -> KnownRow:
     return KnownRow(row.person, Known(row.active, row.marker, row.ordinal, row.gone), row.sealed)
 
 
-_DIGEST: Final = 32  # bytes
-
-
 def _split(people: bytes | None) -> frozenset[bytes]:
     whole = people or b""
-    return frozenset(whole[at : at + _DIGEST] for at in range(0, len(whole), _DIGEST))
+    return frozenset(whole[at : at + DIGEST_SIZE] for at in range(0, len(whole), DIGEST_SIZE))

@@ -1,20 +1,17 @@
 """The directories that are followed: whether each can be reached and read, tells of changes, and waits for nobody."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Final
 
-from sqlalchemy import select
-
 from tasks.doors.ldap import Settings as LdapSettings
-from worker.database.engine import open_database
-from worker.database.errors import LedgerUnavailable
-from worker.database.tables import directories
+from worker.ledger import Ledger, LedgerUnavailable
+from worker.operations.directories import standing
 from worker.operations.doctor.findings import Finding, State
 from worker.operations.text import age, counted
 from worker.settings import Settings
 
 LOCK_TIMEOUT: Final = 5.0  # seconds
-DIGEST: Final = 32  # bytes of a person's
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -58,21 +55,16 @@ def _server(name: str, door: LdapSettings) -> Iterator[Finding]:
 
 
 def _held(settings: Settings) -> Iterator[Finding]:
-    database = open_database(settings.ledger_url.get_secret_value(), LOCK_TIMEOUT)
     try:
-        with database.reading() as connection:
-            rows = connection.execute(select(directories)).all()
+        with closing(Ledger.open(settings.ledger_url.get_secret_value(), LOCK_TIMEOUT)) as ledger:
+            found = standing(settings, ledger)
     except LedgerUnavailable as error:
         yield Finding("directory.held", "unknown", str(error))
         return
-    finally:
-        database.engine.dispose()
-    for row in rows:
-        if row.door not in settings.doors:
-            continue
-        if row.held_at is None:
-            read = f"read {age(row.read_at)} ago" if row.read_at else "never read"
-            yield Finding("directory.held", "ok" if row.read_at else "warning", read, about=row.door)
+    for each in found:
+        if each.held_at is None:
+            read = f"read {age(each.read_at)} ago" if each.read_at else "never read"
+            yield Finding("directory.held", "ok" if each.read_at else "warning", read, about=each.name)
         else:
-            told = f"{row.held_why}: {counted(len(row.held_people) // DIGEST)} people wait, for {age(row.held_at)}"
-            yield Finding("directory.held", "failed", told, about=row.door)
+            told = f"{each.held_why}: {counted(each.held)} people wait, for {age(each.held_at)}"
+            yield Finding("directory.held", "failed", told, about=each.name)

@@ -137,7 +137,8 @@ CHECKS: Final[dict[str, Check]] = {
     ),
     "directory.held": Check(
         "what it told is taken, and waits for no operator",
-        "`revoker ldap list`; see the runbook [RevokerFloodWaiting](runbooks.md#revokerfloodwaiting)",
+        "is `revoker ldap` running? `revoker ldap list`; see the runbook "
+        "[RevokerFloodWaiting](runbooks.md#revokerfloodwaiting)",
     ),
     "door.look": Check(
         "the source of a door that is swept was looked at lately, and its push missed nothing for a day",
