@@ -9,13 +9,16 @@ from typing import Any, Final
 from tasks.call import Lane, ProviderCall
 from tasks.catalogue import Catalogue, Instance
 from tasks.events import Event, InvalidEvent, parse_event
+from tasks.outcome import State
 from tasks.plan import Plan, plan_revocations
 from tasks.providers import KINDS
+from tasks.records import CallOutcome
 from tasks.subject_index import SubjectIndex
 from worker.database.cipher import RowCipher
 from worker.database.thread import DatabaseThread
 from worker.intake.registry.registry import SessionRegistry
 from worker.intake.registry.resolving import Resolver
+from worker.ledger import Ledger
 from worker.settings.registry import RegistrySettings
 
 NAMES: Final = ("genesys", "finbourne", "wibmo")
@@ -92,3 +95,14 @@ def planned(registry: SessionRegistry, *events: Event) -> list[str]:
 def names(calls: Sequence[ProviderCall]) -> list[str]:
     """The names of the sessions that *calls* end."""
     return [call.token_reference_id or str(call.jwe).split(".")[1] for call in calls if call.user_id is None]
+
+
+def settle(ledger: Ledger, known: SessionRegistry, event: Event, state: State = State.CONFIRMED) -> None:
+    """Have the ledger learn that what *event* became is settled, and the registry what the ledger knows."""
+    [plan] = plans(known, event)
+    told = ("call_id", "source", "event_id", "event_type", "provider", "operation", "subject", "occurred_at")
+    more = {"at": datetime.now(UTC), "state": state, "attempt": 1, "replays": 0}
+    members = [{name: getattr(call, name) for name in (*told, "target_key")} for call in plan.calls]
+    ledger.record([CallOutcome(**each, **more) for each in members])
+    while known.tidy():
+        pass
