@@ -1,84 +1,14 @@
 """Planning: every cell of the event × provider table, and nothing guessed."""
 
-import json
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from planned_events import CATALOGUE, ISSUER, JWE, OTHER, REFERENCE, USER, disabled, ended, event, operations, session
 
 from tasks.call import Lane, Operation
-from tasks.events import Event, InvalidEvent, parse_event
 from tasks.outcome import Reason, State
-from tasks.plan import Catalogue, Instance, Plan, RefusedUnit, plan_revocations
-from tasks.providers import KINDS, finbourne, genesys, wibmo
-from tasks.sealing import generate_key, seal
-from tasks.subject_index import SubjectIndex
-
-NOW = datetime(2026, 11, 21, 1, 20, tzinfo=UTC)
-USER = "4f1d6a0e-8d5b-4b7e-9b0c-2a1f0d6c9e77"
-OTHER = "0a2f8f0e-1111-4b7e-9b0c-2a1f0d6c9e77"
-JWE, OTHER_JWE = (seal(token, "genesys", generate_key("k-1")) for token in ("token-1", "token-2"))
-REFERENCE = "ref-1"
-ISSUER = "https://idp.example.com/"
-ALICE = {"format": "email", "email": "alice@example.com"}
-
-CATALOGUE = Catalogue(
-    {
-        "genesys": Instance("genesys", KINDS["genesys"], ISSUER),
-        "genesys-eu": Instance("genesys-eu", KINDS["genesys"]),
-        "finbourne": Instance("finbourne", KINDS["finbourne"]),
-        "wibmo": Instance("wibmo", KINDS["wibmo"]),
-    },
-    {Lane.ROUTINE: timedelta(hours=24), Lane.URGENT: timedelta(hours=72)},
-    SubjectIndex(b"k" * 32),
-)
-
-
-def session(provider: str, **credential: str) -> dict[str, Any]:
-    """A session as an event lists it."""
-    return {"provider": provider, "credential": credential}
-
-
-def event(kind: str, data: dict[str, Any], **attributes: Any) -> Event:
-    """The event that this document parses to."""
-    document = {
-        "specversion": "1.0",
-        "id": "e-1",
-        "source": "urn:test",
-        "type": kind,
-        "time": "2026-11-21T01:15:30Z",
-        "data": data,
-        **attributes,
-    }
-    parsed = parse_event(json_bytes(document), now=NOW)
-    assert not isinstance(parsed, InvalidEvent), parsed
-    return parsed
-
-
-def json_bytes(document: dict[str, Any]) -> bytes:
-    """The document as it travels."""
-    return json.dumps(document).encode()
-
-
-def disabled(**data: Any) -> Plan:
-    """The plan of a disabled user's event."""
-    return plan_revocations(event("user.disabled", {"sub_id": ALICE, **data}), CATALOGUE)
-
-
-def enabled(**data: Any) -> Plan:
-    """The plan of an enabled user's event."""
-    return plan_revocations(event("user.enabled", {"sub_id": ALICE, **data}), CATALOGUE)
-
-
-def ended(*sessions: dict[str, Any], **attributes: Any) -> Plan:
-    """The plan of an event that ends these sessions."""
-    return plan_revocations(event("session.ended", {"sessions": list(sessions)}, **attributes), CATALOGUE)
-
-
-def operations(plan: Plan) -> list[tuple[str, Operation]]:
-    """Which provider is asked for what."""
-    return [(call.provider, call.operation) for call in plan.calls]
+from tasks.plan import Plan, RefusedUnit, plan_revocations
+from tasks.providers import finbourne, genesys, wibmo
 
 
 @pytest.mark.parametrize(
@@ -231,35 +161,6 @@ def test_a_user_id_that_is_no_uuid_is_refused_and_the_sessions_are_called(user_i
     assert plan.refused == (RefusedUnit("genesys", Reason.ROUTE_UNRESOLVABLE),)
 
 
-def test_the_same_event_has_the_same_call_ids() -> None:
-    """Redelivery and replay meet the same rows; another event does not."""
-    once, again = ended(session("finbourne", jwe=JWE)), ended(session("finbourne", jwe=JWE))
-    assert once.calls[0].call_id == again.calls[0].call_id
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        lambda: ended(session("finbourne", jwe=JWE), id="e-2"),
-        lambda: ended(session("finbourne", jwe=JWE), source="urn:other"),
-        lambda: ended(session("finbourne", jwe=OTHER_JWE)),
-        lambda: ended(session("genesys", jwe=JWE)),
-    ],
-    ids=["event", "source", "credential", "provider"],
-)
-def test_another_event_source_provider_or_session_has_another_call_id(other: Callable[[], Plan]) -> None:
-    """Each part of the identity counts: two sources may give their events the same id."""
-    assert other().calls[0].call_id != ended(session("finbourne", jwe=JWE)).calls[0].call_id
-
-
-def test_the_deadline_is_the_budget_or_the_events_own_end() -> None:
-    """Whatever comes first: 24 h for routine calls, or the event's `expirytime`."""
-    plain = ended(session("finbourne", jwe=JWE)).calls[0]
-    short = ended(session("finbourne", jwe=JWE), expirytime="2026-11-21T02:15:30Z").calls[0]
-    assert plain.deadline - plain.occurred_at == timedelta(hours=24)
-    assert short.deadline - short.occurred_at == timedelta(hours=1)
-
-
 def test_a_plan_for_one_provider_leaves_the_others_out() -> None:
     """What a replayed unit asks for."""
     whole = disabled(accounts={"genesys": {"user_id": USER}}, providers=["wibmo", "nobody"])
@@ -277,57 +178,3 @@ def test_a_disabled_users_session_at_an_unknown_provider_is_refused() -> None:
     for data in ({}, {"accounts": {"genesys": {"user_id": USER}}}, {"providers": ["wibmo"]}):
         refused = disabled(sessions=[session("nobody", jwe=JWE)], **data).refused
         assert RefusedUnit("nobody", Reason.ROUTE_UNKNOWN_PROVIDER) in refused
-
-
-def test_people_see_a_masked_subject_and_look_up_a_hash() -> None:
-    """The identifier itself is nowhere in the call."""
-    call = disabled(accounts={"genesys": {"user_id": USER}}).calls[0]
-    assert call.subject == "a…@example.com"
-    assert CATALOGUE.subjects.lookup(" Alice@Example.com ") in call.subject_keys
-    assert "alice" not in call.model_dump_json()
-
-
-def test_a_call_carries_the_hashes_by_which_it_is_compared() -> None:
-    """What it hits, and all the names of the person together; neither in clear."""
-    index = CATALOGUE.subjects
-    [call] = disabled(accounts={"genesys": {"user_id": USER}}).calls
-    assert (call.target, call.target_key) == (("genesys", "user", USER), index.target(call.target))
-    assert call.person_key == index.person(event("user.disabled", {"sub_id": ALICE})) is not None
-
-
-def test_an_enabled_user_becomes_no_call_and_tells_whose_calls_need_not_be_made() -> None:
-    """By the very target that the call of a user.disabled has; a session that it lists is nothing to it.
-
-    The user is enabled at every provider: nowhere does the event say that somebody is out.
-    """
-    account = {"genesys": {"user_id": USER}}
-    plan = enabled(accounts=account, sessions=[session("finbourne", jwe=JWE)])
-    [call] = disabled(accounts=account).calls
-    assert (plan.calls, plan.refused) == ((), ())
-    assert {(each.state, each.operation) for each in plan.units} == {(State.ENABLED, None)}
-    targets = {each.provider: each.target_key for each in plan.units}
-    assert targets == {"genesys": call.target_key, "genesys-eu": None, "finbourne": None, "wibmo": None}
-
-
-def test_an_enabled_user_is_found_by_the_sub_of_the_instances_own_issuer_and_by_no_other_name() -> None:
-    """As a user who is disabled."""
-    plan = enabled(sub_id={"format": "iss_sub", "iss": ISSUER, "sub": USER})
-    assert [each.provider for each in plan.units if each.target_key] == ["genesys"]
-    plan = enabled(sub_id={"format": "iss_sub", "iss": "https://other", "sub": USER})
-    assert not [each for each in plan.units if each.target_key]
-
-
-def test_what_cannot_be_told_of_an_enabled_user_is_a_dead_letter() -> None:
-    """A provider that nobody configured, and a user id that is none there."""
-    plan = enabled(accounts={"initech": {"user_id": USER}, "genesys": {"user_id": "ada"}})
-    assert set(plan.refused) == {
-        RefusedUnit("initech", Reason.ROUTE_UNKNOWN_PROVIDER),
-        RefusedUnit("genesys", Reason.ROUTE_UNRESOLVABLE),
-    }
-
-
-def test_a_source_that_reaches_some_providers_enables_nobody_at_the_others() -> None:
-    """Its events reach no other."""
-    account = {name: {"user_id": USER} for name in ("genesys", "genesys-eu")}
-    plan = enabled(accounts=account).only("genesys-eu")
-    assert [each.provider for each in plan.units] == ["genesys-eu"]
