@@ -52,16 +52,12 @@ def told(document: Mapping[str, Any], realm: Realm) -> ForeignEvent | Word:
     if at is None or not isinstance(user, str) or not user:
         return Word.MALFORMED
     sub_id = {"format": "iss_sub", "iss": realm.issuer, "sub": user}
-    if reason == _ACCESS + LOGOUT and realm.ends_sessions:
-        session = document.get("sessionId") or _details(document).get("sessionId")
-        is_named = isinstance(session, str) and session
-        return (
-            session_ended(_name(document), at, (realm.issuer, str(session)), reason, sub_id)
-            if is_named
-            else Word.MALFORMED
-        )
-    data = {"sub_id": sub_id, "reason": reason}
-    return ForeignEvent(USER_DISABLED, _name(document), at, data)
+    if reason != _ACCESS + LOGOUT or not realm.ends_sessions:
+        return ForeignEvent(USER_DISABLED, _name(document), at, {"sub_id": sub_id, "reason": reason})
+    session = document.get("sessionId") or _details(document).get("sessionId")
+    if not isinstance(session, str) or not session:
+        return Word.MALFORMED
+    return session_ended(_name(document), at, (realm.issuer, session), reason, sub_id)
 
 
 def _of_administrator(document: Mapping[str, Any]) -> tuple[str, object] | Word:
