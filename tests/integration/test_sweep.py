@@ -197,13 +197,13 @@ async def test_one_process_looks_and_another_one_when_that_is_gone(
 ) -> None:
     """A long look keeps its lease; who stops gives it back; who is silent loses it, and moves no cursor then."""
     place = Place(tmp_path, ledger_url)
-    monkeypatch.setattr(lease, "LEASE", timedelta(seconds=0.3))
-    monkeypatch.setattr("worker.doors.sweeping.sweeper.LEASE", timedelta(seconds=0.3))
+    monkeypatch.setattr(lease, "LEASE", timedelta(seconds=0.9))
+    monkeypatch.setattr("worker.doors.sweeping.sweeper.LEASE", timedelta(seconds=0.9))
     first, second = Pulled(Found((), "of one")), Pulled(Found((), "of two"))
     async with place.sweeper(first) as one, place.sweeper(second, "two") as two:
         first.gate = asyncio.Event()
         looking = asyncio.create_task(one.look())
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(1.5)
         assert await two.look() > timedelta()
         first.gate.set()
         assert await looking == MINUTE
@@ -246,8 +246,10 @@ async def test_a_push_has_its_source_looked_at_at_once(place: Place) -> None:
     assert puller.cursors == [None, "c1", "c2", "c3"]
 
 
-async def test_a_source_that_refuses_is_left_alone_longer_each_time(place: Place) -> None:
-    """As long as it asks; across a restart; a bug of one kind is one more failure. Then it is asked as ever."""
+async def test_a_source_that_refuses_is_left_alone_longer_each_time(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As long as it asks; across a restart; a bug of one kind is one more failure, and logged. Then it is as ever."""
     failing = Pulled(PullFailed("http.429", 70.0), KeyError("x"), PullFailed("net.connect"), Found((), "c"))
     async with place.sweeper(failing) as sweeper:
         assert timedelta(seconds=70) <= await sweeper.look() <= timedelta(seconds=78)
@@ -262,6 +264,7 @@ async def test_a_source_that_refuses_is_left_alone_longer_each_time(place: Place
         place.due()
         assert await again.look() == MINUTE
         assert again.failures == 0
+    assert [each.exc_info[0] for each in caplog.records if each.exc_info] == [KeyError]
     assert place.row().fault is None
     assert place.row().failed_since is None
 

@@ -77,7 +77,8 @@ class Sweeper:
             return await self._failed("not_safe")
         except (LeaseLost, LedgerUnavailable):
             raise
-        except Exception as bug:  # noqa: BLE001 - of one kind: the other sources are looked at all the same
+        except Exception as bug:  # of one kind: the other sources are looked at all the same
+            logger.exception("sweep.fault", extra={"door": self.name})
             return await self._failed(f"bug.{type(bug).__name__}")
 
     async def _pulled(self, cursor: str | None) -> Found:
