@@ -12,6 +12,8 @@ from urllib.parse import parse_qs
 import aiohttp
 import pytest
 from calls import API_KEY, CLIENT_SECRET, OPENER, TOKEN, WORKER_BEARER
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from declared_tables import SESSION_CALL, USER_CALL
 from fake_provider import FakeProvider
 from in_one_test import in_one_test
@@ -174,10 +176,18 @@ async def test_our_own_door_takes_what_the_catalogues_table_sends(
     assert [each.data["sub_id"]["email"] for each in verdict.events] == ["ada@example.com"]
 
 
+def short_key() -> str:
+    """Return an RSA key that RFC 7518 (section 3.3) does not let sign."""
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return generate_private_key(65537, 1024).private_bytes(*form).decode()  # noqa: S505 - that it is short is the point
+
+
+@pytest.mark.filterwarnings("ignore:Key size")
 @in_one_test
 @pytest.mark.parametrize(
     "planted",
     [
+        short_key(),
         "-----BEGIN PRIVATE KEY-----\nplanted\n-----END PRIVATE KEY-----",
         ECKey.generate_key("secp256k1").as_pem(private=True).decode(),
         OKPKey.generate_key("Ed25519").as_pem(private=True).decode(),

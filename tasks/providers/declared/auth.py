@@ -1,31 +1,28 @@
 """How a declared provider knows the worker: the schemes of authentication, as settings."""
 
-from contextlib import suppress
 from typing import Annotated, Final, Literal, Self
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from tasks.providers.kind import BaseUrl, HeaderSecret
+from tasks.providers.signing_keys import Key, algorithm_of, of_pem
 from tasks.strict_model import StrictModel
 
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 ClientId = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[!-~]+$")]
-_BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}  # RFC 7518 section 3.4
 Claim = Annotated[str, Field(min_length=1, max_length=1024, pattern=r"^[ -~]+$")]
+_UNFIT: Final = (
+    "must be a private key in PEM without a password: RSA of 2048 bits or more, or EC of curve P-256, P-384 or P-521"
+)
 
 
-def key_of(secret: SecretStr) -> tuple[RSAKey | ECKey, str]:
+def key_of(secret: SecretStr) -> tuple[Key, str]:
     """Return the private key in *secret*, and how it signs. Raises ValueError where there is none that does."""
-    for kind in (RSAKey, ECKey):
-        with suppress(ValueError, TypeError, JoseError, UnsupportedAlgorithm):
-            key = kind.import_key(secret.get_secret_value())
-            algorithm = "RS256" if isinstance(key, RSAKey) else _BY_CURVE.get(str(key.curve_name))
-            if algorithm and key.is_private:
-                return key, algorithm
-    raise ValueError("must be a private key in PEM without a password: RSA, or EC of curve P-256, P-384 or P-521")
+    key = of_pem(secret.get_secret_value(), RSAKey, ECKey)
+    if key is None or (algorithm := algorithm_of(key)) is None:
+        raise ValueError(_UNFIT)
+    return key, algorithm
 
 
 def _signing_key(secret: SecretStr) -> SecretStr:

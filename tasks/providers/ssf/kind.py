@@ -2,14 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from tasks.providers.kind import BaseUrl, CommonSettings, HeaderSecret, Kind, UserPlan
+from tasks.providers.signing_keys import Key, algorithm_of, of_jwk, of_pem
 
 SIGNAL_USER: Final = "ssf.signal_user"
 MAX_USER_ID: Final = 128  # characters, as in a call
+_UNFIT: Final = "must be an RSA key of 2048 bits or more, an EC key or an Ed25519 key, in PEM or as a JWK"
+
+
+def key_of(secret: SecretStr) -> tuple[Key, str]:
+    """Return the private key in *secret*, and how it signs. Raises ValueError where there is none that does."""
+    text = secret.get_secret_value()
+    key = of_jwk(text) or of_pem(text, RSAKey, ECKey, OKPKey)
+    if key is None or (algorithm := algorithm_of(key)) is None:
+        raise ValueError(_UNFIT)
+    return key, algorithm
+
+
+def _signing_key(secret: SecretStr) -> SecretStr:
+    key_of(secret)
+    return secret
 
 
 class SsfSettings(CommonSettings):
@@ -19,7 +36,7 @@ class SsfSettings(CommonSettings):
     receiver_url: BaseUrl = Field(description="Where it takes pushes (RFC 8935)")
     issuer: str = Field(min_length=1, max_length=512, description="Who we are: the `iss` of our tokens")
     audience: str = Field(min_length=1, max_length=512, description="Who it is: the `aud` of our tokens")
-    signing_key: SecretStr = Field(
+    signing_key: Annotated[SecretStr, AfterValidator(_signing_key)] = Field(
         description="Private key that signs: PEM, or a JWK as `revoker keys generate-signing` makes it"
     )
     key_id: str | None = Field(None, max_length=128, description="Its `kid`; unset: that of the JWK, or its thumbprint")

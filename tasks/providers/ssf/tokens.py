@@ -2,28 +2,23 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
 from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 from pydantic import SecretStr
 
 from tasks.call import ProviderCall
-from tasks.providers.ssf.kind import SsfSettings
+from tasks.providers.signing_keys import ALGORITHMS
+from tasks.providers.ssf.kind import SsfSettings, key_of
 
-MIN_RSA: Final = 2048  # bits, RFC 7518 section 3.3
 _TYPE: Final = "secevent+jwt"
 _EVENTS: Final = {
     "session-revoked": "https://schemas.openid.net/secevent/caep/event-type/session-revoked",
     "account-disabled": "https://schemas.openid.net/secevent/risc/event-type/account-disabled",
 }
-_BY_CURVE: Final = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "Ed25519"}
-_REGISTRY: Final = JWSRegistry(algorithms=["RS256", *_BY_CURVE.values()])
-_UNFIT: Final = "signing_key must be an RSA key of 2048 bits or more, an EC key or an Ed25519 key, in PEM or as a JWK"
+_REGISTRY: Final = JWSRegistry(algorithms=[*ALGORITHMS])
 
 
 class SetSigner:
@@ -31,10 +26,7 @@ class SetSigner:
 
     def __init__(self, secret: SecretStr, key_id: str | None) -> None:
         """Read the key. Raises ValueError where it is none that signs."""
-        self._key = _key_of(secret.get_secret_value())
-        self._algorithm = "RS256" if isinstance(self._key, RSAKey) else _BY_CURVE.get(str(self._key.curve_name), "")
-        if not self._algorithm:
-            raise ValueError(_UNFIT)
+        self._key, self._algorithm = key_of(secret)
         self.key_id = key_id or self._key.kid or self._key.thumbprint()
 
     @property
@@ -78,17 +70,3 @@ def _subject(settings: SsfSettings, name: str) -> dict[str, str]:
             return {"format": "opaque", "id": name}
         case _:
             return {"format": "iss_sub", "iss": str(settings.subject_issuer), "sub": name}
-
-
-def _key_of(secret: str) -> RSAKey | ECKey | OKPKey:
-    key: object = None
-    with suppress(ValueError, TypeError, KeyError, JoseError):
-        key = JWKRegistry.import_key(json.loads(secret))
-    for kind in () if key else (RSAKey, ECKey, OKPKey):
-        with suppress(ValueError, TypeError, JoseError):
-            key = key or kind.import_key(secret)
-    if not isinstance(key, RSAKey | ECKey | OKPKey) or not key.is_private:
-        raise ValueError(_UNFIT)
-    if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA:
-        raise ValueError(_UNFIT)
-    return key
