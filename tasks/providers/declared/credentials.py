@@ -55,16 +55,18 @@ class Bearing(Protocol):
 
 
 class _Direct:
-    """A credential that the request itself shows: no login goes before."""
+    """A credential that the request itself shows, or a signature of all of it: no login goes before."""
 
-    def __init__(self, edge: Edge, bear: Callable[[bool], Borne]) -> None:
-        self._edge, self._bear = edge, bear
+    def __init__(
+        self, edge: Edge, bear: Callable[[bool], Borne], sign: Callable[[Request], Request] = lambda it: it
+    ) -> None:
+        self._edge, self._bear, self._sign = edge, bear, sign
 
     async def send(
         self, build: Callable[[Borne], Request], deadline: float, refuses: Callable[[Answer], bool]
     ) -> Answer | Transient | CredentialFault:
         del refuses  # there is no other one
-        return await self._edge.send(build(self._bear(False)), deadline)  # noqa: FBT003 - not masked
+        return await self._edge.send(self._sign(build(self._bear(False))), deadline)  # noqa: FBT003 - not masked
 
     async def renewed(self, deadline: float) -> SecretStr | Transient | CredentialFault | None:
         del deadline
@@ -72,26 +74,6 @@ class _Direct:
 
     def masked(self) -> Borne:
         return self._bear(True)  # noqa: FBT003 - masked
-
-
-class _Signed:
-    """A signature of the whole request."""
-
-    def __init__(self, edge: Edge, signer: AwsSigner) -> None:
-        self._edge, self._signer = edge, signer
-
-    async def send(
-        self, build: Callable[[Borne], Request], deadline: float, refuses: Callable[[Answer], bool]
-    ) -> Answer | Transient | CredentialFault:
-        del refuses  # there is no other one
-        return await self._edge.send(self._signer.signed(build(Borne())), deadline)
-
-    async def renewed(self, deadline: float) -> SecretStr | Transient | CredentialFault | None:
-        del deadline
-        return None
-
-    def masked(self) -> Borne:
-        return Borne({"Authorization": f"{ALGORITHM} {MASK.get_secret_value()}"})
 
 
 class _Bought:
@@ -129,7 +111,7 @@ def bearing_of(auth: Auth, edge: Edge) -> Bearing:
             granter = Signer(auth)
             return _Bought(edge, lambda: _by_grant(auth, granter.grant(auth)))
         case AwsSigV4():
-            return _Signed(edge, AwsSigner(auth))
+            return _Direct(edge, _signature, AwsSigner(auth).signed)
         case _:
             return _Direct(edge, _shown_by(auth))
 
@@ -154,6 +136,11 @@ def _shown_by(
         case SignedJwt():
             signer = Signer(auth)
             return lambda masked: bearing(MASK if masked else signer.bearer(auth))
+
+
+def _signature(masked: bool) -> Borne:  # noqa: FBT001 - as `_shown_by` has it
+    """Return nothing, since it is added to the whole request; masked, what is shown in its place."""
+    return Borne({"Authorization": f"{ALGORITHM} {MASK.get_secret_value()}"} if masked else {})
 
 
 def _header(auth: HeaderAuth, value: SecretStr) -> Borne:
