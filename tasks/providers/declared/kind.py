@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from tasks.providers.declared.auth import Auth, NoAuth, members_of
-from tasks.providers.declared.calls import WORDS, SessionCall, UserCall, exchanges_of
+from tasks.providers.declared.calls import WORDS, Described, SessionCall, UserCall, exchanges_of
 from tasks.providers.declared.mistakes import mistakes, mistakes_of_form
 from tasks.providers.declared.user_ids import is_user_id
 from tasks.providers.kind import BaseUrl, CommonSettings, Kind, SessionPlan, UserPlan
@@ -42,7 +42,7 @@ class HttpSettings(CommonSettings):
             raise ValueError("; ".join(found))
         return self
 
-    def _mistakes(self, call: "UserCall | SessionCall") -> list[str]:
+    def _mistakes(self, call: Described) -> list[str]:
         named = {name for each in exchanges_of(call).values() for name in each.headers}
         secret = [name for name in sorted(named) if _SECRET_HEADERS.fullmatch(name.lower())]
         told = [f"headers: secret_in_definition: {name} bears a credential: use auth" for name in secret]
@@ -50,12 +50,12 @@ class HttpSettings(CommonSettings):
         return [*told, *mistakes(call, own_credential=self.is_own(call)), *mistakes_of_form(call, members)]
 
     @property
-    def calls(self) -> Mapping[str, "UserCall | SessionCall"]:
+    def calls(self) -> Mapping[str, Described]:
         """The calls that are described, by their names."""
-        both: dict[str, UserCall | SessionCall | None] = {"session": self.session, "user": self.user}
+        both: dict[str, Described | None] = {"session": self.session, "user": self.user}
         return {name: call for name, call in both.items() if call is not None}
 
-    def is_own(self, call: "UserCall | SessionCall") -> bool:
+    def is_own(self, call: Described) -> bool:
         """Whether *call* is made with our credential, so that a 401 is about that."""
         return not (isinstance(self.auth, NoAuth) or (isinstance(call, SessionCall) and call.credential == "bearer"))
 

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
+
+from pydantic import JsonValue
 
 from tasks.providers.answers import Answer
 from tasks.providers.declared.calls import (
@@ -113,9 +115,8 @@ def mistakes_of_form(call: Described, members: frozenset[str]) -> Iterator[str]:
         yield f"form: member_taken: auth fills in {taken[0]}"
 
 
-def _used(parts: object) -> set[str]:
-    every = parts if isinstance(parts, list | tuple) else ()
-    return {each for each in every if isinstance(each, str) and each.startswith("{")}
+def _used(parts: Iterable[JsonValue]) -> set[str]:
+    return {each for each in parts if isinstance(each, str) and each.startswith("{")}
 
 
 def _of_placeholders(call: Described, asked: Exchange) -> Iterator[str]:

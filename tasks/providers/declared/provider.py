@@ -23,7 +23,7 @@ from tasks.providers.declared.outcomes import Conditions, Meaning, Reader, at, k
 from tasks.providers.declared.pages import next_page
 from tasks.providers.declared.requests import page_of, proof_of, request_of
 from tasks.providers.declared.steps import NotAdmittedError, Step, Whom, step_of
-from tasks.providers.http import Edge
+from tasks.providers.http import BODY_CAP, Edge
 from tasks.providers.oauth import LOGGED_IN
 from tasks.providers.provider import MASK, Request, open_sealed
 from tasks.sealing import Unsealer
@@ -40,7 +40,7 @@ class Declared:
         self.name = name
         self._settings, self._unsealer = settings, unsealer
         lists = settings.user is not None and settings.user.list_ is not None
-        self._edge = Edge(session, settings.timeout, *((MAX_PAGE,) if lists else ()))
+        self._edge = Edge(session, settings.timeout, MAX_PAGE if lists else BODY_CAP)
         self._own = bearing_of(settings.auth, self._edge)
         self._readers = {
             f"{place}{name}": Reader(asked.outcomes, asked.default, own_credential=settings.is_own(call))
