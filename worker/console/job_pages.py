@@ -1,4 +1,4 @@
-"""Replays as jobs: those that were planned, how far each got; pause, resume and stop."""
+"""Replays and large discards as jobs: those that were planned, how far each got; pause, resume and stop."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ from worker.console.letter_plans import DISCARD_MEANS, WHY, pace_facts, running,
 from worker.console.pages import render
 from worker.console.plans import PLANS, Done, Plan
 from worker.console.sign_in.roles import require_operator
-from worker.ledger import LEFT, OUT, Fate, JobState, Operator
+from worker.ledger import DONE, LEFT, JobState, Operator
 from worker.operations import jobs
 from worker.operations.job_report import JobReport
 from worker.operations.jobs import PlannedJob
@@ -27,7 +27,7 @@ async def every(request: web.Request) -> web.Response:
     desk = desk_of(request)
     found = await desk.ask(jobs.find, desk.ledger)
     commands = [command("dlq", "jobs", "list")]
-    return render(request, "jobs.html", found=found, out=(*OUT, Fate.DISCARDED), left=LEFT, commands=commands)
+    return render(request, "jobs.html", found=found, out=DONE, left=LEFT, commands=commands)
 
 
 @ROUTES.get("/jobs/{id}")

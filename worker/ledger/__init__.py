@@ -14,6 +14,7 @@ from worker.ledger.causes import CauseRow as CauseRow
 from worker.ledger.dead_letters import DeadLetterAmbiguous as DeadLetterAmbiguous
 from worker.ledger.dead_letters import DeadLetterNotFound as DeadLetterNotFound
 from worker.ledger.job_rows import DISCARDS as DISCARDS
+from worker.ledger.job_rows import DONE as DONE
 from worker.ledger.job_rows import LEFT as LEFT
 from worker.ledger.job_rows import OUT as OUT
 from worker.ledger.job_rows import Fate as Fate

@@ -38,6 +38,7 @@ class Fate(StrEnum):
 
 
 OUT: Final = (Fate.REPLAYED, Fate.SETTLED, Fate.DIED)  # fates of what was published
+DONE: Final = (*OUT, Fate.DISCARDED)  # of what a job did its deed on
 DISCARDS: Final = ("dead-letter.discard", "guard.discard")  # actions of jobs that give dead letters up
 LEFT: Final = (Fate.PLANNED, Fate.NOT_PUBLISHED)  # of what the next run does
 

@@ -15,7 +15,7 @@ from worker.database.tables import jobs as jobs_table
 from worker.database.writing import Insert, insert_all, insert_into, take_changes
 from worker.ledger import audit as auditing
 from worker.ledger.audit import AuditEntry
-from worker.ledger.job_rows import LEFT, OUT, Fate, Job, JobLetter, JobState, Pace
+from worker.ledger.job_rows import DONE, LEFT, Fate, Job, JobLetter, JobState, Pace
 from worker.ledger.rows import DeadLetterState
 
 _JOB: Final = jobs_table.c
@@ -191,7 +191,7 @@ def forget(connection: sa.Connection, horizon: datetime, limit: int) -> int:
 
 def _untold(connection: sa.Connection, job_id: str) -> int:
     """How many were published, or discarded, that the audit does not tell of; from now on it does."""
-    out = sa.select(sa.func.count()).where(_LETTER.job_id == job_id, _LETTER.fate.in_((*OUT, Fate.DISCARDED)))
+    out = sa.select(sa.func.count()).where(_LETTER.job_id == job_id, _LETTER.fate.in_(DONE))
     told = sa.select(_JOB.audited).where(_JOB.job_id == job_id)
     total, before = connection.execute(out).scalar_one(), connection.execute(told).scalar_one()
     connection.execute(sa.update(jobs_table).where(_JOB.job_id == job_id).values(audited=total))

@@ -10,7 +10,7 @@ dead_letter = Commands(
         "list": ("worker.cli.dead_letters.show:list_", "List dead letters, newest first"),
         "show": ("worker.cli.dead_letters.show:show", "One dead letter with its attempts, or one cause"),
         "replay": ("worker.cli.dead_letters.changes:replay", "Give dead letters another try"),
-        "jobs": ("worker.cli.dead_letters.jobs:jobs", "Replays as jobs: list, show, pause, resume, stop"),
+        "jobs": ("worker.cli.dead_letters.jobs:jobs", "Replays and discards as jobs: list, show, pause, resume, stop"),
         "edit": ("worker.cli.dead_letters.files:edit", "Publish a corrected event in place of one that died"),
         "discard": ("worker.cli.dead_letters.changes:discard", "Give dead letters up for good; a tombstone stays"),
         "export": (

@@ -1,4 +1,4 @@
-"""`dead-letter jobs`: the replays that were planned, how far each got, and how to pause, resume and stop one."""
+"""`dead-letter jobs`: planned replays and large discards, how far each got, and how to pause, resume and stop one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from worker.cli.dead_letters.replaying import GROUPS, followed, how_long, per_ti
 from worker.cli.exits import finish
 from worker.cli.output import Column, Document, Form, Listing, members, note, output_option, show_one
 from worker.cli.tree import Commands
-from worker.ledger import LEFT, OUT, Fate, JobGroup, JobLetter, JobState
+from worker.ledger import DONE, LEFT, OUT, Fate, JobGroup, JobLetter, JobState
 from worker.operations import holds
 from worker.operations import jobs as operations
 from worker.operations.job_report import JobReport
@@ -26,7 +26,7 @@ from worker.settings import Settings
 if TYPE_CHECKING:
     from worker.ledger import Ledger
 
-jobs = Commands("jobs", help="Replays as jobs: list, show, pause, resume, stop.")
+jobs = Commands("jobs", help="Replays and discards as jobs: list, show, pause, resume, stop.")
 
 _LISTING: Listing[ListedJob] = Listing(
     "job",
@@ -35,7 +35,7 @@ _LISTING: Listing[ListedJob] = Listing(
         Column("STATE", lambda each: each.job.state.value),
         Column("AGE", lambda each: age(each.job.planned_at), right=True),
         Column("WHO", lambda each: each.job.audit.actor, cut=1),
-        Column("OUT", lambda each: counted(each.count((*OUT, Fate.DISCARDED))), right=True),
+        Column("OUT", lambda each: counted(each.count(DONE)), right=True),
         Column("REMAIN", lambda each: counted(each.count(LEFT)), right=True),
         Column("RATE", lambda each: per_time(each.job.pace.rate) if each.job.pace.rate else None, right=True),
         Column("WHY", lambda each: each.job.why, cut=2),
