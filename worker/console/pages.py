@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from worker.console.headers import nonce_of
-from worker.console.markup import LONGEST, WORD, breakable, state, text
+from worker.console.markup import WORD, breakable, state, text
 from worker.console.sign_in.roles import OPERATOR
 from worker.console.static_files import StaticFiles
 from worker.operations.text import age, counted, plain, rfc3339, short_duration
@@ -59,7 +59,7 @@ def _environment() -> Environment:
         "state": state,
     }
     environment.filters.update(filters)
-    environment.globals.update(LONGEST=LONGEST, WORD=WORD)
+    environment.globals.update(WORD=WORD)
     return environment
 
 

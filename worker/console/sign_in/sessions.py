@@ -62,7 +62,7 @@ class Sessions:
             idp_session=person.idp_session and self._names.lookup(person.idp_session),
         )
         self._ledger.add_console_session(session)
-        return Begun(secret, SignedIn(session.name, person.role, session.session_id))
+        return Begun(secret, self.whose(session))
 
     def find(self, secret: str) -> ConsoleSession | None:
         """Return the session that the cookie *secret* names, while it stands."""
