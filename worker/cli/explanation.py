@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import click
 
 from worker.cli.output import NARROW, Column, Document, Form, Listing, members
-from worker.ledger import AttemptRow, CallRow
+from worker.ledger import AttemptRow
 from worker.operations.advice import Advice, advice_on
 from worker.operations.explain import Explanation
 from worker.operations.listed_calls import ParentOf, parents
@@ -58,7 +58,7 @@ def _provider_document(each: ProviderStanding) -> Document:
         "parts_out": each.out,
         "next_attempt_at": each.next_attempt_at,
         "last_news_at": each.told_by.row.at,
-        "evidence": _evidence(each.told_by.row),
+        "evidence": each.told_by.told,
     }
 
 
@@ -110,10 +110,6 @@ def _in_words(provider: str, advice: Advice) -> str:
 
 def _seconds(span: float | None) -> str:
     return "" if span is None else f"{span:.2f}s"
-
-
-def _evidence(row: CallRow) -> str | None:
-    return row.detail.get("evidence") or row.reason
 
 
 def parts(explanation: Explanation) -> Listing[Standing]:

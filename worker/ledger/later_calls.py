@@ -27,8 +27,8 @@ class _Last:
         told = (at, call_id)
         self._calls[key] = max(self._calls.get(key, told), told)
 
-    def is_after(self, key: tuple[object, ...], at: datetime) -> bool:
-        """Whether one of *key* was told after *at*."""
+    def is_told_since(self, key: tuple[object, ...], at: datetime) -> bool:
+        """Whether one of *key* was told at *at* or later."""
         return key in self._calls and self._calls[key][0] >= at
 
     @property
@@ -52,7 +52,9 @@ def telling_of_targets(connection: sa.Connection, targets: Collection[str]) -> l
                 enabled.tell((row.target, row.provider, row.source), min(row.occurred_at, row.at), row.call_id)
             case _:
                 kills.tell((row.target, row.provider), _killed_what_is_before(row), row.call_id)
-    later = (row for row in dead_already if not kills.is_after((row.target, row.provider), _killed_what_is_before(row)))
+    later = (
+        row for row in dead_already if not kills.is_told_since((row.target, row.provider), _killed_what_is_before(row))
+    )
     return _whole(connection, [*kills.ids, *enabled.ids, *(row.call_id for row in later)])
 
 

@@ -51,11 +51,15 @@ class Standing:
         return IN_PART if self.verdict is Verdict.IN_PART else self.row.state
 
     @property
+    def told(self) -> str | None:
+        """How its state is known; else why it failed."""
+        return self.row.detail.get("evidence") or self.row.reason
+
+    @property
     def evidence(self) -> str | None:
         """How its state is known, and what lives on all the same."""
-        told = self.row.detail.get("evidence") or self.row.reason
         lives = lives_on(self.row)
-        return f"{told or self.row.state}; leaves alive: {lives}" if lives else told
+        return f"{self.told or self.row.state}; leaves alive: {lives}" if lives else self.told
 
     @property
     def next_attempt(self) -> str:
