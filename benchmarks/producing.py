@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from servers import Daemon, wait_until
 
-from benchmarks.stage import HOME, Stage
+from benchmarks.stage import PYTHONPATH, Stage
 from worker import broker
 from worker.broker.publication import Message
 from worker.broker.publisher import Publisher
@@ -41,7 +41,7 @@ class Producer:
         file = stage.home / f"{name}.json"
         file.write_text(json.dumps([[at, _document(message)] for at, message in planned]))
         command = ("python", "-m", "benchmarks.producing", broker_url, str(file))
-        env = {"PYTHONPATH": f"{HOME.parent}/tests:{HOME.parent}"}
+        env = {"PYTHONPATH": PYTHONPATH}
         self.daemon: Daemon = stage.processes.start(*command, env=env, name=name)
 
     def result(self, seconds: float) -> Produced:

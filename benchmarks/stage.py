@@ -16,6 +16,7 @@ from servers import Processes, RabbitNode
 from benchmarks.counting import CountingProvider
 
 HOME: Final = Path(__file__).parent
+PYTHONPATH: Final = f"{HOME.parent}/tests:{HOME.parent}"  # of a process of ours, which is not the product's
 PEERS: Final = HOME / "peers"
 PEERS_BIN: Final = HOME / ".venv" / "bin"
 

@@ -15,6 +15,7 @@ from typing import Final
 from servers import Processes
 
 from benchmarks.scale.homes import opened
+from benchmarks.stage import PYTHONPATH
 from worker.ledger import Ledger
 from worker.ledger.retention import Horizons, forget
 from worker.operations.pruning import MIN_PAUSE
@@ -38,7 +39,9 @@ class Pruning:
 def pruned(home: Path, url: str, now: datetime) -> Pruning:
     """Prune the ledger at *url* for SECONDS as an operator does; what it loses is lost."""
     processes = Processes(home)
-    writer = processes.start("python", "-m", "benchmarks.scale.pruning", url, str(SECONDS), env={"PYTHONPATH": _path()})
+    writer = processes.start(
+        "python", "-m", "benchmarks.scale.pruning", url, str(SECONDS), env={"PYTHONPATH": PYTHONPATH}
+    )
     try:
         with closing(opened(url)) as ledger:
             removed, steps, seconds = _forgotten(ledger, now - _AGE)
@@ -60,11 +63,6 @@ def _forgotten(ledger: Ledger, old: datetime) -> tuple[int, list[float], float]:
             steps.append(time.monotonic() - started)
             time.sleep(max(MIN_PAUSE, steps[-1]))
     return removed, steps, seconds
-
-
-def _path() -> str:
-    root = Path(__file__).parents[2]
-    return f"{root}:{root / 'tests'}"
 
 
 def main(url: str, seconds: float) -> None:

@@ -85,9 +85,7 @@ class Site:
             "REVOKER_SUBJECT_KEY": SUBJECT_KEY,
             "REVOKER_PROVIDERS": json.dumps(providers),
             "REVOKER_MAX_AGE": json.dumps({"session_ended": YEAR, "user_disabled": YEAR}),
-            "REVOKER_STORAGE": json.dumps(
-                dict.fromkeys(("events_days", "letters_days", "audit_days"), 3650)
-            ),  # it forgets nothing
+            "REVOKER_STORAGE": json.dumps(dict.fromkeys(_KEPT, 3650)),  # days: it forgets nothing
             "REVOKER_CONSOLE": json.dumps({"port": 0, "users_file": str(self._home / "users.json")}),
         }
 

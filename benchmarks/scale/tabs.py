@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import cycle
 from typing import Final
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, CookieJar
+from aiohttp import ClientSession, ClientTimeout, CookieJar
 
 from benchmarks.scale.site import OPERATORS, PASSWORD
 
@@ -84,8 +84,7 @@ async def tabs(browsers: Sequence[Browser], paths: Sequence[str]) -> AsyncIterat
     finally:
         for each in open_:
             each.cancel()
-        with suppress(asyncio.CancelledError, ClientError):
-            await asyncio.gather(*open_, return_exceptions=True)
+        await asyncio.gather(*open_, return_exceptions=True)
 
 
 def _shuffled(paths: Sequence[str]) -> Iterator[str]:
