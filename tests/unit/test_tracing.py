@@ -1,4 +1,4 @@
-"""Traces: closed names, no secret in any, strict about what a producer says, and nothing at all while they are off."""
+"""Traces: closed names, no secret in any, and strict about what a producer says."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import asyncio
 import importlib
 import logging
 import re
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +22,6 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ParentBased
 from opentelemetry.semconv import attributes
 from opentelemetry.semconv.schemas import Schemas
-from pydantic import SecretStr, ValidationError
 from recording_runtime import NOW, call
 from yarl import URL
 
@@ -38,7 +35,6 @@ from worker.observability import work
 from worker.observability.tracing import export
 from worker.observability.tracing.names import FOLLOWS, SCHEMA_URL, TRACEPARENT, TRACESTATE, Attribute
 from worker.observability.tracing.tracer import Spans
-from worker.settings.telemetry import TracingSettings
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 PARENT = f"00-{TRACE}-{SPAN}-01"
@@ -261,75 +257,3 @@ def test_a_collector_that_is_away_is_said_once(caplog: pytest.LogCaptureFixture)
         for _ in range(6):
             exporter.export([])
     assert [record.msg for record in caplog.records] == ["traces.not_taken", "traces.taken_again"]
-
-
-OFF = """
-import sys
-from types import SimpleNamespace
-from worker.observability import tracing
-from worker.settings.telemetry import TracingSettings
-endpoint = sys.argv[1] or None
-if endpoint:
-    sys.modules["opentelemetry"] = None  # as where it is not installed
-import worker.app, worker.recorder, worker.intake.intake
-tracing.configure(SimpleNamespace(tracing=TracingSettings(endpoint=endpoint)), "worker")
-print(tracing.spans(), sorted(name for name in sys.modules if name.startswith(("opentelemetry", "google.protobuf"))))
-"""
-
-
-def off(endpoint: str) -> subprocess.CompletedProcess[str]:
-    """What a process says that may not, or cannot, import OpenTelemetry."""
-    return subprocess.run(
-        [sys.executable, "-c", OFF, endpoint], capture_output=True, text=True, timeout=60, check=False
-    )
-
-
-def test_without_the_setting_nothing_of_it_is_imported() -> None:
-    """Not even where it is installed."""
-    assert off("").stdout == "None []\n"
-
-
-def test_the_setting_without_the_extra_is_refused_by_name() -> None:
-    """It says what to install."""
-    told = off("http://127.0.0.1:4318/v1/traces").stderr
-    assert told.splitlines()[-1].endswith(
-        "tracing.endpoint: needs the extra `otel`, which is not installed: pip install 'revoker[otel]'"
-    )
-
-
-@in_one_test
-@pytest.mark.parametrize(
-    ("document", "fault"),
-    [
-        ({"endpoint": f"http://user:{MARKER}@collector/v1/traces"}, "endpoint"),
-        ({"endpoint": f"http://collector/v1/traces?key={MARKER}"}, "endpoint"),
-        ({"endpoint": "collector:4318"}, "endpoint"),
-        ({"endpoint": "http://collector:0/"}, "endpoint"),
-        (
-            {"endpoint": "http://collector/v1/traces", "header_secrets": {"x-key": MARKER}},
-            "header_secrets: need an endpoint",
-        ),
-        ({"endpoint": "https://collector/v1/traces", "header_secrets": {"x key": MARKER}}, "header_secrets"),
-        (
-            {"endpoint": "https://collector/v1/traces", "header_secrets": {"x-key": f"{MARKER}\r\nx: y"}},
-            "header_secrets.x-key",
-        ),
-        ({"sample_ratio": 1.1}, "sample_ratio"),
-    ],
-)
-def test_a_bad_endpoint_is_refused_without_its_value(document: dict[str, Any], fault: str) -> None:
-    """A key goes encrypted, or to this machine."""
-    with pytest.raises(ValidationError) as refused:
-        TracingSettings.model_validate(document)
-    told = str(refused.value)
-    assert fault in told.replace("\n", ".")
-    assert MARKER not in told
-
-
-def test_a_key_for_the_collector_is_shown_nowhere() -> None:
-    """It is a secret as any other."""
-    settings = TracingSettings.model_validate(
-        {"endpoint": "https://collector/v1/traces", "header_secrets": {"authorization": f"Api-Token {MARKER}"}}
-    )
-    assert isinstance(settings.header_secrets["authorization"], SecretStr)
-    assert MARKER not in repr(settings)
