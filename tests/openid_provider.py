@@ -16,6 +16,7 @@ from joserfc.jwk import RSAKey
 from tasks.sealing.envelope import base64url
 
 CLIENT, SECRET = "console", "planted-client-secret-0123456789"
+ROLES = {"desk-operators": "operator", "staff": "viewer"}  # of the groups that it tells
 LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
 
 
