@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cli_installation import Installation
 from console_browser import Start
+from console_plans import confirmed
 from ledger_figures import audits
 from replay_desk import dead_call
 from sqlalchemy import update
 from test_cli_flood import held, opened
-from test_console import confirmed
 
 from tasks.records import DeadLetter
 from worker.database.tables import jobs as jobs_table
