@@ -130,7 +130,7 @@ class Following:
         return time.monotonic() - self._listed >= self.settings.listing_interval
 
     async def accept(self, connection: Connection, news: News) -> int:
-        """Take *news* whole; return how many people changed. Raises Held."""
+        """Take *news* whole; return how many people changed. Raises Held, Forgotten and DirectoryFailed."""
         self._reached()
         if news.is_empty:
             return 0

@@ -79,7 +79,7 @@ def take(
         store.take_turn()
         standing = store.standing()
         if standing.cursor is None and not news.is_whole:
-            return Taken(is_all=True, is_forgotten=True), ()
+            return Taken(is_forgotten=True), ()
         changes = _changes(store, news)
         people = {each.person for each in changes.transitions}
         if _is_flood(changes, people - _released(standing), limit):
