@@ -58,6 +58,16 @@ def test_what_finds_no_room_is_refused(ledger: Ledger, ledger_url: str) -> None:
         assert planned(known, disabled(9)) == ["a", "b"]
 
 
+def test_where_everything_has_gone_there_is_room_again(ledger: Ledger, ledger_url: str) -> None:
+    """An empty registry counts nothing: it does not go on with what it counted before."""
+    assert store.count(ledger.database) == {}
+    with registry(ledger_url, max_sessions=1) as known:
+        planned(known, started(0, session("a")))
+        settle(ledger, known, disabled(5))
+        known.count()
+        assert refused(known, started(20, session("b"))) == []
+
+
 def test_what_cannot_be_decrypted_is_refused_and_never_silent(known: SessionRegistry, ledger: Ledger) -> None:
     """A row that somebody changed: its session lives on, and an operator hears of it; the others are ended."""
     planned(known, started(0, session("a"), session("w", "wibmo", session_id="s1")))

@@ -104,7 +104,7 @@ def _logged_in_again(answer: Conclusion) -> Conclusion:
     """*answer* of somebody who has sessions that nothing ended: everything else may be out, the person is not."""
     if answer.verdict is not Verdict.OUT:
         return answer
-    text = "LOGGED IN AGAIN: what was ended is out, but the session registry has younger sessions of this person"
+    text = "LOGGED IN AGAIN: what was ended is out, but the session registry has sessions that nothing ended"
     return replace(answer, verdict=Verdict.ENABLED, text=text)
 
 

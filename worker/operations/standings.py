@@ -22,7 +22,7 @@ class Verdict(IntEnum):
 
     OUT = 0
     IN_PART = 1  # the provider did what it can do, and something lives on
-    ENABLED = 2  # the person may be in: no call was made, because of a user.enabled, or there are younger sessions
+    ENABLED = 2  # the person may be in: a user.enabled left a call unmade, or there are sessions that nothing ended
     UNKNOWN = 3
     UNPROVED = 4  # settled on the word of an instance that is in doubt
     NOT_YET_OUT = 5

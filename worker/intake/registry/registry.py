@@ -49,7 +49,6 @@ class SessionRegistry:
         self._thread, self._resolver = thread, resolver
         self._availability = Availability(logger, "registry.away", "registry.back")
         self._counts: Counter[str] | None = None  # of sessions by provider, as of the last count and by ourselves since
-        self._added: Counter[str] = Counter()
 
     def resolve(self, events: Sequence[Event]) -> list[Registered] | None:
         """Return what is known for each of *events*, in their order; None while the registry does not answer."""
@@ -68,7 +67,9 @@ class SessionRegistry:
 
     def count(self) -> None:
         """Count what is kept."""
-        self._counts = self._asked(lambda database: Counter(store.count(database))) or self._counts
+        counted = self._asked(store.count)
+        if counted is not None:
+            self._counts = Counter(counted)
 
     @contextmanager
     def tidied(self) -> Iterator[None]:
