@@ -89,6 +89,8 @@ async def _news(site: Site) -> AsyncIterator[None]:
         task = asyncio.create_task(go_on())
         try:
             yield
+            if task.done():
+                task.result()  # it ends with an error only
         finally:
             task.cancel()
 
