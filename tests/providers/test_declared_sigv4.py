@@ -16,7 +16,7 @@ from fake_provider import FakeProvider
 from yarl import URL
 
 from tasks.outcome import Settled, Transient
-from tasks.providers.declared import HttpSettings
+from tasks.providers.declared import HttpSettings, sigv4
 from tasks.providers.declared.auth import AwsSigV4
 from tasks.providers.declared.provider import Declared
 from tasks.providers.declared.sigv4 import AwsSigner
@@ -60,6 +60,12 @@ def test_a_signature_is_the_one_that_amazon_publishes(
     request = Request(method, URL(f"https://example.amazonaws.com{target}", encoded=True), {}, body)
     told = signer().authorization(request, {**SHOWN, **shown}, STAMP)
     assert told.endswith(f", Signature={signature}")
+
+
+def test_a_query_is_sorted_as_it_is_coded() -> None:
+    """`:` stands behind a digit, and its code `%3A` before it: Amazon sorts what is coded."""
+    request = Request("GET", URL("https://example.amazonaws.com/?a=0&a=:&a$=1", encoded=True), {})
+    assert "\na=%3A&a=0&a%24=1\n" in sigv4._canonical(request, {})
 
 
 def test_a_request_is_signed_with_its_own_headers() -> None:

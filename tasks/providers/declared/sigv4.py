@@ -6,12 +6,12 @@ its digest in a string to sign, and a key that is derived from secret, day, regi
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import reduce
 from typing import Final
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote
 
 from tasks.providers.declared.auth import AwsSigV4
 from tasks.providers.provider import Request
@@ -53,11 +53,16 @@ class AwsSigner:
 def _canonical(request: Request, shown: Mapping[str, str | None]) -> str:
     """Return what is signed. A path is coded once more than it is sent, as every service but S3 wants it."""
     path = quote(request.url.raw_path, safe=f"/{_UNRESERVED}")
-    pairs = sorted(parse_qsl(request.url.raw_query_string, keep_blank_values=True))
-    query = urlencode(pairs, quote_via=quote, safe=_UNRESERVED)
+    query = _sorted(parse_qsl(request.url.raw_query_string, keep_blank_values=True))
     headers = "".join(f"{name}:{' '.join((shown[name] or '').split())}\n" for name in sorted(shown))
     body = hashlib.sha256(request.body or b"").hexdigest()
     return "\n".join((request.method, path, query, headers, ";".join(sorted(shown)), body))
+
+
+def _sorted(query: Iterable[tuple[str, str]]) -> str:
+    """Return *query*, coded, and sorted as it is coded."""
+    pairs = sorted((quote(name, safe=_UNRESERVED), quote(value, safe=_UNRESERVED)) for name, value in query)
+    return "&".join(f"{name}={value}" for name, value in pairs)
 
 
 def _mac(key: bytes, text: str) -> bytes:
