@@ -12,7 +12,7 @@ from yarl import URL
 
 from tasks.outcome import CredentialFault, Reason, Transient
 from tasks.providers.answers import Answer, StatusMeaning, status_table
-from tasks.providers.http import Edge
+from tasks.providers.http import Edge, Purpose
 from tasks.providers.kind import is_sendable
 from tasks.providers.provider import Request
 
@@ -57,17 +57,21 @@ class Login:
         self._last: _Token | Transient | CredentialFault | None = None
 
     async def send(
-        self, build: Callable[[SecretStr], Request], deadline: float, refuses_bearer: Callable[[Answer], bool]
+        self,
+        build: Callable[[SecretStr], Request],
+        deadline: float,
+        refuses_bearer: Callable[[Answer], bool],
+        purpose: Purpose = "revocation",
     ) -> Answer | Transient | CredentialFault:
         """Return the answer to a request with the bearer token; a refused token gets one renewal and one repetition."""
         bearer = await self.bearer(deadline)
         if not isinstance(bearer, SecretStr):
             return bearer
-        answer = await self._edge.send(build(bearer), deadline)
+        answer = await self._edge.send(build(bearer), deadline, purpose)
         if isinstance(answer, Transient) or not refuses_bearer(answer):
             return answer
         renewed = await self.bearer(deadline, refused=bearer)
-        return await self._edge.send(build(renewed), deadline) if isinstance(renewed, SecretStr) else renewed
+        return await self._edge.send(build(renewed), deadline, purpose) if isinstance(renewed, SecretStr) else renewed
 
     async def bearer(
         self, deadline: float, refused: SecretStr | None = None

@@ -13,6 +13,7 @@ from fake_provider import FakeProvider, silent
 from tasks.outcome import Outcome, Reason, Settled, State, Transient
 from tasks.providers.declared import HttpSettings
 from tasks.providers.declared.provider import Declared
+from tasks.providers.http import open_session
 
 ACTIVE: dict[str, Any] = {"status": 200, "json": {"active": True}}
 INACTIVE: dict[str, Any] = {"status": 200, "json": {"active": False}}
@@ -70,3 +71,18 @@ async def test_a_revocation_does_not_wait_for_its_proof(server: FakeProvider, se
     server.answering = answer
     outcome = await provider(server.url, session, timeout=0.8).execute(SESSION_CALL)
     assert outcome == Settled(State.ACCEPTED, "200; probe net.timeout", {"status": "200"})
+
+
+async def test_a_trace_tells_a_proof_from_a_revocation(server: FakeProvider) -> None:
+    """With our own credential as with the user's token."""
+    told: list[tuple[str, object]] = []
+
+    async def begins(_: object, context: Any, about: aiohttp.TraceRequestStartParams) -> None:
+        told.append((about.url.path, context.trace_request_ctx))
+
+    traces = aiohttp.TraceConfig()
+    traces.on_request_start.append(begins)
+    introspects(server, *(True, False))
+    async with open_session(traces=[traces]) as session:
+        assert isinstance(await provider(server.url, session).execute(SESSION_CALL), Settled)
+    assert told == [("/introspect", "proof"), ("/revoke", "revocation"), ("/introspect", "proof")]

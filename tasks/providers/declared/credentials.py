@@ -25,7 +25,7 @@ from tasks.providers.declared.auth import (
     SignedJwt,
 )
 from tasks.providers.declared.sigv4 import ALGORITHM, AwsSigner
-from tasks.providers.http import Edge
+from tasks.providers.http import Edge, Purpose
 from tasks.providers.oauth import Login
 from tasks.providers.provider import MASK, Request
 
@@ -43,7 +43,11 @@ class Bearing(Protocol):
     """Sends requests with our credential."""
 
     async def send(
-        self, build: Callable[[Borne], Request], deadline: float, refuses: Callable[[Answer], bool]
+        self,
+        build: Callable[[Borne], Request],
+        deadline: float,
+        refuses: Callable[[Answer], bool],
+        purpose: Purpose = "revocation",
     ) -> Answer | Transient | CredentialFault:
         """Return the answer to the request that *build* makes of what it is to bear."""
 
@@ -63,10 +67,14 @@ class _Direct:
         self._edge, self._bear, self._sign = edge, bear, sign
 
     async def send(
-        self, build: Callable[[Borne], Request], deadline: float, refuses: Callable[[Answer], bool]
+        self,
+        build: Callable[[Borne], Request],
+        deadline: float,
+        refuses: Callable[[Answer], bool],
+        purpose: Purpose = "revocation",
     ) -> Answer | Transient | CredentialFault:
         del refuses  # there is no other one
-        return await self._edge.send(self._sign(build(self._bear(False))), deadline)  # noqa: FBT003 - not masked
+        return await self._edge.send(self._sign(build(self._bear(False))), deadline, purpose)  # noqa: FBT003 - not masked
 
     async def renewed(self, deadline: float) -> SecretStr | Transient | CredentialFault | None:
         del deadline
@@ -83,9 +91,13 @@ class _Bought:
         self._login = Login(edge, request)
 
     async def send(
-        self, build: Callable[[Borne], Request], deadline: float, refuses: Callable[[Answer], bool]
+        self,
+        build: Callable[[Borne], Request],
+        deadline: float,
+        refuses: Callable[[Answer], bool],
+        purpose: Purpose = "revocation",
     ) -> Answer | Transient | CredentialFault:
-        return await self._login.send(lambda bearer: build(bearing(bearer)), deadline, refuses)
+        return await self._login.send(lambda bearer: build(bearing(bearer)), deadline, refuses, purpose)
 
     async def renewed(self, deadline: float) -> SecretStr | Transient | CredentialFault | None:
         return await self._login.renewed(deadline)

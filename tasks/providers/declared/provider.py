@@ -171,7 +171,7 @@ class Declared:
     async def _ask(self, step: Step, whom: Whom, deadline: float) -> _Sent:
         if whom.token is not None and step.bears_token:
             return await self._edge.send(self._request(step, whom, bearing(whom.token)), deadline, "proof")
-        return await self._own.send(lambda borne: self._request(step, whom, borne), deadline, lambda _: False)
+        return await self._own.send(lambda borne: self._request(step, whom, borne), deadline, lambda _: False, "proof")
 
 
 def _listed(step: Step, found: Settled, items: tuple[str, ...], *, is_first: bool) -> Outcome:
